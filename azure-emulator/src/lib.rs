@@ -1,0 +1,1 @@
+//! A double of Azure OpenAI for tests, demos and simulations.

@@ -1,0 +1,1 @@
+//! Routes chat requests to OpenAI models on Azure by task, cost and latency.

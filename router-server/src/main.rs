@@ -1,0 +1,2 @@
+//! The program: arguments, config, service.
+fn main() {}
