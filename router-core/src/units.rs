@@ -156,6 +156,84 @@ impl Ratio {
     }
 }
 
+/// A day of the calendar, in UTC: what a retirement is dated by.
+///
+/// ```
+/// use router_core::units::Day;
+/// let retires = Day::try_from("2026-11-19")?;
+/// assert!(retires < Day::try_from("2026-11-20")?);
+/// assert_eq!(Day::of_unix_seconds(1_795_046_400).to_string(), "2026-11-19");
+/// # Ok::<(), router_core::units::NameFault>(())
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day {
+    year: u16,
+    month: u8,
+    of_month: u8,
+}
+
+impl Day {
+    /// The day on which a moment lies, given in seconds since 1970. Years after 65,535 count as that year.
+    ///
+    /// **Source:** Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "month and day are small by the arithmetic"
+    )]
+    pub fn of_unix_seconds(seconds: u64) -> Self {
+        let days = seconds / 86_400 + 719_468;
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era =
+            (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let shifted = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        Self {
+            year: u16::try_from(year).unwrap_or(u16::MAX),
+            month: month as u8,
+            of_month: day as u8,
+        }
+    }
+}
+
+/// Reads `2026-11-19`.
+impl TryFrom<&str> for Day {
+    type Error = NameFault;
+    fn try_from(text: &str) -> Result<Self, NameFault> {
+        let fault = NameFault { allowed: "a day is written as 2026-11-19" };
+        let mut parts = text.splitn(3, '-');
+        let mut next = |length: usize| {
+            let part = parts.next().filter(|part| part.len() == length)?;
+            part.bytes().all(|byte| byte.is_ascii_digit()).then(|| part.parse::<u16>().ok())?
+        };
+        let (Some(year), Some(month), Some(day)) = (next(4), next(2), next(2)) else {
+            return Err(fault);
+        };
+        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let days = match month {
+            2 if leap => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            1..=12 => 31,
+            _ => 0,
+        };
+        match (u8::try_from(month), u8::try_from(day)) {
+            (Ok(month), Ok(day)) if (1..=days).contains(&u16::from(day)) => {
+                Ok(Self { year, month, of_month: day })
+            }
+            _ => Err(fault),
+        }
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:04}-{:02}-{:02}", self.year, self.month, self.of_month)
+    }
+}
+
 /// Why a text is not a name; the name's kind and place are known by who asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{allowed}")]
@@ -258,6 +336,23 @@ mod tests {
             assert_eq!(DeploymentName::try_from(text).is_ok(), deployment, "{text}");
             assert_eq!(ModelName::try_from(text).is_ok(), model, "{text}");
         }
+    }
+
+    #[test]
+    fn days_are_days_of_the_calendar() {
+        for (text, is_day) in [
+            ("2024-02-29", true),
+            ("2025-02-29", false),
+            ("2026-13-01", false),
+            ("2026-04-31", false),
+            ("2026-4-3", false),
+            ("+026-04-03", false),
+            ("2026-04-03T", false),
+        ] {
+            assert_eq!(Day::try_from(text).is_ok(), is_day, "{text}");
+        }
+        assert_eq!(Day::of_unix_seconds(951_782_400).to_string(), "2000-02-29");
+        assert_eq!(Day::of_unix_seconds(0).to_string(), "1970-01-01");
     }
 
     #[test]

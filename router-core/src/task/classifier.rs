@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::chat::ChatRequest;
+use crate::chat::Message;
 use crate::chat::Role;
 
 use super::kind::{Reason, Score, Task};
@@ -133,7 +134,7 @@ impl Scorer for KeywordScorer {
 
     fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
         let last = request.messages().iter().rev().find(|message| message.role == Role::User);
-        let text: String = last.into_iter().flat_map(|message| message.texts()).collect();
+        let text: String = last.into_iter().flat_map(Message::texts).collect();
         let text = text.to_lowercase();
         let found = MARKS.iter().filter(|mark| text.contains(*mark));
         found.take(most).map(|mark| Reason { name: (*mark).into(), weight: 2.0 }).collect()

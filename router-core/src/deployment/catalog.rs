@@ -1,0 +1,159 @@
+//! The fixed list of what there is: deployments and the records of their models.
+//!
+//! A catalog never changes; a new config makes a new one. What changes from moment to moment (room, waits, faults) lies
+//! in `state`, under the deployment's name.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::model::ModelRecord;
+use crate::model::PtuRate;
+use crate::units::DeploymentName;
+use crate::units::ModelName;
+
+use super::residency::Area;
+
+/// A model deployment at an endpoint.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deployment {
+    /// Our name for it: the key in config.
+    pub name: DeploymentName,
+    /// The record of the model it serves.
+    pub model: Arc<ModelRecord>,
+    /// How it is paid.
+    pub billing: Billing,
+    /// Where it processes.
+    pub area: Area,
+    /// The endpoint at which it lies.
+    pub endpoint: EndpointName,
+    /// The name by which the endpoint knows it: Azure's deployment name, or the model id at OpenAI.
+    pub azure_deployment: Box<str>,
+    /// The form of its URLs.
+    pub api: Api,
+    /// The most requests at once; `None` for no bound.
+    pub max_in_flight: Option<u32>,
+}
+
+/// Our name for an endpoint: the key in config.
+pub type EndpointName = DeploymentName;
+
+/// How a deployment is paid.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Billing {
+    /// By the hour, used or not: free at the margin until it is full.
+    Provisioned(Provisioned),
+    /// By the token.
+    PayAsYouGo(Budget),
+}
+
+impl Billing {
+    /// The word used in config, headers and metric labels.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Provisioned(_) => "provisioned",
+            Self::PayAsYouGo(_) => "pay_as_you_go",
+        }
+    }
+
+    /// True for provisioned throughput.
+    pub fn is_provisioned(&self) -> bool {
+        matches!(self, Self::Provisioned(_))
+    }
+}
+
+/// The size of a provisioned deployment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Provisioned {
+    /// Provisioned throughput units; fractions serve simulations alone.
+    pub ptu: f64,
+    /// What one unit serves; `None` where the model's figure is not known.
+    pub rate: Option<PtuRate>,
+    /// How many seconds of drain make up a full bucket.
+    pub window: Duration,
+}
+
+/// The quota of a pay-as-you-go deployment; `None` where it is not known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// Requests a minute.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens a minute.
+    pub tokens_per_minute: Option<u64>,
+}
+
+/// The form of a deployment's URLs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Api {
+    /// `/openai/deployments/{name}/chat/completions?api-version=V`.
+    AzureDated {
+        /// The api-version, such as `2024-10-21`.
+        version: Box<str>,
+    },
+    /// `/openai/v1/chat/completions`, the deployment's name as `model`.
+    AzureV1,
+    /// `/v1/chat/completions`, the model's id as `model`.
+    OpenAi,
+}
+
+impl Api {
+    /// The word used in config.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::AzureDated { .. } => "azure",
+            Self::AzureV1 => "azure_v1",
+            Self::OpenAi => "openai",
+        }
+    }
+}
+
+/// All deployments, in the order of their names.
+#[derive(Debug, Clone, Default)]
+pub struct Catalog {
+    deployments: Vec<Arc<Deployment>>,
+    models: BTreeMap<ModelName, Arc<ModelRecord>>,
+}
+
+impl Catalog {
+    /// A catalog of these deployments; models are those that they serve. Of two of one name the first stays.
+    pub fn new(deployments: impl IntoIterator<Item = Deployment>) -> Self {
+        let mut named = BTreeMap::new();
+        for deployment in deployments {
+            named.entry(deployment.name.clone()).or_insert_with(|| Arc::new(deployment));
+        }
+        let deployments: Vec<Arc<Deployment>> = named.into_values().collect();
+        let models = deployments
+            .iter()
+            .map(|deployment| (deployment.model.name.clone(), Arc::clone(&deployment.model)))
+            .collect();
+        Self { deployments, models }
+    }
+
+    /// All deployments.
+    pub fn deployments(&self) -> &[Arc<Deployment>] {
+        &self.deployments
+    }
+
+    /// The deployment of that name.
+    pub fn deployment(&self, name: &str) -> Option<&Arc<Deployment>> {
+        let at = self.deployments.binary_search_by(|deployment| deployment.name.as_str().cmp(name));
+        at.ok().and_then(|at| self.deployments.get(at))
+    }
+
+    /// The record of a model that some deployment serves.
+    pub fn model(&self, name: &str) -> Option<&Arc<ModelRecord>> {
+        self.models.get(name)
+    }
+
+    /// The models that some deployment serves.
+    pub fn models(&self) -> impl Iterator<Item = &Arc<ModelRecord>> {
+        self.models.values()
+    }
+}
+
+impl fmt::Display for Billing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}

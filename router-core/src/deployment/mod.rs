@@ -1,0 +1,7 @@
+//! Which deployments are there, where do they process, what do they cost, and in what order are they tried?
+
+pub mod catalog;
+pub mod residency;
+
+pub use catalog::{Api, Billing, Budget, Catalog, Deployment, EndpointName, Provisioned};
+pub use residency::{Area, AreaFault, Residency};

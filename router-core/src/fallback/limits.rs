@@ -1,0 +1,67 @@
+//! How long and how often: the limits that one request and the whole router keep.
+
+use std::time::Duration;
+
+/// The limits of sending.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Limits {
+    /// From the first byte of the request to the last attempt's start; all attempts share it.
+    pub deadline: Duration,
+    /// How long a connection may take to open.
+    pub connect_timeout: Duration,
+    /// How long a stream may be silent.
+    pub idle_timeout: Duration,
+    /// How long a streamed answer may be held back while its first content is awaited; after it, keep-alive comments
+    /// go to the caller and a failure can only be an error event.
+    pub hold: Duration,
+    /// The gap between two keep-alive comments.
+    pub heartbeat: Duration,
+    /// The longest answer that is not streamed, in bytes.
+    pub max_answer_bytes: usize,
+    /// The longest event of a stream, in bytes.
+    pub max_event_bytes: usize,
+    /// The cooldown after the first fault of a deployment; doubled by each further one.
+    pub fault_cooldown: Duration,
+    /// The longest cooldown after faults.
+    pub fault_cooldown_max: Duration,
+    /// How long a deployment that answers 401, 403, 404 or 410 is left alone before one request may try it again.
+    pub misconfigured_cooldown: Duration,
+    /// The wait after a 429 of a provisioned deployment that names none.
+    pub provisioned_wait: Duration,
+    /// The wait after a 429 of a pay-as-you-go deployment that names none.
+    pub pay_as_you_go_wait: Duration,
+    /// No wait is believed beyond this.
+    pub wait_max: Duration,
+    /// The budget of further attempts after faults.
+    pub retry_budget: RetryBudget,
+}
+
+/// How many further attempts after faults the whole router makes, so that an outage does not become a storm.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RetryBudget {
+    /// Further attempts allowed for each request, as a share: 0.2 allows one for five requests.
+    pub ratio: f64,
+    /// Further attempts a second allowed however few the requests are.
+    pub per_second: f64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_secs(600),
+            connect_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(120),
+            hold: Duration::from_secs(10),
+            heartbeat: Duration::from_secs(10),
+            max_answer_bytes: 64 << 20,
+            max_event_bytes: 16 << 20,
+            fault_cooldown: Duration::from_secs(1),
+            fault_cooldown_max: Duration::from_secs(60),
+            misconfigured_cooldown: Duration::from_secs(60),
+            provisioned_wait: Duration::from_millis(500),
+            pay_as_you_go_wait: Duration::from_secs(5),
+            wait_max: Duration::from_secs(60),
+            retry_budget: RetryBudget { ratio: 0.2, per_second: 10.0 },
+        }
+    }
+}

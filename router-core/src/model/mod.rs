@@ -1,0 +1,8 @@
+//! What each model takes, does and costs. The door of the room.
+
+pub mod record;
+
+pub use record::{
+    Abilities, CapField, Effort, Efforts, InstructionRole, LongContext, ModelRecord, Prices,
+    PtuRate, Sampling,
+};

@@ -1,0 +1,236 @@
+//! One model's record: which parameters it takes, what it can do, what it costs, when it retires.
+//!
+//! A router that goes by the model's name ("starts with o1") is wrong for a deployment with a name of its own and for
+//! every model that comes later. So all that differs between models is a field here, filled from one dated data file
+//! and from config; code asks the record and never the name. The record holds facts, not decisions.
+
+use std::fmt;
+
+use crate::units::{Day, ModelName, Tokens, UsdPerMillionTokens};
+
+/// What a model takes, does and costs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelRecord {
+    /// The model's name as its maker writes it.
+    pub name: ModelName,
+    /// What it can do.
+    pub abilities: Abilities,
+    /// The field that caps the answer's length.
+    pub cap_field: CapField,
+    /// Whether it takes temperature and its kin.
+    pub sampling: Sampling,
+    /// True where it takes `stop`.
+    pub stop: bool,
+    /// How instructions reach it.
+    pub instructions: InstructionRole,
+    /// The efforts it knows; `None` for a model without reasoning.
+    pub efforts: Option<Efforts>,
+    /// The longest prompt.
+    pub context_window: Tokens,
+    /// The longest answer, hidden reasoning included.
+    pub max_output: Tokens,
+    /// What its tokens cost on pay-as-you-go; `None` where no price is known.
+    pub prices: Option<Prices>,
+    /// How much of it one PTU serves; `None` where it is not offered on PTU or the figure is not known.
+    pub ptu: Option<PtuRate>,
+    /// The day on which it is due to retire.
+    pub retires: Option<Day>,
+    /// The model named as its successor.
+    pub successor: Option<ModelName>,
+}
+
+impl ModelRecord {
+    /// True where the model thinks before it answers.
+    pub fn reasons(&self) -> bool {
+        self.efforts.is_some()
+    }
+}
+
+/// What a model can do; a request that needs more is not sent to it.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a yes or no of the model's documentation"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Abilities {
+    /// Chat completions.
+    pub chat_completions: bool,
+    /// The Responses API.
+    pub responses: bool,
+    /// Streamed answers; where it cannot, its answer is streamed on by us.
+    pub streaming: bool,
+    /// Tools.
+    pub tools: bool,
+    /// The field `parallel_tool_calls`.
+    pub parallel_tools: bool,
+    /// Images in the prompt.
+    pub images: bool,
+    /// Answers of a given JSON schema.
+    pub structured_outputs: bool,
+    /// Embeddings instead of answers.
+    pub embeddings: bool,
+}
+
+/// The field that caps the answer's length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CapField {
+    /// `max_completion_tokens` alone; `max_tokens` is refused.
+    MaxCompletionTokens,
+    /// Either field.
+    Either,
+}
+
+/// Whether a model takes temperature, `top_p`, penalties and log probabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sampling {
+    /// It takes them.
+    Free,
+    /// It takes them while its effort is `none`.
+    FreeWithoutEffort,
+    /// It refuses them.
+    Fixed,
+}
+
+/// How instructions reach a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InstructionRole {
+    /// As `system`; `developer` is not known.
+    System,
+    /// As `system` or `developer`, but not both in one request.
+    Either,
+    /// Not at all: they travel as a user's message.
+    User,
+}
+
+/// How hard a reasoning model thinks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Effort {
+    /// Not at all.
+    None,
+    /// Nearly not.
+    Minimal,
+    /// A little.
+    Low,
+    /// The usual.
+    Medium,
+    /// Much.
+    High,
+    /// More.
+    ExtraHigh,
+    /// All it can.
+    Max,
+}
+
+impl Effort {
+    /// All, least first.
+    pub const ALL: [Self; 7] = [
+        Self::None,
+        Self::Minimal,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::ExtraHigh,
+        Self::Max,
+    ];
+
+    /// The word of the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Minimal => "minimal",
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+            Self::ExtraHigh => "xhigh",
+            Self::Max => "max",
+        }
+    }
+
+    /// The effort of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|effort| effort.as_str() == word)
+    }
+}
+
+impl fmt::Display for Effort {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.as_str())
+    }
+}
+
+/// The efforts that a model knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Efforts {
+    /// Those it accepts; empty where it accepts no such field.
+    pub accepted: Vec<Effort>,
+    /// What it does where nothing is said.
+    pub default: Effort,
+}
+
+impl Efforts {
+    /// The accepted effort nearest to `wished`; between two equally near, the harder. `None` where none is accepted.
+    ///
+    /// ```
+    /// use router_core::model::{Effort, Efforts};
+    /// let o1 = Efforts { accepted: vec![Effort::Low, Effort::Medium, Effort::High], default: Effort::Medium };
+    /// assert_eq!(o1.nearest(Effort::Minimal), Some(Effort::Low));
+    /// assert_eq!(o1.nearest(Effort::Max), Some(Effort::High));
+    /// ```
+    pub fn nearest(&self, wished: Effort) -> Option<Effort> {
+        let place = |effort: Effort| Effort::ALL.iter().position(|other| *other == effort);
+        let distance = |effort: Effort| Some(place(effort)?.abs_diff(place(wished)?));
+        self.accepted
+            .iter()
+            .copied()
+            .min_by_key(|effort| (distance(*effort), std::cmp::Reverse(*effort)))
+    }
+}
+
+/// What a model's tokens cost on pay-as-you-go, at the global rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prices {
+    /// A prompt token.
+    pub input: UsdPerMillionTokens,
+    /// A prompt token read from the cache; the full price where none is named.
+    pub cached_input: Option<UsdPerMillionTokens>,
+    /// A prompt token written to the cache, where that is billed apart.
+    pub cache_write: Option<UsdPerMillionTokens>,
+    /// An answer's token, hidden reasoning included.
+    pub output: UsdPerMillionTokens,
+    /// Another tariff for long prompts.
+    pub long_context: Option<LongContext>,
+    /// The factor on all of them inside a data zone; 1.1 in the US and the EU.
+    pub data_zone_factor: f64,
+}
+
+/// The tariff of a request whose prompt is longer than `above`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LongContext {
+    /// Prompts with more tokens than this pay the tariff, for the whole request.
+    pub above: Tokens,
+    /// A prompt token.
+    pub input: UsdPerMillionTokens,
+    /// A prompt token read from the cache.
+    pub cached_input: UsdPerMillionTokens,
+    /// An answer's token.
+    pub output: UsdPerMillionTokens,
+}
+
+/// How much of a model one PTU serves.
+///
+/// **Source:** Microsoft, "Determine PTU sizing", the table of throughput per PTU.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PtuRate {
+    /// Normalized tokens a minute for each PTU; a prompt token counts one.
+    pub input_tpm_per_ptu: f64,
+    /// How many normalized tokens an answer's token counts.
+    pub output_ratio: f64,
+    /// The smallest deployment and its step, global or in a data zone.
+    pub global_min: u32,
+    /// The step above the smallest.
+    pub global_step: u32,
+    /// The smallest deployment in one region.
+    pub regional_min: u32,
+    /// The step above the smallest in one region.
+    pub regional_step: u32,
+}

@@ -1,0 +1,114 @@
+//! Task + what was asked for -> which models, in which order, and how bound to a deployment.
+//!
+//! This is wish, not possibility: what is excluded by residency or ability, and what has room, is asked later.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::deployment::Catalog;
+use crate::deployment::Residency;
+use crate::model::Effort;
+use crate::task::Task;
+use crate::units::DeploymentName;
+use crate::units::ModelName;
+
+use super::hints::Preference;
+use super::names::Asked;
+
+/// What config says about choosing models.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// The role of tasks that need reasoning.
+    pub reasoning: Role,
+    /// The role of simple chat.
+    pub chat: Role,
+    /// Names of our own for names that exist.
+    pub aliases: BTreeMap<Box<str>, Box<str>>,
+    /// What matters more where the caller says nothing.
+    pub prefer: Preference,
+    /// Where every request must be processed.
+    pub residency: Residency,
+    /// True where a deployment asked for by its bare name may not fall back to others of its model.
+    pub strict_deployment: bool,
+    /// True where a deployment leaves on its model's retirement day; else the day only warns.
+    pub exclude_retired: bool,
+    /// True where a request that a model would refuse is answered 400 instead of being adapted.
+    pub reject_unsupported: bool,
+}
+
+impl Policy {
+    /// The role of a task.
+    pub fn role(&self, task: Task) -> &Role {
+        match task {
+            Task::Reasoning => &self.reasoning,
+            Task::Chat => &self.chat,
+        }
+    }
+
+    /// Which models shall do it: those asked for, or those of the task's role.
+    pub fn choose(&self, asked: &Asked, task: Task, catalog: &Catalog) -> ModelChoice {
+        let of_role = |task: Task| self.role(task).models.clone();
+        let of_deployment = |name: &DeploymentName| {
+            catalog
+                .deployment(name.as_str())
+                .map(|found| found.model.name.clone())
+                .into_iter()
+                .collect()
+        };
+        let (role, models, target) = match asked {
+            Asked::Auto(_) => (Some(task), of_role(task), Target::Any),
+            Asked::Role(role) => (Some(*role), of_role(*role), Target::Any),
+            Asked::Model(model) => (None, vec![model.clone()], Target::Any),
+            Asked::Deployment(name) if self.strict_deployment => {
+                (None, of_deployment(name), Target::Only(name.clone()))
+            }
+            Asked::Deployment(name) => (None, of_deployment(name), Target::First(name.clone())),
+            Asked::Pinned(name) => (None, of_deployment(name), Target::Only(name.clone())),
+        };
+        ModelChoice { role, models, target }
+    }
+}
+
+/// The models of a role and its limits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Role {
+    /// The models, the wished one first.
+    pub models: Vec<ModelName>,
+    /// The effort to ask of a model whose own default would be none; `None` leaves it alone.
+    pub effort: Option<Effort>,
+    /// What to do where no deployment of the role lies inside the residency.
+    pub on_unavailable: OnUnavailable,
+    /// How long an upstream may take to its first byte.
+    pub first_byte_timeout: Duration,
+}
+
+/// What to do where no deployment of the reasoning role may serve a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnUnavailable {
+    /// The chat role serves it, disclosed.
+    Downgrade,
+    /// The request is refused.
+    Reject,
+}
+
+/// The models wished for a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelChoice {
+    /// The role that chose them; `None` where the caller named a model or deployment.
+    pub role: Option<Task>,
+    /// The models, the wished one first.
+    pub models: Vec<ModelName>,
+    /// How the request is bound to a deployment.
+    pub target: Target,
+}
+
+/// How a request is bound to a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Any deployment of the models.
+    Any,
+    /// This one first, then any other of the models.
+    First(DeploymentName),
+    /// This one and no other.
+    Only(DeploymentName),
+}

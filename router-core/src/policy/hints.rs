@@ -1,0 +1,222 @@
+//! What did the caller say beside the body? The request headers that steer, each read once and checked.
+//!
+//! The names are the public interface; they stand here and nowhere else. A value that we do not understand is a fault
+//! and not a guess: a caller who misspells a residency must hear it before anything is sent.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+use http::header::HeaderValue;
+
+use crate::deployment::Area;
+use crate::task::Task;
+
+/// What matters more to the caller.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Preference {
+    /// The cheapest first.
+    Cost,
+    /// The quickest first.
+    Fast,
+    /// Models in the order of config, then the cheaper, then the quicker.
+    #[default]
+    Balanced,
+}
+
+impl Preference {
+    /// All, for tables and labels.
+    pub const ALL: [Self; 3] = [Self::Cost, Self::Fast, Self::Balanced];
+
+    /// The word used in config, headers and model names.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cost => "cost",
+            Self::Fast => "fast",
+            Self::Balanced => "balanced",
+        }
+    }
+
+    /// The preference of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|preference| preference.as_str() == word)
+    }
+}
+
+/// Whether somebody waits for the answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Somebody waits.
+    #[default]
+    Interactive,
+    /// Nobody waits: it leaves provisioned capacity first.
+    Batch,
+}
+
+impl Priority {
+    /// Both, for tables and labels.
+    pub const ALL: [Self; 2] = [Self::Interactive, Self::Batch];
+
+    /// The word used in config and headers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Interactive => "interactive",
+            Self::Batch => "batch",
+        }
+    }
+
+    /// The priority of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|priority| priority.as_str() == word)
+    }
+}
+
+/// What the caller said beside the body; `None` where it said nothing.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Hints {
+    /// `x-router-task`: the task; wins over the score.
+    pub task: Option<Task>,
+    /// `x-router-prefer`: cost, fast or balanced.
+    pub prefer: Option<Preference>,
+    /// `x-router-residency`: an area in which the request must be processed.
+    pub residency: Option<Area>,
+    /// `x-router-priority`: whether somebody waits.
+    pub priority: Option<Priority>,
+    /// `x-router-max-wait-ms`: how long the request may wait for a provisioned deployment.
+    pub max_wait: Option<Duration>,
+    /// `x-router-session`: the conversation that the request belongs to.
+    pub session: Option<Box<str>>,
+    /// `x-stainless-read-timeout`, in seconds, as the official clients send it: how long the caller itself waits.
+    pub caller_timeout: Option<Duration>,
+}
+
+/// A header whose value we do not understand.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("header {header}: expected {expected}")]
+pub struct HintFault {
+    /// The header's name.
+    pub header: &'static str,
+    /// What is allowed.
+    pub expected: String,
+}
+
+impl Hints {
+    /// Reads the hints of a request's headers.
+    ///
+    /// ```
+    /// use router_core::policy::Hints;
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("x-router-max-wait-ms", "250".parse()?);
+    /// assert_eq!(Hints::from_headers(&headers)?.max_wait.map(|wait| wait.as_millis()), Some(250));
+    /// headers.insert("x-router-task", "poetry".parse()?);
+    /// let fault = Hints::from_headers(&headers).unwrap_err();
+    /// assert_eq!(fault.to_string(), "header x-router-task: expected reasoning or chat");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Names the first header with a value that is not allowed, and what is.
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, HintFault> {
+        let word = |name, expected: &str| one(headers, name, expected);
+        let task = word("x-router-task", "reasoning or chat")?
+            .map(|text| {
+                Task::from_word(text).ok_or_else(|| fault("x-router-task", "reasoning or chat"))
+            })
+            .transpose()?;
+        let prefer = word("x-router-prefer", "cost, fast or balanced")?
+            .map(|text| {
+                Preference::from_word(text)
+                    .ok_or_else(|| fault("x-router-prefer", "cost, fast or balanced"))
+            })
+            .transpose()?;
+        let residency = word("x-router-residency", "an area")?
+            .map(|text| {
+                Area::try_from(text).map_err(|area| HintFault {
+                    header: "x-router-residency",
+                    expected: area.to_string().replacen("expected ", "", 1),
+                })
+            })
+            .transpose()?;
+        let priority = word("x-router-priority", "interactive or batch")?
+            .map(|text| {
+                Priority::from_word(text)
+                    .ok_or_else(|| fault("x-router-priority", "interactive or batch"))
+            })
+            .transpose()?;
+        let whole = "a whole number of milliseconds, at most 86400000";
+        let max_wait = word("x-router-max-wait-ms", whole)?
+            .map(|text| {
+                let milliseconds = text.parse::<u64>().ok().filter(|wait| *wait <= 86_400_000);
+                milliseconds
+                    .map(Duration::from_millis)
+                    .ok_or_else(|| fault("x-router-max-wait-ms", whole))
+            })
+            .transpose()?;
+        let session = word("x-router-session", "1 to 256 letters")?
+            .map(|text| {
+                let fits = !text.is_empty() && text.len() <= 256;
+                fits.then(|| text.into())
+                    .ok_or_else(|| fault("x-router-session", "1 to 256 letters"))
+            })
+            .transpose()?;
+        // Not ours, so a strange value is no reason to refuse the request.
+        let caller_timeout = headers
+            .get("x-stainless-read-timeout")
+            .and_then(|value| value.to_str().ok()?.parse::<f64>().ok())
+            .filter(|seconds| (0.001..86_400.0).contains(seconds))
+            .map(Duration::from_secs_f64);
+        Ok(Self { task, prefer, residency, priority, max_wait, session, caller_timeout })
+    }
+}
+
+fn fault(header: &'static str, expected: &str) -> HintFault {
+    HintFault { header, expected: expected.to_owned() }
+}
+
+/// The one value of a header; given twice it would mean two things.
+fn one<'h>(
+    headers: &'h HeaderMap,
+    header: &'static str,
+    expected: &str,
+) -> Result<Option<&'h str>, HintFault> {
+    let mut values = headers.get_all(header).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(fault(header, &format!("one value, {expected}")));
+    }
+    HeaderValue::to_str(value).map(|text| Some(text.trim())).map_err(|_| fault(header, expected))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_header_is_read_and_every_wrong_value_named() {
+        for (header, good, wrong) in [
+            ("x-router-task", "reasoning", "hard"),
+            ("x-router-prefer", "fast", "speed"),
+            ("x-router-residency", "geo:kr", "korea"),
+            ("x-router-priority", "batch", "low"),
+            ("x-router-max-wait-ms", "0", "-1"),
+            ("x-router-max-wait-ms", "86400000", "86400001"),
+            ("x-router-session", "abc", ""),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(header, HeaderValue::from_static(good));
+            assert_ne!(Hints::from_headers(&headers).unwrap(), Hints::default(), "{header}");
+            headers.append(header, HeaderValue::from_static(good));
+            assert_eq!(Hints::from_headers(&headers).unwrap_err().header, header);
+            headers.insert(header, HeaderValue::from_static(wrong));
+            assert_eq!(Hints::from_headers(&headers).unwrap_err().header, header);
+        }
+    }
+
+    #[test]
+    fn a_strange_timeout_of_the_client_is_ignored() {
+        for value in ["", "NaN", "-3", "inf", "1e300", "soon"] {
+            let mut headers = HeaderMap::new();
+            headers.insert("x-stainless-read-timeout", HeaderValue::from_static(value));
+            assert_eq!(Hints::from_headers(&headers).unwrap().caller_timeout, None, "{value}");
+        }
+    }
+}

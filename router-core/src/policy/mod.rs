@@ -1,0 +1,9 @@
+//! Which models may and should do a task, by config and by what the caller says. The door of the room.
+
+pub mod choice;
+pub mod hints;
+pub mod names;
+
+pub use choice::{ModelChoice, OnUnavailable, Policy, Role, Target};
+pub use hints::{HintFault, Hints, Preference, Priority};
+pub use names::{Asked, UnknownModel};
