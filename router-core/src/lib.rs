@@ -2,7 +2,6 @@
 
 pub mod chat;
 pub mod deployment;
-#[cfg(feature = "http-client")]
 pub mod fallback;
 pub mod model;
 pub mod policy;
