@@ -84,6 +84,18 @@ impl Usd {
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
     }
+
+    /// The sum times a factor such as a data zone's 1.1, rounded to a picodollar; a factor below zero counts as zero.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        clippy::cast_precision_loss,
+        reason = "a float cast saturates, and 15 digits of a bill are enough"
+    )]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self((self.0 as f64 * factor).round() as u64)
+    }
 }
 
 impl Add for Usd {

@@ -1,0 +1,458 @@
+//! The changes that a model needs so that a request written for another model is not refused.
+//!
+//! Everything goes by the model's record, never by its name, and everything that changes what the caller asked for is
+//! named, so that it can be told. What a model cannot do at all (images, tools, schemas) is not stripped here: such a
+//! model was excluded before.
+//!
+//! **Source:** Microsoft, "Azure OpenAI reasoning models", the tables of API and feature support and of parameters that
+//! are not supported.
+
+use bytes::Bytes;
+
+use crate::model::CapField;
+use crate::model::Effort;
+use crate::model::InstructionRole;
+use crate::model::ModelRecord;
+use crate::model::Sampling;
+use crate::units::Tokens;
+
+use super::request::ChatRequest;
+use super::request::Role;
+use super::splice::Splice;
+
+/// What the sending side knows of the deployment that a request is adapted to.
+#[derive(Debug, Clone, Copy)]
+pub struct Target<'t> {
+    /// The record of its model.
+    pub record: &'t ModelRecord,
+    /// The name that the body must carry as `model`; `None` where the address names the deployment.
+    pub model_field: Option<&'t str>,
+    /// True where `stream_options` is known there.
+    pub stream_options: bool,
+    /// The effort wished of a model whose own default is none.
+    pub effort: Option<Effort>,
+    /// Fields that the deployment refused before, against its record.
+    pub refused: &'t [&'static str],
+}
+
+/// A body fit for a deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Adapted {
+    /// The body to send.
+    pub body: Bytes,
+    /// The fields that were changed or left out, in the caller's words.
+    pub changed: Vec<&'static str>,
+    /// True where the caller wants a stream and the model cannot: its answer is streamed on by us.
+    pub restream: bool,
+    /// True where usage was asked of a stream whose caller did not ask: that chunk is withheld.
+    pub withhold_usage: bool,
+}
+
+/// The fields that a model with fixed sampling refuses; `temperature` 1 is accepted.
+const SAMPLING: [&str; 7] = [
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+];
+
+/// Fits a request to a deployment; without need of change the body is the caller's own, byte for byte.
+pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
+    let mut edit = Edit { splice: Splice::of(request), changed: Vec::new(), request };
+    if let Some(name) = target.model_field.filter(|name| request.model() != Some(name)) {
+        edit.splice.set("model", quoted(name));
+    }
+    let record = target.record;
+    let effort = edit.effort(record, target.effort);
+    edit.cap(record, effort);
+    edit.sampling(record, effort);
+    edit.roles(record.instructions);
+    if !record.abilities.parallel_tools {
+        edit.leave_out("parallel_tool_calls");
+    }
+    for name in target.refused {
+        edit.refused(name, record, effort);
+    }
+    let restream = request.stream() && !record.abilities.streaming;
+    let withhold_usage = edit.stream(restream, target.stream_options);
+    let Edit { splice, changed, .. } = edit;
+    let body = if splice.is_empty() {
+        Bytes::copy_from_slice(request.body().as_bytes())
+    } else {
+        splice.apply()
+    };
+    Adapted { body, changed, restream, withhold_usage }
+}
+
+/// The fields that may be left out when a deployment refuses them although its record says otherwise. What changes the
+/// answer's form or loses what the caller said (messages, tools, schemas) is not among them.
+const DISPENSABLE: [&str; 22] = [
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "stop",
+    "max_tokens",
+    "max_completion_tokens",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "seed",
+    "user",
+    "store",
+    "metadata",
+    "service_tier",
+    "stream_options",
+    "prediction",
+    "verbosity",
+    "prompt_cache_key",
+    "safety_identifier",
+];
+
+/// The dispensable field of that name: what an upstream's refusal may name to be heeded.
+pub fn dispensable(name: &str) -> Option<&'static str> {
+    let root = name.split(['.', '[']).next().unwrap_or(name);
+    DISPENSABLE.into_iter().find(|known| *known == root)
+}
+
+/// The room that hidden reasoning needs beside the answer itself. A cap copied from a model without reasoning would be
+/// used up before the first word of the answer.
+///
+/// **Source:** `OpenAI`, "Reasoning models": reserve at least 25,000 tokens for reasoning and output when starting.
+fn reasoning_room(effort: Effort) -> Tokens {
+    Tokens(match effort {
+        Effort::None => 0,
+        Effort::Minimal => 1_024,
+        Effort::Low => 4_096,
+        Effort::Medium => 10_240,
+        Effort::High => 25_600,
+        Effort::ExtraHigh | Effort::Max => 51_200,
+    })
+}
+
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+struct Edit<'r, 'a> {
+    splice: Splice<'r, 'a>,
+    changed: Vec<&'static str>,
+    request: &'r ChatRequest<'a>,
+}
+
+impl Edit<'_, '_> {
+    /// True where the caller gave the field a value; null counts as none.
+    fn given(&self, name: &str) -> bool {
+        self.request.raw(name).is_some_and(|raw| raw != "null")
+    }
+
+    fn leave_out(&mut self, name: &'static str) {
+        if self.given(name) && self.splice.remove(name) {
+            self.changed.push(name);
+        }
+    }
+
+    fn set(&mut self, name: &'static str, json: String) {
+        self.splice.set(name, json);
+        self.changed.push(name);
+    }
+
+    /// Leaves out a field that the deployment refused; a cap moves to its other name, so that it still holds.
+    fn refused(&mut self, name: &'static str, record: &ModelRecord, effort: Effort) {
+        if name == "max_tokens" && record.cap_field == CapField::Either {
+            self.newer_cap(record, effort);
+        } else if !self.changed.contains(&name) {
+            self.leave_out(name);
+        }
+    }
+
+    /// Fits the effort; returns the one that the model will use.
+    fn effort(&mut self, record: &ModelRecord, wished: Option<Effort>) -> Effort {
+        const FIELD: &str = "reasoning_effort";
+        let Some(efforts) = &record.efforts else {
+            self.leave_out(FIELD);
+            return Effort::None;
+        };
+        let asked = self.request.reasoning_effort().map(Effort::from_word);
+        let fitting = match asked {
+            Some(Some(effort)) => efforts.nearest(effort),
+            None if efforts.default == Effort::None => {
+                wished.and_then(|effort| efforts.nearest(effort))
+            }
+            // A word we do not know may be newer than we are: the upstream judges it.
+            Some(None) | None => return efforts.default,
+        };
+        match fitting {
+            None => self.leave_out(FIELD),
+            Some(effort) if asked == Some(Some(effort)) => {}
+            Some(effort) => self.set(FIELD, quoted(effort.as_str())),
+        }
+        fitting.unwrap_or(efforts.default)
+    }
+
+    fn cap(&mut self, record: &ModelRecord, effort: Effort) {
+        if record.cap_field == CapField::Either {
+            for name in ["max_tokens", "max_completion_tokens"] {
+                let given = self.request.raw(name).and_then(|raw| raw.parse::<u64>().ok());
+                if given.is_some_and(|given| Tokens(given) > record.max_output) {
+                    self.set(name, record.max_output.to_string());
+                }
+            }
+            return;
+        }
+        self.newer_cap(record, effort);
+    }
+
+    /// Writes the cap as `max_completion_tokens`, with room for hidden reasoning where it was meant without.
+    fn newer_cap(&mut self, record: &ModelRecord, effort: Effort) {
+        let copied = self.given("max_tokens");
+        self.leave_out("max_tokens");
+        let explicit = self.given("max_completion_tokens");
+        let Some(cap) = self.request.max_output().filter(|_| copied || explicit) else { return };
+        let roomy = if explicit { cap } else { cap + reasoning_room(effort) };
+        let fitting = roomy.min(record.max_output);
+        if !explicit || fitting != cap {
+            self.set("max_completion_tokens", fitting.to_string());
+        }
+    }
+
+    fn sampling(&mut self, record: &ModelRecord, effort: Effort) {
+        let fixed = match record.sampling {
+            Sampling::Free => false,
+            Sampling::FreeWithoutEffort => effort != Effort::None,
+            Sampling::Fixed => true,
+        };
+        if fixed {
+            for name in SAMPLING {
+                let number = self.request.raw(name).and_then(|raw| raw.parse::<f64>().ok());
+                let usual = name == "temperature"
+                    && number.is_some_and(|number| (number - 1.0).abs() < f64::EPSILON);
+                if !usual {
+                    self.leave_out(name);
+                }
+            }
+        }
+        if !record.stop {
+            self.leave_out("stop");
+        }
+    }
+
+    fn roles(&mut self, instructions: InstructionRole) {
+        let has = |role: Role| self.request.messages().iter().any(|message| message.role == role);
+        let both = has(Role::System) && has(Role::Developer);
+        let mut renamed = false;
+        for (index, message) in self.request.messages().iter().enumerate() {
+            let role = match (instructions, message.role) {
+                (InstructionRole::System, Role::Developer) => "system",
+                (InstructionRole::Either, Role::System) if both => "developer",
+                (InstructionRole::User, Role::System | Role::Developer) => "user",
+                _ => continue,
+            };
+            self.splice.set_role(index, role);
+            renamed = true;
+        }
+        if renamed {
+            self.changed.push("messages.role");
+        }
+    }
+
+    /// Fits the stream fields; true where usage is asked for on our own account.
+    fn stream(&mut self, restream: bool, stream_options: bool) -> bool {
+        if restream {
+            self.splice.remove("stream");
+            self.splice.remove("stream_options");
+            return false;
+        }
+        if !self.request.stream() || self.request.include_usage() {
+            return false;
+        }
+        if !stream_options {
+            return false;
+        }
+        let mut options = self
+            .request
+            .raw("stream_options")
+            .and_then(|raw| serde_json::from_str::<serde_json::Map<_, _>>(raw).ok())
+            .unwrap_or_default();
+        options.insert("include_usage".to_owned(), serde_json::Value::Bool(true));
+        self.splice.set("stream_options", serde_json::Value::Object(options).to_string());
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+    use serde_json::json;
+
+    use super::*;
+    use crate::model::Efforts;
+    use crate::model::sample;
+
+    const SAID: &str =
+        r#""messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}]"#;
+
+    #[track_caller]
+    fn check(record: &ModelRecord, fields: &str, expected: &Value, changed: &[&str]) -> Adapted {
+        let body = format!("{{{SAID}{}{fields}}}", if fields.is_empty() { "" } else { "," });
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        let target = Target {
+            record,
+            model_field: None,
+            stream_options: true,
+            effort: Some(Effort::Medium),
+            refused: &[],
+        };
+        let adapted = adapt(&request, target);
+        let mut actual: Value = serde_json::from_slice(&adapted.body).unwrap();
+        actual.as_object_mut().unwrap().remove("messages");
+        assert_eq!(&actual, expected);
+        assert_eq!(adapted.changed, changed);
+        adapted
+    }
+
+    #[test]
+    fn a_request_that_fits_stays_byte_for_byte() {
+        let body = r#"{ "model":"gpt-4o" , "messages":[{"role":"user","content":"x"}],"temperature":0.20}"#;
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        let record = sample::record("gpt-4o");
+        let target = Target {
+            record: &record,
+            model_field: Some("gpt-4o"),
+            stream_options: true,
+            effort: None,
+            refused: &[],
+        };
+        assert_eq!(adapt(&request, target).body, body);
+    }
+
+    #[test]
+    fn a_chat_request_fits_a_reasoning_model() {
+        let o1 = sample::record("o1");
+        let wide = r#""max_tokens":100,"temperature":0.2,"top_p":1,"presence_penalty":0,"logit_bias":{"1":2},
+            "stop":["x"],"parallel_tool_calls":true,"x_own":{"a":1.0}"#;
+        let expected = json!({"max_completion_tokens":10_340,"x_own":{"a":1.0}});
+        let changed = [
+            "max_tokens",
+            "max_completion_tokens",
+            "temperature",
+            "top_p",
+            "presence_penalty",
+            "logit_bias",
+            "stop",
+            "parallel_tool_calls",
+        ];
+        check(&o1, wide, &expected, &changed);
+        check(&o1, r#""temperature":1.0"#, &json!({"temperature":1.0}), &[]);
+        check(
+            &o1,
+            r#""temperature":null,"max_tokens":null"#,
+            &json!({"temperature":null,"max_tokens":null}),
+            &[],
+        );
+        check(&o1, r#""max_completion_tokens":300"#, &json!({"max_completion_tokens":300}), &[]);
+        let most = r#""max_tokens":99000,"reasoning_effort":"high""#;
+        let bounded = json!({"max_completion_tokens":100_000,"reasoning_effort":"high"});
+        check(&o1, most, &bounded, &["max_tokens", "max_completion_tokens"]);
+        check(
+            &o1,
+            r#""reasoning_effort":"xhigh""#,
+            &json!({"reasoning_effort":"high"}),
+            &["reasoning_effort"],
+        );
+        check(&o1, r#""reasoning_effort":"newest""#, &json!({"reasoning_effort":"newest"}), &[]);
+    }
+
+    #[test]
+    fn what_a_deployment_refused_before_is_left_out() {
+        let gpt = sample::record("gpt-4o");
+        let body = format!(r#"{{{SAID},"max_tokens":9,"seed":1,"stop":"x"}}"#);
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        let refused = &["max_tokens", "seed"];
+        let target =
+            Target { record: &gpt, model_field: None, stream_options: true, effort: None, refused };
+        let adapted = adapt(&request, target);
+        let value: Value = serde_json::from_slice(&adapted.body).unwrap();
+        assert_eq!((&value["max_completion_tokens"], &value["stop"]), (&json!(9), &json!("x")));
+        assert!(value.get("max_tokens").is_none() && value.get("seed").is_none());
+        assert_eq!(adapted.changed, ["max_tokens", "max_completion_tokens", "seed"]);
+        assert_eq!(dispensable("messages[0].role"), None);
+        assert_eq!(dispensable("stream_options.include_usage"), Some("stream_options"));
+    }
+
+    #[test]
+    fn a_reasoning_request_fits_a_chat_model() {
+        let gpt = sample::record("gpt-4o");
+        check(&gpt, r#""reasoning_effort":"low""#, &json!({}), &["reasoning_effort"]);
+        let capped = r#""max_completion_tokens":99999"#;
+        check(&gpt, capped, &json!({"max_completion_tokens":16_384}), &["max_completion_tokens"]);
+    }
+
+    #[test]
+    fn a_model_whose_default_is_no_effort_gets_one() {
+        let mut record = sample::record("o1");
+        record.efforts = Some(Efforts {
+            accepted: vec![Effort::None, Effort::Low, Effort::High],
+            default: Effort::None,
+        });
+        record.sampling = Sampling::FreeWithoutEffort;
+        let changed = ["reasoning_effort", "temperature"];
+        check(&record, r#""temperature":0.5"#, &json!({"reasoning_effort":"high"}), &changed);
+        let none = r#""temperature":0.5,"reasoning_effort":"none""#;
+        check(&record, none, &json!({"temperature":0.5,"reasoning_effort":"none"}), &[]);
+    }
+
+    #[test]
+    fn streams_ask_for_usage_or_are_streamed_on() {
+        let gpt = sample::record("gpt-4o");
+        let asked = json!({"stream":true,"stream_options":{"include_usage":true}});
+        assert!(check(&gpt, r#""stream":true"#, &asked, &[]).withhold_usage);
+        assert!(
+            check(&gpt, r#""stream":true,"stream_options":{"include_usage":false}"#, &asked, &[])
+                .withhold_usage
+        );
+        assert!(
+            !check(&gpt, r#""stream":true,"stream_options":{"include_usage":true}"#, &asked, &[])
+                .withhold_usage
+        );
+        let o1 = sample::record("o1");
+        assert!(
+            check(&o1, r#""stream":true,"stream_options":{"include_usage":true}"#, &json!({}), &[])
+                .restream
+        );
+    }
+
+    #[test]
+    fn roles_become_those_that_the_model_knows() {
+        let roles = |instructions, body: &str| -> (String, usize) {
+            let request = ChatRequest::parse(body.as_bytes()).unwrap();
+            let record = ModelRecord { instructions, ..sample::record("gpt-4o") };
+            let target = Target {
+                record: &record,
+                model_field: None,
+                stream_options: false,
+                effort: None,
+                refused: &[],
+            };
+            let adapted = adapt(&request, target);
+            let value: Value = serde_json::from_slice(&adapted.body).unwrap();
+            let words = value["messages"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|said| said["role"].as_str().unwrap());
+            (words.collect::<Vec<_>>().join(" "), adapted.changed.len())
+        };
+        let mixed = r#"{"messages":[{"role":"system"},{"role":"developer"},{"role":"user"}]}"#;
+        let system = r#"{"messages":[{"role":"system"},{"role":"user"}]}"#;
+        assert_eq!(roles(InstructionRole::System, mixed), ("system system user".into(), 1));
+        assert_eq!(roles(InstructionRole::Either, mixed), ("developer developer user".into(), 1));
+        assert_eq!(roles(InstructionRole::User, mixed), ("user user user".into(), 1));
+        assert_eq!(roles(InstructionRole::Either, system), ("system user".into(), 0));
+    }
+}

@@ -1,0 +1,117 @@
+//! What was used: tokens billed, cached and reasoning tokens apart, from an answer's JSON.
+//!
+//! Read loosely: details may be null or absent, and an answer with a usage we cannot read is still an answer.
+
+use serde::Deserialize;
+
+use crate::units::Tokens;
+
+use super::request::Text;
+
+/// The tokens of one answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The prompt, cached part included.
+    pub prompt: Tokens,
+    /// The part of the prompt that was read from the cache.
+    pub cached: Tokens,
+    /// The part of the prompt that was written to the cache, where that is billed apart.
+    pub cache_write: Tokens,
+    /// The answer, hidden reasoning included.
+    pub completion: Tokens,
+    /// The part of the answer that was hidden reasoning.
+    pub reasoning: Tokens,
+    /// True where the upstream did not say and we estimated.
+    pub estimated: bool,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+pub(super) struct RawUsage {
+    #[serde(alias = "input_tokens")]
+    prompt_tokens: Option<u64>,
+    #[serde(alias = "output_tokens")]
+    completion_tokens: Option<u64>,
+    #[serde(alias = "input_tokens_details")]
+    prompt_tokens_details: Option<PromptDetails>,
+    #[serde(alias = "output_tokens_details")]
+    completion_tokens_details: Option<CompletionDetails>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Option<u64>,
+}
+
+impl From<RawUsage> for Usage {
+    fn from(raw: RawUsage) -> Self {
+        let prompt = raw.prompt_tokens_details.unwrap_or_default();
+        let completion = raw.completion_tokens_details.unwrap_or_default();
+        let count = |value: Option<u64>| Tokens(value.unwrap_or_default());
+        Self {
+            prompt: count(raw.prompt_tokens),
+            cached: count(prompt.cached_tokens).min(count(raw.prompt_tokens)),
+            cache_write: count(prompt.cache_write_tokens),
+            completion: count(raw.completion_tokens),
+            reasoning: count(completion.reasoning_tokens).min(count(raw.completion_tokens)),
+            estimated: false,
+        }
+    }
+}
+
+/// What accounting reads of a whole answer.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// What was used; `None` where the answer does not say.
+    pub usage: Option<Usage>,
+    /// The model that answered, by its own word.
+    pub model: Option<Box<str>>,
+    /// Why the first choice ended.
+    pub finish_reason: Option<Box<str>>,
+}
+
+#[derive(Deserialize)]
+struct RawAnswer<'a> {
+    #[serde(default)]
+    usage: Option<RawUsage>,
+    #[serde(default, borrow)]
+    model: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    choices: Option<Vec<RawChoice<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct RawChoice<'a> {
+    #[serde(default, borrow)]
+    finish_reason: Option<Text<'a>>,
+}
+
+impl Answer {
+    /// Reads an answer that is not streamed; what cannot be read is absent.
+    ///
+    /// ```
+    /// use router_core::chat::usage::Answer;
+    /// let answer = Answer::read(br#"{"model":"o1","usage":{"prompt_tokens":9,"completion_tokens":40,
+    ///     "completion_tokens_details":{"reasoning_tokens":30},"prompt_tokens_details":null}}"#);
+    /// let usage = answer.usage.unwrap_or_default();
+    /// assert_eq!((usage.prompt.0, usage.completion.0, usage.reasoning.0), (9, 40, 30));
+    /// ```
+    pub fn read(body: &[u8]) -> Self {
+        let Ok(raw) = serde_json::from_slice::<RawAnswer<'_>>(body) else { return Self::default() };
+        let boxed = |text: Text<'_>| -> Box<str> { text.0.into() };
+        let first = raw.choices.and_then(|choices| choices.into_iter().next());
+        Self {
+            usage: raw.usage.map(Usage::from),
+            model: raw.model.filter(|model| !model.0.is_empty()).map(boxed),
+            finish_reason: first.and_then(|choice| choice.finish_reason).map(boxed),
+        }
+    }
+}

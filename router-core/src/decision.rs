@@ -1,0 +1,298 @@
+//! What shall be done with a request? All rooms above as one pure function.
+//!
+//! [`decide`] does no I/O, reads no clock and draws no random number: the same request, rules, snapshot and moment give
+//! the same [`Decision`], which carries every candidate with its reason. So a decision can be explained without being
+//! carried out, tested without a network, and replayed from a log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::capacity::Cause;
+use crate::capacity::Snapshot;
+use crate::chat::ChatRequest;
+use crate::deployment::Catalog;
+use crate::deployment::Deployment;
+use crate::deployment::Residency;
+use crate::policy::Asked;
+use crate::policy::Hints;
+use crate::policy::ModelChoice;
+use crate::policy::OnUnavailable;
+use crate::policy::Policy;
+use crate::policy::Preference;
+use crate::policy::Priority;
+use crate::policy::UnknownModel;
+use crate::selection::Candidate;
+use crate::selection::Constraints;
+use crate::selection::Exclusion;
+use crate::selection::Needs;
+use crate::selection::Place;
+use crate::selection::Preferences;
+use crate::selection::eligible;
+use crate::selection::order;
+use crate::task::Classifier;
+use crate::task::Task;
+use crate::task::Verdict;
+use crate::units::Day;
+
+/// What decisions go by; fixed until config changes.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Turns requests into tasks.
+    pub classifier: Classifier,
+    /// Which models do which task.
+    pub policy: Policy,
+    /// Which deployments there are.
+    pub catalog: Catalog,
+}
+
+/// What is asked: the request and what came beside its body.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'r, 'a> {
+    /// The request.
+    pub request: &'r ChatRequest<'a>,
+    /// The deployment named in the path, as Azure clients do; it wins over the body's model.
+    pub path_model: Option<&'r str>,
+    /// The steering headers.
+    pub hints: &'r Hints,
+}
+
+/// When: the moment, and the day that retirements are compared with.
+#[derive(Debug, Clone, Copy)]
+pub struct Moment {
+    /// The moment.
+    pub now: Instant,
+    /// The day.
+    pub today: Day,
+}
+
+/// What shall be done, and why.
+#[derive(Debug, Clone)]
+pub struct Decision {
+    /// What the name in the request meant.
+    pub asked: Asked,
+    /// The task and its score; `None` where the caller named a model and nothing had to be scored.
+    pub verdict: Option<Verdict>,
+    /// The models wished.
+    pub choice: ModelChoice,
+    /// True where the reasoning role had no deployment inside the residency and the chat role serves.
+    pub downgraded: bool,
+    /// Where the request may be processed.
+    pub residency: Residency,
+    /// What matters more.
+    pub prefer: Preference,
+    /// Whether somebody waits.
+    pub priority: Priority,
+    /// What the request needs.
+    pub needs: Needs,
+    /// Every deployment with its place: those of the plan first, in order.
+    pub candidates: Vec<Candidate>,
+    /// The deployments to try, or why there is none.
+    pub plan: Result<Plan, Refusal>,
+}
+
+impl Decision {
+    /// The task by which the models were chosen.
+    pub fn task(&self) -> Option<Task> {
+        self.choice.role
+    }
+}
+
+/// The deployments to try, in order; never empty, without repeats.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan {
+    /// The first to try.
+    pub first: Arc<Deployment>,
+    /// The others, in order.
+    pub rest: Vec<Arc<Deployment>>,
+}
+
+impl Plan {
+    /// All, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Deployment>> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+}
+
+/// Why nothing is sent.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// No deployment of the models lies inside the residency.
+    #[error("no deployment of {models} processes inside {residency}")]
+    Residency {
+        /// The models wished.
+        models: String,
+        /// The residency asked.
+        residency: Residency,
+    },
+    /// No model wished can do what the request needs.
+    #[error("{models}: no {ability}")]
+    Ability {
+        /// The models wished.
+        models: String,
+        /// What they lack.
+        ability: &'static str,
+    },
+    /// The prompt is longer than any model wished takes.
+    #[error("the prompt is longer than {models} takes")]
+    ContextWindow {
+        /// The models wished.
+        models: String,
+    },
+    /// The models wished have retired.
+    #[error("{models}: retired")]
+    Retired {
+        /// The models wished.
+        models: String,
+    },
+    /// Every deployment asked to be left alone for a time, or serves as many requests as it may.
+    #[error("every deployment is full; the shortest wait is {} ms", wait.as_millis())]
+    Full {
+        /// The shortest wait.
+        wait: Duration,
+        /// True where the residency left no other deployment to go to.
+        bound: bool,
+    },
+    /// Every deployment refuses us.
+    #[error("every deployment is misconfigured")]
+    Misconfigured,
+}
+
+/// What a deployment that is merely busy is believed to need.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
+/// Decides what shall be done with a request.
+///
+/// # Errors
+/// The request names a model that does not exist here. Everything else that prevents sending is told in
+/// [`Decision::plan`], together with what was considered.
+pub fn decide(
+    ask: Ask<'_, '_>,
+    rules: &Rules,
+    snapshot: &Snapshot,
+    moment: Moment,
+) -> Result<Decision, UnknownModel> {
+    let Rules { classifier, policy, catalog } = rules;
+    let name = ask.path_model.or_else(|| ask.request.model());
+    let asked = Asked::look_up(name, &policy.aliases, catalog)?;
+    let (verdict, task, named_preference) = match &asked {
+        Asked::Auto(prefer) => {
+            let verdict = classifier.classify(ask.request, ask.hints.task);
+            (Some(verdict), verdict.task, *prefer)
+        }
+        Asked::Role(task) => (None, *task, None),
+        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
+    };
+    let mut residency = policy.residency.clone();
+    ask.hints.residency.into_iter().for_each(|area| residency.narrow(area));
+    let prefer = ask.hints.prefer.or(named_preference).unwrap_or(policy.prefer);
+    let needs = Needs::of(ask.request);
+    let sieve = |choice: &ModelChoice| {
+        let retired_before = policy.exclude_retired.then_some(moment.today);
+        eligible(
+            catalog,
+            Constraints { choice, residency: &residency, needs: &needs, retired_before },
+        )
+    };
+    let mut choice = policy.choose(&asked, task, catalog);
+    let (mut kept, mut removed) = sieve(&choice);
+    let downgraded = kept.is_empty() && may_downgrade(policy, &choice, &removed);
+    if downgraded {
+        choice = policy.choose(&Asked::Role(Task::Chat), Task::Chat, catalog);
+        (kept, removed) = sieve(&choice);
+    }
+    let preferences = Preferences { prefer, choice: &choice, needs: &needs };
+    let mut candidates = order(kept, preferences, snapshot, moment.now);
+    let plan = plan_of(&candidates).ok_or_else(|| {
+        let all = candidates.iter().chain(&removed);
+        refusal(all.filter_map(excluded), &choice, &residency)
+    });
+    candidates.append(&mut removed);
+    let priority = ask.hints.priority.unwrap_or_default();
+    Ok(Decision {
+        asked,
+        verdict,
+        choice,
+        downgraded,
+        residency,
+        prefer,
+        priority,
+        needs,
+        candidates,
+        plan,
+    })
+}
+
+fn excluded(candidate: &Candidate) -> Option<Exclusion> {
+    match candidate.place {
+        Place::In(_) => None,
+        Place::Out(why) => Some(why),
+    }
+}
+
+/// True where the reasoning role fell to residency or retirement alone and config lets chat serve instead.
+fn may_downgrade(policy: &Policy, choice: &ModelChoice, removed: &[Candidate]) -> bool {
+    let fell = removed
+        .iter()
+        .filter_map(excluded)
+        .any(|why| matches!(why, Exclusion::Residency | Exclusion::Retired(_)));
+    choice.role == Some(Task::Reasoning)
+        && policy.reasoning.on_unavailable == OnUnavailable::Downgrade
+        && fell
+}
+
+fn plan_of(candidates: &[Candidate]) -> Option<Plan> {
+    let mut inside = candidates
+        .iter()
+        .filter(|candidate| matches!(candidate.place, Place::In(_)))
+        .map(|candidate| Arc::clone(&candidate.deployment));
+    let first = inside.next()?;
+    Some(Plan { first, rest: inside.collect() })
+}
+
+/// The reason that the caller can do most about: a wait before a fault of ours, residency only where it alone decided.
+fn refusal(
+    reasons: impl Iterator<Item = Exclusion>,
+    choice: &ModelChoice,
+    residency: &Residency,
+) -> Refusal {
+    let reasons: Vec<Exclusion> = reasons.collect();
+    let has = |wanted: fn(&Exclusion) -> bool| reasons.iter().any(wanted);
+    let bound = has(|why| matches!(why, Exclusion::Residency));
+    if let Some(wait) = reasons.iter().filter_map(wait_of).min() {
+        return Refusal::Full { wait, bound };
+    }
+    if has(|why| matches!(why, Exclusion::Cooling { .. })) {
+        return Refusal::Misconfigured;
+    }
+    let names: Vec<&str> = choice.models.iter().map(crate::units::ModelName::as_str).collect();
+    let models = names.join(", ");
+    let ability = |why: &Exclusion| {
+        if let Exclusion::Ability(ability) = why { Some(*ability) } else { None }
+    };
+    if let Some(ability) = reasons.iter().find_map(ability) {
+        Refusal::Ability { models, ability }
+    } else if has(|why| matches!(why, Exclusion::ContextWindow)) {
+        Refusal::ContextWindow { models }
+    } else if !bound && has(|why| matches!(why, Exclusion::Retired(_))) {
+        Refusal::Retired { models }
+    } else {
+        Refusal::Residency { models, residency: residency.clone() }
+    }
+}
+
+/// How long until a deployment may have room again; `None` where time alone does not help.
+fn wait_of(why: &Exclusion) -> Option<Duration> {
+    match why {
+        Exclusion::Cooling { cause: Cause::Throttled | Cause::Fault, wait } => Some(*wait),
+        Exclusion::InFlight => Some(BUSY_WAIT),
+        Exclusion::Cooling { cause: Cause::Misconfigured, .. }
+        | Exclusion::Model
+        | Exclusion::NotAsked
+        | Exclusion::Residency
+        | Exclusion::Ability(_)
+        | Exclusion::ContextWindow
+        | Exclusion::Retired(_) => None,
+    }
+}

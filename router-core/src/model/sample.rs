@@ -1,0 +1,55 @@
+//! Records for tests of the rooms above: models that differ in all that matters.
+
+use super::record::{
+    Abilities, CapField, Effort, Efforts, InstructionRole, ModelRecord, Prices, PtuRate, Sampling,
+};
+use crate::units::{ModelName, Tokens, UsdPerMillionTokens};
+
+/// A record like gpt-4o's; `o1` and names that start with it get one like o1's.
+pub(crate) fn record(name: &str) -> ModelRecord {
+    let price = |dollars| UsdPerMillionTokens::try_new(dollars).unwrap();
+    let reasons = name.starts_with("o1");
+    let (input, output) = if reasons { (15.0, 60.0) } else { (2.5, 10.0) };
+    let efforts = Efforts {
+        accepted: vec![Effort::Low, Effort::Medium, Effort::High],
+        default: Effort::Medium,
+    };
+    ModelRecord {
+        name: ModelName::try_from(name).unwrap(),
+        abilities: Abilities {
+            chat_completions: true,
+            responses: true,
+            streaming: !reasons,
+            tools: true,
+            parallel_tools: !reasons,
+            images: true,
+            structured_outputs: true,
+            embeddings: false,
+        },
+        cap_field: if reasons { CapField::MaxCompletionTokens } else { CapField::Either },
+        sampling: if reasons { Sampling::Fixed } else { Sampling::Free },
+        stop: !reasons,
+        instructions: if reasons { InstructionRole::Either } else { InstructionRole::System },
+        efforts: reasons.then_some(efforts),
+        context_window: Tokens(if reasons { 200_000 } else { 128_000 }),
+        max_output: Tokens(if reasons { 100_000 } else { 16_384 }),
+        prices: Some(Prices {
+            input: price(input),
+            cached_input: Some(price(input / 2.0)),
+            cache_write: None,
+            output: price(output),
+            long_context: None,
+            data_zone_factor: 1.1,
+        }),
+        ptu: Some(PtuRate {
+            input_tpm_per_ptu: if reasons { 230.0 } else { 2_500.0 },
+            output_ratio: 4.0,
+            global_min: 15,
+            global_step: 5,
+            regional_min: 50,
+            regional_step: 50,
+        }),
+        retires: None,
+        successor: None,
+    }
+}
