@@ -26,3 +26,14 @@ pub mod state;
 pub mod upstream;
 //
 pub mod fallback;
+//
+#[cfg(feature = "http-client")]
+pub mod response;
+//
+pub mod error;
+//
+#[cfg(feature = "http-client")]
+pub mod metrics;
+//
+#[cfg(feature = "http-client")]
+pub mod router;

@@ -2,6 +2,7 @@
 
 pub mod adapt;
 pub mod request;
+pub mod restream;
 pub mod splice;
 pub mod stream;
 pub mod tokens;

@@ -39,6 +39,9 @@ const WEIGHTS: [u16; 256] = {
     weights
 };
 
+/// How many bytes of an answer's text make a token, nearly: what is left to go by where the text itself is gone.
+pub const BYTES_PER_TOKEN: u64 = 4;
+
 /// What an image counts: the cost of one of high detail, four tiles.
 ///
 /// **Source:** `OpenAI`, "Images and vision": 85 + 170 a tile for gpt-4o.

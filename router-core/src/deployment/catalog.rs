@@ -106,6 +106,18 @@ impl Api {
             Self::OpenAi => "openai",
         }
     }
+
+    /// True where `stream_options` is known.
+    ///
+    /// **Source:** Azure's REST specifications: first in 2024-09-01-preview and in the stable 2024-10-21.
+    pub fn takes_stream_options(&self) -> bool {
+        match self {
+            Self::AzureDated { version } => {
+                version.get(..10).is_some_and(|day| day >= "2024-09-01")
+            }
+            Self::AzureV1 | Self::OpenAi => true,
+        }
+    }
 }
 
 /// All deployments, in the order of their names.

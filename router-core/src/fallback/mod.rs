@@ -1,5 +1,23 @@
 //! Walks a plan: attempts, one deadline, what may be tried again. The door of the room.
 
+#[cfg(feature = "http-client")]
+pub mod budget;
 pub mod limits;
+#[cfg(feature = "http-client")]
+pub mod relay;
+#[cfg(feature = "http-client")]
+pub mod sending;
+pub mod trail;
+#[cfg(feature = "http-client")]
+pub mod walk;
 
+#[cfg(feature = "http-client")]
+pub use budget::RetryTokens;
 pub use limits::{Limits, RetryBudget};
+#[cfg(feature = "http-client")]
+pub use relay::{Relay, StreamEnd};
+#[cfg(feature = "http-client")]
+pub use sending::{Delivered, Delivery};
+pub use trail::{Ended, SendingFault, Step};
+#[cfg(feature = "http-client")]
+pub use walk::{Answered, Errand, Fallback, NoAnswer};

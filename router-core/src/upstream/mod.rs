@@ -1,5 +1,18 @@
 //! Sends a request to one deployment and names what came back. The door of the room.
 
+#[cfg(feature = "http-client")]
+pub mod attempt;
+#[cfg(feature = "http-client")]
+pub mod client;
+pub mod credential;
 pub mod endpoint;
+pub mod outcome;
+pub mod retry_after;
 
+#[cfg(feature = "http-client")]
+pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
+#[cfg(feature = "http-client")]
+pub use client::{ClientFault, HttpUpstream};
+pub use credential::{Secret, SecretFault};
 pub use endpoint::{Credential, Endpoint, SecretSource};
+pub use outcome::{Circumstances, Outcome, Throttle, judge};

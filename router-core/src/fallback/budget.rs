@@ -1,0 +1,83 @@
+//! The retry budget of the whole router: so that an outage does not become a storm.
+//!
+//! Each request puts in a share of a token, time puts in a few more, and every further attempt after a fault takes one
+//! out. While faults are rare the budget is never felt; when every upstream is down it holds the extra load at the
+//! share. A 429 that moves on does not draw on it: it is bounded by the plan and the deadline.
+//!
+//! **Source:** Finagle's retry budget, as in tower's `retry::budget`.
+
+use std::sync::{Mutex, PoisonError};
+
+use tokio::time::Instant;
+
+use super::limits::RetryBudget;
+
+/// How many seconds of tokens may gather.
+const HELD_SECONDS: f64 = 10.0;
+
+/// A bucket of further attempts.
+#[derive(Debug)]
+pub struct RetryTokens {
+    budget: RetryBudget,
+    level: Mutex<(f64, Instant)>,
+}
+
+impl RetryTokens {
+    /// A full bucket.
+    pub fn new(budget: RetryBudget, now: Instant) -> Self {
+        Self { budget, level: Mutex::new((most(budget), now)) }
+    }
+
+    /// A request has come.
+    pub fn deposit(&self, now: Instant) {
+        self.with(now, |level| *level += self.budget.ratio);
+    }
+
+    /// Takes a token for one further attempt; false where none is left.
+    pub fn withdraw(&self, now: Instant) -> bool {
+        self.with(now, |level| {
+            let enough = *level >= 1.0;
+            if enough {
+                *level -= 1.0;
+            }
+            enough
+        })
+    }
+
+    fn with<T>(&self, now: Instant, change: impl FnOnce(&mut f64) -> T) -> T {
+        let mut guard = self.level.lock().unwrap_or_else(PoisonError::into_inner);
+        let (level, then) = &mut *guard;
+        *level += now.saturating_duration_since(*then).as_secs_f64() * self.budget.per_second;
+        *then = now.max(*then);
+        let out = change(level);
+        *level = level.min(most(self.budget));
+        out
+    }
+}
+
+/// The most that gathers: some seconds of time's share, and enough for a burst of requests' share.
+fn most(budget: RetryBudget) -> f64 {
+    (budget.per_second * HELD_SECONDS).max(budget.ratio * 100.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn an_outage_is_held_at_the_share() {
+        let start = Instant::now();
+        let tokens = RetryTokens::new(RetryBudget { ratio: 0.2, per_second: 1.0 }, start);
+        let mut retries = 0;
+        for request in 0..10_000u32 {
+            // 100 requests a second, each of which would like one further attempt.
+            let now = start + Duration::from_millis(10) * request;
+            tokens.deposit(now);
+            retries += u32::from(tokens.withdraw(now));
+        }
+        // A fifth of the requests, one a second, and what had gathered before.
+        assert!((2_000..=2_000 + 100 + 20 + 1).contains(&retries), "{retries}");
+    }
+}

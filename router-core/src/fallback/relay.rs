@@ -1,0 +1,304 @@
+//! Passes a stream on as bytes, event by event, and watches it: first content, usage, and how it ends.
+//!
+//! [`Relay::open`] holds everything back until the first content byte, so that whatever goes wrong before it can still
+//! be answered by another deployment. After it nothing is tried again: what goes wrong then ends the stream with an
+//! error event, because a stream that merely stops looks like a whole answer to every client library.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::StreamExt;
+use tokio::time::{Instant, Sleep};
+
+use crate::chat::Usage;
+use crate::chat::stream::{Chunk, Event, Splitter};
+use crate::upstream::ReplyBody;
+
+/// How a stream is watched.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    /// The first content must come before this moment.
+    pub content_by: Instant,
+    /// The longest silence after it.
+    pub idle: Duration,
+    /// The longest event, in bytes.
+    pub max_event_bytes: usize,
+    /// True where the chunk with the usage is our own wish and not the caller's.
+    pub withhold_usage: bool,
+}
+
+/// Why a stream ended before its first content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotOpened {
+    /// It reported an error, with the status that stands for.
+    Error(Option<u16>),
+    /// It broke off, ended, or sent what is no event.
+    Broken,
+    /// No content came in time.
+    Timeout,
+}
+
+/// How a stream went; given once, at its end or when it is dropped.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StreamEnd {
+    /// What was used, by the upstream's word.
+    pub usage: Option<Usage>,
+    /// The bytes of content that passed.
+    pub content_bytes: usize,
+    /// The model that answered, by its own word.
+    pub model: Option<Box<str>>,
+    /// Why the last choice ended.
+    pub finish_reason: Option<Box<str>>,
+    /// How it ended.
+    pub how: How,
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// As it should.
+    Whole,
+    /// The upstream broke off, fell silent or reported an error: an error event was the last.
+    Interrupted,
+    /// The caller hung up.
+    HungUp,
+}
+
+type OnEnd = Box<dyn FnOnce(&StreamEnd) + Send>;
+
+/// A stream past its first content, to be passed on.
+pub struct Relay {
+    body: ReplyBody,
+    splitter: Splitter,
+    /// Events that wait to be passed on, the first to go last.
+    ready: std::collections::VecDeque<Bytes>,
+    seen: Seen,
+    watch: Watch,
+    silence: Pin<Box<Sleep>>,
+    phase: Phase,
+    on_end: Vec<OnEnd>,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Relay").field("seen", &self.seen).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Open,
+    Ended(How),
+}
+
+/// What was seen of the stream so far.
+#[derive(Debug, Default)]
+struct Seen {
+    usage: Option<Usage>,
+    content_bytes: usize,
+    model: Option<Box<str>>,
+    finish_reason: Option<Box<str>>,
+    content: bool,
+    done: bool,
+}
+
+/// What is to be done with an event.
+enum Verdict {
+    Pass,
+    Withhold,
+    /// Passed on, and the last: the upstream reports an error.
+    Error(Option<u16>),
+    Malformed,
+}
+
+impl Seen {
+    fn event(&mut self, event: &[u8], withhold_usage: bool) -> Verdict {
+        match Event::read(event) {
+            Event::Nothing => Verdict::Pass,
+            Event::Done => {
+                self.done = true;
+                Verdict::Pass
+            }
+            Event::Malformed => Verdict::Malformed,
+            Event::Error { status, .. } => Verdict::Error(status),
+            Event::Chunk(chunk) => self.chunk(chunk, withhold_usage),
+        }
+    }
+
+    fn chunk(&mut self, chunk: Chunk, withhold_usage: bool) -> Verdict {
+        let reports = chunk.choiceless && chunk.usage.is_some();
+        self.usage = chunk.usage.or(self.usage);
+        self.content |= chunk.content;
+        self.content_bytes += chunk.content_bytes;
+        self.model = self.model.take().or(chunk.model);
+        self.finish_reason = chunk.finish_reason.or_else(|| self.finish_reason.take());
+        if reports && withhold_usage { Verdict::Withhold } else { Verdict::Pass }
+    }
+
+    /// True once there is nothing left that another deployment could do better: content, or an end without any.
+    fn committed(&self) -> bool {
+        self.content || self.finish_reason.is_some()
+    }
+}
+
+impl Relay {
+    /// Reads up to the first content, which is held back with all before it.
+    ///
+    /// # Errors
+    /// The stream ended before its first content; nothing was passed on.
+    pub async fn open(body: ReplyBody, watch: Watch) -> Result<Self, NotOpened> {
+        let silence = Box::pin(tokio::time::sleep_until(watch.content_by));
+        let mut relay = Self {
+            body,
+            splitter: Splitter::default(),
+            ready: std::collections::VecDeque::new(),
+            seen: Seen::default(),
+            watch,
+            silence,
+            phase: Phase::Open,
+            on_end: Vec::with_capacity(2),
+        };
+        while !relay.seen.committed() {
+            let next = tokio::time::timeout_at(watch.content_by, relay.body.next()).await;
+            let bytes = next.map_err(|_| NotOpened::Timeout)?;
+            let bytes = bytes.and_then(Result::ok).ok_or(NotOpened::Broken)?;
+            relay.splitter.push(bytes);
+            relay.take_in()?;
+        }
+        relay.silence.as_mut().reset(Instant::now() + watch.idle);
+        Ok(relay)
+    }
+
+    /// Has `then` called once: at the stream's end, or when it is dropped before.
+    pub fn on_end(&mut self, then: impl FnOnce(&StreamEnd) + Send + 'static) {
+        self.on_end.push(Box::new(then));
+    }
+
+    /// Moves whole events to what is ready. It fails only before any content; after it, the same faults end the stream
+    /// with an error event.
+    fn take_in(&mut self) -> Result<(), NotOpened> {
+        while let Some(event) = self.splitter.next_event() {
+            let before_content = !self.seen.committed();
+            match self.seen.event(&event, self.watch.withhold_usage) {
+                Verdict::Pass => self.ready.push_back(event),
+                Verdict::Withhold => {}
+                Verdict::Error(status) if before_content => {
+                    return Err(NotOpened::Error(status));
+                }
+                Verdict::Malformed if before_content => return Err(NotOpened::Broken),
+                Verdict::Error(_) => {
+                    self.ready.push_back(event);
+                    self.phase = Phase::Ended(How::Interrupted);
+                    return Ok(());
+                }
+                Verdict::Malformed => {
+                    self.interrupt();
+                    return Ok(());
+                }
+            }
+        }
+        let too_long = self.splitter.held() > self.watch.max_event_bytes;
+        if too_long && !self.seen.committed() {
+            return Err(NotOpened::Broken);
+        }
+        if too_long {
+            self.interrupt();
+        }
+        Ok(())
+    }
+
+    /// Ends the stream with an error event of our own.
+    fn interrupt(&mut self) {
+        self.ready.push_back(Bytes::from_static(INTERRUPTED.as_bytes()));
+        self.phase = Phase::Ended(How::Interrupted);
+    }
+
+    /// The upstream has no more bytes: whole only if it said why it ended.
+    fn close(&mut self) {
+        let mut rest = self.splitter.rest();
+        if !rest.trim_ascii().is_empty() {
+            // A last event without its empty line.
+            match self.seen.event(&rest, self.watch.withhold_usage) {
+                Verdict::Pass => {
+                    rest = [&rest[..], b"\n\n"].concat().into();
+                    self.ready.push_back(rest);
+                }
+                Verdict::Withhold => {}
+                Verdict::Error(_) | Verdict::Malformed => return self.interrupt(),
+            }
+        }
+        if self.seen.finish_reason.is_some() || self.seen.done {
+            self.phase = Phase::Ended(How::Whole);
+        } else {
+            self.interrupt();
+        }
+    }
+
+    /// Tells how it went, once.
+    fn report(&mut self, how: How) {
+        if self.on_end.is_empty() {
+            return;
+        }
+        let seen = std::mem::take(&mut self.seen);
+        let end = StreamEnd {
+            usage: seen.usage,
+            content_bytes: seen.content_bytes,
+            model: seen.model,
+            finish_reason: seen.finish_reason,
+            how,
+        };
+        for then in self.on_end.drain(..) {
+            then(&end);
+        }
+    }
+}
+
+/// The last event of a stream that broke off after its first content.
+const INTERRUPTED: &str = "data: {\"error\":{\"message\":\"the upstream broke off in the middle of its answer\",\
+    \"type\":\"upstream_error\",\"param\":null,\"code\":\"stream_interrupted\"}}\n\n";
+
+impl Stream for Relay {
+    type Item = Bytes;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        let relay = self.get_mut();
+        loop {
+            if let Some(event) = relay.ready.pop_front() {
+                return Poll::Ready(Some(event));
+            }
+            if let Phase::Ended(how) = relay.phase {
+                relay.report(how);
+                return Poll::Ready(None);
+            }
+            match relay.body.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(bytes))) => {
+                    relay.silence.as_mut().reset(Instant::now() + relay.watch.idle);
+                    relay.splitter.push(bytes);
+                    // After content faults end the stream inside `take_in`.
+                    if relay.take_in().is_err() {
+                        relay.interrupt();
+                    }
+                }
+                Poll::Ready(Some(Err(_))) => relay.interrupt(),
+                Poll::Ready(None) => relay.close(),
+                Poll::Pending => {
+                    std::task::ready!(relay.silence.as_mut().poll(context));
+                    relay.interrupt();
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        let how = match self.phase {
+            Phase::Ended(how) if self.ready.is_empty() => how,
+            Phase::Ended(_) | Phase::Open => How::HungUp,
+        };
+        self.report(how);
+    }
+}

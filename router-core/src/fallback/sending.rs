@@ -1,0 +1,256 @@
+//! One attempt from sending to its outcome: what the deployment did, learned on the spot.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use crate::capacity::Timing;
+use crate::chat::Adapted;
+use crate::chat::Answer;
+use crate::clock;
+use crate::deployment::Deployment;
+use crate::state::CapacityState;
+use crate::state::Event;
+use crate::upstream::Attempt;
+use crate::upstream::Circumstances;
+use crate::upstream::Outcome;
+use crate::upstream::Reply;
+use crate::upstream::ReplyBody;
+use crate::upstream::Unreachable;
+use crate::upstream::Upstream;
+use crate::upstream::judge;
+
+use super::limits::Limits;
+use super::relay::{NotOpened, Relay, Watch};
+use super::trail::Ended;
+
+/// An answer for the caller.
+#[derive(Debug)]
+pub struct Delivery {
+    /// The status of the upstream.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Delivered,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Delivered {
+    /// The whole of it.
+    Full(Bytes, Answer),
+    /// A stream past its first content.
+    Stream(Box<Relay>),
+}
+
+/// What became of an attempt.
+#[derive(Debug)]
+pub(super) enum Sent {
+    /// An answer for the caller: served, or a refusal that is the caller's own.
+    Answer(Ended, Box<Delivery>),
+    /// No answer; what happened is learned.
+    None(Ended),
+}
+
+/// Counts an attempt while it lasts, streams to their end.
+#[derive(Debug)]
+pub(super) struct Flight {
+    state: Arc<dyn CapacityState>,
+    deployment: Arc<Deployment>,
+}
+
+impl Flight {
+    fn start(state: &Arc<dyn CapacityState>, deployment: &Arc<Deployment>) -> Self {
+        state.learn(&deployment.name, Event::Sent, Instant::now());
+        Self { state: Arc::clone(state), deployment: Arc::clone(deployment) }
+    }
+
+    /// Learns what happened, now.
+    fn learn(&self, event: Event) {
+        self.state.learn(&self.deployment.name, event, Instant::now());
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.learn(Event::Ended);
+    }
+}
+
+/// The longest error body that is read.
+const ERROR_BODY_BYTES: usize = 256 << 10;
+
+/// How long an error body may take: what is known by then is enough.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
+
+/// One attempt and what bounds it.
+pub(super) struct Sending<'s, U> {
+    pub(super) upstream: &'s U,
+    pub(super) state: &'s Arc<dyn CapacityState>,
+    pub(super) limits: &'s Limits,
+    pub(super) deployment: &'s Arc<Deployment>,
+    /// The answer's head, or the first content of a stream, must come before this moment.
+    pub(super) first_by: Instant,
+}
+
+impl<U: Upstream> Sending<'_, U> {
+    /// Sends, judges and learns.
+    pub(super) async fn send(&self, adapted: Adapted, attempt: Attempt) -> Sent {
+        let started = Instant::now();
+        let flight = Flight::start(self.state, self.deployment);
+        let streamed = attempt.streamed;
+        let reply = tokio::time::timeout_at(self.first_by, self.upstream.send(attempt)).await;
+        let reply = match reply.unwrap_or(Err(Unreachable::Timeout)) {
+            Ok(reply) => reply,
+            Err(fault) => return failed(&flight, unreachable(fault)),
+        };
+        if !reply.status.is_success() {
+            return self.refused(reply, &flight).await;
+        }
+        if streamed && is_event_stream(&reply.headers) {
+            self.streamed(reply, flight, started, adapted.withhold_usage).await
+        } else {
+            self.whole(reply, &flight, started).await
+        }
+    }
+
+    /// A whole answer: read before anything goes to the caller, so that a break in the middle can still fall back.
+    async fn whole(&self, reply: Reply, flight: &Flight, started: Instant) -> Sent {
+        let idle = self.limits.idle_timeout;
+        let body = match read(reply.body, self.limits.max_answer_bytes, idle).await {
+            Ok(body) => body,
+            Err(fault) => return failed(flight, unreachable(fault)),
+        };
+        let total = started.elapsed();
+        flight.learn(Event::Served(Timing { first: total, total }));
+        let answer = Answer::read(&body);
+        let body = Delivered::Full(body, answer);
+        let delivery = Delivery { status: reply.status, headers: reply.headers, body };
+        Sent::Answer(Ended::Served, Box::new(delivery))
+    }
+
+    async fn streamed(
+        &self,
+        reply: Reply,
+        flight: Flight,
+        started: Instant,
+        withhold_usage: bool,
+    ) -> Sent {
+        let watch = Watch {
+            content_by: self.first_by,
+            idle: self.limits.idle_timeout,
+            max_event_bytes: self.limits.max_event_bytes,
+            withhold_usage,
+        };
+        let mut relay = match Relay::open(reply.body, watch).await {
+            Ok(relay) => relay,
+            Err(NotOpened::Timeout) => return failed(&flight, Ended::Timeout),
+            Err(NotOpened::Broken) => return failed(&flight, Ended::Broken),
+            Err(NotOpened::Error(status)) => return self.error_event(&flight, status),
+        };
+        let first = started.elapsed();
+        relay.on_end(move |end| {
+            use super::relay::How;
+            match end.how {
+                How::Whole => {
+                    flight.learn(Event::Served(Timing { first, total: started.elapsed() }));
+                }
+                How::Interrupted => flight.learn(Event::Failed),
+                // The caller's doing says nothing about the deployment.
+                How::HungUp => {}
+            }
+        });
+        let body = Delivered::Stream(Box::new(relay));
+        let delivery = Delivery { status: reply.status, headers: reply.headers, body };
+        Sent::Answer(Ended::Served, Box::new(delivery))
+    }
+
+    /// An error event before any content counts as the status it stands for.
+    fn error_event(&self, flight: &Flight, status: Option<u16>) -> Sent {
+        if status == Some(429) {
+            let provisioned = self.deployment.billing.is_provisioned();
+            let kind = crate::upstream::Throttle::of("", provisioned);
+            return self.throttled(flight, None, kind);
+        }
+        failed(flight, Ended::ErrorEvent)
+    }
+
+    async fn refused(&self, reply: Reply, flight: &Flight) -> Sent {
+        let Reply { status, headers, body } = reply;
+        let body = read(body, ERROR_BODY_BYTES, ERROR_BODY_TIME).await.unwrap_or_default();
+        let circumstances = Circumstances {
+            provisioned: self.deployment.billing.is_provisioned(),
+            wall: clock::wall(),
+            longest_wait: self.limits.wait_max,
+        };
+        let code = status.as_u16();
+        let ended = match judge(status, &headers, &body, circumstances) {
+            Outcome::Throttled { wait, kind } => return self.throttled(flight, wait, kind),
+            Outcome::Failed => return failed(flight, Ended::Status(code)),
+            Outcome::Misconfigured => {
+                flight.learn(Event::Misconfigured);
+                return Sent::None(Ended::Misconfigured(code));
+            }
+            Outcome::FieldRefused(field) => Ended::FieldRefused(field),
+            Outcome::ContextLength => Ended::ContextLength,
+            Outcome::Served | Outcome::Rejected => Ended::Rejected(code),
+        };
+        let body = Delivered::Full(body, Answer::default());
+        Sent::Answer(ended, Box::new(Delivery { status, headers, body }))
+    }
+
+    fn throttled(
+        &self,
+        flight: &Flight,
+        wait: Option<Duration>,
+        kind: crate::upstream::Throttle,
+    ) -> Sent {
+        let wait = wait.unwrap_or(if self.deployment.billing.is_provisioned() {
+            self.limits.provisioned_wait
+        } else {
+            self.limits.pay_as_you_go_wait
+        });
+        flight.learn(Event::Throttled(wait));
+        Sent::None(Ended::Throttled(kind, wait))
+    }
+}
+
+fn failed(flight: &Flight, ended: Ended) -> Sent {
+    flight.learn(Event::Failed);
+    Sent::None(ended)
+}
+
+fn unreachable(fault: Unreachable) -> Ended {
+    match fault {
+        Unreachable::Connect => Ended::Connect,
+        Unreachable::Timeout => Ended::Timeout,
+        Unreachable::Broken => Ended::Broken,
+    }
+}
+
+/// Behind some gateways the content type of a stream is missing; JSON always has one.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_none_or(|kind| kind.starts_with("text/event-stream"))
+}
+
+/// Reads a whole body: at most `most` bytes, with no silence longer than `idle`.
+async fn read(mut body: ReplyBody, most: usize, idle: Duration) -> Result<Bytes, Unreachable> {
+    let mut whole = BytesMut::new();
+    loop {
+        let next = tokio::time::timeout(idle, body.next()).await;
+        match next.map_err(|_| Unreachable::Timeout)? {
+            None => return Ok(whole.freeze()),
+            Some(bytes) => whole.extend_from_slice(&bytes?),
+        }
+        if whole.len() > most {
+            return Err(Unreachable::Broken);
+        }
+    }
+}

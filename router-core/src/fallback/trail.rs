@@ -1,0 +1,104 @@
+//! The trail of a request: which deployments were tried, how each attempt ended, and why none answered.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::deployment::Deployment;
+use crate::upstream::Throttle;
+
+/// One attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// Where it went.
+    pub deployment: Arc<Deployment>,
+    /// How it ended.
+    pub ended: Ended,
+    /// How long it took, to the head of the answer or to the first content of a stream.
+    pub took: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was answered.
+    Served,
+    /// 429, with the wait that we keep.
+    Throttled(Throttle, Duration),
+    /// No connection came about.
+    Connect,
+    /// No answer came in time; it may have been billed.
+    Timeout,
+    /// The connection or the stream broke off before the first content.
+    Broken,
+    /// The stream reported an error before the first content.
+    ErrorEvent,
+    /// 408 or 5xx.
+    Status(u16),
+    /// 401, 403, 404 or 410.
+    Misconfigured(u16),
+    /// 400 that named a field we could leave out.
+    FieldRefused(&'static str),
+    /// 400: the prompt is too long for the model.
+    ContextLength,
+    /// Another answer that is the caller's own.
+    Rejected(u16),
+}
+
+impl Ended {
+    /// The word used in labels and headers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Throttled(..) => "throttled",
+            Self::Connect => "connect",
+            Self::Timeout => "timeout",
+            Self::Broken => "broken",
+            Self::ErrorEvent => "error_event",
+            Self::Status(_) => "status_5xx",
+            Self::Misconfigured(_) => "misconfigured",
+            Self::FieldRefused(_) => "field_refused",
+            Self::ContextLength => "context_length",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+
+    /// True for faults of the upstream: another attempt after one draws on the retry budget.
+    pub fn is_fault(self) -> bool {
+        match self {
+            Self::Connect | Self::Timeout | Self::Broken | Self::ErrorEvent | Self::Status(_) => {
+                true
+            }
+            Self::Served
+            | Self::Throttled(..)
+            | Self::Misconfigured(_)
+            | Self::FieldRefused(_)
+            | Self::ContextLength
+            | Self::Rejected(_) => false,
+        }
+    }
+}
+
+/// Why no deployment answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SendingFault {
+    /// At least one asked to be left alone for a time.
+    #[error("every deployment is full")]
+    Throttled,
+    /// Every one refuses us.
+    #[error("every deployment is misconfigured")]
+    Misconfigured,
+    /// None answered in time.
+    #[error("no deployment answered in time")]
+    Timeout,
+    /// The last one failed.
+    #[error("no deployment could answer")]
+    Failed,
+    /// The request needs fields that the model does not take, and config forbids changing them.
+    #[error("{model} does not take {}", fields.join(", "))]
+    Unsupported {
+        /// The model.
+        model: String,
+        /// The fields.
+        fields: Vec<&'static str>,
+    },
+}

@@ -1,0 +1,371 @@
+//! Every metric: names, labels, buckets, help texts. Nothing that routing needs is decided here.
+//!
+//! The registry is the embedder's. Label values come from enums and config, never from what a caller or an upstream
+//! wrote, so the number of series is bounded by config.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::MetricFamily;
+use prometheus::{
+    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    Opts, Registry,
+};
+use tokio::time::Instant;
+
+use crate::capacity::Timing;
+use crate::chat::Usage;
+use crate::decision::Decision;
+use crate::deployment::Api;
+use crate::deployment::Catalog;
+use crate::deployment::Deployment;
+use crate::fallback::Ended;
+use crate::fallback::Step;
+use crate::state::CapacityState;
+use crate::task::Task;
+use crate::units::DeploymentName;
+use crate::units::Usd;
+
+/// All metrics of a router.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    decisions: IntCounterVec,
+    score: HistogramVec,
+    attempts: IntCounterVec,
+    fallbacks: IntCounterVec,
+    refusals: IntCounterVec,
+    residency_refused: IntCounter,
+    wait_asked: HistogramVec,
+    overhead: Histogram,
+    cost: CounterVec,
+    unpriced: IntCounterVec,
+    adapted: IntCounterVec,
+    streams: IntCounterVec,
+    usage_estimated: IntCounterVec,
+    model_mismatches: IntCounterVec,
+    in_flight: Gauge,
+    duration: HistogramVec,
+    first_chunk: HistogramVec,
+    tokens: HistogramVec,
+}
+
+/// Seconds from 10 µs, doubling: our own time.
+fn overhead_buckets() -> Vec<f64> {
+    (0..16).map(|power| 1e-5 * f64::from(1u32 << power)).collect()
+}
+
+/// Seconds from 5 ms: waits that upstreams ask for.
+const WAIT_BUCKETS: [f64; 12] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+/// **Source:** `OpenTelemetry`, semantic conventions for generative AI, status "development".
+fn duration_buckets() -> Vec<f64> {
+    (0..14).map(|power| 0.01 * f64::from(1u32 << power)).collect()
+}
+
+/// **Source:** as [`duration_buckets`].
+fn token_buckets() -> Vec<f64> {
+    (0..14).map(|power| f64::from(1u32 << (2 * power))).collect()
+}
+
+const GEN_AI: [&str; 3] = ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"];
+
+impl Metrics {
+    /// Makes all metrics known to a registry.
+    ///
+    /// # Errors
+    /// The registry holds one of the names already: one registry serves one router.
+    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let make = Maker(registry);
+        Ok(Self {
+            decisions: make.count("decisions_total", "Decisions made.", &["task", "model"])?,
+            score: make.histogram(
+                "score",
+                "Scores of requests: how probable it is that reasoning is needed.",
+                (1..=20).map(|step| f64::from(step) / 20.0).collect(),
+                &["task"],
+            )?,
+            attempts: make.count(
+                "attempts_total",
+                "Attempts sent to deployments.",
+                &["deployment", "billing", "outcome"],
+            )?,
+            fallbacks: make.count(
+                "fallbacks_total",
+                "Requests that went on to another deployment.",
+                &["from", "to", "cause"],
+            )?,
+            refusals: make.count("refusals_total", "Requests without an answer.", &["kind"])?,
+            residency_refused: make.plain(
+                "residency_refused_total",
+                "Requests refused because no deployment lies inside their residency.",
+            )?,
+            wait_asked: make.histogram(
+                "wait_asked_seconds",
+                "Waits that deployments asked for.",
+                WAIT_BUCKETS.to_vec(),
+                &["deployment"],
+            )?,
+            overhead: make.single(
+                "overhead_seconds",
+                "Time spent in the router itself, upstream time left out.",
+                overhead_buckets(),
+            )?,
+            cost: make.dollars("cost_usd_total", "What answers cost more.", &["deployment"])?,
+            unpriced: make.count("unpriced_answers_total", "Answers without a known price.", &["deployment"])?,
+            adapted: make.count("adapted_total", "Fields changed or left out.", &["model", "field"])?,
+            streams: make.count("streams_total", "Streams by how they ended.", &["deployment", "ended"])?,
+            usage_estimated: make.count(
+                "usage_estimated_total",
+                "Answers whose usage was estimated.",
+                &["deployment"],
+            )?,
+            model_mismatches: make.count(
+                "model_mismatches_total",
+                "Answers by another model than configured.",
+                &["deployment"],
+            )?,
+            in_flight: make.level("in_flight", "Requests being served.")?,
+            duration: make.shared(
+                "gen_ai_client_operation_duration_seconds",
+                "Duration of operations.",
+                duration_buckets(),
+                &[&GEN_AI[..], &["error_type"]].concat(),
+            )?,
+            first_chunk: make.shared(
+                "gen_ai_client_operation_time_to_first_chunk_seconds",
+                "Time to the first content of a stream.",
+                duration_buckets(),
+                &GEN_AI,
+            )?,
+            tokens: make.shared(
+                "gen_ai_client_token_usage",
+                "Tokens used.",
+                token_buckets(),
+                &[&GEN_AI[..], &["gen_ai_token_type"]].concat(),
+            )?,
+        })
+    }
+
+    /// A request has come; the guard counts it until it is dropped.
+    pub(crate) fn enter(&self) -> InFlight {
+        self.in_flight.inc();
+        InFlight(self.in_flight.clone())
+    }
+
+    pub(crate) fn decided(&self, decision: &Decision) {
+        let task = decision.task().map_or("named", Task::as_str);
+        let model = decision.plan.as_ref().map_or("none", |plan| plan.first.model.name.as_str());
+        self.decisions.with_label_values(&[task, model]).inc();
+        if let Some(verdict) = decision.verdict {
+            let score = f64::from(verdict.score.value());
+            self.score.with_label_values(&[verdict.task.as_str()]).observe(score);
+        }
+    }
+
+    pub(crate) fn attempted(&self, trail: &[Step]) {
+        for step in trail {
+            let Deployment { name, billing, .. } = &*step.deployment;
+            let labels = [name.as_str(), billing.as_str(), step.ended.as_str()];
+            self.attempts.with_label_values(&labels).inc();
+            if let Ended::Throttled(_, wait) = step.ended {
+                self.wait_asked.with_label_values(&[name.as_str()]).observe(wait.as_secs_f64());
+            }
+        }
+    }
+
+    pub(crate) fn fell_back(&self, from: &Deployment, to: &Deployment, cause: &str) {
+        self.fallbacks.with_label_values(&[from.name.as_str(), to.name.as_str(), cause]).inc();
+    }
+
+    pub(crate) fn refused(&self, kind: &str) {
+        self.refusals.with_label_values(&[kind]).inc();
+        if kind == "residency_unsatisfiable" {
+            self.residency_refused.inc();
+        }
+    }
+
+    pub(crate) fn overhead(&self, overhead: Duration) {
+        self.overhead.observe(overhead.as_secs_f64());
+    }
+
+    pub(crate) fn adapted(&self, deployment: &Deployment, fields: &[&'static str]) {
+        for field in fields {
+            self.adapted.with_label_values(&[deployment.model.name.as_str(), field]).inc();
+        }
+    }
+
+    pub(crate) fn stream_ended(&self, deployment: &Deployment, how: &str) {
+        self.streams.with_label_values(&[deployment.name.as_str(), how]).inc();
+    }
+
+    pub(crate) fn mismatched(&self, deployment: &Deployment) {
+        self.model_mismatches.with_label_values(&[deployment.name.as_str()]).inc();
+    }
+
+    /// An answer has ended: what it used, cost and took. `error` is empty for a good one.
+    pub(crate) fn answered(&self, account: &Account<'_>) {
+        let Account { deployment, usage, cost, timing, streamed, error } = *account;
+        let model = deployment.model.name.as_str();
+        let gen_ai = ["chat", provider(&deployment.api), model];
+        let [operation, provider, _] = gen_ai;
+        self.duration
+            .with_label_values(&[operation, provider, model, error])
+            .observe(timing.total.as_secs_f64());
+        if streamed {
+            self.first_chunk.with_label_values(&gen_ai).observe(timing.first.as_secs_f64());
+        }
+        for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
+            let labels = [operation, provider, model, kind];
+            self.tokens.with_label_values(&labels).observe(tokens.as_f64());
+        }
+        let name = [deployment.name.as_str()];
+        if usage.estimated {
+            self.usage_estimated.with_label_values(&name).inc();
+        }
+        match cost {
+            Some(cost) => self.cost.with_label_values(&name).inc_by(cost.as_f64()),
+            None => self.unpriced.with_label_values(&name).inc(),
+        }
+    }
+}
+
+/// What is known of an answer when it has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account<'a> {
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) usage: Usage,
+    pub(crate) cost: Option<Usd>,
+    pub(crate) timing: Timing,
+    pub(crate) streamed: bool,
+    pub(crate) error: &'a str,
+}
+
+fn provider(api: &Api) -> &'static str {
+    match api {
+        Api::AzureDated { .. } | Api::AzureV1 => "azure.ai.openai",
+        Api::OpenAi => "openai",
+    }
+}
+
+/// Counts a request while it lasts.
+#[derive(Debug)]
+pub(crate) struct InFlight(Gauge);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// Makes metrics and registers them.
+struct Maker<'r>(&'r Registry);
+
+/// Ours are told from others' by this.
+const NAMESPACE: &str = "model_router";
+
+impl Maker<'_> {
+    fn known<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn count(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.known(IntCounterVec::new(Opts::new(name, help).namespace(NAMESPACE), labels)?)
+    }
+
+    fn plain(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.known(IntCounter::with_opts(Opts::new(name, help).namespace(NAMESPACE))?)
+    }
+
+    fn dollars(&self, name: &str, help: &str, labels: &[&str]) -> Result<CounterVec, prometheus::Error> {
+        self.known(CounterVec::new(Opts::new(name, help).namespace(NAMESPACE), labels)?)
+    }
+
+    fn level(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        self.known(Gauge::with_opts(Opts::new(name, help).namespace(NAMESPACE))?)
+    }
+
+    fn histogram(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: Vec<f64>,
+        labels: &[&str],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).namespace(NAMESPACE).buckets(buckets);
+        self.known(HistogramVec::new(options, labels)?)
+    }
+
+    fn single(&self, name: &str, help: &str, buckets: Vec<f64>) -> Result<Histogram, prometheus::Error> {
+        let options = HistogramOpts::new(name, help).namespace(NAMESPACE).buckets(buckets);
+        self.known(Histogram::with_opts(options)?)
+    }
+
+    /// A name shared with others, without our namespace.
+    fn shared(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: Vec<f64>,
+        labels: &[&str],
+    ) -> Result<HistogramVec, prometheus::Error> {
+        self.known(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?)
+    }
+}
+
+/// What only the moment of asking can tell: who is cooling, who is busy. Read from the state at each scrape.
+#[derive(Debug)]
+pub(crate) struct StandingCollector {
+    state: Arc<dyn CapacityState>,
+    deployments: Vec<DeploymentName>,
+    cooling: GaugeVec,
+    in_flight: GaugeVec,
+}
+
+impl StandingCollector {
+    pub(crate) fn register(
+        registry: &Registry,
+        state: Arc<dyn CapacityState>,
+        catalog: &Catalog,
+    ) -> Result<(), prometheus::Error> {
+        let gauge = |name: &str, help: &str| {
+            GaugeVec::new(Opts::new(name, help).namespace(NAMESPACE), &["deployment"])
+        };
+        let collector = Self {
+            state,
+            deployments: catalog.deployments().iter().map(|known| known.name.clone()).collect(),
+            cooling: gauge("deployment_cooling", "1 while a deployment is left alone.")?,
+            in_flight: gauge("deployment_in_flight", "Requests at a deployment.")?,
+        };
+        registry.register(Box::new(collector))?;
+        let build = GaugeVec::new(
+            Opts::new("build_info", "The version that runs.").namespace(NAMESPACE),
+            &["version"],
+        )?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        registry.register(Box::new(build))
+    }
+}
+
+impl Collector for StandingCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        let mut all = self.cooling.desc();
+        all.extend(self.in_flight.desc());
+        all
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        let now = Instant::now();
+        for name in &self.deployments {
+            let standing = self.state.standing(name);
+            let cooling = f64::from(u8::from(standing.cooling(now).is_some()));
+            self.cooling.with_label_values(&[name.as_str()]).set(cooling);
+            self.in_flight.with_label_values(&[name.as_str()]).set(f64::from(standing.in_flight));
+        }
+        let mut all = self.cooling.collect();
+        all.extend(self.in_flight.collect());
+        all
+    }
+}

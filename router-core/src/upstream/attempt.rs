@@ -1,0 +1,69 @@
+//! One send to one deployment: what goes out, what comes back, and the trait behind which the sending lies.
+//!
+//! The trait is what makes fallback testable: the same code walks a plan over HTTP, over an upstream in memory and over
+//! the simulator's, with time from tokio in all three.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::Stream;
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::deployment::Deployment;
+
+/// What goes out.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// Where to.
+    pub deployment: Arc<Deployment>,
+    /// The body, fit for the deployment.
+    pub body: Bytes,
+    /// True where an event stream is awaited.
+    pub streamed: bool,
+    /// Headers of tracing that pass from the caller: `traceparent`, `tracestate`, `x-request-id`.
+    pub trace: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// What comes back: the head of an answer and the bytes that follow.
+pub struct Reply {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The body as it arrives. Dropping it cancels the call.
+    pub body: ReplyBody,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Reply").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
+/// The bytes of an answer as they arrive.
+pub type ReplyBody = Pin<Box<dyn Stream<Item = Result<Bytes, Unreachable>> + Send>>;
+
+/// The upstream could not be reached or broke off. It holds no address and no text of the library below, in which a key
+/// or a prompt could hide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Unreachable {
+    /// No connection came about.
+    #[error("no connection")]
+    Connect,
+    /// The connection took too long.
+    #[error("timed out")]
+    Timeout,
+    /// The connection broke.
+    #[error("connection broke off")]
+    Broken,
+}
+
+/// Sends an attempt.
+pub trait Upstream: Send + Sync + 'static {
+    /// Sends it and waits for the head of the answer. Dropping the future cancels the call.
+    ///
+    /// # Errors
+    /// There was no answer: [`Unreachable`] says how.
+    fn send(&self, attempt: Attempt) -> impl Future<Output = Result<Reply, Unreachable>> + Send;
+}
