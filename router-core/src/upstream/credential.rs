@@ -1,0 +1,118 @@
+//! Reads a secret from where config says it is; the secret itself never prints.
+//!
+//! Read when it is needed and not kept here: a mounted file changes while the router runs. No HTTP happens in this file.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::endpoint::SecretSource;
+
+/// A secret. It shows as `***`; its text is given out by [`Secret::expose`] alone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+impl Secret {
+    /// A secret of this text, without white space around it; `None` where nothing is left, or where it holds anything
+    /// but visible ASCII, which no header can carry.
+    pub fn try_new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic()))
+            .then(|| Self(text.into()))
+    }
+
+    /// The text, for the header that carries it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("***")
+    }
+}
+
+impl fmt::Display for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("***")
+    }
+}
+
+/// Why a secret could not be read; it names the place and never the content.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretFault {
+    /// The variable is not set, or not in Unicode.
+    #[error("environment variable {0} is not set")]
+    NotSet(Box<str>),
+    /// The file cannot be read.
+    #[error("file {} cannot be read: {cause}", path.display())]
+    NotRead {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// There is nothing in it, or something that no header can carry.
+    #[error("{0} is empty or holds more than one line of visible ASCII")]
+    NotASecret(String),
+}
+
+impl SecretSource {
+    /// Reads the secret.
+    ///
+    /// ```
+    /// use router_core::upstream::SecretSource;
+    /// let missing = SecretSource::Environment("NO_SUCH_VARIABLE".into());
+    /// let fault = missing.read().unwrap_err();
+    /// assert_eq!(fault.to_string(), "environment variable NO_SUCH_VARIABLE is not set");
+    /// ```
+    ///
+    /// # Errors
+    /// It is not there, or it is no secret that a header could carry.
+    pub fn read(&self) -> Result<Secret, SecretFault> {
+        let (text, place) = match self {
+            Self::Environment(name) => {
+                #[expect(clippy::disallowed_methods, reason = "credentials are named by config")]
+                let text = std::env::var(&**name);
+                let text = text.map_err(|_| SecretFault::NotSet(name.clone()))?;
+                (text, format!("environment variable {name}"))
+            }
+            Self::File(path) => {
+                let text = std::fs::read_to_string(path)
+                    .map_err(|cause| SecretFault::NotRead { path: path.clone(), cause })?;
+                (text, format!("file {}", path.display()))
+            }
+        };
+        Secret::try_new(&text).ok_or(SecretFault::NotASecret(place))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_one_line_of_visible_ascii_and_never_prints() {
+        let secret = Secret::try_new("  k-1\n").unwrap();
+        assert_eq!(secret.expose(), "k-1");
+        assert_eq!(format!("{secret} {secret:?}"), "*** ***");
+        for wrong in ["", " \n", "a b", "a\nb", "열쇠", "a\u{0}"] {
+            assert_eq!(Secret::try_new(wrong), None, "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn files_are_read_and_their_faults_name_them() {
+        let folder = std::env::temp_dir().join(format!("secret-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("key");
+        std::fs::write(&path, "sk-very-secret\n").unwrap();
+        assert_eq!(SecretSource::File(path.clone()).read().unwrap().expose(), "sk-very-secret");
+        std::fs::write(&path, "sk-one\nsk-two\n").unwrap();
+        let fault = SecretSource::File(path.clone()).read().unwrap_err().to_string();
+        assert!(fault.contains("key is empty or holds more") && !fault.contains("sk-"), "{fault}");
+        std::fs::remove_dir_all(&folder).unwrap();
+        let fault = SecretSource::File(path).read().unwrap_err().to_string();
+        assert!(fault.contains("cannot be read"), "{fault}");
+    }
+}
