@@ -1,39 +1,46 @@
 //! Routes chat requests to OpenAI models on Azure by task, cost and latency.
+//!
+//! One request travels one straight line: bytes, task, models, deployments, decision; then attempts, response, record.
+//! Up to [`decision`] nothing does I/O, reads a clock or draws a random number. Without the feature `http-client` the
+//! crate is that upper half, with the rules for judging answers: it decides, and whoever embeds it sends.
 
-// The floor plan, bottom to top: a room imports only from rooms above this line of the list.
+// The floor plan in flow order: a room imports only from rooms above its own line.
+// numbers and names with their rules
 pub mod units;
-//
+// the wall clock, read in one place
 pub mod clock;
-//
+// what each model takes, does and costs
 pub mod model;
-//
+// what was asked, what came back
 pub mod chat;
-//
+// which kind of task is it?
 pub mod task;
-//
+// which deployments are there, where, at what price?
 pub mod deployment;
-//
+// which models may and should do it?
 pub mod policy;
-//
+// who has room now?
 pub mod capacity;
-//
+// which deployments, in what order?
 pub mod selection;
-//
+// all of the above as one pure function
 pub mod decision;
-//
+// where capacity lives
 pub mod state;
-//
+// send to one deployment, name what came back
 pub mod upstream;
-//
+// the next of the plan, within a deadline
 pub mod fallback;
-//
+// what the caller gets
 #[cfg(feature = "http-client")]
 pub mod response;
-//
+// what can go wrong, and whose side it is
 pub mod error;
-//
+// files and environment to checked settings
+pub mod config;
+// every metric
 #[cfg(feature = "http-client")]
 pub mod metrics;
-//
+// walks the whole line
 #[cfg(feature = "http-client")]
 pub mod router;

@@ -9,8 +9,8 @@ use std::time::Duration;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{
-    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    Opts, Registry,
+    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts,
+    Registry,
 };
 use tokio::time::Instant;
 
@@ -35,7 +35,6 @@ pub struct Metrics {
     attempts: IntCounterVec,
     fallbacks: IntCounterVec,
     refusals: IntCounterVec,
-    residency_refused: IntCounter,
     wait_asked: HistogramVec,
     overhead: Histogram,
     cost: CounterVec,
@@ -45,6 +44,15 @@ pub struct Metrics {
     usage_estimated: IntCounterVec,
     model_mismatches: IntCounterVec,
     in_flight: Gauge,
+    gen_ai: GenAi,
+}
+
+/// The names that are shared with every client of a model service.
+///
+/// **Source:** `OpenTelemetry`, semantic conventions for generative AI, status "development": a change there is a change
+/// of this block alone.
+#[derive(Debug, Clone)]
+struct GenAi {
     duration: HistogramVec,
     first_chunk: HistogramVec,
     tokens: HistogramVec,
@@ -59,17 +67,42 @@ fn overhead_buckets() -> Vec<f64> {
 const WAIT_BUCKETS: [f64; 12] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
-/// **Source:** `OpenTelemetry`, semantic conventions for generative AI, status "development".
+/// Seconds from 10 ms, doubling to 81.92.
 fn duration_buckets() -> Vec<f64> {
     (0..14).map(|power| 0.01 * f64::from(1u32 << power)).collect()
 }
 
-/// **Source:** as [`duration_buckets`].
+/// Tokens from 1, times 4 to 67,108,864.
 fn token_buckets() -> Vec<f64> {
     (0..14).map(|power| f64::from(1u32 << (2 * power))).collect()
 }
 
 const GEN_AI: [&str; 3] = ["gen_ai_operation_name", "gen_ai_provider_name", "gen_ai_request_model"];
+
+impl GenAi {
+    fn register(make: &Maker<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            duration: make.shared(
+                "gen_ai_client_operation_duration_seconds",
+                "Duration of operations.",
+                duration_buckets(),
+                &[&GEN_AI[..], &["error_type"]].concat(),
+            )?,
+            first_chunk: make.shared(
+                "gen_ai_client_operation_time_to_first_chunk_seconds",
+                "Time to the first content of a stream.",
+                duration_buckets(),
+                &GEN_AI,
+            )?,
+            tokens: make.shared(
+                "gen_ai_client_token_usage",
+                "Tokens used.",
+                token_buckets(),
+                &[&GEN_AI[..], &["gen_ai_token_type"]].concat(),
+            )?,
+        })
+    }
+}
 
 impl Metrics {
     /// Makes all metrics known to a registry.
@@ -97,10 +130,6 @@ impl Metrics {
                 &["from", "to", "cause"],
             )?,
             refusals: make.count("refusals_total", "Requests without an answer.", &["kind"])?,
-            residency_refused: make.plain(
-                "residency_refused_total",
-                "Requests refused because no deployment lies inside their residency.",
-            )?,
             wait_asked: make.histogram(
                 "wait_asked_seconds",
                 "Waits that deployments asked for.",
@@ -113,9 +142,21 @@ impl Metrics {
                 overhead_buckets(),
             )?,
             cost: make.dollars("cost_usd_total", "What answers cost more.", &["deployment"])?,
-            unpriced: make.count("unpriced_answers_total", "Answers without a known price.", &["deployment"])?,
-            adapted: make.count("adapted_total", "Fields changed or left out.", &["model", "field"])?,
-            streams: make.count("streams_total", "Streams by how they ended.", &["deployment", "ended"])?,
+            unpriced: make.count(
+                "unpriced_answers_total",
+                "Answers without a known price.",
+                &["deployment"],
+            )?,
+            adapted: make.count(
+                "adapted_total",
+                "Fields changed or left out.",
+                &["model", "field"],
+            )?,
+            streams: make.count(
+                "streams_total",
+                "Streams by how they ended.",
+                &["deployment", "ended"],
+            )?,
             usage_estimated: make.count(
                 "usage_estimated_total",
                 "Answers whose usage was estimated.",
@@ -127,24 +168,7 @@ impl Metrics {
                 &["deployment"],
             )?,
             in_flight: make.level("in_flight", "Requests being served.")?,
-            duration: make.shared(
-                "gen_ai_client_operation_duration_seconds",
-                "Duration of operations.",
-                duration_buckets(),
-                &[&GEN_AI[..], &["error_type"]].concat(),
-            )?,
-            first_chunk: make.shared(
-                "gen_ai_client_operation_time_to_first_chunk_seconds",
-                "Time to the first content of a stream.",
-                duration_buckets(),
-                &GEN_AI,
-            )?,
-            tokens: make.shared(
-                "gen_ai_client_token_usage",
-                "Tokens used.",
-                token_buckets(),
-                &[&GEN_AI[..], &["gen_ai_token_type"]].concat(),
-            )?,
+            gen_ai: GenAi::register(&make)?,
         })
     }
 
@@ -181,9 +205,6 @@ impl Metrics {
 
     pub(crate) fn refused(&self, kind: &str) {
         self.refusals.with_label_values(&[kind]).inc();
-        if kind == "residency_unsatisfiable" {
-            self.residency_refused.inc();
-        }
     }
 
     pub(crate) fn overhead(&self, overhead: Duration) {
@@ -210,15 +231,16 @@ impl Metrics {
         let model = deployment.model.name.as_str();
         let gen_ai = ["chat", provider(&deployment.api), model];
         let [operation, provider, _] = gen_ai;
-        self.duration
+        self.gen_ai
+            .duration
             .with_label_values(&[operation, provider, model, error])
             .observe(timing.total.as_secs_f64());
         if streamed {
-            self.first_chunk.with_label_values(&gen_ai).observe(timing.first.as_secs_f64());
+            self.gen_ai.first_chunk.with_label_values(&gen_ai).observe(timing.first.as_secs_f64());
         }
         for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
             let labels = [operation, provider, model, kind];
-            self.tokens.with_label_values(&labels).observe(tokens.as_f64());
+            self.gen_ai.tokens.with_label_values(&labels).observe(tokens.as_f64());
         }
         let name = [deployment.name.as_str()];
         if usage.estimated {
@@ -271,15 +293,21 @@ impl Maker<'_> {
         Ok(metric)
     }
 
-    fn count(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    fn count(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<IntCounterVec, prometheus::Error> {
         self.known(IntCounterVec::new(Opts::new(name, help).namespace(NAMESPACE), labels)?)
     }
 
-    fn plain(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.known(IntCounter::with_opts(Opts::new(name, help).namespace(NAMESPACE))?)
-    }
-
-    fn dollars(&self, name: &str, help: &str, labels: &[&str]) -> Result<CounterVec, prometheus::Error> {
+    fn dollars(
+        &self,
+        name: &str,
+        help: &str,
+        labels: &[&str],
+    ) -> Result<CounterVec, prometheus::Error> {
         self.known(CounterVec::new(Opts::new(name, help).namespace(NAMESPACE), labels)?)
     }
 
@@ -298,7 +326,12 @@ impl Maker<'_> {
         self.known(HistogramVec::new(options, labels)?)
     }
 
-    fn single(&self, name: &str, help: &str, buckets: Vec<f64>) -> Result<Histogram, prometheus::Error> {
+    fn single(
+        &self,
+        name: &str,
+        help: &str,
+        buckets: Vec<f64>,
+    ) -> Result<Histogram, prometheus::Error> {
         let options = HistogramOpts::new(name, help).namespace(NAMESPACE).buckets(buckets);
         self.known(Histogram::with_opts(options)?)
     }

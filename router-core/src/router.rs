@@ -55,6 +55,8 @@ use crate::selection::Place;
 use crate::state::CapacityState;
 use crate::state::Cooldowns;
 use crate::state::InProcess;
+use crate::task::Classifier;
+use crate::task::KeywordScorer;
 use crate::task::Reason;
 use crate::task::Task;
 use crate::units::Tokens;
@@ -129,9 +131,20 @@ impl ModelRouter<HttpUpstream> {
     /// A credential cannot be read, or the registry serves another router already.
     pub fn new(config: &Config, registry: &prometheus::Registry) -> Result<Self, BuildFault> {
         let connect = config.limits.connect_timeout;
-        let upstream = HttpUpstream::new(&config.rules.catalog, &config.endpoints, connect)?;
-        Self::with_upstream(config.rules.clone(), config.limits.clone(), upstream, registry)
+        let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
+        let rules = rules_of(config);
+        Self::with_upstream(rules, config.limits.clone(), upstream, registry)
             .map_err(BuildFault::from)
+    }
+}
+
+/// The rules that a config sets.
+fn rules_of(config: &Config) -> Rules {
+    let scorer = Arc::new(KeywordScorer);
+    Rules {
+        classifier: Classifier::new(scorer, config.scoring.signals.clone()),
+        policy: config.policy.clone(),
+        catalog: config.catalog.clone(),
     }
 }
 
@@ -314,7 +327,11 @@ impl<U: Upstream> Inner<U> {
 
     /// A reasoning model takes minutes where a chat model takes seconds; the role's limit, else the model's kind.
     fn first_byte(&self, decision: &Decision, first: &Deployment) -> Duration {
-        let task = decision.task().unwrap_or(if first.model.reasons() { Task::Reasoning } else { Task::Chat });
+        let task = decision.task().unwrap_or(if first.model.reasons() {
+            Task::Reasoning
+        } else {
+            Task::Chat
+        });
         self.rules.policy.role(task).first_byte_timeout
     }
 
@@ -326,7 +343,10 @@ impl<U: Upstream> Inner<U> {
         let now = Instant::now();
         // Of those that the request may use, whether or not the plan held them.
         let pool = decision.candidates.iter().filter(|candidate| {
-            matches!(candidate.place, Place::In(_) | Place::Out(Exclusion::Cooling { .. } | Exclusion::InFlight))
+            matches!(
+                candidate.place,
+                Place::In(_) | Place::Out(Exclusion::Cooling { .. } | Exclusion::InFlight)
+            )
         });
         let wait = pool
             .filter_map(|candidate| self.state.standing(&candidate.deployment.name).cooling(now))
@@ -383,12 +403,24 @@ impl<U: Upstream> Finish<'_, '_, U> {
                     tell_cost(&mut headers, cost);
                     let total = self.began.elapsed();
                     let timing = Timing { first: total, total };
-                    let account =
-                        Account { deployment: &deployment, usage, cost, timing, streamed: false, error: "" };
+                    let account = Account {
+                        deployment: &deployment,
+                        usage,
+                        cost,
+                        timing,
+                        streamed: false,
+                        error: "",
+                    };
                     metrics.answered(&account);
                 }
                 drop(in_flight);
-                whole(status, headers, body, again && status.is_success(), self.request.include_usage())
+                whole(
+                    status,
+                    headers,
+                    body,
+                    again && status.is_success(),
+                    self.request.include_usage(),
+                )
             }
             Delivered::Stream(mut relay) => {
                 as_event_stream(&mut headers);
@@ -407,7 +439,10 @@ impl<U: Upstream> Finish<'_, '_, U> {
             let skipped = self.decision.candidates.iter().find(|candidate| {
                 candidate.deployment.billing.is_provisioned()
                     && !deployment.billing.is_provisioned()
-                    && matches!(candidate.place, Place::Out(Exclusion::Cooling { .. } | Exclusion::InFlight))
+                    && matches!(
+                        candidate.place,
+                        Place::Out(Exclusion::Cooling { .. } | Exclusion::InFlight)
+                    )
             })?;
             (&skipped.deployment, "cooling")
         } else {
@@ -436,7 +471,8 @@ impl<U: Upstream> Finish<'_, '_, U> {
                 How::HungUp => ("hung_up", "caller_hung_up"),
             };
             let timing = Timing { first, total: began.elapsed() };
-            let account = Account { deployment: &deployment, usage, cost, timing, streamed: true, error };
+            let account =
+                Account { deployment: &deployment, usage, cost, timing, streamed: true, error };
             router.metrics.stream_ended(&deployment, ended);
             router.metrics.answered(&account);
             drop(in_flight);
@@ -446,7 +482,8 @@ impl<U: Upstream> Finish<'_, '_, U> {
 
 /// What a stream used that did not say so: the prompt as scanned, the answer by its bytes.
 fn estimated(prompt: Tokens, content_bytes: usize) -> Usage {
-    let completion = Tokens(u64::try_from(content_bytes).unwrap_or(u64::MAX).div_ceil(tokens::BYTES_PER_TOKEN));
+    let completion =
+        Tokens(u64::try_from(content_bytes).unwrap_or(u64::MAX).div_ceil(tokens::BYTES_PER_TOKEN));
     Usage { prompt, completion, estimated: true, ..Usage::default() }
 }
 
@@ -516,9 +553,7 @@ enum Piece {
 impl Piece {
     fn into_stream(self) -> stream::BoxStream<'static, Bytes> {
         match self {
-            Self::Bytes(text) => {
-                stream::iter([Bytes::from_static(text.as_bytes())]).boxed()
-            }
+            Self::Bytes(text) => stream::iter([Bytes::from_static(text.as_bytes())]).boxed(),
             Self::Answer(answer) => match *answer {
                 Ok(Response { body: Body::Stream(stream), .. }) => {
                     stream.filter_map(|item| async { item.ok() }).boxed()

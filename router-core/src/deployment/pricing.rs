@@ -77,6 +77,7 @@ mod tests {
             above: Tokens(1_000),
             input: price(5.0),
             cached_input: price(2.5),
+            cache_write: None,
             output: price(15.0),
         });
         let below = pay_as_you_go_cost(&deployment, &usage(1_000, 0, 0)).unwrap();

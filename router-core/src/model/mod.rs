@@ -6,5 +6,5 @@ pub(crate) mod sample;
 
 pub use record::{
     Abilities, CapField, Effort, Efforts, InstructionRole, LongContext, ModelRecord, Prices,
-    PtuRate, Sampling,
+    PtuRate, PtuSize, PtuSizes, Sampling,
 };

@@ -21,6 +21,8 @@ pub struct ModelRecord {
     pub sampling: Sampling,
     /// True where it takes `stop`.
     pub stop: bool,
+    /// True where it takes `prediction`.
+    pub prediction: bool,
     /// How instructions reach it.
     pub instructions: InstructionRole,
     /// The efforts it knows; `None` for a model without reasoning.
@@ -33,6 +35,8 @@ pub struct ModelRecord {
     pub prices: Option<Prices>,
     /// How much of it one PTU serves; `None` where it is not offered on PTU or the figure is not known.
     pub ptu: Option<PtuRate>,
+    /// The oldest dated api-version that serves it; `None` where every one in use does.
+    pub oldest_api_version: Option<Day>,
     /// The day on which it is due to retire.
     pub retires: Option<Day>,
     /// The model named as its successor.
@@ -80,15 +84,52 @@ pub enum CapField {
     Either,
 }
 
-/// Whether a model takes temperature, `top_p`, penalties and log probabilities.
+impl CapField {
+    /// Both, for tables.
+    pub const ALL: [Self; 2] = [Self::MaxCompletionTokens, Self::Either];
+
+    /// The word used in config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxCompletionTokens => "max_completion_tokens",
+            Self::Either => "either",
+        }
+    }
+
+    /// The cap field of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.as_str() == word)
+    }
+}
+
+/// Whether a model takes temperature, `top_p`, log probabilities, penalties and `logit_bias`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
-    /// It takes them.
+    /// It takes them all.
     Free,
-    /// It takes them while its effort is `none`.
+    /// It takes temperature, `top_p` and log probabilities while its effort is `none`; penalties and `logit_bias` never.
     FreeWithoutEffort,
-    /// It refuses them.
+    /// It refuses them; a temperature of 1 alone passes.
     Fixed,
+}
+
+impl Sampling {
+    /// All, for tables.
+    pub const ALL: [Self; 3] = [Self::Free, Self::FreeWithoutEffort, Self::Fixed];
+
+    /// The word used in config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Free => "free",
+            Self::FreeWithoutEffort => "free_without_effort",
+            Self::Fixed => "fixed",
+        }
+    }
+
+    /// The kind of sampling of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sampling| sampling.as_str() == word)
+    }
 }
 
 /// How instructions reach a model.
@@ -100,6 +141,25 @@ pub enum InstructionRole {
     Either,
     /// Not at all: they travel as a user's message.
     User,
+}
+
+impl InstructionRole {
+    /// All, for tables.
+    pub const ALL: [Self; 3] = [Self::System, Self::Either, Self::User];
+
+    /// The word used in config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Either => "either",
+            Self::User => "user",
+        }
+    }
+
+    /// The role of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
 }
 
 /// How hard a reasoning model thinks.
@@ -212,6 +272,8 @@ pub struct LongContext {
     pub input: UsdPerMillionTokens,
     /// A prompt token read from the cache.
     pub cached_input: UsdPerMillionTokens,
+    /// A prompt token written to the cache, where that is billed apart.
+    pub cache_write: Option<UsdPerMillionTokens>,
     /// An answer's token.
     pub output: UsdPerMillionTokens,
 }
@@ -225,12 +287,38 @@ pub struct PtuRate {
     pub input_tpm_per_ptu: f64,
     /// How many normalized tokens an answer's token counts.
     pub output_ratio: f64,
-    /// The smallest deployment and its step, global or in a data zone.
-    pub global_min: u32,
+    /// In which sizes it is sold; `None` where that is not known.
+    pub sizes: Option<PtuSizes>,
+}
+
+/// In which sizes provisioned deployments of a model are sold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PtuSizes {
+    /// Global and in a data zone.
+    pub global: PtuSize,
+    /// In one region.
+    pub regional: PtuSize,
+}
+
+/// The smallest size and the step above it, in PTU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PtuSize {
+    /// The smallest deployment.
+    pub min: u32,
     /// The step above the smallest.
-    pub global_step: u32,
-    /// The smallest deployment in one region.
-    pub regional_min: u32,
-    /// The step above the smallest in one region.
-    pub regional_step: u32,
+    pub step: u32,
+}
+
+impl PtuSize {
+    /// True where a deployment of this size can be bought.
+    ///
+    /// ```
+    /// use router_core::model::PtuSize;
+    /// let global = PtuSize { min: 15, step: 5 };
+    /// assert!(global.sells(25.0) && !global.sells(10.0) && !global.sells(17.0));
+    /// ```
+    pub fn sells(self, ptu: f64) -> bool {
+        let above = ptu - f64::from(self.min);
+        above >= 0.0 && above % f64::from(self.step) == 0.0
+    }
 }

@@ -44,11 +44,10 @@ pub(crate) fn record(name: &str) -> ModelRecord {
         ptu: Some(PtuRate {
             input_tpm_per_ptu: if reasons { 230.0 } else { 2_500.0 },
             output_ratio: 4.0,
-            global_min: 15,
-            global_step: 5,
-            regional_min: 50,
-            regional_step: 50,
+            sizes: None,
         }),
+        prediction: !reasons,
+        oldest_api_version: None,
         retires: None,
         successor: None,
     }

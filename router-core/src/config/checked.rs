@@ -1,0 +1,71 @@
+//! The configuration after the check: what the stages are built from.
+//!
+//! Each stage owns the type of its parameters; this file puts the checked tables together and knows neither files nor
+//! the environment. Every fault is found in one pass.
+
+use std::collections::BTreeMap;
+
+use crate::deployment::Catalog;
+use crate::deployment::EndpointName;
+use crate::fallback::Limits;
+use crate::policy::Policy;
+use crate::units::Day;
+use crate::upstream::Endpoint;
+
+use super::fault::Fault;
+use super::raw::Raw;
+use super::roles::{self, Scoring};
+use super::server::{self, Server};
+use super::table::Findings;
+use super::{deployments, endpoints, records, sending, warnings};
+
+/// A configuration without faults.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The HTTP server.
+    pub server: Server,
+    /// How requests are scored.
+    pub scoring: Scoring,
+    /// Which models shall do what.
+    pub policy: Policy,
+    /// The deployments and their models' records.
+    pub catalog: Catalog,
+    /// Where deployments lie and how they are entered.
+    pub endpoints: BTreeMap<EndpointName, Endpoint>,
+    /// How long and how often.
+    pub limits: Limits,
+    /// What is allowed but that somebody should look at.
+    pub warnings: Vec<Fault>,
+}
+
+impl Config {
+    /// Checks what was read. The shipped model records must be part of it; `today` is what retirements are told by.
+    ///
+    /// # Errors
+    /// Every fault there is; their origins are not known here.
+    pub(super) fn check(raw: &Raw, today: Day) -> Result<Self, Vec<Fault>> {
+        let findings = Findings::default();
+        let top = findings.top();
+        let server = server::check(&raw.server, &top.sub("server"));
+        let scoring = roles::scoring(&raw.routing, &top.sub("routing"));
+        let policy = roles::policy(raw, &top);
+        let endpoints = endpoints::check(&raw.endpoints, &top.sub("endpoints"));
+        let records = records::check(&raw.models, &top.sub("models"));
+        let known =
+            deployments::Known { endpoints: &endpoints, records: &records, models: &raw.models };
+        let catalog =
+            Catalog::new(deployments::check(&raw.deployments, known, &top.sub("deployments")));
+        let limits = sending::check(&raw.limits, &top.sub("limits"));
+        warnings::check(raw, &policy, &catalog, today, &top);
+        let (faults, warnings) = findings.into_parts();
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        let endpoints = endpoints
+            .into_values()
+            .flatten()
+            .map(|checked| (checked.endpoint.name.clone(), checked.endpoint))
+            .collect();
+        Ok(Self { server, scoring, policy, catalog, endpoints, limits, warnings })
+    }
+}

@@ -1,0 +1,245 @@
+//! The tables `[deployments.NAME]` -> the deployments of the catalog.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::deployment::Api;
+use crate::deployment::Area;
+use crate::deployment::Billing;
+use crate::deployment::Budget;
+use crate::deployment::Deployment;
+use crate::deployment::Provisioned;
+use crate::model::ModelRecord;
+use crate::model::PtuRate;
+use crate::units::DeploymentName;
+
+use super::endpoints::{Checked, Endpoints, Form, api_version};
+use super::fault::Key;
+use super::raw;
+use super::records::{RATIO_RANGE, Records, TPM_RANGE, unknown_model};
+use super::table::{Table, listed, quoted};
+
+/// The window of a bucket where config names none. Azure documents none: an assumption, to be tuned by what is observed.
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// What deployments may refer to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known<'k> {
+    pub(super) endpoints: &'k Endpoints,
+    pub(super) records: &'k Records,
+    pub(super) models: &'k BTreeMap<String, raw::Model>,
+}
+
+/// Checks all of `[deployments]`.
+pub(super) fn check(
+    raw: &BTreeMap<String, raw::Deployment>,
+    known: Known<'_>,
+    table: &Table<'_>,
+) -> Vec<Deployment> {
+    if raw.is_empty() {
+        table.fault_here("none; there must be at least one [deployments.NAME]");
+    }
+    raw.iter().filter_map(|(name, raw)| one(name, raw, known, &table.sub(name))).collect()
+}
+
+fn one(
+    key: &str,
+    raw: &raw::Deployment,
+    known: Known<'_>,
+    table: &Table<'_>,
+) -> Option<Deployment> {
+    let name =
+        DeploymentName::try_from(key).map_err(|rule| table.fault_here(rule.to_string())).ok();
+    let endpoint = endpoint(raw, known.endpoints, table);
+    let model = model(raw, known, table);
+    let area = area(raw, endpoint, table);
+    let api = endpoint.and_then(|endpoint| api(raw, endpoint, table));
+    let billing = billing(raw, model, table);
+    let max_in_flight = table
+        .whole("max_in_flight", raw.max_in_flight, 1..=1_000_000)
+        .and_then(|most| u32::try_from(most).ok());
+    let (endpoint, model, api) = (endpoint?, model?, api?);
+    let default = if api == Api::OpenAi { model.name.as_str() } else { key };
+    let azure_deployment = raw.azure_deployment.as_deref().unwrap_or(default);
+    let fits = |name: &str| {
+        let letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+        (!name.is_empty() && name.len() <= 128 && name.chars().all(letter)).then(|| name.into())
+    };
+    let azure_deployment = table.word(
+        "azure_deployment",
+        Some(azure_deployment),
+        "1 to 128 of letters, digits, '-', '_', '.' and ':'",
+        fits,
+    );
+    Some(Deployment {
+        name: name?,
+        model: Arc::clone(model),
+        billing: billing?,
+        area: area?,
+        endpoint: endpoint.endpoint.name.clone(),
+        azure_deployment: azure_deployment?,
+        api,
+        max_in_flight,
+    })
+}
+
+fn endpoint<'k>(
+    raw: &raw::Deployment,
+    endpoints: &'k Endpoints,
+    table: &Table<'_>,
+) -> Option<&'k Checked> {
+    let name = table.required("endpoint", raw.endpoint.as_deref(), "the name of an endpoint")?;
+    let found = endpoints.get(name);
+    if found.is_none() {
+        let names = listed(endpoints.keys());
+        table.fault("endpoint", format!("no endpoint {}; there are: {names}", quoted(name)));
+    }
+    found?.as_ref()
+}
+
+fn model<'k>(
+    raw: &raw::Deployment,
+    known: Known<'k>,
+    table: &Table<'_>,
+) -> Option<&'k Arc<ModelRecord>> {
+    let name = table.required("model", raw.model.as_deref(), "the name of a model")?;
+    let found = known.records.get(name);
+    if found.is_none() {
+        table.fault("model", unknown_model(name, known.models));
+    }
+    found?.as_ref()
+}
+
+/// Where it processes: as config says, and for OpenAI's own hosts never narrower than the host warrants.
+fn area(raw: &raw::Deployment, endpoint: Option<&Checked>, table: &Table<'_>) -> Option<Area> {
+    let said = table.rule::<Area>("area", raw.area.as_deref());
+    let bound = endpoint.and_then(|endpoint| endpoint.bound);
+    match (said, bound) {
+        (None, Some(bound)) if raw.area.is_none() => Some(bound),
+        (Some(said), Some(bound)) if !bound.lies_inside(said) => {
+            table.fault(
+                "area",
+                format!("the endpoint's host processes in {bound}, which does not lie in {said}"),
+            );
+            None
+        }
+        (None, _) => {
+            // An endpoint with a fault of its own may yet turn out to need none.
+            if raw.area.is_none() && endpoint.is_some_and(|endpoint| endpoint.bound.is_none()) {
+                table.fault(
+                    "area",
+                    "missing; must be where it processes: global, zone:eu, geo:kr or region:koreacentral",
+                );
+            }
+            None
+        }
+        (said, _) => said,
+    }
+}
+
+fn api(raw: &raw::Deployment, endpoint: &Checked, table: &Table<'_>) -> Option<Api> {
+    let own = api_version(raw.api_version.as_deref(), Some(endpoint.form), table);
+    match endpoint.form {
+        Form::AzureV1 => Some(Api::AzureV1),
+        Form::OpenAi => Some(Api::OpenAi),
+        Form::Azure => {
+            let version = own.or_else(|| endpoint.api_version.clone());
+            if version.is_none() && raw.api_version.is_none() {
+                let other = Key::from(vec!["endpoints".into(), endpoint.endpoint.name.to_string()]);
+                table.fault(
+                    "api_version",
+                    format!("missing; must be here or in {}", other.child("api_version")),
+                );
+            }
+            version.map(|version| Api::AzureDated { version })
+        }
+    }
+}
+
+fn billing(
+    raw: &raw::Deployment,
+    model: Option<&Arc<ModelRecord>>,
+    table: &Table<'_>,
+) -> Option<Billing> {
+    let allowed = "provisioned or pay_as_you_go";
+    let word = table.required("billing", raw.billing.as_deref(), allowed);
+    let provisioned = table.word("billing", word, allowed, |word| match word {
+        "provisioned" => Some(true),
+        "pay_as_you_go" => Some(false),
+        _ => None,
+    })?;
+    let whole = |name: &str, value: Option<i64>, range: RangeInclusive<i64>| {
+        table.whole(name, value, range)
+    };
+    let misplaced = |other: &str, given: &[(&str, bool)]| {
+        for (name, _) in given.iter().filter(|(_, given)| *given) {
+            table.fault(name, format!("only with billing = \"{other}\""));
+        }
+    };
+    if provisioned {
+        misplaced(
+            "pay_as_you_go",
+            &[
+                ("requests_per_minute", raw.requests_per_minute.is_some()),
+                ("tokens_per_minute", raw.tokens_per_minute.is_some()),
+            ],
+        );
+        return size(raw, model, table).map(Billing::Provisioned);
+    }
+    misplaced(
+        "provisioned",
+        &[
+            ("ptu", raw.ptu.is_some()),
+            ("input_tpm_per_ptu", raw.input_tpm_per_ptu.is_some()),
+            ("output_ratio", raw.output_ratio.is_some()),
+            ("window_ms", raw.window_ms.is_some()),
+        ],
+    );
+    let most = 1_000_000_000_000;
+    Some(Billing::PayAsYouGo(Budget {
+        requests_per_minute: whole("requests_per_minute", raw.requests_per_minute, 1..=most),
+        tokens_per_minute: whole("tokens_per_minute", raw.tokens_per_minute, 1..=most),
+    }))
+}
+
+fn size(
+    raw: &raw::Deployment,
+    model: Option<&Arc<ModelRecord>>,
+    table: &Table<'_>,
+) -> Option<Provisioned> {
+    // The most that one deployment may have, by Microsoft's page of quotas and limits.
+    let ptu = table
+        .required("ptu", raw.ptu, "its size in provisioned throughput units")
+        .and_then(|ptu| table.whole("ptu", Some(ptu), 1..=100_000))
+        .and_then(|ptu| u32::try_from(ptu).ok());
+    let known = model.and_then(|model| model.ptu);
+    let tpm = table.number("input_tpm_per_ptu", raw.input_tpm_per_ptu, TPM_RANGE);
+    let ratio = table.number("output_ratio", raw.output_ratio, RATIO_RANGE);
+    if let (Some(model), None) = (model, known) {
+        let at = Key::from(vec!["models".into(), model.name.to_string(), "ptu".into()]);
+        for (name, missing) in [
+            ("input_tpm_per_ptu", raw.input_tpm_per_ptu.is_none()),
+            ("output_ratio", raw.output_ratio.is_none()),
+        ] {
+            if missing {
+                table.fault(
+                    name,
+                    format!(
+                        "missing; no figure for {} on PTU is known: give it here or in {}",
+                        model.name,
+                        at.child(name)
+                    ),
+                );
+            }
+        }
+    }
+    let rate = PtuRate {
+        input_tpm_per_ptu: tpm.or(known.map(|rate| rate.input_tpm_per_ptu))?,
+        output_ratio: ratio.or(known.map(|rate| rate.output_ratio))?,
+        sizes: known.and_then(|rate| rate.sizes),
+    };
+    let window = table.milliseconds("window_ms", raw.window_ms, 100).unwrap_or(WINDOW);
+    Some(Provisioned { ptu: f64::from(ptu?), rate: Some(rate), window })
+}

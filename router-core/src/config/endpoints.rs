@@ -1,0 +1,190 @@
+//! The tables `[endpoints.NAME]` -> endpoints: a base URL, the form of its URLs, a credential.
+//!
+//! URLs and credentials are where secrets end up by mistake, so no fault here repeats what was found in them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use http::Uri;
+
+use crate::deployment::Area;
+use crate::deployment::EndpointName;
+use crate::upstream::Credential;
+use crate::upstream::Endpoint;
+use crate::upstream::SecretSource;
+
+use super::raw;
+use super::table::Table;
+
+/// The forms of URLs, as they stand in config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Azure,
+    AzureV1,
+    OpenAi,
+}
+
+/// An endpoint and what its deployments must know of it.
+#[derive(Debug, Clone)]
+pub(super) struct Checked {
+    pub(super) endpoint: Endpoint,
+    pub(super) form: Form,
+    pub(super) api_version: Option<Box<str>>,
+    /// The area to which OpenAI's own hosts bind their deployments; `None` for any other host.
+    pub(super) bound: Option<Area>,
+}
+
+/// The endpoints by name; `None` for one that has a fault.
+pub(super) type Endpoints = BTreeMap<String, Option<Checked>>;
+
+/// Checks all of `[endpoints]`.
+pub(super) fn check(raw: &BTreeMap<String, raw::Endpoint>, table: &Table<'_>) -> Endpoints {
+    raw.iter().map(|(name, raw)| (name.clone(), one(name, raw, &table.sub(name)))).collect()
+}
+
+fn one(name: &str, raw: &raw::Endpoint, table: &Table<'_>) -> Option<Checked> {
+    let name = EndpointName::try_from(name).map_err(|rule| table.fault_here(rule.to_string())).ok();
+    let api = table.required("api", raw.api.as_deref(), "azure, azure_v1 or openai");
+    let form = table.word("api", api, "azure, azure_v1 or openai", |word| match word {
+        "azure" => Some(Form::Azure),
+        "azure_v1" => Some(Form::AzureV1),
+        "openai" => Some(Form::OpenAi),
+        _ => None,
+    });
+    let api_version = api_version(raw.api_version.as_deref(), form, table);
+    let url = table.required("url", raw.url.as_deref(), "a URL such as https://r.openai.azure.com");
+    let base = url.and_then(|url| base(url, form, table));
+    let credential = credential(raw, form, table);
+    let (base, bound) = base?;
+    Some(Checked {
+        endpoint: Endpoint { name: name?, base, credential: credential? },
+        form: form?,
+        api_version,
+        bound,
+    })
+}
+
+/// The api-version of an endpoint or a deployment, where its form has one.
+pub(super) fn api_version(
+    text: Option<&str>,
+    form: Option<Form>,
+    table: &Table<'_>,
+) -> Option<Box<str>> {
+    let text = text?;
+    if matches!(form, Some(Form::AzureV1 | Form::OpenAi)) {
+        table.fault("api_version", "only with api = \"azure\": the other forms have none");
+        return None;
+    }
+    let day = text.strip_suffix("-preview").unwrap_or(text);
+    let known = crate::units::Day::try_from(day).is_ok();
+    let allowed = "an api-version such as 2024-10-21 or 2024-12-01-preview";
+    table.word("api_version", Some(text), allowed, |text| known.then(|| text.into()))
+}
+
+/// The base without what the URL of each call adds, and the area that the host itself stands for.
+fn base(url: &str, form: Option<Form>, table: &Table<'_>) -> Option<(Box<str>, Option<Area>)> {
+    let allowed = "must be scheme, host and an optional path, such as https://r.openai.azure.com";
+    let fault = |why: &str| {
+        table.fault("url", format!("{allowed}; {why}"));
+        None
+    };
+    let Ok(parsed) = url.trim().parse::<Uri>() else { return fault("found no URL") };
+    let (Some(scheme), Some(authority)) = (parsed.scheme_str(), parsed.authority()) else {
+        return fault("found no scheme or no host");
+    };
+    if !matches!(scheme, "http" | "https") {
+        return fault("the scheme is neither http nor https");
+    }
+    if authority.as_str().contains('@') {
+        return fault("a user or password has no place in it");
+    }
+    if parsed.query().is_some() {
+        return fault("a query has no place in it (api_version is a key of its own)");
+    }
+    let path = parsed.path().trim_end_matches('/');
+    if path.contains("/deployments") || path.ends_with("/completions") {
+        return fault("the path of a call was found, which is added for each");
+    }
+    let path = match form {
+        Some(Form::Azure | Form::AzureV1) => {
+            path.strip_suffix("/openai/v1").or_else(|| path.strip_suffix("/openai")).unwrap_or(path)
+        }
+        Some(Form::OpenAi) => path.strip_suffix("/v1").unwrap_or(path),
+        None => path,
+    };
+    let host = authority.host();
+    if scheme == "http" && !is_loopback(host) {
+        table.warn("url", "plain http beyond this machine: prompts and the key travel unencrypted");
+    }
+    let bound = (form == Some(Form::OpenAi)).then(|| openai_area(host)).flatten();
+    Some((format!("{scheme}://{authority}{path}").into(), bound))
+}
+
+/// **Source:** openai-python, `_data_residency.py`, for the regional hosts.
+fn openai_area(host: &str) -> Option<Area> {
+    match host.to_ascii_lowercase().as_str() {
+        "api.openai.com" => Some(Area::Global),
+        "us.api.openai.com" => Some(Area::Zone("us")),
+        "eu.api.openai.com" => Some(Area::Zone("eu")),
+        "ae.api.openai.com" => Some(Area::Geography("ae")),
+        _ => None,
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    host.eq_ignore_ascii_case("localhost")
+        || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn credential(raw: &raw::Endpoint, form: Option<Form>, table: &Table<'_>) -> Option<Credential> {
+    let anonymous = raw.anonymous.unwrap_or(false);
+    match (&raw.api_key, &raw.bearer, anonymous) {
+        (None, None, true) => Some(Credential::Anonymous),
+        (Some(key), None, false) => {
+            let source = source(key, &table.sub("api_key"))?;
+            // OpenAI takes its keys as bearer tokens.
+            Some(match form {
+                Some(Form::OpenAi) => Credential::Bearer(source),
+                Some(Form::Azure | Form::AzureV1) | None => Credential::ApiKey(source),
+            })
+        }
+        (None, Some(token), false) => source(token, &table.sub("bearer")).map(Credential::Bearer),
+        (None, None, false) => {
+            table.fault(
+                "api_key",
+                "missing; one of api_key, bearer and anonymous = true says how the endpoint is entered",
+            );
+            None
+        }
+        _ => {
+            table.fault_here("must have exactly one of api_key, bearer and anonymous = true");
+            None
+        }
+    }
+}
+
+/// Where a secret is read from. What looks like the secret itself is refused and not repeated.
+fn source(raw: &raw::SecretReference, table: &Table<'_>) -> Option<SecretSource> {
+    match (&raw.env, &raw.file) {
+        (Some(name), None) => {
+            let first = name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());
+            let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if first && letters && (name.len() < 32 || name.contains('_')) {
+                return Some(SecretSource::Environment(name.as_str().into()));
+            }
+            table.fault(
+                "env",
+                "must be the name of an environment variable, letters, digits and _; not the secret itself",
+            );
+            None
+        }
+        (None, Some(path)) if !path.as_os_str().is_empty() => {
+            Some(SecretSource::File(path.clone()))
+        }
+        _ => {
+            table.fault_here("must be { env = \"NAME\" } or { file = \"/path\" }");
+            None
+        }
+    }
+}

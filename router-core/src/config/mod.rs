@@ -1,0 +1,23 @@
+//! Files and environment -> a checked [`Config`], or every fault with its file and key. The door of the room.
+//!
+//! Layers, weakest first: the shipped model records, defaults, files in the order given, `ROUTER__` variables.
+
+mod checked;
+mod deployments;
+mod endpoints;
+mod fault;
+mod layers;
+mod load;
+pub mod raw;
+mod records;
+mod roles;
+mod sending;
+mod server;
+mod table;
+mod warnings;
+
+pub use checked::Config;
+pub use fault::{ConfigFaults, Fault, Key, Origin};
+pub use layers::Layers;
+pub use roles::Scoring;
+pub use server::{Expose, LogForm, Server};

@@ -1,0 +1,294 @@
+//! The configuration as written: which keys there are, and nothing else.
+//!
+//! Every value may be missing, every unknown key is refused, and tables are keyed by name: arrays of tables could not be
+//! merged from several files. What a value must be and what holds where it is missing is told by the check of each
+//! table; the comments here and in `configs/example.toml` repeat it for readers.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// All of the configuration.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Raw {
+    /// The HTTP server.
+    pub server: Server,
+    /// How requests are scored and what is preferred.
+    pub routing: Routing,
+    /// Which models do which tasks.
+    pub roles: Roles,
+    /// Other names for `auto`, roles, models and deployments.
+    pub aliases: BTreeMap<String, String>,
+    /// Azure resources and OpenAI bases.
+    pub endpoints: BTreeMap<String, Endpoint>,
+    /// Model deployments at endpoints.
+    pub deployments: BTreeMap<String, Deployment>,
+    /// Changes to the shipped model records, and models of one's own.
+    pub models: BTreeMap<String, Model>,
+    /// How long and how often.
+    pub limits: Limits,
+}
+
+/// The table `[server]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address and port to listen at; 127.0.0.1:8080.
+    pub listen: Option<String>,
+    /// Whether callers without a key may come from beyond this machine; false.
+    pub allow_anonymous: Option<bool>,
+    /// The longest request body, in bytes; 33554432.
+    pub max_body_bytes: Option<i64>,
+    /// The most requests at once; 1024.
+    pub max_in_flight: Option<i64>,
+    /// How long requests under way may take to end at shutdown; 30000.
+    pub drain_ms: Option<i64>,
+    /// How much callers learn of the inside: `all` or `minimal`; all.
+    pub expose: Option<String>,
+    /// The form of log lines: `auto`, `json` or `text`; auto, which is text at a terminal.
+    pub log: Option<String>,
+}
+
+/// The table `[routing]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Routing {
+    /// From this score on a task counts as reasoning, 0 to 1.
+    pub threshold: Option<f64>,
+    /// What matters more where the caller says nothing: `cost`, `fast` or `balanced`; balanced.
+    pub prefer: Option<String>,
+    /// The area in which every request must be processed; global.
+    pub residency: Option<String>,
+    /// Whether a deployment asked for by its bare name may not fall back; false.
+    pub strict_deployment: Option<bool>,
+    /// Whether a deployment leaves on its model's retirement day; false.
+    pub exclude_retired: Option<bool>,
+    /// What to do with fields that a model refuses: `adapt` or `reject`; adapt.
+    pub unsupported: Option<String>,
+    /// A scorer's model file in place of the built-in one.
+    pub scorer_model: Option<PathBuf>,
+}
+
+/// The tables `[roles.reasoning]` and `[roles.chat]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Roles {
+    /// The role of tasks that need reasoning.
+    pub reasoning: Role,
+    /// The role of simple chat.
+    pub chat: Role,
+}
+
+/// A role.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Role {
+    /// Names of models, the wished one first.
+    pub models: Option<Vec<String>>,
+    /// The effort asked of models whose own default is none: `minimal`, `low`, `medium`, `high`, `xhigh`.
+    pub effort: Option<String>,
+    /// What to do where no deployment may serve the role: `downgrade` or `reject`.
+    pub on_unavailable: Option<String>,
+    /// How long an upstream may take to its first byte; reasoning 600000, chat 60000.
+    pub first_byte_timeout_ms: Option<i64>,
+}
+
+/// A table `[endpoints.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Endpoint {
+    /// Scheme and host, such as `https://r.openai.azure.com`.
+    pub url: Option<String>,
+    /// The form of its URLs: `azure`, `azure_v1` or `openai`.
+    pub api: Option<String>,
+    /// The api-version of all its deployments, such as `2024-10-21`; only for `azure`.
+    pub api_version: Option<String>,
+    /// The key, sent as the api wants it: `api-key` to Azure, `Authorization: Bearer` to OpenAI.
+    pub api_key: Option<SecretReference>,
+    /// A token, sent as `Authorization: Bearer`.
+    pub bearer: Option<SecretReference>,
+    /// Whether it is entered without a credential; false.
+    pub anonymous: Option<bool>,
+}
+
+/// Where a secret is read from; exactly one of the two.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretReference {
+    /// The name of an environment variable.
+    pub env: Option<String>,
+    /// The path of a file.
+    pub file: Option<PathBuf>,
+}
+
+/// A table `[deployments.NAME]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Deployment {
+    /// The key of its endpoint.
+    pub endpoint: Option<String>,
+    /// The name of its model.
+    pub model: Option<String>,
+    /// Azure's name for it; this table's key. At OpenAI the model's id; the model's name.
+    pub azure_deployment: Option<String>,
+    /// How it is paid: `provisioned` or `pay_as_you_go`.
+    pub billing: Option<String>,
+    /// Where it processes: `global`, `zone:eu`, `geo:kr`, `region:koreacentral`.
+    pub area: Option<String>,
+    /// The api-version in place of the endpoint's.
+    pub api_version: Option<String>,
+    /// Its size in provisioned throughput units; only for `provisioned`.
+    pub ptu: Option<i64>,
+    /// Normalized tokens a minute for each PTU, in place of the model's; only for `provisioned`.
+    pub input_tpm_per_ptu: Option<f64>,
+    /// How many normalized tokens an answer's token counts, in place of the model's; only for `provisioned`.
+    pub output_ratio: Option<f64>,
+    /// How long a full bucket takes to drain; 10000; only for `provisioned`.
+    pub window_ms: Option<i64>,
+    /// Its quota of requests; only for `pay_as_you_go`.
+    pub requests_per_minute: Option<i64>,
+    /// Its quota of tokens; only for `pay_as_you_go`.
+    pub tokens_per_minute: Option<i64>,
+    /// The most requests at once; no bound.
+    pub max_in_flight: Option<i64>,
+}
+
+/// A table `[models."NAME"]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Model {
+    /// Whether it answers chat completions; true unless it embeds.
+    pub chat_completions: Option<bool>,
+    /// Whether it answers the Responses API; true unless it embeds.
+    pub responses: Option<bool>,
+    /// Whether it makes embeddings instead of answers; false.
+    pub embeddings: Option<bool>,
+    /// Whether it streams; true.
+    pub streaming: Option<bool>,
+    /// Whether it takes tools; true.
+    pub tools: Option<bool>,
+    /// Whether it takes `parallel_tool_calls`; as `tools`.
+    pub parallel_tools: Option<bool>,
+    /// Whether it takes images; true.
+    pub images: Option<bool>,
+    /// Whether it answers by a JSON schema; true.
+    pub structured_outputs: Option<bool>,
+    /// The efforts it accepts, empty where it takes no such field; missing for a model that does not reason.
+    pub efforts: Option<Vec<String>>,
+    /// Its effort where nothing is said; medium.
+    pub default_effort: Option<String>,
+    /// The field that caps answers: `max_completion_tokens` or `either`; the first for models that reason.
+    pub cap_field: Option<String>,
+    /// Whether it takes temperature and its kin: `free`, `free_without_effort`, `fixed`; fixed for models that reason.
+    pub sampling: Option<String>,
+    /// Whether it takes `stop`; false for models that reason.
+    pub stop: Option<bool>,
+    /// Whether it takes `prediction`; false for models that reason.
+    pub prediction: Option<bool>,
+    /// How instructions reach it: `system`, `either` or `user`; either for models that reason, else system.
+    pub instructions: Option<String>,
+    /// The longest prompt; required.
+    pub context_window_tokens: Option<i64>,
+    /// The longest answer with its hidden reasoning; required unless it embeds.
+    pub max_output_tokens: Option<i64>,
+    /// The oldest dated api-version that serves it, as a day.
+    pub oldest_api_version: Option<String>,
+    /// The day on which it is due to retire, such as `2027-04-14`.
+    pub retires: Option<String>,
+    /// The model named as its successor.
+    pub successor: Option<String>,
+    /// What its tokens cost, at the global rate.
+    pub usd_per_million_tokens: Option<Prices>,
+    /// The factor on its prices in a data zone; 1.1.
+    pub data_zone_price_factor: Option<f64>,
+    /// How much of it one PTU serves.
+    pub ptu: Option<PtuRate>,
+}
+
+/// Prices in US dollars per million tokens.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Prices {
+    /// Of the prompt; required.
+    pub input: Option<f64>,
+    /// Of the prompt's part that is read from the cache; `input`.
+    pub cached_input: Option<f64>,
+    /// Of the prompt's part that is written to the cache, where that is billed apart.
+    pub cache_write: Option<f64>,
+    /// Of the answer, hidden reasoning included; required unless the model embeds.
+    pub output: Option<f64>,
+    /// Another tariff for long prompts.
+    pub long_context: Option<LongContext>,
+}
+
+/// The prices of requests with a long prompt; all but `cache_write` are required.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LongContext {
+    /// Prompts with more tokens than this pay this tariff.
+    pub above_tokens: Option<i64>,
+    /// Of the prompt.
+    pub input: Option<f64>,
+    /// Of the prompt's part that is read from the cache.
+    pub cached_input: Option<f64>,
+    /// Of the prompt's part that is written to the cache, where that is billed apart.
+    pub cache_write: Option<f64>,
+    /// Of the answer.
+    pub output: Option<f64>,
+}
+
+/// How much of a model one PTU serves; the sizes are all given or all missing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PtuRate {
+    /// Normalized tokens a minute for each PTU; required.
+    pub input_tpm_per_ptu: Option<f64>,
+    /// How many normalized tokens an answer's token counts; required.
+    pub output_ratio: Option<f64>,
+    /// The smallest deployment, global or in a data zone, in PTU.
+    pub global_min: Option<i64>,
+    /// The step above it.
+    pub global_step: Option<i64>,
+    /// The smallest deployment in one region, in PTU.
+    pub regional_min: Option<i64>,
+    /// The step above it.
+    pub regional_step: Option<i64>,
+}
+
+/// The table `[limits]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// From the request's first byte to the start of the last attempt; 600000.
+    pub deadline_ms: Option<i64>,
+    /// How long a connection may take to open; 5000.
+    pub connect_timeout_ms: Option<i64>,
+    /// How long a stream may be silent; 120000.
+    pub idle_timeout_ms: Option<i64>,
+    /// How long a streamed answer is held back for its first content; 10000.
+    pub hold_ms: Option<i64>,
+    /// The gap between two keep-alive comments; 10000.
+    pub heartbeat_ms: Option<i64>,
+    /// The longest answer that is not streamed; 67108864.
+    pub max_answer_bytes: Option<i64>,
+    /// The longest event of a stream; 16777216.
+    pub max_event_bytes: Option<i64>,
+    /// The cooldown after a deployment's first fault, doubled by each further one; 1000.
+    pub fault_cooldown_ms: Option<i64>,
+    /// The longest cooldown after faults; 60000.
+    pub fault_cooldown_max_ms: Option<i64>,
+    /// The cooldown after 401, 403, 404 and 410; 60000.
+    pub misconfigured_cooldown_ms: Option<i64>,
+    /// The wait after a 429 of a provisioned deployment that names none; 500.
+    pub provisioned_wait_ms: Option<i64>,
+    /// The wait after a 429 of a pay-as-you-go deployment that names none; 5000.
+    pub pay_as_you_go_wait_ms: Option<i64>,
+    /// No wait is believed beyond this; 60000.
+    pub wait_max_ms: Option<i64>,
+    /// Attempts after faults for each request, as a share, 0 to 1; 0.2.
+    pub retry_budget_ratio: Option<f64>,
+    /// Attempts after faults a second, however few the requests are; 10.
+    pub retry_budget_per_second: Option<f64>,
+}

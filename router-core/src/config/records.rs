@@ -1,0 +1,257 @@
+//! The tables `[models."NAME"]` -> model records.
+//!
+//! The shipped records pass through here as well: they are the weakest layer of the same tables, so that a file
+//! overrides them field by field. A new model must give `context_window_tokens` and, unless it embeds,
+//! `max_output_tokens`; all else has a default that depends on whether the model reasons, which is whether it has
+//! `efforts`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::model::Abilities;
+use crate::model::CapField;
+use crate::model::Effort;
+use crate::model::Efforts;
+use crate::model::InstructionRole;
+use crate::model::LongContext;
+use crate::model::ModelRecord;
+use crate::model::Prices;
+use crate::model::PtuRate;
+use crate::model::PtuSize;
+use crate::model::PtuSizes;
+use crate::model::Sampling;
+use crate::units::Day;
+use crate::units::ModelName;
+use crate::units::Tokens;
+use crate::units::UsdPerMillionTokens;
+
+use super::raw;
+use super::table::{Table, listed, quoted};
+
+/// The words of efforts, as they stand in faults.
+pub(super) const EFFORTS: &str = "one of none, minimal, low, medium, high, xhigh, max";
+
+/// The records by name; `None` for one that has a fault, so that its users are not faulted a second time.
+pub(super) type Records = BTreeMap<String, Option<Arc<ModelRecord>>>;
+
+/// Checks all of `[models]`.
+pub(super) fn check(raw: &BTreeMap<String, raw::Model>, table: &Table<'_>) -> Records {
+    raw.iter()
+        .map(|(name, model)| {
+            let at = table.sub(name);
+            let unknown = model.successor.as_deref().filter(|next| !raw.contains_key(*next));
+            if let Some(next) = unknown {
+                at.fault("successor", unknown_model(next, raw));
+            }
+            (name.clone(), record(name, model, &at).map(Arc::new))
+        })
+        .collect()
+}
+
+/// What to say of a model that has no record.
+pub(super) fn unknown_model(name: &str, known: &BTreeMap<String, raw::Model>) -> String {
+    format!(
+        "no record of a model {}: add [models.\"NAME\"] or use one of {}",
+        quoted(name),
+        listed(known.keys())
+    )
+}
+
+fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord> {
+    let abilities = abilities(raw);
+    let efforts = efforts(raw, table);
+    let reasons = raw.efforts.is_some();
+    let cap_field = table
+        .word(
+            "cap_field",
+            raw.cap_field.as_deref(),
+            "max_completion_tokens or either",
+            CapField::from_word,
+        )
+        .unwrap_or(if reasons { CapField::MaxCompletionTokens } else { CapField::Either });
+    let sampling = table
+        .word(
+            "sampling",
+            raw.sampling.as_deref(),
+            "free, free_without_effort or fixed",
+            Sampling::from_word,
+        )
+        .unwrap_or(if reasons { Sampling::Fixed } else { Sampling::Free });
+    let instructions = table
+        .word(
+            "instructions",
+            raw.instructions.as_deref(),
+            "system, either or user",
+            InstructionRole::from_word,
+        )
+        .unwrap_or(if reasons { InstructionRole::Either } else { InstructionRole::System });
+    let (context_window, max_output) = lengths(raw, table);
+    let name = ModelName::try_from(name).map_err(|rule| table.fault_here(rule.to_string())).ok();
+    Some(ModelRecord {
+        name: name?,
+        abilities,
+        cap_field,
+        sampling,
+        stop: raw.stop.unwrap_or(!reasons),
+        prediction: raw.prediction.unwrap_or(!reasons),
+        instructions,
+        efforts,
+        context_window: context_window?,
+        max_output: max_output?,
+        prices: raw.usd_per_million_tokens.as_ref().and_then(|prices| {
+            let factor =
+                table.number("data_zone_price_factor", raw.data_zone_price_factor, 1.0..=10.0);
+            priced(prices, abilities, factor.unwrap_or(1.1), &table.sub("usd_per_million_tokens"))
+        }),
+        ptu: raw.ptu.as_ref().and_then(|rate| ptu_rate(rate, &table.sub("ptu"))),
+        oldest_api_version: table.rule("oldest_api_version", raw.oldest_api_version.as_deref()),
+        retires: table.rule::<Day>("retires", raw.retires.as_deref()),
+        successor: table.rule("successor", raw.successor.as_deref()),
+    })
+}
+
+fn abilities(raw: &raw::Model) -> Abilities {
+    let embeddings = raw.embeddings.unwrap_or(false);
+    let answers = |value: Option<bool>| value.unwrap_or(!embeddings);
+    Abilities {
+        chat_completions: answers(raw.chat_completions),
+        responses: answers(raw.responses),
+        streaming: answers(raw.streaming),
+        tools: answers(raw.tools),
+        parallel_tools: answers(raw.parallel_tools.or(raw.tools)),
+        images: answers(raw.images),
+        structured_outputs: answers(raw.structured_outputs),
+        embeddings,
+    }
+}
+
+fn lengths(raw: &raw::Model, table: &Table<'_>) -> (Option<Tokens>, Option<Tokens>) {
+    const MOST: i64 = 100_000_000;
+    let length = |name: &str, value: Option<i64>| {
+        table
+            .required(name, value, "a whole number of tokens")
+            .and_then(|value| table.whole(name, Some(value), 1..=MOST))
+            .map(Tokens)
+    };
+    let context_window = length("context_window_tokens", raw.context_window_tokens);
+    let max_output = match (raw.max_output_tokens, raw.embeddings) {
+        (None, Some(true)) => Some(Tokens::ZERO),
+        (value, _) => length("max_output_tokens", value),
+    };
+    (context_window, max_output)
+}
+
+fn efforts(raw: &raw::Model, table: &Table<'_>) -> Option<Efforts> {
+    let Some(words) = &raw.efforts else {
+        if raw.default_effort.is_some() {
+            table
+                .fault("default_effort", "only with efforts: a model without them does not reason");
+        }
+        return None;
+    };
+    let accepted: Vec<Effort> = words
+        .iter()
+        .filter_map(|word| table.word("efforts", Some(word), EFFORTS, Effort::from_word))
+        .collect();
+    let word = raw.default_effort.as_deref();
+    let default =
+        table.word("default_effort", word, EFFORTS, Effort::from_word).unwrap_or(Effort::Medium);
+    if accepted.len() == words.len() && !accepted.is_empty() && !accepted.contains(&default) {
+        table.fault(
+            "default_effort",
+            format!("must be one of the model's efforts, {}; found {default}", listed(&accepted)),
+        );
+    }
+    Some(Efforts { accepted, default })
+}
+
+fn price(table: &Table<'_>, name: &str, value: Option<f64>) -> Option<UsdPerMillionTokens> {
+    table.number(name, value, 0.0..=100_000.0).and_then(UsdPerMillionTokens::try_new)
+}
+
+fn priced(
+    raw: &raw::Prices,
+    abilities: Abilities,
+    data_zone_factor: f64,
+    table: &Table<'_>,
+) -> Option<Prices> {
+    let dollars = "a price in dollars";
+    let input = table.required("input", raw.input, dollars);
+    // Embeddings have no answer to pay.
+    let output = raw.output.or(abilities.embeddings.then_some(0.0));
+    let output = table.required("output", output, dollars);
+    let cached_input = price(table, "cached_input", raw.cached_input);
+    let input = price(table, "input", input);
+    if let (Some(cached), Some(full)) = (cached_input, input)
+        && cached > full
+    {
+        table.fault(
+            "cached_input",
+            format!("must be at most input, {}; found {}", full.as_f64(), cached.as_f64()),
+        );
+    }
+    let long_context =
+        raw.long_context.as_ref().map(|tariff| long_context(tariff, &table.sub("long_context")));
+    Some(Prices {
+        input: input?,
+        cached_input,
+        cache_write: price(table, "cache_write", raw.cache_write),
+        output: price(table, "output", output)?,
+        long_context: long_context.flatten(),
+        data_zone_factor,
+    })
+}
+
+fn long_context(raw: &raw::LongContext, table: &Table<'_>) -> Option<LongContext> {
+    let dollars = |name: &str, value: Option<f64>| {
+        price(table, name, table.required(name, value, "a price in dollars"))
+    };
+    let above = table
+        .required("above_tokens", raw.above_tokens, "a whole number of tokens")
+        .and_then(|above| table.whole("above_tokens", Some(above), 1..=100_000_000));
+    let input = dollars("input", raw.input);
+    let cached_input = dollars("cached_input", raw.cached_input);
+    let output = dollars("output", raw.output);
+    Some(LongContext {
+        above: Tokens(above?),
+        input: input?,
+        cached_input: cached_input?,
+        cache_write: price(table, "cache_write", raw.cache_write),
+        output: output?,
+    })
+}
+
+/// The range of [`PtuRate::input_tpm_per_ptu`].
+pub(super) const TPM_RANGE: std::ops::RangeInclusive<f64> = 1.0..=1e9;
+/// The range of [`PtuRate::output_ratio`].
+pub(super) const RATIO_RANGE: std::ops::RangeInclusive<f64> = 0.1..=1_000.0;
+
+fn ptu_rate(raw: &raw::PtuRate, table: &Table<'_>) -> Option<PtuRate> {
+    let number = |name: &str, value: Option<f64>, range| {
+        table
+            .required(name, value, "a number")
+            .and_then(|value| table.number(name, Some(value), range))
+    };
+    let input_tpm_per_ptu = number("input_tpm_per_ptu", raw.input_tpm_per_ptu, TPM_RANGE);
+    let output_ratio = number("output_ratio", raw.output_ratio, RATIO_RANGE);
+    let given = [
+        ("global_min", raw.global_min),
+        ("global_step", raw.global_step),
+        ("regional_min", raw.regional_min),
+        ("regional_step", raw.regional_step),
+    ];
+    let wanted = given.iter().any(|(_, value)| value.is_some());
+    let [global_min, global_step, regional_min, regional_step] = given.map(|(name, value)| {
+        let value = value.or_else(|| {
+            wanted.then(|| table.fault(name, "missing; the four sizes are given together"));
+            None
+        });
+        table.whole(name, value, 1..=100_000).and_then(|value| u32::try_from(value).ok())
+    });
+    let size = |min: Option<u32>, step: Option<u32>| Some(PtuSize { min: min?, step: step? });
+    let sizes = match (size(global_min, global_step), size(regional_min, regional_step)) {
+        (Some(global), Some(regional)) => Some(PtuSizes { global, regional }),
+        _ => None,
+    };
+    Some(PtuRate { input_tpm_per_ptu: input_tpm_per_ptu?, output_ratio: output_ratio?, sizes })
+}

@@ -1,0 +1,165 @@
+//! The tables `[routing]`, `[roles]` and `[aliases]` -> the policy and how requests are scored.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::deployment::Area;
+use crate::deployment::Catalog;
+use crate::deployment::Residency;
+use crate::model::Effort;
+use crate::policy::Asked;
+use crate::policy::OnUnavailable;
+use crate::policy::Policy;
+use crate::policy::Preference;
+use crate::policy::Role;
+use crate::task::Score;
+use crate::task::Signals;
+use crate::task::Task;
+use crate::units::ModelName;
+
+use super::raw::{self, Raw};
+use super::records::EFFORTS;
+use super::table::{Table, listed, quoted};
+
+/// How requests are scored.
+#[derive(Debug, Clone, Default)]
+pub struct Scoring {
+    /// What speaks beside the score.
+    pub signals: Signals,
+    /// A scorer's model file in place of the built-in one.
+    pub model: Option<PathBuf>,
+}
+
+/// Checks `[routing]`'s part of scoring.
+pub(super) fn scoring(raw: &raw::Routing, table: &Table<'_>) -> Scoring {
+    let mut signals = Signals::default();
+    #[expect(clippy::cast_possible_truncation, reason = "a threshold needs no more than 7 digits")]
+    let threshold = table
+        .number("threshold", raw.threshold, 0.0..=1.0)
+        .and_then(|value| Score::try_new(value as f32));
+    if let Some(threshold) = threshold {
+        signals.threshold = threshold;
+    }
+    Scoring { signals, model: raw.scorer_model.clone() }
+}
+
+/// Checks `[routing]`, `[roles]` and `[aliases]`.
+pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
+    let (routing, table) = (&raw.routing, top.sub("routing"));
+    let mut residency = Residency::anywhere();
+    if let Some(area) = table.rule::<Area>("residency", routing.residency.as_deref()) {
+        residency.narrow(area);
+    }
+    let prefer = routing.prefer.as_deref();
+    let unsupported =
+        table.word("unsupported", routing.unsupported.as_deref(), "adapt or reject", |word| {
+            match word {
+                "adapt" => Some(false),
+                "reject" => Some(true),
+                _ => None,
+            }
+        });
+    let served: BTreeSet<&str> =
+        raw.deployments.values().filter_map(|deployment| deployment.model.as_deref()).collect();
+    let roles = top.sub("roles");
+    Policy {
+        reasoning: role(&raw.roles.reasoning, Task::Reasoning, &served, &roles.sub("reasoning")),
+        chat: role(&raw.roles.chat, Task::Chat, &served, &roles.sub("chat")),
+        aliases: aliases(raw, &served, &top.sub("aliases")),
+        prefer: table
+            .word("prefer", prefer, "cost, fast or balanced", Preference::from_word)
+            .unwrap_or_default(),
+        residency,
+        strict_deployment: routing.strict_deployment.unwrap_or(false),
+        exclude_retired: routing.exclude_retired.unwrap_or(false),
+        reject_unsupported: unsupported.unwrap_or(false),
+    }
+}
+
+fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>) -> Role {
+    let names = raw.models.as_deref().unwrap_or_default();
+    if names.is_empty() {
+        table.fault("models", "missing; must list at least one model, the wished one first");
+    }
+    let mut models = Vec::new();
+    for name in names {
+        if !served.contains(name.as_str()) {
+            table.fault(
+                "models",
+                format!("no deployment serves {}; served are: {}", quoted(name), listed(served)),
+            );
+        } else if let Ok(name) = ModelName::try_from(name.as_str())
+            && !models.contains(&name)
+        {
+            models.push(name);
+        }
+    }
+    let (on_unavailable, timeout) = match task {
+        Task::Reasoning => (OnUnavailable::Downgrade, Duration::from_secs(600)),
+        // There is nothing below chat to downgrade to.
+        Task::Chat => (OnUnavailable::Reject, Duration::from_secs(60)),
+    };
+    let said = table.word(
+        "on_unavailable",
+        raw.on_unavailable.as_deref(),
+        "downgrade or reject",
+        |word| match word {
+            "downgrade" => Some(OnUnavailable::Downgrade),
+            "reject" => Some(OnUnavailable::Reject),
+            _ => None,
+        },
+    );
+    if task == Task::Chat && said == Some(OnUnavailable::Downgrade) {
+        table.fault("on_unavailable", "must be reject: there is no role below chat");
+    }
+    Role {
+        models,
+        effort: table.word("effort", raw.effort.as_deref(), EFFORTS, Effort::from_word),
+        on_unavailable: said.unwrap_or(on_unavailable),
+        first_byte_timeout: table
+            .milliseconds("first_byte_timeout_ms", raw.first_byte_timeout_ms, 1)
+            .unwrap_or(timeout),
+    }
+}
+
+fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Box<str>, Box<str>> {
+    let nothing = Catalog::default();
+    // What is understood even where there is no deployment: `auto`, `auto:fast`, the roles.
+    let reserved = |name: &str| {
+        Asked::look_up(Some(name), &BTreeMap::new(), &nothing).is_ok() && !name.contains('/')
+    };
+    let exists = |target: &str| {
+        let pinned = target.strip_prefix("deployment:");
+        pinned.is_some_and(|name| raw.deployments.contains_key(name))
+            || reserved(target)
+            || served.contains(target)
+            || raw.deployments.contains_key(target)
+    };
+    for (alias, target) in &raw.aliases {
+        if alias.trim().is_empty() || alias.trim() != alias {
+            table.fault(alias, "an alias is a name without white space around it");
+        } else if reserved(alias) {
+            table.fault(alias, "is a name of the router's own, which is looked up before aliases");
+        } else if served.contains(alias.as_str()) {
+            table.warn(
+                alias,
+                format!("hides the model of that name; it now means {}", quoted(target)),
+            );
+        }
+        if !exists(target) {
+            let names = listed(
+                Asked::allowed(&BTreeMap::new(), &nothing)
+                    .iter()
+                    .map(String::as_str)
+                    .chain(served.iter().copied())
+                    .chain(raw.deployments.keys().map(String::as_str)),
+            );
+            table.fault(alias, format!("no {} to stand for; there are: {names}", quoted(target)));
+        }
+    }
+    raw.aliases
+        .iter()
+        .map(|(alias, target)| (alias.as_str().into(), target.as_str().into()))
+        .collect()
+}

@@ -1,0 +1,90 @@
+//! The table `[limits]` -> the limits that sending keeps.
+
+use std::time::Duration;
+
+use crate::fallback::Limits;
+use crate::fallback::RetryBudget;
+
+use super::raw;
+use super::table::Table;
+
+/// Checks `[limits]`.
+pub(super) fn check(raw: &raw::Limits, table: &Table<'_>) -> Limits {
+    let default = Limits::default();
+    let time = |name: &str, value: Option<i64>, default: Duration| {
+        table.milliseconds(name, value, 1).unwrap_or(default)
+    };
+    let bytes = |name: &str, value: Option<i64>, default: usize| {
+        table.count(name, value, 65_536..=1 << 32).unwrap_or(default)
+    };
+    let budget = default.retry_budget;
+    let limits = Limits {
+        deadline: time("deadline_ms", raw.deadline_ms, default.deadline),
+        connect_timeout: time(
+            "connect_timeout_ms",
+            raw.connect_timeout_ms,
+            default.connect_timeout,
+        ),
+        idle_timeout: time("idle_timeout_ms", raw.idle_timeout_ms, default.idle_timeout),
+        hold: time("hold_ms", raw.hold_ms, default.hold),
+        heartbeat: time("heartbeat_ms", raw.heartbeat_ms, default.heartbeat),
+        max_answer_bytes: bytes("max_answer_bytes", raw.max_answer_bytes, default.max_answer_bytes),
+        max_event_bytes: bytes("max_event_bytes", raw.max_event_bytes, default.max_event_bytes),
+        fault_cooldown: time("fault_cooldown_ms", raw.fault_cooldown_ms, default.fault_cooldown),
+        fault_cooldown_max: time(
+            "fault_cooldown_max_ms",
+            raw.fault_cooldown_max_ms,
+            default.fault_cooldown_max,
+        ),
+        misconfigured_cooldown: time(
+            "misconfigured_cooldown_ms",
+            raw.misconfigured_cooldown_ms,
+            default.misconfigured_cooldown,
+        ),
+        provisioned_wait: time(
+            "provisioned_wait_ms",
+            raw.provisioned_wait_ms,
+            default.provisioned_wait,
+        ),
+        pay_as_you_go_wait: time(
+            "pay_as_you_go_wait_ms",
+            raw.pay_as_you_go_wait_ms,
+            default.pay_as_you_go_wait,
+        ),
+        wait_max: time("wait_max_ms", raw.wait_max_ms, default.wait_max),
+        retry_budget: RetryBudget {
+            ratio: table
+                .number("retry_budget_ratio", raw.retry_budget_ratio, 0.0..=1.0)
+                .unwrap_or(budget.ratio),
+            per_second: table
+                .number("retry_budget_per_second", raw.retry_budget_per_second, 0.0..=1e6)
+                .unwrap_or(budget.per_second),
+        },
+    };
+    check_pairs(&limits, table);
+    limits
+}
+
+/// The pairs of which one must not be above the other.
+fn check_pairs(limits: &Limits, table: &Table<'_>) {
+    let pairs = [
+        (
+            "fault_cooldown_ms",
+            limits.fault_cooldown,
+            "fault_cooldown_max_ms",
+            limits.fault_cooldown_max,
+        ),
+        ("connect_timeout_ms", limits.connect_timeout, "deadline_ms", limits.deadline),
+        ("provisioned_wait_ms", limits.provisioned_wait, "wait_max_ms", limits.wait_max),
+        ("pay_as_you_go_wait_ms", limits.pay_as_you_go_wait, "wait_max_ms", limits.wait_max),
+    ];
+    for (name, value, bound_name, bound) in pairs {
+        if value > bound {
+            let (value, bound) = (value.as_millis(), bound.as_millis());
+            table.fault(
+                name,
+                format!("must be at most limits.{bound_name}, which is {bound}; found {value}"),
+            );
+        }
+    }
+}

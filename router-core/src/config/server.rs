@@ -1,0 +1,117 @@
+//! What config says to the HTTP server: where it listens, how much it takes, what it shows.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::raw;
+use super::table::Table;
+
+/// The settings of the HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Address and port to listen at.
+    pub listen: SocketAddr,
+    /// Whether callers without a key may come from beyond this machine.
+    pub allow_anonymous: bool,
+    /// The longest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// The most requests at once.
+    pub max_in_flight: usize,
+    /// How long requests under way may take to end at shutdown.
+    pub drain: Duration,
+    /// How much callers learn of the inside.
+    pub expose: Expose,
+    /// The form of log lines.
+    pub log: LogForm,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            allow_anonymous: false,
+            max_body_bytes: 32 << 20,
+            max_in_flight: 1024,
+            drain: Duration::from_secs(30),
+            expose: Expose::All,
+            log: LogForm::Auto,
+        }
+    }
+}
+
+impl Server {
+    /// True where it may listen at `listen`: on this machine alone, unless callers without a key are welcome.
+    pub fn may_listen(&self, listen: SocketAddr) -> bool {
+        self.allow_anonymous || listen.ip().is_loopback()
+    }
+}
+
+/// How much callers learn of the inside: deployments, models, scores, attempts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expose {
+    /// All answer headers.
+    All,
+    /// No names of deployments and no internals.
+    Minimal,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogForm {
+    /// Text at a terminal, else JSON.
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// Text.
+    Text,
+}
+
+/// Checks `[server]`.
+pub(super) fn check(raw: &raw::Server, table: &Table<'_>) -> Server {
+    let default = Server::default();
+    let listen = table.word(
+        "listen",
+        raw.listen.as_deref(),
+        "an address and a port such as 127.0.0.1:8080",
+        |text| text.parse().ok(),
+    );
+    let expose = |word: &str| match word {
+        "all" => Some(Expose::All),
+        "minimal" => Some(Expose::Minimal),
+        _ => None,
+    };
+    let log = |word: &str| match word {
+        "auto" => Some(LogForm::Auto),
+        "json" => Some(LogForm::Json),
+        "text" => Some(LogForm::Text),
+        _ => None,
+    };
+    let server = Server {
+        listen: listen.unwrap_or(default.listen),
+        allow_anonymous: raw.allow_anonymous.unwrap_or(default.allow_anonymous),
+        max_body_bytes: table
+            .count("max_body_bytes", raw.max_body_bytes, 1_024..=1 << 30)
+            .unwrap_or(default.max_body_bytes),
+        max_in_flight: table
+            .count("max_in_flight", raw.max_in_flight, 1..=1_000_000)
+            .unwrap_or(default.max_in_flight),
+        drain: table.milliseconds("drain_ms", raw.drain_ms, 0).unwrap_or(default.drain),
+        expose: table
+            .word("expose", raw.expose.as_deref(), "all or minimal", expose)
+            .unwrap_or(default.expose),
+        log: table
+            .word("log", raw.log.as_deref(), "auto, json or text", log)
+            .unwrap_or(default.log),
+    };
+    if !server.may_listen(server.listen) {
+        table.fault(
+            "listen",
+            format!(
+                "{} is reached from other machines, whose callers show no key: listen at a loopback address or set \
+                 server.allow_anonymous = true",
+                server.listen
+            ),
+        );
+    }
+    server
+}

@@ -1,0 +1,117 @@
+//! What is allowed but that somebody should look at: retirements, sizes nobody sells, roles without room of their own.
+//!
+//! Asked only of a configuration without faults. Nothing here changes what the router does.
+
+use crate::deployment::Api;
+use crate::deployment::Area;
+use crate::deployment::Billing;
+use crate::deployment::Catalog;
+use crate::deployment::Deployment;
+use crate::policy::Policy;
+use crate::task::Task;
+use crate::units::Day;
+
+use super::raw::Raw;
+use super::table::Table;
+
+/// How many days before its retirement a model is warned about.
+const NOTICE_DAYS: i64 = 30;
+
+/// Writes down every warning.
+pub(super) fn check(raw: &Raw, policy: &Policy, catalog: &Catalog, today: Day, top: &Table<'_>) {
+    for deployment in catalog.deployments() {
+        let table = top.sub("deployments").sub(deployment.name.as_str());
+        retirement(deployment, policy, today, &table);
+        size(deployment, &table);
+        api_version(deployment, &table);
+    }
+    for task in Task::ALL {
+        role(task, policy, catalog, &top.sub("roles").sub(task.as_str()));
+    }
+    for name in raw.endpoints.keys() {
+        let used = |deployment: &Deployment| deployment.endpoint.as_str() == name;
+        if !catalog.deployments().iter().any(|deployment| used(deployment)) {
+            top.sub("endpoints").warn(name, "no deployment uses it");
+        }
+    }
+}
+
+fn retirement(deployment: &Deployment, policy: &Policy, today: Day, table: &Table<'_>) {
+    let Some(day) = deployment.model.retires else { return };
+    let left = day.days_since(today);
+    if left > NOTICE_DAYS {
+        return;
+    }
+    let name = &deployment.model.name;
+    let next = match &deployment.model.successor {
+        Some(next) => format!("; its successor is {next}"),
+        None => String::new(),
+    };
+    let what = match left {
+        1.. => format!("{name} is due to retire on {day}, in {left} days{next}"),
+        0 => format!("{name} is due to retire today, {day}{next}"),
+        _ if policy.exclude_retired => {
+            format!("{name} was due to retire on {day}: left out by routing.exclude_retired{next}")
+        }
+        _ => format!("{name} was due to retire on {day}{next}"),
+    };
+    table.warn("model", what);
+}
+
+fn size(deployment: &Deployment, table: &Table<'_>) {
+    let Billing::Provisioned(provisioned) = &deployment.billing else { return };
+    let Some(sizes) = provisioned.rate.and_then(|rate| rate.sizes) else { return };
+    let size = match deployment.area {
+        Area::Global | Area::Zone(_) => sizes.global,
+        Area::Geography(_) | Area::Region(_) => sizes.regional,
+    };
+    if !size.sells(provisioned.ptu) {
+        table.warn(
+            "ptu",
+            format!(
+                "{} in {} is sold from {} PTU in steps of {}, found {}",
+                deployment.model.name, deployment.area, size.min, size.step, provisioned.ptu
+            ),
+        );
+    }
+}
+
+fn api_version(deployment: &Deployment, table: &Table<'_>) {
+    let (Api::AzureDated { version }, Some(oldest)) =
+        (&deployment.api, deployment.model.oldest_api_version)
+    else {
+        return;
+    };
+    let day = version.strip_suffix("-preview").unwrap_or(version);
+    if Day::try_from(day).is_ok_and(|day| day < oldest) {
+        table.warn(
+            "api_version",
+            format!("{} asks for {oldest} or later, found {version}", deployment.model.name),
+        );
+    }
+}
+
+fn role(task: Task, policy: &Policy, catalog: &Catalog, table: &Table<'_>) {
+    let all = catalog.deployments();
+    let some_provisioned = all.iter().any(|deployment| deployment.billing.is_provisioned());
+    let of_role: Vec<_> = all
+        .iter()
+        .filter(|deployment| policy.role(task).models.contains(&deployment.model.name))
+        .collect();
+    for model in &policy.role(task).models {
+        let mut records = of_role.iter().map(|deployment| &deployment.model);
+        if records.any(|record| record.name == *model && !record.abilities.chat_completions) {
+            table.warn("models", format!("{model} does not answer chat completions"));
+        }
+    }
+    if some_provisioned && !of_role.iter().any(|deployment| deployment.billing.is_provisioned()) {
+        table
+            .warn("models", "none has a provisioned deployment: each request is paid by the token");
+    }
+    if !of_role.iter().any(|deployment| policy.residency.allows(deployment.area)) {
+        table.warn(
+            "models",
+            format!("none has a deployment inside routing.residency, {}", policy.residency),
+        );
+    }
+}
