@@ -95,6 +95,9 @@ mod server;
 
 mod emulator;
 
+#[cfg(feature = "cli")]
+pub mod config;
+
 pub use dice::Lengths;
 pub use emulator::Emulator;
 pub use identity::Identity;

@@ -5,5 +5,7 @@ mod chat;
 mod faults;
 mod identity;
 mod limits;
+#[cfg(feature = "cli")]
+mod program;
 mod responses;
 mod support;

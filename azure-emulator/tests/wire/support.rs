@@ -39,6 +39,7 @@ pub(crate) fn dated(emulator: &Emulator, deployment: &str) -> String {
 }
 
 /// `{"messages": [..]}` with one user message, and more fields.
+#[expect(clippy::needless_pass_by_value, reason = "spares every call a `&`")]
 pub(crate) fn body(text: &str, more: Value) -> Value {
     let mut body = json!({"messages": [{"role": "user", "content": text}]});
     for (name, value) in more.as_object().unwrap() {
