@@ -148,6 +148,7 @@ fn features(profile: &Profile, body: &Value, ask: &Ask) -> Result<(), Refusal> {
         ("tool_choice", Feature::Tools, given("tool_choice")),
         ("parallel_tool_calls", Feature::ParallelTools, given("parallel_tool_calls")),
         ("stop", Feature::Stop, given("stop")),
+        ("stream_options", Feature::StreamOptions, given("stream_options")),
         ("response_format", Feature::StructuredOutputs, structured),
     ];
     let lacking = refused

@@ -130,10 +130,14 @@ impl Journal {
 
     /// Changes the entry of that number, if it is still held.
     pub(crate) fn change(&self, number: u64, change: impl FnOnce(&mut Entry)) {
-        if let Some(entry) =
-            self.inside().entries.iter_mut().rev().find(|entry| entry.number == number)
         {
-            change(entry);
+            // Numbers run on without gaps, so the first one says where all others are.
+            let mut inside = self.inside();
+            let first = inside.entries.front().map_or(u64::MAX, |entry| entry.number);
+            let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
+            if let Some(entry) = index.and_then(|index| inside.entries.get_mut(index)) {
+                change(entry);
+            }
         }
         self.note();
     }
@@ -146,7 +150,7 @@ impl Journal {
     ) -> bool {
         let mut changed = self.changed.subscribe();
         let seen = async {
-            while !wished(&self.entries()) {
+            while !wished(self.inside().entries.make_contiguous()) {
                 if changed.changed().await.is_err() {
                     return false;
                 }

@@ -48,8 +48,25 @@
 //! "emulator_text": "..."}`. With `tool_choice: auto` the double calls a function when a word of
 //! its name is in the last user message. Everything else is drawn from the seed and the request.
 //!
+//! # Who is let in
+//! While no key is set, anybody. Else a key as `api-key` or bearer, or a token of the identity
+//! doubles: `GET /metadata/identity/oauth2/token` (instance metadata), `GET /msi/token` (App
+//! Service; set `IDENTITY_ENDPOINT` to it), `POST /{tenant}/oauth2/v2.0/token`. Tokens are counted,
+//! expire and can be revoked through [`Identity`].
+//!
+//! # Faults
+//! Each deployment has a queue of [`Step`]s; a request takes the oldest. The same steps come in as
+//! JSON at `POST /emulator/script`. Canned answers cost the deployment nothing; ordinary ones,
+//! however changed, are admitted and settled like any other.
+//!
+//! # What is not known about the real service
+//! The size of the bucket's window, the output assumed for a missing cap, what an abandoned call
+//! is charged, and how characters become tokens in a quota's estimate are not published. They are
+//! settings, or said where they are decided. Token counts are estimates by script (see
+//! [`wire::tokens`]), not a tokenizer's.
+//!
 //! # Rooms, bottom to top
-//! A file imports only from rooms above it in this table.
+//! A file imports only from rooms that stand before its own in this table.
 //!
 //! | room | what |
 //! | --- | --- |

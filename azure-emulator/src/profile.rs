@@ -30,6 +30,8 @@ pub enum Feature {
     StructuredOutputs,
     /// Image parts.
     Images,
+    /// `stream_options`, which old api-versions do not know. No profile lacks it by itself.
+    StreamOptions,
 }
 
 /// When `temperature`, `top_p`, penalties, `logprobs` and `logit_bias` are taken.

@@ -29,8 +29,16 @@ impl PromptCache {
         Self { keep, seen: HashMap::new() }
     }
 
-    /// Tokens of `prompt` that were read before; the whole prompt counts as read from now on.
-    pub(crate) fn read(&mut self, now: Instant, prompt: &str) -> u64 {
+    /// Tokens of a prompt that were read before.
+    pub(crate) fn known(&self, now: Instant, prompt: &Beginnings) -> u64 {
+        let is_kept = |at: &Instant| now.saturating_duration_since(*at) <= self.keep;
+        let known =
+            prompt.0.iter().rev().find(|(_, hash)| self.seen.get(hash).is_some_and(is_kept));
+        known.map_or(0, |(length, _)| *length)
+    }
+
+    /// From now on the whole prompt counts as read.
+    pub(crate) fn remember(&mut self, now: Instant, prompt: &Beginnings) {
         if self.seen.len() > MOST {
             let keep = self.keep;
             self.seen.retain(|_, at| now.saturating_duration_since(*at) <= keep);
@@ -38,18 +46,20 @@ impl PromptCache {
                 self.seen.clear();
             }
         }
-        let mut cached = 0;
-        for (length, beginning) in beginnings(prompt) {
-            let before = self.seen.insert(beginning, now);
-            if before.is_some_and(|at| now.saturating_duration_since(at) <= self.keep) {
-                cached = length;
-            }
-        }
-        cached
+        self.seen.extend(prompt.0.iter().map(|(_, hash)| (*hash, now)));
     }
 }
 
-/// The beginnings of 1,024, 1,152, ... tokens, each with its hash.
+/// The beginnings of a prompt of 1,024, 1,152, ... tokens, each with its hash.
+#[derive(Debug, Default)]
+pub(crate) struct Beginnings(Vec<(u64, u64)>);
+
+impl Beginnings {
+    pub(crate) fn of(prompt: &str) -> Self {
+        Self(beginnings(prompt))
+    }
+}
+
 fn beginnings(prompt: &str) -> Vec<(u64, u64)> {
     let mut found = Vec::new();
     let (mut thousandths, mut next, mut hash) = (0_u64, FIRST, 0_u64);
@@ -70,16 +80,23 @@ fn beginnings(prompt: &str) -> Vec<(u64, u64)> {
 mod tests {
     use super::*;
 
+    fn read(cache: &mut PromptCache, now: Instant, prompt: &str) -> u64 {
+        let prompt = Beginnings::of(prompt);
+        let known = cache.known(now, &prompt);
+        cache.remember(now, &prompt);
+        known
+    }
+
     #[test]
     fn steps_of_128_from_1024_on() {
         let now = Instant::now();
         let mut cache = PromptCache::new(Duration::from_secs(60));
         let shared = "abcd".repeat(1_300);
-        assert_eq!(cache.read(now, &format!("{shared} first question")), 0);
-        assert_eq!(cache.read(now, &format!("{shared} another question")), 1_280);
-        assert_eq!(cache.read(now, &format!("X{shared}")), 0, "one letter differs");
-        assert_eq!(cache.read(now, "short"), 0);
-        assert_eq!(cache.read(now, "short"), 0);
+        assert_eq!(read(&mut cache, now, &format!("{shared} first question")), 0);
+        assert_eq!(read(&mut cache, now, &format!("{shared} another question")), 1_280);
+        assert_eq!(read(&mut cache, now, &format!("X{shared}")), 0, "one letter differs");
+        assert_eq!(read(&mut cache, now, "short"), 0);
+        assert_eq!(read(&mut cache, now, "short"), 0);
     }
 
     #[test]
@@ -87,9 +104,9 @@ mod tests {
         let now = Instant::now();
         let mut cache = PromptCache::new(Duration::from_secs(60));
         let prompt = "한국어 문장 ".repeat(400);
-        cache.read(now, &prompt);
+        read(&mut cache, now, &prompt);
         let later = now + Duration::from_secs(60);
-        assert!(cache.read(later, &prompt) >= 1_024);
-        assert_eq!(cache.read(later + Duration::from_secs(61), &prompt), 0);
+        assert!(read(&mut cache, later, &prompt) >= 1_024);
+        assert_eq!(read(&mut cache, later + Duration::from_secs(61), &prompt), 0);
     }
 }

@@ -25,6 +25,10 @@ pub enum Billing {
 /// How fast a deployment answers.
 pub type Latency = Pace;
 
+/// The longest prompt of the gpt-4.1 family and gpt-5.4 on provisioned throughput; above it they
+/// answer 400. **Source:** Azure OpenAI docs, "provisioned throughput sizing".
+const PROVISIONED_LONG_CONTEXT: u64 = 128_000;
+
 /// One deployment of a model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deployment {
@@ -74,7 +78,12 @@ impl Deployment {
 
     /// A provisioned deployment. Fast by default (5 ms, 5,000 tokens/s), answers of 24 tokens.
     pub fn provisioned(name: &str, model: &str, bucket: BucketSettings) -> Self {
-        Self::new(name, model, Billing::Provisioned(bucket))
+        let mut deployment = Self::new(name, model, Billing::Provisioned(bucket));
+        if model.starts_with("gpt-4.1") || model == "gpt-5.4" {
+            let window = &mut deployment.profile.context_tokens;
+            *window = PROVISIONED_LONG_CONTEXT.min(*window);
+        }
+        deployment
     }
 
     /// A pay-as-you-go deployment, with the same defaults.
@@ -184,7 +193,7 @@ impl Default for Settings {
             api_keys: Vec::new(),
             tokens_only: false,
             seed: 0,
-            journal_length: 20_000,
+            journal_length: 5_000,
             deployments: Vec::new(),
         }
     }

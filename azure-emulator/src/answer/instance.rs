@@ -2,7 +2,7 @@
 //!
 //! Covers what strict schemas may hold: objects, arrays, the plain types, `enum`, `const`,
 //! `anyOf`, type lists and local `$ref`s. Whatever else a schema says (patterns, formats) is not
-//! honoured. Recursive schemas end at [`DEPTH`] with the shortest value that fits.
+//! honoured. Recursive schemas end at a fixed depth with the shortest value that fits.
 
 use crate::dice::Dice;
 use serde_json::{Map, Value, json};

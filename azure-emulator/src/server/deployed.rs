@@ -7,6 +7,7 @@
 use crate::bucket::Admission;
 use crate::bucket::Bucket;
 use crate::bucket::BucketFault;
+use crate::prompt_cache::Beginnings;
 use crate::prompt_cache::PromptCache;
 use crate::quota::OverQuota;
 use crate::quota::Quota;
@@ -16,6 +17,7 @@ use crate::settings::Billing;
 use crate::settings::Deployment;
 use crate::wire::request::Ask;
 use crate::wire::said::Usage;
+use crate::wire::sse::Pace;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -171,15 +173,11 @@ impl Deployed {
     pub(crate) fn admit(self: &Arc<Self>, now: Instant, ask: &Ask) -> Result<Lease, Refused> {
         let prompt = ask.prompt_tokens();
         let cap = ask.cap.map(|cap| cap.saturating_mul(ask.choices));
+        let caching = self.settings.prompt_cache.is_some();
+        let beginnings = if caching { Beginnings::of(&ask.prompt) } else { Beginnings::default() };
         let mut inside = self.inside();
         let Inside { room, cache, counters, .. } = &mut *inside;
-        // The cache is read only by requests that get in, but a bucket must know it before.
-        let cached = match room {
-            Room::Bucket(bucket) if bucket.utilization(now) > 1.0 => 0,
-            Room::Bucket(_) | Room::Quota(_) => {
-                cache.as_mut().map_or(0, |cache| cache.read(now, &ask.prompt)).min(prompt)
-            }
-        };
+        let cached = cache.as_ref().map_or(0, |cache| cache.known(now, &beginnings)).min(prompt);
         let admission = match room {
             Room::Bucket(bucket) => {
                 let admission = bucket
@@ -197,10 +195,21 @@ impl Deployed {
                 None
             }
         };
+        if let Some(cache) = cache {
+            cache.remember(now, &beginnings);
+        }
         counters.in_flight += 1;
         drop(inside);
         let deployed = Arc::clone(self);
-        Ok(Lease { deployed, admission, prompt, cached, written: 0, complete: false })
+        Ok(Lease {
+            deployed,
+            admission,
+            prompt,
+            cached,
+            written: 0,
+            writing: None,
+            complete: false,
+        })
     }
 }
 
@@ -212,6 +221,8 @@ pub(crate) struct Lease {
     prompt: u64,
     cached: u64,
     written: u64,
+    /// Since when and how fast an answer is written that nobody sees before its end.
+    writing: Option<(Instant, Pace)>,
     complete: bool,
 }
 
@@ -224,6 +235,11 @@ impl Lease {
     /// Notes that so many tokens have been written by now.
     pub(crate) fn wrote(&mut self, tokens: u64) {
         self.written = self.written.max(tokens);
+    }
+
+    /// Notes that from `start` on an answer is written that nobody sees before its end.
+    pub(crate) const fn writes(&mut self, start: Instant, pace: Pace) {
+        self.writing = Some((start, pace));
     }
 
     /// The answer is out as far as the deployment is concerned.
@@ -241,6 +257,9 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         let now = Instant::now();
+        if let Some((start, pace)) = self.writing.filter(|_| !self.complete) {
+            self.written = pace.written(now.saturating_duration_since(start));
+        }
         let mut inside = self.deployed.inside();
         let Inside { room, counters, .. } = &mut *inside;
         if let (Room::Bucket(bucket), Some(admission)) = (room, &self.admission) {

@@ -325,7 +325,8 @@ struct Sending<'a> {
 
 impl Sending<'_> {
     /// The whole answer, once it would have been written.
-    async fn whole(self, answered: &Answered) -> Response {
+    async fn whole(mut self, answered: &Answered) -> Response {
+        self.lease.writes(self.start, self.pace);
         let body = answered.body(self.reached);
         tokio::time::sleep_until(self.start + self.pace.after(answered.usage.completion)).await;
         self.lease.complete(&answered.usage);

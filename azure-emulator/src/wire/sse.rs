@@ -4,6 +4,7 @@
 //! offsets in time, and how it ends. Faults are changes to that list ([`StreamQuirks::apply`]), so
 //! they are pure and testable; sending is only walking the list.
 
+use crate::dice::scaled;
 use bytes::Bytes;
 use serde_json::Value;
 use std::time::Duration;
@@ -136,6 +137,12 @@ impl Pace {
         let seconds = tokens.saturating_sub(1) as f64 / self.tokens_per_second;
         self.first_token.saturating_add(Duration::try_from_secs_f64(seconds).unwrap_or_default())
     }
+
+    /// How many tokens have been written after so long.
+    pub fn written(&self, after: Duration) -> u64 {
+        let Some(writing) = after.checked_sub(self.first_token) else { return 0 };
+        scaled(1, writing.as_secs_f64() * self.tokens_per_second).saturating_add(1)
+    }
 }
 
 impl StreamQuirks {
@@ -258,6 +265,13 @@ mod tests {
 
     const WHOLE: &str = "data: \"open\"\n\ndata: \"하나\"\n\ndata: \"two\"\n\ndata: \"finish\"\n\n\
                          data: [DONE]\n\n";
+
+    #[test]
+    fn a_pace_read_both_ways() {
+        assert_eq!(PACE.after(11), Duration::from_millis(1_100));
+        assert_eq!(PACE.written(PACE.after(11)), 11);
+        assert_eq!(PACE.written(Duration::from_millis(99)), 0);
+    }
 
     #[test]
     fn nothing_wrong() {

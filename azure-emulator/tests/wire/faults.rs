@@ -4,6 +4,7 @@ use super::support::*;
 use azure_emulator::{End, Step};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 #[tokio::test]
 async fn canned_answers() {
@@ -68,6 +69,18 @@ async fn connections_that_reset_and_answers_that_never_come() {
         entries.iter().map(|entry| entry.end).collect::<Vec<_>>() == [End::Cut, End::HungUp]
     };
     assert!(emulator.wait_for(ended, Duration::from_secs(10)).await);
+}
+
+#[tokio::test]
+async fn a_reset_is_no_orderly_end() {
+    let emulator = started().await;
+    emulator.script("payg", Step::reset());
+    let mut stream = tokio::net::TcpStream::connect(emulator.addr()).await.unwrap();
+    let request = "POST /openai/v1/chat/completions HTTP/1.1\r\nhost: x\r\n\
+                   content-length: 16\r\n\r\n{\"model\":\"payg\"}";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let fault = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
+    assert_eq!(fault.kind(), std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]

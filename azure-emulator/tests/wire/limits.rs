@@ -115,7 +115,7 @@ async fn a_caller_that_hangs_up_is_noticed_and_its_reservation_returned() {
     assert!(emulator.wait_for(hung_up, generous).await);
     let counters = emulator.counters("slow").unwrap();
     assert_eq!((counters.in_flight, counters.hung_up), (0, 1));
-    assert!(emulator.utilization("slow").unwrap() < 0.01);
+    assert!(emulator.utilization("slow").unwrap() < 0.01, "nothing had been written yet");
     assert_eq!(emulator.journal()[0].status, None);
 }
 
