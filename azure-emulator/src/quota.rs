@@ -1,0 +1,363 @@
+//! How many requests and tokens has a pay-as-you-go deployment left?
+//!
+//! Azure counts two things for each deployment. Tokens: an estimate made on arrival (prompt
+//! characters, not a tokenizer, plus the output cap) is added to a running count that is reset
+//! every minute. Requests: the per-minute limit is enforced over slices of 1 s or 10 s, so that a
+//! 600-RPM deployment refuses the eleventh request within one second. **Source:** Azure OpenAI
+//! docs, "manage quota".
+//!
+//! Pure like the bucket: `now` is an argument. Slices are aligned to the moment the quota was
+//! made. What Azure does not publish (the guess for a missing cap, whether refused calls count) is
+//! a setting. Real enforcement is distributed and approximate; this one is exact.
+
+use std::time::Duration;
+use tokio::time::Instant;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const SECOND: Duration = Duration::from_secs(1);
+const TEN_SECONDS: Duration = Duration::from_secs(10);
+
+/// How many prompt characters count as one token in the estimate.
+const CHARACTERS_PER_TOKEN: u64 = 4;
+
+/// Over which slices of a minute requests are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum RequestSlices {
+    /// A sixtieth of the limit each second.
+    Second,
+    /// A sixth of the limit each ten seconds.
+    TenSeconds,
+    /// Both at once.
+    #[default]
+    Both,
+}
+
+/// What decides how much a [`Quota`] lets through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaSettings {
+    /// Requests per minute.
+    pub rpm: u64,
+    /// Tokens per minute.
+    pub tpm: u64,
+    /// Slices over which `rpm` is enforced, beside the minute itself.
+    pub slices: RequestSlices,
+    /// The output assumed on arrival when the request names no cap.
+    pub missing_max_tokens: u64,
+    /// Whether refused requests use up the request limit as well.
+    pub count_rejected: bool,
+}
+
+impl QuotaSettings {
+    /// Both slices, a guess of 16 tokens for a missing cap, refused calls not counted.
+    pub const fn new(rpm: u64, tpm: u64) -> Self {
+        Self {
+            rpm,
+            tpm,
+            slices: RequestSlices::Both,
+            missing_max_tokens: 16,
+            count_rejected: false,
+        }
+    }
+}
+
+/// Which of the two limits refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Requests per minute, or per slice of it.
+    Requests,
+    /// Tokens per minute.
+    Tokens,
+}
+
+/// A limit is used up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{limit:?} used up for another {wait:?}")]
+pub struct OverQuota {
+    /// Which limit.
+    pub limit: Limit,
+    /// Until the slice or minute in question ends.
+    pub wait: Duration,
+    /// Tokens this request asked for (its estimate).
+    pub requested_tokens: u64,
+}
+
+/// What the `x-ratelimit-*` headers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QuotaReading {
+    /// Requests per minute in force.
+    pub limit_requests: u64,
+    /// Requests left in this minute.
+    pub remaining_requests: u64,
+    /// Until the request count starts anew.
+    pub reset_requests: Duration,
+    /// Tokens per minute in force.
+    pub limit_tokens: u64,
+    /// Tokens left in this minute.
+    pub remaining_tokens: u64,
+    /// Until the token count starts anew.
+    pub reset_tokens: Duration,
+}
+
+/// A count that starts anew at fixed intervals.
+#[derive(Debug, Clone)]
+struct Slice {
+    length: Duration,
+    limit: u64,
+    used: u64,
+    began: Instant,
+}
+
+impl Slice {
+    const fn new(length: Duration, limit: u64, now: Instant) -> Self {
+        Self { length, limit, used: 0, began: now }
+    }
+
+    /// Starts anew if the slice has passed; slices stay aligned to the first one.
+    fn turn(&mut self, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.began);
+        if elapsed >= self.length {
+            let into = elapsed.as_nanos() % self.length.as_nanos();
+            let into = Duration::from_nanos(u64::try_from(into).unwrap_or(0));
+            self.began = now.checked_sub(into).unwrap_or(now);
+            self.used = 0;
+        }
+    }
+
+    const fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.used)
+    }
+
+    fn ends_in(&self, now: Instant) -> Duration {
+        self.length.saturating_sub(now.saturating_duration_since(self.began))
+    }
+}
+
+/// The request and token counts of one pay-as-you-go deployment.
+///
+/// ```
+/// use azure_emulator::quota::{Limit, Quota, QuotaSettings};
+/// use tokio::time::Instant;
+///
+/// let now = Instant::now();
+/// let mut quota = Quota::new(QuotaSettings::new(600, 100_000), now);
+/// for _ in 0..10 {
+///     quota.admit(now, 400, Some(100)).expect("600 a minute are 10 a second");
+/// }
+/// let refused = quota.admit(now, 400, Some(100)).expect_err("the eleventh within a second");
+/// assert_eq!(refused.limit, Limit::Requests);
+/// assert_eq!(quota.reading(now).remaining_tokens, 100_000 - 10 * 200);
+/// ```
+#[derive(Debug, Clone)]
+pub struct Quota {
+    settings: QuotaSettings,
+    slices: Vec<Slice>,
+    minute: Slice,
+    tokens: Slice,
+}
+
+impl Quota {
+    /// A quota of which nothing is used.
+    pub fn new(settings: QuotaSettings, now: Instant) -> Self {
+        let second = Slice::new(SECOND, settings.rpm.div_ceil(60), now);
+        let ten_seconds = Slice::new(TEN_SECONDS, settings.rpm.div_ceil(6), now);
+        let slices = match settings.slices {
+            RequestSlices::Second => vec![second],
+            RequestSlices::TenSeconds => vec![ten_seconds],
+            RequestSlices::Both => vec![second, ten_seconds],
+        };
+        Self {
+            settings,
+            slices,
+            minute: Slice::new(MINUTE, settings.rpm, now),
+            tokens: Slice::new(MINUTE, settings.tpm, now),
+        }
+    }
+
+    /// Tokens counted for a call on arrival: characters of the prompt plus the output cap.
+    pub fn estimate(&self, prompt_chars: u64, max_tokens: Option<u64>) -> u64 {
+        let output = max_tokens.unwrap_or(self.settings.missing_max_tokens);
+        prompt_chars.div_ceil(CHARACTERS_PER_TOKEN).saturating_add(output)
+    }
+
+    /// Counts a call, if both limits have room for it.
+    ///
+    /// # Errors
+    /// The limit that refused and the time until it is counted anew; of several, the longest.
+    pub fn admit(
+        &mut self,
+        now: Instant,
+        prompt_chars: u64,
+        max_tokens: Option<u64>,
+    ) -> Result<QuotaReading, OverQuota> {
+        self.turn(now);
+        let requested_tokens = self.estimate(prompt_chars, max_tokens);
+        let requests = self
+            .request_slices()
+            .filter(|slice| slice.left() == 0)
+            .map(|slice| (slice.ends_in(now), Limit::Requests))
+            .max_by_key(|(wait, _)| *wait);
+        let tokens = (self.tokens.left() < requested_tokens)
+            .then(|| (self.tokens.ends_in(now), Limit::Tokens));
+        let refused = requests.into_iter().chain(tokens).max_by_key(|(wait, _)| *wait);
+        if refused.is_none() || self.settings.count_rejected {
+            self.count_request();
+        }
+        if let Some((wait, limit)) = refused {
+            return Err(OverQuota { limit, wait, requested_tokens });
+        }
+        self.tokens.used += requested_tokens;
+        Ok(self.reading(now))
+    }
+
+    /// What is left now.
+    pub fn reading(&self, now: Instant) -> QuotaReading {
+        let mut current = self.clone();
+        current.turn(now);
+        QuotaReading {
+            limit_requests: current.minute.limit,
+            remaining_requests: current.minute.left(),
+            reset_requests: current.minute.ends_in(now),
+            limit_tokens: current.tokens.limit,
+            remaining_tokens: current.tokens.left(),
+            reset_tokens: current.tokens.ends_in(now),
+        }
+    }
+
+    /// Lowers (or restores) the token limit in force, as Azure does under pool pressure. The
+    /// counts go on.
+    pub const fn limit_tokens(&mut self, tpm: u64) {
+        self.tokens.limit = tpm;
+    }
+
+    /// What the quota was made of.
+    pub const fn settings(&self) -> &QuotaSettings {
+        &self.settings
+    }
+
+    fn request_slices(&self) -> impl Iterator<Item = &Slice> {
+        self.slices.iter().chain([&self.minute])
+    }
+
+    fn count_request(&mut self) {
+        for slice in self.slices.iter_mut().chain([&mut self.minute]) {
+            slice.used = slice.used.saturating_add(1);
+        }
+    }
+
+    fn turn(&mut self, now: Instant) {
+        for slice in self.slices.iter_mut().chain([&mut self.minute, &mut self.tokens]) {
+            slice.turn(now);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_eleventh_request_within_a_second_is_refused_until_the_next() {
+        let start = Instant::now();
+        let mut quota = Quota::new(QuotaSettings::new(600, 1_000_000), start);
+        let now = start + Duration::from_millis(250);
+        assert!((0..10).all(|_| quota.admit(now, 4, Some(1)).is_ok()));
+        let refused = quota.admit(now, 4, Some(1)).unwrap_err();
+        assert_eq!((refused.limit, refused.wait), (Limit::Requests, Duration::from_millis(750)));
+        assert!(quota.admit(now + refused.wait, 4, Some(1)).is_ok());
+    }
+
+    #[test]
+    fn ten_second_slices_bind_small_limits() {
+        let start = Instant::now();
+        let mut quota = Quota::new(QuotaSettings::new(12, 1_000_000), start);
+        let at = |seconds| start + Duration::from_secs(seconds);
+        assert!(quota.admit(at(0), 4, Some(1)).is_ok());
+        assert!(quota.admit(at(1), 4, Some(1)).is_ok());
+        let refused = quota.admit(at(2), 4, Some(1)).unwrap_err();
+        assert_eq!(refused.wait, Duration::from_secs(8), "2 in each 10 s");
+    }
+
+    #[test]
+    fn tokens_are_characters_and_the_cap() {
+        let now = Instant::now();
+        let mut quota = Quota::new(QuotaSettings::new(6_000, 1_000), now);
+        let reading = quota.admit(now, 401, Some(99)).unwrap();
+        assert_eq!(reading.remaining_tokens, 1_000 - 101 - 99);
+        assert_eq!(quota.estimate(400, None), 116, "the guess for a missing cap");
+        let refused = quota.admit(now + SECOND, 4, Some(800)).unwrap_err();
+        assert_eq!((refused.limit, refused.wait), (Limit::Tokens, Duration::from_secs(59)));
+        assert!(quota.admit(now + SECOND, 4, Some(700)).is_ok(), "a smaller one still fits");
+    }
+
+    #[test]
+    fn a_temporary_cut_shows_in_the_reading() {
+        let now = Instant::now();
+        let mut quota = Quota::new(QuotaSettings::new(60, 1_000), now);
+        quota.limit_tokens(100);
+        assert_eq!(quota.reading(now).limit_tokens, 100);
+        assert!(quota.admit(now, 0, Some(101)).is_err());
+    }
+
+    #[test]
+    fn refused_requests_count_only_where_told_so() {
+        let now = Instant::now();
+        let left = |count_rejected| {
+            let settings = QuotaSettings { count_rejected, ..QuotaSettings::new(600, 10) };
+            let mut quota = Quota::new(settings, now);
+            quota.admit(now, 0, Some(11)).unwrap_err();
+            quota.reading(now).remaining_requests
+        };
+        assert_eq!((left(false), left(true)), (600, 599));
+    }
+
+    proptest! {
+        #[test]
+        fn laws(
+            rpm in 1_u64..2_000,
+            tpm in 1_000_u64..200_000,
+            calls in proptest::collection::vec((0_u64..4_000, 0_u64..4_000, 0_u64..900), 1..120),
+        ) {
+            let start = Instant::now();
+            let mut now = start;
+            let mut quota = Quota::new(QuotaSettings::new(rpm, tpm), start);
+            let mut admitted: Vec<(Instant, u64)> = Vec::new();
+            for (after_ms, chars, cap) in calls {
+                now += Duration::from_millis(after_ms);
+                let estimate = quota.estimate(chars, Some(cap));
+                match quota.admit(now, chars, Some(cap)) {
+                    Ok(reading) => {
+                        admitted.push((now, estimate));
+                        prop_assert!(reading.remaining_tokens <= reading.limit_tokens);
+                        prop_assert!(reading.reset_tokens <= MINUTE);
+                    }
+                    Err(refused) => {
+                        prop_assert!(refused.wait > Duration::ZERO && refused.wait <= MINUTE);
+                        if estimate <= tpm {
+                            let mut waited = quota.clone();
+                            prop_assert!(waited.admit(now + refused.wait, chars, Some(cap)).is_ok());
+                        }
+                    }
+                }
+            }
+            // No aligned slice ever held more than its share.
+            let in_slice = |length: u64, at: &Instant| (*at - start).as_secs() / length;
+            for (length, limit) in [(1, rpm.div_ceil(60)), (10, rpm.div_ceil(6)), (60, rpm)] {
+                for (at, _) in &admitted {
+                    let same = |(other, _): &&(Instant, u64)| in_slice(length, other) == in_slice(length, at);
+                    let together = admitted.iter().filter(same).count();
+                    prop_assert!(together as u64 <= limit);
+                }
+            }
+            for (at, _) in &admitted {
+                let minute = in_slice(60, at);
+                let tokens: u64 = admitted
+                    .iter()
+                    .filter(|(other, _)| in_slice(60, other) == minute)
+                    .map(|(_, tokens)| tokens)
+                    .sum();
+                prop_assert!(tokens <= tpm);
+            }
+        }
+    }
+}

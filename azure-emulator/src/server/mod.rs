@@ -1,0 +1,15 @@
+//! The HTTP side: sockets, paths, admission, and answers that take their time.
+
+pub(crate) mod admin;
+pub(crate) mod app;
+pub(crate) mod connection;
+pub(crate) mod deployed;
+pub(crate) mod embedding;
+pub(crate) mod head;
+pub(crate) mod inference;
+pub(crate) mod intake;
+pub(crate) mod listed;
+pub(crate) mod sending;
+pub(crate) mod shared;
+pub(crate) mod stored;
+pub(crate) mod tokens_endpoint;

@@ -1,0 +1,11 @@
+//! The emulator over real sockets: what its clients see, and what it sees of them.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of a test program")]
+
+mod chat;
+mod faults;
+mod identity;
+mod limits;
+#[cfg(feature = "cli")]
+mod program;
+mod responses;
+mod support;
