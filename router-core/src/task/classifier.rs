@@ -1,45 +1,81 @@
-//! Score -> Task: who scores, and what else may speak before the score does.
+//! Score -> Task: the score of the last turn, what else may speak, and the threshold.
 //!
-//! The caller's own word (a hint) wins over every score.
+//! Everything is added up in log-odds, where "twice as likely" is the same step everywhere: the turn's own score, what
+//! a follow-up takes over from the turns before, and what the caller's parameters hint at. The caller's own word wins
+//! over all of it. Each signal is a number in [`Signals`]; zero switches it off.
+//!
+//! Not done here: how a turn is scored (`linear.rs`); which model serves a task (`policy`).
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::chat::ChatRequest;
 use crate::chat::Message;
+use crate::chat::ResponseFormat;
 use crate::chat::Role;
 
-use super::kind::{Reason, Score, Task};
+use super::conversation::EARLIER;
+use super::conversation::ends_with_tool;
+use super::conversation::lean;
+use super::conversation::user_turns;
+use super::kind::Reason;
+use super::kind::Score;
+use super::kind::Scorer;
+use super::kind::Task;
 
-/// Tells how probable it is that a request needs reasoning.
-pub trait Scorer: Debug + Send + Sync {
-    /// The score of a request.
-    fn score(&self, request: &ChatRequest<'_>) -> Score;
-
-    /// The features that weighed most, heaviest first, at most `most` of them.
-    fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason>;
-}
-
-/// What may speak beside the score.
-#[derive(Debug, Clone)]
+/// What may speak beside the score of the last turn. All but `threshold` are weights in log-odds (1.0 makes reasoning
+/// 2.7 times as likely); 0 switches a signal off.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Signals {
-    /// From this score on a task counts as reasoning.
+    /// From this score on a task counts as reasoning. Lower sends more to the reasoning role: 0.5 makes both kinds of
+    /// mistake equally dear, 0.3 accepts about two needless reasoning calls to avoid one missed.
     pub threshold: Score,
+    /// How much a short or backward-pointing turn takes over from the turns before: 1 as measured, 0 nothing.
+    pub follow_up: f32,
+    /// How much further than the threshold a score must go before a conversation changes its task.
+    pub hysteresis: f32,
+    /// How much of the instructions' own score counts: a tutor's prompt differs from a shop's.
+    pub instructions: f32,
+    /// Added where the request continues from the result of a tool.
+    pub tool_result: f32,
+    /// Added where the answer shall have a JSON schema: extraction, mostly.
+    pub json_schema: f32,
+    /// Added where the caller asks for `reasoning_effort` of `medium` or more, and taken away for `low` or less.
+    pub reasoning_effort: f32,
 }
 
 impl Default for Signals {
     fn default() -> Self {
-        Self { threshold: Score::nearest(0.5) }
+        Self {
+            threshold: Score::nearest(0.5),
+            follow_up: 1.0,
+            hysteresis: 0.25,
+            instructions: 0.1,
+            tool_result: -0.25,
+            json_schema: -0.75,
+            reasoning_effort: 1.5,
+        }
     }
 }
 
 /// What decided the task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Because {
     /// The caller said so.
     Hint,
-    /// The score and its threshold.
+    /// The score of the last turn and the threshold.
     Score,
+    /// The turns before, which the last one follows up.
+    FollowUp,
+    /// The conversation's task so far, which the score was too near to leave.
+    Hysteresis,
+    /// The instructions.
+    Instructions,
+    /// The request continues from the result of a tool.
+    ToolResult,
+    /// The answer shall have a JSON schema.
+    JsonSchema,
+    /// The caller named a reasoning effort.
+    ReasoningEffort,
 }
 
 impl Because {
@@ -48,6 +84,12 @@ impl Because {
         match self {
             Self::Hint => "hint",
             Self::Score => "score",
+            Self::FollowUp => "follow_up",
+            Self::Hysteresis => "hysteresis",
+            Self::Instructions => "instructions",
+            Self::ToolResult => "tool_result",
+            Self::JsonSchema => "json_schema",
+            Self::ReasoningEffort => "reasoning_effort",
         }
     }
 }
@@ -57,17 +99,73 @@ impl Because {
 pub struct Verdict {
     /// The task.
     pub task: Task,
-    /// The score, also where a hint decided.
+    /// The score, all signals added; also where a hint decided.
     pub score: Score,
     /// What decided.
     pub because: Because,
 }
 
 /// Turns requests into tasks.
+///
+/// ```
+/// use std::sync::Arc;
+/// use router_core::chat::ChatRequest;
+/// use router_core::task::{Classifier, LinearScorer, Signals, Task};
+/// let classifier = Classifier::new(Arc::new(LinearScorer::shipped()?), Signals::default());
+/// let body = r#"{"messages":[
+///     {"role":"user","content":"Prove that there are infinitely many primes."},
+///     {"role":"assistant","content":"Assume there are finitely many ..."},
+///     {"role":"user","content":"Thanks!"}]}"#;
+/// let request = ChatRequest::parse(body.as_bytes())?;
+/// assert_eq!(classifier.classify(&request, None).task, Task::Chat);
+/// assert_eq!(classifier.classify(&request, Some(Task::Reasoning)).task, Task::Reasoning);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Classifier {
     scorer: Arc<dyn Scorer>,
     signals: Signals,
+}
+
+/// The signals that push log-odds, in the order of [`Pushes::all`].
+#[derive(Debug, Clone, Copy, Default)]
+struct Pushes {
+    /// The last turn, alone.
+    own: f32,
+    follow_up: f32,
+    instructions: f32,
+    tool_result: f32,
+    json_schema: f32,
+    reasoning_effort: f32,
+    /// The task of the conversation before the last turn; `None` where that is the first.
+    before: Option<Task>,
+}
+
+impl Pushes {
+    fn all(&self) -> [(Because, f32); 5] {
+        [
+            (Because::FollowUp, self.follow_up),
+            (Because::Instructions, self.instructions),
+            (Because::ToolResult, self.tool_result),
+            (Because::JsonSchema, self.json_schema),
+            (Because::ReasoningEffort, self.reasoning_effort),
+        ]
+    }
+
+    fn sum(&self) -> f32 {
+        self.own + self.all().iter().map(|(_, push)| push).sum::<f32>()
+    }
+
+    /// The signal that pushed most towards a task.
+    fn strongest(&self, task: Task) -> Because {
+        let towards = |push: f32| match task {
+            Task::Reasoning => push,
+            Task::Chat => -push,
+        };
+        let all = self.all();
+        let strongest = all.iter().max_by(|a, b| towards(a.1).total_cmp(&towards(b.1)));
+        strongest.filter(|(_, push)| towards(*push) > 0.0).map_or(Because::Score, |(name, _)| *name)
+    }
 }
 
 impl Classifier {
@@ -76,67 +174,234 @@ impl Classifier {
         Self { scorer, signals }
     }
 
-    /// The task of a request.
+    /// The task of a request; a `hint` of the caller wins.
     pub fn classify(&self, request: &ChatRequest<'_>, hint: Option<Task>) -> Verdict {
-        let score = self.scorer.score(request);
-        match hint {
-            Some(task) => Verdict { task, score, because: Because::Hint },
-            None if score >= self.signals.threshold => {
-                Verdict { task: Task::Reasoning, score, because: Because::Score }
-            }
-            None => Verdict { task: Task::Chat, score, because: Because::Score },
+        let pushes = self.pushes(request);
+        let score = Score::from_log_odds(pushes.sum());
+        if let Some(task) = hint {
+            return Verdict { task, score, because: Because::Hint };
+        }
+        let threshold = self.signals.threshold.log_odds();
+        let alone = task_of(pushes.own, threshold);
+        let pushed = task_of(pushes.sum(), threshold);
+        let task = task_of(pushes.sum(), self.held(threshold, pushes.before));
+        let because = if task != pushed {
+            Because::Hysteresis
+        } else if task == alone {
+            Because::Score
+        } else {
+            pushes.strongest(task)
+        };
+        Verdict { task, score, because }
+    }
+
+    /// The features that weighed most and the signals that spoke, heaviest first.
+    pub fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
+        let mut reasons = self.scorer.reasons(request, most);
+        let signals = self.pushes(request).all();
+        reasons.extend(signals.into_iter().filter(|(_, push)| *push != 0.0).map(
+            |(signal, weight)| Reason {
+                name: format!("signal: {}", signal.as_str()).into(),
+                weight,
+            },
+        ));
+        reasons.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
+        reasons.truncate(most);
+        reasons
+    }
+
+    /// The threshold as it stands for a conversation that has a task already.
+    fn held(&self, threshold: f32, before: Option<Task>) -> f32 {
+        match before {
+            Some(Task::Reasoning) => threshold - self.signals.hysteresis,
+            Some(Task::Chat) => threshold + self.signals.hysteresis,
+            None => threshold,
         }
     }
 
-    /// The features that weighed most.
-    pub fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
-        self.scorer.reasons(request, most)
+    fn pushes(&self, request: &ChatRequest<'_>) -> Pushes {
+        let signals = &self.signals;
+        let mut pushes = self.conversation(request);
+        pushes.instructions = self.instructions(request);
+        if ends_with_tool(request) {
+            pushes.tool_result = signals.tool_result;
+        }
+        if request.response_format() == ResponseFormat::JsonSchema {
+            pushes.json_schema = signals.json_schema;
+        }
+        pushes.reasoning_effort = match request.reasoning_effort() {
+            Some("none" | "minimal" | "low") => -signals.reasoning_effort,
+            Some("medium" | "high" | "xhigh") => signals.reasoning_effort,
+            Some(_) | None => 0.0,
+        };
+        pushes
+    }
+
+    /// Walks through the user's last turns, oldest first: each leans on the one before it.
+    fn conversation(&self, request: &ChatRequest<'_>) -> Pushes {
+        let signals = &self.signals;
+        let alone = signals.follow_up == 0.0 && signals.hysteresis == 0.0;
+        let looked_at = if alone { 1 } else { EARLIER + 1 };
+        let mut turns: [Option<&Message<'_>>; EARLIER + 1] = [None; EARLIER + 1];
+        for (place, turn) in turns.iter_mut().rev().zip(user_turns(request).take(looked_at)) {
+            *place = Some(turn);
+        }
+        let mut pushes = Pushes { own: Score::nearest(0.0).log_odds(), ..Pushes::default() };
+        let mut carried: Option<f32> = None;
+        for turn in turns.into_iter().flatten() {
+            let threshold = self.signals.threshold.log_odds();
+            let task = |sum| task_of(sum, self.held(threshold, pushes.before));
+            pushes.before = carried.map(task);
+            pushes.own = self.scorer.score_turn(turn).log_odds();
+            pushes.follow_up = carried.map_or(0.0, |before| {
+                signals.follow_up * lean(turn) * before.clamp(-MOST_CARRIED, MOST_CARRIED)
+            });
+            carried = Some(pushes.own + pushes.follow_up);
+        }
+        pushes
+    }
+
+    fn instructions(&self, request: &ChatRequest<'_>) -> f32 {
+        if self.signals.instructions == 0.0 {
+            return 0.0;
+        }
+        let mut all = request.messages().iter();
+        let first = all.find(|message| matches!(message.role, Role::System | Role::Developer));
+        first
+            .map_or(0.0, |turn| self.scorer.score_turn(turn).log_odds() * self.signals.instructions)
     }
 }
 
-/// A first scorer by marks of reasoning work; Korean stems are matched as substrings because particles follow them.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct KeywordScorer;
+/// What a turn can hand on at most, in log-odds: one very sure turn must not decide all that follow.
+const MOST_CARRIED: f32 = 3.0;
 
-const MARKS: [&str; 24] = [
-    "prove",
-    "proof",
-    "solve",
-    "calculate",
-    "algorithm",
-    "complexity",
-    "debug",
-    "optimi",
-    "derive",
-    "step by step",
-    "equation",
-    "implement",
-    "증명",
-    "계산",
-    "풀이",
-    "풀어",
-    "알고리즘",
-    "최적",
-    "논리",
-    "방정식",
-    "구현",
-    "단계별",
-    "확률",
-    "분석",
-];
+fn task_of(log_odds: f32, threshold: f32) -> Task {
+    if log_odds >= threshold { Task::Reasoning } else { Task::Chat }
+}
 
-impl Scorer for KeywordScorer {
-    fn score(&self, request: &ChatRequest<'_>) -> Score {
-        let weight: f32 =
-            self.reasons(request, usize::MAX).iter().map(|reason| reason.weight).sum();
-        Score::nearest(1.0 / (1.0 + (1.5 - weight).exp()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scores a turn by the number it contains, in log-odds.
+    #[derive(Debug)]
+    struct Stated;
+
+    impl Scorer for Stated {
+        fn score_turn(&self, turn: &Message<'_>) -> Score {
+            let said: String = turn.texts().collect();
+            let number = said.split_whitespace().find_map(|word| word.parse().ok());
+            Score::from_log_odds(number.unwrap_or(0.0))
+        }
+
+        fn reasons(&self, _: &ChatRequest<'_>, _: usize) -> Vec<Reason> {
+            vec![Reason { name: "own".into(), weight: 1.0 }]
+        }
     }
 
-    fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
-        let last = request.messages().iter().rev().find(|message| message.role == Role::User);
-        let text: String = last.into_iter().flat_map(Message::texts).collect();
-        let text = text.to_lowercase();
-        let found = MARKS.iter().filter(|mark| text.contains(*mark));
-        found.take(most).map(|mark| Reason { name: (*mark).into(), weight: 2.0 }).collect()
+    fn verdict(signals: Signals, turns: &[(&str, &str)], rest: &str) -> Verdict {
+        let messages: Vec<_> = turns
+            .iter()
+            .map(|(role, text)| serde_json::json!({"role": role, "content": text}))
+            .collect();
+        let messages = serde_json::Value::from(messages);
+        let body = format!(r#"{{"messages":{messages}{rest}}}"#);
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        Classifier::new(Arc::new(Stated), signals).classify(&request, None)
+    }
+
+    fn off() -> Signals {
+        Signals {
+            threshold: Score::nearest(0.5),
+            follow_up: 0.0,
+            hysteresis: 0.0,
+            instructions: 0.0,
+            tool_result: 0.0,
+            json_schema: 0.0,
+            reasoning_effort: 0.0,
+        }
+    }
+
+    #[test]
+    fn the_score_decides_where_nothing_else_speaks() {
+        for (text, task) in [("0.1", Task::Reasoning), ("-0.1", Task::Chat)] {
+            let found = verdict(Signals::default(), &[("user", text)], "");
+            assert_eq!((found.task, found.because), (task, Because::Score), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_follow_up_inherits_and_thanks_do_not() {
+        let proof = ("user", "3.0 prove it");
+        for follow_up in ["and the second one? -0.5", "그럼 두 번째는? -0.5"] {
+            let turns = [proof, ("assistant", "..."), ("user", follow_up)];
+            let found = verdict(Signals::default(), &turns, "");
+            assert_eq!((found.task, found.because), (Task::Reasoning, Because::FollowUp));
+            let found = verdict(off(), &turns, "");
+            assert_eq!((found.task, found.because), (Task::Chat, Because::Score));
+        }
+        for thanks in ["thanks! -0.5", "고마워! -0.5"] {
+            let turns = [proof, ("assistant", "..."), ("user", thanks)];
+            assert_eq!(verdict(Signals::default(), &turns, "").task, Task::Chat);
+        }
+    }
+
+    #[test]
+    fn a_conversation_does_not_flap_near_the_threshold() {
+        let signals = Signals { hysteresis: 0.5, ..off() };
+        let long = "x".repeat(400);
+        let sent = |numbers: &[&str]| {
+            let turns: Vec<String> =
+                numbers.iter().map(|number| format!("{number} {long}")).collect();
+            let turns: Vec<(&str, &str)> =
+                turns.iter().map(|turn| ("user", turn.as_str())).collect();
+            verdict(signals, &turns, "")
+        };
+        assert_eq!(sent(&["1", "-0.3"]).because, Because::Hysteresis);
+        assert_eq!(sent(&["1", "-0.3"]).task, Task::Reasoning);
+        assert_eq!(sent(&["-1", "0.3"]).task, Task::Chat);
+        assert_eq!(sent(&["1", "-0.3", "-0.2", "-0.3"]).task, Task::Reasoning, "held for long");
+        assert_eq!(sent(&["1", "-0.6"]).task, Task::Chat, "a clear change is followed");
+    }
+
+    #[test]
+    fn each_signal_speaks_and_can_be_switched_off() {
+        let turn = ("user", "0.1");
+        let schema = r#","response_format":{"type":"json_schema","json_schema":{}}"#;
+        let low = r#","reasoning_effort":"low""#;
+        let tool = [turn, ("assistant", "calls"), ("tool", "42")];
+        let told = [("system", "-3"), turn];
+        for (turns, rest, because) in [
+            (&[turn][..], schema, Because::JsonSchema),
+            (&[turn], low, Because::ReasoningEffort),
+            (&tool, "", Because::ToolResult),
+            (&told, "", Because::Instructions),
+        ] {
+            let found = verdict(Signals::default(), turns, rest);
+            assert_eq!((found.task, found.because), (Task::Chat, because));
+            let found = verdict(off(), turns, rest);
+            assert_eq!((found.task, found.because), (Task::Reasoning, Because::Score));
+        }
+        let high = r#","reasoning_effort":"high""#;
+        let found = verdict(Signals::default(), &[("user", "-1")], high);
+        assert_eq!((found.task, found.because), (Task::Reasoning, Because::ReasoningEffort));
+    }
+
+    #[test]
+    fn a_hint_wins_and_the_score_is_still_told() {
+        let body = r#"{"messages":[{"role":"user","content":"-2"}],"reasoning_effort":"low"}"#;
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        let classifier = Classifier::new(Arc::new(Stated), Signals::default());
+        let found = classifier.classify(&request, Some(Task::Reasoning));
+        assert_eq!((found.task, found.because), (Task::Reasoning, Because::Hint));
+        assert!(found.score.value() < 0.1);
+        let reasons = classifier.reasons(&request, 5);
+        assert_eq!(reasons[0].name, "signal: reasoning_effort");
+        assert_eq!(classifier.reasons(&request, 1).len(), 1);
+    }
+
+    #[test]
+    fn no_user_turn_is_chat() {
+        assert_eq!(verdict(Signals::default(), &[("assistant", "5")], "").task, Task::Chat);
     }
 }

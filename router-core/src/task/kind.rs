@@ -1,7 +1,14 @@
-//! The words that all of the room speaks: Task, Score and Reason.
+//! The words that all of the room speaks: Task, Score and Reason, and who may give them: a Scorer.
+//!
+//! Not done here: any way to score (`linear.rs`), and what a score means (`classifier.rs`).
 
 use std::borrow::Cow;
 use std::fmt;
+use std::fmt::Debug;
+
+use crate::chat::ChatRequest;
+use crate::chat::Message;
+use crate::chat::Role;
 
 /// The kind of work that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +58,16 @@ impl Score {
         Self(if value.is_nan() { 0.5 } else { value.clamp(0.0, 1.0) })
     }
 
+    /// The score of log-odds: 0 gives one half, 2 about 0.88.
+    pub fn from_log_odds(log_odds: f32) -> Self {
+        Self::nearest(1.0 / (1.0 + (-log_odds).exp()))
+    }
+
+    /// The log-odds of the score, held within -9 and 9 so that they stay numbers to add to.
+    pub fn log_odds(self) -> f32 {
+        (self.0 / (1.0 - self.0)).ln().clamp(-9.0, 9.0)
+    }
+
     /// The probability.
     pub fn value(self) -> f32 {
         self.0
@@ -64,4 +81,35 @@ pub struct Reason {
     pub name: Cow<'static, str>,
     /// How far it moved the score, in log-odds.
     pub weight: f32,
+}
+
+/// Tells how probable it is that a turn needs reasoning.
+pub trait Scorer: Debug + Send + Sync {
+    /// The score of one message, taken alone.
+    fn score_turn(&self, turn: &Message<'_>) -> Score;
+
+    /// The features of the last user's turn that weighed most, heaviest first, at most `most` of them.
+    fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason>;
+
+    /// The score of the last user's turn, taken alone; 0 where no user has spoken.
+    fn score(&self, request: &ChatRequest<'_>) -> Score {
+        let last = request.messages().iter().rev().find(|message| message.role == Role::User);
+        last.map_or(Score(0.0), |turn| self.score_turn(turn))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_odds_and_scores_are_two_forms_of_one_thing() {
+        for value in [0.001, 0.3, 0.5, 0.999] {
+            let score = Score::nearest(value);
+            assert!((Score::from_log_odds(score.log_odds()).value() - value).abs() < 1e-5);
+        }
+        assert!(Score::nearest(0.0).log_odds() < -8.0 && Score::nearest(1.0).log_odds() > 8.0);
+        assert_eq!(Score::from_log_odds(f32::NAN), Score::nearest(0.5));
+        assert_eq!(Score::try_new(1.1), None);
+    }
 }

@@ -1,7 +1,24 @@
 //! Which kind of task is it? Request -> score -> task, with the reasons. The door of the room.
 
+mod asks;
+mod conversation;
+mod features;
+mod letters;
+mod linear;
+mod model;
+mod reasons;
+mod sample;
+mod shape;
+mod words;
+
 pub mod classifier;
 pub mod kind;
+pub mod tokens;
+#[cfg(feature = "train")]
+pub mod train;
 
-pub use classifier::{Because, Classifier, KeywordScorer, Scorer, Signals, Verdict};
-pub use kind::{Reason, Score, Task};
+pub use classifier::{Because, Classifier, Signals, Verdict};
+pub use kind::{Reason, Score, Scorer, Task};
+pub use linear::LinearScorer;
+pub use model::ModelError;
+pub use tokens::estimate;

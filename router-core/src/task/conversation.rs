@@ -1,0 +1,205 @@
+//! What the turns before the last one say: a follow-up means what its conversation means.
+//!
+//! "And the second one?" has no task of its own; after a proof it asks for reasoning, after a chat it does not. So the
+//! shorter a turn, the more it leans on the turn before, and a turn that points back ("그럼 두 번째는?") leans more. A
+//! turn that only closes or thanks does not lean at all: "thanks!" after a proof is chat. All of it is computed from
+//! the request, which carries its own history; nothing is remembered between requests.
+//!
+//! Not done here: scores (`linear.rs`), and what else may speak (`classifier.rs`).
+
+use crate::chat::ChatRequest;
+use crate::chat::Message;
+use crate::chat::Role;
+
+use super::letters::GAP;
+use super::letters::fold;
+use super::letters::is_word;
+
+/// User turns before the last one that are looked at.
+pub(super) const EARLIER: usize = 3;
+
+/// The last message of the user; `None` where there is none.
+pub(super) fn last_user<'r, 'a>(request: &'r ChatRequest<'a>) -> Option<&'r Message<'a>> {
+    user_turns(request).next()
+}
+
+/// The user's messages, last first.
+pub(super) fn user_turns<'r, 'a>(
+    request: &'r ChatRequest<'a>,
+) -> impl Iterator<Item = &'r Message<'a>> {
+    request.messages().iter().rev().filter(|message| message.role == Role::User)
+}
+
+/// True where the model is to go on from what a tool gave back.
+pub(super) fn ends_with_tool(request: &ChatRequest<'_>) -> bool {
+    request.messages().last().is_some_and(|last| matches!(last.role, Role::Tool | Role::Function))
+}
+
+/// How much of the log-odds of the turn before a turn takes over: 0 to 1.
+pub(super) fn lean(turn: &Message<'_>) -> f32 {
+    let mut letters: Vec<char> = Vec::with_capacity(LONG + 1);
+    for letter in turn.texts().flat_map(str::chars).take(LONG + 1) {
+        fold(letter, &mut letters);
+    }
+    if closes(&letters) {
+        return 0.0;
+    }
+    let by_length = match letters.len() {
+        letters if letters <= SHORT => 0.5,
+        letters if letters <= MEDIUM => 0.3,
+        letters if letters <= LONG => 0.15,
+        _ => 0.0,
+    };
+    if by_length > 0.0 && points_back(&letters) { by_length + 0.3 } else { by_length }
+}
+
+/// Letters of a turn that can hardly stand alone, that may, and that mostly does.
+const SHORT: usize = 40;
+const MEDIUM: usize = 120;
+const LONG: usize = 300;
+
+/// Whole turns that end or greet, folded and without signs.
+const CLOSINGS: [&str; 40] = [
+    "thanks",
+    "thank you",
+    "thx",
+    "ty",
+    "thanks a lot",
+    "many thanks",
+    "thank you so much",
+    "great thanks",
+    "perfect thanks",
+    "ok thanks",
+    "okay thanks",
+    "got it",
+    "got it thanks",
+    "ok",
+    "okay",
+    "great",
+    "perfect",
+    "cool",
+    "nice",
+    "awesome",
+    "bye",
+    "goodbye",
+    "good night",
+    "see you",
+    "hello",
+    "hi",
+    "고마워",
+    "고마워요",
+    "고맙습니다",
+    "감사합니다",
+    "감사해요",
+    "감사",
+    "알겠어",
+    "알겠습니다",
+    "네",
+    "넵",
+    "응",
+    "좋아",
+    "안녕",
+    "잘 가",
+];
+
+/// Words that start a closing turn, whatever follows in a short one.
+const CLOSING_STARTS: [&str; 6] = ["thanks", "thank you", "고마워", "고맙", "감사", "수고"];
+
+/// Starts of turns that point back to what was said.
+const POINTERS: [&str; 44] = [
+    "and ",
+    "but ",
+    "so ",
+    "then ",
+    "what about",
+    "how about",
+    "what if",
+    "why",
+    "how so",
+    "how come",
+    "also",
+    "again",
+    "now ",
+    "same ",
+    "instead",
+    "the other",
+    "the second",
+    "the first",
+    "the last",
+    "the next",
+    "is it",
+    "is that",
+    "are they",
+    "does it",
+    "does that",
+    "can you",
+    "could you",
+    "go on",
+    "continue",
+    "next",
+    "그럼",
+    "그러면",
+    "그런데",
+    "근데",
+    "그리고",
+    "그건",
+    "그게",
+    "그걸",
+    "이번엔",
+    "만약",
+    "왜",
+    "어째서",
+    "다시",
+    "두 번째",
+];
+
+fn starts_with(letters: &[char], start: &str) -> bool {
+    let mut rest = letters.iter();
+    start.chars().all(|letter| rest.next() == Some(&letter))
+}
+
+fn points_back(letters: &[char]) -> bool {
+    POINTERS.iter().any(|pointer| starts_with(letters, pointer))
+}
+
+fn closes(letters: &[char]) -> bool {
+    if letters.len() > SHORT || letters.contains(&'?') {
+        return false;
+    }
+    if CLOSING_STARTS.iter().any(|start| starts_with(letters, start)) {
+        return true;
+    }
+    let mut words = letters.iter().copied().filter(|&letter| is_word(letter) || letter == ' ');
+    let said: Vec<char> = words.by_ref().filter(|&letter| letter != GAP).collect();
+    CLOSINGS.iter().any(|closing| starts_with(&said, closing) && only_blank_after(&said, closing))
+}
+
+fn only_blank_after(said: &[char], closing: &str) -> bool {
+    said.iter().skip(closing.chars().count()).all(|&letter| letter == ' ')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leaning(text: &str) -> f32 {
+        let body = serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        lean(last_user(&request).unwrap())
+    }
+
+    #[test]
+    fn a_follow_up_leans_and_a_closing_does_not() {
+        for text in ["and the second one?", "그럼 두 번째는?", "why?", "왜 그런데?"] {
+            assert!(leaning(text) > 0.7, "{text}");
+        }
+        for text in
+            ["Thanks!", "thank you so much, that helps", "고마워!", "감사합니다 :)", "OK.", "넵"]
+        {
+            assert!(leaning(text) == 0.0, "{text}");
+        }
+        assert!(leaning("make it shorter") > leaning(&"a new question ".repeat(10)));
+        assert!(leaning(&"a whole new text ".repeat(30)) == 0.0);
+        assert!(leaning("thanks, but why is it odd?") > 0.0, "a question is not a closing");
+    }
+}

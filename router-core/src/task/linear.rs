@@ -1,0 +1,211 @@
+//! The trained scorer: a sum of weights over what is seen in a turn, made a probability.
+//!
+//! In each namespace the weights are summed as whole numbers and divided by the square root of how many there were, so
+//! that a long text does not shout a short one down. No hash map, no floating point per n-gram, one allocation: the
+//! buffer that holds the folded turn.
+//!
+//! Not done here: other turns of the conversation (`conversation.rs`) and thresholds (`classifier.rs`).
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::sync::LazyLock;
+
+use crate::chat::ChatRequest;
+use crate::chat::Message;
+
+use super::asks::Span;
+use super::conversation::last_user;
+use super::features::Namespace;
+use super::features::Sink;
+use super::features::bucket;
+use super::features::walk;
+use super::kind::Reason;
+use super::kind::Score;
+use super::kind::Scorer;
+use super::model::Model;
+use super::model::ModelError;
+use super::reasons::Collected;
+use super::sample::Sample;
+use super::shape::Mark;
+use super::shape::Script;
+
+/// The model that is compiled in; `router-core/model/CARD.md` tells what trained it.
+static SHIPPED: &[u8] = include_bytes!("../../model/task.model");
+
+/// A linear model over hashed n-grams and marks of shape.
+///
+/// ```
+/// use router_core::chat::ChatRequest;
+/// use router_core::task::{LinearScorer, Scorer};
+/// let scorer = LinearScorer::shipped()?;
+/// let body = r#"{"messages":[{"role":"user","content":"소수가 무한히 많음을 증명해 줘"}]}"#;
+/// let request = ChatRequest::parse(body.as_bytes())?;
+/// assert!(scorer.score(&request).value() > 0.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct LinearScorer {
+    model: Arc<Model>,
+}
+
+impl LinearScorer {
+    /// The model that ships with this crate; its bytes are checked once.
+    ///
+    /// # Errors
+    /// Never in a released build: a test loads it. It would mean that the embedded file does not fit the code.
+    pub fn shipped() -> Result<Self, ModelError> {
+        static PARSED: LazyLock<Result<LinearScorer, ModelError>> =
+            LazyLock::new(|| LinearScorer::parse(Cow::Borrowed(SHIPPED)));
+        PARSED.clone()
+    }
+
+    /// A model from its file's bytes, as `router-server train` writes it.
+    ///
+    /// # Errors
+    /// Bytes that are not a task model, are damaged, or belong to another version or feature layout.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
+        Self::parse(Cow::Owned(bytes.to_vec()))
+    }
+
+    fn parse(bytes: Cow<'static, [u8]>) -> Result<Self, ModelError> {
+        Model::parse(bytes).map(Self::new)
+    }
+
+    pub(super) fn new(model: Model) -> Self {
+        Self { model: Arc::new(model) }
+    }
+
+    /// What tells this model from others: the digest of its training data, in hexadecimal digits.
+    pub fn digest(&self) -> String {
+        format!("{:016x}", self.model.digest)
+    }
+
+    /// How many rows trained it.
+    pub fn training_rows(&self) -> u32 {
+        self.model.rows
+    }
+
+    /// The log-odds of one turn before calibration, and its script.
+    pub(super) fn weigh(&self, turn: &Message<'_>) -> (f32, Script) {
+        let mut sample = Sample::new();
+        sample.read(turn);
+        let mut sums = Sums { model: &self.model, sums: [(0, 0); NAMESPACES] };
+        let script = walk(&sample, &mut sums);
+        let all = sums.sums.iter().map(|&(sum, count)| as_float(sum) / root(count));
+        (self.model.bias + all.sum::<f32>() * self.model.scale, script)
+    }
+}
+
+impl Scorer for LinearScorer {
+    fn score_turn(&self, turn: &Message<'_>) -> Score {
+        let (sum, script) = self.weigh(turn);
+        let line = self.model.calibration(script);
+        Score::from_log_odds(sum.mul_add(line.slope, line.offset))
+    }
+
+    fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
+        let Some(turn) = last_user(request) else { return Vec::new() };
+        let mut sample = Sample::new();
+        sample.read(turn);
+        let mut counts = Sums { model: &self.model, sums: [(0, 0); NAMESPACES] };
+        let script = walk(&sample, &mut counts);
+        // What one unit of a weight moves the log-odds, namespace by namespace.
+        let unit = self.model.scale * self.model.calibration(script).slope;
+        let units = counts.sums.map(|(_, count)| unit / root(count));
+        let mut collected = Collected::new(&self.model, units);
+        walk(&sample, &mut collected);
+        collected.reasons(sample.letters(), most)
+    }
+}
+
+/// Namespaces of the layout.
+pub(super) const NAMESPACES: usize = Namespace::ALL.len();
+
+/// Adds weights, namespace by namespace.
+struct Sums<'m> {
+    model: &'m Model,
+    /// Sum of weights and number of n-grams.
+    sums: [(i32, u16); NAMESPACES],
+}
+
+impl Sink for Sums<'_> {
+    fn gram(&mut self, namespace: Namespace, hash: u32, _span: Span) {
+        let weight = self.model.weight(bucket(self.model.seed, namespace, hash, self.model.bits));
+        if let Some((sum, count)) = self.sums.get_mut(namespace as usize) {
+            *sum += weight;
+            *count = count.saturating_add(1);
+        }
+    }
+
+    fn mark(&mut self, _mark: Mark, hash: u32) {
+        self.gram(Namespace::Shape, hash, (0, 0));
+    }
+}
+
+/// The square root that a namespace is divided by; 1 where nothing was seen.
+pub(super) fn root(count: u16) -> f32 {
+    f32::from(count.max(1)).sqrt()
+}
+
+/// A sum of bytes as a float.
+#[expect(clippy::cast_precision_loss, reason = "65,535 n-grams of 127 each stay below 2^23")]
+pub(super) fn as_float(sum: i32) -> f32 {
+    sum as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn score(text: &str) -> f32 {
+        let body = serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        LinearScorer::shipped().unwrap().score(&request).value()
+    }
+
+    #[test]
+    fn the_shipped_model_loads_and_is_small() {
+        let scorer = LinearScorer::shipped().unwrap();
+        assert!(scorer.training_rows() > 50_000);
+        assert!(SHIPPED.len() <= 1 << 20, "at most 1 MiB");
+    }
+
+    #[test]
+    fn clear_cases_of_both_languages() {
+        for text in [
+            "Prove that the square root of 2 is irrational.",
+            "소수가 무한히 많음을 증명해 줘",
+            "Write a Rust function that merges two sorted lists without allocating.",
+            "연립방정식 2x+3y=12, x-y=1 을 풀어줘",
+        ] {
+            assert!(score(text) > 0.6, "{text}: {}", score(text));
+        }
+        for text in [
+            "Thanks, have a nice day!",
+            "고마워, 좋은 하루 보내",
+            "Translate this to Korean: Where is the station?",
+            "제주도 여행지 추천해줘",
+        ] {
+            assert!(score(text) < 0.4, "{text}: {}", score(text));
+        }
+    }
+
+    #[test]
+    fn decomposed_hangul_scores_like_composed() {
+        let loose = "\u{1106}\u{1175}\u{1107}\u{116e}\u{11ab}\u{1112}\u{1162} \u{110c}\u{116f}";
+        assert!((score(loose) - score("미분해 줘")).abs() < 1e-6);
+    }
+
+    #[test]
+    fn reasons_name_words_of_the_request() {
+        for (text, word) in [("Prove that 7 is prime.", "prove"), ("점화식을 풀어줘", "풀어줘")]
+        {
+            let body =
+                serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
+            let request = ChatRequest::parse(body.as_bytes()).unwrap();
+            let reasons = LinearScorer::shipped().unwrap().reasons(&request, 6);
+            assert!(reasons.iter().any(|reason| reason.name.contains(word)), "{reasons:?}");
+            assert!(reasons.is_sorted_by(|a, b| a.weight.abs() >= b.weight.abs()));
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Rows as buckets: what the learner and the measurements read, made once.
+//!
+//! Not done here: learning.
+
+use crate::chat::ChatRequest;
+use crate::chat::Message;
+use crate::task::Task;
+use crate::task::asks::Span;
+use crate::task::conversation::last_user;
+use crate::task::features::Namespace;
+use crate::task::features::Sink;
+use crate::task::features::bucket;
+use crate::task::features::walk;
+use crate::task::linear::NAMESPACES;
+use crate::task::sample::Sample;
+use crate::task::shape::Mark;
+use crate::task::shape::Script;
+
+use super::rows::Row;
+
+/// One labelled turn: its buckets, namespace by namespace.
+#[derive(Debug, Clone)]
+pub(super) struct Example {
+    /// What it needs.
+    pub(super) task: Task,
+    /// The script of the turn.
+    pub(super) script: Script,
+    /// All buckets, those of one namespace together.
+    pub(super) buckets: Box<[u32]>,
+    /// Where each namespace ends in `buckets`.
+    pub(super) ends: [usize; NAMESPACES],
+}
+
+impl Example {
+    /// The buckets of each namespace in which something was seen.
+    pub(super) fn groups(&self) -> impl Iterator<Item = (usize, &[u32])> {
+        let starts = std::iter::once(0).chain(self.ends);
+        starts.zip(self.ends).enumerate().filter_map(|(namespace, (start, end))| {
+            let group = self.buckets.get(start..end).unwrap_or_default();
+            (!group.is_empty()).then_some((namespace, group))
+        })
+    }
+
+    /// Puts the buckets of each namespace together.
+    pub(super) fn new(task: Task, script: Script, groups: &[Vec<u32>]) -> Self {
+        let mut ends = [0; NAMESPACES];
+        let mut end = 0;
+        for (place, group) in
+            ends.iter_mut().zip(groups.iter().chain(std::iter::repeat(&Vec::new())))
+        {
+            end += group.len();
+            *place = end;
+        }
+        Self { task, script, buckets: groups.concat().into(), ends }
+    }
+}
+
+/// Collects buckets.
+struct Buckets {
+    seed: u32,
+    bits: u32,
+    groups: [Vec<u32>; NAMESPACES],
+}
+
+impl Sink for Buckets {
+    fn gram(&mut self, namespace: Namespace, hash: u32, _span: Span) {
+        let bucket = bucket(self.seed, namespace, hash, self.bits);
+        if let Some(group) = self.groups.get_mut(namespace as usize) {
+            group.push(u32::try_from(bucket).unwrap_or_default());
+        }
+    }
+
+    fn mark(&mut self, _mark: Mark, hash: u32) {
+        self.gram(Namespace::Shape, hash, (0, 0));
+    }
+}
+
+/// The last user turn of each row, in the order of the rows; a row without one is an empty example.
+pub(super) fn examples(rows: &[Row], seed: u32, bits: u32) -> Vec<Example> {
+    let mut sample = Sample::new();
+    rows.iter()
+        .map(|row| {
+            let mut buckets = Buckets { seed, bits, groups: std::array::from_fn(|_| Vec::new()) };
+            let script = with_last_turn(row, |turn| {
+                sample.read(turn);
+                walk(&sample, &mut buckets)
+            });
+            Example::new(row.task, script.unwrap_or(Script::Latin), &buckets.groups)
+        })
+        .collect()
+}
+
+/// Runs `read` over the last user turn of a row.
+pub(super) fn with_last_turn<T>(row: &Row, read: impl FnOnce(&Message<'_>) -> T) -> Option<T> {
+    let request: ChatRequest<'_> = row.request().ok()?;
+    last_user(&request).map(read)
+}

@@ -1,0 +1,16 @@
+//! Training and measuring the linear scorer: rows -> examples -> weights -> model file, and figures. The door of the
+//! folder; behind the feature `train`, so that serving carries none of it.
+
+mod baseline;
+mod calibrate;
+mod examples;
+mod folds;
+mod learn;
+
+pub mod measure;
+pub mod rows;
+pub mod teacher;
+
+pub use measure::{Quality, Scored, quality};
+pub use rows::{Language, Row, RowError};
+pub use teacher::{Report, Settings, Stage, TrainError, Trained, train};

@@ -1,0 +1,366 @@
+//! Trains a model and says how good it is: folds held out in turn, calibration from them, then all rows.
+//!
+//! What is measured is the model as it will be served: weights as bytes, calibrated, over sources that did not train it.
+//!
+//! Not done here: files and progress bars; the program brings both.
+
+use std::borrow::Cow;
+use std::sync::Mutex;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+
+use crate::task::LinearScorer;
+use crate::task::Score;
+use crate::task::Task;
+use crate::task::model::Calibration;
+use crate::task::model::Model;
+use crate::task::shape::Script;
+
+use super::baseline::BITS as PLAIN_BITS;
+use super::baseline::plain_examples;
+use super::calibrate::Held;
+use super::calibrate::fit;
+use super::examples::Example;
+use super::examples::examples;
+use super::folds::folds;
+use super::learn::Weights;
+use super::learn::balance;
+use super::learn::learn;
+use super::measure::Quality;
+use super::measure::Scored;
+use super::measure::quality;
+use super::rows::Row;
+
+/// Bits of a bucket of the models trained here: 512 KiB.
+const BITS: u32 = 19;
+/// The largest byte of a weight.
+const LARGEST: f32 = 127.0;
+
+/// What may differ from training to training.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Start of everything that looks random: the same seed and rows give the same file.
+    pub seed: u32,
+    /// Folds of held-out sources; at least 2.
+    pub folds: usize,
+    /// Threads that train folds side by side; at least 1. The outcome does not depend on it.
+    pub threads: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { seed: 1, folds: 8, threads: 2 }
+    }
+}
+
+/// What is being done, for a progress bar.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// So many models are to be trained.
+    Planned(usize),
+    /// One more model is trained.
+    Trained,
+}
+
+/// Why no model can be trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TrainError {
+    /// A class has no rows.
+    #[error("no rows labelled `{0}`: a model needs both labels")]
+    OneClass(Task),
+    /// Too few folds.
+    #[error("{0} folds: at least 2 are needed to hold sources out")]
+    Folds(usize),
+}
+
+/// A trained model and what is known about it.
+#[derive(Debug, Clone)]
+pub struct Trained {
+    /// The bytes of the model file.
+    pub file: Vec<u8>,
+    /// The scorer that the file holds.
+    pub scorer: LinearScorer,
+    /// How good it is on sources held out.
+    pub report: Report,
+}
+
+/// Figures over held-out sources.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The model, as it is served.
+    pub held_out: Quality,
+    /// The same with weights not rounded to bytes.
+    pub unrounded: Quality,
+    /// The plain hashed linear model on the same rows.
+    pub plain: Quality,
+}
+
+/// Trains a model on rows; `told` hears of each stage.
+///
+/// # Errors
+/// Rows of one label only, or fewer than two folds.
+pub fn train(
+    rows: &[Row],
+    settings: &Settings,
+    told: &(dyn Fn(Stage) + Sync),
+) -> Result<Trained, TrainError> {
+    if let Some(task) = Task::ALL.into_iter().find(|task| !rows.iter().any(|row| row.task == *task))
+    {
+        return Err(TrainError::OneClass(task));
+    }
+    if settings.folds < 2 {
+        return Err(TrainError::Folds(settings.folds));
+    }
+    let ours = examples(rows, settings.seed, BITS);
+    let plain = plain_examples(rows);
+    let run = Run { rows, folds: folds(rows, settings.folds), settings };
+    let jobs: Vec<Job> = (0..settings.folds)
+        .flat_map(|fold| [Job::Ours(Some(fold)), Job::Plain(fold)])
+        .chain([Job::Ours(None)])
+        .collect();
+    told(Stage::Planned(jobs.len()));
+    let outcomes = run.all(&jobs, (&ours, &plain), told);
+    Ok(run.finish(&ours, outcomes))
+}
+
+/// One model to train: ours with a fold held out or with none, or the plain one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Job {
+    Ours(Option<usize>),
+    Plain(usize),
+}
+
+/// What came of the jobs; sums by the number of the row.
+#[derive(Debug, Default)]
+struct Outcomes {
+    ours: Vec<(usize, f32)>,
+    rounded: Vec<(usize, f32)>,
+    plain: Vec<(usize, f32)>,
+    last: Option<Weights>,
+}
+
+struct Run<'r> {
+    rows: &'r [Row],
+    folds: Vec<usize>,
+    settings: &'r Settings,
+}
+
+impl Run<'_> {
+    /// Trains all models, several at a time.
+    fn all(
+        &self,
+        jobs: &[Job],
+        (ours, plain): (&[Example], &[Example]),
+        told: &(dyn Fn(Stage) + Sync),
+    ) -> Outcomes {
+        let next = AtomicUsize::new(0);
+        let outcomes = Mutex::new(Outcomes::default());
+        let work = || {
+            while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                let done = match job {
+                    Job::Ours(held) => self.ours(ours, *held),
+                    Job::Plain(fold) => self.plain(plain, *fold),
+                };
+                let mut all = outcomes.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                all.ours.extend(done.ours);
+                all.rounded.extend(done.rounded);
+                all.plain.extend(done.plain);
+                all.last = done.last.or(all.last.take());
+                told(Stage::Trained);
+            }
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..self.settings.threads.max(1) {
+                scope.spawn(work);
+            }
+        });
+        let mut all = outcomes.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // Threads finish in any order; what follows must not depend on it.
+        for sums in [&mut all.ours, &mut all.rounded, &mut all.plain] {
+            sums.sort_by_key(|(row, _)| *row);
+        }
+        all
+    }
+
+    fn ours(&self, examples: &[Example], held: Option<usize>) -> Outcomes {
+        let weights = self.learned(examples, held, BITS);
+        let Some(fold) = held else {
+            return Outcomes { last: Some(weights), ..Outcomes::default() };
+        };
+        let rounded = Weights { table: rounded(&weights.table), bias: weights.bias };
+        Outcomes {
+            ours: self.sums(examples, &weights, fold),
+            rounded: self.sums(examples, &rounded, fold),
+            ..Outcomes::default()
+        }
+    }
+
+    fn plain(&self, examples: &[Example], fold: usize) -> Outcomes {
+        let weights = self.learned(examples, Some(fold), PLAIN_BITS);
+        Outcomes { plain: self.sums(examples, &weights, fold), ..Outcomes::default() }
+    }
+
+    fn learned(&self, examples: &[Example], held: Option<usize>, bits: u32) -> Weights {
+        let kept = || self.folds.iter().map(|fold| Some(*fold) != held);
+        let rows: Vec<&Row> =
+            self.rows.iter().zip(kept()).filter_map(|(row, kept)| kept.then_some(row)).collect();
+        let of: Vec<&Example> =
+            examples.iter().zip(kept()).filter_map(|(one, kept)| kept.then_some(one)).collect();
+        learn(&of, &balance(&rows), bits, u64::from(self.settings.seed))
+    }
+
+    fn sums(&self, examples: &[Example], weights: &Weights, fold: usize) -> Vec<(usize, f32)> {
+        let all = examples.iter().zip(&self.folds).enumerate();
+        all.filter(|(_, (_, of))| **of == fold)
+            .map(|(row, (example, _))| (row, weights.sum(example)))
+            .collect()
+    }
+
+    /// Calibrates, rounds and measures.
+    fn finish(&self, ours: &[Example], outcomes: Outcomes) -> Trained {
+        let calibrations = self.calibrations(ours, &outcomes.rounded);
+        let weights = outcomes.last.unwrap_or(Weights { bias: 0.0, table: Vec::new() });
+        let scale = scale(&weights.table);
+        let model = Model {
+            bits: BITS,
+            seed: self.settings.seed,
+            bias: weights.bias,
+            scale,
+            calibrations,
+            digest: digest(self.rows),
+            rows: u32::try_from(self.rows.len()).unwrap_or(u32::MAX),
+            weights: Cow::Owned(weights.table.iter().map(|weight| byte(*weight, scale)).collect()),
+        };
+        let scored = |sums: &[(usize, f32)], lines: [Calibration; 2]| {
+            quality(&self.scored(ours, sums, lines), 0.5)
+        };
+        let plain_lines = [self.line(&outcomes.plain, |_| true); 2];
+        Trained {
+            file: model.to_bytes(),
+            scorer: LinearScorer::new(model),
+            report: Report {
+                held_out: scored(&outcomes.rounded, calibrations),
+                unrounded: scored(&outcomes.ours, calibrations),
+                plain: scored(&outcomes.plain, plain_lines),
+            },
+        }
+    }
+
+    fn calibrations(&self, ours: &[Example], sums: &[(usize, f32)]) -> [Calibration; 2] {
+        let latin = |row: usize| ours.get(row).is_some_and(|one| one.script == Script::Latin);
+        [self.line(sums, latin), self.line(sums, |row| !latin(row))]
+    }
+
+    /// The calibration of some held-out rows, balanced as in learning.
+    fn line(&self, sums: &[(usize, f32)], which: impl Fn(usize) -> bool) -> Calibration {
+        let chosen: Vec<(usize, f32)> =
+            sums.iter().copied().filter(|(row, _)| which(*row)).collect();
+        let rows: Vec<&Row> = chosen.iter().filter_map(|(row, _)| self.rows.get(*row)).collect();
+        let counts = balance(&rows);
+        let held = chosen.iter().zip(&rows).zip(counts);
+        let held = held.map(|(((_, sum), row), count)| Held { sum: *sum, task: row.task, count });
+        fit(&held.collect::<Vec<Held>>())
+    }
+
+    fn scored(
+        &self,
+        ours: &[Example],
+        sums: &[(usize, f32)],
+        [without, with]: [Calibration; 2],
+    ) -> Vec<Scored> {
+        let one = |&(at, sum): &(usize, f32)| {
+            let (row, example) = (self.rows.get(at)?, ours.get(at)?);
+            let line = if example.script == Script::Latin { without } else { with };
+            Some(Scored {
+                score: Score::from_log_odds(sum.mul_add(line.slope, line.offset)).value(),
+                task: row.task,
+                language: row.language,
+                hard: row.hard,
+                source: row.family().to_owned(),
+            })
+        };
+        sums.iter().filter_map(one).collect()
+    }
+}
+
+/// What a byte is worth, so that the heaviest weight is the largest byte.
+fn scale(table: &[f32]) -> f32 {
+    let heaviest = table.iter().fold(0.0_f32, |most, weight| most.max(weight.abs()));
+    if heaviest > 0.0 { heaviest / LARGEST } else { 1.0 }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "held within the bytes just before")]
+fn nearest(weight: f32, scale: f32) -> i8 {
+    (weight / scale).round().clamp(-LARGEST, LARGEST) as i8
+}
+
+fn byte(weight: f32, scale: f32) -> u8 {
+    let [byte] = nearest(weight, scale).to_le_bytes();
+    byte
+}
+
+/// Weights as they are after a trip through bytes.
+fn rounded(table: &[f32]) -> Vec<f32> {
+    let scale = scale(table);
+    table.iter().map(|weight| f32::from(nearest(*weight, scale)) * scale).collect()
+}
+
+/// FNV-1a over bodies and labels: tells training data apart, proves nothing.
+fn digest(rows: &[Row]) -> u64 {
+    let bytes = rows.iter().flat_map(|row| row.body().bytes().chain(row.task.as_str().bytes()));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::Scorer;
+
+    fn rows() -> Vec<Row> {
+        let mut text = String::new();
+        for number in 0..40 {
+            let source = number % 4;
+            for (ask, label) in [
+                (format!("prove that {number} plus x is even"), "reasoning"),
+                (format!("짝수 {number} 임을 증명해 줘"), "reasoning"),
+                (format!("say hello to friend {number}"), "chat"),
+                (format!("친구 {number} 에게 인사해 줘"), "chat"),
+            ] {
+                let row = serde_json::json!({"text": ask, "label": label, "source": format!("s{source}")});
+                text.push_str(&row.to_string());
+                text.push('\n');
+            }
+        }
+        Row::read_all(&text).unwrap()
+    }
+
+    #[test]
+    fn a_small_model_learns_and_is_the_same_each_time() {
+        let settings = Settings { seed: 5, folds: 2, threads: 2 };
+        let rows = rows();
+        let first = train(&rows, &settings, &|_| {}).unwrap();
+        let again = train(&rows, &Settings { threads: 1, ..settings }, &|_| {}).unwrap();
+        assert_eq!(
+            first.file, again.file,
+            "the same seed gives the same file on any number of threads"
+        );
+        let other = train(&rows, &Settings { seed: 6, ..settings }, &|_| {}).unwrap();
+        assert_ne!(first.file, other.file);
+        assert_eq!(first.report.held_out.overall.auc, Some(1.0));
+        let loaded = LinearScorer::from_bytes(&first.file).unwrap();
+        let request = rows[0].request().unwrap();
+        assert_eq!(loaded.score(&request), first.scorer.score(&request));
+        assert!(loaded.score(&request).value() > 0.5);
+    }
+
+    #[test]
+    fn one_label_or_one_fold_is_refused() {
+        let chat: Vec<Row> = rows().into_iter().filter(|row| row.task == Task::Chat).collect();
+        let fault = train(&chat, &Settings::default(), &|_| {}).unwrap_err();
+        assert_eq!(fault, TrainError::OneClass(Task::Reasoning));
+        let one = Settings { folds: 1, ..Settings::default() };
+        assert_eq!(train(&rows(), &one, &|_| {}).unwrap_err(), TrainError::Folds(1));
+    }
+}
