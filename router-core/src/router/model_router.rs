@@ -1,21 +1,17 @@
 //! Walks one request along the whole line: parse, decide, send, record. The only file that sees all of it.
+//!
+//! What is not here: building ([`super::rules`]), closing the account, and keeping slow streams alive.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
-use futures_util::stream;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::capacity::Cause;
-use crate::capacity::Timing;
 use crate::chat::ChatRequest;
-use crate::chat::Usage;
-use crate::chat::restream::restream;
-use crate::chat::tokens;
 use crate::clock;
 use crate::config::Config;
 use crate::decision::Ask;
@@ -24,30 +20,17 @@ use crate::decision::Moment;
 use crate::decision::Rules;
 use crate::decision::decide;
 use crate::deployment::Deployment;
-use crate::deployment::pricing;
 use crate::error::RouteError;
-use crate::fallback::Answered;
-use crate::fallback::Delivered;
 use crate::fallback::Errand;
 use crate::fallback::Fallback;
 use crate::fallback::Limits;
 use crate::fallback::NoAnswer;
-use crate::fallback::Step;
-use crate::fallback::StreamEnd;
-use crate::fallback::relay::How;
-use crate::metrics::Account;
+use crate::metrics::InFlight;
 use crate::metrics::Metrics;
 use crate::metrics::StandingCollector;
 use crate::policy::Asked;
 use crate::policy::Hints;
-use crate::response::Body;
-use crate::response::ByteStream;
 use crate::response::Response;
-use crate::response::as_event_stream;
-use crate::response::passed;
-use crate::response::tell_adapted;
-use crate::response::tell_attempts;
-use crate::response::tell_cost;
 use crate::response::tell_decision;
 use crate::response::tell_overhead;
 use crate::selection::Exclusion;
@@ -55,14 +38,14 @@ use crate::selection::Place;
 use crate::state::CapacityState;
 use crate::state::Cooldowns;
 use crate::state::InProcess;
-use crate::task::Classifier;
-use crate::task::KeywordScorer;
 use crate::task::Reason;
 use crate::task::Task;
-use crate::units::Tokens;
-use crate::upstream::ClientFault;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
+
+use super::finish::Finish;
+use super::late::late;
+use super::rules::{BuildFault, rules_of};
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
 #[derive(Debug)]
@@ -107,17 +90,6 @@ impl ChatCall {
     }
 }
 
-/// Why a router cannot be built.
-#[derive(Debug, thiserror::Error)]
-pub enum BuildFault {
-    /// The upstreams cannot be set up.
-    #[error(transparent)]
-    Client(#[from] ClientFault),
-    /// The registry holds a metric of ours already.
-    #[error("metrics: {0}")]
-    Metrics(#[from] prometheus::Error),
-}
-
 /// What the caller of a slow stream is told before there is an answer.
 #[derive(Debug)]
 struct Promise {
@@ -132,19 +104,9 @@ impl ModelRouter<HttpUpstream> {
     pub fn new(config: &Config, registry: &prometheus::Registry) -> Result<Self, BuildFault> {
         let connect = config.limits.connect_timeout;
         let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
-        let rules = rules_of(config);
+        let rules = rules_of(config)?;
         Self::with_upstream(rules, config.limits.clone(), upstream, registry)
             .map_err(BuildFault::from)
-    }
-}
-
-/// The rules that a config sets.
-fn rules_of(config: &Config) -> Rules {
-    let scorer = Arc::new(KeywordScorer);
-    Rules {
-        classifier: Classifier::new(scorer, config.scoring.signals.clone()),
-        policy: config.policy.clone(),
-        catalog: config.catalog.clone(),
     }
 }
 
@@ -281,7 +243,7 @@ impl<U: Upstream> Inner<U> {
         self: &Arc<Self>,
         call: ChatCall,
         promise: &OnceLock<Promise>,
-        in_flight: crate::metrics::InFlight,
+        in_flight: InFlight,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
         let ChatCall { body, headers, path_model, received } = call;
@@ -319,7 +281,8 @@ impl<U: Upstream> Inner<U> {
                 let overhead = began.elapsed().saturating_sub(upstream).max(decided);
                 self.metrics.overhead(overhead);
                 tell_overhead(&mut told, overhead);
-                let finish = Finish { router: self, decision: &decision, request: &request, began };
+                let metrics = &self.metrics;
+                let finish = Finish { metrics, decision: &decision, request: &request, began };
                 Ok(finish.respond(answered, told, in_flight))
             }
         }
@@ -368,205 +331,3 @@ fn trace(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
         .collect()
 }
 
-/// Turns an answer into the response, and closes the account when it ends.
-struct Finish<'f, 'a, U> {
-    router: &'f Arc<Inner<U>>,
-    decision: &'f Decision,
-    request: &'f ChatRequest<'a>,
-    began: Instant,
-}
-
-impl<U: Upstream> Finish<'_, '_, U> {
-    fn respond(
-        &self,
-        answered: Answered,
-        told: HeaderMap,
-        in_flight: crate::metrics::InFlight,
-    ) -> Response {
-        let Answered { deployment, delivery, adapted, restream: again, trail } = answered;
-        let metrics = &self.router.metrics;
-        metrics.attempted(&trail);
-        metrics.adapted(&deployment, &adapted);
-        let mut headers = passed(&delivery.headers);
-        headers.extend(told);
-        let fallback = self.fallback_cause(&deployment, &trail);
-        tell_attempts(&mut headers, &deployment, &trail, fallback);
-        tell_adapted(&mut headers, &adapted);
-        let status = delivery.status;
-        match delivery.body {
-            Delivered::Full(body, answer) => {
-                let usage = answer.usage.unwrap_or_default();
-                if status.is_success() {
-                    self.router.check_model(&deployment, answer.model.as_deref());
-                    let known = answer.usage.is_some();
-                    let cost = known.then(|| pricing::marginal_cost(&deployment, &usage)).flatten();
-                    tell_cost(&mut headers, cost);
-                    let total = self.began.elapsed();
-                    let timing = Timing { first: total, total };
-                    let account = Account {
-                        deployment: &deployment,
-                        usage,
-                        cost,
-                        timing,
-                        streamed: false,
-                        error: "",
-                    };
-                    metrics.answered(&account);
-                }
-                drop(in_flight);
-                whole(
-                    status,
-                    headers,
-                    body,
-                    again && status.is_success(),
-                    self.request.include_usage(),
-                )
-            }
-            Delivered::Stream(mut relay) => {
-                as_event_stream(&mut headers);
-                let close = self.closing(&deployment, in_flight);
-                relay.on_end(close);
-                let stream = ByteStream::new(*relay);
-                Response { status, headers, body: Body::Stream(stream) }
-            }
-        }
-    }
-
-    /// Why the deployment wished most did not answer: its own attempt's end, or the wait it had asked for before.
-    fn fallback_cause(&self, deployment: &Deployment, trail: &[Step]) -> Option<&'static str> {
-        let first = trail.first()?;
-        let (from, cause) = if first.deployment.name == deployment.name {
-            let skipped = self.decision.candidates.iter().find(|candidate| {
-                candidate.deployment.billing.is_provisioned()
-                    && !deployment.billing.is_provisioned()
-                    && matches!(
-                        candidate.place,
-                        Place::Out(Exclusion::Cooling { .. } | Exclusion::InFlight)
-                    )
-            })?;
-            (&skipped.deployment, "cooling")
-        } else {
-            (&first.deployment, first.ended.as_str())
-        };
-        self.router.metrics.fell_back(from, deployment, cause);
-        Some(cause)
-    }
-
-    /// Closes the account of a stream when it has ended, however it did.
-    fn closing(
-        &self,
-        deployment: &Arc<Deployment>,
-        in_flight: crate::metrics::InFlight,
-    ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<U> {
-        let (router, deployment) = (Arc::clone(self.router), Arc::clone(deployment));
-        let (began, prompt) = (self.began, self.decision.needs.prompt);
-        let first = began.elapsed();
-        move |end| {
-            router.check_model(&deployment, end.model.as_deref());
-            let usage = end.usage.unwrap_or_else(|| estimated(prompt, end.content_bytes));
-            let cost = pricing::marginal_cost(&deployment, &usage);
-            let (ended, error) = match end.how {
-                How::Whole => ("whole", ""),
-                How::Interrupted => ("interrupted", "stream_interrupted"),
-                How::HungUp => ("hung_up", "caller_hung_up"),
-            };
-            let timing = Timing { first, total: began.elapsed() };
-            let account =
-                Account { deployment: &deployment, usage, cost, timing, streamed: true, error };
-            router.metrics.stream_ended(&deployment, ended);
-            router.metrics.answered(&account);
-            drop(in_flight);
-        }
-    }
-}
-
-/// What a stream used that did not say so: the prompt as scanned, the answer by its bytes.
-fn estimated(prompt: Tokens, content_bytes: usize) -> Usage {
-    let completion =
-        Tokens(u64::try_from(content_bytes).unwrap_or(u64::MAX).div_ceil(tokens::BYTES_PER_TOKEN));
-    Usage { prompt, completion, estimated: true, ..Usage::default() }
-}
-
-impl<U> Inner<U> {
-    /// A deployment can turn into another model: Azure upgrades some in place.
-    fn check_model(&self, deployment: &Deployment, answered: Option<&str>) {
-        let configured = deployment.model.name.as_str();
-        let Some(answered) = answered else { return };
-        // A dated version of the same model is the same model: gpt-4o-2024-11-20.
-        let version = answered.strip_prefix(configured);
-        let same = version.is_some_and(|rest| rest.is_empty() || rest.starts_with("-20"));
-        if !same {
-            self.metrics.mismatched(deployment);
-            tracing::warn!(deployment = %deployment.name, configured, "another model answered");
-        }
-    }
-}
-
-/// A whole answer, as it came or streamed on.
-fn whole(
-    status: StatusCode,
-    mut headers: HeaderMap,
-    body: Bytes,
-    again: bool,
-    include_usage: bool,
-) -> Response {
-    let events = if again { restream(&body, include_usage) } else { None };
-    let body = match events {
-        Some(events) => {
-            as_event_stream(&mut headers);
-            Body::Stream(ByteStream::new(stream::iter([events])))
-        }
-        None => Body::Full(body),
-    };
-    Response { status, headers, body }
-}
-
-type Work = std::pin::Pin<Box<dyn Future<Output = Result<Response, RouteError>> + Send>>;
-
-/// A stream whose answer is still awaited: comments keep the connection alive; what comes of it follows.
-fn late(mut headers: HeaderMap, work: Work, heartbeat: Duration) -> Response {
-    as_event_stream(&mut headers);
-    let waiting = stream::unfold((Some(work), true), move |(work, at_once)| async move {
-        let mut work = work?;
-        if at_once {
-            return Some((Piece::Bytes(KEEP_ALIVE), (Some(work), false)));
-        }
-        tokio::select! {
-            biased;
-            answer = &mut work => Some((Piece::Answer(Box::new(answer)), (None, false))),
-            () = tokio::time::sleep(heartbeat) => {
-                Some((Piece::Bytes(KEEP_ALIVE), (Some(work), false)))
-            }
-        }
-    });
-    let body = waiting.flat_map(Piece::into_stream);
-    Response { status: StatusCode::OK, headers, body: Body::Stream(ByteStream::new(body)) }
-}
-
-const KEEP_ALIVE: &str = ": keep-alive\n\n";
-
-enum Piece {
-    Bytes(&'static str),
-    Answer(Box<Result<Response, RouteError>>),
-}
-
-impl Piece {
-    fn into_stream(self) -> stream::BoxStream<'static, Bytes> {
-        match self {
-            Self::Bytes(text) => stream::iter([Bytes::from_static(text.as_bytes())]).boxed(),
-            Self::Answer(answer) => match *answer {
-                Ok(Response { body: Body::Stream(stream), .. }) => {
-                    stream.filter_map(|item| async { item.ok() }).boxed()
-                }
-                // The status has gone out as 200: what was refused can only be told as an event.
-                Ok(Response { body: Body::Full(body), .. }) => {
-                    let body = String::from_utf8_lossy(&body).replace(['\r', '\n'], " ");
-                    stream::iter([Bytes::from(format!("data: {body}\n\n"))]).boxed()
-                }
-                Err(error) => {
-                    stream::iter([Bytes::from(format!("data: {}\n\n", error.body()))]).boxed()
-                }
-            },
-        }
-    }
-}

@@ -1,0 +1,189 @@
+//! Turns an answer into the response, and closes the account when it ends: at once for a whole answer, at the end or at
+//! the drop of a stream.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderMap, StatusCode};
+use tokio::time::Instant;
+
+use crate::capacity::Timing;
+use crate::chat::ChatRequest;
+use crate::chat::Usage;
+use crate::chat::restream::restream;
+use crate::chat::tokens;
+use crate::decision::Decision;
+use crate::deployment::Deployment;
+use crate::deployment::pricing;
+use crate::fallback::Answered;
+use crate::fallback::Delivered;
+use crate::fallback::Step;
+use crate::fallback::StreamEnd;
+use crate::fallback::relay::How;
+use crate::metrics::Account;
+use crate::metrics::InFlight;
+use crate::metrics::Metrics;
+use crate::response::Body;
+use crate::response::ByteStream;
+use crate::response::Response;
+use crate::response::as_event_stream;
+use crate::response::passed;
+use crate::response::tell_adapted;
+use crate::response::tell_attempts;
+use crate::response::tell_cost;
+use crate::selection::Exclusion;
+use crate::selection::Place;
+use crate::units::Tokens;
+
+/// Turns an answer into the response, and closes the account when it ends.
+pub(super) struct Finish<'f, 'a> {
+    pub(super) metrics: &'f Metrics,
+    pub(super) decision: &'f Decision,
+    pub(super) request: &'f ChatRequest<'a>,
+    pub(super) began: Instant,
+}
+
+impl Finish<'_, '_> {
+    pub(super) fn respond(
+        &self,
+        answered: Answered,
+        told: HeaderMap,
+        in_flight: InFlight,
+    ) -> Response {
+        let Answered { deployment, delivery, adapted, restream: again, trail } = answered;
+        let metrics = self.metrics;
+        metrics.attempted(&trail);
+        metrics.adapted(&deployment, &adapted);
+        let mut headers = passed(&delivery.headers);
+        headers.extend(told);
+        let fallback = self.fallback_cause(&deployment, &trail);
+        tell_attempts(&mut headers, &deployment, &trail, fallback);
+        tell_adapted(&mut headers, &adapted);
+        let status = delivery.status;
+        match delivery.body {
+            Delivered::Full(body, answer) => {
+                let usage = answer.usage.unwrap_or_default();
+                if status.is_success() {
+                    check_model(metrics, &deployment, answer.model.as_deref());
+                    let known = answer.usage.is_some();
+                    let cost = known.then(|| pricing::marginal_cost(&deployment, &usage)).flatten();
+                    tell_cost(&mut headers, cost);
+                    let total = self.began.elapsed();
+                    let timing = Timing { first: total, total };
+                    let account = Account {
+                        deployment: &deployment,
+                        usage,
+                        cost,
+                        timing,
+                        streamed: false,
+                        error: "",
+                    };
+                    metrics.answered(&account);
+                }
+                drop(in_flight);
+                whole(
+                    status,
+                    headers,
+                    body,
+                    again && status.is_success(),
+                    self.request.include_usage(),
+                )
+            }
+            Delivered::Stream(mut relay) => {
+                as_event_stream(&mut headers);
+                let close = self.closing(&deployment, in_flight);
+                relay.on_end(close);
+                let stream = ByteStream::new(*relay);
+                Response { status, headers, body: Body::Stream(stream) }
+            }
+        }
+    }
+
+    /// Why the deployment wished most did not answer: its own attempt's end, or the wait it had asked for before.
+    fn fallback_cause(&self, deployment: &Deployment, trail: &[Step]) -> Option<&'static str> {
+        let first = trail.first()?;
+        let (from, cause) = if first.deployment.name == deployment.name {
+            let skipped = self.decision.candidates.iter().find(|candidate| {
+                candidate.deployment.billing.is_provisioned()
+                    && !deployment.billing.is_provisioned()
+                    && matches!(
+                        candidate.place,
+                        Place::Out(Exclusion::Cooling { .. } | Exclusion::InFlight)
+                    )
+            })?;
+            (&skipped.deployment, "cooling")
+        } else {
+            (&first.deployment, first.ended.as_str())
+        };
+        self.metrics.fell_back(from, deployment, cause);
+        Some(cause)
+    }
+
+    /// Closes the account of a stream when it has ended, however it did.
+    fn closing(
+        &self,
+        deployment: &Arc<Deployment>,
+        in_flight: InFlight,
+    ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
+        let (metrics, deployment) = (self.metrics.clone(), Arc::clone(deployment));
+        let (began, prompt) = (self.began, self.decision.needs.prompt);
+        let first = began.elapsed();
+        move |end| {
+            check_model(&metrics, &deployment, end.model.as_deref());
+            let usage = end.usage.unwrap_or_else(|| estimated(prompt, end.content_bytes));
+            let cost = pricing::marginal_cost(&deployment, &usage);
+            let (ended, error) = match end.how {
+                How::Whole => ("whole", ""),
+                How::Interrupted => ("interrupted", "stream_interrupted"),
+                How::HungUp => ("hung_up", "caller_hung_up"),
+            };
+            let timing = Timing { first, total: began.elapsed() };
+            let account =
+                Account { deployment: &deployment, usage, cost, timing, streamed: true, error };
+            metrics.stream_ended(&deployment, ended);
+            metrics.answered(&account);
+            drop(in_flight);
+        }
+    }
+}
+
+/// What a stream used that did not say so: the prompt as scanned, the answer by its bytes.
+fn estimated(prompt: Tokens, content_bytes: usize) -> Usage {
+    let completion =
+        Tokens(u64::try_from(content_bytes).unwrap_or(u64::MAX).div_ceil(tokens::BYTES_PER_TOKEN));
+    Usage { prompt, completion, estimated: true, ..Usage::default() }
+}
+
+/// A deployment can turn into another model: Azure upgrades some in place.
+fn check_model(metrics: &Metrics, deployment: &Deployment, answered: Option<&str>) {
+    let configured = deployment.model.name.as_str();
+    let Some(answered) = answered else { return };
+    // A dated version of the same model is the same model: gpt-4o-2024-11-20.
+    let version = answered.strip_prefix(configured);
+    let same = version.is_some_and(|rest| rest.is_empty() || rest.starts_with("-20"));
+    if !same {
+        metrics.mismatched(deployment);
+        tracing::warn!(deployment = %deployment.name, configured, "another model answered");
+    }
+}
+
+/// A whole answer, as it came or streamed on.
+fn whole(
+    status: StatusCode,
+    mut headers: HeaderMap,
+    body: Bytes,
+    again: bool,
+    include_usage: bool,
+) -> Response {
+    let events = if again { restream(&body, include_usage) } else { None };
+    let body = match events {
+        Some(events) => {
+            as_event_stream(&mut headers);
+            Body::Stream(ByteStream::new(stream::iter([events])))
+        }
+        None => Body::Full(body),
+    };
+    Response { status, headers, body }
+}
+

@@ -1,0 +1,69 @@
+//! Keeps a slow stream alive: comments go to the caller until there is an answer, then the answer follows.
+//!
+//! Until the hold time has passed nothing goes out, so that a failure can still be a status. After it the status has gone
+//! out as 200, and a failure can only be told as an error event.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream;
+use http::{HeaderMap, StatusCode};
+
+use crate::error::RouteError;
+use crate::response::Body;
+use crate::response::ByteStream;
+use crate::response::Response;
+use crate::response::as_event_stream;
+
+/// A request that is still being answered.
+pub(super) type Work = Pin<Box<dyn Future<Output = Result<Response, RouteError>> + Send>>;
+
+/// A stream whose answer is still awaited: comments keep the connection alive; what comes of it follows.
+pub(super) fn late(mut headers: HeaderMap, work: Work, heartbeat: Duration) -> Response {
+    as_event_stream(&mut headers);
+    let waiting = stream::unfold((Some(work), true), move |(work, at_once)| async move {
+        let mut work = work?;
+        if at_once {
+            return Some((Piece::Bytes(KEEP_ALIVE), (Some(work), false)));
+        }
+        tokio::select! {
+            biased;
+            answer = &mut work => Some((Piece::Answer(Box::new(answer)), (None, false))),
+            () = tokio::time::sleep(heartbeat) => {
+                Some((Piece::Bytes(KEEP_ALIVE), (Some(work), false)))
+            }
+        }
+    });
+    let body = waiting.flat_map(Piece::into_stream);
+    Response { status: StatusCode::OK, headers, body: Body::Stream(ByteStream::new(body)) }
+}
+
+const KEEP_ALIVE: &str = ": keep-alive\n\n";
+
+enum Piece {
+    Bytes(&'static str),
+    Answer(Box<Result<Response, RouteError>>),
+}
+
+impl Piece {
+    fn into_stream(self) -> stream::BoxStream<'static, Bytes> {
+        match self {
+            Self::Bytes(text) => stream::iter([Bytes::from_static(text.as_bytes())]).boxed(),
+            Self::Answer(answer) => match *answer {
+                Ok(Response { body: Body::Stream(stream), .. }) => {
+                    stream.filter_map(|item| async { item.ok() }).boxed()
+                }
+                // The status has gone out as 200: what was refused can only be told as an event.
+                Ok(Response { body: Body::Full(body), .. }) => {
+                    let body = String::from_utf8_lossy(&body).replace(['\r', '\n'], " ");
+                    stream::iter([Bytes::from(format!("data: {body}\n\n"))]).boxed()
+                }
+                Err(error) => {
+                    stream::iter([Bytes::from(format!("data: {}\n\n", error.body()))]).boxed()
+                }
+            },
+        }
+    }
+}
