@@ -123,7 +123,7 @@ pub struct StreamQuirks {
 pub struct Pace {
     /// Until the first visible token could leave, had no hidden ones been written.
     pub first_token: Duration,
-    /// Tokens a second after that.
+    /// Tokens a second after that; 0 for all of them at once.
     pub tokens_per_second: f64,
 }
 

@@ -3,7 +3,7 @@
 use super::support::*;
 use azure_emulator::bucket::BucketSettings;
 use azure_emulator::quota::QuotaSettings;
-use azure_emulator::{Deployment, End, Latency, Settings};
+use azure_emulator::{Deployment, End, Latency, Settings, Step};
 use serde_json::json;
 use std::time::Duration;
 
@@ -133,6 +133,26 @@ async fn hanging_up_inside_a_stream_is_noticed() {
     assert!(emulator.wait_for(hung_up, Duration::from_secs(10)).await);
     assert_eq!(emulator.journal()[0].status, Some(200));
     assert!(emulator.counters("slow").unwrap().completion_tokens < 1_000);
+}
+
+#[tokio::test]
+async fn http_2_is_spoken_and_a_cancelled_stream_noticed() {
+    let emulator = started().await;
+    let client = reqwest::Client::builder().http2_prior_knowledge().build().unwrap();
+    let request = body("hi", json!({"stream": true}));
+    let send = || client.post(dated(&emulator, "payg")).json(&request).send();
+    let response = send().await.unwrap();
+    assert_eq!(response.version(), reqwest::Version::HTTP_2);
+    let (stream, clean) = drained(response).await;
+    assert!(clean && stream.ends_with("data: [DONE]\n\n"));
+
+    emulator.script("payg", Step::normal().stall_after(1));
+    let mut stalled = send().await.unwrap();
+    assert!(stalled.chunk().await.unwrap().is_some());
+    drop(stalled);
+    let hung_up = |entries: &[azure_emulator::Entry]| entries[1].end == End::HungUp;
+    assert!(emulator.wait_for(hung_up, Duration::from_secs(10)).await);
+    assert_eq!(emulator.counters("payg").unwrap().hung_up, 1);
 }
 
 #[tokio::test]
