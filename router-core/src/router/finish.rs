@@ -186,4 +186,3 @@ fn whole(
     };
     Response { status, headers, body }
 }
-

@@ -330,4 +330,3 @@ fn trace(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
         .filter_map(|name| Some((HeaderName::from_static(name), headers.get(name)?.clone())))
         .collect()
 }
-

@@ -50,4 +50,3 @@ pub fn rules_of(config: &Config) -> Result<Rules, BuildFault> {
         catalog: config.catalog.clone(),
     })
 }
-
