@@ -51,7 +51,12 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
     if let Some(area) = table.rule::<Area>("residency", routing.residency.as_deref()) {
         residency.narrow(area);
     }
-    let prefer = routing.prefer.as_deref();
+    let prefer = table.word(
+        "prefer",
+        routing.prefer.as_deref(),
+        "cost, fast or balanced",
+        Preference::from_word,
+    );
     let unsupported =
         table.word("unsupported", routing.unsupported.as_deref(), "adapt or reject", |word| {
             match word {
@@ -67,9 +72,7 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         reasoning: role(&raw.roles.reasoning, Task::Reasoning, &served, &roles.sub("reasoning")),
         chat: role(&raw.roles.chat, Task::Chat, &served, &roles.sub("chat")),
         aliases: aliases(raw, &served, &top.sub("aliases")),
-        prefer: table
-            .word("prefer", prefer, "cost, fast or balanced", Preference::from_word)
-            .unwrap_or_default(),
+        prefer: prefer.unwrap_or_default(),
         residency,
         strict_deployment: routing.strict_deployment.unwrap_or(false),
         exclude_retired: routing.exclude_retired.unwrap_or(false),
