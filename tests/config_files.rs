@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use router_core::config::{Config, Layers};
 use router_core::deployment::Area;
 use router_core::fallback::Limits;
+use router_core::task::Signals;
 use router_core::units::{Day, ModelName};
 
 fn folder() -> PathBuf {
@@ -131,6 +132,7 @@ fn the_example_names_every_key_there_is() {
     for kind in [
         "server",
         "routing",
+        "routing.signals",
         "roles.NAME",
         "endpoints.NAME",
         "deployments.NAME",
@@ -178,7 +180,8 @@ fn the_examples_values_are_the_defaults() {
     assert_eq!(example.policy.exclude_retired, default.policy.exclude_retired);
     assert_eq!(example.policy.reject_unsupported, default.policy.reject_unsupported);
     assert_eq!(example.policy.reasoning.on_unavailable, default.policy.reasoning.on_unavailable);
-    assert_eq!(example.scoring.signals.threshold, default.scoring.signals.threshold);
+    assert_eq!(example.scoring.signals, default.scoring.signals);
+    assert_eq!(example.scoring.signals, Signals::default());
     // Commented-out keys are valid as well, and those with a default show it.
     let text = uncommented().replace("\nanonymous = false", "\n").replace("effort = \"none\"", "");
     let all = Config::from_toml(&text, today()).map_err(|faults| faults.to_string()).unwrap();

@@ -79,6 +79,7 @@ lisen = 3
 
 [routing]
 threshold = 1.5
+signals.hysteresis = -1
 prefer = "cheap"
 residency = "korea"
 
