@@ -59,6 +59,9 @@ const SAMPLING: [&str; 7] = [
     "logit_bias",
 ];
 
+/// Those of them that a model whose sampling is free without effort refuses at any effort.
+const WEIGHTS: [&str; 3] = ["presence_penalty", "frequency_penalty", "logit_bias"];
+
 /// Fits a request to a deployment; without need of change the body is the caller's own, byte for byte.
 pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
     let mut edit = Edit { splice: Splice::of(request), changed: Vec::new(), request };
@@ -222,20 +225,21 @@ impl Edit<'_, '_> {
     }
 
     fn sampling(&mut self, record: &ModelRecord, effort: Effort) {
-        let fixed = match record.sampling {
-            Sampling::Free => false,
-            Sampling::FreeWithoutEffort => effort != Effort::None,
-            Sampling::Fixed => true,
+        let refused: &[&'static str] = match record.sampling {
+            Sampling::Free => &[],
+            Sampling::FreeWithoutEffort if effort == Effort::None => &WEIGHTS,
+            Sampling::FreeWithoutEffort | Sampling::Fixed => &SAMPLING,
         };
-        if fixed {
-            for name in SAMPLING {
-                let number = self.request.raw(name).and_then(|raw| raw.parse::<f64>().ok());
-                let usual = name == "temperature"
-                    && number.is_some_and(|number| (number - 1.0).abs() < f64::EPSILON);
-                if !usual {
-                    self.leave_out(name);
-                }
+        for name in refused.iter().copied() {
+            let number = self.request.raw(name).and_then(|raw| raw.parse::<f64>().ok());
+            let usual = name == "temperature"
+                && number.is_some_and(|number| (number - 1.0).abs() < f64::EPSILON);
+            if !usual {
+                self.leave_out(name);
             }
+        }
+        if !record.prediction {
+            self.leave_out("prediction");
         }
         if !record.stop {
             self.leave_out("stop");

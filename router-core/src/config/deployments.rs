@@ -60,19 +60,8 @@ fn one(
     let max_in_flight = table
         .whole("max_in_flight", raw.max_in_flight, 1..=1_000_000)
         .and_then(|most| u32::try_from(most).ok());
-    let (endpoint, model, api) = (endpoint?, model?, api?);
-    let default = if api == Api::OpenAi { model.name.as_str() } else { key };
-    let azure_deployment = raw.azure_deployment.as_deref().unwrap_or(default);
-    let fits = |name: &str| {
-        let letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
-        (!name.is_empty() && name.len() <= 128 && name.chars().all(letter)).then(|| name.into())
-    };
-    let azure_deployment = table.word(
-        "azure_deployment",
-        Some(azure_deployment),
-        "1 to 128 of letters, digits, '-', '_', '.' and ':'",
-        fits,
-    );
+    let azure_deployment = azure_deployment(key, raw, endpoint, table);
+    let (endpoint, model) = (endpoint?, model?);
     Some(Deployment {
         name: name?,
         model: Arc::clone(model),
@@ -80,9 +69,27 @@ fn one(
         area: area?,
         endpoint: endpoint.endpoint.name.clone(),
         azure_deployment: azure_deployment?,
-        api,
+        api: api?,
         max_in_flight,
     })
+}
+
+/// The name by which the endpoint knows it: as written, else our own; at OpenAI the model's, which is its id there.
+fn azure_deployment(
+    key: &str,
+    raw: &raw::Deployment,
+    endpoint: Option<&Checked>,
+    table: &Table<'_>,
+) -> Option<Box<str>> {
+    let form = endpoint.map(|endpoint| endpoint.form);
+    let default = if form == Some(Form::OpenAi) { raw.model.as_deref()? } else { key };
+    let fits = |name: &str| {
+        let letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
+        (!name.is_empty() && name.len() <= 128 && name.chars().all(letter)).then(|| name.into())
+    };
+    let Some(written) = raw.azure_deployment.as_deref() else { return Some(default.into()) };
+    let allowed = "1 to 128 of letters, digits, '-', '_', '.' and ':'";
+    table.word("azure_deployment", Some(written), allowed, fits)
 }
 
 fn endpoint<'k>(
@@ -235,11 +242,11 @@ fn size(
             }
         }
     }
+    let window = table.milliseconds("window_ms", raw.window_ms, 100).unwrap_or(WINDOW);
     let rate = PtuRate {
         input_tpm_per_ptu: tpm.or(known.map(|rate| rate.input_tpm_per_ptu))?,
         output_ratio: ratio.or(known.map(|rate| rate.output_ratio))?,
         sizes: known.and_then(|rate| rate.sizes),
     };
-    let window = table.milliseconds("window_ms", raw.window_ms, 100).unwrap_or(WINDOW);
     Some(Provisioned { ptu: f64::from(ptu?), rate: Some(rate), window })
 }

@@ -1,9 +1,13 @@
 //! Which layers make a configuration: the shipped model records, files, environment.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use crate::model::ModelRecord;
 use crate::units::Day;
+use crate::units::ModelName;
 use crate::upstream::Credential;
 use crate::upstream::SecretSource;
 
@@ -11,7 +15,8 @@ use super::checked::Config;
 use super::fault::{ConfigFaults, Fault, Key, Origin};
 use super::load::Read;
 use super::raw::Raw;
-use super::table::plain;
+use super::records;
+use super::table::{Findings, plain};
 
 /// The records of the known models, dated and sourced in the file itself.
 const SHIPPED: &str = include_str!("../../models.toml");
@@ -119,6 +124,20 @@ impl Layers {
                 .map(|error| format!("file {}: {}", path.display(), plain(&error))),
         }
     }
+}
+
+/// The records that come with this library, by the model's name: for simulations and for embedders without config.
+///
+/// ```
+/// let records = router_core::config::shipped_records();
+/// assert!(records["o1"].reasons() && !records["gpt-4o"].reasons());
+/// ```
+pub fn shipped_records() -> BTreeMap<ModelName, Arc<ModelRecord>> {
+    let mut read = Read::default();
+    read.text(SHIPPED, &Origin::Shipped);
+    let findings = Findings::default();
+    let records = records::check(&read.finish().raw().models, &findings.top().sub("models"));
+    records.into_values().flatten().map(|record| (record.name.clone(), record)).collect()
 }
 
 impl Config {

@@ -18,6 +18,6 @@ mod warnings;
 
 pub use checked::Config;
 pub use fault::{ConfigFaults, Fault, Key, Origin};
-pub use layers::Layers;
+pub use layers::{Layers, shipped_records};
 pub use roles::Scoring;
 pub use server::{Expose, LogForm, Server};

@@ -69,6 +69,26 @@ pub struct Routing {
     pub unsupported: Option<String>,
     /// A scorer's model file in place of the built-in one.
     pub scorer_model: Option<PathBuf>,
+    /// What speaks beside the score of the last turn.
+    pub signals: Signals,
+}
+
+/// The table `[routing.signals]`: weights in log-odds, of which 0 switches a signal off.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Signals {
+    /// How much a follow-up takes over from the turns before, 0 to 10; 1.
+    pub follow_up: Option<f64>,
+    /// How much further than the threshold a score must go to change a conversation's task, 0 to 10; 0.25.
+    pub hysteresis: Option<f64>,
+    /// How much of the instructions' own score counts, -10 to 10; 0.1.
+    pub instructions: Option<f64>,
+    /// Added where the request continues from the result of a tool, -10 to 10; -0.25.
+    pub tool_result: Option<f64>,
+    /// Added where the answer shall have a JSON schema, -10 to 10; -0.75.
+    pub json_schema: Option<f64>,
+    /// Added where the caller asks for much `reasoning_effort`, taken away for little, -10 to 10; 1.5.
+    pub reasoning_effort: Option<f64>,
 }
 
 /// The tables `[roles.reasoning]` and `[roles.chat]`.

@@ -20,7 +20,6 @@ use crate::model::PtuRate;
 use crate::model::PtuSize;
 use crate::model::PtuSizes;
 use crate::model::Sampling;
-use crate::units::Day;
 use crate::units::ModelName;
 use crate::units::Tokens;
 use crate::units::UsdPerMillionTokens;
@@ -48,12 +47,15 @@ pub(super) fn check(raw: &BTreeMap<String, raw::Model>, table: &Table<'_>) -> Re
         .collect()
 }
 
-/// What to say of a model that has no record.
+/// What to say of a model that has no record: those that begin most like it, since all would fill a page.
 pub(super) fn unknown_model(name: &str, known: &BTreeMap<String, raw::Model>) -> String {
+    let shared = |other: &str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
+    let most = known.keys().map(|other| shared(other)).max().unwrap_or(0);
+    let near = known.keys().filter(|other| shared(other) == most);
     format!(
-        "no record of a model {}: add [models.\"NAME\"] or use one of {}",
+        "no record of a model {}; nearest are {}; [models.\"NAME\"] adds one",
         quoted(name),
-        listed(known.keys())
+        listed(near)
     )
 }
 
@@ -87,6 +89,16 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
         .unwrap_or(if reasons { InstructionRole::Either } else { InstructionRole::System });
     let (context_window, max_output) = lengths(raw, table);
     let name = ModelName::try_from(name).map_err(|rule| table.fault_here(rule.to_string())).ok();
+    let factor = table.number("data_zone_price_factor", raw.data_zone_price_factor, 1.0..=10.0);
+    let prices = raw.usd_per_million_tokens.as_ref().and_then(|prices| {
+        let table = table.sub("usd_per_million_tokens");
+        priced(prices, abilities, factor.unwrap_or(1.1), &table)
+    });
+    let ptu = raw.ptu.as_ref().and_then(|rate| ptu_rate(rate, &table.sub("ptu")));
+    let oldest_api_version = table.rule("oldest_api_version", raw.oldest_api_version.as_deref());
+    let retires = table.rule("retires", raw.retires.as_deref());
+    let successor = table.rule("successor", raw.successor.as_deref());
+    // All is checked; only now may one missing value end it.
     Some(ModelRecord {
         name: name?,
         abilities,
@@ -98,15 +110,11 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
         efforts,
         context_window: context_window?,
         max_output: max_output?,
-        prices: raw.usd_per_million_tokens.as_ref().and_then(|prices| {
-            let factor =
-                table.number("data_zone_price_factor", raw.data_zone_price_factor, 1.0..=10.0);
-            priced(prices, abilities, factor.unwrap_or(1.1), &table.sub("usd_per_million_tokens"))
-        }),
-        ptu: raw.ptu.as_ref().and_then(|rate| ptu_rate(rate, &table.sub("ptu"))),
-        oldest_api_version: table.rule("oldest_api_version", raw.oldest_api_version.as_deref()),
-        retires: table.rule::<Day>("retires", raw.retires.as_deref()),
-        successor: table.rule("successor", raw.successor.as_deref()),
+        prices,
+        ptu,
+        oldest_api_version,
+        retires,
+        successor,
     })
 }
 
@@ -190,14 +198,18 @@ fn priced(
             format!("must be at most input, {}; found {}", full.as_f64(), cached.as_f64()),
         );
     }
-    let long_context =
-        raw.long_context.as_ref().map(|tariff| long_context(tariff, &table.sub("long_context")));
+    let long_context = raw
+        .long_context
+        .as_ref()
+        .and_then(|tariff| long_context(tariff, &table.sub("long_context")));
+    let cache_write = price(table, "cache_write", raw.cache_write);
+    let output = price(table, "output", output);
     Some(Prices {
         input: input?,
         cached_input,
-        cache_write: price(table, "cache_write", raw.cache_write),
-        output: price(table, "output", output)?,
-        long_context: long_context.flatten(),
+        cache_write,
+        output: output?,
+        long_context,
         data_zone_factor,
     })
 }
@@ -212,11 +224,12 @@ fn long_context(raw: &raw::LongContext, table: &Table<'_>) -> Option<LongContext
     let input = dollars("input", raw.input);
     let cached_input = dollars("cached_input", raw.cached_input);
     let output = dollars("output", raw.output);
+    let cache_write = price(table, "cache_write", raw.cache_write);
     Some(LongContext {
         above: Tokens(above?),
         input: input?,
         cached_input: cached_input?,
-        cache_write: price(table, "cache_write", raw.cache_write),
+        cache_write,
         output: output?,
     })
 }

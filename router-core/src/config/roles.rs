@@ -32,16 +32,32 @@ pub struct Scoring {
 }
 
 /// Checks `[routing]`'s part of scoring.
+#[expect(clippy::cast_possible_truncation, reason = "weights need no more than 7 digits")]
 pub(super) fn scoring(raw: &raw::Routing, table: &Table<'_>) -> Scoring {
-    let mut signals = Signals::default();
-    #[expect(clippy::cast_possible_truncation, reason = "a threshold needs no more than 7 digits")]
+    let default = Signals::default();
     let threshold = table
         .number("threshold", raw.threshold, 0.0..=1.0)
         .and_then(|value| Score::try_new(value as f32));
-    if let Some(threshold) = threshold {
-        signals.threshold = threshold;
-    }
-    Scoring { signals, model: raw.scorer_model.clone() }
+    let (raw, model) = (&raw.signals, raw.scorer_model.clone());
+    let table = table.sub("signals");
+    let weight = |name: &str, value: Option<f64>, least: f64, default: f32| {
+        table.number(name, value, least..=10.0).map_or(default, |value| value as f32)
+    };
+    let signals = Signals {
+        threshold: threshold.unwrap_or(default.threshold),
+        follow_up: weight("follow_up", raw.follow_up, 0.0, default.follow_up),
+        hysteresis: weight("hysteresis", raw.hysteresis, 0.0, default.hysteresis),
+        instructions: weight("instructions", raw.instructions, -10.0, default.instructions),
+        tool_result: weight("tool_result", raw.tool_result, -10.0, default.tool_result),
+        json_schema: weight("json_schema", raw.json_schema, -10.0, default.json_schema),
+        reasoning_effort: weight(
+            "reasoning_effort",
+            raw.reasoning_effort,
+            -10.0,
+            default.reasoning_effort,
+        ),
+    };
+    Scoring { signals, model }
 }
 
 /// Checks `[routing]`, `[roles]` and `[aliases]`.
@@ -51,7 +67,12 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
     if let Some(area) = table.rule::<Area>("residency", routing.residency.as_deref()) {
         residency.narrow(area);
     }
-    let prefer = routing.prefer.as_deref();
+    let prefer = table.word(
+        "prefer",
+        routing.prefer.as_deref(),
+        "cost, fast or balanced",
+        Preference::from_word,
+    );
     let unsupported =
         table.word("unsupported", routing.unsupported.as_deref(), "adapt or reject", |word| {
             match word {
@@ -67,9 +88,7 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         reasoning: role(&raw.roles.reasoning, Task::Reasoning, &served, &roles.sub("reasoning")),
         chat: role(&raw.roles.chat, Task::Chat, &served, &roles.sub("chat")),
         aliases: aliases(raw, &served, &top.sub("aliases")),
-        prefer: table
-            .word("prefer", prefer, "cost, fast or balanced", Preference::from_word)
-            .unwrap_or_default(),
+        prefer: prefer.unwrap_or_default(),
         residency,
         strict_deployment: routing.strict_deployment.unwrap_or(false),
         exclude_retired: routing.exclude_retired.unwrap_or(false),

@@ -139,9 +139,14 @@ impl Table<'_> {
         T::Error: Display,
     {
         let value = value?;
-        T::try_from(value)
-            .map_err(|rule| self.fault(name, format!("{rule}, found {}", quoted(value))))
-            .ok()
+        let told = |rule: T::Error| {
+            let rule = rule.to_string();
+            let rule = rule
+                .strip_prefix("expected ")
+                .map_or(rule.clone(), |rest| format!("must be {rest}"));
+            self.fault(name, format!("{rule}; found {}", quoted(value)));
+        };
+        T::try_from(value).map_err(told).ok()
     }
 }
 

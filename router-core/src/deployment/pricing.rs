@@ -26,7 +26,7 @@ pub fn pay_as_you_go_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd>
     let output = long.map_or(prices.output, |long| long.output);
     let written = usage.cache_write.min(usage.prompt.saturating_sub(usage.cached));
     let plain = usage.prompt.saturating_sub(usage.cached).saturating_sub(written);
-    let write = prices.cache_write.unwrap_or(input);
+    let write = long.map_or(prices.cache_write, |long| long.cache_write).unwrap_or(input);
     let sum =
         input.of(plain) + cached.of(usage.cached) + write.of(written) + output.of(usage.completion);
     Some(match deployment.area {

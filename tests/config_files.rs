@@ -1,0 +1,197 @@
+//! Every file in `configs/` loads, and the example names every key there is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use router_core::config::{Config, Layers};
+use router_core::deployment::Area;
+use router_core::fallback::Limits;
+use router_core::task::Signals;
+use router_core::units::{Day, ModelName};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../configs")
+}
+
+fn today() -> Day {
+    Day::try_from("2026-11-23").unwrap()
+}
+
+fn load(name: &str) -> Config {
+    let files = vec![folder().join(name)];
+    let loaded = Layers { files, environment: Vec::new(), today: today() }.check();
+    loaded.map_err(|faults| faults.to_string()).unwrap()
+}
+
+#[test]
+fn every_shipped_configuration_loads() {
+    let paths = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
+    let names: BTreeSet<String> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    for name in
+        ["design_card.toml", "example.toml", "korea_ptu.toml", "local.toml", "successors.toml"]
+    {
+        assert!(names.contains(name), "{name}");
+    }
+    for name in &names {
+        assert!(!load(name).catalog.deployments().is_empty(), "{name}");
+    }
+}
+
+#[test]
+fn nothing_of_the_korean_configuration_leaves_korea() {
+    let config = load("korea_ptu.toml");
+    for deployment in config.catalog.deployments() {
+        assert!(deployment.area.lies_inside(Area::Geography("kr")), "{}", deployment.name);
+    }
+    assert!(!config.policy.residency.allows(Area::Global));
+}
+
+#[test]
+fn the_design_card_falls_back_from_provisioned_to_pay_as_you_go() {
+    let config = load("design_card.toml");
+    for (role, model) in [(&config.policy.reasoning, "o1"), (&config.policy.chat, "gpt-4o")] {
+        assert_eq!(role.models.first().map(ModelName::as_str), Some(model));
+        let of_model =
+            config.catalog.deployments().iter().filter(|one| one.model.name.as_str() == model);
+        let billings: BTreeSet<&str> = of_model.map(|one| one.billing.as_str()).collect();
+        assert_eq!(billings, BTreeSet::from(["pay_as_you_go", "provisioned"]), "{model}");
+    }
+}
+
+#[test]
+fn no_shipped_configuration_warns_of_anything_but_time_and_credentials() {
+    for name in ["design_card.toml", "korea_ptu.toml", "local.toml"] {
+        for warning in load(name).warnings {
+            let text = warning.to_string();
+            let known = ["retire on", "is not set", "no such file", "paid by the token"];
+            assert!(known.iter().any(|words| text.contains(words)), "{text}");
+        }
+    }
+}
+
+/// The example with every commented-out key switched on: `# key = value` at the start of a line.
+fn uncommented() -> String {
+    let text = std::fs::read_to_string(folder().join("example.toml")).unwrap();
+    let mut lines = Vec::new();
+    for line in text.lines() {
+        let key =
+            line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).filter(|(key, _)| {
+                key.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
+            });
+        lines.push(if key.is_some() { line.trim_start_matches("# ") } else { line });
+    }
+    lines.join("\n")
+}
+
+/// Table headers of the example by kind, and the keys written under each.
+fn written() -> BTreeMap<String, BTreeSet<String>> {
+    let mut kinds: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut kind = String::new();
+    for line in uncommented().lines() {
+        if let Some(header) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            kind = kind_of(header);
+        } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#'))
+        {
+            kinds.entry(kind.clone()).or_default().insert(key.to_owned());
+            let inner = value.strip_prefix("{ ").and_then(|rest| rest.split(" = ").next());
+            if let Some(inner) = inner {
+                kinds.entry(format!("{kind}.{key}")).or_default().insert(inner.to_owned());
+            }
+        }
+    }
+    kinds
+}
+
+/// `deployments.kr_gpt52` -> `deployments.NAME`.
+fn kind_of(header: &str) -> String {
+    let named = ["endpoints", "deployments", "models", "roles"];
+    let mut parts: Vec<&str> = header.split('.').collect();
+    if let [first, name, ..] = parts.as_mut_slice()
+        && named.contains(first)
+    {
+        *name = "NAME";
+    }
+    parts.join(".")
+}
+
+/// The keys that a table knows, by the fault that a key unknown to all gets.
+fn known(kind: &str) -> BTreeSet<String> {
+    let header = if kind.starts_with("roles") { "roles.chat".to_owned() } else { kind.to_owned() };
+    let faults = Config::from_toml(&format!("[{header}]\nno_such_key = 1\n"), today()).unwrap_err();
+    let fault = faults.0.iter().find(|fault| fault.problem.starts_with("unknown key")).unwrap();
+    let list = fault.problem.split("known here are ").nth(1).unwrap();
+    list.split(", ").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_example_names_every_key_there_is() {
+    let written = written();
+    for kind in [
+        "server",
+        "routing",
+        "routing.signals",
+        "roles.NAME",
+        "endpoints.NAME",
+        "deployments.NAME",
+        "models.NAME",
+        "models.NAME.usd_per_million_tokens",
+        "models.NAME.usd_per_million_tokens.long_context",
+        "models.NAME.ptu",
+        "limits",
+    ] {
+        let tables: BTreeSet<String> = written
+            .keys()
+            .filter_map(|other| other.strip_prefix(&format!("{kind}.")))
+            .filter(|rest| !rest.contains('.'))
+            .map(str::to_owned)
+            .collect();
+        let found: BTreeSet<String> = written[kind].union(&tables).cloned().collect();
+        assert_eq!(found, known(kind), "[{kind}]");
+    }
+    let secrets: BTreeSet<String> = ["api_key", "bearer"]
+        .into_iter()
+        .flat_map(|key| written[&format!("endpoints.NAME.{key}")].clone())
+        .collect();
+    assert_eq!(secrets, known("endpoints.NAME.api_key"));
+    let tables: BTreeSet<String> =
+        written.keys().filter_map(|kind| kind.split('.').next()).map(str::to_owned).collect();
+    let all = Config::from_toml("no_such_key = 1", today()).unwrap_err().to_string();
+    for table in tables {
+        assert!(all.contains(&table), "{table}");
+    }
+}
+
+#[test]
+fn the_examples_values_are_the_defaults() {
+    let sound = "[endpoints.e]\nurl = \"https://e.azure.com\"\napi = \"azure_v1\"\nanonymous = true\n\
+        [deployments.d]\nendpoint = \"e\"\nmodel = \"gpt-5.2\"\nbilling = \"pay_as_you_go\"\narea = \"global\"\n\
+        [roles]\nreasoning.models = [\"gpt-5.2\"]\nchat.models = [\"gpt-5.2\"]\n";
+    let default = Config::from_toml(sound, today()).unwrap();
+    let example = load("example.toml");
+    assert_eq!(example.server, default.server);
+    assert_eq!(example.limits, default.limits);
+    assert_eq!(default.limits, Limits::default());
+    assert_eq!(example.policy.prefer, default.policy.prefer);
+    assert_eq!(example.policy.residency, default.policy.residency);
+    assert_eq!(example.policy.strict_deployment, default.policy.strict_deployment);
+    assert_eq!(example.policy.exclude_retired, default.policy.exclude_retired);
+    assert_eq!(example.policy.reject_unsupported, default.policy.reject_unsupported);
+    assert_eq!(example.policy.reasoning.on_unavailable, default.policy.reasoning.on_unavailable);
+    assert_eq!(example.scoring.signals, default.scoring.signals);
+    assert_eq!(example.scoring.signals, Signals::default());
+    // Commented-out keys are valid as well, and those with a default show it.
+    let text = uncommented().replace("\nanonymous = false", "\n").replace("effort = \"none\"", "");
+    let all = Config::from_toml(&text, today()).map_err(|faults| faults.to_string()).unwrap();
+    for (role, default) in [
+        (&all.policy.chat, &default.policy.chat),
+        (&all.policy.reasoning, &default.policy.reasoning),
+    ] {
+        assert_eq!(role.first_byte_timeout, default.first_byte_timeout);
+        assert_eq!(role.on_unavailable, default.on_unavailable);
+    }
+    let size = |config: &Config| config.catalog.deployment("kr_gpt52").unwrap().billing.clone();
+    assert_eq!(size(&all), size(&example));
+}

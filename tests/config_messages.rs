@@ -1,0 +1,338 @@
+//! What an operator reads of a broken configuration, word for word.
+
+use std::path::Path;
+
+use router_core::config::{Config, Layers};
+use router_core::units::Day;
+
+const SOUND: &str = r#"
+[endpoints.seoul]
+url = "https://seoul.openai.azure.com"
+api = "azure_v1"
+api_key = { env = "SEOUL_KEY" }
+
+[deployments.kr_ptu]
+endpoint = "seoul"
+model = "gpt-5.2"
+billing = "provisioned"
+area = "region:koreacentral"
+ptu = 50
+
+[roles]
+reasoning = { models = ["gpt-5.2"] }
+chat = { models = ["gpt-5.2"] }
+"#;
+
+fn today() -> Day {
+    Day::try_from("2026-11-23").unwrap()
+}
+
+/// Loads files written into an empty folder; the folder's path is cut from what comes back.
+fn load(files: &[(&str, &str)], environment: &[(&str, &str)]) -> Result<Config, String> {
+    let folder = tempfile::tempdir().unwrap();
+    let paths = files.iter().map(|(name, text)| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    });
+    let layers = Layers {
+        files: paths.collect(),
+        environment: environment
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
+        today: today(),
+    };
+    layers.check().map_err(|faults| shortened(&faults.to_string(), folder.path()))
+}
+
+fn shortened(text: &str, folder: &Path) -> String {
+    text.replace(&format!("{}/", folder.display()), "")
+}
+
+#[track_caller]
+fn check(files: &[(&str, &str)], environment: &[(&str, &str)], expected: &str) {
+    let faults = load(files, environment).unwrap_err();
+    assert_eq!(faults, expected.trim(), "\n--- found:\n{faults}\n---");
+}
+
+fn warnings(text: &str) -> Vec<String> {
+    let config = load(&[("a.toml", text)], &[("SEOUL_KEY", "k")]).unwrap();
+    config
+        .warnings
+        .iter()
+        .map(|warning| warning.to_string().rsplit("a.toml: ").next().unwrap().into())
+        .collect()
+}
+
+#[test]
+fn the_sound_configuration_loads_without_a_warning() {
+    assert_eq!(warnings(SOUND), Vec::<String>::new());
+}
+
+/// Two layers with a fault in nearly every line; the third are three variables.
+const BASE: &str = r#"
+[server]
+listen = "0.0.0.0:8080"
+max_in_flight = 0
+lisen = 3
+
+[routing]
+threshold = 1.5
+signals.hysteresis = -1
+prefer = "cheap"
+residency = "korea"
+
+[endpoints.seoul]
+url = "seoul.openai.azure.com"
+api = "azur"
+api_key = "sk-this-must-not-be-shown"
+
+[endpoints.dated]
+url = "https://user:secret-word@dated.openai.azure.com"
+api = "azure"
+api_key = { env = "sk-not-a-name-0123456789" }
+bearer = { file = "/x" }
+
+[endpoints.plain]
+url = "https://plain.openai.azure.com"
+api = "azure"
+anonymous = true
+
+[deployments.kr-ptu]
+endpoint = "seoul"
+model = "gpt-4o"
+billing = "provisioned"
+area = "region:seoul"
+ptu = 0
+
+[deployments.unknown]
+endpoint = "tokyo"
+model = "gpt-4oo"
+billing = "free"
+
+[deployments.rate]
+endpoint = "plain"
+model = "gpt-6-sol"
+billing = "provisioned"
+area = "global"
+ptu = "fifty"
+tokens_per_minute = 7
+"#;
+
+const TOP: &str = r#"
+[models."gpt-4o"]
+max_output_tokens = 16384.5
+retires = "2027-02-30"
+
+[models.mine]
+efforts = ["low", "hard"]
+usd_per_million_tokens = { input = 1, cached_input = 2 }
+
+[roles.chat]
+models = ["gpt-4o", "gpt-3"]
+on_unavailable = "downgrade"
+
+[aliases]
+auto = "chat"
+"gpt-4" = "gpt-3"
+
+[limits]
+deadline_ms = 0
+fault_cooldown_ms = 120000
+"#;
+
+#[test]
+fn every_fault_of_every_layer_is_told_at_once() {
+    let environment = [
+        ("ROUTER__LIMITS__IDLE_TIMEOUT_MS", "long"),
+        ("ROUTER__SERVER__EXPOSE", "some"),
+        ("ROUTER__NONSENSE__KEY", "1"),
+    ];
+    let expected = include_str!("config_faults.txt");
+    check(&[("base.toml", BASE), ("top.toml", TOP)], &environment, expected);
+}
+
+#[test]
+fn no_secret_found_in_a_wrong_place_is_shown() {
+    for endpoint in [
+        r#"api_key = "sk-hidden""#,
+        r#"api_key = { env = "sk-hidden" }"#,
+        r#"api_key = { env = "0123456789abcdef0123456789abhidden" }"#,
+        r#"api_key = ["sk-hidden"]"#,
+        r#"bearer = "sk-hidden""#,
+        "api_key = { env = \"X\" }\nurl = \"https://u:hidden@r.openai.azure.com\"",
+        "api_key = { env = \"X\" }\nurl = \"https://r.openai.azure.com?api-key=hidden\"",
+        "api_key = { env = \"sk-hidden",
+    ] {
+        let text = format!("[endpoints.seoul]\n{endpoint}\n");
+        let faults = load(&[("a.toml", &text)], &[]).unwrap_err();
+        assert!(!faults.contains("hidden"), "{endpoint}: {faults}");
+        assert!(faults.contains("a.toml: "), "{faults}");
+    }
+    let faults = load(&[("a.toml", SOUND)], &[("ROUTER__ENDPOINTS__SEOUL__API_KEY", "sk-hidden")]);
+    let faults = faults.unwrap_err();
+    assert!(faults.starts_with("ROUTER__ENDPOINTS__SEOUL__API_KEY: must be"), "{faults}");
+    assert!(!faults.contains("hidden"), "{faults}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_hides_no_other_file() {
+    check(
+        &[
+            ("a.toml", "[server]\nlisten = \n"),
+            ("b.toml", "[server]\n[server]\n"),
+            ("c.toml", "x = 1"),
+        ],
+        &[],
+        "a.toml: line 2, column 10: invalid string, expected `\"`, `'`\n\
+         b.toml: line 2, column 1: invalid table header, duplicate key `server` in document root\n\
+         c.toml: x: unknown key; known here are server, routing, roles, aliases, endpoints, deployments, models, limits",
+    );
+    let layers =
+        Layers { files: vec!["no/such.toml".into()], environment: Vec::new(), today: today() };
+    let faults = layers.check().unwrap_err().to_string();
+    assert_eq!(faults, "no/such.toml: cannot be read: no such file or directory");
+}
+
+#[test]
+fn later_layers_win_key_by_key() {
+    let later = "[deployments.kr_ptu]\nptu = 100\n[roles.chat]\neffort = \"low\"\n";
+    let layers = [("a.toml", SOUND), ("b.toml", later)];
+    let key = ("SEOUL_KEY", "k");
+    let size = |config: &Config| {
+        let deployment = config.catalog.deployment("kr_ptu").unwrap().clone();
+        match deployment.billing {
+            router_core::deployment::Billing::Provisioned(size) => size.ptu,
+            router_core::deployment::Billing::PayAsYouGo(_) => 0.0,
+        }
+    };
+    let config = load(&layers, &[key]).unwrap();
+    assert!((size(&config) - 100.0).abs() < f64::EPSILON);
+    assert_eq!(config.policy.chat.models.len(), 1, "the list of the first file is kept");
+    assert!(config.policy.chat.effort.is_some());
+    let environment = [
+        key,
+        ("ROUTER__DEPLOYMENTS__KR_PTU__PTU", "150"),
+        ("ROUTER__ROLES__CHAT__EFFORT", ""),
+        ("ROUTER__ALIASES__KOREAN", "deployment:kr_ptu"),
+        ("ROUTER__ENDPOINTS__SEOUL__API_KEY", "{ env = SEOUL_KEY }"),
+        ("ROUTER__SERVER__LISTEN", "127.0.0.1:9"),
+        ("ROUTERS__SERVER__LISTEN", "not ours"),
+    ];
+    let config = load(&layers, &environment).unwrap();
+    assert!((size(&config) - 150.0).abs() < f64::EPSILON);
+    assert!(config.policy.chat.effort.is_some(), "an empty variable counts as unset");
+    assert_eq!(config.policy.aliases["korean"].as_ref(), "deployment:kr_ptu");
+    assert_eq!(config.server.listen.port(), 9);
+    assert_eq!(config.warnings, Vec::new());
+}
+
+#[test]
+fn a_day_may_be_written_without_quotes() {
+    let text = format!("{SOUND}\n[models.\"gpt-5.2\"]\nretires = 2026-12-01\n");
+    let told = warnings(&text);
+    assert_eq!(
+        told,
+        ["deployments.kr_ptu.model: gpt-5.2 is due to retire on 2026-12-01, in 8 days"]
+    );
+}
+
+#[test]
+fn warnings_tell_what_somebody_should_look_at() {
+    let changed = |from: &str, to: &str| {
+        assert!(SOUND.contains(from), "{from}");
+        warnings(&SOUND.replacen(from, to, 1))
+    };
+    assert_eq!(
+        changed("ptu = 50", "ptu = 60"),
+        [
+            "deployments.kr_ptu.ptu: gpt-5.2 in region:koreacentral is sold from 50 PTU in steps of 50, found 60"
+        ]
+    );
+    assert_eq!(
+        changed("https://", "http://"),
+        [
+            "endpoints.seoul.url: plain http beyond this machine: prompts and the key travel unencrypted"
+        ]
+    );
+    assert_eq!(
+        changed("https://seoul.openai.azure.com", "http://[::1]:8090"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        changed("SEOUL_KEY", "OTHER_KEY"),
+        ["endpoints.seoul.api_key: environment variable OTHER_KEY is not set"]
+    );
+    assert_eq!(
+        changed("{ env = \"SEOUL_KEY\" }", "{ file = \"/no/such/key\" }"),
+        ["endpoints.seoul.api_key: file /no/such/key: no such file or directory"]
+    );
+    assert_eq!(
+        changed("[roles]", "[routing]\nresidency = \"zone:eu\"\n[roles]"),
+        [
+            "roles.reasoning.models: none has a deployment inside routing.residency, zone:eu",
+            "roles.chat.models: none has a deployment inside routing.residency, zone:eu",
+        ]
+    );
+    assert_eq!(
+        changed("[roles]", "[aliases]\n\"gpt-5.2\" = \"auto\"\n[roles]"),
+        ["aliases.\"gpt-5.2\": hides the model of that name; it now means `auto`"]
+    );
+    assert_eq!(
+        changed(
+            "[roles]",
+            "[endpoints.spare]\nurl = \"https://b.azure.com\"\napi = \"azure_v1\"\nanonymous = true\n[roles]"
+        ),
+        ["endpoints.spare: no deployment uses it"]
+    );
+    let o1 = "[deployments.o1]\nendpoint = \"dated\"\nmodel = \"o1\"\nbilling = \"pay_as_you_go\"\narea = \"global\"\n\
+              [endpoints.dated]\nurl = \"https://a.azure.com\"\napi = \"azure\"\napi_version = \"2024-10-21\"\nanonymous = true\n[roles]";
+    assert_eq!(
+        changed("[roles]", o1),
+        [
+            "deployments.o1.model: o1 was due to retire on 2026-11-19; its successor is gpt-5.6-sol",
+            "deployments.o1.api_version: o1 asks for 2024-12-01 or later, found 2024-10-21",
+        ]
+    );
+}
+
+#[test]
+fn openai_hosts_stand_for_their_area() {
+    let deployment = |host: &str, area: &str| {
+        let text = format!(
+            "[endpoints.o]\nurl = \"https://{host}/v1\"\napi = \"openai\"\napi_key = {{ env = \"K\" }}\n\
+             [deployments.d]\nendpoint = \"o\"\nmodel = \"gpt-5.1\"\nbilling = \"pay_as_you_go\"\n{area}\n\
+             [roles]\nreasoning.models = [\"gpt-5.1\"]\nchat.models = [\"gpt-5.1\"]\n"
+        );
+        Config::from_toml(&text, today())
+            .map(|config| (config.catalog.deployment("d").unwrap().area.to_string(), config))
+            .map_err(|faults| faults.to_string())
+    };
+    for (host, area) in [
+        ("api.openai.com", "global"),
+        ("us.api.openai.com", "zone:us"),
+        ("EU.api.openai.com", "zone:eu"),
+        ("ae.api.openai.com", "geo:ae"),
+    ] {
+        let (found, config) = deployment(host, "").unwrap();
+        assert_eq!(found, area);
+        let endpoint = &config.endpoints["o"];
+        assert_eq!(endpoint.base.as_ref(), format!("https://{host}"));
+        let bearer = router_core::upstream::Credential::Bearer;
+        assert_eq!(
+            endpoint.credential,
+            bearer(router_core::upstream::SecretSource::Environment("K".into()))
+        );
+        let deployment = config.catalog.deployment("d").unwrap();
+        assert_eq!(deployment.azure_deployment.as_ref(), "gpt-5.1", "the model's id, not our key");
+    }
+    assert_eq!(
+        deployment("api.openai.com", "area = \"zone:eu\"").unwrap_err(),
+        "deployments.d.area: the endpoint's host processes in global, which does not lie in zone:eu"
+    );
+    assert_eq!(
+        deployment("llm.example.com", "").unwrap_err(),
+        "deployments.d.area: missing; must be where it processes: global, zone:eu, geo:kr or region:koreacentral"
+    );
+}

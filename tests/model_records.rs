@@ -1,0 +1,133 @@
+//! The shipped model records make sense in themselves.
+
+use router_core::config::shipped_records;
+use router_core::model::{Abilities, CapField, Effort, InstructionRole, Sampling};
+use router_core::units::Tokens;
+
+#[test]
+fn every_model_of_the_sources_has_a_record() {
+    let records = shipped_records();
+    for name in [
+        "o1-preview",
+        "o1-mini",
+        "o1",
+        "o1-pro",
+        "o3-mini",
+        "o3",
+        "o3-pro",
+        "o4-mini",
+        "gpt-4o",
+        "gpt-4o-2024-05-13",
+        "gpt-4o-2024-08-06",
+        "gpt-4o-2024-11-20",
+        "gpt-4o-mini",
+        "gpt-4.1",
+        "gpt-4.1-mini",
+        "gpt-4.1-nano",
+        "gpt-5",
+        "gpt-5-mini",
+        "gpt-5-nano",
+        "gpt-5-pro",
+        "gpt-5-codex",
+        "gpt-5.1",
+        "gpt-5.1-codex",
+        "gpt-5.2",
+        "gpt-5.2-codex",
+        "gpt-5.3-codex",
+        "gpt-5.4",
+        "gpt-5.4-mini",
+        "gpt-5.4-nano",
+        "gpt-5.4-pro",
+        "gpt-5.5",
+        "gpt-5.6-sol",
+        "gpt-5.6-terra",
+        "gpt-5.6-luna",
+        "gpt-6-astra",
+        "gpt-6-sol",
+        "gpt-6-luna",
+        "gpt-6.1-sol",
+        "gpt-6.1-terra",
+        "gpt-chat-latest",
+        "codex-mini",
+        "model-router",
+        "text-embedding-3-small",
+        "text-embedding-3-large",
+        "text-embedding-ada-002",
+        "gpt-3.5-turbo-instruct",
+    ] {
+        assert!(records.contains_key(name), "{name}");
+    }
+}
+
+#[test]
+fn every_record_makes_sense() {
+    let records = shipped_records();
+    for (name, record) in &records {
+        let Abilities { embeddings, chat_completions, responses, tools, parallel_tools, .. } =
+            record.abilities;
+        assert_eq!(record.max_output > Tokens::ZERO, !embeddings, "{name}");
+        assert!(!(embeddings && (chat_completions || responses)), "{name}");
+        assert!(tools || !parallel_tools, "{name}");
+        if let Some(successor) = &record.successor {
+            assert!(records.contains_key(successor) && successor != name, "{name}");
+            assert!(record.retires.is_some(), "{name}: a successor without a day");
+            let later = records[successor].retires;
+            assert!(later.is_none() || later > record.retires, "{name}: its successor ends first");
+        }
+        if let Some(efforts) = &record.efforts {
+            assert_eq!(record.cap_field, CapField::MaxCompletionTokens, "{name}");
+            assert_ne!(record.sampling, Sampling::Free, "{name}");
+            assert_ne!(record.instructions, InstructionRole::System, "{name}");
+            assert!(!record.prediction, "{name}");
+            let takes_none = efforts.accepted.contains(&Effort::None);
+            let free = record.sampling == Sampling::FreeWithoutEffort;
+            assert_eq!(free, takes_none && chat_completions, "{name}");
+            let mut sorted = efforts.accepted.clone();
+            sorted.sort();
+            sorted.dedup();
+            assert_eq!(sorted, efforts.accepted, "{name}: least first, each once");
+        } else {
+            assert_eq!(record.sampling, Sampling::Free, "{name}");
+        }
+        if let Some(rate) = record.ptu {
+            assert!(rate.input_tpm_per_ptu > 0.0 && rate.output_ratio >= 1.0, "{name}");
+            let sizes = rate.sizes.unwrap();
+            assert!(sizes.global.min > 0 && sizes.global.step > 0, "{name}");
+            assert!(sizes.regional.min >= sizes.global.min, "{name}");
+            assert!(sizes.regional.step >= sizes.global.step, "{name}");
+        }
+    }
+}
+
+#[test]
+fn every_price_makes_sense() {
+    for (name, record) in &shipped_records() {
+        let Some(prices) = &record.prices else {
+            assert_eq!(name.as_str(), "model-router", "the only model whose price is not known");
+            continue;
+        };
+        assert!(prices.cached_input.is_none_or(|cached| cached <= prices.input), "{name}");
+        assert!(prices.cache_write.is_none_or(|write| write >= prices.input), "{name}");
+        assert!(prices.output >= prices.input || record.abilities.embeddings, "{name}");
+        if let Some(long) = prices.long_context {
+            assert!(long.above < record.context_window, "{name}");
+            assert!(long.input > prices.input && long.output > prices.output, "{name}");
+            assert_eq!(long.cache_write.is_some(), prices.cache_write.is_some(), "{name}");
+            assert!(long.cached_input <= long.input, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_design_pair_is_as_documented() {
+    let records = shipped_records();
+    let (o1, gpt4o) = (&records["o1"], &records["gpt-4o"]);
+    assert!(!o1.abilities.streaming && !o1.abilities.parallel_tools && o1.abilities.images);
+    assert_eq!((o1.context_window, o1.max_output), (Tokens(200_000), Tokens(100_000)));
+    assert_eq!(o1.ptu.map(|rate| rate.input_tpm_per_ptu), Some(230.0));
+    assert!(gpt4o.abilities.streaming && gpt4o.abilities.parallel_tools && !gpt4o.reasons());
+    assert_eq!((gpt4o.context_window, gpt4o.max_output), (Tokens(128_000), Tokens(16_384)));
+    assert_eq!(gpt4o.prices.as_ref().map(|prices| prices.output.as_f64()), Some(10.0));
+    assert_eq!(records["o1-preview"].instructions, InstructionRole::User);
+    assert!(!records["o3-mini"].abilities.images);
+}
