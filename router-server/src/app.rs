@@ -1,0 +1,91 @@
+//! Which path meets which handler.
+//!
+//! Each dialect's paths are written out, with and without a slash at the end, because that is what clients send; a path
+//! that is not here is a 404 and never a guess.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::middleware;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use http::{Method, Uri};
+use router_core::config::Expose;
+
+use crate::handlers::chat;
+use crate::handlers::health;
+use crate::handlers::metrics;
+use crate::handlers::models;
+use crate::handlers::models::Form;
+use crate::handlers::route;
+use crate::passage;
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+type Paths = axum::Router<Arc<Shared>>;
+
+/// All paths of a server.
+pub(crate) fn app(shared: Arc<Shared>) -> axum::Router {
+    let mut paths = Paths::new();
+    for path in ["/v1/chat/completions", "/openai/v1/chat/completions", "/chat/completions"] {
+        paths = both(paths, path, post(chat::answer));
+    }
+    let dated = "/openai/deployments/{name}/chat/completions";
+    paths = both(paths, dated, post(chat::answer_deployment));
+    for (path, form) in [
+        ("/v1/models", Form::OpenAi),
+        ("/models", Form::OpenAi),
+        ("/openai/v1/models", Form::OpenAi),
+        ("/openai/models", Form::AzureDated),
+        ("/openai/deployments/{name}/models", Form::AzureDated),
+    ] {
+        paths = both(paths, path, list(form));
+    }
+    for (path, form) in [
+        ("/v1/models/{*id}", Form::OpenAi),
+        ("/models/{*id}", Form::OpenAi),
+        ("/openai/v1/models/{*id}", Form::OpenAi),
+        ("/openai/models/{*id}", Form::AzureDated),
+    ] {
+        paths = paths.route(path, one(form));
+    }
+    // The decision tells all that answer headers do, so it is served only where those are.
+    if shared.expose == Expose::All {
+        paths = both(paths, "/v1/route", post(route::explain));
+    }
+    paths
+        .route("/healthz", get(health::alive))
+        .route("/health", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::expose))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(middleware::from_fn_with_state(Arc::clone(&shared), passage::pass))
+        .with_state(shared)
+}
+
+/// The path as it is written here, and with a slash at the end.
+fn both(paths: Paths, path: &str, method: MethodRouter<Arc<Shared>>) -> Paths {
+    paths.route(path, method.clone()).route(&format!("{path}/"), method)
+}
+
+fn list(form: Form) -> MethodRouter<Arc<Shared>> {
+    get(move |State(shared): State<Arc<Shared>>| async move { models::list(&shared, form) })
+}
+
+fn one(form: Form) -> MethodRouter<Arc<Shared>> {
+    get(
+        move |State(shared): State<Arc<Shared>>, path: Result<Path<String>, PathRejection>| async move {
+            models::one(&shared, path, form)
+        },
+    )
+}
+
+async fn unknown_path(request: Request) -> Response {
+    Problem::unknown_path(request.method(), request.uri().path()).into_response()
+}
+
+async fn method_not_allowed(method: Method, _: Uri) -> Response {
+    Problem::method_not_allowed(&method).into_response()
+}

@@ -1,0 +1,209 @@
+//! The command line: what can be said and what it means; nothing is done here.
+
+#[cfg(feature = "demo")]
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use http::{HeaderName, HeaderValue};
+use tracing_subscriber::filter::Targets;
+
+const LONG: &str = "\
+Routes chat requests to OpenAI models on Azure.
+
+For each request it scores the task, chooses the reasoning or the chat model, and sends it to provisioned throughput \
+first and to pay-as-you-go when that is full. Any OpenAI or Azure OpenAI client can talk to it: change its base URL and \
+ask for the model `auto`.";
+
+const EXAMPLES: &str = "\
+Examples:
+  router-server demo                                  see it work: no account, no network
+  router-server explain --text 'prove that 2 is prime'    which model, which deployment, and why
+  router-server check --config configs/example.toml   all faults of a configuration at once
+  router-server serve --config base.toml --config production.toml
+
+Configuration:
+  Of a key that several files set, the last one's value holds; ROUTER__SERVER__LISTEN in the environment sets
+  server.listen over all files. Credentials are names of environment variables or files, never values.
+
+Exit status:
+  0  done
+  1  what was asked for failed: a fault in the configuration, an address in use, a demo request not answered
+  2  the command line was not understood";
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(name = "router-server", version, about = "Routes chat requests to OpenAI models on Azure", long_about = LONG, after_help = EXAMPLES)]
+pub struct CommandLine {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Which log lines to write: a level, or levels by module as in `warn,router_server=debug`
+    #[arg(long, global = true, value_name = "LEVELS", env = "ROUTER_LOG", default_value = "info")]
+    pub log: Targets,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve requests until SIGTERM or Ctrl-C
+    Serve(Serve),
+    /// Check a configuration: all faults at once, or a summary of what it says
+    Check(Check),
+    /// Explain what would be done with a request, and why; nothing is sent
+    Explain(Explain),
+    /// Show it at work: an emulated Azure, the router, and traffic in English and Korean
+    #[cfg(feature = "demo")]
+    Demo(Demo),
+}
+
+/// The files of a configuration.
+#[derive(Debug, Clone, Args)]
+pub struct Files {
+    /// A configuration file; repeat it for several, of which later ones win
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub config: Vec<PathBuf>,
+}
+
+/// `serve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+At SIGTERM /readyz answers 503 at once, requests are accepted for --unready-ms more, and those under way may end within \
+server.drain_ms. Ctrl-C leaves out the second step. A second signal ends at once.")]
+pub struct Serve {
+    /// The configuration.
+    #[command(flatten)]
+    pub files: Files,
+    /// How long to go on accepting requests after SIGTERM, until load balancers have looked elsewhere
+    #[arg(long, value_name = "MILLISECONDS", default_value = "2000", value_parser = milliseconds)]
+    pub unready_ms: Duration,
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 where there is no fault (warnings may be told), 1 where there is one.")]
+pub struct Check {
+    /// The configuration.
+    #[command(flatten)]
+    pub files: Files,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  router-server explain --text '이 방정식을 단계별로 풀어 줘: x^2 = 2x + 3'
+  router-server explain --config my.toml --json < request.json
+  router-server explain --text hello --header 'x-router-residency: geo:kr'")]
+pub struct Explain {
+    /// A configuration file; repeatable. Without one: gpt-4o on provisioned and pay-as-you-go, o1 on pay-as-you-go
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub config: Vec<PathBuf>,
+    /// The text of one user message; without it a chat completion request is read from standard input
+    #[arg(long, value_name = "TEXT")]
+    pub text: Option<String>,
+    /// The model asked for together with --text
+    #[arg(long, value_name = "NAME", default_value = "auto", requires = "text")]
+    pub model: String,
+    /// A request header such as 'x-router-task: chat'; repeatable
+    #[arg(long = "header", value_name = "NAME: VALUE")]
+    pub headers: Vec<Header>,
+    /// Print JSON, as POST /v1/route answers
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `demo`.
+#[cfg(feature = "demo")]
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status with --once: 0 where every request was answered 200, else 1.")]
+pub struct Demo {
+    /// End after the table instead of serving until Ctrl-C
+    #[arg(long)]
+    pub once: bool,
+    /// Where the router listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// What the emulator's chance is drawn from
+    #[arg(long, value_name = "NUMBER", default_value_t = 7)]
+    pub seed: u64,
+}
+
+/// A header as it is written on a command line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Header {
+    /// Its name.
+    pub name: HeaderName,
+    /// Its value.
+    pub value: HeaderValue,
+}
+
+impl FromStr for Header {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once(':').ok_or("expected 'name: value'")?;
+        let name = name.trim().parse().map_err(|_| "the name is not a header's")?;
+        let value = value.trim().parse().map_err(|_| "the value is not a header's")?;
+        Ok(Self { name, value })
+    }
+}
+
+fn milliseconds(text: &str) -> Result<Duration, &'static str> {
+    let whole = text.parse::<u64>().ok().filter(|whole| *whole <= 600_000);
+    whole.map(Duration::from_millis).ok_or("expected a whole number of at most 600000")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Command, clap::error::ErrorKind> {
+        let words = std::iter::once("router-server").chain(line.split(' '));
+        CommandLine::try_parse_from(words)
+            .map(|parsed| parsed.command)
+            .map_err(|fault| fault.kind())
+    }
+
+    #[test]
+    fn the_definition_holds_together() {
+        CommandLine::command().debug_assert();
+    }
+
+    #[test]
+    fn files_may_be_repeated_in_both_ways() {
+        for line in ["serve --config a.toml --config b.toml", "serve --config a.toml b.toml"] {
+            let Ok(Command::Serve(serve)) = parse(line) else { panic!("{line}") };
+            assert_eq!(serve.files.config, [PathBuf::from("a.toml"), PathBuf::from("b.toml")]);
+            assert_eq!(serve.unready_ms, Duration::from_secs(2));
+        }
+    }
+
+    #[test]
+    fn what_is_missing_or_makes_no_sense_is_refused() {
+        use clap::error::ErrorKind;
+        for (line, kind) in [
+            ("serve", ErrorKind::MissingRequiredArgument),
+            ("check", ErrorKind::MissingRequiredArgument),
+            ("explain --model gpt-4o", ErrorKind::MissingRequiredArgument),
+            ("explain --text hi --header nonsense", ErrorKind::ValueValidation),
+            ("serve --config a --unready-ms -1", ErrorKind::UnknownArgument),
+            ("serve --config a --log nonsense=7", ErrorKind::ValueValidation),
+            ("dance", ErrorKind::InvalidSubcommand),
+        ] {
+            assert_eq!(parse(line).err(), Some(kind), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_header_is_split_at_its_first_colon() {
+        let header: Header = "X-Router-Residency: geo:kr".parse().unwrap();
+        assert_eq!(header.name, "x-router-residency");
+        assert_eq!(header.value, "geo:kr");
+    }
+}

@@ -1,0 +1,61 @@
+//! `check`: all faults of a configuration at once, or a summary of what it says.
+
+use router_core::clock;
+use router_core::config::Config;
+use router_core::task::Task;
+use router_core::units::ModelName;
+
+use crate::args::Check;
+use crate::console;
+
+use super::Failure;
+
+/// Checks the files; warnings are told and change nothing.
+pub(super) fn run(check: &Check) -> Result<(), Failure> {
+    let config = Config::load(&check.files.config, clock::day(clock::wall()))?;
+    for warning in &config.warnings {
+        console::complain(format_args!("warning: {warning}"));
+    }
+    Ok(console::say(summary(&config))?)
+}
+
+/// What the configuration says, in a few lines.
+fn summary(config: &Config) -> String {
+    let mut lines = Vec::new();
+    let mut line = |said: String| lines.push(said);
+    for task in Task::ALL {
+        let role = config.policy.role(task);
+        let models: Vec<&str> = role.models.iter().map(ModelName::as_str).collect();
+        line(format!("role {:<12}{}", task.as_str(), models.join(", then ")));
+    }
+    line(format!(
+        "residency        {}; prefer {}",
+        config.policy.residency,
+        config.policy.prefer.as_str()
+    ));
+    line(format!("listens at       {}", config.server.listen));
+    line(String::new());
+    line(row(["deployment", "model", "billing", "area", "endpoint"]));
+    for found in config.catalog.deployments() {
+        let area = found.area.to_string();
+        line(row([
+            found.name.as_str(),
+            found.model.name.as_str(),
+            found.billing.as_str(),
+            &area,
+            found.endpoint.as_str(),
+        ]));
+    }
+    let warnings = match config.warnings.len() {
+        0 => String::new(),
+        1 => ", 1 warning".to_owned(),
+        several => format!(", {several} warnings"),
+    };
+    line(String::new());
+    line(format!("no faults{warnings}"));
+    lines.join("\n")
+}
+
+fn row([name, model, billing, area, endpoint]: [&str; 5]) -> String {
+    format!("{name:<20} {model:<20} {billing:<14} {area:<22} {endpoint}").trim_end().to_owned()
+}

@@ -1,0 +1,62 @@
+//! `explain`: what would be done with a request, and why. Nothing is sent.
+
+use std::io::{self, IsTerminal, Read};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use prometheus::Registry;
+use router_core::clock;
+use router_core::config::Config;
+use router_core::router::{ChatCall, ModelRouter};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::args::Explain;
+use crate::console;
+use crate::design_card;
+use crate::explanation::{self, MOST_REASONS};
+
+use super::Failure;
+
+/// Explains one request under a configuration, or under the design card's where none is given.
+pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
+    let today = clock::day(clock::wall());
+    let config = if explain.config.is_empty() {
+        design_card::config(design_card::NOWHERE, today)?
+    } else {
+        Config::load(&explain.config, today)?
+    };
+    let router = ModelRouter::new(&config, &Registry::new())?;
+    let call = call(explain)?;
+    let decision = router.route(&call)?;
+    let reasons = router.reasons(&call, MOST_REASONS);
+    let told = if explain.json {
+        format!("{:#}", explanation::to_json(&decision, &reasons))
+    } else {
+        explanation::to_text(&decision, &reasons)
+    };
+    Ok(console::say(told)?)
+}
+
+fn call(explain: &Explain) -> Result<ChatCall, Failure> {
+    let body = match &explain.text {
+        Some(text) => {
+            let messages = json!([{"role": "user", "content": text}]);
+            json!({"model": explain.model, "messages": messages}).to_string().into()
+        }
+        None => from_input()?,
+    };
+    let headers: HeaderMap =
+        explain.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
+    Ok(ChatCall { body, headers, path_model: None, received: Instant::now() })
+}
+
+fn from_input() -> Result<Bytes, Failure> {
+    let mut input = io::stdin().lock();
+    if input.is_terminal() {
+        return Err(Failure::NoRequest);
+    }
+    let mut body = Vec::new();
+    input.read_to_end(&mut body)?;
+    Ok(body.into())
+}

@@ -1,0 +1,41 @@
+//! Why a command failed, in words for the terminal.
+
+use std::io;
+
+use router_core::config::ConfigFaults;
+use router_core::error::RouteError;
+use router_core::router::BuildFault;
+
+use crate::serving::StartFault;
+
+/// Why a command failed. Each ends the process with exit status 1.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration has faults.
+    #[error(transparent)]
+    Config(#[from] ConfigFaults),
+    /// The server does not start.
+    #[error(transparent)]
+    Start(#[from] StartFault),
+    /// The router cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildFault),
+    /// The request is refused before any decision.
+    #[error(transparent)]
+    Request(#[from] RouteError),
+    /// Standard input, standard output or signals do not work.
+    #[error("{0}")]
+    System(#[from] io::Error),
+    /// A request was expected on standard input, which is a terminal.
+    #[error("expected --text, or a chat completion request on standard input")]
+    NoRequest,
+    /// Not every request of the demo was answered.
+    #[cfg(feature = "demo")]
+    #[error("{failed} of {sent} requests were not answered with 200")]
+    Demo {
+        /// Requests without a 200.
+        failed: usize,
+        /// All requests.
+        sent: usize,
+    },
+}

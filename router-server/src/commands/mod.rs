@@ -1,0 +1,42 @@
+//! What each command does. The door of the room.
+
+mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod explain;
+mod failure;
+mod serve;
+
+use std::process::ExitCode;
+
+use tracing_subscriber::filter::Targets;
+
+use crate::args::Command;
+use crate::console;
+
+pub use failure::Failure;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What failed, in words for the terminal.
+pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
+    match command {
+        Command::Serve(serve) => serve::run(serve, log).await,
+        Command::Check(check) => check::run(&check),
+        Command::Explain(explain) => explain::run(&explain),
+        #[cfg(feature = "demo")]
+        Command::Demo(demo) => demo::run(demo).await,
+    }
+}
+
+/// Tells a failure at the terminal; the exit status is 1 then, else 0.
+pub fn finish(done: Result<(), Failure>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console::complain(failure);
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `serve`: starts, serves until it is asked to end, and ends in the order that loses no request.
+
+use router_core::clock;
+use router_core::config::Config;
+use tokio::time::sleep;
+use tracing::{info, warn};
+use tracing_subscriber::filter::Targets;
+
+use crate::args::Serve;
+use crate::serving;
+use crate::shutdown::{self, Asked};
+use crate::telemetry;
+
+use super::Failure;
+
+/// Serves until SIGTERM or Ctrl-C.
+pub(super) async fn run(serve: Serve, log: Targets) -> Result<(), Failure> {
+    let config = Config::load(&serve.files.config, clock::day(clock::wall()))?;
+    // Somebody else's subscriber in this process is as good as ours.
+    drop(telemetry::start(config.server.log, log));
+    for warning in &config.warnings {
+        warn!(%warning, "configuration");
+    }
+    let running = serving::start(&config).await?;
+    info!(address = %running.addr(), deployments = config.catalog.deployments().len(), "listening");
+    let asked = shutdown::asked().await?;
+    running.drain();
+    info!(drain_ms = config.server.drain.as_millis(), "draining");
+    let ending = async {
+        if asked == Asked::Terminate {
+            sleep(serve.unready_ms).await;
+        }
+        running.stop().await;
+    };
+    tokio::select! {
+        () = ending => info!("stopped"),
+        _ = shutdown::asked() => warn!("stopped at once: asked twice"),
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! A decision in words: as JSON for programs, as text for people. Both say the same.
+//!
+//! They explain what was decided and decide nothing: every figure comes from the [`Decision`]. The JSON's field names are
+//! a public interface.
+
+use std::time::Duration;
+
+use router_core::decision::{Decision, Plan, Refusal};
+use router_core::policy::Asked;
+use router_core::selection::{Candidate, Exclusion, Place};
+use router_core::task::{Reason, Task, Verdict};
+use router_core::units::{ModelName, Usd};
+use serde_json::{Value, json};
+
+/// How many reasons of a score are shown.
+pub const MOST_REASONS: usize = 8;
+
+/// The decision as JSON.
+///
+/// `task` is `null` where the caller named a model and nothing was scored; `plan` is empty where nothing would be sent,
+/// and `refusal` then says why.
+pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
+    let candidates: Vec<Value> = decision.candidates.iter().map(candidate).collect();
+    let names = |plan: &Plan| plan.iter().map(|found| found.name.to_string()).collect();
+    let plan: Vec<String> = decision.plan.as_ref().map(names).unwrap_or_default();
+    let refusal = decision.plan.as_ref().err().map(|refusal| {
+        let wait = wait_of(refusal).map(milliseconds);
+        json!({"message": refusal.to_string(), "wait_ms": wait})
+    });
+    let models: Vec<&str> = decision.choice.models.iter().map(ModelName::as_str).collect();
+    json!({
+        "object": "route.decision",
+        "asked": asked(&decision.asked),
+        "task": decision.task().map(Task::as_str),
+        "scored": decision.verdict.map(|verdict| scored(verdict, reasons)),
+        "models": models,
+        "downgraded": decision.downgraded,
+        "residency": decision.residency.to_string(),
+        "prefer": decision.prefer.as_str(),
+        "priority": decision.priority.as_str(),
+        "needs": {
+            "prompt_tokens": decision.needs.prompt.0,
+            "output_tokens": decision.needs.output.0,
+            "streamed": decision.needs.streamed,
+        },
+        "candidates": candidates,
+        "plan": plan,
+        "refusal": refusal,
+    })
+}
+
+fn scored(verdict: Verdict, reasons: &[Reason]) -> Value {
+    let reasons: Vec<Value> = reasons
+        .iter()
+        .map(|reason| json!({"feature": reason.name, "weight": rounded(reason.weight)}))
+        .collect();
+    json!({
+        "score": rounded(verdict.score.value()),
+        "decided_by": verdict.because.as_str(),
+        "reasons": reasons,
+    })
+}
+
+fn candidate(candidate: &Candidate) -> Value {
+    let deployment = &candidate.deployment;
+    let mut shown = json!({
+        "deployment": deployment.name.as_str(),
+        "model": deployment.model.name.as_str(),
+        "billing": deployment.billing.as_str(),
+        "area": deployment.area.to_string(),
+    });
+    let place = match candidate.place {
+        Place::In(rank) => json!({
+            "in_plan": true,
+            "cost_usd": rank.cost.map(Usd::as_f64),
+            "time_ms": rank.time.map(milliseconds),
+            "failing": rank.failing,
+        }),
+        Place::Out(why) => json!({
+            "in_plan": false,
+            "excluded": why.as_str(),
+            "why": because(why),
+            "wait_ms": wait_left(why).map(milliseconds),
+        }),
+    };
+    if let (Some(shown), Value::Object(place)) = (shown.as_object_mut(), place) {
+        shown.extend(place);
+    }
+    shown
+}
+
+/// The decision as text for a terminal, without a line end at the end.
+pub fn to_text(decision: &Decision, reasons: &[Reason]) -> String {
+    let mut lines = Vec::new();
+    let mut line = |label: &str, said: String| lines.push(format!("{label:<12}{said}"));
+    line("asked", asked(&decision.asked));
+    match &decision.verdict {
+        Some(verdict) => {
+            let (task, score) = (verdict.task, verdict.score.value());
+            line("task", format!("{task}, by {} (score {score:.3})", verdict.because.as_str()));
+            for (place, reason) in reasons.iter().enumerate() {
+                let label = if place == 0 { "  because" } else { "" };
+                line(label, format!("{:+.2}  {}", reason.weight, reason.name));
+            }
+        }
+        None => line("task", "not scored: the request names what shall serve it".to_owned()),
+    }
+    let models: Vec<&str> = decision.choice.models.iter().map(ModelName::as_str).collect();
+    let downgraded = if decision.downgraded { " (the chat role serves: downgraded)" } else { "" };
+    line("models", format!("{}{downgraded}", models.join(", then ")));
+    line("residency", decision.residency.to_string());
+    line(
+        "prefer",
+        format!("{}, priority {}", decision.prefer.as_str(), decision.priority.as_str()),
+    );
+    line(
+        "needs",
+        format!(
+            "about {} prompt tokens, {} of answer{}",
+            decision.needs.prompt,
+            decision.needs.output,
+            if decision.needs.streamed { ", streamed" } else { "" }
+        ),
+    );
+    for (place, candidate) in decision.candidates.iter().enumerate() {
+        line(if place == 0 { "candidates" } else { "" }, candidate_line(place + 1, candidate));
+    }
+    match &decision.plan {
+        Ok(plan) => {
+            let names: Vec<&str> = plan.iter().map(|found| found.name.as_str()).collect();
+            line("plan", names.join(" -> "));
+        }
+        Err(refusal) => line("plan", format!("none: {refusal}")),
+    }
+    lines.join("\n")
+}
+
+fn candidate_line(place: usize, candidate: &Candidate) -> String {
+    let deployment = &candidate.deployment;
+    let what = format!(
+        "{} ({}, {}, {})",
+        deployment.name, deployment.model.name, deployment.billing, deployment.area
+    );
+    match candidate.place {
+        Place::In(rank) => {
+            let cost = rank.cost.map_or("cost unknown".to_owned(), |cost| format!("${cost}"));
+            let time = rank.time.map_or("time unknown".to_owned(), |time| {
+                format!("about {} ms", milliseconds(time))
+            });
+            let failing = if rank.failing { ", failed a short while ago" } else { "" };
+            format!("{place}. {what}: {cost}, {time}{failing}")
+        }
+        Place::Out(why) => format!(" - {what}: {}", because(why)),
+    }
+}
+
+/// What the name in the request meant.
+fn asked(asked: &Asked) -> String {
+    match asked {
+        Asked::Auto(None) => "auto".to_owned(),
+        Asked::Auto(Some(prefer)) => format!("auto:{}", prefer.as_str()),
+        Asked::Role(task) => format!("role {task}"),
+        Asked::Model(model) => format!("model {model}"),
+        Asked::Deployment(name) => format!("deployment {name}"),
+        Asked::Pinned(name) => format!("deployment {name} alone"),
+    }
+}
+
+/// Why a deployment is out, in words.
+fn because(why: Exclusion) -> String {
+    match why {
+        Exclusion::Model => "serves another model".to_owned(),
+        Exclusion::NotAsked => "another deployment was asked for".to_owned(),
+        Exclusion::Residency => "processes outside the residency".to_owned(),
+        Exclusion::Ability(ability) => format!("its model has no {ability}"),
+        Exclusion::ContextWindow => "the prompt is longer than its model takes".to_owned(),
+        Exclusion::Retired(day) => format!("its model retired on {day}"),
+        Exclusion::Cooling { cause, wait } => {
+            format!("left alone for {} ms more ({})", milliseconds(wait), cause.as_str())
+        }
+        Exclusion::InFlight => "serves as many requests as it may".to_owned(),
+    }
+}
+
+fn wait_left(why: Exclusion) -> Option<Duration> {
+    match why {
+        Exclusion::Cooling { wait, .. } => Some(wait),
+        Exclusion::Model
+        | Exclusion::NotAsked
+        | Exclusion::Residency
+        | Exclusion::Ability(_)
+        | Exclusion::ContextWindow
+        | Exclusion::Retired(_)
+        | Exclusion::InFlight => None,
+    }
+}
+
+fn wait_of(refusal: &Refusal) -> Option<Duration> {
+    match refusal {
+        Refusal::Full { wait, .. } => Some(*wait),
+        Refusal::Residency { .. }
+        | Refusal::Ability { .. }
+        | Refusal::ContextWindow { .. }
+        | Refusal::Retired { .. }
+        | Refusal::Misconfigured => None,
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Three decimals: more would only be noise of floats.
+fn rounded(value: f32) -> f64 {
+    (f64::from(value) * 1_000.0).round() / 1_000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus::Registry;
+    use router_core::router::{ChatCall, ModelRouter};
+    use router_core::units::Day;
+
+    use super::*;
+    use crate::design_card;
+
+    fn decision(body: &str, header: Option<(&'static str, &'static str)>) -> Decision {
+        let today = Day::try_from("2026-11-23").unwrap();
+        let config = design_card::config(design_card::NOWHERE, today).unwrap();
+        let router = ModelRouter::new(&config, &Registry::new()).unwrap();
+        let mut call = ChatCall::of_body(body.to_owned());
+        if let Some((name, value)) = header {
+            call.headers.insert(name, value.parse().unwrap());
+        }
+        router.route(&call).unwrap()
+    }
+
+    const HELLO: &str = r#"{"model":"auto","messages":[{"role":"user","content":"안녕하세요"}]}"#;
+
+    #[test]
+    fn the_plan_and_every_reason_for_being_out_are_told_in_both_forms() {
+        let decision = decision(HELLO, None);
+        let reasons = [Reason { name: "words".into(), weight: -1.25 }];
+        let json = to_json(&decision, &reasons);
+        assert_eq!(json["task"], "chat");
+        assert_eq!(json["scored"]["decided_by"], "score");
+        assert_eq!(json["scored"]["reasons"], json!([{"feature": "words", "weight": -1.25}]));
+        assert_eq!(json["plan"], json!(["gpt_4o_ptu", "gpt_4o_payg"]));
+        assert_eq!(json["refusal"], Value::Null);
+        let candidates = json["candidates"].as_array().unwrap();
+        assert_eq!(candidates.len(), 3);
+        assert_eq!(candidates[0]["cost_usd"], 0.0);
+        assert_eq!(candidates[2]["excluded"], "model");
+        let text = to_text(&decision, &reasons);
+        for part in ["-1.25  words", "gpt_4o_ptu -> gpt_4o_payg", "serves another model"] {
+            assert!(text.contains(part), "{part} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_reason() {
+        let decision = decision(HELLO, Some(("x-router-residency", "geo:kr")));
+        let json = to_json(&decision, &[]);
+        assert_eq!(json["plan"], json!([]));
+        assert!(json["refusal"]["message"].as_str().unwrap().contains("geo:kr"), "{json}");
+        assert!(to_text(&decision, &[]).contains("processes outside the residency"));
+    }
+
+    #[test]
+    fn what_was_not_scored_is_not_said_to_be() {
+        let body = HELLO.replace("auto", "gpt-4o");
+        let decision = decision(&body, None);
+        let json = to_json(&decision, &[]);
+        assert_eq!((&json["scored"], &json["asked"]), (&Value::Null, &json!("model gpt-4o")));
+        assert!(to_text(&decision, &[]).contains("not scored"));
+    }
+}

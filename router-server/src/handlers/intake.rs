@@ -1,0 +1,102 @@
+//! Takes a request's body in: JSON, not compressed, no longer than config allows, and whole within a minute.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt;
+use http::HeaderMap;
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use router_core::router::ChatCall;
+use tokio::time::{Instant, timeout};
+
+use crate::problem::Problem;
+
+/// A caller that takes longer to send its body holds room that others wait for.
+const LONGEST_UPLOAD: Duration = Duration::from_secs(60);
+
+/// Reads a chat request, whatever path it came by.
+pub(crate) async fn call(
+    request: Request,
+    path_model: Option<String>,
+    most: usize,
+) -> Result<ChatCall, Problem> {
+    let (parts, body) = request.into_parts();
+    check_type(&parts.headers)?;
+    let body = timeout(LONGEST_UPLOAD, read(body, announced(&parts.headers), most)).await;
+    let body = body.map_err(|_| Problem::body_missing())??;
+    // The clock starts when the request is here: a slow line of the caller's is not our time.
+    Ok(ChatCall { body, headers: parts.headers, path_model, received: Instant::now() })
+}
+
+/// JSON, or nothing said: curl without a header sends `application/x-www-form-urlencoded`, which says as little.
+fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
+    let encoded = said(CONTENT_ENCODING).is_some_and(|word| !word.eq_ignore_ascii_case("identity"));
+    if encoded {
+        return Err(Problem::encoded());
+    }
+    let Some(kind) = said(CONTENT_TYPE) else { return Ok(()) };
+    let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let json = matches!(kind.as_str(), "" | "application/json" | "text/json")
+        || kind == "application/x-www-form-urlencoded"
+        || (kind.starts_with("application/") && kind.ends_with("+json"));
+    if json { Ok(()) } else { Err(Problem::not_json()) }
+}
+
+fn announced(headers: &HeaderMap) -> usize {
+    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    length.unwrap_or(0)
+}
+
+/// Reads no further than the limit, whatever length was announced.
+async fn read(body: Body, announced: usize, most: usize) -> Result<Bytes, Problem> {
+    if announced > most {
+        return Err(Problem::too_large(most));
+    }
+    let mut whole = BytesMut::with_capacity(announced);
+    let mut chunks = body.into_data_stream();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Problem::body_missing())?;
+        if whole.len() + chunk.len() > most {
+            return Err(Problem::too_large(most));
+        }
+        whole.extend_from_slice(&chunk);
+    }
+    Ok(whole.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn check(name: http::HeaderName, value: &'static str, taken: bool) {
+        let mut headers = HeaderMap::new();
+        headers.insert(name, HeaderValue::from_static(value));
+        assert_eq!(check_type(&headers).is_ok(), taken, "{value}");
+    }
+
+    #[test]
+    fn json_in_all_its_spellings_is_taken() {
+        check(CONTENT_TYPE, "application/json", true);
+        check(CONTENT_TYPE, "Application/JSON; charset=utf-8", true);
+        check(CONTENT_TYPE, "application/vnd.api+json", true);
+        check(CONTENT_TYPE, "application/x-www-form-urlencoded", true);
+        check(CONTENT_TYPE, "multipart/form-data; boundary=x", false);
+        check(CONTENT_TYPE, "text/plain", false);
+        check(CONTENT_ENCODING, "identity", true);
+        check(CONTENT_ENCODING, "gzip", false);
+        assert!(check_type(&HeaderMap::new()).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_the_limit_and_not_further() {
+        let whole = read(Body::from("12345"), 0, 5).await.unwrap();
+        assert_eq!(whole, "12345");
+        assert_eq!(read(Body::from("123456"), 0, 5).await, Err(Problem::too_large(5)));
+        assert_eq!(read(Body::from("1"), 6, 5).await, Err(Problem::too_large(5)));
+    }
+}

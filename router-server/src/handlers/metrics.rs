@@ -1,0 +1,22 @@
+//! The metrics in Prometheus' text form; what they are is told where they are recorded.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use prometheus::{TEXT_FORMAT, TextEncoder};
+
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+/// Answers with all metrics of the registry.
+pub(crate) async fn expose(State(shared): State<Arc<Shared>>) -> Response {
+    let Ok(text) = TextEncoder::new().encode_to_string(&shared.registry.gather()) else {
+        return Problem::internal().into_response();
+    };
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(TEXT_FORMAT));
+    response
+}

@@ -1,0 +1,78 @@
+//! Which names may be asked for, in the two forms in which clients read lists of models.
+//!
+//! Azure's dated form has `created_at`, `capabilities` and more where OpenAI's has `created` and `owned_by`; the official
+//! clients parse both into one type, and others insist on OpenAI's fields, so the dated form carries all of them.
+//!
+//! **Source:** OpenAI API reference, "The model object"; Azure OpenAI data plane 2024-10-21, `Models - List`.
+
+use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
+use axum::response::{IntoResponse, Response};
+use router_core::config::Expose;
+use router_core::error::RouteError;
+use router_core::policy::Asked;
+use serde_json::{Value, json};
+
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+use super::json;
+
+/// The form of a list or a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Form {
+    /// OpenAI's, and that of Azure v1.
+    OpenAi,
+    /// That of Azure's dated URLs.
+    AzureDated,
+}
+
+/// Lists all names, `auto` first.
+pub(crate) fn list(shared: &Shared, form: Form) -> Response {
+    let names = shared.router.names();
+    let shown = names.iter().filter(|name| shows(shared, name));
+    let models: Vec<Value> = shown.map(|name| model(shared, name, form)).collect();
+    json::respond(&json!({"object": "list", "data": models}))
+}
+
+/// One name, or 404 in the words of a chat request that asked for it.
+pub(crate) fn one(
+    shared: &Shared,
+    path: Result<Path<String>, PathRejection>,
+    form: Form,
+) -> Response {
+    let Ok(Path(name)) = path else { return Problem::unreadable_path().into_response() };
+    let name = name.trim_end_matches('/');
+    let rules = shared.router.rules();
+    match Asked::look_up(Some(name), &rules.policy.aliases, &rules.catalog) {
+        Ok(_) => json::respond(&model(shared, name, form)),
+        Err(unknown) => Problem::of(&RouteError::Model(unknown), shared.expose).into_response(),
+    }
+}
+
+/// With `expose = "minimal"` deployments are not listed; asking for one still works.
+fn shows(shared: &Shared, name: &str) -> bool {
+    let catalog = &shared.router.rules().catalog;
+    shared.expose == Expose::All
+        || catalog.deployment(name).is_none()
+        || catalog.model(name).is_some()
+}
+
+fn model(shared: &Shared, name: &str, form: Form) -> Value {
+    let catalog = &shared.router.rules().catalog;
+    let owner = if catalog.model(name).is_some() { "openai" } else { "model-router" };
+    let made = shared.since;
+    match form {
+        Form::OpenAi => json!({"id": name, "object": "model", "created": made, "owned_by": owner}),
+        Form::AzureDated => json!({
+            "id": name, "object": "model", "created": made, "owned_by": owner,
+            "created_at": made, "status": "succeeded",
+            "lifecycle_status": "generally-available",
+            "capabilities": {
+                "fine_tune": false, "inference": true, "completion": false,
+                "chat_completion": true, "embeddings": false,
+            },
+            "deprecation": {},
+        }),
+    }
+}

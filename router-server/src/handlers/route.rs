@@ -1,0 +1,25 @@
+//! The decision alone: what would be done with a request, and why. Nothing is sent.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+
+use crate::explanation::{self, MOST_REASONS};
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+use super::{intake, json};
+
+/// Answers with the decision for a chat request.
+pub(crate) async fn explain(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+    decide(&shared, request).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn decide(shared: &Shared, request: Request) -> Result<Response, Problem> {
+    let call = intake::call(request, None, shared.max_body_bytes).await?;
+    let router = &shared.router;
+    let decision = router.route(&call).map_err(|error| Problem::of(&error, shared.expose))?;
+    let reasons = router.reasons(&call, MOST_REASONS);
+    Ok(json::respond(&explanation::to_json(&decision, &reasons)))
+}

@@ -1,0 +1,131 @@
+//! What every request passes on its way in and out: an id, room, the log, and how much the caller may see.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::header::{HeaderName, HeaderValue, UPGRADE};
+use http::{HeaderMap, Method};
+use router_core::config::Expose;
+use tokio::time::Instant;
+use tracing::error;
+
+use crate::problem::Problem;
+use crate::request_log::Line;
+use crate::shared::Shared;
+
+/// The header that names a request, in both directions.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The upstream's id of the same request, where it names one in the same header.
+const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
+
+/// Paths that machines ask every few seconds; a line for each would bury the others.
+const PROBES: [&str; 4] = ["/healthz", "/health", "/readyz", "/metrics"];
+
+/// Answer headers that callers do not see with `expose = "minimal"`: which deployment, how paid, how often tried, at
+/// what cost. What the caller must know of its own request stays: task, model, residency, and fields changed.
+const INTERNAL: [&str; 7] = [
+    "x-router-score",
+    "x-router-deployment",
+    "x-router-billing",
+    "x-router-attempts",
+    "x-router-fallback",
+    "x-router-cost-usd",
+    "x-router-overhead-us",
+];
+
+/// Takes a request in and its answer out.
+pub(crate) async fn pass(
+    State(shared): State<Arc<Shared>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let received = Instant::now();
+    let matched = request.extensions().get::<MatchedPath>();
+    let path = matched.map_or("unknown", MatchedPath::as_str).to_owned();
+    if PROBES.contains(&path.as_str()) {
+        return caught(request, next).await;
+    }
+    let id = request_id(request.headers());
+    request.headers_mut().insert(REQUEST_ID, id.clone());
+    let text = id.to_str().unwrap_or_default().to_owned();
+    let line = Line::new(request.method().clone(), path, text, received);
+    let permit = shared.admit();
+    let response = if wants_websocket(request.headers()) {
+        Problem::no_websocket().into_response()
+    } else if permit.is_none() && request.method() == Method::POST {
+        Problem::overloaded().into_response()
+    } else {
+        caught(request, next).await
+    };
+    let mut response = line.follow(response, permit);
+    let headers = response.headers_mut();
+    if shared.expose == Expose::Minimal {
+        for name in INTERNAL {
+            headers.remove(name);
+        }
+    }
+    // The upstream's own id stays readable: its support asks for it.
+    if let Some(upstream) = headers.insert(REQUEST_ID, id.clone()).filter(|other| *other != id) {
+        headers.insert(UPSTREAM_REQUEST_ID, upstream);
+    }
+    response
+}
+
+/// A panic in a handler is a bug of ours, and for the caller a 500 like any other.
+async fn caught(request: Request, next: Next) -> Response {
+    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+        error!("a handler panicked");
+        Problem::internal().into_response()
+    })
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    headers.get(UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+}
+
+/// The caller's own id where it sent one that fits on a log line, else a new one.
+fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let own = headers.get(REQUEST_ID).filter(|value| {
+        (1..=128).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+    });
+    own.cloned().unwrap_or_else(new_id)
+}
+
+/// An id that no other request of this process has, and hardly one of another.
+fn new_id() -> HeaderValue {
+    static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let text = format!("req_{:016x}{number:08x}", *PROCESS);
+    HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_the_caller_is_kept_if_it_fits_on_a_line() {
+        for (sent, kept) in
+            [("abc-1", true), ("", false), ("a b", false), ("\u{e9}", false), ("x\u{7f}", false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(
+                REQUEST_ID,
+                HeaderValue::from_bytes(sent.as_bytes())
+                    .unwrap_or_else(|_| HeaderValue::from_static("")),
+            );
+            let id = request_id(&headers);
+            assert_eq!(id.as_bytes() == sent.as_bytes() && !sent.is_empty(), kept, "{sent:?}");
+        }
+        assert_ne!(new_id(), new_id());
+    }
+}

@@ -1,0 +1,134 @@
+//! One line a request: what was decided, what came of it, how long it took; no content, no secrets.
+//!
+//! The line is written when the answer's last byte has left, or when the caller is gone, whichever comes first: a
+//! [`Line`] writes itself when it is dropped, and it lives as long as the answer's body. What it says of the decision is
+//! read from the answer's own headers, so that log and caller cannot disagree.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use http::{HeaderMap, Method};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
+use tracing::info;
+
+use crate::problem::Code;
+
+/// The line of one request.
+#[derive(Debug)]
+pub(crate) struct Line {
+    method: Method,
+    path: String,
+    request_id: String,
+    received: Instant,
+    status: Option<u16>,
+    error: Option<&'static str>,
+    headers: HeaderMap,
+    complete: bool,
+}
+
+impl Line {
+    /// A line of a request for a path of ours; what the caller wrote into the path is not in it.
+    pub(crate) fn new(method: Method, path: String, request_id: String, received: Instant) -> Self {
+        Self {
+            method,
+            path,
+            request_id,
+            received,
+            status: None,
+            error: None,
+            headers: HeaderMap::new(),
+            complete: false,
+        }
+    }
+
+    /// Takes note of the answer's head, and stays with its body until that has left.
+    pub(crate) fn follow(
+        mut self,
+        response: Response,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Response {
+        self.status = Some(response.status().as_u16());
+        self.error = response.extensions().get::<Code>().map(|code| code.0);
+        self.headers = response.headers().clone();
+        response.map(|body| {
+            self.complete = body.is_end_stream();
+            Body::new(Followed { body, line: self, _permit: permit })
+        })
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.text(name)?.parse().ok()
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        let milliseconds = u64::try_from(self.received.elapsed().as_millis()).unwrap_or(u64::MAX);
+        info!(
+            request_id = self.request_id.as_str(),
+            method = self.method.as_str(),
+            path = self.path.as_str(),
+            status = self.status,
+            error = self.error,
+            task = self.text("x-router-task"),
+            score = self.number::<f64>("x-router-score"),
+            model = self.text("x-router-model"),
+            deployment = self.text("x-router-deployment"),
+            billing = self.text("x-router-billing"),
+            attempts = self.number::<u64>("x-router-attempts"),
+            fallback = self.text("x-router-fallback"),
+            adapted = self.text("x-router-adapted"),
+            residency = self.text("x-router-residency"),
+            cost_usd = self.number::<f64>("x-router-cost-usd"),
+            overhead_us = self.number::<u64>("x-router-overhead-us"),
+            duration_ms = milliseconds,
+            end = if self.complete { "complete" } else { "hung_up" },
+            "request"
+        );
+    }
+}
+
+/// A body with its request's line, and the room that the request takes.
+#[derive(Debug)]
+struct Followed {
+    body: Body,
+    line: Line,
+    _permit: Option<OwnedSemaphorePermit>,
+}
+
+impl http_body::Body for Followed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(context);
+        // The server does not ask again once the body says that it has ended.
+        let ended = match &polled {
+            Poll::Ready(None) => true,
+            Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
+            Poll::Ready(Some(Err(_))) | Poll::Pending => false,
+        };
+        self.line.complete |= ended;
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

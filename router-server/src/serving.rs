@@ -1,0 +1,180 @@
+//! Starts the server, keeps its sockets, and stops it without cutting anybody off before the drain time has passed.
+//!
+//! This is the one file that starts a background task. Connections live in a set that the accept loop owns, so nothing
+//! outlives the server: what has not ended by the end of the drain time is aborted, and so is everything when
+//! [`Running`] is dropped.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use prometheus::Registry;
+use router_core::clock;
+use router_core::config::Config;
+use router_core::router::{BuildFault, ModelRouter};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tracing::warn;
+
+use crate::app;
+use crate::shared::Shared;
+
+/// How long a connection may stay silent between two requests, or take to send a request's head. Longer than the usual
+/// pools of clients keep a connection (hyper's and reqwest's: 90 s), so that the client closes it first and no request
+/// meets a closing connection.
+const LONGEST_SILENCE: Duration = Duration::from_secs(120);
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// It would be reached from other machines, whose callers show no key.
+    #[error(
+        "{listen} is reached from other machines, whose callers show no key: listen at a loopback address or set \
+         server.allow_anonymous = true"
+    )]
+    Anonymous {
+        /// The address that config names.
+        listen: SocketAddr,
+    },
+    /// The address cannot be listened at.
+    #[error("cannot listen at {listen}: {source}")]
+    Listen {
+        /// The address that config names.
+        listen: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The router cannot be built.
+    #[error(transparent)]
+    Router(#[from] BuildFault),
+}
+
+/// A running server. Dropping it closes its sockets at once; [`Running::stop`] lets open requests end first.
+#[derive(Debug)]
+pub struct Running {
+    shared: Arc<Shared>,
+    addr: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: Option<JoinHandle<()>>,
+}
+
+/// Starts a server: builds the router and listens where config says.
+///
+/// # Errors
+/// Nothing listens then: the address is beyond this machine and callers show no key, it is taken, or the router cannot
+/// be built.
+pub async fn start(config: &Config) -> Result<Running, StartFault> {
+    let listen = config.server.listen;
+    if !config.server.may_listen(listen) {
+        return Err(StartFault::Anonymous { listen });
+    }
+    let registry = Registry::new();
+    let router = ModelRouter::new(config, &registry)?;
+    let fault = |source| StartFault::Listen { listen, source };
+    let listener = TcpListener::bind(listen).await.map_err(fault)?;
+    let addr = listener.local_addr().map_err(fault)?;
+    let shared = Arc::new(Shared::new(router, registry, &config.server, clock::wall()));
+    let (stop, stopped) = watch::channel(false);
+    let serving = accept(listener, app::app(Arc::clone(&shared)), stopped, config.server.drain);
+    #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
+    let accepting = Some(tokio::spawn(serving));
+    Ok(Running { shared, addr, stop, accepting })
+}
+
+impl Running {
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// `http://` and the address.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.addr)
+    }
+
+    /// The router inside.
+    pub fn router(&self) -> &ModelRouter {
+        &self.shared.router
+    }
+
+    /// The metrics.
+    pub fn registry(&self) -> &Registry {
+        &self.shared.registry
+    }
+
+    /// From now on `/readyz` answers 503, so that load balancers look elsewhere; requests are still served.
+    pub fn drain(&self) {
+        self.shared.drain();
+    }
+
+    /// Accepts no more, lets open requests and streams end within the drain time of config, and cuts what is left.
+    pub async fn stop(mut self) {
+        self.shared.drain();
+        self.stop.send_replace(true);
+        if let Some(accepting) = self.accepting.take() {
+            // It ends by itself; a panic in it would have nothing to tell us.
+            drop(accepting.await);
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(accepting) = &self.accepting {
+            accepting.abort();
+        }
+    }
+}
+
+async fn accept(
+    listener: TcpListener,
+    app: axum::Router,
+    mut stop: watch::Receiver<bool>,
+    drain: Duration,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    connections.spawn(serve(stream, app.clone(), stop.clone()));
+                }
+                Err(error) => {
+                    // Out of file handles or the like: others may close some meanwhile.
+                    warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            _ = stop.changed() => break,
+        }
+    }
+    drop(listener);
+    let drained = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(drain, drained).await.is_err() {
+        warn!(connections = connections.len(), "requests were cut at the end of the drain time");
+    }
+}
+
+async fn serve(stream: TcpStream, app: axum::Router, mut stop: watch::Receiver<bool>) {
+    // An event of a stream leaves when it is written; a socket that refuses the option still works.
+    drop(stream.set_nodelay(true));
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(LONGEST_SILENCE);
+    builder.http2().timer(TokioTimer::new());
+    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    tokio::pin!(connection);
+    // However a connection ends, its requests have been logged; an error here is a caller that went away.
+    tokio::select! {
+        ended = connection.as_mut() => drop(ended),
+        _ = stop.changed() => {
+            connection.as_mut().graceful_shutdown();
+            drop(connection.await);
+        }
+    }
+}

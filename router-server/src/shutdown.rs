@@ -1,0 +1,30 @@
+//! When shall the process end? On SIGTERM, which an orchestrator sends, or on Ctrl-C, which a person does.
+
+use std::io;
+
+/// Who asked for the end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// An orchestrator: others may still send requests here for a moment.
+    Terminate,
+    /// A person, who waits for the end.
+    Interrupt,
+}
+
+/// Waits until somebody asks for the end.
+///
+/// # Errors
+/// The process may not listen to signals.
+pub(crate) async fn asked() -> io::Result<Asked> {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        tokio::select! {
+            _ = terminate.recv() => Ok(Asked::Terminate),
+            pressed = tokio::signal::ctrl_c() => pressed.map(|()| Asked::Interrupt),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await.map(|()| Asked::Interrupt)
+}
