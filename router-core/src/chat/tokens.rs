@@ -1,42 +1,123 @@
 //! How many tokens has a text, nearly? A scan by script, because exact counting costs a hundred times more.
 //!
-//! The weights are means of a byte-pair encoding over Korean prose, English prose and code; one table lookup a byte.
-//! The figure steers (room on a PTU, context windows with a margin); what is billed comes from the upstream.
+//! A word opens a token and its letters add little; signs and digits are dear, spaces cheap, Hangul about two syllables
+//! to three tokens. So each byte is weighed by its class and by whether the byte before was of the same: two table
+//! look-ups, no branch. The figure steers (room on a PTU, context windows with a margin); what is billed comes from the
+//! upstream. Not done here: exact counts.
 
 use crate::units::Tokens;
 
 use super::request::ChatRequest;
 
-/// Thousandths of a token for each byte; a letter of several bytes is counted at its first.
+/// What bytes have in common that share or do not share tokens.
+#[derive(Clone, Copy)]
+#[repr(u8)]
+enum Class {
+    Nothing,
+    Latin,
+    Digit,
+    Space,
+    NewLine,
+    Sign,
+    Hangul,
+    Accented,
+    Ideograph,
+    Other,
+    /// The second and later bytes of a letter, already counted at its first.
+    Continued,
+}
+
+const CLASSES: usize = 11;
+
+const fn class_of(byte: u8) -> Class {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' => Class::Latin,
+        b'0'..=b'9' => Class::Digit,
+        b' ' => Class::Space,
+        b'\n' => Class::NewLine,
+        0..=0x1F | 0x7F => Class::Nothing,
+        0x21..=0x7E => Class::Sign,
+        0x80..=0xBF => Class::Continued,
+        // Latin letters with accents, up to U+024F.
+        0xC0..=0xC9 => Class::Accented,
+        // Kana and the unified ideographs start with 0xE3 to 0xE9, Hangul syllables with 0xEA to 0xED.
+        0xE3..=0xE9 => Class::Ideograph,
+        0xEA..=0xED => Class::Hangul,
+        0xCA..=0xE2 | 0xEE..=0xFF => Class::Other,
+    }
+}
+
+/// Hundredths of a token that a byte adds: `fresh` where it opens a token, `going` where it goes on.
 ///
-/// **Source:** fitted to the o200k counts of three texts: Korean 2,190 letters = 1,231 tokens, English 3,630 = 691,
-/// code 3,480 = 1,400.
-const WEIGHTS: [u16; 256] = {
-    let mut weights = [0u16; 256];
-    let mut byte = 0usize;
-    while byte < 256 {
-        #[expect(clippy::cast_possible_truncation, reason = "the loop ends at 256")]
-        let letter = byte as u8;
-        // The loop's bound is the table's length.
-        #[expect(clippy::indexing_slicing, reason = "the loop's bound is the table's length")]
-        {
-            weights[byte] = match letter {
-                b'a'..=b'z' | b'A'..=b'Z' => 205,
-                b'0'..=b'9' => 400,
-                b' ' => 20,
-                b'\n' => 300,
-                // Hangul syllables start with 0xEA to 0xED.
-                0xEA..=0xED => 720,
-                0xC0..=0xDF => 600,
-                0xE0..=0xFF => 900,
-                // Continuations and control characters.
-                0x80..=0xBF | 0..=0x1F | 0x7F => 0,
-                _ => 620,
-            };
+/// **Source:** fitted by least squares to the o200k encoding's counts of 3,377 texts in Korean and English (prose, code,
+/// tables, conversations); on those of 20 tokens and more the median error is 0 %, eight in ten are within 10 %.
+const fn weights(class: Class) -> (u16, u16) {
+    match class {
+        Class::Nothing | Class::Continued => (0, 0),
+        Class::Latin => (83, 6),
+        // Digits share tokens in threes.
+        Class::Digit => (104, 26),
+        Class::Space => (6, 6),
+        Class::NewLine => (76, 76),
+        Class::Sign => (49, 49),
+        Class::Hangul => (117, 65),
+        Class::Accented => (68, 68),
+        Class::Ideograph => (74, 74),
+        Class::Other => (202, 202),
+    }
+}
+
+/// The class of each byte.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated when compiling: a wrong index would not compile"
+)]
+const CLASS: [u8; 256] = {
+    let mut classes = [0; 256];
+    let mut byte = 0u8;
+    loop {
+        classes[byte as usize] = class_of(byte) as u8;
+        if byte == u8::MAX {
+            break classes;
         }
         byte += 1;
     }
-    weights
+};
+
+/// The weight of a byte of one class (column) after a byte of another (row).
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated when compiling: a wrong index would not compile"
+)]
+const WEIGHT: [[u16; 16]; 16] = {
+    const ALL: [Class; CLASSES] = [
+        Class::Nothing,
+        Class::Latin,
+        Class::Digit,
+        Class::Space,
+        Class::NewLine,
+        Class::Sign,
+        Class::Hangul,
+        Class::Accented,
+        Class::Ideograph,
+        Class::Other,
+        Class::Continued,
+    ];
+    let mut table = [[0; 16]; 16];
+    let mut row = 0;
+    while row < CLASSES {
+        let mut column = 0;
+        while column < CLASSES {
+            let (fresh, going) = weights(ALL[column]);
+            // A letter of several bytes goes on from the last byte of the one before.
+            let wide = matches!(ALL[column], Class::Hangul);
+            let same = if wide { matches!(ALL[row], Class::Continued) } else { row == column };
+            table[row][column] = if same { going } else { fresh };
+            column += 1;
+        }
+        row += 1;
+    }
+    table
 };
 
 /// How many bytes of an answer's text make a token, nearly: what is left to go by where the text itself is gone.
@@ -50,25 +131,31 @@ const IMAGE: u64 = 765;
 /// What a message costs beside its text: its role and separators.
 const MESSAGE: u64 = 4;
 
-/// The tokens of a text, nearly: within a third of the true count on prose and code in both languages.
+/// The tokens of a text, nearly.
 ///
 /// ```
 /// use router_core::chat::tokens::estimate;
 /// assert_eq!(estimate("").0, 0);
-/// assert!((5..=12).contains(&estimate("Could you tell me what time it is now?").0));
-/// assert!((6..=16).contains(&estimate("지금 몇 시인지 알려 주실 수 있나요?").0));
+/// assert!((8..=12).contains(&estimate("The quick brown fox jumps over the lazy dog.").0));
+/// assert!((18..=24).contains(&estimate("두 자연수의 최대공약수를 구하는 함수를 파이썬으로 작성해 주세요.").0));
 /// ```
 pub fn estimate(text: &str) -> Tokens {
-    let mut sum = 0u64;
-    // Chunks keep the inner sum in 32 bits, which the compiler can unroll.
-    for chunk in text.as_bytes().chunks(16_384) {
-        let part: u32 = chunk
-            .iter()
-            .map(|byte| u32::from(WEIGHTS.get(usize::from(*byte)).copied().unwrap_or_default()))
-            .sum();
-        sum += u64::from(part);
-    }
-    Tokens(sum.div_ceil(1_000))
+    let class = |byte: u8| CLASS.get(usize::from(byte)).copied().unwrap_or_default();
+    let weight = |before: u8, class: u8| {
+        let row = WEIGHT.get(usize::from(before & 15));
+        row.and_then(|row| row.get(usize::from(class & 15))).copied().unwrap_or_default()
+    };
+    let mut before = 0;
+    let hundredths: u64 = text
+        .bytes()
+        .map(|byte| {
+            let class = class(byte);
+            let weight = weight(before, class);
+            before = class;
+            u64::from(weight)
+        })
+        .sum();
+    Tokens(hundredths.div_ceil(100))
 }
 
 /// The tokens of a request's prompt, nearly: texts, images, tools and separators.
@@ -80,4 +167,29 @@ pub fn of_prompt(request: &ChatRequest<'_>) -> Tokens {
     let images = u64::try_from(request.images()).unwrap_or(u64::MAX).saturating_mul(IMAGE);
     let messages = u64::try_from(request.messages().len()).unwrap_or(u64::MAX);
     texts + schemas + Tokens(images) + Tokens(messages.saturating_mul(MESSAGE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::estimate;
+
+    #[track_caller]
+    fn check(text: &str, counted: u64) {
+        let found = estimate(text).0;
+        assert!(found.abs_diff(counted) <= 2 + counted / 6, "{text:?}: {found}, counted {counted}");
+    }
+
+    /// **Source:** counts by the o200k encoding.
+    #[test]
+    fn near_the_tokenizer_in_both_languages_and_in_code() {
+        check("", 0);
+        check("Hello, world!", 4);
+        check("안녕하세요", 2);
+        check("fn main() { println!(\"{}\", 1 + 2); }", 13);
+        check(
+            "The history of the printing press shows how ideas travel when copies are cheap.",
+            15,
+        );
+        check("두 자연수의 최대공약수를 구하는 함수를 파이썬으로 작성해 주세요.", 21);
+    }
 }

@@ -13,7 +13,6 @@ mod words;
 
 pub mod classifier;
 pub mod kind;
-pub mod tokens;
 #[cfg(feature = "train")]
 pub mod train;
 
@@ -21,4 +20,3 @@ pub use classifier::{Because, Classifier, Signals, Verdict};
 pub use kind::{Reason, Score, Scorer, Task};
 pub use linear::LinearScorer;
 pub use model::ModelError;
-pub use tokens::estimate;
