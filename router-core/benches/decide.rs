@@ -1,5 +1,4 @@
 //! What a decision costs: parse, score, choose, order. `cargo bench -p router-core --bench decide`
-#![expect(missing_docs, reason = "criterion's macros write functions without docs")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot start shall say so and stop")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,6 +1,5 @@
 //! What the whole path costs without a network: parse, score, decide, splice, send in memory, account, metrics.
 //! `cargo bench -p router-core --bench request`
-#![expect(missing_docs, reason = "criterion's macros write functions without docs")]
 #![expect(clippy::expect_used, reason = "a benchmark that cannot start shall say so and stop")]
 
 use bytes::Bytes;

@@ -1,7 +1,7 @@
 //! What both benchmarks share: a config and prompts of mixed language.
 
 /// The design pair on three deployments.
-pub const CONFIG: &str = r#"
+pub(crate) const CONFIG: &str = r#"
 [roles.reasoning]
 models = ["o1"]
 [roles.chat]
@@ -30,13 +30,13 @@ area = "global"
 "#;
 
 /// The sizes of bodies, in bytes.
-pub const SIZES: [(&str, usize); 3] = [("1 KB", 1_024), ("10 KB", 10_240), ("100 KB", 102_400)];
+pub(crate) const SIZES: [(&str, usize); 3] = [("1 KB", 1_024), ("10 KB", 10_240), ("100 KB", 102_400)];
 
 const PROSE: &str = "We moved the billing job to the new cluster last week and since then some invoices are \
     written twice, mostly those around midnight. 청구서가 두 번 발행되는 문제가 자정 무렵에 자주 발생합니다. ";
 
 /// A chat request whose body is `size` bytes long, nearly: instructions, an earlier turn, a pasted text and the ask.
-pub fn body(size: usize) -> String {
+pub(crate) fn body(size: usize) -> String {
     let ask = "Find out step by step why this happens and prove that your fix is right. 원인을 단계별로 분석해 주세요.";
     let turn = |role: &str, content: &str| serde_json::json!({"role": role, "content": content});
     let with = |pasted: &str| {
