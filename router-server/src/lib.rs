@@ -9,7 +9,9 @@
 //!
 //! | room | what |
 //! | --- | --- |
-//! | `console`, `shutdown`, `telemetry` | terminal, signals, log format |
+//! | `console` | what a person at a terminal reads |
+//! | `shutdown` | when shall the process end |
+//! | `telemetry` | the form of log lines |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
 //! | `problem` | error -> status and OpenAI-shaped body |
