@@ -19,9 +19,9 @@ ask for the model `auto`.";
 
 const EXAMPLES: &str = "\
 Examples:
-  router-server demo                                  see it work: no account, no network
-  router-server explain --text 'prove that 2 is prime'    which model, which deployment, and why
-  router-server check --config configs/example.toml   all faults of a configuration at once
+  router-server demo                                     see it work: no account, no network
+  router-server explain --text 'prove that 2 is prime'   which model, which deployment, and why
+  router-server check --config configs/example.toml      all faults of a configuration at once
   router-server serve --config base.toml --config production.toml
 
 Configuration:

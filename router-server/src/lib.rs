@@ -4,12 +4,44 @@
 //! command line is [`args`], and [`start`] is what `serve` does, for tests and for programs that bring their own command
 //! line.
 //!
+//! ```
+//! use router_core::config::Config;
+//! use router_core::units::Day;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let text = r#"
+//!     [server]
+//!     listen = "127.0.0.1:0"
+//!     [endpoints.here]
+//!     url = "http://127.0.0.1:8900"
+//!     api = "azure_v1"
+//!     anonymous = true
+//!     [deployments.chat_payg]
+//!     endpoint = "here"
+//!     model = "gpt-4o"
+//!     billing = "pay_as_you_go"
+//!     area = "global"
+//!     [roles]
+//!     reasoning.models = ["gpt-4o"]
+//!     chat.models = ["gpt-4o"]
+//! "#;
+//! let config = Config::from_toml(text, Day::try_from("2026-11-23")?)?;
+//! let running = router_server::start(&config).await?;
+//! println!("{}/v1/chat/completions", running.url());
+//! running.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Rooms, bottom to top
 //! A file imports only from rooms above it in this table.
 //!
 //! | room | what |
 //! | --- | --- |
-//! | `console`, `shutdown`, `telemetry` | terminal, signals, log format |
+//! | `console` | what a person at a terminal reads |
+//! | `shutdown` | when shall the process end |
+//! | `telemetry` | the form of log lines |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
 //! | `problem` | error -> status and OpenAI-shaped body |

@@ -25,7 +25,7 @@ pub(super) async fn run(serve: Serve, log: Targets) -> Result<(), Failure> {
     info!(address = %running.addr(), deployments = config.catalog.deployments().len(), "listening");
     let asked = shutdown::asked().await?;
     running.drain();
-    info!(drain_ms = config.server.drain.as_millis(), "draining");
+    info!(drain_seconds = config.server.drain.as_secs_f64(), "draining");
     let ending = async {
         if asked == Asked::Terminate {
             sleep(serve.unready_ms).await;

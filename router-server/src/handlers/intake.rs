@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::extract::Request;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -15,6 +15,8 @@ use crate::problem::Problem;
 
 /// A caller that takes longer to send its body holds room that others wait for.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(60);
+/// How long what is refused is read on.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Reads a chat request, whatever path it came by.
 pub(crate) async fn call(
@@ -50,21 +52,43 @@ fn announced(headers: &HeaderMap) -> usize {
     length.unwrap_or(0)
 }
 
-/// Reads no further than the limit, whatever length was announced.
+/// The body; keeps no more than the limit, whatever length was announced.
 async fn read(body: Body, announced: usize, most: usize) -> Result<Bytes, Problem> {
-    if announced > most {
-        return Err(Problem::too_large(most));
-    }
-    let mut whole = BytesMut::with_capacity(announced);
     let mut chunks = body.into_data_stream();
+    let kept = if announced > most { None } else { keep(&mut chunks, announced, most).await? };
+    if kept.is_none() {
+        drop(timeout(LINGER, discard(chunks, most.saturating_mul(2))).await);
+    }
+    kept.ok_or_else(|| Problem::too_large(most))
+}
+
+/// All chunks; `None` where they are more than the limit.
+async fn keep(
+    chunks: &mut BodyDataStream,
+    announced: usize,
+    most: usize,
+) -> Result<Option<Bytes>, Problem> {
+    let mut whole = BytesMut::with_capacity(announced);
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Problem::body_missing())?;
         if whole.len() + chunk.len() > most {
-            return Err(Problem::too_large(most));
+            return Ok(None);
         }
         whole.extend_from_slice(&chunk);
     }
-    Ok(whole.freeze())
+    Ok(Some(whole.freeze()))
+}
+
+/// Many clients read no answer before they have sent all: a connection closed under their hands looks like a fault of
+/// the network, and they send it all again. So a body somewhat too long is let in and thrown away.
+async fn discard(mut chunks: BodyDataStream, most: usize) {
+    let mut seen = 0;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        seen += chunk.len();
+        if seen > most {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]

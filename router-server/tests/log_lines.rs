@@ -1,0 +1,101 @@
+//! What is logged of a request: one line with the decision, and nothing of what was said or shown as a credential.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
+
+use axum::body::{Body, to_bytes};
+use azure_emulator::quota::QuotaSettings;
+use azure_emulator::{Deployment, Emulator, Settings};
+use http::Request;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use router_core::config::Config;
+use router_core::units::Day;
+use serde_json::{Value, json};
+use tracing_subscriber::fmt::MakeWriter;
+
+/// Log lines, kept.
+#[derive(Clone, Default)]
+struct Lines(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Lines {
+    type Writer = Self;
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+#[tokio::test]
+async fn one_line_a_request_tells_the_decision_and_no_content() {
+    let lines = Lines::default();
+    let writing = tracing_subscriber::fmt().json().flatten_event(true).with_writer(lines.clone());
+    // The test's runtime has one thread, so the server's tasks log here as well.
+    let guard =
+        tracing::subscriber::set_default(writing.with_max_level(tracing::Level::TRACE).finish());
+    let quota = QuotaSettings::new(60_000, 10_000_000);
+    let chat = Deployment::pay_as_you_go("chat_payg", "gpt-4o", quota).echo(true);
+    let emulator = Emulator::start(Settings::new().deployment(chat)).await.unwrap();
+    let text = format!(
+        r#"
+        server.listen = "127.0.0.1:0"
+        endpoints.azure = {{ url = "{}", api = "azure_v1", anonymous = true }}
+        deployments.chat_payg = {{ endpoint = "azure", model = "gpt-4o", billing = "pay_as_you_go", area = "global" }}
+        roles.reasoning.models = ["gpt-4o"]
+        roles.chat.models = ["gpt-4o"]
+        "#,
+        emulator.url()
+    );
+    let config = Config::from_toml(&text, Day::try_from("2026-11-23").unwrap()).unwrap();
+    let running = router_server::start(&config).await.unwrap();
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    for stream in [false, true] {
+        let body = json!({"model": "auto", "stream": stream, "messages": [{"role": "user", "content": "쉿비밀"}]});
+        let request =
+            Request::post(format!("{}/v1/chat/completions?key=query-secret", running.url()))
+                .header("authorization", "Bearer header-secret")
+                .header("x-request-id", "mine-1")
+                .body(Body::from(body.to_string()))
+                .unwrap();
+        let answer = client.request(request).await.unwrap();
+        let whole = to_bytes(Body::new(answer.into_body()), 1 << 20).await.unwrap();
+        assert!(String::from_utf8_lossy(&whole).contains("쉿비밀"), "the emulator echoes");
+    }
+    running.stop().await;
+    drop(guard);
+
+    let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    for secret in ["쉿비밀", "header-secret", "query-secret"] {
+        assert!(!written.contains(secret), "{written}");
+    }
+    let each = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let requests: Vec<Value> = each.filter(|line| line["message"] == "request").collect();
+    assert_eq!(requests.len(), 2, "{written}");
+    for line in requests {
+        let told = ["request_id", "path", "task", "model", "deployment", "billing", "end"]
+            .map(|field| line[field].as_str().unwrap_or("-").to_owned());
+        let expected = [
+            "mine-1",
+            "/v1/chat/completions",
+            "chat",
+            "gpt-4o",
+            "chat_payg",
+            "pay_as_you_go",
+            "complete",
+        ];
+        assert_eq!(told, expected);
+        assert_eq!((&line["status"], &line["attempts"]), (&json!(200), &json!(1)));
+        for number in ["score", "duration_ms", "overhead_us"] {
+            assert!(line[number].is_number(), "{number}: {line}");
+        }
+    }
+}
