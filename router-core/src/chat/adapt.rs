@@ -16,8 +16,8 @@ use crate::model::ModelRecord;
 use crate::model::Sampling;
 use crate::units::Tokens;
 
+use super::message::Role;
 use super::request::ChatRequest;
-use super::request::Role;
 use super::splice::Splice;
 
 /// What the sending side knows of the deployment that a request is adapted to.

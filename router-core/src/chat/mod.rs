@@ -1,6 +1,7 @@
 //! What the caller asked for and what came back, as JSON and as event streams. The door of the room.
 
 pub mod adapt;
+pub mod message;
 pub mod request;
 pub mod restream;
 pub mod splice;
@@ -9,6 +10,7 @@ pub mod tokens;
 pub mod usage;
 
 pub use adapt::{Adapted, adapt};
-pub use request::{ChatRequest, Content, Message, RequestFault, ResponseFormat, Role};
+pub use message::{Content, Message, Part, Role};
+pub use request::{ChatRequest, RequestFault, ResponseFormat};
 pub use splice::Splice;
 pub use usage::{Answer, Usage};

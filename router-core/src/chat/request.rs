@@ -8,11 +8,13 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, de};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::units::Tokens;
+
+use super::message::{Message, Text};
 
 /// Why a body is not a chat request: which field, and what was expected there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,104 +29,6 @@ pub struct RequestFault {
 impl RequestFault {
     fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
-    }
-}
-
-/// Who speaks in a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// Instructions, in the older word.
-    System,
-    /// Instructions, in the word of reasoning models.
-    Developer,
-    /// The person or program that asks.
-    User,
-    /// The model.
-    Assistant,
-    /// The answer of a tool.
-    Tool,
-    /// The answer of a function (the older form of tools).
-    Function,
-    /// A role that this version does not know; it is forwarded as it came.
-    Other,
-}
-
-impl Role {
-    fn from_text(text: &str) -> Self {
-        match text {
-            "system" => Self::System,
-            "developer" => Self::Developer,
-            "user" => Self::User,
-            "assistant" => Self::Assistant,
-            "tool" => Self::Tool,
-            "function" => Self::Function,
-            _ => Self::Other,
-        }
-    }
-
-    /// True for the roles that carry instructions.
-    pub fn instructs(self) -> bool {
-        matches!(self, Self::System | Self::Developer)
-    }
-}
-
-/// What a message says.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Content<'a> {
-    /// Nothing: `null` or absent, as in an assistant's message that only calls tools.
-    Empty,
-    /// One text.
-    Text(Cow<'a, str>),
-    /// A list of parts.
-    Parts(Vec<Part<'a>>),
-}
-
-/// One part of a message.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Part<'a> {
-    /// A text.
-    Text(Cow<'a, str>),
-    /// An image, by address or inline.
-    Image,
-    /// Sound, a file, or a kind that this version does not know.
-    Other,
-}
-
-/// One message: who speaks and what is said.
-#[derive(Debug, Clone)]
-pub struct Message<'a> {
-    /// Who speaks.
-    pub role: Role,
-    /// What is said.
-    pub content: Content<'a>,
-    /// True where the message calls tools or a function.
-    pub calls_tools: bool,
-    /// The role as written, quotes included: a place in the body that can be replaced.
-    pub(super) role_raw: &'a RawValue,
-}
-
-impl Message<'_> {
-    /// The texts of the message, in order.
-    pub fn texts(&self) -> impl Iterator<Item = &str> {
-        let (one, parts) = match &self.content {
-            Content::Empty => (None, &[][..]),
-            Content::Text(text) => (Some(text.as_ref()), &[][..]),
-            Content::Parts(parts) => (None, parts.as_slice()),
-        };
-        one.into_iter().chain(parts.iter().filter_map(|part| match part {
-            Part::Text(text) => Some(text.as_ref()),
-            Part::Image | Part::Other => None,
-        }))
-    }
-
-    /// How many images the message carries.
-    pub fn images(&self) -> usize {
-        match &self.content {
-            Content::Empty | Content::Text(_) => 0,
-            Content::Parts(parts) => {
-                parts.iter().filter(|part| matches!(part, Part::Image)).count()
-            }
-        }
     }
 }
 
@@ -464,139 +368,6 @@ impl<'de> Deserialize<'de> for RawBody<'de> {
             }
         }
         from.deserialize_map(Body)
-    }
-}
-
-/// A string, borrowed where it has no escapes.
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_str(TextVisitor("a string")).map(Text)
-    }
-}
-
-struct TextVisitor(&'static str);
-
-impl<'de> Visitor<'de> for TextVisitor {
-    type Value = Cow<'de, str>;
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str(self.0)
-    }
-    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Cow::Borrowed(text))
-    }
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text.to_owned()))
-    }
-    fn visit_string<E: de::Error>(self, text: String) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text))
-    }
-}
-
-impl<'de> Deserialize<'de> for Message<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(MessageVisitor)
-    }
-}
-
-struct MessageVisitor;
-
-impl<'de> Visitor<'de> for MessageVisitor {
-    type Value = Message<'de>;
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a message: an object with a role")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut role_raw: Option<&'de RawValue> = None;
-        let mut content = Content::Empty;
-        let mut calls_tools = false;
-        while let Some(Text(name)) = map.next_key()? {
-            match name.as_ref() {
-                "role" => {
-                    let raw: &'de RawValue = map.next_value()?;
-                    if !raw.get().starts_with('"') || role_raw.replace(raw).is_some() {
-                        return Err(A::Error::custom("expected one `role`, a string"));
-                    }
-                }
-                "content" => content = map.next_value()?,
-                "tool_calls" | "function_call" => {
-                    let raw: &'de RawValue = map.next_value()?;
-                    calls_tools |= !matches!(raw.get(), "null" | "[]");
-                }
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        let role_raw = role_raw.ok_or_else(|| A::Error::missing_field("role"))?;
-        let role = Role::from_text(role_raw.get().trim_matches('"'));
-        Ok(Message { role, content, calls_tools, role_raw })
-    }
-}
-
-impl<'de> Deserialize<'de> for Content<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct ContentVisitor;
-        impl<'de> Visitor<'de> for ContentVisitor {
-            type Value = Content<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a string, a list of parts or null")
-            }
-            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-                Ok(Content::Empty)
-            }
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Cow::Owned(text.to_owned())))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut parts = Vec::with_capacity(list.size_hint().unwrap_or(2));
-                while let Some(part) = list.next_element_seed(PartSeed)? {
-                    parts.push(part);
-                }
-                Ok(Content::Parts(parts))
-            }
-        }
-        from.deserialize_any(ContentVisitor)
-    }
-}
-
-/// Reads one part: `{"type":"text","text":..}`, `{"type":"image_url",..}` or another kind.
-struct PartSeed;
-
-impl<'de> DeserializeSeed<'de> for PartSeed {
-    type Value = Part<'de>;
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for PartSeed {
-    type Value = Part<'de>;
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("a part: an object with a type")
-    }
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut kind: Option<Cow<'de, str>> = None;
-        let mut text: Option<Cow<'de, str>> = None;
-        while let Some(Text(name)) = map.next_key()? {
-            match name.as_ref() {
-                "type" => kind = Some(map.next_value::<Text<'de>>()?.0),
-                "text" => text = map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| text),
-                _ => {
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        match (kind.as_deref(), text) {
-            (Some("text" | "input_text" | "output_text"), Some(text)) => Ok(Part::Text(text)),
-            (Some("image_url" | "input_image"), _) => Ok(Part::Image),
-            (Some(_), _) => Ok(Part::Other),
-            (None, _) => Err(A::Error::missing_field("type")),
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::request::Text;
+use super::message::Text;
 use super::usage::{RawUsage, Usage};
 
 /// Cuts bytes into events, separators included. Line ends may be `\n`, `\r\n` or `\r`.

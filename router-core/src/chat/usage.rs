@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::units::Tokens;
 
-use super::request::Text;
+use super::message::Text;
 
 /// The tokens of one answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -14,7 +14,9 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, Sleep};
 
 use crate::chat::Usage;
-use crate::chat::stream::{Chunk, Event, Splitter};
+use crate::chat::stream::Chunk;
+use crate::chat::stream::Event;
+use crate::chat::stream::Splitter;
 use crate::upstream::ReplyBody;
 
 /// How a stream is watched.

@@ -6,7 +6,10 @@
 
 use std::fmt;
 
-use crate::units::{Day, ModelName, Tokens, UsdPerMillionTokens};
+use crate::units::Day;
+use crate::units::ModelName;
+use crate::units::Tokens;
+use crate::units::UsdPerMillionTokens;
 
 /// What a model takes, does and costs.
 #[derive(Debug, Clone, PartialEq)]

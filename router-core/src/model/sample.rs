@@ -3,7 +3,9 @@
 use super::record::{
     Abilities, CapField, Effort, Efforts, InstructionRole, ModelRecord, Prices, PtuRate, Sampling,
 };
-use crate::units::{ModelName, Tokens, UsdPerMillionTokens};
+use crate::units::ModelName;
+use crate::units::Tokens;
+use crate::units::UsdPerMillionTokens;
 
 /// A record like gpt-4o's; `o1` and names that start with it get one like o1's.
 pub(crate) fn record(name: &str) -> ModelRecord {

@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::args::Explain;
 use crate::console;
 use crate::design_card;
-use crate::explanation::{self, MOST_REASONS};
+use crate::explanation;
+use crate::explanation::MOST_REASONS;
 
 use super::Failure;
 

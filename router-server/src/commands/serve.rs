@@ -8,7 +8,8 @@ use tracing_subscriber::filter::Targets;
 
 use crate::args::Serve;
 use crate::serving;
-use crate::shutdown::{self, Asked};
+use crate::shutdown;
+use crate::shutdown::Asked;
 use crate::telemetry;
 
 use super::Failure;

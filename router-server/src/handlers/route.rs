@@ -5,7 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 
-use crate::explanation::{self, MOST_REASONS};
+use crate::explanation;
+use crate::explanation::MOST_REASONS;
 use crate::problem::Problem;
 use crate::shared::Shared;
 

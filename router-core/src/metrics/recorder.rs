@@ -1,30 +1,20 @@
-//! Every metric: names, labels, buckets, help texts. Nothing that routing needs is decided here.
-//!
-//! The registry is the embedder's. Label values come from enums and config, never from what a caller or an upstream
-//! wrote, so the number of series is bounded by config.
+//! What requests leave behind: decisions, attempts, answers, and what they used, cost and took.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
+use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts,
-    Registry,
+    CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
 };
-use tokio::time::Instant;
 
 use crate::capacity::Timing;
 use crate::chat::Usage;
 use crate::decision::Decision;
 use crate::deployment::Api;
-use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::fallback::Ended;
 use crate::fallback::Step;
-use crate::state::CapacityState;
 use crate::task::Task;
-use crate::units::DeploymentName;
 use crate::units::Usd;
 
 /// All metrics of a router.
@@ -285,7 +275,7 @@ impl Drop for InFlight {
 struct Maker<'r>(&'r Registry);
 
 /// Ours are told from others' by this.
-const NAMESPACE: &str = "model_router";
+pub(super) const NAMESPACE: &str = "model_router";
 
 impl Maker<'_> {
     fn known<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
@@ -345,60 +335,5 @@ impl Maker<'_> {
         labels: &[&str],
     ) -> Result<HistogramVec, prometheus::Error> {
         self.known(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?)
-    }
-}
-
-/// What only the moment of asking can tell: who is cooling, who is busy. Read from the state at each scrape.
-#[derive(Debug)]
-pub(crate) struct StandingCollector {
-    state: Arc<dyn CapacityState>,
-    deployments: Vec<DeploymentName>,
-    cooling: GaugeVec,
-    in_flight: GaugeVec,
-}
-
-impl StandingCollector {
-    pub(crate) fn register(
-        registry: &Registry,
-        state: Arc<dyn CapacityState>,
-        catalog: &Catalog,
-    ) -> Result<(), prometheus::Error> {
-        let gauge = |name: &str, help: &str| {
-            GaugeVec::new(Opts::new(name, help).namespace(NAMESPACE), &["deployment"])
-        };
-        let collector = Self {
-            state,
-            deployments: catalog.deployments().iter().map(|known| known.name.clone()).collect(),
-            cooling: gauge("deployment_cooling", "1 while a deployment is left alone.")?,
-            in_flight: gauge("deployment_in_flight", "Requests at a deployment.")?,
-        };
-        registry.register(Box::new(collector))?;
-        let build = GaugeVec::new(
-            Opts::new("build_info", "The version that runs.").namespace(NAMESPACE),
-            &["version"],
-        )?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-        registry.register(Box::new(build))
-    }
-}
-
-impl Collector for StandingCollector {
-    fn desc(&self) -> Vec<&Desc> {
-        let mut all = self.cooling.desc();
-        all.extend(self.in_flight.desc());
-        all
-    }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let now = Instant::now();
-        for name in &self.deployments {
-            let standing = self.state.standing(name);
-            let cooling = f64::from(u8::from(standing.cooling(now).is_some()));
-            self.cooling.with_label_values(&[name.as_str()]).set(cooling);
-            self.in_flight.with_label_values(&[name.as_str()]).set(f64::from(standing.in_flight));
-        }
-        let mut all = self.cooling.collect();
-        all.extend(self.in_flight.collect());
-        all
     }
 }

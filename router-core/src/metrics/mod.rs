@@ -1,0 +1,11 @@
+//! Every metric: names, labels, buckets, help texts. Nothing that routing needs is decided here. The door of the room.
+//!
+//! The registry is the embedder's. Label values come from enums and config, never from what a caller or an upstream
+//! wrote, so the number of series is bounded by config.
+
+mod recorder;
+mod standing;
+
+pub use recorder::Metrics;
+pub(crate) use recorder::{Account, InFlight};
+pub(crate) use standing::StandingCollector;
