@@ -39,7 +39,10 @@ pub struct Cooldown {
 }
 
 impl Cooldown {
-    /// The cause that holds longest at `now`, with its end; `None` while nothing holds.
+    /// What holds at `now`, with its end; `None` while nothing does.
+    ///
+    /// A 429 and a refusal forbid any attempt, a fault only discourages one: while the former hold they are told, however
+    /// long the latter lasts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -53,14 +56,13 @@ impl Cooldown {
     /// assert_eq!(cooldown.holds(now + Duration::from_millis(40)), None);
     /// ```
     pub fn holds(&self, now: Instant) -> Option<(Cause, Instant)> {
-        [
-            (Cause::Misconfigured, self.misconfigured),
-            (Cause::Throttled, self.throttled),
-            (Cause::Fault, self.fault),
-        ]
-        .into_iter()
-        .filter_map(|(cause, until)| until.filter(|until| *until > now).map(|until| (cause, until)))
-        .max_by_key(|(_, until)| *until)
+        let holding = |cause, until: Option<Instant>| {
+            until.filter(|until| *until > now).map(|until| (cause, until))
+        };
+        let misconfigured = holding(Cause::Misconfigured, self.misconfigured);
+        let throttled = holding(Cause::Throttled, self.throttled);
+        let forbidden = misconfigured.into_iter().chain(throttled).max_by_key(|(_, until)| *until);
+        forbidden.or_else(|| holding(Cause::Fault, self.fault))
     }
 
     /// How many faults came in a row.
@@ -115,6 +117,16 @@ mod tests {
         cooldown.serve();
         assert_eq!(cooldown.holds(now), None);
         assert_eq!(cooldown.faults(), 0);
+    }
+
+    #[test]
+    fn a_fault_does_not_hide_a_wait_that_was_asked_for() {
+        let now = Instant::now();
+        let mut cooldown = Cooldown::default();
+        cooldown.throttle(now, SECOND);
+        cooldown.fail(now, 9 * SECOND, 10 * SECOND);
+        assert_eq!(cooldown.holds(now), Some((Cause::Throttled, now + SECOND)));
+        assert_eq!(cooldown.holds(now + SECOND), Some((Cause::Fault, now + 9 * SECOND)));
     }
 
     #[test]
