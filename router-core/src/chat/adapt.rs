@@ -80,7 +80,8 @@ pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
         edit.refused(name, record, effort);
     }
     let restream = request.stream() && !record.abilities.streaming;
-    let withhold_usage = edit.stream(restream, target.stream_options);
+    let stream_options = target.stream_options && !target.refused.contains(&"stream_options");
+    let withhold_usage = edit.stream(restream, stream_options);
     let Edit { splice, changed, .. } = edit;
     let body = if splice.is_empty() {
         Bytes::copy_from_slice(request.body().as_bytes())
@@ -272,10 +273,11 @@ impl Edit<'_, '_> {
             self.splice.remove("stream_options");
             return false;
         }
-        if !self.request.stream() || self.request.include_usage() {
+        if !stream_options {
+            self.leave_out("stream_options");
             return false;
         }
-        if !stream_options {
+        if !self.request.stream() || self.request.include_usage() {
             return false;
         }
         let mut options = self
