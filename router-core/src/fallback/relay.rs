@@ -284,6 +284,10 @@ impl Stream for Relay {
                         relay.interrupt();
                     }
                 }
+                // What breaks after the last event has lost nothing.
+                Poll::Ready(Some(Err(_))) if relay.seen.done => {
+                    relay.phase = Phase::Ended(How::Whole);
+                }
                 Poll::Ready(Some(Err(_))) => relay.interrupt(),
                 Poll::Ready(None) => relay.close(),
                 Poll::Pending => {
