@@ -151,7 +151,7 @@ pub enum Refusal {
     Full {
         /// The shortest wait.
         wait: Duration,
-        /// True where the residency left no other deployment to go to.
+        /// True where the residency allows no other place to go to.
         bound: bool,
     },
     /// Every deployment refuses us.
@@ -259,9 +259,8 @@ fn refusal(
 ) -> Refusal {
     let reasons: Vec<Exclusion> = reasons.collect();
     let has = |wanted: fn(&Exclusion) -> bool| reasons.iter().any(wanted);
-    let bound = has(|why| matches!(why, Exclusion::Residency));
     if let Some(wait) = reasons.iter().filter_map(wait_of).min() {
-        return Refusal::Full { wait, bound };
+        return Refusal::Full { wait, bound: residency.is_bound() };
     }
     if has(|why| matches!(why, Exclusion::Cooling { .. })) {
         return Refusal::Misconfigured;
@@ -275,7 +274,9 @@ fn refusal(
         Refusal::Ability { models, ability }
     } else if has(|why| matches!(why, Exclusion::ContextWindow)) {
         Refusal::ContextWindow { models }
-    } else if !bound && has(|why| matches!(why, Exclusion::Retired(_))) {
+    } else if has(|why| matches!(why, Exclusion::Retired(_)))
+        && !has(|why| matches!(why, Exclusion::Residency))
+    {
         Refusal::Retired { models }
     } else {
         Refusal::Residency { models, residency: residency.clone() }

@@ -35,7 +35,7 @@ pub enum RouteError {
         fault: SendingFault,
         /// The shortest wait.
         wait: Option<Duration>,
-        /// True where the residency left no other deployment to go to.
+        /// True where the residency allows no other place to go to.
         bound: bool,
     },
 }

@@ -180,6 +180,11 @@ impl Residency {
         Self(Vec::new())
     }
 
+    /// True where there is a bound: not everywhere is allowed.
+    pub fn is_bound(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Adds a bound; one that is no narrower than a bound already there changes nothing.
     pub fn narrow(&mut self, area: Area) {
         if area != Area::Global && !self.0.iter().any(|bound| bound.lies_inside(area)) {

@@ -316,10 +316,7 @@ impl<U: Upstream> Inner<U> {
             .filter(|(cause, _)| *cause != Cause::Misconfigured)
             .map(|(_, until)| until - now)
             .min();
-        let bound = decision
-            .candidates
-            .iter()
-            .any(|candidate| candidate.place == Place::Out(Exclusion::Residency));
+        let bound = decision.residency.is_bound();
         RouteError::Sending { fault, wait, bound }
     }
 }
