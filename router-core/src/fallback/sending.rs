@@ -195,6 +195,11 @@ impl<U: Upstream> Sending<'_, U> {
             Outcome::Failed => return failed(flight, Ended::Status(code)),
             Outcome::Misconfigured => {
                 flight.learn(Event::Misconfigured);
+                tracing::error!(
+                    deployment = %self.deployment.name,
+                    status = code,
+                    "the deployment refuses us: its config or rights are wrong, or its model has retired"
+                );
                 return Sent::None(Ended::Misconfigured(code));
             }
             Outcome::FieldRefused(field) => Ended::FieldRefused(field),
