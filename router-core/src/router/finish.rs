@@ -51,7 +51,11 @@ impl Finish<'_, '_> {
         told: HeaderMap,
         in_flight: InFlight,
     ) -> Response {
-        let Answered { deployment, delivery, adapted, restream: again, trail } = answered;
+        let Answered { deployment, delivery, mut adapted, restream: again, trail } = answered;
+        if again {
+            // The caller gets a stream, but not one that shows the answer as it is made.
+            adapted.push("stream");
+        }
         let metrics = self.metrics;
         metrics.attempted(&trail);
         metrics.adapted(&deployment, &adapted);
