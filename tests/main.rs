@@ -1,7 +1,33 @@
-//! One integration test program: every behaviour over real HTTP on loopback.
+//! One integration test program: every behaviour that callers see, over real HTTP on loopback, against the emulator.
+//!
+//! One file a behaviour. What a deployment does is scripted; what the router does about it is read from the answer, from
+//! the emulator's journal and from the metrics. Waits are told by the journal's own times: the lower bound is exact,
+//! the upper generous, and no test sleeps in order to be right.
+#![expect(clippy::unwrap_used, reason = "helpers of a test program stop at the first surprise")]
+#![expect(clippy::panic, reason = "a helper that cannot go on says why")]
+#![expect(clippy::indexing_slicing, reason = "serde_json gives null for what is not there")]
 
-#![expect(clippy::unwrap_used, reason = "helpers outside of test functions may fail a test too")]
+mod support;
 
+mod accounting;
+mod budget;
 mod config_files;
 mod config_messages;
+mod faults;
+mod floor_plan;
+mod full;
+mod hang_up;
+mod heartbeats;
+mod limits_of_requests;
+mod metrics;
+mod misconfigured;
 mod model_records;
+mod names;
+mod reasoning;
+mod refused;
+mod residency;
+mod secrets;
+mod shutdown;
+mod streams;
+mod told;
+mod waits;

@@ -1,0 +1,306 @@
+//! The floor plan of every crate: which room may import which, and how a file must look.
+//!
+//! Reads the sources as text, with nothing but the standard library. The order of rooms is the crate's own: the table in
+//! its `lib.rs`, else the order of its `mod` lines. A fault names the file and the reason.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const MOST_LINES: usize = 400;
+
+/// A word that only some files of a crate may say, with the reason.
+struct Fence {
+    word: &'static str,
+    files: &'static [&'static str],
+    reason: &'static str,
+}
+
+const FENCES: [Fence; 4] = [
+    Fence {
+        word: "reqwest",
+        files: &["router-core/src/upstream/client.rs", "router-core/src/upstream/credential.rs"],
+        reason: "one file sends; credentials borrow its client",
+    },
+    Fence {
+        word: "figment",
+        files: &["router-core/src/config/load.rs", "azure-emulator/src/config.rs"],
+        reason: "one file knows how layers are merged",
+    },
+    Fence {
+        word: "std::env",
+        files: &["router-core/src/config/layers.rs", "router-core/src/upstream/credential.rs"],
+        reason: "the environment is read by config, and where config says a secret is",
+    },
+    Fence {
+        word: "SystemTime::now",
+        files: &["router-core/src/clock.rs", "azure-emulator/src/wall.rs"],
+        reason: "the wall clock is read in one place and passed on",
+    },
+];
+
+/// A crate as far as its floor plan goes.
+struct Plan {
+    folder: &'static str,
+    /// Bottom to top; rooms of one line stand on the same floor.
+    floors: Vec<Vec<String>>,
+}
+
+impl Plan {
+    fn of(folder: &'static str) -> Self {
+        let door = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
+        Self { folder, floors: floors(&door) }
+    }
+
+    fn floor(&self, room: &str) -> Option<usize> {
+        self.floors.iter().position(|floor| floor.iter().any(|known| known == room))
+    }
+
+    /// What is wrong with a file, `path` being told from the workspace's folder.
+    fn faults(&self, path: &str, text: &str) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut fault = |what: String| faults.push(format!("{path}: {what}"));
+        if !text.starts_with("//!") {
+            fault("no //! header".to_owned());
+        }
+        let production = production(text);
+        let lines = counted(&production);
+        if lines > MOST_LINES {
+            fault(format!("{lines} production lines, at most {MOST_LINES}"));
+        }
+        let code =
+            || production.iter().copied().filter(|line| !line.trim_start().starts_with("//"));
+        for Fence { word, files, reason } in FENCES {
+            if !files.contains(&path) && code().any(|line| says(line, word)) {
+                fault(format!("names {word}: {reason}"));
+            }
+        }
+        // Doors and programs see every room.
+        let room = room_of(self.folder, path);
+        if room == "lib" || room == "main" {
+            return faults;
+        }
+        let Some(own) = self.floor(&room) else {
+            fault(format!("{room} is in no room"));
+            return faults;
+        };
+        for line in code() {
+            if line.trim_start().starts_with("use crate::") && line.contains('{') {
+                fault(format!("hides what it imports: {}", line.trim()));
+                continue;
+            }
+            for imported in imported(line) {
+                match self.floor(imported) {
+                    None => fault(format!("imports {imported}, which is no room")),
+                    Some(other) if other > own => fault(format!("imports {imported} from above")),
+                    Some(_) => {}
+                }
+            }
+        }
+        faults
+    }
+}
+
+/// The floors that a crate's door names: rows of the table in its header, else its `mod` lines.
+fn floors(door: &str) -> Vec<Vec<String>> {
+    let quoted = |row: &str| -> Vec<String> {
+        let cell = row.split('|').next().unwrap_or_default();
+        cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let rows = door.lines().filter_map(|line| line.strip_prefix("//! | `"));
+    let table: Vec<Vec<String>> = rows.map(|row| quoted(&format!("`{row}"))).collect();
+    if !table.is_empty() {
+        return table;
+    }
+    modules(door).into_iter().map(|room| vec![room]).collect()
+}
+
+/// The modules that a door opens.
+fn modules(door: &str) -> Vec<String> {
+    let module = |line: &str| {
+        let line = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
+        Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())
+    };
+    door.lines().filter_map(module).collect()
+}
+
+/// The room of a file: its folder below `src`, else its own name.
+fn room_of(folder: &str, path: &str) -> String {
+    let inside = path.strip_prefix(folder).unwrap().strip_prefix("/src/").unwrap();
+    let first = inside.split('/').next().unwrap();
+    first.strip_suffix(".rs").unwrap_or(first).to_owned()
+}
+
+/// The rooms that a line of code names.
+fn imported(line: &str) -> impl Iterator<Item = &str> {
+    let letter = |letter: char| letter == '_' || letter.is_alphanumeric();
+    line.match_indices("crate::").filter_map(move |(at, whole)| {
+        // Not `my_crate::`, nor `$crate::`.
+        let before = line.get(..at)?.chars().next_back();
+        let after = line.get(at + whole.len()..)?;
+        let end = after.find(|other| !letter(other)).unwrap_or(after.len());
+        let name = after.get(..end).filter(|name| !name.is_empty())?;
+        // `crate::Name` at the root is the door's own re-export.
+        let is_room = name.chars().all(|letter| !letter.is_uppercase());
+        (!before.is_some_and(letter) && is_room).then_some(name)
+    })
+}
+
+/// True where a line says the word, alone.
+fn says(line: &str, word: &str) -> bool {
+    let letter = |letter: char| letter == '_' || letter == '-' || letter.is_alphanumeric();
+    let code = line.split(" //").next().unwrap_or(line);
+    code.match_indices(word).any(|(at, _)| {
+        let before = code.get(..at).and_then(|text| text.chars().next_back());
+        let after = code.get(at + word.len()..).and_then(|text| text.chars().next());
+        !before.is_some_and(letter) && !after.is_some_and(letter)
+    })
+}
+
+/// The lines outside tests: what `#[cfg(test)]` stands before is left out.
+fn production(text: &str) -> Vec<&str> {
+    let mut kept = Vec::new();
+    let mut lines = text.lines();
+    while let Some(line) = lines.next() {
+        if line.trim() != "#[cfg(test)]" {
+            kept.push(line);
+            continue;
+        }
+        // The item that follows ends with a `;` on its own line or with a brace as far in as the attribute.
+        let indent = line.len() - line.trim_start().len();
+        let ends = |line: &&str| {
+            let own = line.len() - line.trim_start().len() == indent;
+            own && (line.trim_end().ends_with(';') || line.trim() == "}")
+        };
+        lines.by_ref().find(ends);
+    }
+    kept
+}
+
+/// How many lines count: tables of constants do not.
+fn counted(production: &[&str]) -> usize {
+    let mut counted = 0;
+    let mut inside = false;
+    for line in production {
+        let bare = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
+        let opens = (bare.starts_with("const ") || bare.starts_with("static "))
+            && line.trim_end().ends_with('[');
+        inside |= opens;
+        counted += usize::from(!inside);
+        inside &= line.trim_end() != "];";
+    }
+    counted
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+const CRATES: [(&str, usize); 3] =
+    [("router-core", 50), ("router-server", 15), ("azure-emulator", 40)];
+
+#[test]
+fn every_room_imports_only_from_below() {
+    let mut faults = Vec::new();
+    for (folder, least) in CRATES {
+        let plan = Plan::of(folder);
+        let files = sources(&root().join(folder).join("src"));
+        assert!(files.len() >= least, "{folder}: only {} files found", files.len());
+        for path in files {
+            let text = fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+            faults.extend(plan.faults(&path, &text));
+        }
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn the_table_of_a_door_names_its_modules_and_no_others() {
+    for (folder, _) in CRATES {
+        let door = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
+        let mut named: Vec<String> = floors(&door).concat();
+        let mut open = modules(&door);
+        named.sort();
+        open.sort();
+        assert_eq!(named, open, "{folder}");
+    }
+}
+
+#[test]
+fn every_member_of_the_workspace_has_a_plan() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let members = manifest.lines().find_map(|line| line.strip_prefix("members = ")).unwrap();
+    let members: Vec<&str> = members.split('"').skip(1).step_by(2).collect();
+    let planned = CRATES.map(|(folder, _)| folder);
+    for member in members {
+        assert!(member == "tests" || planned.contains(&member), "{member} has no floor plan");
+    }
+}
+
+fn made_up() -> Plan {
+    let door = "//! | `units` | x |\n//! | `chat`, `task` | x |\n//! | `router` | x |\n";
+    Plan { folder: "router-core", floors: floors(door) }
+}
+
+#[track_caller]
+fn check(path: &str, text: &str, expected: &[&str]) {
+    let path = format!("router-core/src/{path}");
+    let faults = made_up().faults(&path, text);
+    assert_eq!(faults.len(), expected.len(), "{faults:?}");
+    for (fault, part) in faults.iter().zip(expected) {
+        assert!(fault.starts_with(&path) && fault.contains(part), "{fault:?} has no {part:?}");
+    }
+}
+
+#[test]
+fn each_kind_of_fault_is_found() {
+    check("chat/mod.rs", "//! x\nuse crate::units::Tokens;\nuse crate::task::Task;\n", &[]);
+    check("chat/made.rs", "//! x\nuse crate::router::X;\n", &["imports router from above"]);
+    check("chat/made.rs", "//! x\nfn f() -> crate::router::X {}\n", &["imports router from above"]);
+    check(
+        "chat/made.rs",
+        "//! x\nuse crate::nowhere::X;\n",
+        &["imports nowhere, which is no room"],
+    );
+    check("poetry.rs", "//! x\n", &["poetry is in no room"]);
+    check("units.rs", "// x\n", &["no //! header"]);
+    check("router.rs", "//! x\nuse crate::{units, chat};\n", &["hides what it imports"]);
+    check("router.rs", "//! x\nuse crate::units::{Tokens, Day};\n", &["hides what it imports"]);
+    check("units.rs", &format!("//! x\n{}", "x\n".repeat(400)), &["401 production lines"]);
+    check("router.rs", "//! x\nuse reqwest::Client;\n", &["names reqwest"]);
+    check("router.rs", "//! x\nlet figment = figment::Figment::new();\n", &["names figment"]);
+    check("router.rs", "//! x\nlet home = std::env::var(\"HOME\");\n", &["names std::env"]);
+    check("router.rs", "//! x\nlet now = SystemTime::now();\n", &["names SystemTime::now"]);
+}
+
+#[test]
+fn what_is_no_fault_is_let_through() {
+    // Tests, tables and comments do not count, wherever they stand.
+    let table = format!("const WORDS: &[&str] = &[\n{}];\n", "    \"x\",\n".repeat(500));
+    check("units.rs", &format!("//! x\n{table}"), &[]);
+    let tests =
+        format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "    use crate::router::X;\n".repeat(500));
+    check("units.rs", &format!("//! x\n{tests}fn after() {{}}\n"), &[]);
+    check(
+        "units.rs",
+        "//! x\n#[cfg(test)]\nmod sample;\n// reqwest, crate::router\n/// figment\n",
+        &[],
+    );
+    check("units.rs", "//! x\nlet name = \"figment-like\";\n", &[]);
+    // But what stands after tests does.
+    let after = "//! x\n#[cfg(test)]\nmod tests {\n}\nuse crate::router::X;\n";
+    check("units.rs", after, &["imports router from above"]);
+}

@@ -1,0 +1,107 @@
+//! Metric names, types and labels are a promise: dashboards and alarms are built on them. A change shows as a difference
+//! to `metrics.txt` and belongs into the change log as breaking.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use azure_emulator::Step;
+use serde_json::json;
+
+use crate::support::{Bench, Layout};
+
+/// One line a metric: name, type, labels.
+fn shapes(exposition: &str) -> String {
+    let mut metrics: BTreeMap<&str, (&str, BTreeSet<&str>)> = BTreeMap::new();
+    for line in exposition.lines() {
+        if let Some(rest) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = rest.split_once(' ').unwrap();
+            metrics.insert(name, (kind, BTreeSet::new()));
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().unwrap();
+            let of = |suffix| name.strip_suffix(suffix).filter(|base| metrics.contains_key(base));
+            let base = of("_bucket").or(of("_sum")).or(of("_count")).unwrap_or(name);
+            let (_, labels) = metrics.get_mut(base).unwrap_or_else(|| panic!("no type: {line}"));
+            if let Some((_, rest)) = line.split_once('{') {
+                let (inside, _) = rest.rsplit_once('}').unwrap();
+                let names = inside.split("\",").map(|pair| pair.split('=').next().unwrap());
+                labels.extend(names.filter(|name| *name != "le"));
+            }
+        }
+    }
+    let line = |(name, (kind, labels)): (&str, (&str, BTreeSet<&str>))| {
+        let labels = labels.into_iter().collect::<Vec<_>>().join(",");
+        format!("{name} {kind} {{{labels}}}\n")
+    };
+    metrics.into_iter().map(line).collect()
+}
+
+/// Something of everything that is counted.
+async fn exercised() -> Bench {
+    let bench = Layout::pair()
+        .set("models.own.context_window_tokens", 100_000)
+        .set("models.own.max_output_tokens", 10_000)
+        .written("own_payg", "own", "pay_as_you_go")
+        .emulate(azure_emulator::Deployment::pay_as_you_go(
+            "own_payg",
+            "gpt-4o",
+            azure_emulator::quota::QuotaSettings::new(1_000_000, 1_000_000_000),
+        ))
+        .start()
+        .await;
+    bench.emulator.script("chat_ptu", Step::throttled_ms(1));
+    bench.ask("auto", json!({})).await;
+    bench.ask("reasoning", json!({"temperature": 0.1, "stream": true})).await;
+    bench.ask("own", json!({})).await;
+    bench.emulator.script("chat_payg", Step::normal().model("other").cut_after(2));
+    bench.ask("deployment:chat_payg", json!({"stream": true})).await;
+    bench.ask("gpt-9", json!({})).await;
+    bench
+}
+
+#[tokio::test]
+async fn names_types_and_labels_are_as_stored() {
+    let bench = exercised().await;
+    let answer = bench.get("/metrics").await;
+    assert!(answer.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    let found = shapes(&answer.text);
+    let stored = include_str!("metrics.txt");
+    assert!(found == stored, "tests/metrics.txt differs from what is exposed:\n{found}");
+}
+
+#[tokio::test]
+async fn every_name_keeps_the_form() {
+    let bench = exercised().await;
+    for line in shapes(&bench.get("/metrics").await.text).lines() {
+        let (name, kind) = line.split_once(' ').unwrap();
+        assert!(name.starts_with("model_router_") || name.starts_with("gen_ai_client_"), "{name}");
+        assert_eq!(name.ends_with("_total"), kind.starts_with("counter"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn series_do_not_grow_with_what_callers_write() {
+    let bench = exercised().await;
+    let series = async || {
+        let text = bench.get("/metrics").await.text;
+        let name = |line: &str| line.rsplit_once(' ').map(|(name, _)| name.to_owned());
+        text.lines().filter_map(name).collect::<BTreeSet<String>>()
+    };
+    let before = series().await;
+    for number in 0..20 {
+        bench.ask(&format!("made-up-{number}"), json!({"user": format!("u{number}")})).await;
+        bench.ask("own", json!({"user": format!("u{number}")})).await;
+    }
+    let grown: Vec<String> = series().await.difference(&before).cloned().collect();
+    assert!(grown.is_empty(), "{grown:?}");
+}
+
+#[tokio::test]
+async fn cooling_and_flight_are_told_as_they_are() {
+    let bench = Layout::pair().start().await;
+    bench.emulator.script("chat_ptu", Step::throttled_ms(60_000));
+    bench.ask("chat", json!({})).await;
+    for (deployment, cooling) in [("chat_ptu", 1.0), ("chat_payg", 0.0)] {
+        let line = format!("model_router_deployment_cooling{{deployment=\"{deployment}\"}}");
+        assert!((bench.metric(&line).await - cooling).abs() < 1e-9, "{line}");
+    }
+    assert!(bench.metric("model_router_in_flight").await.abs() < 1e-9);
+}

@@ -1,0 +1,11 @@
+//! What the tests stand on: a router before an emulator, a caller, a router in memory, the logs. The door of the room.
+
+mod answer;
+mod bench;
+mod layout;
+pub(crate) mod logs;
+pub(crate) mod memory;
+
+pub(crate) use answer::{Answer, words};
+pub(crate) use bench::{Bench, PATIENCE, question};
+pub(crate) use layout::{Layout, checked};
