@@ -30,7 +30,8 @@ area = "global"
 "#;
 
 /// The sizes of bodies, in bytes.
-pub(crate) const SIZES: [(&str, usize); 3] = [("1 KB", 1_024), ("10 KB", 10_240), ("100 KB", 102_400)];
+pub(crate) const SIZES: [(&str, usize); 3] =
+    [("1 KB", 1_024), ("10 KB", 10_240), ("100 KB", 102_400)];
 
 const PROSE: &str = "We moved the billing job to the new cluster last week and since then some invoices are \
     written twice, mostly those around midnight. 청구서가 두 번 발행되는 문제가 자정 무렵에 자주 발생합니다. ";
