@@ -108,13 +108,14 @@ async fn letters_of_many_bytes_survive_whatever_way_a_stream_is_cut() {
 async fn letters_of_many_bytes_survive_a_cut_at_every_byte() {
     let content = CONTENT.replace("\"hi\"", &format!("{KOREAN:?}"));
     let whole = [&content, END, DONE].concat();
+    let bytes = bytes::Bytes::from(whole.clone());
+    // The nth request's answer is cut at the nth byte.
+    let router = InMemory::new(&Layout::pair(), move |_, at| {
+        let pieces = vec![bytes.slice(..at), bytes.slice(at..)];
+        Ok(Canned { body: pieces, ..Canned::stream(&[]) })
+    });
+    let body = question("chat", json!({"stream": true}));
     for at in 0..=whole.len() {
-        let (first, second) = whole.as_bytes().split_at(at);
-        let pieces = [bytes::Bytes::copy_from_slice(first), bytes::Bytes::copy_from_slice(second)];
-        let router = InMemory::new(&Layout::pair(), move |_, _| {
-            Ok(Canned { body: pieces.to_vec(), ..Canned::stream(&[]) })
-        });
-        let body = question("chat", json!({"stream": true}));
         let (_, bytes) = router.ask(&body, &[]).await.unwrap();
         assert_eq!(bytes, whole, "cut at byte {at}");
     }

@@ -1,13 +1,15 @@
 //! A router over an upstream in memory, in paused time: what takes minutes on sockets takes none here, to the
 //! millisecond.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use router_core::decision::Rules;
 use router_core::response::Response;
-use router_core::router::{ChatCall, ModelRouter, rules_of};
+use router_core::router::{ChatCall, ModelRouter};
+use router_core::task::{Classifier, LinearScorer};
 use router_core::upstream::{Attempt, Reply, Unreachable, Upstream};
 use tokio::time::Instant;
 
@@ -112,6 +114,10 @@ impl Upstream for Memory {
     }
 }
 
+/// Read once: hundreds of routers share it.
+static SCORER: LazyLock<Arc<LinearScorer>> =
+    LazyLock::new(|| Arc::new(LinearScorer::shipped().unwrap()));
+
 /// A router in memory.
 #[derive(Debug)]
 pub(crate) struct InMemory {
@@ -129,9 +135,12 @@ impl InMemory {
         let arrived = Arc::new(Mutex::new(Vec::new()));
         let memory = Memory { script: Arc::new(script), arrived: Arc::clone(&arrived) };
         let registry = prometheus::Registry::new();
-        let rules = rules_of(&config).unwrap();
-        let limits = config.limits.clone();
-        let router = ModelRouter::with_upstream(rules, limits, memory, &registry).unwrap();
+        let rules = Rules {
+            classifier: Classifier::new(SCORER.clone(), config.scoring.signals),
+            policy: config.policy,
+            catalog: config.catalog,
+        };
+        let router = ModelRouter::with_upstream(rules, config.limits, memory, &registry).unwrap();
         Self { router, arrived }
     }
 
