@@ -1,0 +1,573 @@
+//! How full is a provisioned deployment? Our copy of Azure's leaky bucket, corrected by what the deployment answers.
+//!
+//! Each call adds what it reserves, is corrected to what it used when it ends, and all the time the level drains. The copy
+//! drifts (token counts are estimates, others may use the deployment, the window is not documented), so every answer is
+//! evidence: a 429 with a wait says that the level is above the capacity by so much drain; a 200 says that on arrival it
+//! was at most the capacity; a utilization header is a reading. Evidence about the past corrects only what no newer
+//! evidence has corrected since.
+//!
+//! Pure: `now` is an argument. Everything is measured in our own normalized tokens: where others use a part, ours drain
+//! slower, and that slower rate is what matters for us ([`Drift`]).
+//!
+//! **Source:** Microsoft, "Provisioned throughput", the admission algorithm; the burst window is not documented.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::chat::Usage;
+use crate::units::Tokens;
+
+use super::drift::Drift;
+
+/// The size of a bucket and how calls count.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Size {
+    /// Normalized tokens drained in a second.
+    pub rate: f64,
+    /// How long a full bucket takes to drain.
+    pub window: Duration,
+    /// How many normalized tokens an answer's token counts.
+    pub output_ratio: f64,
+    /// The answer that the deployment assumes of a call without a cap.
+    pub missing_output: Tokens,
+    /// The share of cached prompt tokens that counts nothing, 0 to 1.
+    pub cached_discount: f64,
+}
+
+impl Size {
+    /// The normalized tokens that a call reserves on arrival.
+    pub fn reserved(&self, prompt: Tokens, cached: Tokens, cap: Option<Tokens>) -> f64 {
+        self.normalized(prompt, cached, cap.unwrap_or(self.missing_output))
+    }
+
+    /// The normalized tokens that an answer used.
+    pub fn used(&self, usage: &Usage) -> f64 {
+        self.normalized(usage.prompt, usage.cached, usage.completion)
+    }
+
+    /// The normalized tokens of a prompt and an answer.
+    pub fn normalized(&self, prompt: Tokens, cached: Tokens, output: Tokens) -> f64 {
+        let free = cached.min(prompt).as_f64() * self.cached_discount;
+        self.output_ratio.mul_add(output.as_f64(), prompt.as_f64() - free)
+    }
+}
+
+/// What a call took; given back with what came of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Ticket {
+    /// The normalized tokens reserved.
+    pub reserved: f64,
+    /// How far the level was above the capacity when it was sent.
+    over: f64,
+    /// How much had been added since the last evidence.
+    added: f64,
+    /// Which evidence was the last.
+    evidence: u32,
+    sent: Option<Instant>,
+}
+
+/// What was last known for sure, and what we have added since.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Known {
+    at: Instant,
+    /// Seconds of drain above the capacity; `None` where the bucket was empty.
+    over: Option<f64>,
+    added: f64,
+}
+
+/// The copy of a bucket.
+///
+/// ```
+/// use std::time::Duration;
+/// use router_core::capacity::{Size, Twin};
+/// use router_core::units::Tokens;
+/// use tokio::time::Instant;
+/// let now = Instant::now();
+/// let size = Size {
+///     rate: 625.0, window: Duration::from_secs(10), output_ratio: 4.0,
+///     missing_output: Tokens(4_096), cached_discount: 1.0,
+/// };
+/// let mut twin = Twin::new(size, now);
+/// let ticket = twin.admit(now, size.reserved(Tokens(1_000), Tokens::ZERO, Some(Tokens(2_000))));
+/// assert_eq!(twin.wait(now), Duration::from_millis(4_400)); // (9,000 - 6,250) / 625
+/// twin.settle(now, ticket, 1_200.0);
+/// assert_eq!(twin.wait(now), Duration::ZERO);
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Twin {
+    size: Size,
+    drift: Drift,
+    level: f64,
+    at: Instant,
+    known: Known,
+    evidence: u32,
+    /// What calls gave back when they ended, fading; a second's share of it is how fast the level falls beside draining.
+    returned: f64,
+    unused: f64,
+    /// When and how often the deployment was last asked although the twin said full.
+    doubt: Doubt,
+    /// Seconds of drain kept free, because it was refused where it saw room; fading.
+    guard: f64,
+}
+
+/// Asking although the twin says full: how else would a twin that is too pessimistic find out?
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Doubt {
+    next: Instant,
+    gap: Duration,
+    /// How often in a row it was right to doubt.
+    right: u8,
+}
+
+const DOUBT_LEAST: Duration = Duration::from_secs(1);
+const DOUBT_MOST: Duration = Duration::from_secs(120);
+
+/// How much of the capacity is believed free beside what a 200 proves, for each doubt in a row that was right. A 200 says
+/// only "at most"; without a guess beyond it a rate that is far too low would be found out slowly. A guess too high costs
+/// one 429, which says exactly how much.
+const DOUBT_SHARE: f64 = 0.05;
+
+/// The most that is kept free after refusals, and after how long half of it is given up.
+const GUARD_SECONDS: f64 = 0.5;
+const GUARD_HALF_LIFE_SECONDS: f64 = 30.0;
+
+/// What calls give back is averaged over this time.
+const RETURN_SECONDS: f64 = 5.0;
+
+/// Evidence within this much of what was expected corrects the level but teaches nothing about the deployment.
+const TOLERANCE_SECONDS: f64 = 0.02;
+
+/// Evidence closer together than this says more about rounding than about the rate.
+const LEAST_SECONDS: f64 = 1.0;
+
+impl Twin {
+    /// An empty bucket.
+    pub fn new(size: Size, now: Instant) -> Self {
+        Self {
+            size,
+            drift: Drift::new(size.rate, size.window.as_secs_f64()),
+            level: 0.0,
+            at: now,
+            known: Known { at: now, over: None, added: 0.0 },
+            evidence: 0,
+            returned: 0.0,
+            unused: 0.0,
+            doubt: Doubt { next: now, gap: DOUBT_LEAST, right: 0 },
+            guard: 0.0,
+        }
+    }
+
+    /// What it was made of.
+    pub fn size(&self) -> &Size {
+        &self.size
+    }
+
+    /// What was learned of rate and window.
+    pub fn drift(&self) -> &Drift {
+        &self.drift
+    }
+
+    /// Normalized tokens in the bucket.
+    pub fn level(&self, now: Instant) -> f64 {
+        (self.level - self.drained(now)).max(0.0)
+    }
+
+    /// Normalized tokens that are 100 %.
+    pub fn capacity(&self) -> f64 {
+        self.drift.rate() * self.drift.window()
+    }
+
+    /// The level as a share of the capacity: 1.0 is 100 %.
+    pub fn utilization(&self, now: Instant) -> f64 {
+        self.level(now) / self.capacity()
+    }
+
+    /// Normalized tokens that drained away unused since the start: paid for, and wasted.
+    pub fn unused(&self, now: Instant) -> f64 {
+        self.unused + (self.drained(now) - self.level).max(0.0)
+    }
+
+    /// How long until the level is back at the capacity by draining alone; zero while there is room.
+    pub fn wait(&self, now: Instant) -> Duration {
+        self.wait_below(now, self.capacity())
+    }
+
+    /// How long until the level is at most `level`, by draining alone.
+    pub fn wait_below(&self, now: Instant, level: f64) -> Duration {
+        // A billionth more is rounding, not tokens.
+        let over = self.level(now) - level - self.capacity() * 1e-9;
+        seconds(over / self.drift.rate() + self.guarded(now))
+    }
+
+    /// How long until `tokens` above `level` are gone, when calls go on giving back what they reserved too much.
+    pub fn expected_wait(&self, now: Instant, level: f64, ahead: f64) -> Duration {
+        let over = self.level(now) - level + ahead;
+        seconds(over / (self.drift.rate() + self.returning(now)))
+    }
+
+    /// A call is sent.
+    pub fn admit(&mut self, now: Instant, reserved: f64) -> Ticket {
+        self.drain(now);
+        let over = self.level - self.capacity();
+        let ticket = Ticket {
+            reserved,
+            over,
+            added: self.known.added,
+            evidence: self.evidence,
+            sent: Some(now),
+        };
+        self.add(reserved);
+        ticket
+    }
+
+    /// True where a call may be sent although the twin says full, to see whether it is right; rarely, and more rarely each
+    /// time it was.
+    pub fn doubts(&mut self, now: Instant) -> bool {
+        let may = now >= self.doubt.next;
+        if may {
+            self.doubt.next = now + self.doubt.gap;
+        }
+        may
+    }
+
+    /// The call was admitted: on its arrival the level was at most the capacity.
+    pub fn accepted(&mut self, now: Instant, ticket: Ticket) {
+        self.drain(now);
+        let Some(sent) = ticket.sent.filter(|_| ticket.evidence == self.evidence) else { return };
+        let over = ticket.over / self.drift.rate();
+        if over <= TOLERANCE_SECONDS {
+            return;
+        }
+        let right = self.doubt.right.saturating_add(1).min(10);
+        self.doubt = Doubt { next: now + DOUBT_LEAST, gap: DOUBT_LEAST, right };
+        let believed = self.capacity() * DOUBT_SHARE * f64::from(right - 1);
+        let before = ticket.over + self.capacity();
+        let since = sent.saturating_duration_since(self.known.at).as_secs_f64();
+        match self.known.over {
+            Some(above) => self.drift.drained(ticket.added + believed, since - above),
+            None => self.drift.filled(before / self.drift.rate()),
+        }
+        self.level = (self.level - ticket.over - believed).max(0.0);
+        self.learned(Known { at: sent, over: Some(0.0), added: self.known.added - ticket.added });
+    }
+
+    /// The call was refused: the level is above the capacity by `wait` of drain.
+    pub fn refused(&mut self, now: Instant, ticket: Ticket, wait: Duration) {
+        self.drain(now);
+        self.add(-ticket.reserved);
+        let over = wait.as_secs_f64();
+        let expected = (self.level - self.capacity()) / self.drift.rate();
+        let since = now.saturating_duration_since(self.known.at).as_secs_f64();
+        let mut known = Known { at: now, over: Some(over), added: 0.0 };
+        match self.known.over {
+            Some(above) if since >= LEAST_SECONDS => {
+                self.drift.drained(self.known.added, over - above + since);
+            }
+            // Too soon to tell a rate: what was known before goes on being compared with.
+            Some(_) => known = self.known,
+            None if expected < over - TOLERANCE_SECONDS => {
+                self.drift.filled(self.level / self.drift.rate() - over);
+            }
+            None => {}
+        }
+        if ticket.over > 0.0 {
+            let gap = (self.doubt.gap * 2).min(DOUBT_MOST);
+            self.doubt = Doubt { next: now + gap, gap, right: 0 };
+        } else {
+            self.guard = (self.guard + (over - expected).clamp(0.01, 0.1)).min(GUARD_SECONDS);
+            self.doubt.right = 0;
+        }
+        self.level = self.capacity() + over * self.drift.rate();
+        self.learned(known);
+    }
+
+    /// The call ended with nothing admitted and nothing said, or with what it used.
+    pub fn settle(&mut self, now: Instant, ticket: Ticket, used: f64) {
+        self.drain(now);
+        let fade = ticket.reserved - used;
+        if fade > 0.0 {
+            self.returned += fade;
+        }
+        self.add(-fade);
+    }
+
+    /// The deployment said how full it is: 1.0 is 100 %.
+    pub fn read(&mut self, now: Instant, utilization: f64) {
+        self.drain(now);
+        if !(0.0..=100.0).contains(&utilization) {
+            return;
+        }
+        let above = (utilization - 1.0) * self.drift.window();
+        let since = now.saturating_duration_since(self.known.at).as_secs_f64();
+        // From a reading to a reading with room between: what we added against what it took to drain.
+        if let Some(before) = self.known.over
+            && utilization > 0.05
+            && since >= LEAST_SECONDS
+        {
+            self.drift.drained(self.known.added, above - before + since);
+        } else if self.known.over.is_some() && utilization > 0.0 {
+            // Too soon after the last evidence to learn a rate from; the level still counts.
+            self.level = utilization * self.capacity();
+            return;
+        }
+        self.level = utilization * self.capacity();
+        let over = (utilization > 0.0).then_some(above);
+        self.learned(Known { at: now, over, added: 0.0 });
+    }
+
+    fn learned(&mut self, known: Known) {
+        self.known = known;
+        self.evidence = self.evidence.wrapping_add(1);
+    }
+
+    fn add(&mut self, tokens: f64) {
+        self.known.added += tokens;
+        if self.level + tokens < 0.0 {
+            self.emptied();
+        }
+        self.level = (self.level + tokens).max(0.0);
+    }
+
+    /// From an empty bucket on, what came before it no longer matters.
+    fn emptied(&mut self) {
+        self.learned(Known { at: self.at, over: None, added: 0.0 });
+    }
+
+    fn drained(&self, now: Instant) -> f64 {
+        self.drift.rate() * self.age(now)
+    }
+
+    fn returning(&self, now: Instant) -> f64 {
+        self.returned * (-self.age(now) / RETURN_SECONDS).exp() / RETURN_SECONDS
+    }
+
+    fn guarded(&self, now: Instant) -> f64 {
+        self.guard * 0.5f64.powf(self.age(now) / GUARD_HALF_LIFE_SECONDS)
+    }
+
+    fn age(&self, now: Instant) -> f64 {
+        now.saturating_duration_since(self.at).as_secs_f64()
+    }
+
+    /// Brings it up to `now`; a moment of the past changes nothing.
+    fn drain(&mut self, now: Instant) {
+        let drained = self.drained(now);
+        self.returned = self.returning(now) * RETURN_SECONDS;
+        self.guard = self.guarded(now);
+        let unused = drained - self.level;
+        self.level = (-unused).max(0.0);
+        self.at = self.at.max(now);
+        if unused > 0.0 {
+            self.unused += unused;
+            self.emptied();
+        }
+    }
+}
+
+fn seconds(value: f64) -> Duration {
+    Duration::try_from_secs_f64(value.max(0.0)).unwrap_or(Duration::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_emulator::bucket::{Admission, Bucket, BucketSettings};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn size(settings: &BucketSettings) -> Size {
+        Size {
+            rate: settings.ptu * settings.input_tpm_per_ptu / 60.0,
+            window: settings.window,
+            output_ratio: settings.output_ratio,
+            missing_output: Tokens(settings.missing_max_tokens),
+            cached_discount: settings.cached_discount,
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    struct Call {
+        after_ms: u64,
+        prompt: u64,
+        cached: u64,
+        cap: Option<u64>,
+        completion: u64,
+        takes_ms: u64,
+    }
+
+    fn calls() -> impl Strategy<Value = Vec<Call>> {
+        let counts = (0u64..3_000, 0u64..20_000, 0u64..20_000);
+        let more = (proptest::option::of(0u64..8_000), 0u64..8_000, 1u64..20_000);
+        let call =
+            (counts, more).prop_map(|((after_ms, prompt, cached), (cap, completion, takes_ms))| {
+                Call { after_ms, prompt, cached, cap, completion, takes_ms }
+            });
+        proptest::collection::vec(call, 1..80)
+    }
+
+    /// Calls in flight at the bucket and its twin.
+    type Open = Vec<(Instant, Admission, Ticket, Call)>;
+
+    fn end_until(bucket: &mut Bucket, twin: &mut Twin, open: &mut Open, now: Instant) {
+        open.sort_by_key(|(end, ..)| *end);
+        while open.first().is_some_and(|(end, ..)| *end <= now) {
+            let (end, admission, ticket, call) = open.remove(0);
+            bucket.settle(end, &admission, call.prompt, call.cached, call.completion);
+            let (prompt, cached) = (Tokens(call.prompt), Tokens(call.cached));
+            let used = twin.size().normalized(prompt, cached, Tokens(call.completion));
+            twin.accepted(end, ticket);
+            twin.settle(end, ticket, used);
+        }
+    }
+
+    proptest! {
+        /// With true counts and sole use the twin is never more than 2 % of the capacity off, refusals included.
+        #[test]
+        fn tracks_the_bucket(
+            ptu in 1.0f64..500.0, window in 1u64..60, discount in 0.0f64..=1.0, calls in calls(),
+        ) {
+            let start = Instant::now();
+            let mut settings = BucketSettings::new(ptu, 2_500.0, 4.0);
+            settings.window = Duration::from_secs(window);
+            settings.cached_discount = discount;
+            let mut bucket = Bucket::new(settings, start).unwrap();
+            let mut twin = Twin::new(size(&settings), start);
+            let (mut now, mut open) = (start, Open::new());
+            for call in calls {
+                now += Duration::from_millis(call.after_ms);
+                end_until(&mut bucket, &mut twin, &mut open, now);
+                let (prompt, cached) = (Tokens(call.prompt), Tokens(call.cached));
+                let reserved = twin.size().reserved(prompt, cached, call.cap.map(Tokens));
+                let ticket = twin.admit(now, reserved);
+                match bucket.admit(now, call.prompt, call.cached, call.cap) {
+                    Ok(admission) => {
+                        let end = now + Duration::from_millis(call.takes_ms);
+                        open.push((end, admission, ticket, call));
+                    }
+                    // The wire rounds waits up to whole milliseconds.
+                    Err(full) => {
+                        let millis = u64::try_from(full.wait.as_nanos().div_ceil(1_000_000));
+                        twin.refused(now, ticket, Duration::from_millis(millis.unwrap()));
+                    }
+                }
+                let off = (twin.level(now) - bucket.level(now)).abs() / bucket.capacity();
+                prop_assert!(off < 0.02, "off by {off}");
+            }
+        }
+    }
+
+    /// What differs between the deployment and what config says of it.
+    #[derive(Clone, Copy, Default)]
+    struct World {
+        rate: f64,
+        window: f64,
+        others: f64,
+        token_error: f64,
+        header: bool,
+    }
+
+    const SAME: World =
+        World { rate: 1.0, window: 1.0, others: 0.0, token_error: 0.0, header: false };
+
+    /// Runs `minutes` of traffic at 1.3 times what the deployment has left, sent where the twin sees room (or doubts), and
+    /// gives for each minute the share of the calls sent that were refused, and the room used of what there was.
+    fn run(world: World, minutes: usize) -> Vec<(f64, f64)> {
+        let start = Instant::now();
+        let mut settings = BucketSettings::new(60.0 * world.rate, 2_500.0, 4.0);
+        settings.window = Duration::from_secs(10).mul_f64(world.window);
+        let mut bucket = Bucket::new(settings, start).unwrap();
+        let config = BucketSettings::new(60.0, 2_500.0, 4.0);
+        let mut twin = Twin::new(size(&config), start);
+        let mut seed = 7u64;
+        let mut dice = |most: u64| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040);
+            (seed >> 33) % most
+        };
+        let left = bucket.rate() * (1.0 - world.others);
+        let (mut out, mut open) = (Vec::new(), Vec::new());
+        let (mut sent, mut refused, mut used_in_minute) = (0.0, 0.0, 0.0);
+        // 600 normalized tokens a call on average, 100 ms a step.
+        let per_step = left * 0.1 * 1.3 / 1_000.0;
+        let mut owed = 0.0;
+        for step in 1..=minutes * 600 {
+            let now = start + Duration::from_millis(100) * u32::try_from(step).unwrap();
+            bucket.add(now, bucket.rate() * 0.1 * world.others);
+            owed += per_step;
+            open.retain(|(end, admission, ticket, prompt, completion)| {
+                if *end > now {
+                    return true;
+                }
+                bucket.settle(now, admission, *prompt, 0, *completion);
+                twin.accepted(now, *ticket);
+                let used = twin.size().normalized(Tokens(*prompt), Tokens(0), Tokens(*completion));
+                twin.settle(now, *ticket, used);
+                if world.header {
+                    twin.read(now, bucket.utilization(now));
+                }
+                false
+            });
+            while owed >= 1.0 {
+                owed -= 1.0;
+                let (prompt, completion) = (dice(1_200), dice(200));
+                let cap = completion + dice(200);
+                if !twin.wait(now).is_zero() && !twin.doubts(now) {
+                    continue;
+                }
+                sent += 1.0;
+                let seen = Tokens(prompt).as_f64() * (1.0 + world.token_error);
+                let ticket = twin.admit(now, seen + 4.0 * Tokens(cap).as_f64());
+                match bucket.admit(now, prompt, 0, Some(cap)) {
+                    Ok(admission) => {
+                        let used = Tokens(prompt).as_f64() + 4.0 * Tokens(completion).as_f64();
+                        used_in_minute += used;
+                        let end = now + Duration::from_millis(300 + completion * 16);
+                        open.push((end, admission, ticket, prompt, completion));
+                    }
+                    Err(full) => {
+                        refused += 1.0;
+                        twin.refused(now, ticket, full.wait);
+                    }
+                }
+            }
+            if step % 600 == 0 {
+                out.push((refused / f64::max(sent, 1.0), used_in_minute / (left * 60.0)));
+                (sent, refused, used_in_minute) = (0.0, 0.0, 0.0);
+            }
+        }
+        out
+    }
+
+    /// The first minute from which on few calls are refused and nearly all room is used. Run with `--nocapture` it tells
+    /// the minutes one by one.
+    fn minutes_until_right(name: &str, world: World) -> usize {
+        let minutes = run(world, 12);
+        let right = |(refused, used): &(f64, f64)| *refused <= 0.05 && *used >= 0.95;
+        let wrong = minutes.iter().rposition(|minute| !right(minute));
+        let minute = wrong.map_or(0, |at| at + 1);
+        let shown: Vec<String> =
+            minutes.iter().map(|(refused, used)| format!("{refused:.3}/{used:.2}")).collect();
+        println!("{name}: right from minute {minute}; refused/used {}", shown.join(" "));
+        minute
+    }
+
+    #[test]
+    fn evidence_brings_it_back() {
+        for (name, world, within) in [
+            ("nothing wrong", SAME, 1),
+            ("rate half of config's", World { rate: 0.5, ..SAME }, 5),
+            ("rate twice config's", World { rate: 2.0, ..SAME }, 5),
+            ("window half of config's", World { window: 0.5, ..SAME }, 5),
+            ("window twice config's", World { window: 2.0, ..SAME }, 5),
+            ("prompts counted 10 % too high", World { token_error: 0.1, ..SAME }, 5),
+            ("prompts counted 10 % too low", World { token_error: -0.1, ..SAME }, 5),
+            ("others use 30 %", World { others: 0.3, ..SAME }, 5),
+            ("others, told by header", World { others: 0.3, header: true, ..SAME }, 5),
+            ("half the rate, header", World { rate: 0.5, header: true, ..SAME }, 5),
+            ("twice the rate, header", World { rate: 2.0, header: true, ..SAME }, 5),
+        ] {
+            let minute = minutes_until_right(name, world);
+            assert!(minute <= within, "{name}: right only from minute {minute}");
+        }
+    }
+}
