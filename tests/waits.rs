@@ -39,7 +39,7 @@ async fn while_the_wait_holds_nobody_goes_there_and_the_header_says_why() {
     let many = futures_util::future::join_all((0..20).map(|_| bench.chat(&body))).await;
     for answer in many {
         answer.assert_answered_by("chat_payg", false);
-        assert_eq!(answer.header("x-router-fallback"), Some("cooling"));
+        assert_eq!(answer.header("x-router-fallback"), Some("full"));
         assert_eq!(answer.header("x-router-attempts"), Some("1"));
     }
     assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [1, 21]);

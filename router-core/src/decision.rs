@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::capacity::Admission;
 use crate::capacity::Cause;
+use crate::capacity::Reserve;
+use crate::capacity::Settings;
 use crate::capacity::Snapshot;
 use crate::chat::ChatRequest;
 use crate::deployment::Catalog;
@@ -45,6 +48,8 @@ pub struct Rules {
     pub policy: Policy,
     /// Which deployments there are.
     pub catalog: Catalog,
+    /// How long to wait, what to reserve, what to keep together.
+    pub capacity: Settings,
 }
 
 /// What is asked: the request and what came beside its body.
@@ -86,6 +91,8 @@ pub struct Decision {
     pub priority: Priority,
     /// What the request needs.
     pub needs: Needs,
+    /// On what terms it asks for room.
+    pub admission: Admission,
     /// Every deployment with its place: those of the plan first, in order.
     pub candidates: Vec<Candidate>,
     /// The deployments to try, or why there is none.
@@ -93,6 +100,11 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// The kind of task that its answer is learned by.
+    pub fn kind(&self, catalog: &Catalog) -> Task {
+        kind_of(&self.choice, catalog)
+    }
+
     /// The task by which the models were chosen.
     pub fn task(&self) -> Option<Task> {
         self.choice.role
@@ -173,7 +185,7 @@ pub fn decide(
     snapshot: &Snapshot,
     moment: Moment,
 ) -> Result<Decision, UnknownModel> {
-    let Rules { classifier, policy, catalog } = rules;
+    let Rules { classifier, policy, catalog, capacity } = rules;
     let name = ask.path_model.or_else(|| ask.request.model());
     let asked = Asked::look_up(name, &policy.aliases, catalog)?;
     let (verdict, task, named_preference) = match &asked {
@@ -202,14 +214,17 @@ pub fn decide(
         choice = policy.choose(&Asked::Role(Task::Chat), Task::Chat, catalog);
         (kept, removed) = sieve(&choice);
     }
-    let preferences = Preferences { prefer, choice: &choice, needs: &needs };
+    let admission = admission(ask, &choice, &needs, (rules, snapshot), kept.all_provisioned());
+    let ramp = capacity.ramp;
+    let preferences =
+        Preferences { prefer, choice: &choice, needs: &needs, admission: &admission, ramp };
     let mut candidates = order(kept, preferences, snapshot, moment.now);
     let plan = plan_of(&candidates).ok_or_else(|| {
         let all = candidates.iter().chain(&removed);
         refusal(all.filter_map(excluded), &choice, &residency)
     });
     candidates.append(&mut removed);
-    let priority = ask.hints.priority.unwrap_or_default();
+    let priority = admission.priority;
     Ok(Decision {
         asked,
         verdict,
@@ -219,9 +234,49 @@ pub fn decide(
         prefer,
         priority,
         needs,
+        admission,
         candidates,
         plan,
     })
+}
+
+/// The kind of task that answers are learned by: the role, or the kind of model where one was named.
+fn kind_of(choice: &ModelChoice, catalog: &Catalog) -> Task {
+    let record = choice.models.first().and_then(|name| catalog.model(name.as_str()));
+    let reasons = record.is_some_and(|record| record.reasons());
+    choice.role.unwrap_or(if reasons { Task::Reasoning } else { Task::Chat })
+}
+
+/// On what terms the request asks for room.
+fn admission(
+    ask: Ask<'_, '_>,
+    choice: &ModelChoice,
+    needs: &Needs,
+    (rules, snapshot): (&Rules, &Snapshot),
+    bound: bool,
+) -> Admission {
+    let settings = &rules.capacity;
+    let expected = snapshot.expected(kind_of(choice, &rules.catalog));
+    let tight = expected.map(|expected| expected.most).filter(|most| {
+        let longer = needs.cap.is_none_or(|cap| cap > *most);
+        settings.reserve == Reserve::Learned && !needs.streamed && ask.request.n() == 1 && longer
+    });
+    let mut load = needs.load();
+    load.cached = snapshot.home.as_ref().map_or(load.cached, |home| home.cached(load.prompt));
+    let priority = ask.hints.priority.unwrap_or_default();
+    let usual =
+        if bound { settings.bound_wait.unwrap_or(Duration::MAX) } else { settings.max_wait };
+    Admission {
+        load,
+        tight,
+        expected,
+        home: snapshot.home.as_ref().map(|home| home.deployment.clone()),
+        priority,
+        // Where there is nowhere else to go, nothing is kept free for others: the line's order sees to that.
+        limit: if bound { 1.0 } else { settings.limit(priority) },
+        patience: ask.hints.max_wait.unwrap_or(usual),
+        bound,
+    }
 }
 
 fn excluded(candidate: &Candidate) -> Option<Exclusion> {
@@ -286,7 +341,9 @@ fn refusal(
 /// How long until a deployment may have room again; `None` where time alone does not help.
 fn wait_of(why: &Exclusion) -> Option<Duration> {
     match why {
-        Exclusion::Cooling { cause: Cause::Throttled | Cause::Fault, wait } => Some(*wait),
+        Exclusion::Cooling { cause: Cause::Throttled | Cause::Fault, wait }
+        | Exclusion::Full { wait }
+        | Exclusion::TooLarge { wait } => Some(*wait),
         Exclusion::InFlight => Some(BUSY_WAIT),
         Exclusion::Cooling { cause: Cause::Misconfigured, .. }
         | Exclusion::Model

@@ -27,6 +27,9 @@ pub mod selection;
 pub mod decision;
 // where capacity lives
 pub mod state;
+// who waits for a full deployment, and who is next?
+#[cfg(feature = "http-client")]
+pub mod waiting;
 // send to one deployment, name what came back
 pub mod upstream;
 // the next of the plan, within a deadline

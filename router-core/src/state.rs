@@ -4,28 +4,62 @@
 //! this process. Each deployment has a lock of its own, held for a few instructions and never across an await.
 
 use std::fmt::Debug;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::capacity::Affinity;
+use crate::capacity::Asker;
+use crate::capacity::Entry;
+use crate::capacity::Habits;
+use crate::capacity::Home;
+use crate::capacity::Load;
+use crate::capacity::Quota;
+use crate::capacity::QuotaReading;
+use crate::capacity::Settings;
+use crate::capacity::Size;
 use crate::capacity::Snapshot;
 use crate::capacity::Standing;
+use crate::capacity::Ticket;
 use crate::capacity::Timing;
+use crate::capacity::TooLarge;
+use crate::capacity::Twin;
+use crate::deployment::Area;
+use crate::deployment::Billing;
 use crate::deployment::Catalog;
+use crate::deployment::Deployment;
+use crate::task::Task;
 use crate::units::DeploymentName;
+use crate::units::ModelName;
+use crate::units::Tokens;
 
 /// What happened at a deployment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event {
-    /// An attempt was sent.
-    Sent,
-    /// An attempt is over, however it ended; every `Sent` is followed by one.
-    Ended,
+    /// An attempt is over, however it ended; every ticket is given back by one. `used` is in normalized tokens.
+    Ended {
+        /// What it took when it entered.
+        ticket: Ticket,
+        /// What it used; `None` where it was refused, which has told already.
+        used: Option<f64>,
+    },
+    /// It let an attempt in.
+    Admitted(Ticket),
     /// It answered well.
     Served(Timing),
-    /// It answered 429 and asked for this wait.
+    /// It is provisioned and full, and will have room after the wait.
+    Full(Ticket, Duration),
+    /// It asked to be left alone for this time.
     Throttled(Duration),
+    /// It refuses requests of this size for a time; smaller ones pass.
+    TooLarge(Load, Duration),
+    /// The region has no capacity for the model: its whole pool is left alone.
+    PoolExhausted(Duration),
+    /// It said how full it is: 1.0 is 100 %.
+    Utilization(f64),
+    /// It said what is left of its quota.
+    Quota(QuotaReading),
     /// It could not be reached, broke off or answered 5xx.
     Failed,
     /// It answered 401, 403, 404 or 410.
@@ -43,70 +77,211 @@ pub struct Cooldowns {
     pub misconfigured: Duration,
 }
 
+/// A turn of a conversation that was answered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Whose it is.
+    pub asker: Asker,
+    /// What kind of task.
+    pub task: Task,
+    /// How long the answer was.
+    pub output: Tokens,
+    /// Where it was answered.
+    pub home: Home,
+}
+
 /// What is known of the deployments, shared by all requests.
 pub trait CapacityState: Debug + Send + Sync {
-    /// A copy of what is known of all deployments.
-    fn snapshot(&self) -> Snapshot;
+    /// A copy of what is known of all deployments and of who asks.
+    fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot;
 
     /// What is known of one deployment.
     fn standing(&self, deployment: &DeploymentName) -> Standing;
 
+    /// Takes room for an attempt that is sent now; `doubtful` also where there seems to be none, if it is time to see
+    /// whether that is true.
+    ///
+    /// # Errors
+    /// There is no room; the time until there is.
+    fn enter(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        doubtful: bool,
+        now: Instant,
+    ) -> Result<Ticket, Duration>;
+
     /// Learns what happened. A deployment that is not known is ignored: config may have dropped it meanwhile.
     fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant);
+
+    /// Learns how long an answer was and where its conversation is at home.
+    fn remember(&self, turn: &Turn, now: Instant);
 }
 
 /// The state kept in this process.
 #[derive(Debug)]
 pub struct InProcess {
-    slots: Vec<(DeploymentName, Mutex<Standing>)>,
+    slots: Vec<Slot>,
     cooldowns: Cooldowns,
+    affinity: Affinity,
+    habits: Habits,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: DeploymentName,
+    /// Deployments of one model in one area draw on one pool; provisioned ones have room of their own.
+    pool: Option<(ModelName, Area)>,
+    standing: Mutex<Standing>,
+}
+
+impl Slot {
+    fn new(deployment: &Deployment, settings: &Settings, now: Instant) -> Self {
+        let mut standing = Standing::default();
+        let mut pool = None;
+        match &deployment.billing {
+            Billing::Provisioned(provisioned) => {
+                standing.twin = provisioned.rate.map(|rate| {
+                    let size = Size {
+                        rate: provisioned.ptu * rate.input_tpm_per_ptu / 60.0,
+                        window: provisioned.window,
+                        output_ratio: rate.output_ratio,
+                        missing_output: settings.missing_output,
+                        cached_discount: settings.cached_discount,
+                    };
+                    Twin::new(size, now)
+                });
+            }
+            Billing::PayAsYouGo(budget) => {
+                standing.quota = Quota::new(*budget);
+                pool = Some((deployment.model.name.clone(), deployment.area));
+            }
+        }
+        Self { name: deployment.name.clone(), pool, standing: Mutex::new(standing) }
+    }
+
+    /// A lock that a panic left behind still holds a whole value.
+    fn lock(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl InProcess {
     /// Nothing learned yet about any deployment of the catalog.
-    pub fn new(catalog: &Catalog, cooldowns: Cooldowns) -> Self {
+    pub fn new(catalog: &Catalog, cooldowns: Cooldowns, settings: &Settings, now: Instant) -> Self {
         let slots = catalog.deployments().iter();
-        let slots = slots.map(|known| (known.name.clone(), Mutex::default())).collect();
-        Self { slots, cooldowns }
+        let slots = slots.map(|known| Slot::new(known, settings, now)).collect();
+        let (affinity, habits) = (Affinity::new(settings), Habits::new(settings));
+        Self { slots, cooldowns, affinity, habits }
     }
 
-    fn slot(&self, deployment: &DeploymentName) -> Option<&Mutex<Standing>> {
-        let at = self.slots.binary_search_by(|(known, _)| known.cmp(deployment)).ok()?;
-        self.slots.get(at).map(|(_, slot)| slot)
+    fn slot(&self, deployment: &DeploymentName) -> Option<&Slot> {
+        let at = self.slots.binary_search_by(|slot| slot.name.cmp(deployment)).ok()?;
+        self.slots.get(at)
     }
-}
 
-/// A copy; a lock that a panic left behind still holds a whole value.
-fn copy(slot: &Mutex<Standing>) -> Standing {
-    *slot.lock().unwrap_or_else(PoisonError::into_inner)
+    fn exhaust(&self, from: &Slot, wait: Duration, now: Instant) {
+        let same = |slot: &&Slot| {
+            slot.name == from.name || (slot.pool.is_some() && slot.pool == from.pool)
+        };
+        for slot in self.slots.iter().filter(same) {
+            slot.lock().cooldown.throttle(now, wait);
+        }
+    }
 }
 
 impl CapacityState for InProcess {
-    fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.slots.iter().map(|(name, slot)| (name.clone(), copy(slot))))
+    fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot {
+        let standings = self.slots.iter().map(|slot| (slot.name.clone(), *slot.lock()));
+        let mut snapshot = Snapshot::new(standings);
+        snapshot.home = self.affinity.home(asker.conversation, now);
+        snapshot.reasoning = self.habits.expected(Task::Reasoning, asker.caller);
+        snapshot.chat = self.habits.expected(Task::Chat, asker.caller);
+        snapshot
     }
 
     fn standing(&self, deployment: &DeploymentName) -> Standing {
-        self.slot(deployment).map(copy).unwrap_or_default()
+        self.slot(deployment).map(|slot| *slot.lock()).unwrap_or_default()
+    }
+
+    fn enter(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        doubtful: bool,
+        now: Instant,
+    ) -> Result<Ticket, Duration> {
+        let Some(slot) = self.slot(deployment) else { return Ok(Ticket::default()) };
+        let mut standing = slot.lock();
+        let wait = standing.entry_wait(entry, now);
+        let doubtful = doubtful && standing.may_doubt(entry, now);
+        let mut ticket = Ticket::default();
+        if let Some(twin) = &mut standing.twin {
+            if !(wait.is_zero() || doubtful && twin.doubts(now)) {
+                return Err(wait);
+            }
+            let Load { prompt, cached, cap, .. } = entry.load;
+            ticket = twin.admit(now, twin.size().reserved(prompt, cached, cap));
+        }
+        standing.quota.take(now, &entry.load);
+        standing.in_flight = standing.in_flight.saturating_add(1);
+        Ok(ticket)
     }
 
     fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant) {
         let Some(slot) = self.slot(deployment) else { return };
-        let mut standing = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Event::PoolExhausted(wait) = event {
+            return self.exhaust(slot, wait, now);
+        }
+        slot.lock().learn(event, self.cooldowns, now);
+    }
+
+    fn remember(&self, turn: &Turn, now: Instant) {
+        self.habits.learn(turn.task, turn.asker.caller, turn.output);
+        self.affinity.settle(turn.asker.conversation, &turn.home, now);
+    }
+}
+
+impl Standing {
+    fn learn(&mut self, event: Event, cooldowns: Cooldowns, now: Instant) {
         match event {
-            Event::Sent => standing.in_flight = standing.in_flight.saturating_add(1),
-            Event::Ended => standing.in_flight = standing.in_flight.saturating_sub(1),
+            Event::Ended { ticket, used } => {
+                self.in_flight = self.in_flight.saturating_sub(1);
+                if let (Some(twin), Some(used)) = (&mut self.twin, used) {
+                    twin.settle(now, ticket, used);
+                }
+            }
+            Event::Admitted(ticket) => {
+                if let Some(twin) = &mut self.twin {
+                    twin.accepted(now, ticket);
+                }
+            }
+            Event::Full(ticket, wait) => match &mut self.twin {
+                Some(twin) => twin.refused(now, ticket, wait),
+                None => self.cooldown.throttle(now, wait),
+            },
             Event::Served(timing) => {
-                standing.cooldown.serve();
-                standing.latency.learn(now, timing);
+                self.cooldown.serve(now);
+                self.latency.learn(now, timing);
             }
-            Event::Throttled(wait) => standing.cooldown.throttle(now, wait),
-            Event::Failed => {
-                standing.cooldown.fail(now, self.cooldowns.fault, self.cooldowns.fault_max);
+            // An exhausted pool is told to each of its deployments.
+            Event::Throttled(wait) | Event::PoolExhausted(wait) => {
+                self.cooldown.throttle(now, wait);
             }
-            Event::Misconfigured => {
-                standing.cooldown.misconfigure(now, self.cooldowns.misconfigured);
+            Event::TooLarge(load, wait) => {
+                let from = load.prompt + load.cap.unwrap_or_default();
+                let held = self.large.filter(|large| large.until > now);
+                let from = held.map_or(from, |large| large.from.min(from));
+                self.large = Some(TooLarge { from, until: now + wait });
             }
+            Event::Utilization(utilization) => {
+                if let Some(twin) = &mut self.twin {
+                    twin.read(now, utilization);
+                }
+            }
+            Event::Quota(reading) => self.quota.read(now, &reading),
+            Event::Failed => self.cooldown.fail(now, cooldowns.fault, cooldowns.fault_max),
+            Event::Misconfigured => self.cooldown.misconfigure(now, cooldowns.misconfigured),
         }
     }
 }

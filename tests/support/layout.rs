@@ -42,6 +42,8 @@ impl Layout {
             .text("endpoints.azure.api", "azure")
             .text("endpoints.azure.api_version", "2024-12-01-preview")
             .set("endpoints.azure.anonymous", true)
+            // Nobody is held for a full deployment: that has tests of its own.
+            .set("capacity.max_wait_ms", 0)
             .set("roles.chat.models", r#"["gpt-4o"]"#)
             .set("roles.reasoning.models", r#"["o1"]"#)
     }

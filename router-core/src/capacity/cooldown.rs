@@ -36,7 +36,23 @@ pub struct Cooldown {
     fault: Option<Instant>,
     misconfigured: Option<Instant>,
     faults: u32,
+    recovery: Recovery,
 }
+
+/// How far a deployment is back after faults.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+enum Recovery {
+    /// It has not failed, or is back.
+    #[default]
+    Well,
+    /// Nobody knows: one request may try.
+    Unknown,
+    /// It has answered again since then.
+    Since(Instant),
+}
+
+/// How often the number of requests allowed at once doubles while a deployment comes back.
+const DOUBLINGS: f64 = 7.0;
 
 impl Cooldown {
     /// What holds at `now`, with its end; `None` while nothing does.
@@ -70,6 +86,20 @@ impl Cooldown {
         self.faults
     }
 
+    /// True where it may get one more request beside those `in_flight`: after faults one alone until it was answered, then
+    /// more and more over the time `ramp`.
+    pub fn admits(&self, now: Instant, in_flight: u32, ramp: Duration) -> bool {
+        match self.recovery {
+            Recovery::Well => true,
+            Recovery::Unknown => in_flight == 0,
+            Recovery::Since(since) => {
+                let elapsed = now.saturating_duration_since(since).as_secs_f64();
+                let share = elapsed / ramp.as_secs_f64().max(1e-3);
+                share >= 1.0 || f64::from(in_flight) < 2f64.powf(1.0 + DOUBLINGS * share)
+            }
+        }
+    }
+
     /// It asked to be left alone for `wait`. A shorter wait does not cut a longer one: answers may overtake each other.
     pub fn throttle(&mut self, now: Instant, wait: Duration) {
         self.throttled = self.throttled.max(Some(now + wait));
@@ -79,6 +109,7 @@ impl Cooldown {
     pub fn fail(&mut self, now: Instant, first: Duration, longest: Duration) {
         let doubled = first.saturating_mul(1u32.checked_shl(self.faults).unwrap_or(u32::MAX));
         self.faults = self.faults.saturating_add(1);
+        self.recovery = Recovery::Unknown;
         self.fault = self.fault.max(Some(now + doubled.min(longest)));
     }
 
@@ -88,7 +119,10 @@ impl Cooldown {
     }
 
     /// It answered well: faults are over. A wait that it asked for stands, because it was asked of everybody.
-    pub fn serve(&mut self) {
+    pub fn serve(&mut self, now: Instant) {
+        if self.recovery == Recovery::Unknown {
+            self.recovery = Recovery::Since(now);
+        }
         self.fault = None;
         self.misconfigured = None;
         self.faults = 0;
@@ -114,7 +148,7 @@ mod tests {
             cooldown.fail(now, SECOND, 10 * SECOND);
         }
         assert_eq!(cooldown.holds(now).map(|(_, until)| until - now), Some(10 * SECOND));
-        cooldown.serve();
+        cooldown.serve(now);
         assert_eq!(cooldown.holds(now), None);
         assert_eq!(cooldown.faults(), 0);
     }
@@ -135,7 +169,21 @@ mod tests {
         let mut cooldown = Cooldown::default();
         cooldown.throttle(now, 2 * SECOND);
         cooldown.throttle(now, SECOND);
-        cooldown.serve();
+        cooldown.serve(now);
         assert_eq!(cooldown.holds(now), Some((Cause::Throttled, now + 2 * SECOND)));
+    }
+
+    #[test]
+    fn after_faults_one_request_tries_and_then_more_and_more_follow() {
+        let now = Instant::now();
+        let mut cooldown = Cooldown::default();
+        assert!(cooldown.admits(now, 1_000, SECOND));
+        cooldown.fail(now, SECOND, SECOND);
+        assert!(cooldown.admits(now, 0, SECOND) && !cooldown.admits(now, 1, SECOND));
+        cooldown.serve(now);
+        assert!(cooldown.admits(now, 1, SECOND) && !cooldown.admits(now, 2, SECOND));
+        assert!(cooldown.admits(now + SECOND / 2, 20, SECOND));
+        assert!(!cooldown.admits(now + SECOND / 2, 30, SECOND));
+        assert!(cooldown.admits(now + SECOND, 1_000, SECOND));
     }
 }

@@ -19,6 +19,9 @@ pub struct Timing {
 /// After this time a reading weighs half.
 const HALF_LIFE: Duration = Duration::from_secs(60);
 
+/// With less learned than this many readings nothing is said of their spread.
+const LEAST_WEIGHT: f64 = 20.0;
+
 /// Time-decayed means; empty until the first answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Latency {
@@ -26,6 +29,8 @@ pub struct Latency {
     weight: f64,
     first: f64,
     total: f64,
+    /// Mean of the squares of the first times, for their spread.
+    squares: f64,
 }
 
 impl Latency {
@@ -36,6 +41,8 @@ impl Latency {
         let blend = |mean: f64, new: Duration| (mean * kept + new.as_secs_f64()) / (kept + 1.0);
         self.first = blend(self.first, timing.first);
         self.total = blend(self.total, timing.total);
+        let first = timing.first.as_secs_f64();
+        self.squares = (self.squares * kept + first * first) / (kept + 1.0);
         self.weight = kept + 1.0;
         self.last = Some(now);
     }
@@ -43,6 +50,17 @@ impl Latency {
     /// The mean time to the first content; `None` until something was learned.
     pub fn first(&self) -> Option<Duration> {
         self.last.map(|_| Duration::from_secs_f64(self.first))
+    }
+
+    /// The time within which nearly the share `quantile` of answers began, were the times spread as a normal distribution is;
+    /// `None` until enough was learned to speak of a spread.
+    pub fn first_within(&self, quantile: f64) -> Option<Duration> {
+        let spread = (self.squares - self.first * self.first).max(0.0).sqrt();
+        // The logistic curve is within 2 % of the normal one and can be turned round.
+        let quantile = quantile.clamp(0.5, 0.9999);
+        let deviations = (quantile / (1.0 - quantile)).ln() / 1.702;
+        (self.weight >= LEAST_WEIGHT)
+            .then(|| Duration::from_secs_f64(self.first + deviations * spread))
     }
 
     /// The mean time of whole answers; `None` until something was learned.

@@ -1,13 +1,23 @@
 //! How much room has each deployment now? The door of the room.
 
+pub mod admission;
+pub mod affinity;
 pub mod cooldown;
 pub mod drift;
 pub mod latency;
+pub mod quota;
+pub mod reservation;
+pub mod settings;
 pub mod snapshot;
 pub mod twin;
 
+pub use admission::Admission;
+pub use affinity::{Affinity, Conversation, Home};
 pub use cooldown::{Cause, Cooldown};
 pub use drift::Drift;
 pub use latency::{Latency, Timing};
-pub use snapshot::{Snapshot, Standing};
+pub use quota::{LimitReading, Quota, QuotaReading};
+pub use reservation::{Expected, Habits, Load};
+pub use settings::{Hedge, Reserve, Settings};
+pub use snapshot::{Asker, Entry, Snapshot, Standing, TooLarge};
 pub use twin::{Size, Ticket, Twin};

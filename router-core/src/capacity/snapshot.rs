@@ -1,11 +1,20 @@
 //! A copy of what is known of all deployments at a moment: what a decision reads.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
+use crate::policy::Priority;
+use crate::task::Task;
 use crate::units::DeploymentName;
+use crate::units::Tokens;
 
+use super::affinity::{Conversation, Home};
 use super::cooldown::{Cause, Cooldown};
 use super::latency::Latency;
+use super::quota::Quota;
+use super::reservation::{Expected, Load};
+use super::twin::Twin;
 
 /// What is known of one deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -16,6 +25,34 @@ pub struct Standing {
     pub latency: Latency,
     /// How many requests it is serving for us.
     pub in_flight: u32,
+    /// How full it is; `None` where it is not provisioned.
+    pub twin: Option<Twin>,
+    /// What is left of its quota.
+    pub quota: Quota,
+    /// It refuses large requests for a while.
+    pub large: Option<TooLarge>,
+}
+
+/// A deployment refused a request for its size alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLarge {
+    /// Requests from this size on are refused: prompt and cap.
+    pub from: Tokens,
+    /// Until then.
+    pub until: Instant,
+}
+
+/// How a request would enter a provisioned deployment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Entry {
+    /// What it weighs, with the cap it is sent with.
+    pub load: Load,
+    /// Who goes first.
+    pub priority: Priority,
+    /// How full of the deployment it may use, 0 to 1.
+    pub limit: f64,
+    /// True where it has somewhere else to go: then a large reservation leaves first.
+    pub yields: bool,
 }
 
 impl Standing {
@@ -23,13 +60,62 @@ impl Standing {
     pub fn cooling(&self, now: Instant) -> Option<(Cause, Instant)> {
         self.cooldown.holds(now)
     }
+
+    /// How long until a request may enter by draining alone; zero where there is room, or where no twin tells.
+    pub fn entry_wait(&self, entry: &Entry, now: Instant) -> Duration {
+        self.twin.map_or(Duration::ZERO, |twin| twin.wait_below(now, mark(&twin, entry)))
+    }
+
+    /// The same with what calls under way will give back, behind `ahead` normalized tokens that wait already.
+    pub fn expected_wait(&self, entry: &Entry, ahead: f64, now: Instant) -> Duration {
+        let wait = |twin: Twin| twin.expected_wait(now, mark(&twin, entry), ahead);
+        self.twin.map_or(Duration::ZERO, wait)
+    }
+
+    /// True where it is time to ask a deployment that seems full; never for a request that is to leave room to others.
+    pub fn may_doubt(&self, entry: &Entry, now: Instant) -> bool {
+        entry.limit >= 1.0 && self.twin.is_some_and(|twin| twin.may_doubt(now))
+    }
+
+    /// For how long it refuses a request of this size; zero where it should not.
+    pub fn too_large(&self, load: &Load, now: Instant) -> Duration {
+        let size = load.prompt + load.cap.unwrap_or_default();
+        self.large
+            .filter(|large| size >= large.from)
+            .map_or(Duration::ZERO, |large| large.until.saturating_duration_since(now))
+    }
 }
 
-/// What is known of all deployments, in the order of their names. Names that are not in it count as new: free, with
-/// nothing learned.
+/// The level up to which a request may enter. A reservation larger than is usual here stops that much earlier: it would
+/// block the room of many others, and most of it would be given back.
+fn mark(twin: &Twin, entry: &Entry) -> f64 {
+    let Load { prompt, cached, cap, .. } = entry.load;
+    let reserved = twin.size().reserved(prompt, cached, cap);
+    let more = if entry.yields { (reserved - twin.usual()).max(0.0) } else { 0.0 };
+    // An empty deployment takes any request.
+    (twin.capacity() * entry.limit - more).max(twin.capacity() * 0.05)
+}
+
+/// Who asks: what decides which lengths and which home are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asker {
+    /// The conversation.
+    pub conversation: Conversation,
+    /// A number that tells callers apart.
+    pub caller: u64,
+}
+
+/// What is known of all deployments, in the order of their names, and of who asks. Names that are not in it count as new:
+/// free, with nothing learned.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     standings: Vec<(DeploymentName, Standing)>,
+    /// Where the conversation was answered last.
+    pub home: Option<Home>,
+    /// How long answers to reasoning tasks will be.
+    pub reasoning: Option<Expected>,
+    /// How long answers to chat tasks will be.
+    pub chat: Option<Expected>,
 }
 
 impl Snapshot {
@@ -39,7 +125,7 @@ impl Snapshot {
         if !standings.is_sorted_by(|(one, _), (other, _)| one <= other) {
             standings.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
-        Self { standings }
+        Self { standings, ..Self::default() }
     }
 
     /// What is known of a deployment.
@@ -49,5 +135,13 @@ impl Snapshot {
             .and_then(|at| self.standings.get(at))
             .map(|(_, standing)| *standing)
             .unwrap_or_default()
+    }
+
+    /// How long answers to tasks of this kind will be.
+    pub fn expected(&self, task: Task) -> Option<Expected> {
+        match task {
+            Task::Reasoning => self.reasoning,
+            Task::Chat => self.chat,
+        }
     }
 }

@@ -105,6 +105,8 @@ pub struct Twin {
     /// What calls gave back when they ended, fading; a second's share of it is how fast the level falls beside draining.
     returned: f64,
     unused: f64,
+    /// What calls reserve on average, the latest counting most.
+    usual: f64,
     /// When and how often the deployment was last asked although the twin said full.
     doubt: Doubt,
     /// Seconds of drain kept free, because it was refused where it saw room; fading.
@@ -132,6 +134,9 @@ const DOUBT_SHARE: f64 = 0.05;
 const GUARD_SECONDS: f64 = 0.5;
 const GUARD_HALF_LIFE_SECONDS: f64 = 30.0;
 
+/// How much the latest call counts in what is usual.
+const USUAL_SHARE: f64 = 0.02;
+
 /// What calls give back is averaged over this time.
 const RETURN_SECONDS: f64 = 5.0;
 
@@ -153,7 +158,8 @@ impl Twin {
             evidence: 0,
             returned: 0.0,
             unused: 0.0,
-            doubt: Doubt { next: now, gap: DOUBT_LEAST, right: 0 },
+            usual: 0.0,
+            doubt: Doubt { next: now + DOUBT_LEAST, gap: DOUBT_LEAST, right: 0 },
             guard: 0.0,
         }
     }
@@ -188,6 +194,11 @@ impl Twin {
         self.unused + (self.drained(now) - self.level).max(0.0)
     }
 
+    /// What calls usually reserve.
+    pub fn usual(&self) -> f64 {
+        self.usual
+    }
+
     /// How long until the level is back at the capacity by draining alone; zero while there is room.
     pub fn wait(&self, now: Instant) -> Duration {
         self.wait_below(now, self.capacity())
@@ -197,7 +208,9 @@ impl Twin {
     pub fn wait_below(&self, now: Instant, level: f64) -> Duration {
         // A billionth more is rounding, not tokens.
         let over = self.level(now) - level - self.capacity() * 1e-9;
-        seconds(over / self.drift.rate() + self.guarded(now))
+        // The guard is for what we added since the last evidence: a wait that was told is kept to the millisecond.
+        let added = (self.known.added.abs() / self.drift.rate() / GUARD_SECONDS).min(1.0);
+        seconds(over / self.drift.rate() + self.guarded(now) * added)
     }
 
     /// How long until `tokens` above `level` are gone, when calls go on giving back what they reserved too much.
@@ -209,6 +222,8 @@ impl Twin {
     /// A call is sent.
     pub fn admit(&mut self, now: Instant, reserved: f64) -> Ticket {
         self.drain(now);
+        let first = self.usual <= 0.0;
+        self.usual += (reserved - self.usual) * if first { 1.0 } else { USUAL_SHARE };
         let over = self.level - self.capacity();
         let ticket = Ticket {
             reserved,
@@ -221,10 +236,15 @@ impl Twin {
         ticket
     }
 
-    /// True where a call may be sent although the twin says full, to see whether it is right; rarely, and more rarely each
-    /// time it was.
+    /// True where it is time to send a call although the twin says full.
+    pub fn may_doubt(&self, now: Instant) -> bool {
+        now >= self.doubt.next && self.level(now) > self.capacity()
+    }
+
+    /// Takes the right to send a call although the twin says full, to see whether it is right; it is given rarely, and more
+    /// rarely each time the twin was right.
     pub fn doubts(&mut self, now: Instant) -> bool {
-        let may = now >= self.doubt.next;
+        let may = self.may_doubt(now);
         if may {
             self.doubt.next = now + self.doubt.gap;
         }
@@ -278,6 +298,8 @@ impl Twin {
             self.guard = (self.guard + (over - expected).clamp(0.01, 0.1)).min(GUARD_SECONDS);
             self.doubt.right = 0;
         }
+        // What was told is not doubted before its time.
+        self.doubt.next = self.doubt.next.max(now + wait + self.doubt.gap);
         self.level = self.capacity() + over * self.drift.rate();
         self.learned(known);
     }

@@ -33,6 +33,9 @@ pub struct Target<'t> {
     pub effort: Option<Effort>,
     /// Fields that the deployment refused before, against its record.
     pub refused: &'t [&'static str],
+    /// A tighter cap to send in place of the caller's; it is no change that the caller sees, because an answer that it
+    /// cuts off is asked again.
+    pub tight: Option<Tokens>,
 }
 
 /// A body fit for a deployment.
@@ -70,7 +73,10 @@ pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
     }
     let record = target.record;
     let effort = edit.effort(record, target.effort);
-    edit.cap(record, effort);
+    match target.tight {
+        Some(tight) => edit.tighten(record, tight),
+        None => edit.cap(record, effort),
+    }
     edit.sampling(record, effort);
     edit.roles(record.instructions);
     if !record.abilities.parallel_tools {
@@ -212,6 +218,28 @@ impl Edit<'_, '_> {
         self.newer_cap(record, effort);
     }
 
+    /// Caps the answer tighter than the caller did; of the two fields the one that it used, if the model takes it.
+    fn tighten(&mut self, record: &ModelRecord, tight: Tokens) {
+        let tight = tight.min(record.max_output).0.to_string();
+        let copied = self.given("max_tokens");
+        if record.cap_field == CapField::Either {
+            let newer = self.given("max_completion_tokens");
+            if copied || !newer {
+                self.splice.set("max_tokens", tight.clone());
+            }
+            if newer {
+                self.splice.set("max_completion_tokens", tight);
+            }
+            return;
+        }
+        self.leave_out("max_tokens");
+        if copied && !self.given("max_completion_tokens") {
+            self.set("max_completion_tokens", tight);
+        } else {
+            self.splice.set("max_completion_tokens", tight);
+        }
+    }
+
     /// Writes the cap as `max_completion_tokens`, with room for hidden reasoning where it was meant without.
     fn newer_cap(&mut self, record: &ModelRecord, effort: Effort) {
         let copied = self.given("max_tokens");
@@ -313,6 +341,7 @@ mod tests {
             stream_options: true,
             effort: Some(Effort::Medium),
             refused: &[],
+            tight: None,
         };
         let adapted = adapt(&request, target);
         let mut actual: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -333,6 +362,7 @@ mod tests {
             stream_options: true,
             effort: None,
             refused: &[],
+            tight: None,
         };
         assert_eq!(adapt(&request, target).body, body);
     }
@@ -380,8 +410,14 @@ mod tests {
         let body = format!(r#"{{{SAID},"max_tokens":9,"seed":1,"stop":"x"}}"#);
         let request = ChatRequest::parse(body.as_bytes()).unwrap();
         let refused = &["max_tokens", "seed"];
-        let target =
-            Target { record: &gpt, model_field: None, stream_options: true, effort: None, refused };
+        let target = Target {
+            record: &gpt,
+            model_field: None,
+            stream_options: true,
+            effort: None,
+            refused,
+            tight: None,
+        };
         let adapted = adapt(&request, target);
         let value: Value = serde_json::from_slice(&adapted.body).unwrap();
         assert_eq!((&value["max_completion_tokens"], &value["stop"]), (&json!(9), &json!("x")));
@@ -389,6 +425,36 @@ mod tests {
         assert_eq!(adapted.changed, ["max_tokens", "max_completion_tokens", "seed"]);
         assert_eq!(dispensable("messages[0].role"), None);
         assert_eq!(dispensable("stream_options.include_usage"), Some("stream_options"));
+    }
+
+    #[test]
+    fn a_tighter_cap_takes_the_callers_place_and_is_no_change() {
+        for (model, given, expected, changed) in [
+            ("gpt-4o", "", json!({"max_tokens":700}), 0),
+            ("gpt-4o", r#","max_tokens":4096"#, json!({"max_tokens":700}), 0),
+            ("gpt-4o", r#","max_completion_tokens":9"#, json!({"max_completion_tokens":700}), 0),
+            ("o1", "", json!({"max_completion_tokens":700}), 0),
+            ("o1", r#","max_tokens":4096"#, json!({"max_completion_tokens":700}), 2),
+        ] {
+            let record = sample::record(model);
+            let body = format!("{{{SAID}{given}}}");
+            let request = ChatRequest::parse(body.as_bytes()).unwrap();
+            let tight = Some(Tokens(700));
+            let (model_field, effort, refused) = (None, None, &[][..]);
+            let target = Target {
+                record: &record,
+                model_field,
+                stream_options: true,
+                effort,
+                refused,
+                tight,
+            };
+            let adapted = adapt(&request, target);
+            let mut value: Value = serde_json::from_slice(&adapted.body).unwrap();
+            value.as_object_mut().unwrap().remove("messages");
+            assert_eq!(value, expected, "{model} {given}");
+            assert_eq!(adapted.changed.len(), changed, "{model} {given}");
+        }
     }
 
     #[test]
@@ -444,6 +510,7 @@ mod tests {
                 stream_options: false,
                 effort: None,
                 refused: &[],
+                tight: None,
             };
             let adapted = adapt(&request, target);
             let value: Value = serde_json::from_slice(&adapted.body).unwrap();

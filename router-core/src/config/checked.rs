@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::capacity::Settings;
 use crate::deployment::Catalog;
 use crate::deployment::EndpointName;
 use crate::fallback::Limits;
@@ -17,7 +18,7 @@ use super::raw::Raw;
 use super::roles::{self, Scoring};
 use super::server::{self, Server};
 use super::table::Findings;
-use super::{deployments, endpoints, records, sending, warnings};
+use super::{capacity, deployments, endpoints, records, sending, warnings};
 
 /// A configuration without faults.
 #[derive(Debug, Clone)]
@@ -34,6 +35,8 @@ pub struct Config {
     pub endpoints: BTreeMap<EndpointName, Endpoint>,
     /// How long and how often.
     pub limits: Limits,
+    /// How provisioned throughput is used.
+    pub capacity: Settings,
     /// What is allowed but that somebody should look at.
     pub warnings: Vec<Fault>,
 }
@@ -56,6 +59,7 @@ impl Config {
         let catalog =
             Catalog::new(deployments::check(&raw.deployments, known, &top.sub("deployments")));
         let limits = sending::check(&raw.limits, &top.sub("limits"));
+        let capacity = capacity::check(&raw.capacity, &top.sub("capacity"));
         warnings::check(raw, &policy, &catalog, today, &top);
         let (faults, warnings) = findings.into_parts();
         if !faults.is_empty() {
@@ -66,6 +70,6 @@ impl Config {
             .flatten()
             .map(|checked| (checked.endpoint.name.clone(), checked.endpoint))
             .collect();
-        Ok(Self { server, scoring, policy, catalog, endpoints, limits, warnings })
+        Ok(Self { server, scoring, policy, catalog, endpoints, limits, capacity, warnings })
     }
 }

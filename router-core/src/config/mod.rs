@@ -2,6 +2,7 @@
 //!
 //! Layers, weakest first: the shipped model records, defaults, files in the order given, `ROUTER__` variables.
 
+mod capacity;
 mod checked;
 mod deployments;
 mod endpoints;

@@ -29,6 +29,8 @@ pub struct Raw {
     pub models: BTreeMap<String, Model>,
     /// How long and how often.
     pub limits: Limits,
+    /// How provisioned throughput is used.
+    pub capacity: Capacity,
 }
 
 /// The table `[server]`.
@@ -311,4 +313,36 @@ pub struct Limits {
     pub retry_budget_ratio: Option<f64>,
     /// Attempts after faults a second, however few the requests are; 10.
     pub retry_budget_per_second: Option<f64>,
+}
+
+/// The table `[capacity]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Capacity {
+    /// How long a request may be held for a full provisioned deployment before it goes to pay-as-you-go; 450.
+    pub max_wait_ms: Option<i64>,
+    /// The same where no pay-as-you-go deployment lies inside its residency; the request's deadline.
+    pub bound_wait_ms: Option<i64>,
+    /// The most requests that wait for one deployment; 256.
+    pub queue_max: Option<i64>,
+    /// How full of a provisioned deployment batch requests may use, 0 to 1; 0.8.
+    pub batch_limit_ratio: Option<f64>,
+    /// What a request reserves: `asked` or `learned`; asked.
+    pub reserve: Option<String>,
+    /// The share of answers that a learned cap lets end by themselves, 0.5 to 0.9999; 0.999.
+    pub learned_quantile: Option<f64>,
+    /// How many answers must be seen before anything is claimed of the next; 200.
+    pub learned_samples: Option<i64>,
+    /// The most callers whose answers are told apart; 4096.
+    pub callers_max: Option<i64>,
+    /// The answer that a provisioned deployment assumes of a request without a cap; 4096.
+    pub missing_output_tokens: Option<i64>,
+    /// The share of cached prompt tokens that counts nothing on a provisioned deployment, 0 to 1; 1.
+    pub cached_discount_ratio: Option<f64>,
+    /// How long a conversation stays where its prompt cache is; 300000.
+    pub affinity_ms: Option<i64>,
+    /// The most conversations remembered; 65536.
+    pub conversations_max: Option<i64>,
+    /// How long a deployment takes back to full traffic after its faults are over; 10000.
+    pub ramp_ms: Option<i64>,
 }

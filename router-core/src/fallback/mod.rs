@@ -1,6 +1,8 @@
 //! Walks a plan: attempts, one deadline, what may be tried again. The door of the room.
 
 #[cfg(feature = "http-client")]
+mod admit;
+#[cfg(feature = "http-client")]
 pub mod budget;
 pub mod limits;
 #[cfg(feature = "http-client")]
@@ -8,6 +10,8 @@ pub mod relay;
 #[cfg(feature = "http-client")]
 pub mod sending;
 pub mod trail;
+#[cfg(feature = "http-client")]
+mod visit;
 #[cfg(feature = "http-client")]
 pub mod walk;
 
@@ -18,6 +22,6 @@ pub use limits::{Limits, RetryBudget};
 pub use relay::{Relay, StreamEnd};
 #[cfg(feature = "http-client")]
 pub use sending::{Delivered, Delivery};
-pub use trail::{Ended, SendingFault, Step};
+pub use trail::{Ended, Note, SendingFault, Spill, Step};
 #[cfg(feature = "http-client")]
 pub use walk::{Answered, Errand, Fallback, NoAnswer};

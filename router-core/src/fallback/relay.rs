@@ -17,6 +17,8 @@ use crate::chat::Usage;
 use crate::chat::stream::Chunk;
 use crate::chat::stream::Event;
 use crate::chat::stream::Splitter;
+use crate::chat::tokens;
+use crate::units::Tokens;
 use crate::upstream::ReplyBody;
 
 /// How a stream is watched.
@@ -56,6 +58,15 @@ pub struct StreamEnd {
     pub finish_reason: Option<Box<str>>,
     /// How it ended.
     pub how: How,
+}
+
+impl StreamEnd {
+    /// What it used where it does not say: the prompt as scanned, the answer by its bytes.
+    pub fn estimated(&self, prompt: Tokens) -> Usage {
+        let bytes = u64::try_from(self.content_bytes).unwrap_or(u64::MAX);
+        let completion = Tokens(bytes.div_ceil(tokens::BYTES_PER_TOKEN));
+        Usage { prompt, completion, estimated: true, ..Usage::default() }
+    }
 }
 
 /// How a stream ended.

@@ -9,21 +9,32 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
 
+use crate::capacity::Asker;
+use crate::capacity::Home;
+use crate::capacity::Load;
+use crate::capacity::QuotaReading;
+use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Adapted;
 use crate::chat::Answer;
+use crate::chat::Usage;
 use crate::clock;
 use crate::deployment::Deployment;
-use crate::state::CapacityState;
 use crate::state::Event;
+use crate::state::Turn;
+use crate::task::Task;
+use crate::units::Tokens;
 use crate::upstream::Attempt;
 use crate::upstream::Circumstances;
+use crate::upstream::Meters;
 use crate::upstream::Outcome;
 use crate::upstream::Reply;
 use crate::upstream::ReplyBody;
+use crate::upstream::Throttle;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
+use crate::waiting::Waiting;
 
 use super::limits::Limits;
 use super::relay::{NotOpened, Relay, Watch};
@@ -58,28 +69,87 @@ pub(super) enum Sent {
     None(Ended),
 }
 
-/// Counts an attempt while it lasts, streams to their end.
+/// What an attempt tells when it is over.
+#[derive(Debug, Clone)]
+pub(super) struct Bearing {
+    pub(super) asker: Asker,
+    pub(super) task: Task,
+    pub(super) prompt: Tokens,
+    /// True where a provisioned deployment was full.
+    pub(super) spilled: bool,
+}
+
+/// An attempt while it lasts, streams to their end.
 #[derive(Debug)]
 pub(super) struct Flight {
-    state: Arc<dyn CapacityState>,
+    waiting: Arc<Waiting>,
     deployment: Arc<Deployment>,
+    bearing: Bearing,
+    ticket: Ticket,
+    /// What the room it took turns out to be, in normalized tokens; `None` where a refusal has told.
+    used: Option<f64>,
 }
 
 impl Flight {
-    fn start(state: &Arc<dyn CapacityState>, deployment: &Arc<Deployment>) -> Self {
-        state.learn(&deployment.name, Event::Sent, Instant::now());
-        Self { state: Arc::clone(state), deployment: Arc::clone(deployment) }
+    pub(super) fn start(
+        waiting: &Arc<Waiting>,
+        deployment: &Arc<Deployment>,
+        bearing: Bearing,
+        ticket: Ticket,
+    ) -> Self {
+        let mut flight = Self {
+            waiting: Arc::clone(waiting),
+            deployment: Arc::clone(deployment),
+            bearing,
+            ticket,
+            used: None,
+        };
+        // What a caller that hangs up has cost: the prompt at least.
+        flight.uses(&Usage { prompt: flight.bearing.prompt, ..Usage::default() });
+        flight
     }
 
     /// Learns what happened, now.
     fn learn(&self, event: Event) {
-        self.state.learn(&self.deployment.name, event, Instant::now());
+        self.waiting.learn(&self.deployment.name, event, Instant::now());
+    }
+
+    fn uses(&mut self, usage: &Usage) {
+        let twin = self.waiting.state().standing(&self.deployment.name).twin;
+        self.used = Some(twin.map_or(0.0, |twin| twin.size().used(usage)));
+    }
+
+    /// The head of an answer has come.
+    fn read(&self, headers: &HeaderMap) {
+        let meters = Meters::read(headers);
+        if let Some(utilization) = meters.utilization {
+            self.learn(Event::Utilization(utilization));
+        }
+        if meters.quota != QuotaReading::default() {
+            self.learn(Event::Quota(meters.quota));
+        }
+    }
+
+    /// A whole answer has ended: what it used, where its conversation is at home, and how long such answers are.
+    fn served(&mut self, timing: Timing, usage: Option<Usage>, cut_by_us: bool) {
+        self.learn(Event::Served(timing));
+        let Some(usage) = usage else { return };
+        self.uses(&usage);
+        if cut_by_us {
+            return;
+        }
+        let Bearing { asker, task, spilled, .. } = self.bearing;
+        let deployment = self.deployment.name.clone();
+        let now = Instant::now();
+        let prefix = usage.prompt + usage.completion;
+        let home = Home { deployment, until: now, prefix, spilled };
+        self.waiting.state().remember(&Turn { asker, task, output: usage.completion, home }, now);
     }
 }
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.learn(Event::Ended);
+        self.learn(Event::Ended { ticket: self.ticket, used: self.used });
     }
 }
 
@@ -92,44 +162,54 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
 /// One attempt and what bounds it.
 pub(super) struct Sending<'s, U> {
     pub(super) upstream: &'s U,
-    pub(super) state: &'s Arc<dyn CapacityState>,
     pub(super) limits: &'s Limits,
     pub(super) deployment: &'s Arc<Deployment>,
+    /// What it weighs, for a refusal by size.
+    pub(super) load: Load,
+    /// True where a cap of ours is sent in place of the caller's.
+    pub(super) tight: bool,
     /// The answer's head, or the first content of a stream, must come before this moment.
     pub(super) first_by: Instant,
 }
 
 impl<U: Upstream> Sending<'_, U> {
     /// Sends, judges and learns.
-    pub(super) async fn send(&self, adapted: Adapted, attempt: Attempt) -> Sent {
+    pub(super) async fn send(
+        &self,
+        adapted: Adapted,
+        attempt: Attempt,
+        mut flight: Flight,
+    ) -> Sent {
         let started = Instant::now();
-        let flight = Flight::start(self.state, self.deployment);
         let streamed = attempt.streamed;
         let reply = tokio::time::timeout_at(self.first_by, self.upstream.send(attempt)).await;
         let reply = match reply.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(reply) => reply,
-            Err(fault) => return failed(&flight, unreachable(fault)),
+            Err(fault) => return failed(&mut flight, unreachable(fault)),
         };
+        flight.read(&reply.headers);
         if !reply.status.is_success() {
-            return self.refused(reply, &flight).await;
+            return self.refused(reply, &mut flight).await;
         }
+        flight.learn(Event::Admitted(flight.ticket));
         if streamed && is_event_stream(&reply.headers) {
             self.streamed(reply, flight, started, adapted.withhold_usage).await
         } else {
-            self.whole(reply, &flight, started).await
+            self.whole(reply, &mut flight, started).await
         }
     }
 
     /// A whole answer: read before anything goes to the caller, so that a break in the middle can still fall back.
-    async fn whole(&self, reply: Reply, flight: &Flight, started: Instant) -> Sent {
+    async fn whole(&self, reply: Reply, flight: &mut Flight, started: Instant) -> Sent {
         let idle = self.limits.idle_timeout;
         let body = match read(reply.body, self.limits.max_answer_bytes, idle).await {
             Ok(body) => body,
             Err(fault) => return failed(flight, unreachable(fault)),
         };
         let total = started.elapsed();
-        flight.learn(Event::Served(Timing { first: total, total }));
         let answer = Answer::read(&body);
+        let cut = self.tight && answer.finish_reason.as_deref() == Some("length");
+        flight.served(Timing { first: total, total }, answer.usage, cut);
         let body = Delivered::Full(body, answer);
         let delivery = Delivery { status: reply.status, headers: reply.headers, body };
         Sent::Answer(Ended::Served, Box::new(delivery))
@@ -138,7 +218,7 @@ impl<U: Upstream> Sending<'_, U> {
     async fn streamed(
         &self,
         reply: Reply,
-        flight: Flight,
+        mut flight: Flight,
         started: Instant,
         withhold_usage: bool,
     ) -> Sent {
@@ -150,16 +230,19 @@ impl<U: Upstream> Sending<'_, U> {
         };
         let mut relay = match Relay::open(reply.body, watch).await {
             Ok(relay) => relay,
-            Err(NotOpened::Timeout) => return failed(&flight, Ended::Timeout),
-            Err(NotOpened::Broken) => return failed(&flight, Ended::Broken),
-            Err(NotOpened::Error(status)) => return self.error_event(&flight, status),
+            Err(NotOpened::Timeout) => return failed(&mut flight, Ended::Timeout),
+            Err(NotOpened::Broken) => return failed(&mut flight, Ended::Broken),
+            Err(NotOpened::Error(status)) => return self.error_event(&mut flight, status),
         };
         let first = started.elapsed();
         relay.on_end(move |end| {
             use super::relay::How;
+            let usage = end.usage.unwrap_or_else(|| end.estimated(flight.bearing.prompt));
+            flight.uses(&usage);
             match end.how {
                 How::Whole => {
-                    flight.learn(Event::Served(Timing { first, total: started.elapsed() }));
+                    let timing = Timing { first, total: started.elapsed() };
+                    flight.served(timing, Some(usage), false);
                 }
                 How::Interrupted => flight.learn(Event::Failed),
                 // The caller's doing says nothing about the deployment.
@@ -172,16 +255,16 @@ impl<U: Upstream> Sending<'_, U> {
     }
 
     /// An error event before any content counts as the status it stands for.
-    fn error_event(&self, flight: &Flight, status: Option<u16>) -> Sent {
+    fn error_event(&self, flight: &mut Flight, status: Option<u16>) -> Sent {
         if status == Some(429) {
             let provisioned = self.deployment.billing.is_provisioned();
-            let kind = crate::upstream::Throttle::of("", provisioned);
+            let kind = Throttle::of("", provisioned);
             return self.throttled(flight, None, kind);
         }
         failed(flight, Ended::ErrorEvent)
     }
 
-    async fn refused(&self, reply: Reply, flight: &Flight) -> Sent {
+    async fn refused(&self, reply: Reply, flight: &mut Flight) -> Sent {
         let Reply { status, headers, body } = reply;
         let body = read(body, ERROR_BODY_BYTES, ERROR_BODY_TIME).await.unwrap_or_default();
         let circumstances = Circumstances {
@@ -190,6 +273,7 @@ impl<U: Upstream> Sending<'_, U> {
             longest_wait: self.limits.wait_max,
         };
         let code = status.as_u16();
+        flight.used = Some(0.0);
         let ended = match judge(status, &headers, &body, circumstances) {
             Outcome::Throttled { wait, kind } => return self.throttled(flight, wait, kind),
             Outcome::Failed => return failed(flight, Ended::Status(code)),
@@ -210,23 +294,31 @@ impl<U: Upstream> Sending<'_, U> {
         Sent::Answer(ended, Box::new(Delivery { status, headers, body }))
     }
 
-    fn throttled(
-        &self,
-        flight: &Flight,
-        wait: Option<Duration>,
-        kind: crate::upstream::Throttle,
-    ) -> Sent {
+    /// Each kind of 429 has its own consequence.
+    fn throttled(&self, flight: &mut Flight, wait: Option<Duration>, kind: Throttle) -> Sent {
         let wait = wait.unwrap_or(if self.deployment.billing.is_provisioned() {
             self.limits.provisioned_wait
         } else {
             self.limits.pay_as_you_go_wait
         });
-        flight.learn(Event::Throttled(wait));
+        flight.used = Some(0.0);
+        match kind {
+            Throttle::ProvisionedFull => {
+                flight.used = None;
+                flight.learn(Event::Full(flight.ticket, wait));
+            }
+            Throttle::Quota => flight.learn(Event::Throttled(wait)),
+            Throttle::SystemCapacity => flight.learn(Event::PoolExhausted(wait)),
+            Throttle::Size => flight.learn(Event::TooLarge(self.load, wait)),
+            // The tier asked for has none; the deployment itself is not the matter.
+            Throttle::Flex => {}
+        }
         Sent::None(Ended::Throttled(kind, wait))
     }
 }
 
-fn failed(flight: &Flight, ended: Ended) -> Sent {
+fn failed(flight: &mut Flight, ended: Ended) -> Sent {
+    flight.used = Some(0.0);
     flight.learn(Event::Failed);
     Sent::None(ended)
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::chat::Usage;
 use crate::deployment::Deployment;
 use crate::upstream::Throttle;
 
@@ -15,6 +16,65 @@ pub struct Step {
     pub ended: Ended,
     /// How long it took, to the head of the answer or to the first content of a stream.
     pub took: Duration,
+}
+
+/// What else happened on the way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Note {
+    /// It was held for a full deployment.
+    Held {
+        /// The deployment.
+        deployment: Arc<Deployment>,
+        /// For how long.
+        took: Duration,
+        /// True where room came in time.
+        entered: bool,
+    },
+    /// It went on because a provisioned deployment was full.
+    Spilled {
+        /// The deployment.
+        deployment: Arc<Deployment>,
+        /// Why it was not held any longer.
+        cause: Spill,
+    },
+    /// A learned cap cut its answer off, and it was asked again.
+    AskedAgain {
+        /// Where that answer came from.
+        deployment: Arc<Deployment>,
+        /// What that answer used.
+        usage: Usage,
+        /// How long it took.
+        took: Duration,
+    },
+}
+
+impl Note {
+    /// How long the request was held.
+    pub fn held(&self) -> Duration {
+        match self {
+            Self::Held { took, .. } => *took,
+            Self::Spilled { .. } | Self::AskedAgain { .. } => Duration::ZERO,
+        }
+    }
+}
+
+/// Why a request left a full provisioned deployment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spill {
+    /// The wait is longer than it may be held.
+    Wait,
+    /// It was held as long as it may be.
+    Held,
+}
+
+impl Spill {
+    /// The word used in labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wait => "wait_too_long",
+            Self::Held => "held_too_long",
+        }
+    }
 }
 
 /// How an attempt ended.

@@ -2,33 +2,37 @@
 //!
 //! What moves on and what goes back to the caller is the table of the design: a 429 and every fault before the first
 //! content byte move on, what the request itself is to blame for goes back as it came. The residency needs no check
-//! here because the plan holds nothing outside it.
+//! here because the plan holds nothing outside it. One deployment's turn is told in `visit`.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use crate::capacity::Admission;
+use crate::capacity::Asker;
 use crate::capacity::Cause;
-use crate::chat::Adapted;
 use crate::chat::ChatRequest;
-use crate::chat::adapt;
 use crate::decision::Plan;
-use crate::deployment::Api;
 use crate::deployment::Deployment;
 use crate::model::Effort;
-use crate::state::CapacityState;
+use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::units::Tokens;
-use crate::upstream::Attempt;
+use crate::upstream::Throttle;
 use crate::upstream::Upstream;
+use crate::waiting::Waiting;
 
+use super::admit::admit;
 use super::budget::RetryTokens;
 use super::limits::Limits;
-use super::sending::{Delivery, Sending, Sent};
-use super::trail::{Ended, SendingFault, Step};
+use super::sending::Delivery;
+use super::trail::{Ended, Note, SendingFault, Step};
+
+/// Less time than this before the deadline is not enough to ask again.
+const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
 
 /// A request on its way, with the plan for it.
 #[derive(Debug)]
@@ -37,6 +41,12 @@ pub struct Errand<'r, 'a> {
     pub request: &'r ChatRequest<'a>,
     /// The deployments to try.
     pub plan: &'r Plan,
+    /// On what terms it asks for room.
+    pub admission: &'r Admission,
+    /// Who asks.
+    pub asker: Asker,
+    /// The kind of task that its answer is learned by.
+    pub task: Task,
     /// The effort wished of a model whose own default is none.
     pub effort: Option<Effort>,
     /// True where a request that would need adapting is refused.
@@ -62,6 +72,8 @@ pub struct Answered {
     pub restream: bool,
     /// All attempts, this one last.
     pub trail: Vec<Step>,
+    /// What else happened on the way.
+    pub notes: Vec<Note>,
 }
 
 /// No deployment of the plan answered.
@@ -71,23 +83,49 @@ pub struct NoAnswer {
     pub fault: SendingFault,
     /// All attempts.
     pub trail: Vec<Step>,
+    /// What else happened on the way.
+    pub notes: Vec<Note>,
+}
+
+/// What has happened to a request so far.
+#[derive(Debug)]
+pub(super) struct Journey {
+    began: Instant,
+    pub(super) trail: Vec<Step>,
+    pub(super) notes: Vec<Note>,
+    /// An answer that says that the prompt is too long, and for which window.
+    too_long: Option<(Tokens, Box<Answered>)>,
+}
+
+impl Journey {
+    /// True where the last attempt found a provisioned deployment full.
+    fn found_full(&self) -> bool {
+        let last = self.trail.last().map(|step| step.ended);
+        matches!(last, Some(Ended::Throttled(Throttle::ProvisionedFull, _)))
+    }
+
+    fn done(self, answered: Answered) -> Answered {
+        Answered { trail: self.trail, notes: self.notes, ..answered }
+    }
 }
 
 /// Sends requests by their plans.
 #[derive(Debug)]
 pub struct Fallback<U> {
-    upstream: U,
-    state: Arc<dyn CapacityState>,
-    limits: Limits,
+    pub(super) upstream: U,
+    pub(super) waiting: Arc<Waiting>,
+    pub(super) limits: Limits,
     retries: RetryTokens,
     /// Fields that deployments refused against their records.
-    refused: Mutex<BTreeMap<DeploymentName, Vec<&'static str>>>,
+    pub(super) refused: Mutex<BTreeMap<DeploymentName, Vec<&'static str>>>,
 }
 
 /// What to do after an attempt.
-enum Next {
+pub(super) enum Next {
     /// The walk is over.
     Answer(Box<Answered>),
+    /// Our own cap cut the answer off: ask again with the caller's.
+    Again,
     /// The next deployment.
     Deployment,
     /// The next deployment with a larger window, else this answer.
@@ -96,11 +134,23 @@ enum Next {
     Unsupported(SendingFault),
 }
 
+/// How a pass over the plan ended.
+enum Passed {
+    Answered(Box<Answered>),
+    Again,
+    Nobody,
+    Unsupported(SendingFault),
+}
+
+/// How often one deployment that says "full" is tried for one request; a request that has nowhere else to go is tried as
+/// long as it may be held.
+const FULL_TRIES: usize = 4;
+
 impl<U: Upstream> Fallback<U> {
-    /// Sends over `upstream` and learns into `state`.
-    pub fn new(upstream: U, state: Arc<dyn CapacityState>, limits: Limits) -> Self {
+    /// Sends over `upstream`, waits and learns through `waiting`.
+    pub fn new(upstream: U, waiting: Waiting, limits: Limits) -> Self {
         let retries = RetryTokens::new(limits.retry_budget, Instant::now());
-        Self { upstream, state, limits, retries, refused: Mutex::default() }
+        Self { upstream, waiting: Arc::new(waiting), limits, retries, refused: Mutex::default() }
     }
 
     /// The limits it keeps.
@@ -113,37 +163,122 @@ impl<U: Upstream> Fallback<U> {
     /// # Errors
     /// None answered; the attempts are told.
     pub async fn walk(&self, errand: Errand<'_, '_>) -> Result<Answered, NoAnswer> {
-        self.retries.deposit(Instant::now());
-        let mut trail: Vec<Step> = Vec::new();
-        let mut too_long: Option<(Tokens, Box<Answered>)> = None;
+        let began = Instant::now();
+        self.retries.deposit(began);
+        let mut journey = Journey { began, trail: Vec::new(), notes: Vec::new(), too_long: None };
+        let mut admission = errand.admission.clone();
+        if !self.time_to_ask_again(&errand) {
+            admission.tight = None;
+        }
+        let patient = began.checked_add(admission.patience).unwrap_or(errand.deadline);
+        let until = patient.min(errand.deadline);
+        let mut passed = self.pass(&errand, &admission, until, &mut journey).await;
+        if matches!(passed, Passed::Again) {
+            admission = admission.with_own_cap();
+            passed = self.pass(&errand, &admission, until, &mut journey).await;
+        }
+        let fault = match (passed, journey.too_long.take()) {
+            (Passed::Answered(answered), _)
+            | (Passed::Again | Passed::Nobody, Some((_, answered))) => {
+                return Ok(journey.done(*answered));
+            }
+            (Passed::Unsupported(fault), _) => fault,
+            (Passed::Again | Passed::Nobody, None) => fault_of(&journey.trail, errand.deadline),
+        };
+        Err(NoAnswer { fault, trail: journey.trail, notes: journey.notes })
+    }
+
+    /// True where the deadline leaves the time for a second answer after a first that was cut off.
+    fn time_to_ask_again(&self, errand: &Errand<'_, '_>) -> bool {
+        let standing = self.waiting.state().standing(&errand.plan.first.name);
+        let usual = standing.latency.total().unwrap_or_default();
+        let left = errand.deadline.saturating_duration_since(Instant::now());
+        left > (usual * 4).max(ASK_AGAIN_LEAST)
+    }
+
+    /// Tries the plan's deployments in order. Where there is nothing but provisioned ones, those with room come first, and
+    /// then the one that will have some soonest is waited for.
+    async fn pass(
+        &self,
+        errand: &Errand<'_, '_>,
+        admission: &Admission,
+        until: Instant,
+        journey: &mut Journey,
+    ) -> Passed {
+        let hold_until = if admission.bound { Instant::now() } else { until };
         for deployment in errand.plan.iter() {
-            let small = too_long
+            let small = journey
+                .too_long
                 .as_ref()
                 .is_some_and(|(window, _)| deployment.model.context_window <= *window);
             if small || self.began_cooling(deployment) {
                 continue;
             }
-            if !self.may_go_on(&trail, errand.deadline) {
-                break;
+            if !self.may_go_on(&journey.trail, errand.deadline) {
+                return Passed::Nobody;
             }
-            match self.visit(deployment, &errand, &mut trail).await {
-                Next::Answer(answered) => return Ok(done(*answered, trail)),
-                Next::Deployment => {}
-                Next::LargerWindow(answered) => {
-                    too_long = Some((deployment.model.context_window, answered));
+            match self.stay(deployment, (errand, admission), hold_until, journey).await {
+                Passed::Nobody => {}
+                over @ (Passed::Answered(_) | Passed::Again | Passed::Unsupported(_)) => {
+                    return over;
                 }
-                Next::Unsupported(fault) => return Err(NoAnswer { fault, trail }),
             }
         }
-        match too_long {
-            Some((_, answered)) => Ok(done(*answered, trail)),
-            None => Err(NoAnswer { fault: fault_of(&trail, errand.deadline), trail }),
+        while admission.bound && Instant::now() < until {
+            let Some(soonest) = self.soonest(errand, admission) else { break };
+            let before = journey.trail.len();
+            let over = self.stay(&soonest, (errand, admission), until, journey).await;
+            let tried = journey.trail.len() > before;
+            if !matches!(over, Passed::Nobody) || !(tried && journey.found_full()) {
+                return over;
+            }
         }
+        Passed::Nobody
+    }
+
+    /// The deployment of the plan that will have room first.
+    fn soonest(&self, errand: &Errand<'_, '_>, admission: &Admission) -> Option<Arc<Deployment>> {
+        let now = Instant::now();
+        let usable = errand.plan.iter().filter(|deployment| !self.began_cooling(deployment));
+        let wait = |deployment: &&Arc<Deployment>| {
+            let standing = self.waiting.state().standing(&deployment.name);
+            standing.expected_wait(&admission.entry(deployment), 0.0, now)
+        };
+        usable.min_by_key(wait).cloned()
+    }
+
+    /// Tries one deployment, again where it is full and there is time to wait.
+    async fn stay(
+        &self,
+        deployment: &Arc<Deployment>,
+        (errand, admission): (&Errand<'_, '_>, &Admission),
+        until: Instant,
+        journey: &mut Journey,
+    ) -> Passed {
+        for _ in 0..FULL_TRIES {
+            let entry = admission.entry(deployment);
+            let times = (journey.began, until);
+            let ticket = admit(&self.waiting, deployment, &entry, times, &mut journey.notes).await;
+            let Some(ticket) = ticket else { return Passed::Nobody };
+            let next = self.visit(deployment, (errand, admission), ticket, journey).await;
+            match next {
+                Next::Answer(answered) => return Passed::Answered(answered),
+                Next::Again => return Passed::Again,
+                Next::Unsupported(fault) => return Passed::Unsupported(fault),
+                Next::LargerWindow(answered) => {
+                    journey.too_long = Some((deployment.model.context_window, answered));
+                    return Passed::Nobody;
+                }
+                Next::Deployment if journey.found_full() && Instant::now() < until => {}
+                Next::Deployment => return Passed::Nobody,
+            }
+        }
+        Passed::Nobody
     }
 
     /// True where the deployment asked to be left alone since the decision was made.
     fn began_cooling(&self, deployment: &Deployment) -> bool {
-        let standing = self.state.standing(&deployment.name);
+        let standing = self.waiting.state().standing(&deployment.name);
         let cause = standing.cooling(Instant::now()).map(|(cause, _)| cause);
         matches!(cause, Some(Cause::Throttled | Cause::Misconfigured))
     }
@@ -153,109 +288,6 @@ impl<U: Upstream> Fallback<U> {
         let fault = trail.last().is_some_and(|step| step.ended.is_fault());
         now < deadline && (!fault || self.retries.withdraw(now))
     }
-
-    /// Tries one deployment, a second time where it refuses a field that can be left out.
-    async fn visit(
-        &self,
-        deployment: &Arc<Deployment>,
-        errand: &Errand<'_, '_>,
-        trail: &mut Vec<Step>,
-    ) -> Next {
-        let mut refused = self.refused_by(&deployment.name);
-        loop {
-            let adapted = adapted(deployment, errand, &refused);
-            if errand.reject_unsupported && !adapted.changed.is_empty() {
-                let model = deployment.model.name.to_string();
-                return Next::Unsupported(SendingFault::Unsupported {
-                    model,
-                    fields: adapted.changed,
-                });
-            }
-            let (changed, restream) = (adapted.changed.clone(), adapted.restream);
-            let started = Instant::now();
-            let sent = self.send(deployment, errand, adapted).await;
-            let (ended, delivery) = match sent {
-                Sent::Answer(ended, delivery) => (ended, Some(delivery)),
-                Sent::None(ended) => (ended, None),
-            };
-            let took = started.elapsed();
-            trail.push(Step { deployment: Arc::clone(deployment), ended, took });
-            let Some(delivery) = delivery else { return Next::Deployment };
-            if let Ended::FieldRefused(field) = ended
-                && !refused.contains(&field)
-            {
-                refused.push(field);
-                self.remember(&deployment.name, field);
-                continue;
-            }
-            let answered = Box::new(Answered {
-                deployment: Arc::clone(deployment),
-                delivery: *delivery,
-                adapted: changed,
-                restream,
-                trail: Vec::new(),
-            });
-            return if ended == Ended::ContextLength {
-                Next::LargerWindow(answered)
-            } else {
-                Next::Answer(answered)
-            };
-        }
-    }
-
-    async fn send(
-        &self,
-        deployment: &Arc<Deployment>,
-        errand: &Errand<'_, '_>,
-        adapted: Adapted,
-    ) -> Sent {
-        let attempt = Attempt {
-            deployment: Arc::clone(deployment),
-            body: adapted.body.clone(),
-            streamed: errand.request.stream() && !adapted.restream,
-            trace: errand.trace.clone(),
-        };
-        let sending = Sending {
-            upstream: &self.upstream,
-            state: &self.state,
-            limits: &self.limits,
-            deployment,
-            first_by: (Instant::now() + errand.first_byte).min(errand.deadline),
-        };
-        sending.send(adapted, attempt).await
-    }
-
-    fn refused_by(&self, deployment: &DeploymentName) -> Vec<&'static str> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.get(deployment).cloned().unwrap_or_default()
-    }
-
-    fn remember(&self, deployment: &DeploymentName, field: &'static str) {
-        tracing::warn!(%deployment, field, "the deployment refuses a field that its model's record allows");
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let fields = refused.entry(deployment.clone()).or_default();
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
-}
-
-fn done(answered: Answered, trail: Vec<Step>) -> Answered {
-    Answered { trail, ..answered }
-}
-
-fn adapted(deployment: &Deployment, errand: &Errand<'_, '_>, refused: &[&'static str]) -> Adapted {
-    let target = adapt::Target {
-        record: &deployment.model,
-        model_field: match deployment.api {
-            Api::AzureDated { .. } => None,
-            Api::AzureV1 | Api::OpenAi => Some(&deployment.azure_deployment),
-        },
-        stream_options: deployment.api.takes_stream_options(),
-        effort: errand.effort,
-        refused,
-    };
-    adapt::adapt(errand.request, target)
 }
 
 /// A wait is the most useful thing to hear; then what the last attempts came to.

@@ -12,10 +12,13 @@ use crate::chat::Usage;
 use crate::decision::Decision;
 use crate::deployment::Api;
 use crate::deployment::Deployment;
+use crate::deployment::pricing;
 use crate::fallback::Ended;
 use crate::fallback::Step;
 use crate::task::Task;
 use crate::units::Usd;
+
+use super::provisioned::Capacity;
 
 /// All metrics of a router.
 #[derive(Debug, Clone)]
@@ -34,6 +37,7 @@ pub struct Metrics {
     usage_estimated: IntCounterVec,
     model_mismatches: IntCounterVec,
     in_flight: Gauge,
+    pub(super) capacity: Capacity,
     gen_ai: GenAi,
 }
 
@@ -101,6 +105,7 @@ impl Metrics {
     /// The registry holds one of the names already: one registry serves one router.
     pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let make = Maker(registry);
+        let deployment = &["deployment"][..];
         Ok(Self {
             decisions: make.count("decisions_total", "Decisions made.", &["task", "model"])?,
             score: make.histogram(
@@ -120,12 +125,7 @@ impl Metrics {
                 &["from", "to", "cause"],
             )?,
             refusals: make.count("refusals_total", "Requests without an answer.", &["kind"])?,
-            wait_asked: make.histogram(
-                "wait_asked_seconds",
-                "Waits that deployments asked for.",
-                WAIT_BUCKETS.to_vec(),
-                &["deployment"],
-            )?,
+            wait_asked: make.waits("wait_asked_seconds", "Waits that deployments asked for.")?,
             overhead: make.single(
                 "overhead_seconds",
                 "Time spent in the router itself, upstream time left out.",
@@ -150,14 +150,15 @@ impl Metrics {
             usage_estimated: make.count(
                 "usage_estimated_total",
                 "Answers whose usage was estimated.",
-                &["deployment"],
+                deployment,
             )?,
             model_mismatches: make.count(
                 "model_mismatches_total",
                 "Answers by another model than configured.",
-                &["deployment"],
+                deployment,
             )?,
             in_flight: make.level("in_flight", "Requests being served.")?,
+            capacity: Capacity::register(&make)?,
             gen_ai: GenAi::register(&make)?,
         })
     }
@@ -183,7 +184,9 @@ impl Metrics {
             let Deployment { name, billing, .. } = &*step.deployment;
             let labels = [name.as_str(), billing.as_str(), step.ended.as_str()];
             self.attempts.with_label_values(&labels).inc();
-            if let Ended::Throttled(_, wait) = step.ended {
+            if let Ended::Throttled(kind, wait) = step.ended {
+                let labels = [name.as_str(), kind.as_str()];
+                self.capacity.throttles.with_label_values(&labels).inc();
                 self.wait_asked.with_label_values(&[name.as_str()]).observe(wait.as_secs_f64());
             }
         }
@@ -236,6 +239,11 @@ impl Metrics {
         if usage.estimated {
             self.usage_estimated.with_label_values(&name).inc();
         }
+        if deployment.billing.is_provisioned()
+            && let Some(saved) = pricing::pay_as_you_go_cost(deployment, &usage)
+        {
+            self.capacity.saved.with_label_values(&name).inc_by(saved.as_f64());
+        }
         match cost {
             Some(cost) => self.cost.with_label_values(&name).inc_by(cost.as_f64()),
             None => self.unpriced.with_label_values(&name).inc(),
@@ -272,7 +280,7 @@ impl Drop for InFlight {
 }
 
 /// Makes metrics and registers them.
-struct Maker<'r>(&'r Registry);
+pub(super) struct Maker<'r>(&'r Registry);
 
 /// Ours are told from others' by this.
 pub(super) const NAMESPACE: &str = "model_router";
@@ -283,7 +291,7 @@ impl Maker<'_> {
         Ok(metric)
     }
 
-    fn count(
+    pub(super) fn count(
         &self,
         name: &str,
         help: &str,
@@ -292,7 +300,7 @@ impl Maker<'_> {
         self.known(IntCounterVec::new(Opts::new(name, help).namespace(NAMESPACE), labels)?)
     }
 
-    fn dollars(
+    pub(super) fn dollars(
         &self,
         name: &str,
         help: &str,
@@ -314,6 +322,10 @@ impl Maker<'_> {
     ) -> Result<HistogramVec, prometheus::Error> {
         let options = HistogramOpts::new(name, help).namespace(NAMESPACE).buckets(buckets);
         self.known(HistogramVec::new(options, labels)?)
+    }
+
+    pub(super) fn waits(&self, name: &str, help: &str) -> Result<HistogramVec, prometheus::Error> {
+        self.histogram(name, help, WAIT_BUCKETS.to_vec(), &["deployment"])
     }
 
     fn single(

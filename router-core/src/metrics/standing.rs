@@ -20,6 +20,11 @@ pub(crate) struct StandingCollector {
     deployments: Vec<DeploymentName>,
     cooling: GaugeVec,
     in_flight: GaugeVec,
+    utilization: GaugeVec,
+    level: GaugeVec,
+    learned_rate: GaugeVec,
+    learned_window: GaugeVec,
+    unused: GaugeVec,
 }
 
 impl StandingCollector {
@@ -36,6 +41,23 @@ impl StandingCollector {
             deployments: catalog.deployments().iter().map(|known| known.name.clone()).collect(),
             cooling: gauge("deployment_cooling", "1 while a deployment is left alone.")?,
             in_flight: gauge("deployment_in_flight", "Requests at a deployment.")?,
+            utilization: gauge(
+                "provisioned_utilization_ratio",
+                "How full a provisioned deployment is, by the twin; above 1 it refuses.",
+            )?,
+            level: gauge("provisioned_level_tokens", "Normalized tokens in the twin's bucket.")?,
+            learned_rate: gauge(
+                "provisioned_rate_ratio",
+                "The rate at which our tokens drain, as a share of config's; below 1 where others use it.",
+            )?,
+            learned_window: gauge(
+                "provisioned_window_seconds",
+                "The learned time in which a full bucket drains.",
+            )?,
+            unused: gauge(
+                "provisioned_unused_tokens_total",
+                "Normalized tokens that were paid for and drained away unused, since the start.",
+            )?,
         };
         registry.register(Box::new(collector))?;
         let build = GaugeVec::new(
@@ -45,13 +67,17 @@ impl StandingCollector {
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         registry.register(Box::new(build))
     }
+
+    fn gauges(&self) -> [&GaugeVec; 7] {
+        let Self { cooling, in_flight, utilization, level, learned_rate, .. } = self;
+        let Self { learned_window, unused, .. } = self;
+        [cooling, in_flight, utilization, level, learned_rate, learned_window, unused]
+    }
 }
 
 impl Collector for StandingCollector {
     fn desc(&self) -> Vec<&Desc> {
-        let mut all = self.cooling.desc();
-        all.extend(self.in_flight.desc());
-        all
+        self.gauges().into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -61,9 +87,17 @@ impl Collector for StandingCollector {
             let cooling = f64::from(u8::from(standing.cooling(now).is_some()));
             self.cooling.with_label_values(&[name.as_str()]).set(cooling);
             self.in_flight.with_label_values(&[name.as_str()]).set(f64::from(standing.in_flight));
+            let Some(twin) = standing.twin else { continue };
+            for (gauge, value) in [
+                (&self.utilization, twin.utilization(now)),
+                (&self.level, twin.level(now)),
+                (&self.learned_rate, twin.drift().rate_ratio()),
+                (&self.learned_window, twin.drift().window()),
+                (&self.unused, twin.unused(now)),
+            ] {
+                gauge.with_label_values(&[name.as_str()]).set(value);
+            }
         }
-        let mut all = self.cooling.collect();
-        all.extend(self.in_flight.collect());
-        all
+        self.gauges().into_iter().flat_map(Collector::collect).collect()
     }
 }

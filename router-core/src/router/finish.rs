@@ -10,14 +10,13 @@ use tokio::time::Instant;
 
 use crate::capacity::Timing;
 use crate::chat::ChatRequest;
-use crate::chat::Usage;
 use crate::chat::restream::restream;
-use crate::chat::tokens;
 use crate::decision::Decision;
 use crate::deployment::Deployment;
 use crate::deployment::pricing;
 use crate::fallback::Answered;
 use crate::fallback::Delivered;
+use crate::fallback::Note;
 use crate::fallback::Step;
 use crate::fallback::StreamEnd;
 use crate::fallback::relay::How;
@@ -34,7 +33,7 @@ use crate::response::tell_attempts;
 use crate::response::tell_cost;
 use crate::selection::Exclusion;
 use crate::selection::Place;
-use crate::units::Tokens;
+use crate::units::Usd;
 
 /// Turns an answer into the response, and closes the account when it ends.
 pub(super) struct Finish<'f, 'a> {
@@ -51,17 +50,19 @@ impl Finish<'_, '_> {
         told: HeaderMap,
         in_flight: InFlight,
     ) -> Response {
-        let Answered { deployment, delivery, mut adapted, restream: again, trail } = answered;
+        let Answered { deployment, delivery, mut adapted, restream: again, trail, notes } =
+            answered;
         if again {
             // The caller gets a stream, but not one that shows the answer as it is made.
             adapted.push("stream");
         }
         let metrics = self.metrics;
         metrics.attempted(&trail);
+        metrics.noted(self.decision, &notes);
         metrics.adapted(&deployment, &adapted);
         let mut headers = passed(&delivery.headers);
         headers.extend(told);
-        let fallback = self.fallback_cause(&deployment, &trail);
+        let fallback = self.fallback_cause(&deployment, &trail, &notes);
         tell_attempts(&mut headers, &deployment, &trail, fallback);
         tell_adapted(&mut headers, &adapted);
         let status = delivery.status;
@@ -71,7 +72,9 @@ impl Finish<'_, '_> {
                 if status.is_success() {
                     check_model(metrics, &deployment, answer.model.as_deref());
                     let known = answer.usage.is_some();
-                    let cost = known.then(|| pricing::marginal_cost(&deployment, &usage)).flatten();
+                    let last = known.then(|| pricing::marginal_cost(&deployment, &usage)).flatten();
+                    let before: Option<Usd> = notes.iter().map(cost_of).sum();
+                    let cost = last.zip(before).map(|(last, before)| last + before);
                     tell_cost(&mut headers, cost);
                     let total = self.began.elapsed();
                     let timing = Timing { first: total, total };
@@ -105,18 +108,37 @@ impl Finish<'_, '_> {
     }
 
     /// Why the deployment wished most did not answer: its own attempt's end, or the wait it had asked for before.
-    fn fallback_cause(&self, deployment: &Deployment, trail: &[Step]) -> Option<&'static str> {
+    fn fallback_cause(
+        &self,
+        deployment: &Deployment,
+        trail: &[Step],
+        notes: &[Note],
+    ) -> Option<&'static str> {
         let first = trail.first()?;
-        let (from, cause) = if first.deployment.name == deployment.name {
+        let spilled = notes.iter().find_map(|note| match note {
+            Note::Spilled { deployment: from, cause } if from.name != deployment.name => {
+                Some((from, cause.as_str()))
+            }
+            Note::Spilled { .. } | Note::Held { .. } | Note::AskedAgain { .. } => None,
+        });
+        let (from, cause) = if let Some(spilled) = spilled {
+            spilled
+        } else if first.deployment.name == deployment.name {
             let skipped = self.decision.candidates.iter().find(|candidate| {
                 candidate.deployment.billing.is_provisioned()
                     && !deployment.billing.is_provisioned()
                     && matches!(
                         candidate.place,
-                        Place::Out(Exclusion::Cooling { .. } | Exclusion::InFlight)
+                        Place::Out(
+                            Exclusion::Cooling { .. }
+                                | Exclusion::InFlight
+                                | Exclusion::Full { .. }
+                                | Exclusion::TooLarge { .. }
+                        )
                     )
             })?;
-            (&skipped.deployment, "cooling")
+            let full = matches!(skipped.place, Place::Out(Exclusion::Full { .. }));
+            (&skipped.deployment, if full { "full" } else { "cooling" })
         } else {
             (&first.deployment, first.ended.as_str())
         };
@@ -135,7 +157,7 @@ impl Finish<'_, '_> {
         let first = began.elapsed();
         move |end| {
             check_model(&metrics, &deployment, end.model.as_deref());
-            let usage = end.usage.unwrap_or_else(|| estimated(prompt, end.content_bytes));
+            let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
             let cost = pricing::marginal_cost(&deployment, &usage);
             let (ended, error) = match end.how {
                 How::Whole => ("whole", ""),
@@ -152,11 +174,12 @@ impl Finish<'_, '_> {
     }
 }
 
-/// What a stream used that did not say so: the prompt as scanned, the answer by its bytes.
-fn estimated(prompt: Tokens, content_bytes: usize) -> Usage {
-    let completion =
-        Tokens(u64::try_from(content_bytes).unwrap_or(u64::MAX).div_ceil(tokens::BYTES_PER_TOKEN));
-    Usage { prompt, completion, estimated: true, ..Usage::default() }
+/// What an answer that nobody sees has cost; `None` where no price is known.
+fn cost_of(note: &Note) -> Option<Usd> {
+    match note {
+        Note::AskedAgain { deployment, usage, .. } => pricing::marginal_cost(deployment, usage),
+        Note::Held { .. } | Note::Spilled { .. } => Some(Usd::ZERO),
+    }
 }
 
 /// A deployment can turn into another model: Azure upgrades some in place.

@@ -2,6 +2,7 @@
 //!
 //! What is not here: building ([`super::rules`]), closing the account, and keeping slow streams alive.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
+use crate::capacity::Asker;
 use crate::capacity::Cause;
+use crate::capacity::Conversation;
 use crate::chat::ChatRequest;
 use crate::clock;
 use crate::config::Config;
@@ -25,6 +28,7 @@ use crate::fallback::Errand;
 use crate::fallback::Fallback;
 use crate::fallback::Limits;
 use crate::fallback::NoAnswer;
+use crate::fallback::Note;
 use crate::metrics::InFlight;
 use crate::metrics::Metrics;
 use crate::metrics::StandingCollector;
@@ -42,6 +46,7 @@ use crate::task::Reason;
 use crate::task::Task;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
+use crate::waiting::Waiting;
 
 use super::finish::Finish;
 use super::late::late;
@@ -126,10 +131,14 @@ impl<U: Upstream> ModelRouter<U> {
             fault_max: limits.fault_cooldown_max,
             misconfigured: limits.misconfigured_cooldown,
         };
-        let state: Arc<dyn CapacityState> = Arc::new(InProcess::new(&rules.catalog, cooldowns));
+        let (catalog, settings) = (&rules.catalog, &rules.capacity);
+        let now = Instant::now();
+        let state: Arc<dyn CapacityState> =
+            Arc::new(InProcess::new(catalog, cooldowns, settings, now));
         let metrics = Metrics::register(registry)?;
         StandingCollector::register(registry, Arc::clone(&state), &rules.catalog)?;
-        let fallback = Fallback::new(upstream, Arc::clone(&state), limits);
+        let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
+        let fallback = Fallback::new(upstream, waiting, limits);
         Ok(Self(Arc::new(Inner { rules, state, fallback, metrics })))
     }
 
@@ -223,7 +232,8 @@ impl<U: Upstream> Inner<U> {
     ) -> Result<Decision, RouteError> {
         let moment = Moment { now: Instant::now(), today: clock::day(clock::wall()) };
         let ask = Ask { request, path_model, hints };
-        Ok(decide(ask, &self.rules, &self.state.snapshot(), moment)?)
+        let snapshot = self.state.snapshot(asker(request, hints), moment.now);
+        Ok(decide(ask, &self.rules, &snapshot, moment)?)
     }
 
     async fn answer(
@@ -264,6 +274,9 @@ impl<U: Upstream> Inner<U> {
         let errand = Errand {
             request: &request,
             plan,
+            admission: &decision.admission,
+            asker: asker(&request, &hints),
+            task: decision.kind(&self.rules.catalog),
             effort: role.and_then(|role| role.effort),
             reject_unsupported: self.rules.policy.reject_unsupported,
             first_byte: self.first_byte(&decision, &plan.first),
@@ -272,13 +285,15 @@ impl<U: Upstream> Inner<U> {
         };
         let decided = began.elapsed();
         match self.fallback.walk(errand).await {
-            Err(NoAnswer { fault, trail }) => {
+            Err(NoAnswer { fault, trail, notes }) => {
                 self.metrics.attempted(&trail);
+                self.metrics.noted(&decision, &notes);
                 Err(self.sending_fault(fault, &decision))
             }
             Ok(answered) => {
                 let upstream: Duration = answered.trail.iter().map(|step| step.took).sum();
-                let overhead = began.elapsed().saturating_sub(upstream).max(decided);
+                let held: Duration = answered.notes.iter().map(Note::held).sum();
+                let overhead = began.elapsed().saturating_sub(upstream + held).max(decided);
                 self.metrics.overhead(overhead);
                 tell_overhead(&mut told, overhead);
                 let metrics = &self.metrics;
@@ -308,17 +323,34 @@ impl<U: Upstream> Inner<U> {
         let pool = decision.candidates.iter().filter(|candidate| {
             matches!(
                 candidate.place,
-                Place::In(_) | Place::Out(Exclusion::Cooling { .. } | Exclusion::InFlight)
+                Place::In(_)
+                    | Place::Out(
+                        Exclusion::Cooling { .. } | Exclusion::InFlight | Exclusion::Full { .. }
+                    )
             )
         });
         let wait = pool
-            .filter_map(|candidate| self.state.standing(&candidate.deployment.name).cooling(now))
-            .filter(|(cause, _)| *cause != Cause::Misconfigured)
-            .map(|(_, until)| until - now)
+            .filter_map(|candidate| {
+                let standing = self.state.standing(&candidate.deployment.name);
+                let full =
+                    standing.entry_wait(&decision.admission.entry(&candidate.deployment), now);
+                let cooling =
+                    standing.cooling(now).filter(|(cause, _)| *cause != Cause::Misconfigured);
+                let cooling = cooling.map(|(_, until)| until - now);
+                cooling.max((!full.is_zero()).then_some(full))
+            })
             .min();
         let bound = decision.residency.is_bound();
         RouteError::Sending { fault, wait, bound }
     }
+}
+
+/// Who asks: the conversation, and the caller as far as it is told. The hash keeps names out of memory and logs.
+fn asker(request: &ChatRequest<'_>, hints: &Hints) -> Asker {
+    let mut caller = DefaultHasher::new();
+    request.user().hash(&mut caller);
+    let conversation = Conversation::of(request, hints.session.as_deref());
+    Asker { conversation, caller: caller.finish() }
 }
 
 fn trace(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {

@@ -48,5 +48,6 @@ pub fn rules_of(config: &Config) -> Result<Rules, BuildFault> {
         classifier: Classifier::new(Arc::new(scorer), config.scoring.signals),
         policy: config.policy.clone(),
         catalog: config.catalog.clone(),
+        capacity: config.capacity.clone(),
     })
 }

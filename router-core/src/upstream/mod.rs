@@ -6,6 +6,7 @@ pub mod attempt;
 pub mod client;
 pub mod credential;
 pub mod endpoint;
+pub mod meters;
 pub mod outcome;
 pub mod retry_after;
 
@@ -15,4 +16,5 @@ pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
 pub use client::{ClientFault, HttpUpstream};
 pub use credential::{Secret, SecretFault};
 pub use endpoint::{Credential, Endpoint, SecretSource};
+pub use meters::Meters;
 pub use outcome::{Circumstances, Outcome, Throttle, judge};

@@ -73,7 +73,7 @@ fn reset<'h>(text: impl Fn(&str) -> Option<&'h str>) -> Option<f64> {
 }
 
 /// Seconds of `10`, `1.5`, `1.5s`, `250ms`, `6m0s`, `1h2m3s`.
-fn duration(text: &str) -> Option<f64> {
+pub(super) fn duration(text: &str) -> Option<f64> {
     if let Ok(seconds) = text.parse::<f64>() {
         return Some(seconds);
     }

@@ -1,0 +1,50 @@
+//! On what terms does a request ask for room? What it weighs, how long it may be held, and where else it could go.
+
+use std::time::Duration;
+
+use crate::deployment::Deployment;
+use crate::policy::Priority;
+use crate::units::DeploymentName;
+use crate::units::Tokens;
+
+use super::reservation::{Expected, Load};
+use super::snapshot::Entry;
+
+/// The terms of one request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admission {
+    /// What it weighs, with the caller's own cap.
+    pub load: Load,
+    /// A tighter cap, learned; to be sent to provisioned deployments in place of the caller's.
+    pub tight: Option<Tokens>,
+    /// What is known of its answer.
+    pub expected: Option<Expected>,
+    /// The deployment whose cache holds the first part of the prompt.
+    pub home: Option<DeploymentName>,
+    /// Who goes first.
+    pub priority: Priority,
+    /// How full of a provisioned deployment it may use, 0 to 1.
+    pub limit: f64,
+    /// How long it may be held for a provisioned deployment.
+    pub patience: Duration,
+    /// True where no pay-as-you-go deployment may serve it.
+    pub bound: bool,
+}
+
+impl Admission {
+    /// How it would enter a deployment.
+    pub fn entry(&self, deployment: &Deployment) -> Entry {
+        let at_home = self.home.as_ref() == Some(&deployment.name);
+        let cached = if at_home { self.load.cached } else { Tokens::ZERO };
+        let tight = self.tight.filter(|_| deployment.billing.is_provisioned());
+        let load = Load { cached, cap: tight.or(self.load.cap), ..self.load };
+        let Self { priority, limit, bound, .. } = *self;
+        Entry { load, priority, limit, yields: !bound }
+    }
+
+    /// The same with the caller's own cap.
+    #[must_use]
+    pub fn with_own_cap(&self) -> Self {
+        Self { tight: None, ..self.clone() }
+    }
+}

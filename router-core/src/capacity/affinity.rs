@@ -1,0 +1,151 @@
+//! Which deployment holds a conversation's prompt cache?
+//!
+//! Turns of a conversation go back to where the last one was answered while that still has its prompt in the cache. A
+//! conversation that had to leave a full provisioned deployment stays where it went for a while: moving each turn to and
+//! fro would lose the cache on both sides. The time that counts is in the value; the cache's own expiry only tidies up.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::chat::ChatRequest;
+use crate::chat::Role;
+use crate::units::DeploymentName;
+use crate::units::Tokens;
+
+use super::settings::Settings;
+
+/// A conversation: the session that the caller names, else its first messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Conversation(u64);
+
+/// So much of a text tells it from others; long prompts need not be hashed whole.
+const HASHED_BYTES: usize = 4_096;
+
+/// A caller's part of a prompt is cached from this length on, in steps of the second.
+///
+/// **Source:** Microsoft, "Prompt caching".
+const CACHED_LEAST: u64 = 1_024;
+const CACHED_STEP: u64 = 128;
+
+impl Conversation {
+    /// The conversation of a request.
+    pub fn of(request: &ChatRequest<'_>, session: Option<&str>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        if let Some(session) = session {
+            session.hash(&mut hasher);
+            return Self(hasher.finish());
+        }
+        request.prompt_cache_key().hash(&mut hasher);
+        for message in request.messages() {
+            for text in message.texts() {
+                text.len().hash(&mut hasher);
+                text.as_bytes().get(..HASHED_BYTES).unwrap_or(text.as_bytes()).hash(&mut hasher);
+            }
+            if message.role == Role::User {
+                break;
+            }
+        }
+        Self(hasher.finish())
+    }
+}
+
+/// Where a conversation was answered last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Home {
+    /// The deployment.
+    pub deployment: DeploymentName,
+    /// Until when its cache is counted on.
+    pub until: Instant,
+    /// The prompt and the answer of that turn: what the next turn's prompt begins with.
+    pub prefix: Tokens,
+    /// True where it went there because a provisioned deployment was full.
+    pub spilled: bool,
+}
+
+impl Home {
+    /// The part of a prompt that should be in the cache.
+    pub fn cached(&self, prompt: Tokens) -> Tokens {
+        let shared = self.prefix.0.min(prompt.0);
+        Tokens(if shared < CACHED_LEAST { 0 } else { shared - shared % CACHED_STEP })
+    }
+}
+
+/// The homes of conversations.
+#[derive(Debug)]
+pub struct Affinity {
+    homes: moka::sync::Cache<Conversation, Home>,
+    keep: Duration,
+}
+
+impl Affinity {
+    /// None yet.
+    pub fn new(settings: &Settings) -> Self {
+        let homes = moka::sync::Cache::builder()
+            .max_capacity(settings.conversations_max)
+            .time_to_live(settings.affinity.saturating_mul(2).max(Duration::from_secs(1)))
+            .build();
+        Self { homes, keep: settings.affinity }
+    }
+
+    /// The home of a conversation.
+    pub fn home(&self, conversation: Conversation, now: Instant) -> Option<Home> {
+        self.homes.get(&conversation).filter(|home| home.until > now)
+    }
+
+    /// A turn was answered. A spilled conversation's time is not made longer by each further turn: it may go back.
+    pub fn settle(&self, conversation: Conversation, home: &Home, now: Instant) {
+        let mut home = Home { until: now + self.keep, ..home.clone() };
+        if let Some(before) = self.home(conversation, now)
+            && before.deployment == home.deployment
+            && before.spilled
+        {
+            home.spilled = true;
+            home.until = before.until;
+        }
+        self.homes.insert(conversation, home);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn conversation(body: &str, session: Option<&str>) -> Conversation {
+        Conversation::of(&ChatRequest::parse(body.as_bytes()).unwrap(), session)
+    }
+
+    #[test]
+    fn turns_of_one_conversation_are_one() {
+        let first = r#"{"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"안녕"}]}"#;
+        let second = r#"{"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"안녕"},
+            {"role":"assistant","content":"네"},{"role":"user","content":"Go on"}]}"#;
+        let other = r#"{"messages":[{"role":"system","content":"Be kind."},{"role":"user","content":"Bye"}]}"#;
+        assert_eq!(conversation(first, None), conversation(second, None));
+        assert_ne!(conversation(first, None), conversation(other, None));
+        assert_eq!(conversation(first, Some("s")), conversation(other, Some("s")));
+    }
+
+    #[test]
+    fn a_spill_pins_for_a_while_and_not_for_ever() {
+        let settings = Settings { affinity: Duration::from_secs(100), ..Settings::default() };
+        let affinity = Affinity::new(&settings);
+        let (now, one) = (Instant::now(), Conversation(1));
+        let home = |name: &str, spilled| Home {
+            deployment: DeploymentName::try_from(name).unwrap(),
+            until: now,
+            prefix: Tokens(2_000),
+            spilled,
+        };
+        affinity.settle(one, &home("payg", true), now);
+        let later = now + Duration::from_secs(60);
+        affinity.settle(one, &home("payg", false), later);
+        assert!(affinity.home(one, later).unwrap().spilled);
+        assert_eq!(affinity.home(one, now + Duration::from_secs(101)), None);
+        affinity.settle(one, &home("ptu", false), later);
+        assert!(!affinity.home(one, later).unwrap().spilled);
+        assert_eq!(home("ptu", false).cached(Tokens(1_999)), Tokens(1_920));
+        assert_eq!(home("ptu", false).cached(Tokens(900)), Tokens(0));
+    }
+}

@@ -1,0 +1,243 @@
+//! How much of its quota has a pay-as-you-go deployment left? Counted the way Azure counts, corrected by what it says.
+//!
+//! Requests are limited over slices of a second and of ten seconds beside the minute, so a burst is refused long before the
+//! minute's quota is used up. Tokens are counted on arrival: a quarter of the prompt's characters plus the cap. Enforcement
+//! is distributed and only nearly so, therefore a prediction puts a deployment later in the order and never out of it.
+//!
+//! **Source:** Microsoft, "Manage Azure OpenAI quota".
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::deployment::Budget;
+
+use super::reservation::Load;
+
+/// What an answer's `x-ratelimit-*` headers say; `None` where they are missing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct QuotaReading {
+    /// Of requests.
+    pub requests: LimitReading,
+    /// Of tokens.
+    pub tokens: LimitReading,
+}
+
+/// What is said of one limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct LimitReading {
+    /// What is allowed in a minute; less than config's while the pool is under pressure.
+    pub limit: Option<u64>,
+    /// What is left.
+    pub remaining: Option<u64>,
+    /// How long until the count starts anew.
+    pub reset: Option<Duration>,
+}
+
+/// A count that starts anew at fixed intervals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Slice {
+    length: Duration,
+    used: u64,
+    began: Option<Instant>,
+}
+
+impl Slice {
+    const fn new(seconds: u64) -> Self {
+        Self { length: Duration::from_secs(seconds), used: 0, began: None }
+    }
+
+    fn used(&self, now: Instant) -> u64 {
+        if self.ends_in(now).is_zero() { 0 } else { self.used }
+    }
+
+    fn ends_in(&self, now: Instant) -> Duration {
+        self.began
+            .map_or(Duration::ZERO, |began| (began + self.length).saturating_duration_since(now))
+    }
+
+    fn take(&mut self, now: Instant, amount: u64) {
+        if self.ends_in(now).is_zero() {
+            (self.began, self.used) = (Some(now), 0);
+        }
+        self.used = self.used.saturating_add(amount);
+    }
+
+    /// How long until `amount` more fits under `limit`; zero where it fits now.
+    fn wait(&self, now: Instant, amount: u64, limit: u64) -> Duration {
+        let used = self.used(now);
+        // What is larger than the limit itself fits best at the start of a slice.
+        let fits = used == 0 || used.saturating_add(amount) <= limit;
+        if fits { Duration::ZERO } else { self.ends_in(now) }
+    }
+
+    fn read(&mut self, now: Instant, limit: u64, reading: LimitReading) {
+        if let Some(remaining) = reading.remaining {
+            let used = self.used(now);
+            let length = self.length;
+            if let Some(reset) = reading.reset.filter(|reset| !reset.is_zero() && *reset <= length)
+            {
+                self.began = now.checked_sub(length.saturating_sub(reset));
+            } else if self.ends_in(now).is_zero() {
+                self.began = Some(now);
+            }
+            // Answers overtake each other: what we have sent meanwhile is not in an older one's count.
+            self.used = limit.saturating_sub(remaining).max(used);
+        }
+    }
+}
+
+/// The counts of one deployment.
+///
+/// ```
+/// use router_core::capacity::{Load, Quota};
+/// use router_core::deployment::Budget;
+/// use tokio::time::Instant;
+/// let now = Instant::now();
+/// let budget = Budget { requests_per_minute: Some(600), tokens_per_minute: None };
+/// let mut quota = Quota::new(budget);
+/// let load = Load::default();
+/// (0..10).for_each(|_| quota.take(now, &load));
+/// assert_eq!(quota.wait(now, &load).as_secs(), 1); // 600 a minute are 10 a second
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    budget: Budget,
+    requests: [Slice; 3],
+    tokens: Slice,
+}
+
+impl Default for Quota {
+    fn default() -> Self {
+        Self::new(Budget::default())
+    }
+}
+
+/// How many characters Azure takes for a token.
+const CHARACTERS_PER_TOKEN: u64 = 4;
+
+/// What it takes for the answer where no cap is given: its smallest default.
+const MISSING_CAP: u64 = 16;
+
+/// The tokens that a request counts on arrival.
+fn counted(load: &Load) -> u64 {
+    let cap = load.cap.map_or(MISSING_CAP, |cap| cap.0);
+    load.characters.div_ceil(CHARACTERS_PER_TOKEN).saturating_add(cap)
+}
+
+impl Quota {
+    /// Nothing used yet.
+    pub const fn new(budget: Budget) -> Self {
+        Self {
+            budget,
+            requests: [Slice::new(1), Slice::new(10), Slice::new(60)],
+            tokens: Slice::new(60),
+        }
+    }
+
+    /// How long it is going to refuse such a request; zero where it should not.
+    pub fn wait(&self, now: Instant, load: &Load) -> Duration {
+        let requests = self.budget.requests_per_minute.into_iter().flat_map(|limit| {
+            self.requests.iter().map(move |slice| {
+                let share = limit.saturating_mul(slice.length.as_secs()).div_ceil(60).max(1);
+                slice.wait(now, 1, share)
+            })
+        });
+        let tokens = self.budget.tokens_per_minute;
+        let tokens = tokens.map(|limit| self.tokens.wait(now, counted(load), limit));
+        requests.chain(tokens).max().unwrap_or_default()
+    }
+
+    /// A request is sent. Refused ones may count as well, so all do.
+    pub fn take(&mut self, now: Instant, load: &Load) {
+        for slice in &mut self.requests {
+            slice.take(now, 1);
+        }
+        self.tokens.take(now, counted(load));
+    }
+
+    /// The deployment said what is left.
+    pub fn read(&mut self, now: Instant, reading: &QuotaReading) {
+        let QuotaReading { requests, tokens } = *reading;
+        self.budget.requests_per_minute = requests.limit.or(self.budget.requests_per_minute);
+        self.budget.tokens_per_minute = tokens.limit.or(self.budget.tokens_per_minute);
+        let [.., minute] = &mut self.requests;
+        if let Some(limit) = self.budget.requests_per_minute {
+            minute.read(now, limit, requests);
+        }
+        if let Some(limit) = self.budget.tokens_per_minute {
+            self.tokens.read(now, limit, tokens);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use azure_emulator::quota::{Quota as True, QuotaSettings};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::units::Tokens;
+
+    fn load(characters: u64, cap: u64) -> Load {
+        Load { characters, cap: Some(Tokens(cap)), ..Load::default() }
+    }
+
+    proptest! {
+        /// A prediction of room is mostly right and one of refusal never forever, against the emulator's own count.
+        #[test]
+        fn agrees_with_the_emulator(
+            rpm in 60u64..6_000, tpm in 10_000u64..1_000_000, steps in proptest::collection::vec(0u64..800, 300),
+        ) {
+            let start = Instant::now();
+            let mut theirs = True::new(QuotaSettings::new(rpm, tpm), start);
+            let mut ours = Quota::new(Budget {
+                requests_per_minute: Some(rpm),
+                tokens_per_minute: Some(tpm),
+            });
+            let (mut now, mut wrong) = (start, 0);
+            for step in steps {
+                now += Duration::from_millis(step);
+                let load = load(400, 50);
+                if !ours.wait(now, &load).is_zero() {
+                    prop_assert!(ours.wait(now, &load) <= Duration::from_secs(60));
+                    continue;
+                }
+                ours.take(now, &load);
+                match theirs.admit(now, 400, Some(50)) {
+                    Ok(left) => ours.read(now, &QuotaReading {
+                        requests: LimitReading {
+                            limit: Some(left.limit_requests),
+                            remaining: Some(left.remaining_requests),
+                            reset: Some(left.reset_requests),
+                        },
+                        tokens: LimitReading {
+                            limit: Some(left.limit_tokens),
+                            remaining: Some(left.remaining_tokens),
+                            reset: Some(left.reset_tokens),
+                        },
+                    }),
+                    Err(_) => wrong += 1,
+                }
+            }
+            prop_assert!(wrong <= 60, "{wrong} of 300 refused unforeseen");
+        }
+    }
+
+    #[test]
+    fn a_lowered_limit_and_what_others_use_are_believed() {
+        let now = Instant::now();
+        let mut quota =
+            Quota::new(Budget { requests_per_minute: None, tokens_per_minute: Some(9_000) });
+        assert!(quota.wait(now, &load(4_000, 1_000)).is_zero());
+        let tokens = LimitReading {
+            limit: Some(3_000),
+            remaining: Some(500),
+            reset: Some(Duration::from_secs(20)),
+        };
+        quota.read(now, &QuotaReading { tokens, ..QuotaReading::default() });
+        assert_eq!(quota.wait(now, &load(4_000, 1_000)), Duration::from_secs(20));
+        assert!(quota.wait(now, &load(400, 100)).is_zero());
+        assert!(quota.wait(now + Duration::from_secs(20), &load(4_000, 1_000)).is_zero());
+    }
+}

@@ -1,0 +1,50 @@
+//! Lets a request into a deployment: at once, after a wait, or not at all.
+//!
+//! A provisioned deployment is paid whether it is used or not, so a short wait for it is cheaper than going elsewhere, and a
+//! long one is not worth the caller's time. How long is expected comes from the twin: what drains, and what calls under way
+//! will give back.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::capacity::Entry;
+use crate::capacity::Ticket;
+use crate::deployment::Deployment;
+use crate::waiting::Waiting;
+
+use super::trail::{Note, Spill};
+
+/// Room for an attempt; `None` where the request goes on to another deployment. It came at `since` and is held at most
+/// until `until`.
+pub(super) async fn admit(
+    waiting: &Waiting,
+    deployment: &Arc<Deployment>,
+    entry: &Entry,
+    (since, until): (Instant, Instant),
+    notes: &mut Vec<Note>,
+) -> Option<Ticket> {
+    let began = Instant::now();
+    let name = &deployment.name;
+    let spilled = |cause| Note::Spilled { deployment: Arc::clone(deployment), cause };
+    let wait = match waiting.enter(name, entry, since) {
+        Ok(ticket) => return Some(ticket),
+        Err(wait) => wait,
+    };
+    if until.saturating_duration_since(began) < wait.max(Duration::from_nanos(1)) {
+        // It goes elsewhere anyway: the one that may find out whether the twin is right.
+        let ticket = waiting.state().enter(name, entry, true, began).ok();
+        if ticket.is_none() {
+            notes.push(spilled(Spill::Wait));
+        }
+        return ticket;
+    }
+    let ticket = waiting.hold(name, entry, (since, until)).await;
+    let entered = ticket.is_some();
+    notes.push(Note::Held { deployment: Arc::clone(deployment), took: began.elapsed(), entered });
+    if !entered {
+        notes.push(spilled(Spill::Held));
+    }
+    ticket
+}

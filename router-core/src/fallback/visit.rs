@@ -1,0 +1,183 @@
+//! One deployment's turn: an attempt, and a second one without the field that it refused.
+
+use std::sync::{Arc, PoisonError};
+
+use tokio::time::Instant;
+
+use crate::capacity::Admission;
+use crate::capacity::Load;
+use crate::capacity::Ticket;
+use crate::chat::Adapted;
+use crate::chat::Usage;
+use crate::chat::adapt;
+use crate::deployment::Api;
+use crate::deployment::Deployment;
+use crate::state::Event;
+use crate::units::DeploymentName;
+use crate::units::Tokens;
+use crate::upstream::Attempt;
+use crate::upstream::Throttle;
+use crate::upstream::Upstream;
+
+use super::sending::{Bearing, Delivered, Delivery, Flight, Sending, Sent};
+use super::trail::{Ended, Note, SendingFault, Step};
+
+use super::walk::{Answered, Errand, Fallback, Journey, Next};
+
+impl<U: Upstream> Fallback<U> {
+    /// Makes an attempt at one deployment, a second time where it refuses a field that can be left out.
+    pub(super) async fn visit(
+        &self,
+        deployment: &Arc<Deployment>,
+        (errand, admission): (&Errand<'_, '_>, &Admission),
+        ticket: Ticket,
+        journey: &mut Journey,
+    ) -> Next {
+        let mut refused = self.refused_by(&deployment.name);
+        let mut ticket = Some(ticket);
+        loop {
+            let capped = refused.iter().any(|field| field.starts_with("max_"));
+            let tight = admission.tight.filter(|_| deployment.billing.is_provisioned() && !capped);
+            let adapted = adapted(deployment, errand, &refused, tight);
+            if errand.reject_unsupported && !adapted.changed.is_empty() {
+                let model = deployment.model.name.to_string();
+                self.give_back(deployment, ticket);
+                return Next::Unsupported(SendingFault::Unsupported {
+                    model,
+                    fields: adapted.changed,
+                });
+            }
+            let entry = admission.entry(deployment);
+            let again =
+                || self.waiting.state().enter(&deployment.name, &entry, true, Instant::now());
+            let Ok(room) = ticket.take().map_or_else(again, Ok) else { return Next::Deployment };
+            let (changed, restream) = (adapted.changed.clone(), adapted.restream);
+            let started = Instant::now();
+            let spilled = journey.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
+            let Errand { asker, task, .. } = *errand;
+            let prompt = admission.load.prompt;
+            let bearing = Bearing { asker, task, prompt, spilled };
+            let flight = Flight::start(&self.waiting, deployment, bearing, room);
+            let sent = self.send(deployment, (errand, entry.load, tight), adapted, flight).await;
+            let (ended, delivery) = match sent {
+                Sent::Answer(ended, delivery) => (ended, Some(delivery)),
+                Sent::None(ended) => (ended, None),
+            };
+            let took = started.elapsed();
+            journey.trail.push(Step { deployment: Arc::clone(deployment), ended, took });
+            if let Some(field) = self.refused_field(ended, &deployment.name)
+                && !refused.contains(&field)
+            {
+                refused.push(field);
+                continue;
+            }
+            let Some(delivery) = delivery else { return Next::Deployment };
+            if let Some(usage) = cut_off(&delivery, tight) {
+                let deployment = Arc::clone(deployment);
+                journey.notes.push(Note::AskedAgain { deployment, usage, took });
+                return Next::Again;
+            }
+            let answered = Box::new(Answered {
+                deployment: Arc::clone(deployment),
+                delivery: *delivery,
+                adapted: changed,
+                restream,
+                trail: Vec::new(),
+                notes: Vec::new(),
+            });
+            return if ended == Ended::ContextLength {
+                Next::LargerWindow(answered)
+            } else {
+                Next::Answer(answered)
+            };
+        }
+    }
+
+    /// Room that was taken and is not used.
+    fn give_back(&self, deployment: &Deployment, ticket: Option<Ticket>) {
+        if let Some(ticket) = ticket {
+            let event = Event::Ended { ticket, used: Some(0.0) };
+            self.waiting.learn(&deployment.name, event, Instant::now());
+        }
+    }
+
+    /// The field without which the same attempt may succeed: one that the deployment refuses for good, or a service tier
+    /// that has no room now.
+    fn refused_field(&self, ended: Ended, deployment: &DeploymentName) -> Option<&'static str> {
+        if let Ended::FieldRefused(field) = ended {
+            self.remember(deployment, field);
+            return Some(field);
+        }
+        matches!(ended, Ended::Throttled(Throttle::Flex, _)).then_some("service_tier")
+    }
+
+    async fn send(
+        &self,
+        deployment: &Arc<Deployment>,
+        (errand, load, tight): (&Errand<'_, '_>, Load, Option<Tokens>),
+        adapted: Adapted,
+        flight: Flight,
+    ) -> Sent {
+        let attempt = Attempt {
+            deployment: Arc::clone(deployment),
+            body: adapted.body.clone(),
+            streamed: errand.request.stream() && !adapted.restream,
+            trace: errand.trace.clone(),
+        };
+        let sending = Sending {
+            upstream: &self.upstream,
+            limits: &self.limits,
+            deployment,
+            load,
+            tight: tight.is_some(),
+            first_by: (Instant::now() + errand.first_byte).min(errand.deadline),
+        };
+        sending.send(adapted, attempt, flight).await
+    }
+
+    fn refused_by(&self, deployment: &DeploymentName) -> Vec<&'static str> {
+        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.get(deployment).cloned().unwrap_or_default()
+    }
+
+    fn remember(&self, deployment: &DeploymentName, field: &'static str) {
+        tracing::warn!(%deployment, field, "the deployment refuses a field that its model's record allows");
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let fields = refused.entry(deployment.clone()).or_default();
+        if !fields.contains(&field) {
+            fields.push(field);
+        }
+    }
+}
+
+/// What an answer used that a cap of ours cut off.
+fn cut_off(delivery: &Delivery, tight: Option<Tokens>) -> Option<Usage> {
+    tight?;
+    match &delivery.body {
+        Delivered::Full(_, answer) if delivery.status.is_success() => {
+            let cut = answer.finish_reason.as_deref() == Some("length");
+            cut.then(|| answer.usage.unwrap_or_default())
+        }
+        Delivered::Full(..) | Delivered::Stream(_) => None,
+    }
+}
+
+fn adapted(
+    deployment: &Deployment,
+    errand: &Errand<'_, '_>,
+    refused: &[&'static str],
+    tight: Option<Tokens>,
+) -> Adapted {
+    let target = adapt::Target {
+        record: &deployment.model,
+        model_field: match deployment.api {
+            Api::AzureDated { .. } => None,
+            Api::AzureV1 | Api::OpenAi => Some(&deployment.azure_deployment),
+        },
+        stream_options: deployment.api.takes_stream_options(),
+        effort: errand.effort,
+        refused,
+        tight,
+    };
+    adapt::adapt(errand.request, target)
+}

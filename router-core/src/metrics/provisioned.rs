@@ -1,0 +1,90 @@
+//! What provisioned deployments do for their money: who was held, who left and why, what was saved.
+
+use prometheus::{CounterVec, HistogramVec, IntCounterVec};
+
+use crate::decision::Decision;
+use crate::fallback::Note;
+use crate::selection::Exclusion;
+use crate::selection::Place;
+
+use super::recorder::{Maker, Metrics};
+
+/// What provisioned deployments did for their money.
+#[derive(Debug, Clone)]
+pub(super) struct Capacity {
+    holds: IntCounterVec,
+    held: HistogramVec,
+    spills: IntCounterVec,
+    pub(super) saved: CounterVec,
+    asked_again: IntCounterVec,
+    pub(super) throttles: IntCounterVec,
+}
+
+impl Capacity {
+    pub(super) fn register(make: &Maker<'_>) -> Result<Self, prometheus::Error> {
+        let deployment = &["deployment"][..];
+        Ok(Self {
+            holds: make.count(
+                "holds_total",
+                "Requests held for a full provisioned deployment; entered means held instead of spilled.",
+                &["deployment", "ended"],
+            )?,
+            held: make.waits("held_seconds", "How long requests were held.")?,
+            spills: make.count(
+                "spills_total",
+                "Requests that left a full provisioned deployment.",
+                &["deployment", "cause"],
+            )?,
+            saved: make.dollars(
+                "saved_usd_total",
+                "What answers of provisioned deployments would have cost on pay-as-you-go.",
+                deployment,
+            )?,
+            asked_again: make.count(
+                "asked_again_total",
+                "Answers cut off by a learned cap and asked again.",
+                deployment,
+            )?,
+            throttles: make.count("throttles_total", "429s by kind.", &["deployment", "kind"])?,
+        })
+    }
+}
+
+impl Metrics {
+    /// What happened beside attempts: holds, spills, answers asked again.
+    pub(crate) fn noted(&self, decision: &Decision, notes: &[Note]) {
+        let Capacity { holds, held, spills, asked_again, .. } = &self.capacity;
+        for candidate in &decision.candidates {
+            let cause = match candidate.place {
+                Place::Out(
+                    why @ (Exclusion::Full { .. }
+                    | Exclusion::TooLarge { .. }
+                    | Exclusion::Cooling { .. }
+                    | Exclusion::InFlight),
+                ) => why,
+                Place::In(_) | Place::Out(_) => continue,
+            };
+            if candidate.deployment.billing.is_provisioned() {
+                let labels = [candidate.deployment.name.as_str(), cause.as_str()];
+                spills.with_label_values(&labels).inc();
+            }
+        }
+        for note in notes {
+            match note {
+                Note::Held { deployment, took, entered } => {
+                    let name = deployment.name.as_str();
+                    let ended = if *entered { "entered" } else { "gave_up" };
+                    holds.with_label_values(&[name, ended]).inc();
+                    held.with_label_values(&[name]).observe(took.as_secs_f64());
+                }
+                Note::Spilled { deployment, cause } => {
+                    let labels = [deployment.name.as_str(), cause.as_str()];
+                    spills.with_label_values(&labels).inc();
+                }
+                Note::AskedAgain { deployment, .. } => {
+                    asked_again.with_label_values(&[deployment.name.as_str()]).inc();
+                }
+            }
+        }
+    }
+}

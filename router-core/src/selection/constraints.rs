@@ -1,0 +1,166 @@
+//! Which deployments may and can serve a request? The hard constraints, and the reason of each that is out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::capacity::Cause;
+use crate::deployment::Catalog;
+use crate::deployment::Deployment;
+use crate::deployment::Residency;
+use crate::policy::ModelChoice;
+use crate::policy::Target;
+use crate::units::Day;
+use crate::units::Usd;
+
+use super::needs::Needs;
+
+/// What must hold for a deployment to be used at all.
+#[derive(Debug, Clone, Copy)]
+pub struct Constraints<'c> {
+    /// The models wished and how the request is bound.
+    pub choice: &'c ModelChoice,
+    /// Where the request may be processed.
+    pub residency: &'c Residency,
+    /// What the request needs.
+    pub needs: &'c Needs,
+    /// Leave out models that retired before this day; `None` keeps them.
+    pub retired_before: Option<Day>,
+}
+
+/// Why a deployment is out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exclusion {
+    /// It serves another model than those wished.
+    Model,
+    /// The caller asked for one other deployment.
+    NotAsked,
+    /// It processes outside the request's residency.
+    Residency,
+    /// Its model lacks what the request needs.
+    Ability(&'static str),
+    /// The prompt is longer than the model takes.
+    ContextWindow,
+    /// Its model has retired.
+    Retired(Day),
+    /// It is left alone for a time.
+    Cooling {
+        /// Why.
+        cause: Cause,
+        /// For how much longer.
+        wait: Duration,
+    },
+    /// It serves as many requests as config allows.
+    InFlight,
+    /// It is provisioned and full for longer than the request may be held.
+    Full {
+        /// For how much longer, nearly.
+        wait: Duration,
+    },
+    /// It refuses requests of this size for a time.
+    TooLarge {
+        /// For how much longer.
+        wait: Duration,
+    },
+}
+
+impl Exclusion {
+    /// The word used in explanations and labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Model => "model",
+            Self::NotAsked => "not_asked",
+            Self::Residency => "residency",
+            Self::Ability(_) => "ability",
+            Self::ContextWindow => "context_window",
+            Self::Retired(_) => "retired",
+            Self::Cooling { cause, .. } => cause.as_str(),
+            Self::InFlight => "in_flight",
+            Self::Full { .. } => "full",
+            Self::TooLarge { .. } => "too_large",
+        }
+    }
+}
+
+/// A deployment with its place.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Candidate {
+    /// The deployment.
+    pub deployment: Arc<Deployment>,
+    /// In or out.
+    pub place: Place,
+}
+
+/// Where a candidate stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Place {
+    /// In the plan.
+    In(Rank),
+    /// Not in the plan.
+    Out(Exclusion),
+}
+
+/// What ranks a candidate.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rank {
+    /// What the answer will cost more, nearly; `None` where no price is known.
+    pub cost: Option<Usd>,
+    /// How long it takes to the first word of a stream, or to the whole answer; `None` where nothing is known.
+    pub time: Option<Duration>,
+    /// True where it failed a short while ago: it comes last.
+    pub failing: bool,
+    /// How long the request is going to be held for it; zero where there is room.
+    pub wait: Duration,
+    /// True where its quota is going to refuse the request: it comes after those that are not.
+    pub over_quota: bool,
+}
+
+/// Deployments that keep every hard constraint, in the order of their names.
+#[derive(Debug, Clone, Default)]
+pub struct Eligible(pub(super) Vec<Arc<Deployment>>);
+
+impl Eligible {
+    /// True where none is left.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// True where all are provisioned: a request has nowhere to go when they are full.
+    pub fn all_provisioned(&self) -> bool {
+        self.0.iter().all(|deployment| deployment.billing.is_provisioned())
+    }
+}
+
+/// Applies the hard constraints; the second list is what they removed, with the reasons.
+pub fn eligible(catalog: &Catalog, constraints: Constraints<'_>) -> (Eligible, Vec<Candidate>) {
+    let mut kept = Vec::new();
+    let mut removed = Vec::new();
+    for deployment in catalog.deployments() {
+        match exclusion(deployment, constraints) {
+            None => kept.push(Arc::clone(deployment)),
+            Some(why) => removed
+                .push(Candidate { deployment: Arc::clone(deployment), place: Place::Out(why) }),
+        }
+    }
+    (Eligible(kept), removed)
+}
+
+fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Exclusion> {
+    let model = &deployment.model;
+    let needs = constraints.needs;
+    if !constraints.choice.models.contains(&model.name) {
+        return Some(Exclusion::Model);
+    }
+    if !constraints.residency.allows(deployment.area) {
+        return Some(Exclusion::Residency);
+    }
+    match &constraints.choice.target {
+        Target::Only(name) if *name != deployment.name => return Some(Exclusion::NotAsked),
+        Target::Only(_) | Target::First(_) | Target::Any => {}
+    }
+    let retired =
+        model.retires.filter(|day| constraints.retired_before.is_some_and(|today| *day < today));
+    let lacking = needs.lacking(model).map(Exclusion::Ability);
+    lacking
+        .or_else(|| needs.too_long_for(model).then_some(Exclusion::ContextWindow))
+        .or_else(|| retired.map(Exclusion::Retired))
+}

@@ -1,0 +1,13 @@
+//! Which deployments, in what order? Hard constraints first, preference second. The door of the room.
+//!
+//! The two are different types on purpose: [`eligible`] removes what the request must not or cannot use and gives
+//! [`Eligible`], and [`order`] sees only that. So no preference, and nothing learned later, can bring back a deployment
+//! outside the residency. Every deployment keeps the reason for being in or out.
+
+pub mod constraints;
+pub mod needs;
+pub mod order;
+
+pub use constraints::{Candidate, Constraints, Eligible, Exclusion, Place, Rank, eligible};
+pub use needs::Needs;
+pub use order::{Preferences, order};

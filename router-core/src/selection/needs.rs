@@ -1,0 +1,79 @@
+//! What does a request need of a model, and how much does it weigh?
+
+use crate::capacity::Load;
+use crate::chat::ChatRequest;
+use crate::chat::ResponseFormat;
+use crate::chat::tokens;
+use crate::model::ModelRecord;
+use crate::units::Tokens;
+
+/// What a request needs of a model.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a yes or no that a model's record answers"
+)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Needs {
+    /// The prompt, nearly.
+    pub prompt: Tokens,
+    /// The characters of the prompt.
+    pub characters: u64,
+    /// The caller's cap on all its answers together; `None` where it names none.
+    pub cap: Option<Tokens>,
+    /// The answer, at most or nearly.
+    pub output: Tokens,
+    /// True where the answer is streamed: what counts is the first word.
+    pub streamed: bool,
+    tools: bool,
+    images: bool,
+    schema: bool,
+}
+
+/// What an answer counts where the caller gives no cap; a guess for ranking by cost, nothing more.
+const USUAL_OUTPUT: Tokens = Tokens(512);
+
+impl Needs {
+    /// What a chat request needs.
+    pub fn of(request: &ChatRequest<'_>) -> Self {
+        Self {
+            prompt: tokens::of_prompt(request),
+            characters: characters(request),
+            cap: request.max_output().map(|cap| Tokens(cap.0.saturating_mul(request.n().max(1)))),
+            output: request.max_output().map_or(USUAL_OUTPUT, |cap| cap.min(USUAL_OUTPUT)),
+            streamed: request.stream(),
+            tools: request.offers_tools(),
+            images: request.images() > 0,
+            schema: request.response_format() == ResponseFormat::JsonSchema,
+        }
+    }
+
+    /// What the request weighs on arrival, no part of it cached.
+    pub fn load(&self) -> Load {
+        let Self { prompt, characters, cap, .. } = *self;
+        Load { prompt, cached: Tokens::ZERO, characters, cap }
+    }
+
+    /// The first ability that the model lacks.
+    pub(super) fn lacking(&self, model: &ModelRecord) -> Option<&'static str> {
+        let abilities = &model.abilities;
+        [
+            (!abilities.chat_completions, "chat completions"),
+            (self.tools && !abilities.tools, "tools"),
+            (self.images && !abilities.images, "images"),
+            (self.schema && !abilities.structured_outputs, "structured outputs"),
+        ]
+        .into_iter()
+        .find_map(|(lacking, name)| lacking.then_some(name))
+    }
+
+    /// True where the prompt is surely too long; our count may be a third too high, and then the upstream judges.
+    pub(super) fn too_long_for(&self, model: &ModelRecord) -> bool {
+        self.prompt.0.saturating_mul(2) / 3 > model.context_window.0
+    }
+}
+
+fn characters(request: &ChatRequest<'_>) -> u64 {
+    let texts = request.messages().iter().flat_map(crate::chat::Message::texts);
+    let count: usize = texts.map(|text| text.chars().count()).sum();
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,184 @@
+//! In which order are the eligible deployments tried? Room first, then what is paid already, then the preference.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::capacity::Admission;
+use crate::capacity::Cause;
+use crate::capacity::Snapshot;
+use crate::capacity::Standing;
+use crate::chat::Usage;
+use crate::deployment::Billing;
+use crate::deployment::Deployment;
+use crate::deployment::pricing;
+use crate::policy::ModelChoice;
+use crate::policy::Preference;
+use crate::policy::Target;
+
+use super::constraints::{Candidate, Eligible, Exclusion, Place, Rank};
+use super::needs::Needs;
+
+/// What the order goes by.
+#[derive(Debug, Clone, Copy)]
+pub struct Preferences<'p> {
+    /// What matters more to the caller.
+    pub prefer: Preference,
+    /// The models wished, the first wished most, and the deployment to try first.
+    pub choice: &'p ModelChoice,
+    /// What the request needs.
+    pub needs: &'p Needs,
+    /// On what terms it asks for room.
+    pub admission: &'p Admission,
+    /// How long a deployment takes back to full traffic after faults.
+    pub ramp: Duration,
+}
+
+/// Below this share of its capacity a provisioned deployment calls conversations back that had to leave it.
+const RETURN_BELOW: f64 = 0.5;
+
+/// Puts eligible deployments into the order in which they are tried: those that have room now or soon enough, provisioned
+/// before pay-as-you-go, then by preference; those that failed a short while ago last. The ones without room are out, with
+/// the reason.
+pub fn order(
+    eligible: Eligible,
+    preferences: Preferences<'_>,
+    snapshot: &Snapshot,
+    now: Instant,
+) -> Vec<Candidate> {
+    let pinned = pinned(&eligible, preferences, snapshot, now);
+    let mut ranked: Vec<(SortKey, Candidate)> = eligible
+        .0
+        .into_iter()
+        .map(|deployment| {
+            let standing = snapshot.standing(&deployment.name);
+            let place = place(&deployment, &standing, preferences, now);
+            let away = pinned && preferences.admission.home.as_ref() != Some(&deployment.name);
+            let key = sort_key(&deployment, &standing, (place, away), preferences);
+            (key, Candidate { deployment, place })
+        })
+        .collect();
+    ranked.sort_by_key(|(key, _)| *key);
+    ranked.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// True where the conversation left a full provisioned deployment, its new home holds a cache worth keeping, and no
+/// provisioned deployment has so much room that it should come back.
+fn pinned(
+    eligible: &Eligible,
+    preferences: Preferences<'_>,
+    snapshot: &Snapshot,
+    now: Instant,
+) -> bool {
+    let spilled = snapshot.home.as_ref().is_some_and(|home| home.spilled);
+    let roomy = |deployment: &Arc<Deployment>| {
+        let twin = snapshot.standing(&deployment.name).twin;
+        twin.is_some_and(|twin| twin.utilization(now) < RETURN_BELOW)
+    };
+    spilled && preferences.admission.load.cached.0 > 0 && !eligible.0.iter().any(roomy)
+}
+
+fn place(
+    deployment: &Deployment,
+    standing: &Standing,
+    preferences: Preferences<'_>,
+    now: Instant,
+) -> Place {
+    let Preferences { needs, admission, ramp, .. } = preferences;
+    let busy = deployment.max_in_flight.is_some_and(|most| standing.in_flight >= most);
+    let failing = match standing.cooling(now) {
+        Some((cause @ (Cause::Throttled | Cause::Misconfigured), until)) => {
+            return Place::Out(Exclusion::Cooling { cause, wait: until - now });
+        }
+        Some((Cause::Fault, _)) => true,
+        None => !standing.cooldown.admits(now, standing.in_flight, ramp),
+    };
+    if busy {
+        return Place::Out(Exclusion::InFlight);
+    }
+    let entry = admission.entry(deployment);
+    let too_large = standing.too_large(&entry.load, now);
+    if !too_large.is_zero() {
+        return Place::Out(Exclusion::TooLarge { wait: too_large });
+    }
+    let mut wait = standing.entry_wait(&entry, now);
+    if !wait.is_zero() {
+        wait = standing.expected_wait(&entry, 0.0, now);
+        if wait > admission.patience {
+            if !standing.may_doubt(&entry, now) {
+                return Place::Out(Exclusion::Full { wait });
+            }
+            wait = Duration::ZERO;
+        }
+    }
+    let completion = needs.output;
+    let cached = entry.load.cached;
+    let usage = Usage { prompt: needs.prompt, cached, completion, ..Usage::default() };
+    let latency = &standing.latency;
+    let time = if needs.streamed { latency.first() } else { latency.total() };
+    let over_quota = !standing.quota.wait(now, &entry.load).is_zero();
+    let cost = pricing::marginal_cost(deployment, &usage);
+    Place::In(Rank { cost, time, failing, wait, over_quota })
+}
+
+/// What is compared, from the first that differs: yes or no questions (no is better), the preference, the load.
+type SortKey = ([bool; 8], [u64; 3], u64);
+
+/// Costs and times that are not known sort last and first: an unknown price may be high, an unknown speed is worth
+/// finding out.
+fn sort_key(
+    deployment: &Deployment,
+    standing: &Standing,
+    (place, away): (Place, bool),
+    preferences: Preferences<'_>,
+) -> SortKey {
+    let rank = match place {
+        Place::In(rank) => Some(rank),
+        Place::Out(_) => None,
+    };
+    let models = &preferences.choice.models;
+    let model = models.iter().position(|name| *name == deployment.model.name);
+    let model = model.and_then(|at| u64::try_from(at).ok()).unwrap_or(u64::MAX);
+    let cost = rank.and_then(|rank| rank.cost).map_or(u64::MAX, |cost| micro(cost.as_f64()));
+    let time = rank.and_then(|rank| rank.time).map_or(0, |time| micro(time.as_secs_f64()) / 1_000);
+    let not_asked = match &preferences.choice.target {
+        Target::First(name) | Target::Only(name) => *name != deployment.name,
+        Target::Any => false,
+    };
+    let is = |question: fn(Rank) -> bool| rank.is_some_and(question);
+    let preference = match preferences.prefer {
+        Preference::Balanced => [model, cost, time],
+        Preference::Cost => [cost, time, model],
+        Preference::Fast => [time, cost, model],
+    };
+    let questions = [
+        rank.is_none(),
+        is(|rank| rank.failing),
+        not_asked,
+        away,
+        is(|rank| rank.over_quota),
+        !deployment.billing.is_provisioned(),
+        is(|rank| !rank.wait.is_zero()),
+        preferences.admission.home.as_ref().is_some_and(|home| *home != deployment.name),
+    ];
+    (questions, preference, load(deployment, standing))
+}
+
+/// How busy a deployment is, for its size: evens out deployments that are equal in all else.
+fn load(deployment: &Deployment, standing: &Standing) -> u64 {
+    let size = match &deployment.billing {
+        Billing::Provisioned(provisioned) => provisioned.ptu.max(1e-6),
+        Billing::PayAsYouGo(_) => 1.0,
+    };
+    micro(f64::from(standing.in_flight) / size)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates, which sorts as wished"
+)]
+fn micro(value: f64) -> u64 {
+    (value * 1e6) as u64
+}

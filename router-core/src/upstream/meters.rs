@@ -1,0 +1,67 @@
+//! What do an answer's headers say of the room that is left? Utilization of provisioned throughput, quotas of the others.
+//!
+//! Values that are no numbers, and negative ones, which have been seen, say nothing.
+//!
+//! **Source:** Microsoft, "Manage Azure OpenAI quota" for `x-ratelimit-*`; Azure/azure-openai-benchmark for
+//! `azure-openai-deployment-utilization`, which the documentation does not name.
+
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::capacity::LimitReading;
+use crate::capacity::QuotaReading;
+
+use super::retry_after::duration;
+
+/// What the headers say.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Meters {
+    /// How full a provisioned deployment is: 1.0 is 100 %.
+    pub utilization: Option<f64>,
+    /// What is left of a quota.
+    pub quota: QuotaReading,
+}
+
+impl Meters {
+    /// Reads the headers of an answer.
+    ///
+    /// ```
+    /// use router_core::upstream::Meters;
+    /// let mut headers = http::HeaderMap::new();
+    /// headers.insert("azure-openai-deployment-utilization", "11.2%".parse()?);
+    /// headers.insert("x-ratelimit-remaining-tokens", "-1".parse()?);
+    /// let meters = Meters::read(&headers);
+    /// assert_eq!(meters.utilization, Some(0.112));
+    /// assert_eq!(meters.quota.tokens.remaining, None);
+    /// # Ok::<(), http::header::InvalidHeaderValue>(())
+    /// ```
+    pub fn read(headers: &HeaderMap) -> Self {
+        let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+        let percent = text("azure-openai-deployment-utilization")
+            .and_then(|value| value.trim_end_matches('%').trim().parse::<f64>().ok())
+            .filter(|percent| percent.is_finite() && *percent >= 0.0);
+        let limit = |limit: &str, remaining: &str, reset: &str| LimitReading {
+            limit: text(limit).and_then(|value| value.parse().ok()).filter(|limit| *limit > 0),
+            remaining: text(remaining).and_then(|value| value.parse().ok()),
+            reset: text(reset)
+                .and_then(duration)
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        };
+        Self {
+            utilization: percent.map(|percent| percent / 100.0),
+            quota: QuotaReading {
+                requests: limit(
+                    "x-ratelimit-limit-requests",
+                    "x-ratelimit-remaining-requests",
+                    "x-ratelimit-reset-requests",
+                ),
+                tokens: limit(
+                    "x-ratelimit-limit-tokens",
+                    "x-ratelimit-remaining-tokens",
+                    "x-ratelimit-reset-tokens",
+                ),
+            },
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Who waits for a full provisioned deployment, and who is next?
+//!
+//! A line for each deployment: interactive before batch, the oldest first. Only the first of a line asks for room, when the
+//! twin expects some and whenever a call under way ends; each that enters lets the next one ask. So as many are sent as keep
+//! the level at the capacity, and never all at once. A waiter leaves its line by being dropped, as when its caller hangs up.
+//!
+//! No task is spawned and nothing is polled: a line moves only inside the futures that wait in it.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::capacity::Entry;
+use crate::capacity::Load;
+use crate::capacity::Ticket;
+use crate::deployment::Catalog;
+use crate::policy::Priority;
+use crate::state::CapacityState;
+use crate::state::Event;
+use crate::units::DeploymentName;
+
+/// The state, with a line in front of each deployment.
+#[derive(Debug)]
+pub struct Waiting {
+    state: Arc<dyn CapacityState>,
+    lines: Vec<(DeploymentName, Line)>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Line(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    waiters: BTreeMap<Turn, Waiter>,
+    next: u64,
+}
+
+/// The order of a line: who goes first, since when it is here, and a number that tells two of one moment apart.
+type Turn = (Priority, Instant, u64);
+
+#[derive(Debug)]
+struct Waiter {
+    bell: Arc<Notify>,
+    ahead: f64,
+}
+
+/// The shortest time after which the first of a line asks again.
+const LEAST_GAP: Duration = Duration::from_millis(1);
+
+/// The longest: others may have changed what is known.
+const LONGEST_GAP: Duration = Duration::from_secs(1);
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets the first ask.
+    fn ring(&self) {
+        if let Some(first) = self.lock().waiters.values().next() {
+            first.bell.notify_one();
+        }
+    }
+}
+
+/// A place in a line; leaving it lets the next one ask.
+struct Place<'l> {
+    line: &'l Line,
+    turn: Turn,
+    bell: Arc<Notify>,
+}
+
+impl Place<'_> {
+    fn is_first(&self) -> bool {
+        self.line.lock().waiters.keys().next() == Some(&self.turn)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.line.lock().waiters.remove(&self.turn);
+        self.line.ring();
+    }
+}
+
+impl Waiting {
+    /// Lines before the deployments of the catalog, of at most `most` waiters each.
+    pub fn new(state: Arc<dyn CapacityState>, catalog: &Catalog, most: usize) -> Self {
+        let names = catalog.deployments().iter().map(|known| known.name.clone());
+        let lines = names.map(|name| (name, Line::default())).collect();
+        Self { state, lines, most }
+    }
+
+    /// The state behind it.
+    pub fn state(&self) -> &Arc<dyn CapacityState> {
+        &self.state
+    }
+
+    fn line(&self, deployment: &DeploymentName) -> Option<&Line> {
+        let at = self.lines.binary_search_by(|(name, _)| name.cmp(deployment)).ok()?;
+        self.lines.get(at).map(|(_, line)| line)
+    }
+
+    /// How many wait for a deployment.
+    pub fn queued(&self, deployment: &DeploymentName) -> usize {
+        self.line(deployment).map_or(0, |line| line.lock().waiters.len())
+    }
+
+    /// Learns what happened, and lets the first in line ask: room may have come free.
+    pub fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant) {
+        self.state.learn(deployment, event, now);
+        if let Some(line) = self.line(deployment) {
+            line.ring();
+        }
+    }
+
+    /// Enters at once, if nobody with more right waits and there is room; `since` is when the request came.
+    ///
+    /// # Errors
+    /// There is none; how long it will be, nearly, behind those who wait.
+    pub fn enter(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        since: Instant,
+    ) -> Result<Ticket, Duration> {
+        let now = Instant::now();
+        let before = self.line(deployment).map_or((0, 0.0), |line| {
+            let inner = line.lock();
+            // Those of a lower priority, or who came later, are not before us.
+            let before = inner.waiters.range(..=(entry.priority, since, u64::MAX));
+            before.fold((0, 0.0), |(count, sum), (_, waiter)| (count + 1, sum + waiter.ahead))
+        });
+        if before.0 == 0
+            && let Ok(ticket) = self.state.enter(deployment, entry, false, now)
+        {
+            return Ok(ticket);
+        }
+        Err(self.state.standing(deployment).expected_wait(entry, before.1, now))
+    }
+
+    /// Waits since `since` until there is room, at most until `until`; `None` where none came, or where too many wait already.
+    pub async fn hold(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        (since, until): (Instant, Instant),
+    ) -> Option<Ticket> {
+        let place = self.join(deployment, entry, since)?;
+        loop {
+            let now = Instant::now();
+            let mut again = until;
+            if place.is_first() {
+                match self.state.enter(deployment, entry, false, now) {
+                    Ok(ticket) => return Some(ticket),
+                    Err(wait) => again = now + wait.clamp(LEAST_GAP, LONGEST_GAP),
+                }
+            }
+            if now >= until {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                () = place.bell.notified() => {}
+                () = tokio::time::sleep_until(again.min(until)) => {}
+            }
+        }
+    }
+
+    fn join(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        since: Instant,
+    ) -> Option<Place<'_>> {
+        let line = self.line(deployment)?;
+        let twin = self.state.standing(deployment).twin?;
+        let Load { prompt, cached, cap, .. } = entry.load;
+        let ahead = twin.size().reserved(prompt, cached, cap);
+        let bell = Arc::new(Notify::new());
+        let mut inner = line.lock();
+        if inner.waiters.len() >= self.most {
+            return None;
+        }
+        let turn = (entry.priority, since, inner.next);
+        inner.next += 1;
+        inner.waiters.insert(turn, Waiter { bell: Arc::clone(&bell), ahead });
+        drop(inner);
+        Some(Place { line, turn, bell })
+    }
+}
