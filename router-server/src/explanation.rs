@@ -179,12 +179,20 @@ fn because(why: Exclusion) -> String {
             format!("left alone for {} ms more ({})", milliseconds(wait), cause.as_str())
         }
         Exclusion::InFlight => "serves as many requests as it may".to_owned(),
+        Exclusion::Full { wait } => {
+            format!("full for about {} ms, longer than the request waits", milliseconds(wait))
+        }
+        Exclusion::TooLarge { wait } => {
+            format!("refuses requests of this size for {} ms more", milliseconds(wait))
+        }
     }
 }
 
 fn wait_left(why: Exclusion) -> Option<Duration> {
     match why {
-        Exclusion::Cooling { wait, .. } => Some(wait),
+        Exclusion::Cooling { wait, .. }
+        | Exclusion::Full { wait }
+        | Exclusion::TooLarge { wait } => Some(wait),
         Exclusion::Model
         | Exclusion::NotAsked
         | Exclusion::Residency

@@ -139,6 +139,7 @@ impl InMemory {
             classifier: Classifier::new(SCORER.clone(), config.scoring.signals),
             policy: config.policy,
             catalog: config.catalog,
+            capacity: config.capacity,
         };
         let router = ModelRouter::with_upstream(rules, config.limits, memory, &registry).unwrap();
         Self { router, arrived }
