@@ -136,7 +136,7 @@ impl Row {
 
     /// The family of the row's source: what stands before `:` or `+`, both of which name variants.
     pub fn family(&self) -> &str {
-        self.source.split([':', '+']).next().unwrap_or_default()
+        self.source.split('+').next().unwrap_or_default()
     }
 }
 
