@@ -1,6 +1,5 @@
 //! What a score costs: prompts of 1, 10 and 100 KB in English, Korean and code, on one core.
 #![expect(clippy::expect_used, reason = "a benchmark stops where its input is wrong")]
-#![expect(missing_docs, reason = "criterion's macros make undocumented functions")]
 
 use std::hint::black_box;
 
@@ -15,12 +14,18 @@ const KOREAN: &str = "위원회는 화요일에 모여 새 도서관에 대해 �
 const CODE: &str = "fn merge(mut left: Vec<u32>, right: &[u32]) -> Vec<u32> {\n    left.extend(right);\n    \
     left.sort_unstable();\n    left\n}\n";
 
+/// The start of a text, at most so many bytes.
+fn cut(text: &str, size: usize) -> &str {
+    let end = (0..=size).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+    text.get(..end).unwrap_or_default()
+}
+
 fn scores(criterion: &mut Criterion) {
     let scorer = LinearScorer::shipped().expect("the shipped model loads");
     let mut group = criterion.benchmark_group("score");
     for (name, unit) in [("english", ENGLISH), ("korean", KOREAN), ("code", CODE)] {
         for size in [1_000, 10_000, 100_000] {
-            let text = unit.repeat(size / unit.len() + 1);
+            let text = cut(&unit.repeat(size / unit.len() + 1), size).to_owned();
             let body =
                 serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
             let request = ChatRequest::parse(body.as_bytes()).expect("the body is a request");
