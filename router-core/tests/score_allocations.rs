@@ -1,7 +1,6 @@
 //! A score allocates its scratch buffer once, however long the text is, and nothing else.
 //!
 //! Allocations are counted with the crate `stats_alloc` around the system's allocator.
-#![expect(missing_docs, reason = "a test program has no public items")]
 
 use std::alloc::System;
 

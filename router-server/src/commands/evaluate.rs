@@ -6,41 +6,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Args;
 use router_core::task::train::measure::Figures;
 use router_core::task::train::{Quality, Row, Scored, quality};
 use router_core::task::{Classifier, LinearScorer, ModelError, Score, Signals};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
+use crate::args::Evaluate;
+
 use super::plots;
 use super::plots::PlotError;
 use super::rows::ReadError;
 use super::rows::read_all;
 
-/// Measures the task scorer on labelled rows.
-#[derive(Debug, Args)]
-pub(crate) struct Evaluate {
-    /// JSONL files of labelled rows.
-    #[arg(long, required = true, num_args = 1..)]
-    data: Vec<PathBuf>,
-    /// A model file instead of the shipped model.
-    #[arg(long)]
-    model: Option<PathBuf>,
-    /// From this score on a row counts as reasoning.
-    #[arg(long, default_value_t = 0.5)]
-    threshold: f32,
-    /// Prints JSON instead of a table.
-    #[arg(long)]
-    json: bool,
-    /// Draws curves and histograms into this HTML file.
-    #[arg(long, value_name = "FILE")]
-    html: Option<PathBuf>,
-}
-
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// A data file.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -69,7 +50,7 @@ pub(crate) enum Failure {
 }
 
 /// Measures, draws where asked, and gives the report to print.
-pub(crate) fn run(args: &Evaluate) -> Result<String, Failure> {
+pub(super) fn run(args: &Evaluate) -> Result<String, Failure> {
     let threshold = Score::try_new(args.threshold).ok_or(Failure::Threshold(args.threshold))?;
     let rows = read_all(&args.data)?;
     let classifier = Classifier::new(Arc::new(scorer(args)?), Signals::default());

@@ -29,6 +29,14 @@ pub enum Failure {
     /// A request was expected on standard input, which is a terminal.
     #[error("expected --text, or a chat completion request on standard input")]
     NoRequest,
+    /// No model was trained.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Train(#[from] super::train::Failure),
+    /// Nothing was measured.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Evaluate(#[from] super::evaluate::Failure),
     /// Not every request of the demo was answered.
     #[cfg(feature = "demo")]
     #[error("{failed} of {sent} requests were not answered with 200")]

@@ -3,9 +3,17 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "train")]
+mod evaluate;
 mod explain;
 mod failure;
+#[cfg(feature = "train")]
+mod plots;
+#[cfg(feature = "train")]
+mod rows;
 mod serve;
+#[cfg(feature = "train")]
+mod train;
 
 use std::process::ExitCode;
 
@@ -27,6 +35,10 @@ pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
         Command::Explain(explain) => explain::run(&explain),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo::run(demo).await,
+        #[cfg(feature = "train")]
+        Command::Train(args) => Ok(console::say(train::run(&args)?.trim_end())?),
+        #[cfg(feature = "train")]
+        Command::Evaluate(args) => Ok(console::say(evaluate::run(&args)?.trim_end())?),
     }
 }
 

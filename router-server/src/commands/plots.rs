@@ -10,7 +10,7 @@ use router_core::task::train::{Quality, Scored};
 
 /// Why there are no pictures.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum PlotError {
+pub enum PlotError {
     /// The drawing itself.
     #[error("the plots cannot be drawn: {0}")]
     Draw(String),

@@ -8,7 +8,7 @@ use router_core::task::train::{Row, RowError};
 
 /// Why rows could not be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ReadError {
+pub enum ReadError {
     /// The file itself.
     #[error("{path}: cannot be read: {why}")]
     File {
@@ -51,10 +51,9 @@ pub(crate) fn without(rows: Vec<Row>, licenses: &[String], sources: &[String]) -
         |names: &[String], text: &str| names.iter().any(|name| text.contains(name.as_str()));
     let out = |row: &Row| named(licenses, &row.license) || named(sources, &row.source);
     let quoted: HashSet<String> = rows.iter().filter(|row| out(row)).flat_map(turns).collect();
-    let keep = |row: &Row| {
-        let said = turns(row);
-        !(out(row) || said.len() > 1 && said.iter().any(|turn| quoted.contains(turn)))
-    };
+    let several = |row: &Row| row.request().is_ok_and(|request| request.messages().len() > 1);
+    let quotes = |row: &Row| several(row) && turns(row).iter().any(|turn| quoted.contains(turn));
+    let keep = |row: &Row| !(out(row) || quotes(row));
     rows.into_iter().filter(keep).collect()
 }
 

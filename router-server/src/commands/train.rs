@@ -5,46 +5,18 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use router_core::task::Task;
 use router_core::task::train::{Quality, Settings, Stage, TrainError, Trained, train};
 
+use crate::args::Train;
+
 use super::rows::ReadError;
 use super::rows::read_all;
 
-/// Makes a task model from labelled rows.
-#[derive(Debug, Args)]
-pub(crate) struct Train {
-    /// JSONL files of labelled rows (fields: text, label, optional messages, lang, source, license, hard).
-    #[arg(long, required = true, num_args = 1..)]
-    data: Vec<PathBuf>,
-    /// Where the model file is written.
-    #[arg(long)]
-    out: PathBuf,
-    /// The same seed and rows give the same file.
-    #[arg(long, default_value_t = 1)]
-    seed: u32,
-    /// Parts that sources are dealt into; each part is held out once.
-    #[arg(long, default_value_t = 8)]
-    folds: usize,
-    /// Threads that train side by side.
-    #[arg(long, default_value_t = 2)]
-    threads: usize,
-    /// JSONL files of rows that do not train; the last step of calibration is fitted on them.
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    calibrate: Vec<PathBuf>,
-    /// Leaves out rows whose licence contains this text (may be given more than once).
-    #[arg(long, value_name = "TEXT")]
-    without_license: Vec<String>,
-    /// Leaves out rows whose source contains this text, and conversations that quote such a row.
-    #[arg(long, value_name = "TEXT")]
-    without_source: Vec<String>,
-}
-
 /// Why no model was written.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Failure {
+pub enum Failure {
     /// A data file.
     #[error(transparent)]
     Read(#[from] ReadError),
@@ -62,7 +34,7 @@ pub(crate) enum Failure {
 }
 
 /// Trains, writes the file, and gives the report to print.
-pub(crate) fn run(args: &Train) -> Result<String, Failure> {
+pub(super) fn run(args: &Train) -> Result<String, Failure> {
     let all = read_all(&args.data)?;
     let read = all.len();
     let rows = super::rows::without(all, &args.without_license, &args.without_source);
