@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use router_core::task::Task;
-use router_core::task::train::{Quality, Settings, Stage, TrainError, Trained, train};
+use router_core::task::train::{
+    Quality, Settings, Stage, TrainError, Trained, on_other_sources, train,
+};
 
 use crate::args::Train;
 
@@ -45,8 +47,16 @@ pub(super) fn run(args: &Train) -> Result<String, Failure> {
         Stage::Trained => bar.inc(1),
     })?;
     bar.finish_and_clear();
+    let mut apart = String::new();
     if !args.calibrate.is_empty() {
-        trained.calibrate(&read_all(&args.calibrate)?);
+        let others = read_all(&args.calibrate)?;
+        let (ours, plain) = on_other_sources(&trained, &rows, &others, &settings);
+        apart = format!(
+            "on the rows of --calibrate, before calibrating on them:\n{}{}",
+            line("this model", &ours),
+            line("plain hashed n-grams", &plain),
+        );
+        trained.calibrate(&others);
     }
     std::fs::write(&args.out, &trained.file)
         .map_err(|why| Failure::Write { path: args.out.clone(), why })?;
@@ -57,7 +67,7 @@ pub(super) fn run(args: &Train) -> Result<String, Failure> {
         trained.file.len(),
         trained.scorer.digest(),
     );
-    Ok(head + &report(&trained))
+    Ok(head + &apart + &report(&trained))
 }
 
 fn style() -> ProgressStyle {

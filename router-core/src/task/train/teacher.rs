@@ -145,6 +145,32 @@ pub fn train(
     Ok(run.finish(&ours, outcomes))
 }
 
+/// How good the model and the plain one, both trained on all of `rows`, are on rows of other sources: the order of scores
+/// is what compares; neither is calibrated on them for it.
+pub fn on_other_sources(
+    trained: &Trained,
+    rows: &[Row],
+    others: &[Row],
+    settings: &Settings,
+) -> (Quality, Quality) {
+    let scored = |score: Score, row: &Row| Scored {
+        score: score.value(),
+        task: row.task,
+        language: row.language,
+        hard: row.hard,
+        source: row.family().to_owned(),
+    };
+    let ours = others
+        .iter()
+        .filter_map(|row| Some(scored(trained.scorer.score(&row.request().ok()?), row)));
+    let run = Run { rows, folds: vec![0; rows.len()], settings };
+    let weights = run.learned(&plain_examples(rows), None, PLAIN_BITS);
+    let plain = plain_examples(others);
+    let plain = plain.iter().zip(others);
+    let plain = plain.map(|(one, row)| scored(Score::from_log_odds(weights.sum(one)), row));
+    (quality(&ours.collect::<Vec<_>>(), 0.5), quality(&plain.collect::<Vec<_>>(), 0.5))
+}
+
 /// One model to train: ours with a fold held out or with none, or the plain one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Job {
