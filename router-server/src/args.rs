@@ -10,6 +10,11 @@ use clap::{Args, Parser, Subcommand};
 use http::{HeaderName, HeaderValue};
 use tracing_subscriber::filter::Targets;
 
+#[cfg(feature = "simulate")]
+use crate::simulation_args::Simulate;
+#[cfg(feature = "simulate")]
+use crate::simulation_args::Size;
+
 const LONG: &str = "\
 Routes chat requests to OpenAI models on Azure.
 
@@ -63,6 +68,12 @@ pub enum Command {
     /// Measure the task scorer on labelled rows: quality, calibration, time
     #[cfg(feature = "train")]
     Evaluate(Evaluate),
+    /// Replay a trace in virtual time: what provisioned deployments save, and what others reach with them
+    #[cfg(feature = "simulate")]
+    Simulate(Simulate),
+    /// Replay a trace at every size that is sold: how many PTUs to buy
+    #[cfg(feature = "simulate")]
+    Size(Size),
 }
 
 /// The files of a configuration.

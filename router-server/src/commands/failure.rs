@@ -46,4 +46,16 @@ pub enum Failure {
         /// All requests.
         sent: usize,
     },
+    /// The trace cannot be read.
+    #[cfg(feature = "simulate")]
+    #[error(transparent)]
+    Trace(#[from] crate::simulation::trace::TraceFault),
+    /// The configuration cannot be played.
+    #[cfg(feature = "simulate")]
+    #[error(transparent)]
+    Stage(#[from] crate::simulation::stage::StageFault),
+    /// The play does not start.
+    #[cfg(feature = "simulate")]
+    #[error(transparent)]
+    Play(#[from] crate::simulation::routed::PlayFault),
 }

@@ -7,11 +7,19 @@ mod demo;
 mod evaluate;
 mod explain;
 mod failure;
+#[cfg(feature = "simulate")]
+mod line_plots;
 #[cfg(feature = "train")]
 mod plots;
 #[cfg(feature = "train")]
 mod rows;
 mod serve;
+#[cfg(feature = "simulate")]
+mod simulate;
+#[cfg(feature = "simulate")]
+mod simulate_page;
+#[cfg(feature = "simulate")]
+mod size;
 #[cfg(feature = "train")]
 mod train;
 
@@ -39,6 +47,10 @@ pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
         Command::Train(args) => Ok(console::say(train::run(&args)?.trim_end())?),
         #[cfg(feature = "train")]
         Command::Evaluate(args) => Ok(console::say(evaluate::run(&args)?.trim_end())?),
+        #[cfg(feature = "simulate")]
+        Command::Simulate(simulate) => simulate::run(&simulate),
+        #[cfg(feature = "simulate")]
+        Command::Size(size) => size::run(&size),
     }
 }
 
