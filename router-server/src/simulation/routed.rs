@@ -150,7 +150,7 @@ fn headers(index: usize, call: &Call) -> HeaderMap {
 }
 
 /// A chat request of about so many tokens by the router's estimate. Every call is a conversation of its own.
-fn body(index: usize, call: &Call) -> Bytes {
+pub fn body(index: usize, call: &Call) -> Bytes {
     let mut text = format!("Call {index}:");
     let frame = tokens::estimate(&text).0 + 4;
     let hundred = tokens::estimate(&WORD.repeat(100)).0.max(1);
