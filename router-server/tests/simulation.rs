@@ -10,8 +10,6 @@ use std::process::Command;
 use clap::Parser;
 use router_core::config::Config;
 use router_core::units::Day;
-use router_server::args::Command as Said;
-use router_server::args::CommandLine;
 use router_server::simulation::bound;
 use router_server::simulation::generate::generate;
 use router_server::simulation::reference::replay;
