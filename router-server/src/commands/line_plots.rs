@@ -44,6 +44,8 @@ const COLOURS: [RGBColor; 5] = [
 
 const SIZE: (u32, u32) = (860, 360);
 
+const FONT: (&str, u32) = ("sans-serif", 16);
+
 type Drawn = Result<(), Box<dyn std::error::Error>>;
 
 impl Plot {
@@ -68,6 +70,7 @@ impl Plot {
             .configure_mesh()
             .x_desc(self.across)
             .y_desc(self.up)
+            .label_style(FONT)
             .light_line_style(WHITE)
             .draw()?;
         for (line, colour) in self.lines.iter().zip(COLOURS.iter().cycle()) {
@@ -79,6 +82,7 @@ impl Plot {
         }
         chart
             .configure_series_labels()
+            .label_font(FONT)
             .background_style(WHITE.mix(0.8))
             .border_style(BLACK)
             .draw()?;
