@@ -1,7 +1,11 @@
 //! The page of `simulate --html`: utilization, spill rate, waits and cost over time, a line a policy.
 
 use crate::simulation::stage::Stage;
-use crate::simulation::tally::{Fate, ServedBy, Tally, milliseconds, share};
+use crate::simulation::tally::Fate;
+use crate::simulation::tally::ServedBy;
+use crate::simulation::tally::Tally;
+use crate::simulation::tally::milliseconds;
+use crate::simulation::tally::share;
 use crate::simulation::workload::as_f64;
 
 use super::line_plots::{Line, Plot, page as page_of};

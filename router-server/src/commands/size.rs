@@ -10,7 +10,10 @@ use serde::Serialize;
 use crate::console;
 use crate::simulation::bound;
 use crate::simulation::routed;
-use crate::simulation::stage::{Pool, Scale, Stage, StageFault};
+use crate::simulation::stage::Pool;
+use crate::simulation::stage::Scale;
+use crate::simulation::stage::Stage;
+use crate::simulation::stage::StageFault;
 use crate::simulation_args::Size;
 
 use super::Failure;
