@@ -47,3 +47,8 @@ pub mod metrics;
 // walks the whole line
 #[cfg(feature = "http-client")]
 pub mod router;
+
+/// The README's example is compiled with the documentation's.
+#[cfg(all(doctest, feature = "http-client"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;

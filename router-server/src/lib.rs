@@ -42,11 +42,14 @@
 //! | `console` | what a person at a terminal reads |
 //! | `shutdown` | when shall the process end |
 //! | `telemetry` | the form of log lines |
+//! | `simulation_args` | the command lines of simulate and size |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `explanation` | decision -> JSON and text |
 //! | `shared` | what handlers share |
+//! | `request_record` | one line of the request log, as it is replayed |
+//! | `simulation` | a trace replayed in virtual time |
 //! | `request_log` | one line a request |
 //! | `passage` | what every request passes: id, room, log, exposure |
 //! | `handlers` | what each path does |
@@ -58,6 +61,9 @@ mod console;
 mod shutdown;
 mod telemetry;
 //
+#[cfg(feature = "simulate")]
+pub mod simulation_args;
+//
 pub mod args;
 //
 mod design_card;
@@ -67,6 +73,11 @@ mod problem;
 pub mod explanation;
 //
 mod shared;
+//
+pub mod request_record;
+//
+#[cfg(feature = "simulate")]
+pub mod simulation;
 //
 mod request_log;
 //

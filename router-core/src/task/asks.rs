@@ -43,6 +43,10 @@ pub(super) fn asks(letters: &[char]) -> (Span, Span) {
 fn is_prose(line: &[char]) -> bool {
     let (mut seen, mut signs, mut figures) = (0, 0, 0);
     for &letter in line {
+        if letter.is_ascii_lowercase() {
+            seen += 1;
+            continue;
+        }
         match letter {
             ' ' => continue,
             '{' | '}' | '(' | ')' | ';' | '=' | '<' | '>' | '[' | ']' | '_' | '/' | '\\' | '|'

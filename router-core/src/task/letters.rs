@@ -21,6 +21,10 @@ const PER_VOWEL: u32 = 28;
 /// A run of one character longer than this is cut to it: `!!!!!!` says no more than `!!!`.
 const LONGEST_RUN: usize = 3;
 
+fn is_syllable(letter: char) -> bool {
+    (HANGUL_FIRST..=HANGUL_LAST).contains(&u32::from(letter))
+}
+
 /// True for a Hangul syllable or a loose compatibility letter such as `ㅋ`.
 pub(super) fn is_hangul(letter: char) -> bool {
     let code = u32::from(letter);
@@ -51,8 +55,23 @@ pub(super) fn without_final(letter: char) -> char {
 
 /// Appends `letter` to `folded` in its comparable form; it may instead complete the syllable at the
 /// end, lengthen a run that is long enough already, or be nothing that is read (a control character).
+#[inline]
 pub(super) fn fold(letter: char, folded: &mut Vec<char>) {
     let last = folded.last().copied();
+    // Nearly all letters are these, and they are themselves: the processor guesses one branch, not ten.
+    let plain = letter.is_ascii_lowercase()
+        || is_syllable(letter)
+        || (letter == ' '
+            && last.is_some_and(|last| last.is_ascii_lowercase() || is_syllable(last)));
+    if plain && last != Some(letter) {
+        folded.push(letter);
+    } else {
+        fold_other(letter, last, folded);
+    }
+}
+
+/// What is not plain: all other characters, and runs.
+fn fold_other(letter: char, last: Option<char>, folded: &mut Vec<char>) {
     let Some(letter) = comparable(letter) else { return };
     if letter == ' ' || letter == '\n' {
         fold_space(letter, folded);
@@ -61,6 +80,10 @@ pub(super) fn fold(letter: char, folded: &mut Vec<char>) {
     if let Some(joined) = last.and_then(|last| join(last, letter)) {
         folded.pop();
         folded.push(joined);
+        return;
+    }
+    if last != Some(letter) {
+        folded.push(letter);
         return;
     }
     let run = folded.iter().rev().take(LONGEST_RUN).filter(|&&before| before == letter).count();

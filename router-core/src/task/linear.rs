@@ -85,6 +85,11 @@ impl LinearScorer {
         self.model.rows
     }
 
+    #[cfg(feature = "train")]
+    pub(super) fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// The log-odds of one turn before calibration, and its script.
     pub(super) fn weigh(&self, turn: &Message<'_>) -> (f32, Script) {
         let mut sample = Sample::new();

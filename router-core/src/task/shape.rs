@@ -120,7 +120,16 @@ impl Counts {
         let mut counts = Self { letters: letters.len(), lines: 1, ..Self::default() };
         let mut before = [' '; 2];
         for &letter in letters {
-            counts.take(letter, before);
+            let inside = is_word(before[1]);
+            // Most letters are these: they are counted without looking at what else they might be.
+            if letter.is_ascii_lowercase() || is_hangul(letter) {
+                counts.latin += usize::from(letter.is_ascii());
+                counts.hangul += usize::from(!letter.is_ascii());
+                counts.words += usize::from(!inside);
+            } else {
+                counts.take(letter, before);
+                counts.words += usize::from(!inside && is_word(letter));
+            }
             before = [before[1], letter];
         }
         counts
@@ -129,7 +138,6 @@ impl Counts {
     fn take(&mut self, letter: char, before: [char; 2]) {
         let [earlier, last] = before;
         match letter {
-            'a'..='z' => self.latin += 1,
             '0' => {
                 self.digits += 1;
                 self.numbers += usize::from(last != '0');
@@ -149,10 +157,8 @@ impl Counts {
             '①'..='⑩' => self.options += 1,
             '`' => self.fences += usize::from(last == '`' && earlier == '`'),
             ' ' | '.' | '\'' | '-' | ':' | '!' | '/' => {}
-            _ if is_hangul(letter) => self.hangul += 1,
             _ => self.other += 1,
         }
-        self.words += usize::from(is_word(letter) && !is_word(last));
         // `a)` and `1)` number the options of a question.
         let numbered = letter == ')' && (last.is_ascii_lowercase() || last == '0');
         self.options += usize::from(numbered);

@@ -29,6 +29,14 @@ pub enum Failure {
     /// A request was expected on standard input, which is a terminal.
     #[error("expected --text, or a chat completion request on standard input")]
     NoRequest,
+    /// No model was trained.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Train(#[from] super::train::Failure),
+    /// Nothing was measured.
+    #[cfg(feature = "train")]
+    #[error(transparent)]
+    Evaluate(#[from] super::evaluate::Failure),
     /// Not every request of the demo was answered.
     #[cfg(feature = "demo")]
     #[error("{failed} of {sent} requests were not answered with 200")]
@@ -38,4 +46,16 @@ pub enum Failure {
         /// All requests.
         sent: usize,
     },
+    /// The trace cannot be read.
+    #[cfg(feature = "simulate")]
+    #[error(transparent)]
+    Trace(#[from] crate::simulation::trace::TraceFault),
+    /// The configuration cannot be played.
+    #[cfg(feature = "simulate")]
+    #[error(transparent)]
+    Stage(#[from] crate::simulation::stage::StageFault),
+    /// The play does not start.
+    #[cfg(feature = "simulate")]
+    #[error(transparent)]
+    Play(#[from] crate::simulation::routed::PlayFault),
 }

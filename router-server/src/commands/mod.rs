@@ -3,9 +3,25 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+#[cfg(feature = "train")]
+mod evaluate;
 mod explain;
 mod failure;
+#[cfg(feature = "simulate")]
+mod line_plots;
+#[cfg(feature = "train")]
+mod plots;
+#[cfg(feature = "train")]
+mod rows;
 mod serve;
+#[cfg(feature = "simulate")]
+mod simulate;
+#[cfg(feature = "simulate")]
+mod simulate_page;
+#[cfg(feature = "simulate")]
+mod size;
+#[cfg(feature = "train")]
+mod train;
 
 use std::process::ExitCode;
 
@@ -27,6 +43,14 @@ pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
         Command::Explain(explain) => explain::run(&explain),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo::run(demo).await,
+        #[cfg(feature = "train")]
+        Command::Train(args) => Ok(console::say(train::run(&args)?.trim_end())?),
+        #[cfg(feature = "train")]
+        Command::Evaluate(args) => Ok(console::say(evaluate::run(&args)?.trim_end())?),
+        #[cfg(feature = "simulate")]
+        Command::Simulate(simulate) => simulate::run(&simulate),
+        #[cfg(feature = "simulate")]
+        Command::Size(size) => size::run(&size),
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) fn fit(held: &[Held]) -> Calibration {
     }
     let (mut slope, mut offset) = (1.0_f64, 0.0_f64);
     for _ in 0..STEPS {
-        let (mut gs, mut go, mut ss, mut so, mut oo) = (0.0, 0.0, 1e-9, 0.0, 1e-9);
+        let (mut gs, mut go, mut ss, mut so, mut oo) = (0.0, 0.0, 1e-12, 0.0, 1e-12);
         for one in held {
             let (sum, count) = (f64::from(one.sum), f64::from(one.count));
             let found = 1.0 / (1.0 + (-(slope * sum + offset)).exp());
@@ -41,7 +41,7 @@ pub(super) fn fit(held: &[Held]) -> Calibration {
             oo += bend;
         }
         let determinant = ss * oo - so * so;
-        if determinant.abs() < 1e-12 {
+        if determinant.abs() < 1e-20 {
             break;
         }
         slope -= (oo * gs - so * go) / determinant;

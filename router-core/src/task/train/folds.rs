@@ -30,7 +30,7 @@ mod tests {
 
     #[test]
     fn a_family_is_never_split() {
-        let sources = ["a:x", "a:y+prefix", "b", "b", "b", "c"];
+        let sources = ["a:x", "a:x+prefix", "b", "b", "b", "c"];
         let line = |source: &&str| format!(r#"{{"text":"t","label":"chat","source":"{source}"}}"#);
         let text: Vec<String> = sources.iter().map(line).collect();
         let rows = Row::read_all(&text.join("\n")).unwrap();

@@ -13,4 +13,4 @@ pub mod teacher;
 
 pub use measure::{Quality, Scored, quality};
 pub use rows::{Language, Row, RowError};
-pub use teacher::{Report, Settings, Stage, TrainError, Trained, train};
+pub use teacher::{Report, Settings, Stage, TrainError, Trained, on_other_sources, train};

@@ -134,9 +134,9 @@ impl Row {
         &self.body
     }
 
-    /// The family of the row's source: what stands before `:` or `+`, both of which name variants.
+    /// The family of the row's source: what stands before `+`, behind which variants of the same rows are named.
     pub fn family(&self) -> &str {
-        self.source.split([':', '+']).next().unwrap_or_default()
+        self.source.split('+').next().unwrap_or_default()
     }
 }
 
@@ -150,7 +150,7 @@ mod tests {
 
 {"text":"x","label":"chat","lang":"en","messages":[{"role":"user","content":"a"},{"role":"user","content":"b"}],"hard":true}"#;
         let rows = Row::read_all(text).unwrap();
-        assert_eq!((rows[0].language, rows[0].family()), (Language::Korean, "own"));
+        assert_eq!((rows[0].language, rows[0].family()), (Language::Korean, "own:proof"));
         assert!(rows[0].hard && rows[1].hard);
         assert_eq!(rows[1].request().unwrap().messages().len(), 2);
         assert_eq!((rows[1].task, rows[1].language), (Task::Chat, Language::English));

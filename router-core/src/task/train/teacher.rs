@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering;
 
 use crate::task::LinearScorer;
 use crate::task::Score;
+use crate::task::Scorer;
 use crate::task::Task;
 use crate::task::model::Calibration;
 use crate::task::model::Model;
@@ -84,6 +85,27 @@ pub struct Trained {
     pub report: Report,
 }
 
+impl Trained {
+    /// Fits the last step of calibration, one line for all languages, on rows that did not train the model.
+    ///
+    /// Held-out sources are stranger to a model than traffic is, so it comes out less sure than it may be. The order of
+    /// scores does not change; figures of calibration on the same rows say nothing afterwards.
+    pub fn calibrate(&mut self, rows: &[Row]) {
+        let held = |row: &Row| {
+            let score = self.scorer.score(&row.request().ok()?);
+            Some(Held { sum: score.log_odds(), task: row.task, count: 1.0 })
+        };
+        let line = fit(&rows.iter().filter_map(held).collect::<Vec<Held>>());
+        let mut model = self.scorer.model().clone();
+        model.calibrations = model.calibrations.map(|first| Calibration {
+            slope: first.slope * line.slope,
+            offset: first.offset.mul_add(line.slope, line.offset),
+        });
+        self.file = model.to_bytes();
+        self.scorer = LinearScorer::new(model);
+    }
+}
+
 /// Figures over held-out sources.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -121,6 +143,32 @@ pub fn train(
     told(Stage::Planned(jobs.len()));
     let outcomes = run.all(&jobs, (&ours, &plain), told);
     Ok(run.finish(&ours, outcomes))
+}
+
+/// How good the model and the plain one, both trained on all of `rows`, are on rows of other sources: the order of scores
+/// is what compares; neither is calibrated on them for it.
+pub fn on_other_sources(
+    trained: &Trained,
+    rows: &[Row],
+    others: &[Row],
+    settings: &Settings,
+) -> (Quality, Quality) {
+    let scored = |score: Score, row: &Row| Scored {
+        score: score.value(),
+        task: row.task,
+        language: row.language,
+        hard: row.hard,
+        source: row.family().to_owned(),
+    };
+    let ours = others
+        .iter()
+        .filter_map(|row| Some(scored(trained.scorer.score(&row.request().ok()?), row)));
+    let run = Run { rows, folds: vec![0; rows.len()], settings };
+    let weights = run.learned(&plain_examples(rows), None, PLAIN_BITS);
+    let plain = plain_examples(others);
+    let plain = plain.iter().zip(others);
+    let plain = plain.map(|(one, row)| scored(Score::from_log_odds(weights.sum(one)), row));
+    (quality(&ours.collect::<Vec<_>>(), 0.5), quality(&plain.collect::<Vec<_>>(), 0.5))
 }
 
 /// One model to train: ours with a fold held out or with none, or the plain one.
@@ -259,7 +307,9 @@ impl Run<'_> {
         let counts = balance(&rows);
         let held = chosen.iter().zip(&rows).zip(counts);
         let held = held.map(|(((_, sum), row), count)| Held { sum: *sum, task: row.task, count });
-        fit(&held.collect::<Vec<Held>>())
+        let mut held: Vec<Held> = held.collect();
+        even(&mut held);
+        fit(&held)
     }
 
     fn scored(
@@ -280,6 +330,15 @@ impl Run<'_> {
             })
         };
         sums.iter().filter_map(one).collect()
+    }
+}
+
+/// Gives both labels the same weight in all.
+fn even(held: &mut [Held]) {
+    for task in Task::ALL {
+        let of = |one: &&mut Held| one.task == task;
+        let all: f32 = held.iter().filter(|one| one.task == task).map(|one| one.count).sum();
+        held.iter_mut().filter(of).for_each(|one| one.count /= all.max(f32::MIN_POSITIVE));
     }
 }
 
@@ -316,7 +375,6 @@ fn digest(rows: &[Row]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::task::Scorer;
 
     fn rows() -> Vec<Row> {
         let mut text = String::new();

@@ -1,0 +1,150 @@
+//! `simulate`: a trace replayed in virtual time, under the router and under what others do.
+
+use indicatif::{ProgressBar, ProgressStyle};
+use router_core::clock;
+use router_core::config::Config;
+use serde::Serialize;
+
+use crate::console;
+use crate::design_card;
+use crate::simulation::bound;
+use crate::simulation::generate;
+use crate::simulation::reference;
+use crate::simulation::routed;
+use crate::simulation::stage::Scale;
+use crate::simulation::stage::Stage;
+use crate::simulation::tally::Figures;
+use crate::simulation::tally::Tally;
+use crate::simulation::trace;
+use crate::simulation::trace::Arrival;
+use crate::simulation::workload;
+use crate::simulation_args::PolicyName;
+use crate::simulation_args::Scenario;
+use crate::simulation_args::Simulate;
+
+use super::Failure;
+
+/// What `--json` prints.
+#[derive(Debug, Serialize)]
+struct Report {
+    all_payg_usd: f64,
+    bound_usd: f64,
+    policies: Vec<Figures>,
+}
+
+/// Replays the trace and reports.
+pub(super) fn run(simulate: &Simulate) -> Result<(), Failure> {
+    let scenario = &simulate.scenario;
+    let stage = stage(scenario, &arrivals(scenario)?, Scale::Load(simulate.load))?;
+    let names: &[PolicyName] =
+        if simulate.compare { &PolicyName::ALL } else { std::slice::from_ref(&simulate.policy) };
+    let tallies = names.iter().map(|name| play(&stage, *name)).collect::<Result<Vec<_>, _>>()?;
+    let (all_payg_usd, bound_usd) = (bound::all_pay_as_you_go(&stage), bound::bound(&stage));
+    let figures = tallies.iter().map(|tally| tally.figures(&stage, all_payg_usd, bound_usd));
+    let report = Report { all_payg_usd, bound_usd, policies: figures.collect() };
+    if let Some(path) = &simulate.html {
+        let page = super::simulate_page::page(&stage, &tallies, &table(&stage, &report));
+        std::fs::write(path, page)?;
+    }
+    if simulate.json {
+        console::say(serde_json::to_string_pretty(&report).unwrap_or_default())?;
+    } else {
+        console::say(table(&stage, &report))?;
+    }
+    Ok(())
+}
+
+/// The calls that come, read or made up.
+pub(super) fn arrivals(scenario: &Scenario) -> Result<Vec<Arrival>, Failure> {
+    match (&scenario.trace, scenario.generate) {
+        (Some(path), _) => Ok(trace::read(path)?),
+        (None, Some(kind)) => Ok(generate::generate(kind, scenario.seed)),
+        (None, None) => Err(Failure::NoRequest),
+    }
+}
+
+/// The stage of a scenario.
+pub(super) fn stage(
+    scenario: &Scenario,
+    arrivals: &[Arrival],
+    scale: Scale,
+) -> Result<Stage, Failure> {
+    let today = clock::day(clock::wall());
+    let config = if scenario.config.is_empty() {
+        design_card::config(design_card::NOWHERE, today)?
+    } else {
+        Config::load(&scenario.config, today)?
+    };
+    let calls = workload::calls(arrivals, scenario);
+    let mut stage = Stage::set(config, calls, scale, scenario.window)?;
+    stage.utilization_header = scenario.utilization_header;
+    Ok(stage)
+}
+
+/// Plays a stage; the progress shows on a terminal.
+pub(super) fn play(stage: &Stage, policy: PolicyName) -> Result<Tally, Failure> {
+    if policy != PolicyName::Router {
+        return Ok(reference::replay(stage, policy).map_err(routed::PlayFault::from)?);
+    }
+    let length = u64::try_from(stage.calls.len()).unwrap_or(u64::MAX);
+    let bar = ProgressBar::new(length).with_style(style("calls"));
+    let tally = routed::play(stage, &|done| bar.set_position(done))?;
+    bar.finish_and_clear();
+    Ok(tally)
+}
+
+/// A bar that counts these.
+pub(super) fn style(counted: &str) -> ProgressStyle {
+    let shown = format!("{{bar:40}} {{pos}}/{{len}} {counted}, {{eta}} left");
+    ProgressStyle::with_template(&shown).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+fn table(stage: &Stage, report: &Report) -> String {
+    let mut lines = vec![format!(
+        "{} calls in {:.0} s; all on pay-as-you-go: ${:.2}; at least to be paid: ${:.2}",
+        stage.calls.len(),
+        stage.span.as_secs_f64(),
+        report.all_payg_usd,
+        report.bound_usd
+    )];
+    for pool in &stage.pools {
+        let ptu: f64 = pool.tanks.iter().map(|tank| tank.settings.ptu).sum();
+        if let Some(tank) = pool.tanks.first() {
+            let (model, window) = (&pool.model, tank.settings.window.as_secs_f64());
+            lines.push(format!("{model}: {ptu:.1} PTU, {window} s of drain are 100 %"));
+        }
+    }
+    lines.push(String::new());
+    lines.push(format!(
+        "{:<13} {:>10} {:>8} {:>12} {:>9} {:>9} {:>10} {:>10} {:>10}",
+        "policy",
+        "paid usd",
+        "saved %",
+        "PTU used %",
+        "429/call",
+        "failures",
+        "truncated",
+        "p50 ms",
+        "p99 ms"
+    ));
+    for figures in &report.policies {
+        lines.push(format!(
+            "{:<13} {:>10.3} {:>8.2} {:>12.2} {:>9.4} {:>9} {:>10} {:>10.0} {:>10.0}",
+            figures.policy,
+            figures.payg_usd,
+            figures.saving_share * 100.0,
+            figures.utilization * 100.0,
+            figures.upstream_429_per_arrival,
+            figures.visible_failures,
+            figures.visible_truncations,
+            figures.added_p50_ms,
+            figures.added_p99_ms
+        ));
+    }
+    lines.push(String::new());
+    lines.push(
+        "saved: of what these PTUs could save at most; p50, p99: added to the answer's time"
+            .to_owned(),
+    );
+    lines.join("\n")
+}

@@ -1,0 +1,12 @@
+//! Replays a trace against the capacity model in virtual time. The door of the room.
+
+mod answer;
+pub mod bound;
+mod cloud;
+pub mod generate;
+pub mod reference;
+pub mod routed;
+pub mod stage;
+pub mod tally;
+pub mod trace;
+pub mod workload;

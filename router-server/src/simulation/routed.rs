@@ -1,0 +1,172 @@
+//! Plays a stage through the router itself: the same code that serves requests, from bytes to bytes, in virtual time.
+//!
+//! Time is tokio's, stopped: whenever every task waits, the clock jumps to the next moment at which one need not. One
+//! thread and no other source of chance than the stage make two runs of one stage agree.
+
+use std::time::Duration;
+
+use azure_emulator::bucket::BucketFault;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memmem;
+use prometheus::Registry;
+use router_core::chat::tokens;
+use router_core::config::Config;
+use router_core::router::{BuildFault, ChatCall, ModelRouter, rules_of};
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::simulation_args::PolicyName;
+
+use super::cloud::Cloud;
+use super::stage::Stage;
+use super::tally::{Fate, ServedBy, Tally};
+use super::workload::Call;
+
+/// Why a stage cannot be played.
+#[derive(Debug, thiserror::Error)]
+pub enum PlayFault {
+    /// The router cannot be built.
+    #[error(transparent)]
+    Build(#[from] BuildFault),
+    /// A provisioned deployment holds nothing.
+    #[error(transparent)]
+    Bucket(#[from] BucketFault),
+    /// The system gives no thread or runtime.
+    #[error("virtual time: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// Plays the stage through the router. `progress` hears after each call how many have come.
+///
+/// It takes a thread of its own, so that it may be called from anywhere.
+///
+/// # Errors
+/// The router cannot be built of the stage's configuration.
+pub fn play(stage: &Stage, progress: &(dyn Fn(u64) + Sync)) -> Result<Tally, PlayFault> {
+    std::thread::scope(|scope| {
+        let played = scope.spawn(|| {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            let runtime = builder.enable_time().start_paused(true).build()?;
+            runtime.block_on(all(stage, progress))
+        });
+        played.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+async fn all(stage: &Stage, progress: &(dyn Fn(u64) + Sync)) -> Result<Tally, PlayFault> {
+    let began = Instant::now();
+    let cloud = Cloud::new(stage.clone(), began)?;
+    let router = router(&stage.config, cloud.clone())?;
+    let mut under_way = JoinSet::new();
+    let mut endings = vec![Ending::default(); stage.calls.len()];
+    let mut told = |(index, ending): (usize, Ending)| {
+        if let Some(place) = endings.get_mut(index) {
+            *place = ending;
+        }
+    };
+    for (index, call) in stage.calls.iter().copied().enumerate() {
+        tokio::time::sleep_until(began + call.at).await;
+        under_way.spawn(one(router.clone(), index, call));
+        progress(u64::try_from(index).unwrap_or(u64::MAX));
+        while let Some(Ok(ended)) = under_way.try_join_next() {
+            told(ended);
+        }
+    }
+    while let Some(ended) = under_way.join_next().await {
+        match ended {
+            Ok(ended) => told(ended),
+            Err(fault) => {
+                if let Ok(panic) = fault.try_into_panic() {
+                    std::panic::resume_unwind(panic);
+                }
+            }
+        }
+    }
+    let meter = cloud.meter();
+    let fates = meter.spent.iter().zip(&endings).map(|(spent, ending)| Fate {
+        sent: spent.sent,
+        by: if ending.answered { spent.by } else { ServedBy::Nobody },
+        added: ending.added,
+        truncated: ending.truncated,
+        usd: spent.usd,
+        provisioned_tokens: spent.provisioned_tokens,
+    });
+    let fates = fates.collect();
+    Ok(Tally { policy: PolicyName::Router, fates, refusals: meter.refusals })
+}
+
+fn router(config: &Config, cloud: Cloud) -> Result<ModelRouter<Cloud>, BuildFault> {
+    let rules = rules_of(config)?;
+    Ok(ModelRouter::with_upstream(rules, config.limits.clone(), cloud, &Registry::new())?)
+}
+
+/// What a caller saw.
+#[derive(Debug, Clone, Copy, Default)]
+struct Ending {
+    answered: bool,
+    truncated: bool,
+    added: Duration,
+}
+
+async fn one(router: ModelRouter<Cloud>, index: usize, call: Call) -> (usize, Ending) {
+    let received = Instant::now();
+    let asked = ChatCall {
+        body: body(index, &call),
+        headers: headers(index, &call),
+        path_model: None,
+        received,
+    };
+    let mut ending = Ending::default();
+    if let Ok(response) = router.chat(asked).await {
+        let mut seen = response.status.is_success();
+        let body = match response.body {
+            router_core::response::Body::Full(body) => body,
+            router_core::response::Body::Stream(mut stream) => {
+                let mut all = Vec::new();
+                while let Some(Ok(bytes)) = stream.next().await {
+                    all.extend_from_slice(&bytes);
+                }
+                seen &= memmem::find(&all, b"\"error\":").is_none();
+                all.into()
+            }
+        };
+        // A call's answer is never longer than its own cap, so that no cap of the caller's can have ended it.
+        ending.truncated = memmem::find(&body, b"\"finish_reason\":\"length\"").is_some();
+        ending.answered = seen;
+    }
+    ending.added = received.elapsed().saturating_sub(call.ideal());
+    (index, ending)
+}
+
+fn headers(index: usize, call: &Call) -> HeaderMap {
+    let task = HeaderValue::from_static(call.task.as_str());
+    HeaderMap::from_iter([
+        (HeaderName::from_static("x-request-id"), HeaderValue::from(index)),
+        (HeaderName::from_static("x-router-task"), task),
+    ])
+}
+
+/// A chat request of about so many tokens by the router's estimate. Every call is a conversation of its own.
+pub fn body(index: usize, call: &Call) -> Bytes {
+    let mut text = format!("Call {index}:");
+    let frame = tokens::estimate(&text).0 + 4;
+    let hundred = tokens::estimate(&WORD.repeat(100)).0.max(1);
+    let words = call.estimate.saturating_sub(frame) * 100 / hundred;
+    text.push_str(&WORD.repeat(usize::try_from(words).unwrap_or(usize::MAX).min(1 << 24)));
+    let mut body = json!({"model": "auto", "messages": [{"role": "user", "content": text}]});
+    if let Value::Object(fields) = &mut body {
+        if let Some(cap) = call.cap {
+            fields.insert("max_tokens".to_owned(), cap.into());
+        }
+        if call.streamed {
+            fields.insert("stream".to_owned(), true.into());
+            fields.insert("stream_options".to_owned(), json!({"include_usage": true}));
+        }
+    }
+    body.to_string().into()
+}
+
+const WORD: &str = " word";

@@ -1,0 +1,227 @@
+//! Against what the calls are played: the configuration's deployments, their PTU counts scaled to the demand, and what
+//! pay-as-you-go would take for each call.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_emulator::bucket::BucketSettings;
+use router_core::chat::Usage;
+use router_core::config::Config;
+use router_core::deployment::Billing;
+use router_core::deployment::Catalog;
+use router_core::deployment::Deployment;
+use router_core::deployment::Provisioned;
+use router_core::deployment::pricing;
+use router_core::task::Task;
+use router_core::units::DeploymentName;
+use router_core::units::ModelName;
+use router_core::units::Tokens;
+use router_core::units::Usd;
+
+use super::workload::Call;
+use super::workload::as_f64;
+
+/// How many PTUs the provisioned deployments get.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Scale {
+    /// So many that the mean demand is this multiple of what they serve.
+    Load(f64),
+    /// So many in all for the chat role's model; with none its provisioned deployments are gone.
+    Ptu(f64),
+}
+
+/// The stage of one play.
+#[derive(Debug, Clone)]
+pub struct Stage {
+    /// The configuration, scaled.
+    pub config: Config,
+    /// The calls, in the order of time.
+    pub calls: Arc<[Call]>,
+    /// The deployments of each task that has calls.
+    pub pools: Vec<Pool>,
+    /// From the first call to the last.
+    pub span: Duration,
+    /// Provisioned answers carry the utilization header.
+    pub utilization_header: bool,
+}
+
+/// The deployments that serve the calls of one task.
+#[derive(Debug, Clone)]
+pub struct Pool {
+    /// The task.
+    pub task: Task,
+    /// The model: the first of the role.
+    pub model: ModelName,
+    /// Its provisioned deployments.
+    pub tanks: Vec<Tank>,
+    /// By whose price its calls are valued.
+    priced: Arc<Deployment>,
+    /// How many prompt tokens a token of the answer counts on a PTU.
+    ratio: f64,
+}
+
+/// One provisioned deployment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Tank {
+    /// Its name in the configuration.
+    pub name: DeploymentName,
+    /// What its bucket is made of.
+    pub settings: BucketSettings,
+}
+
+/// Why a configuration cannot be played.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StageFault {
+    /// No deployment serves the role's first model.
+    #[error("roles.{}: no deployment serves its first model", task.as_str())]
+    NoDeployment {
+        /// The role.
+        task: Task,
+    },
+    /// The model has no price, so that nothing can be said about savings.
+    #[error("models.{model}.usd_per_million_tokens: needed to tell what is saved")]
+    NoPrice {
+        /// The model.
+        model: ModelName,
+    },
+    /// There is nothing to size.
+    #[error("roles.chat: no provisioned deployment serves its first model")]
+    NotProvisioned,
+    /// The model is not sold in steps that are known.
+    #[error(
+        "models.{model}.ptu: global_min, global_step, regional_min, regional_step: needed to tell what is sold"
+    )]
+    NoSizes {
+        /// The model.
+        model: ModelName,
+    },
+    /// A provisioned deployment whose throughput is not known.
+    #[error("deployments.{deployment}: input_tpm_per_ptu and output_ratio are not known")]
+    NoRate {
+        /// The deployment.
+        deployment: DeploymentName,
+    },
+}
+
+impl Stage {
+    /// Sets the stage; `window` overrides the buckets' size.
+    ///
+    /// # Errors
+    /// The configuration lacks what a play needs to know.
+    pub fn set(
+        mut config: Config,
+        calls: Vec<Call>,
+        scale: Scale,
+        window: Option<Duration>,
+    ) -> Result<Self, StageFault> {
+        let span = calls.last().map_or(Duration::ZERO, |last| last.at);
+        let mut pools = Vec::new();
+        for task in Task::ALL {
+            if calls.iter().any(|call| call.task == task) {
+                let pool = Pool::of(&config, task)?;
+                let factor = pool.factor(&calls, span, scale);
+                config.catalog = scaled(&config.catalog, &pool.model, factor, window);
+                pools.push(Pool::of(&config, task)?);
+            }
+        }
+        Ok(Self { config, calls: calls.into(), pools, span, utilization_header: false })
+    }
+
+    /// The pool of a call's task.
+    pub fn pool(&self, call: &Call) -> Option<&Pool> {
+        self.pools.iter().find(|pool| pool.task == call.task)
+    }
+
+    /// What the call costs on pay-as-you-go.
+    pub fn price(&self, call: &Call) -> f64 {
+        self.pool(call).map_or(0.0, |pool| pool.price(call.prompt, call.output))
+    }
+}
+
+impl Pool {
+    fn of(config: &Config, task: Task) -> Result<Self, StageFault> {
+        let role = config.policy.role(task);
+        let serving = || {
+            let deployments = config.catalog.deployments().iter();
+            deployments.filter(|known| role.models.first() == Some(&known.model.name))
+        };
+        let pay_as_you_go = serving().find(|known| !known.billing.is_provisioned());
+        let Some(priced) = pay_as_you_go.or_else(|| serving().next()) else {
+            return Err(StageFault::NoDeployment { task });
+        };
+        let model = priced.model.name.clone();
+        if pricing::pay_as_you_go_cost(priced, &Usage::default()).is_none() {
+            return Err(StageFault::NoPrice { model });
+        }
+        let mut tanks = Vec::new();
+        let mut ratio = priced.model.ptu.map_or(1.0, |rate| rate.output_ratio);
+        for deployment in serving() {
+            if let Billing::Provisioned(Provisioned { ptu, rate, window }) = deployment.billing {
+                let name = deployment.name.clone();
+                let rate = rate.ok_or(StageFault::NoRate { deployment: name.clone() })?;
+                ratio = rate.output_ratio;
+                let settings = BucketSettings {
+                    window,
+                    ..BucketSettings::new(ptu, rate.input_tpm_per_ptu, rate.output_ratio)
+                };
+                tanks.push(Tank { name, settings });
+            }
+        }
+        Ok(Self { task, model, tanks, priced: Arc::clone(priced), ratio })
+    }
+
+    /// What an answer costs on pay-as-you-go, in dollars.
+    pub fn price(&self, prompt: u64, output: u64) -> f64 {
+        let usage =
+            Usage { prompt: Tokens(prompt), completion: Tokens(output), ..Usage::default() };
+        pricing::pay_as_you_go_cost(&self.priced, &usage).map_or(0.0, Usd::as_f64)
+    }
+
+    /// How many normalized tokens an answer uses of a PTU.
+    pub fn normalized(&self, prompt: u64, output: u64) -> f64 {
+        self.ratio.mul_add(as_f64(output), as_f64(prompt))
+    }
+
+    /// Normalized tokens a second that all its PTUs serve.
+    pub fn rate(&self) -> f64 {
+        self.tanks.iter().map(Tank::rate).sum()
+    }
+
+    /// By how much its PTU counts change.
+    fn factor(&self, calls: &[Call], span: Duration, scale: Scale) -> f64 {
+        let own = calls.iter().filter(|call| call.task == self.task);
+        let demand: f64 = own.map(|call| self.normalized(call.prompt, call.output)).sum();
+        match scale {
+            Scale::Load(load) => demand / span.as_secs_f64() / load / self.rate(),
+            Scale::Ptu(ptu) if self.task == Task::Chat => {
+                ptu / self.tanks.iter().map(|tank| tank.settings.ptu).sum::<f64>()
+            }
+            Scale::Ptu(_) => 1.0,
+        }
+    }
+}
+
+impl Tank {
+    /// Normalized tokens a second.
+    pub fn rate(&self) -> f64 {
+        self.settings.ptu * self.settings.input_tpm_per_ptu / 60.0
+    }
+}
+
+/// The catalog with the PTUs of one model scaled; deployments that have none left are gone.
+fn scaled(catalog: &Catalog, model: &ModelName, factor: f64, size: Option<Duration>) -> Catalog {
+    let deployments = catalog.deployments().iter().map(|known| {
+        let mut deployment = Deployment::clone(known);
+        if let Billing::Provisioned(Provisioned { ptu, window, .. }) = &mut deployment.billing
+            && deployment.model.name == *model
+        {
+            *ptu *= factor;
+            *window = size.unwrap_or(*window);
+        }
+        deployment
+    });
+    Catalog::new(deployments.filter(|deployment| match &deployment.billing {
+        Billing::Provisioned(provisioned) => provisioned.ptu > 0.0,
+        Billing::PayAsYouGo(_) => true,
+    }))
+}

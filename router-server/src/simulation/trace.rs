@@ -1,0 +1,184 @@
+//! What callers sent, when: read from a file of token counts or from a request log.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use router_core::task::Task;
+use router_core::units::Day;
+
+use crate::request_record::RequestRecord;
+
+/// One request of a trace.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Arrival {
+    /// When, from the first request on.
+    pub at: Duration,
+    /// The prompt's tokens.
+    pub prompt: u64,
+    /// The tokens that the answer has where no cap ends it.
+    pub output: u64,
+    /// The caller's cap on the answer.
+    pub cap: Option<u64>,
+    /// Whether a stream was asked for; `None` where the trace does not say.
+    pub streamed: Option<bool>,
+    /// The task; `None` where the trace does not say.
+    pub task: Option<Task>,
+}
+
+/// Why a trace cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum TraceFault {
+    /// The file cannot be read.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// A line is not what it should be.
+    #[error("{}: line {line}: {expected}", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Its number, from 1.
+        line: usize,
+        /// What was expected there.
+        expected: &'static str,
+    },
+    /// There is nothing to replay.
+    #[error("{}: expected at least two requests, at different times", path.display())]
+    Short {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Reads a trace; what kind of file it is shows at its first letter. Arrivals come out in the order of time.
+///
+/// # Errors
+/// The file cannot be read, a line is malformed, or it holds fewer than two requests.
+pub fn read(path: &Path) -> Result<Vec<Arrival>, TraceFault> {
+    let file = |cause| TraceFault::File { path: path.to_owned(), cause };
+    let text = std::fs::read_to_string(path).map_err(file)?;
+    let parsed = if text.trim_start().starts_with('{') { of_log(&text) } else { of_csv(&text) };
+    let malformed =
+        |(line, expected)| TraceFault::Line { path: path.to_owned(), line: line + 1, expected };
+    let arrivals = from_first(parsed.map_err(malformed)?);
+    if arrivals.last().is_none_or(|last| last.at.is_zero()) {
+        return Err(TraceFault::Short { path: path.to_owned() });
+    }
+    Ok(arrivals)
+}
+
+type Malformed = (usize, &'static str);
+
+/// Puts arrivals in order and counts time from the first one.
+fn from_first(mut arrivals: Vec<Arrival>) -> Vec<Arrival> {
+    arrivals.sort_by_key(|arrival| arrival.at);
+    let first = arrivals.first().map_or(Duration::ZERO, |arrival| arrival.at);
+    for arrival in &mut arrivals {
+        arrival.at -= first;
+    }
+    arrivals
+}
+
+const COLUMNS: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
+
+/// **Source:** the header line of `AzureLLMInferenceTrace_conv.csv` in Azure/AzurePublicDataset.
+fn of_csv(text: &str) -> Result<Vec<Arrival>, Malformed> {
+    let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    let header = lines.next().map(|(_, line)| line.trim().split(',').collect::<Vec<_>>());
+    if header.as_deref() != Some(&COLUMNS) {
+        return Err((0, "expected TIMESTAMP,ContextTokens,GeneratedTokens, or a line of JSON"));
+    }
+    lines
+        .map(|(number, line)| row(line).ok_or((number, "expected a time and two counts of tokens")))
+        .collect()
+}
+
+fn row(line: &str) -> Option<Arrival> {
+    let mut cells = line.trim().split(',');
+    let at = since_epoch(cells.next()?)?;
+    let prompt = cells.next()?.parse().ok()?;
+    let output = cells.next()?.parse().ok()?;
+    Some(Arrival { at, prompt, output, cap: None, streamed: None, task: None })
+}
+
+/// `2023-11-16 18:15:46.6805900`, in UTC; a `T` or a final `Z` changes nothing.
+fn since_epoch(text: &str) -> Option<Duration> {
+    let (date, time) = text.trim().trim_end_matches('Z').split_once([' ', 'T'])?;
+    let days = Day::try_from(date).ok()?.days_since(Day::of_unix_seconds(0));
+    let mut parts = time.splitn(3, ':');
+    let hours: u64 = parts.next()?.parse().ok().filter(|hours| *hours < 24)?;
+    let minutes: u64 = parts.next()?.parse().ok().filter(|minutes| *minutes < 60)?;
+    let seconds: f64 =
+        parts.next()?.parse().ok().filter(|seconds| (0.0..61.0).contains(seconds))?;
+    let days = u64::try_from(days).ok()?;
+    Some(
+        Duration::from_secs(days * 86_400 + hours * 3_600 + minutes * 60)
+            + Duration::from_secs_f64(seconds),
+    )
+}
+
+fn of_log(text: &str) -> Result<Vec<Arrival>, Malformed> {
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(number, line)| {
+            let record = serde_json::from_str::<RequestRecord>(line);
+            record.map(|record| of_record(&record)).map_err(|_| {
+                (number, "expected JSON with at_unix_ms, prompt_tokens and completion_tokens")
+            })
+        })
+        .collect()
+}
+
+fn of_record(record: &RequestRecord) -> Arrival {
+    let task = record.task.as_deref();
+    Arrival {
+        at: Duration::from_millis(record.at_unix_ms),
+        prompt: record.prompt_tokens,
+        output: record.completion_tokens,
+        cap: record.max_tokens,
+        streamed: record.streamed,
+        task: Task::ALL.into_iter().find(|known| task == Some(known.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_trace_counts_from_its_first_request() {
+        let text = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n\
+                    2023-11-16 23:59:59.5000000,374,44\r\n2023-11-17 00:00:00.7500000,396,109\r\n";
+        let arrivals = from_first(of_csv(text).unwrap());
+        let second = arrivals[1];
+        assert_eq!((second.prompt, second.output, second.cap), (396, 109, None));
+        assert_eq!(second.at, Duration::from_millis(1_250));
+    }
+
+    #[test]
+    fn a_request_log_says_more() {
+        let text = r#"{"at_unix_ms":1700000000500,"prompt_tokens":9,"completion_tokens":4,"task":"reasoning","streamed":true,"max_tokens":64,"later":1}
+            {"at_unix_ms":1700000000000,"prompt_tokens":1,"completion_tokens":2,"task":null}"#;
+        let arrivals = from_first(of_log(text).unwrap());
+        assert_eq!(arrivals[0].task, None);
+        let second = arrivals[1];
+        assert_eq!(second.at, Duration::from_millis(500));
+        assert_eq!((second.cap, second.streamed), (Some(64), Some(true)));
+        assert_eq!(second.task, Some(Task::Reasoning));
+    }
+
+    #[test]
+    fn a_fault_names_its_line() {
+        let text = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,2\nnonsense\n";
+        assert_eq!(of_csv(text).unwrap_err().0, 2);
+        assert_eq!(of_csv("a,b\n1,2\n").unwrap_err().0, 0);
+        assert_eq!(of_log("{\"at_unix_ms\":1}\n").unwrap_err().0, 0);
+        for time in ["2023-11-16", "2023-13-01 00:00:00", "2023-11-16 24:00:00", "x y"] {
+            assert_eq!(since_epoch(time), None, "{time}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! A trace becomes calls: which cap each sends, whether it is streamed, which task it is.
+
+use std::time::Duration;
+
+use azure_emulator::dice::{Dice, Lengths, scaled};
+use router_core::task::Task;
+
+use crate::simulation_args::CapModel;
+use crate::simulation_args::Scenario;
+
+use super::trace::Arrival;
+
+/// The first token of an answer comes after this time.
+pub const FIRST_TOKEN: Duration = Duration::from_millis(300);
+
+/// So many tokens of an answer come in a second.
+pub const TOKENS_PER_SECOND: f64 = 60.0;
+
+/// One call, with everything about it that chance decides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Call {
+    /// When it comes.
+    pub at: Duration,
+    /// The prompt's tokens, as the upstream counts them.
+    pub prompt: u64,
+    /// The prompt's tokens, as the router shall estimate them.
+    pub estimate: u64,
+    /// The answer's tokens; never above the cap.
+    pub output: u64,
+    /// The caller's cap.
+    pub cap: Option<u64>,
+    /// Whether the caller asks for a stream.
+    pub streamed: bool,
+    /// Its task.
+    pub task: Task,
+}
+
+impl Call {
+    /// How long an answer takes that nothing held up.
+    pub fn ideal(&self) -> Duration {
+        answer_time(self.output)
+    }
+}
+
+/// How long an answer of that many tokens takes.
+pub fn answer_time(output: u64) -> Duration {
+    FIRST_TOKEN + Duration::from_secs_f64(as_f64(output) / TOKENS_PER_SECOND)
+}
+
+/// Counts of tokens and requests as a factor.
+#[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
+pub fn as_f64(count: u64) -> f64 {
+    count as f64
+}
+
+/// The calls of a trace under a scenario. Each thing that chance decides has dice of its own, so that two scenarios that
+/// differ in one thing agree in the others.
+pub fn calls(arrivals: &[Arrival], scenario: &Scenario) -> Vec<Call> {
+    let dice = |about: &[u8]| Dice::new(scenario.seed, about);
+    let (mut caps, mut streams) = (dice(b"caps"), dice(b"streams"));
+    let (mut tasks, mut estimates) = (dice(b"tasks"), dice(b"estimates"));
+    let call = |arrival: &Arrival| {
+        let cap = cap(scenario.max_tokens, arrival, &mut caps);
+        let said = |share: Option<f64>, dice: &mut Dice| share.map(|share| dice.share() < share);
+        let streamed = said(scenario.streamed_share, &mut streams).or(arrival.streamed);
+        let of_share = |reasoning| if reasoning { Task::Reasoning } else { Task::Chat };
+        let task = said(scenario.reasoning_share, &mut tasks).map(of_share).or(arrival.task);
+        let error = scenario.estimate_error * (2.0 * estimates.share() - 1.0);
+        Call {
+            at: arrival.at,
+            prompt: arrival.prompt,
+            estimate: scaled(arrival.prompt, 1.0 + error),
+            output: cap.map_or(arrival.output, |cap| cap.min(arrival.output)),
+            cap,
+            streamed: streamed.unwrap_or(false),
+            task: task.unwrap_or(Task::Chat),
+        }
+    };
+    arrivals.iter().map(call).collect()
+}
+
+fn cap(model: CapModel, arrival: &Arrival, dice: &mut Dice) -> Option<u64> {
+    let output = arrival.output;
+    match model {
+        CapModel::Tight => Some((output + Lengths::Uniform { min: 0, max: 200 }.draw(dice)).max(1)),
+        CapModel::Mixed => dice.pick(&[4_096, 4_096, 1_024, output + 100, output + 300]).copied(),
+        CapModel::Unset => None,
+        CapModel::Trace => arrival.cap,
+    }
+}
