@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use azure_emulator::Step;
 use serde_json::json;
 
-use crate::support::{Bench, Layout};
+use crate::support::{Answer, Bench, Layout, question};
 
 /// One line a metric: name, type, labels.
 fn shapes(exposition: &str) -> String {
@@ -49,6 +49,12 @@ async fn exercised() -> Bench {
         .await;
     bench.emulator.script("chat_ptu", Step::throttled_ms(1));
     bench.ask("auto", json!({})).await;
+    bench.emulator.script("chat_ptu", Step::throttled_ms(50));
+    let held = bench.request(&question("chat", json!({}))).header("x-router-max-wait-ms", "5000");
+    assert_eq!(Answer::of(held).await.deployment(), Some("chat_ptu"));
+    bench.emulator.script("chat_ptu", Step::throttled_ms(60_000));
+    bench.ask("chat", json!({})).await;
+    bench.ask("chat", json!({})).await;
     bench.ask("reasoning", json!({"temperature": 0.1, "stream": true})).await;
     bench.ask("own", json!({})).await;
     bench.emulator.script("chat_payg", Step::normal().model("other").cut_after(2));

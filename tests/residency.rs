@@ -308,9 +308,20 @@ async fn when_all_of_korea_is_full_the_caller_hears_so() {
     let here = written
         .replace("https://contoso-koreacentral.openai.azure.com", emulator.url())
         .replace("api_key = { file = \"/run/secrets/seoul_key\" }", "anonymous = true");
-    let config = crate::support::checked(&format!("server.listen = \"127.0.0.1:0\"\n{here}"));
+    let listen = "server.listen = \"127.0.0.1:0\"\n";
+    let config = crate::support::checked(&format!("{listen}{here}"));
     let server = router_server::start(&config).await.unwrap();
     let bench = crate::support::Bench::new(emulator, server);
+    // It is held for room rather than refused.
+    bench.emulator.script("gpt-4o-kr", Step::throttled_ms(300));
+    let began = tokio::time::Instant::now();
+    assert_eq!(bench.ask("chat", json!({})).await.status, 200);
+    assert!(began.elapsed() >= std::time::Duration::from_millis(300));
+    // Unless config says for how long at most.
+    let nobody_waits = "capacity.bound_wait_ms = 0\n";
+    let config = crate::support::checked(&format!("{listen}{nobody_waits}{here}"));
+    let server = router_server::start(&config).await.unwrap();
+    let bench = crate::support::Bench::new(bench.emulator, server);
     for (model, name) in [("chat", "gpt-4o-kr"), ("reasoning", "gpt-5.2-kr")] {
         assert_eq!(bench.ask(model, json!({})).await.status, 200, "{name}");
         bench.emulator.script(name, Step::throttled_ms(4_000));

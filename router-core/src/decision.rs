@@ -25,6 +25,7 @@ use crate::policy::OnUnavailable;
 use crate::policy::Policy;
 use crate::policy::Preference;
 use crate::policy::Priority;
+use crate::policy::Target;
 use crate::policy::UnknownModel;
 use crate::selection::Candidate;
 use crate::selection::Constraints;
@@ -264,8 +265,12 @@ fn admission(
     let mut load = needs.load();
     load.cached = snapshot.home.as_ref().map_or(load.cached, |home| home.cached(load.prompt));
     let priority = ask.hints.priority.unwrap_or_default();
-    let usual =
-        if bound { settings.bound_wait.unwrap_or(Duration::MAX) } else { settings.max_wait };
+    // Who pins one deployment chose to have no other; who is bound did not.
+    let pinned = matches!(choice.target, Target::Only(_));
+    let usual = match settings.bound_wait {
+        _ if pinned || !bound => settings.max_wait,
+        wait => wait.unwrap_or(Duration::MAX),
+    };
     Admission {
         load,
         tight,

@@ -41,23 +41,30 @@ pub enum Event {
     Ended {
         /// What it took when it entered.
         ticket: Ticket,
-        /// What it used; `None` where it was refused, which has told already.
+        /// What it used; `None` where it was refused or failed.
         used: Option<f64>,
     },
     /// It let an attempt in.
     Admitted(Ticket),
     /// It answered well.
     Served(Timing),
-    /// It is provisioned and full, and will have room after the wait.
-    Full(Ticket, Duration),
+    /// It is provisioned and full.
+    Full {
+        /// What the attempt took when it entered.
+        ticket: Ticket,
+        /// After this time it will have room.
+        wait: Duration,
+        /// How full it says that it is: 1.0 is 100 %.
+        utilization: Option<f64>,
+    },
     /// It asked to be left alone for this time.
     Throttled(Duration),
     /// It refuses requests of this size for a time; smaller ones pass.
     TooLarge(Load, Duration),
     /// The region has no capacity for the model: its whole pool is left alone.
     PoolExhausted(Duration),
-    /// It said how full it is: 1.0 is 100 %.
-    Utilization(f64),
+    /// It said in the head of an answer how full it is: 1.0 is 100 %.
+    Utilization(Ticket, f64),
     /// It said what is left of its quota.
     Quota(QuotaReading),
     /// It could not be reached, broke off or answered 5xx.
@@ -195,8 +202,8 @@ impl CapacityState for InProcess {
         let standings = self.slots.iter().map(|slot| (slot.name.clone(), *slot.lock()));
         let mut snapshot = Snapshot::new(standings);
         snapshot.home = self.affinity.home(asker.conversation, now);
-        snapshot.reasoning = self.habits.expected(Task::Reasoning, asker.caller);
-        snapshot.chat = self.habits.expected(Task::Chat, asker.caller);
+        snapshot.reasoning = self.habits.expected(Task::Reasoning, (asker.caller, asker.class));
+        snapshot.chat = self.habits.expected(Task::Chat, (asker.caller, asker.class));
         snapshot
     }
 
@@ -222,6 +229,7 @@ impl CapacityState for InProcess {
             }
             let Load { prompt, cached, cap, .. } = entry.load;
             ticket = twin.admit(now, twin.size().reserved(prompt, cached, cap));
+            standing.entered(entry);
         }
         standing.quota.take(now, &entry.load);
         standing.in_flight = standing.in_flight.saturating_add(1);
@@ -237,7 +245,8 @@ impl CapacityState for InProcess {
     }
 
     fn remember(&self, turn: &Turn, now: Instant) {
-        self.habits.learn(turn.task, turn.asker.caller, turn.output);
+        let Asker { caller, class, .. } = turn.asker;
+        self.habits.learn(turn.task, (caller, class), turn.output);
         self.affinity.settle(turn.asker.conversation, &turn.home, now);
     }
 }
@@ -247,8 +256,10 @@ impl Standing {
         match event {
             Event::Ended { ticket, used } => {
                 self.in_flight = self.in_flight.saturating_sub(1);
-                if let (Some(twin), Some(used)) = (&mut self.twin, used) {
-                    twin.settle(now, ticket, used);
+                match (&mut self.twin, used) {
+                    (Some(twin), Some(used)) => twin.settle(now, ticket, used),
+                    (Some(twin), None) => twin.withdraw(now, ticket),
+                    (None, _) => {}
                 }
             }
             Event::Admitted(ticket) => {
@@ -256,8 +267,8 @@ impl Standing {
                     twin.accepted(now, ticket);
                 }
             }
-            Event::Full(ticket, wait) => match &mut self.twin {
-                Some(twin) => twin.refused(now, ticket, wait),
+            Event::Full { ticket, wait, utilization } => match &mut self.twin {
+                Some(twin) => twin.refused(now, ticket, wait, utilization),
                 None => self.cooldown.throttle(now, wait),
             },
             Event::Served(timing) => {
@@ -274,9 +285,9 @@ impl Standing {
                 let from = held.map_or(from, |large| large.from.min(from));
                 self.large = Some(TooLarge { from, until: now + wait });
             }
-            Event::Utilization(utilization) => {
+            Event::Utilization(ticket, utilization) => {
                 if let Some(twin) = &mut self.twin {
-                    twin.read(now, utilization);
+                    twin.read(now, ticket, utilization);
                 }
             }
             Event::Quota(reading) => self.quota.read(now, &reading),

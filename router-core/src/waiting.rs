@@ -1,7 +1,8 @@
 //! Who waits for a full provisioned deployment, and who is next?
 //!
 //! A line for each deployment: interactive before batch, the oldest first. Only the first of a line asks for room, when the
-//! twin expects some and whenever a call under way ends; each that enters lets the next one ask. So as many are sent as keep
+//! twin expects some and whenever a call under way ends, and one that may enter a fuller deployment than all before it; each
+//! that enters lets the next one ask. So as many are sent as keep
 //! the level at the capacity, and never all at once. A waiter leaves its line by being dropped, as when its caller hangs up.
 //!
 //! No task is spawned and nothing is polled: a line moves only inside the futures that wait in it.
@@ -45,7 +46,10 @@ type Turn = (Priority, Instant, u64);
 #[derive(Debug)]
 struct Waiter {
     bell: Arc<Notify>,
+    /// What it reserves.
     ahead: f64,
+    /// The level up to which it may enter.
+    mark: f64,
 }
 
 /// The shortest time after which the first of a line asks again.
@@ -59,10 +63,14 @@ impl Line {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets the first ask.
+    /// Lets the first ask, and after it those that may enter a fuller deployment than all before them.
     fn ring(&self) {
-        if let Some(first) = self.lock().waiters.values().next() {
-            first.bell.notify_one();
+        let mut highest = f64::NEG_INFINITY;
+        for waiter in self.lock().waiters.values() {
+            if waiter.mark > highest {
+                highest = waiter.mark;
+                waiter.bell.notify_one();
+            }
         }
     }
 }
@@ -75,8 +83,11 @@ struct Place<'l> {
 }
 
 impl Place<'_> {
-    fn is_first(&self) -> bool {
-        self.line.lock().waiters.keys().next() == Some(&self.turn)
+    /// True where nobody before it could enter as well.
+    fn is_next(&self) -> bool {
+        let inner = self.line.lock();
+        let Some(own) = inner.waiters.get(&self.turn) else { return false };
+        inner.waiters.range(..self.turn).all(|(_, before)| before.mark < own.mark)
     }
 }
 
@@ -129,10 +140,12 @@ impl Waiting {
         since: Instant,
     ) -> Result<Ticket, Duration> {
         let now = Instant::now();
+        let mark = self.state.standing(deployment).mark(entry);
         let before = self.line(deployment).map_or((0, 0.0), |line| {
             let inner = line.lock();
-            // Those of a lower priority, or who came later, are not before us.
+            // Those of a lower priority, or who came later, or who need more room than there will be, are not before us.
             let before = inner.waiters.range(..=(entry.priority, since, u64::MAX));
+            let before = before.filter(|(_, waiter)| waiter.mark >= mark);
             before.fold((0, 0.0), |(count, sum), (_, waiter)| (count + 1, sum + waiter.ahead))
         });
         if before.0 == 0
@@ -154,7 +167,7 @@ impl Waiting {
         loop {
             let now = Instant::now();
             let mut again = until;
-            if place.is_first() {
+            if place.is_next() {
                 match self.state.enter(deployment, entry, false, now) {
                     Ok(ticket) => return Some(ticket),
                     Err(wait) => again = now + wait.clamp(LEAST_GAP, LONGEST_GAP),
@@ -178,7 +191,8 @@ impl Waiting {
         since: Instant,
     ) -> Option<Place<'_>> {
         let line = self.line(deployment)?;
-        let twin = self.state.standing(deployment).twin?;
+        let standing = self.state.standing(deployment);
+        let (twin, mark) = (standing.twin?, standing.mark(entry));
         let Load { prompt, cached, cap, .. } = entry.load;
         let ahead = twin.size().reserved(prompt, cached, cap);
         let bell = Arc::new(Notify::new());
@@ -188,7 +202,7 @@ impl Waiting {
         }
         let turn = (entry.priority, since, inner.next);
         inner.next += 1;
-        inner.waiters.insert(turn, Waiter { bell: Arc::clone(&bell), ahead });
+        inner.waiters.insert(turn, Waiter { bell: Arc::clone(&bell), ahead, mark });
         drop(inner);
         Some(Place { line, turn, bell })
     }

@@ -44,6 +44,7 @@ impl Layout {
             .set("endpoints.azure.anonymous", true)
             // Nobody is held for a full deployment: that has tests of its own.
             .set("capacity.max_wait_ms", 0)
+            .set("capacity.bound_wait_ms", 0)
             .set("roles.chat.models", r#"["gpt-4o"]"#)
             .set("roles.reasoning.models", r#"["o1"]"#)
     }

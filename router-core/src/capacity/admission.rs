@@ -39,7 +39,8 @@ impl Admission {
         let tight = self.tight.filter(|_| deployment.billing.is_provisioned());
         let load = Load { cached, cap: tight.or(self.load.cap), ..self.load };
         let Self { priority, limit, bound, .. } = *self;
-        Entry { load, priority, limit, yields: !bound }
+        let answer = self.expected.filter(|_| !bound).map(|expected| expected.mean);
+        Entry { load, priority, limit, answer }
     }
 
     /// The same with the caller's own cap.

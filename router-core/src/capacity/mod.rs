@@ -2,7 +2,9 @@
 
 pub mod admission;
 pub mod affinity;
+pub mod blocking;
 pub mod cooldown;
+pub mod doubt;
 pub mod drift;
 pub mod latency;
 pub mod quota;
@@ -13,11 +15,13 @@ pub mod twin;
 
 pub use admission::Admission;
 pub use affinity::{Affinity, Conversation, Home};
+pub use blocking::Blocking;
 pub use cooldown::{Cause, Cooldown};
+pub use doubt::{Doubt, Guard};
 pub use drift::Drift;
 pub use latency::{Latency, Timing};
 pub use quota::{LimitReading, Quota, QuotaReading};
-pub use reservation::{Expected, Habits, Load};
+pub use reservation::{CapClass, Expected, Habits, Load};
 pub use settings::{Hedge, Reserve, Settings};
 pub use snapshot::{Asker, Entry, Snapshot, Standing, TooLarge};
 pub use twin::{Size, Ticket, Twin};

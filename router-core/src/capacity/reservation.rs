@@ -4,7 +4,8 @@
 //! answers are far shorter. The quantiles learned here tell a reservation that is far too large, and, where config allows,
 //! give a tighter cap. They are learned online: until enough answers were seen nothing is claimed.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::task::Task;
 use crate::units::Tokens;
@@ -44,28 +45,28 @@ const BUCKETS: usize = 240;
 /// With so many answers seen, older ones are halved.
 const HALVED_AT: f64 = 20_000.0;
 
+/// The quantile is read again after so many answers: reading walks all buckets, and decisions ask often.
+const READ_EVERY: u32 = 8;
+
 /// Lengths of answers, in buckets of growing width.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Lengths {
     counts: Vec<f64>,
     total: f64,
     sum: f64,
-}
-
-impl Default for Lengths {
-    fn default() -> Self {
-        Self { counts: vec![0.0; BUCKETS], total: 0.0, sum: 0.0 }
-    }
+    until_read: u32,
+    expected: Option<Expected>,
 }
 
 impl Lengths {
-    fn learn(&mut self, length: Tokens) {
+    fn learn(&mut self, length: Tokens, settings: &Settings) {
         #[expect(
             clippy::cast_possible_truncation,
             clippy::cast_sign_loss,
             reason = "a logarithm of a count is small and not negative"
         )]
         let bucket = (length.as_f64().max(1.0).ln() / STEP.ln()).ceil() as usize;
+        self.counts.resize(BUCKETS, 0.0);
         if let Some(count) = self.counts.get_mut(bucket.min(BUCKETS - 1)) {
             *count += 1.0;
         }
@@ -75,6 +76,15 @@ impl Lengths {
             self.counts.iter_mut().for_each(|count| *count /= 2.0);
             self.total /= 2.0;
             self.sum /= 2.0;
+        }
+        self.until_read = self.until_read.saturating_sub(1);
+        if self.total >= settings.learned_samples && self.until_read == 0 {
+            self.until_read = READ_EVERY;
+            self.expected = Some(Expected {
+                mean: self.sum / self.total,
+                most: self.quantile(settings.learned_quantile),
+                samples: self.total,
+            });
         }
     }
 
@@ -99,23 +109,29 @@ impl Lengths {
         let bound = STEP.powi(power).ceil() as u64;
         Tokens(bound)
     }
+}
 
-    fn expected(&self, settings: &Settings) -> Option<Expected> {
-        (self.total >= settings.learned_samples).then(|| Expected {
-            mean: self.sum / self.total,
-            most: self.quantile(settings.learned_quantile),
-            samples: self.total,
-        })
+/// Callers' caps, in classes of twice the size. A cap says something about the answer: one who caps tightly knows how long
+/// it will be, and so answers to tight caps must not be foretold by those to loose ones, nor the other way round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CapClass(u32);
+
+impl CapClass {
+    /// The class of a cap; having none is one as well.
+    pub fn of(cap: Option<Tokens>) -> Self {
+        Self(cap.map_or(0, |cap| 1 + cap.0.max(1).ilog2()))
     }
 }
 
 type Shared = Arc<Mutex<Lengths>>;
 
-/// The lengths of answers by task, for each caller and for all of them. Bounded: callers unheard of for long are forgotten.
+/// The lengths of answers by task and class of cap, for each caller and for all of them. Bounded: callers unheard of for
+/// long are forgotten.
 #[derive(Debug)]
 pub struct Habits {
-    callers: moka::sync::Cache<(Task, u64), Shared>,
-    all: [Shared; 2],
+    callers: moka::sync::Cache<(Task, CapClass, u64), Shared>,
+    /// At most 65 classes of each task.
+    all: Mutex<HashMap<(Task, CapClass), Lengths>>,
     settings: Settings,
 }
 
@@ -123,69 +139,82 @@ impl Habits {
     /// Nothing learned yet.
     pub fn new(settings: &Settings) -> Self {
         let callers = moka::sync::Cache::new(settings.callers_max);
-        Self { callers, all: Default::default(), settings: settings.clone() }
-    }
-
-    fn of_all(&self, task: Task) -> &Shared {
-        let [reasoning, chat] = &self.all;
-        match task {
-            Task::Reasoning => reasoning,
-            Task::Chat => chat,
-        }
+        Self { callers, all: Mutex::default(), settings: settings.clone() }
     }
 
     /// An answer was this long.
-    pub fn learn(&self, task: Task, caller: u64, length: Tokens) {
-        let own = self.callers.get_with((task, caller), Shared::default);
-        for lengths in [&own, self.of_all(task)] {
-            lengths.lock().unwrap_or_else(PoisonError::into_inner).learn(length);
-        }
+    pub fn learn(&self, task: Task, (caller, class): (u64, CapClass), length: Tokens) {
+        let own = self.callers.get_with((task, class, caller), Shared::default);
+        locked(&own).learn(length, &self.settings);
+        locked(&self.all).entry((task, class)).or_default().learn(length, &self.settings);
     }
 
-    /// How long the caller's next answer will be; by all callers' answers while there are too few of its own.
-    pub fn expected(&self, task: Task, caller: u64) -> Option<Expected> {
-        let of = |lengths: &Shared| {
-            lengths.lock().unwrap_or_else(PoisonError::into_inner).expected(&self.settings)
-        };
-        let own = self.callers.get(&(task, caller));
-        own.as_ref().and_then(of).or_else(|| of(self.of_all(task)))
+    /// How long the answer to the caller's next request with such a cap will be; by all callers' answers while there are too
+    /// few of its own.
+    pub fn expected(&self, task: Task, (caller, class): (u64, CapClass)) -> Option<Expected> {
+        let own = self.callers.get(&(task, class, caller));
+        let own = own.and_then(|own| locked(&own).expected);
+        own.or_else(|| locked(&self.all).get(&(task, class))?.expected)
     }
+}
+
+/// A lock that a panic left behind still holds whole numbers.
+fn locked<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const FREE: CapClass = CapClass(0);
+
     #[test]
     fn quantiles_are_claimed_once_enough_was_seen() {
         let settings = Settings { learned_samples: 200.0, ..Settings::default() };
         let habits = Habits::new(&settings);
         for length in 1..200u64 {
-            habits.learn(Task::Chat, 1, Tokens(length));
+            habits.learn(Task::Chat, (1, FREE), Tokens(length));
         }
-        assert_eq!(habits.expected(Task::Chat, 1), None);
+        assert_eq!(habits.expected(Task::Chat, (1, FREE)), None);
         for length in 200..=1_000u64 {
-            habits.learn(Task::Chat, 1, Tokens(length));
+            habits.learn(Task::Chat, (1, FREE), Tokens(length));
         }
-        let expected = habits.expected(Task::Chat, 1).unwrap();
+        let expected = habits.expected(Task::Chat, (1, FREE)).unwrap();
         assert!((1_000..=1_060).contains(&expected.most.0), "{expected:?}");
         assert!((500.0..501.0).contains(&expected.mean));
-        assert_eq!(habits.expected(Task::Chat, 2), Some(expected), "another caller: as all");
-        assert_eq!(habits.expected(Task::Reasoning, 1), None);
+        assert_eq!(
+            habits.expected(Task::Chat, (2, FREE)),
+            Some(expected),
+            "another caller: as all"
+        );
+        assert_eq!(habits.expected(Task::Reasoning, (1, FREE)), None);
     }
 
     #[test]
     fn callers_have_habits_of_their_own_and_new_ones_replace_old_ones() {
         let habits = Habits::new(&Settings::default());
         for _ in 0..1_000 {
-            habits.learn(Task::Chat, 1, Tokens(10));
-            habits.learn(Task::Chat, 2, Tokens(2_000));
+            habits.learn(Task::Chat, (1, FREE), Tokens(10));
+            habits.learn(Task::Chat, (2, FREE), Tokens(2_000));
         }
-        let most = |caller| habits.expected(Task::Chat, caller).unwrap().most.0;
+        let most = |caller| habits.expected(Task::Chat, (caller, FREE)).unwrap().most.0;
         assert!(most(1) <= 11 && most(2) >= 2_000, "{} {}", most(1), most(2));
         for _ in 0..400_000 {
-            habits.learn(Task::Chat, 2, Tokens(100));
+            habits.learn(Task::Chat, (2, FREE), Tokens(100));
         }
         assert!(most(2) <= 105, "{}", most(2));
+    }
+    #[test]
+    fn what_tight_caps_say_is_not_said_of_loose_ones() {
+        let habits = Habits::new(&Settings::default());
+        let (tight, loose) = (CapClass::of(Some(Tokens(1_000))), CapClass::of(Some(Tokens(4_096))));
+        for _ in 0..300 {
+            habits.learn(Task::Chat, (1, tight), Tokens(900));
+            habits.learn(Task::Chat, (1, loose), Tokens(200));
+        }
+        let most = |class| habits.expected(Task::Chat, (1, class)).unwrap().most.0;
+        assert!(most(tight) >= 900 && most(loose) < 220);
+        assert_eq!(habits.expected(Task::Chat, (1, FREE)), None);
     }
 }

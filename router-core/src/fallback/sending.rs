@@ -86,7 +86,7 @@ pub(super) struct Flight {
     deployment: Arc<Deployment>,
     bearing: Bearing,
     ticket: Ticket,
-    /// What the room it took turns out to be, in normalized tokens; `None` where a refusal has told.
+    /// What it used, in normalized tokens; `None` where it was refused or failed.
     used: Option<f64>,
 }
 
@@ -119,15 +119,13 @@ impl Flight {
         self.used = Some(twin.map_or(0.0, |twin| twin.size().used(usage)));
     }
 
-    /// The head of an answer has come.
-    fn read(&self, headers: &HeaderMap) {
-        let meters = Meters::read(headers);
-        if let Some(utilization) = meters.utilization {
-            self.learn(Event::Utilization(utilization));
+    /// The head of an answer has come; gives how full the deployment says that it is.
+    fn read(&self, headers: &HeaderMap) -> Option<f64> {
+        let Meters { utilization, quota } = Meters::read(headers);
+        if quota != QuotaReading::default() {
+            self.learn(Event::Quota(quota));
         }
-        if meters.quota != QuotaReading::default() {
-            self.learn(Event::Quota(meters.quota));
-        }
+        utilization
     }
 
     /// A whole answer has ended: what it used, where its conversation is at home, and how long such answers are.
@@ -187,9 +185,12 @@ impl<U: Upstream> Sending<'_, U> {
             Ok(reply) => reply,
             Err(fault) => return failed(&mut flight, unreachable(fault)),
         };
-        flight.read(&reply.headers);
+        let utilization = flight.read(&reply.headers);
         if !reply.status.is_success() {
-            return self.refused(reply, &mut flight).await;
+            return self.refused(reply, &mut flight, utilization).await;
+        }
+        if let Some(utilization) = utilization {
+            flight.learn(Event::Utilization(flight.ticket, utilization));
         }
         flight.learn(Event::Admitted(flight.ticket));
         if streamed && is_event_stream(&reply.headers) {
@@ -259,12 +260,12 @@ impl<U: Upstream> Sending<'_, U> {
         if status == Some(429) {
             let provisioned = self.deployment.billing.is_provisioned();
             let kind = Throttle::of("", provisioned);
-            return self.throttled(flight, None, kind);
+            return self.throttled(flight, kind, (None, None));
         }
         failed(flight, Ended::ErrorEvent)
     }
 
-    async fn refused(&self, reply: Reply, flight: &mut Flight) -> Sent {
+    async fn refused(&self, reply: Reply, flight: &mut Flight, utilization: Option<f64>) -> Sent {
         let Reply { status, headers, body } = reply;
         let body = read(body, ERROR_BODY_BYTES, ERROR_BODY_TIME).await.unwrap_or_default();
         let circumstances = Circumstances {
@@ -273,9 +274,11 @@ impl<U: Upstream> Sending<'_, U> {
             longest_wait: self.limits.wait_max,
         };
         let code = status.as_u16();
-        flight.used = Some(0.0);
+        flight.used = None;
         let ended = match judge(status, &headers, &body, circumstances) {
-            Outcome::Throttled { wait, kind } => return self.throttled(flight, wait, kind),
+            Outcome::Throttled { wait, kind } => {
+                return self.throttled(flight, kind, (wait, utilization));
+            }
             Outcome::Failed => return failed(flight, Ended::Status(code)),
             Outcome::Misconfigured => {
                 flight.learn(Event::Misconfigured);
@@ -295,17 +298,22 @@ impl<U: Upstream> Sending<'_, U> {
     }
 
     /// Each kind of 429 has its own consequence.
-    fn throttled(&self, flight: &mut Flight, wait: Option<Duration>, kind: Throttle) -> Sent {
-        let wait = wait.unwrap_or(if self.deployment.billing.is_provisioned() {
+    fn throttled(
+        &self,
+        flight: &mut Flight,
+        kind: Throttle,
+        (told, utilization): (Option<Duration>, Option<f64>),
+    ) -> Sent {
+        let wait = told.unwrap_or(if self.deployment.billing.is_provisioned() {
             self.limits.provisioned_wait
         } else {
             self.limits.pay_as_you_go_wait
         });
-        flight.used = Some(0.0);
+        flight.used = None;
         match kind {
             Throttle::ProvisionedFull => {
-                flight.used = None;
-                flight.learn(Event::Full(flight.ticket, wait));
+                let (ticket, utilization) = (flight.ticket, told.and(utilization));
+                flight.learn(Event::Full { ticket, wait, utilization });
             }
             Throttle::Quota => flight.learn(Event::Throttled(wait)),
             Throttle::SystemCapacity => flight.learn(Event::PoolExhausted(wait)),
@@ -318,7 +326,7 @@ impl<U: Upstream> Sending<'_, U> {
 }
 
 fn failed(flight: &mut Flight, ended: Ended) -> Sent {
-    flight.used = Some(0.0);
+    flight.used = None;
     flight.learn(Event::Failed);
     Sent::None(ended)
 }

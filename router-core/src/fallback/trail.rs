@@ -65,14 +65,17 @@ pub enum Spill {
     Wait,
     /// It was held as long as it may be.
     Held,
+    /// It was refused, and may not be held any longer.
+    Refused,
 }
 
 impl Spill {
     /// The word used in labels.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Wait => "wait_too_long",
-            Self::Held => "held_too_long",
+            Self::Wait => "full",
+            Self::Held => "held",
+            Self::Refused => "throttled",
         }
     }
 }

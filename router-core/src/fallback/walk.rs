@@ -29,7 +29,7 @@ use super::admit::admit;
 use super::budget::RetryTokens;
 use super::limits::Limits;
 use super::sending::Delivery;
-use super::trail::{Ended, Note, SendingFault, Step};
+use super::trail::{Ended, Note, SendingFault, Spill, Step};
 
 /// Less time than this before the deadline is not enough to ask again.
 const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
@@ -229,7 +229,8 @@ impl<U: Upstream> Fallback<U> {
             let before = journey.trail.len();
             let over = self.stay(&soonest, (errand, admission), until, journey).await;
             let tried = journey.trail.len() > before;
-            if !matches!(over, Passed::Nobody) || !(tried && journey.found_full()) {
+            let refused = tried && journey.found_full();
+            if !(refused && matches!(over, Passed::Nobody)) {
                 return over;
             }
         }
@@ -269,10 +270,13 @@ impl<U: Upstream> Fallback<U> {
                     journey.too_long = Some((deployment.model.context_window, answered));
                     return Passed::Nobody;
                 }
-                Next::Deployment if journey.found_full() && Instant::now() < until => {}
-                Next::Deployment => return Passed::Nobody,
+                Next::Deployment if !journey.found_full() => return Passed::Nobody,
+                Next::Deployment if Instant::now() < until => {}
+                Next::Deployment => break,
             }
         }
+        let deployment = Arc::clone(deployment);
+        journey.notes.push(Note::Spilled { deployment, cause: Spill::Refused });
         Passed::Nobody
     }
 

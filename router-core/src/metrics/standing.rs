@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{GaugeVec, Opts, Registry};
+use prometheus::{CounterVec, GaugeVec, Opts, Registry};
 use tokio::time::Instant;
 
 use crate::deployment::Catalog;
@@ -24,7 +24,7 @@ pub(crate) struct StandingCollector {
     level: GaugeVec,
     learned_rate: GaugeVec,
     learned_window: GaugeVec,
-    unused: GaugeVec,
+    unused: CounterVec,
 }
 
 impl StandingCollector {
@@ -54,9 +54,13 @@ impl StandingCollector {
                 "provisioned_window_seconds",
                 "The learned time in which a full bucket drains.",
             )?,
-            unused: gauge(
-                "provisioned_unused_tokens_total",
-                "Normalized tokens that were paid for and drained away unused, since the start.",
+            unused: CounterVec::new(
+                Opts::new(
+                    "provisioned_unused_tokens_total",
+                    "Normalized tokens that were paid for and drained away unused.",
+                )
+                .namespace(NAMESPACE),
+                &["deployment"],
             )?,
         };
         registry.register(Box::new(collector))?;
@@ -68,7 +72,7 @@ impl StandingCollector {
         registry.register(Box::new(build))
     }
 
-    fn gauges(&self) -> [&GaugeVec; 7] {
+    fn all(&self) -> [&dyn Collector; 7] {
         let Self { cooling, in_flight, utilization, level, learned_rate, .. } = self;
         let Self { learned_window, unused, .. } = self;
         [cooling, in_flight, utilization, level, learned_rate, learned_window, unused]
@@ -77,14 +81,16 @@ impl StandingCollector {
 
 impl Collector for StandingCollector {
     fn desc(&self) -> Vec<&Desc> {
-        self.gauges().into_iter().flat_map(Collector::desc).collect()
+        self.all().into_iter().flat_map(Collector::desc).collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         let now = Instant::now();
         for name in &self.deployments {
             let standing = self.state.standing(name);
-            let cooling = f64::from(u8::from(standing.cooling(now).is_some()));
+            // One that is full is left alone as well, though nobody but the twin says until when.
+            let full = standing.twin.is_some_and(|twin| !twin.wait(now).is_zero());
+            let cooling = f64::from(u8::from(full || standing.cooling(now).is_some()));
             self.cooling.with_label_values(&[name.as_str()]).set(cooling);
             self.in_flight.with_label_values(&[name.as_str()]).set(f64::from(standing.in_flight));
             let Some(twin) = standing.twin else { continue };
@@ -93,11 +99,12 @@ impl Collector for StandingCollector {
                 (&self.level, twin.level(now)),
                 (&self.learned_rate, twin.drift().rate_ratio()),
                 (&self.learned_window, twin.drift().window()),
-                (&self.unused, twin.unused(now)),
             ] {
                 gauge.with_label_values(&[name.as_str()]).set(value);
             }
+            let unused = self.unused.with_label_values(&[name.as_str()]);
+            unused.inc_by((twin.unused(now) - unused.get()).max(0.0));
         }
-        self.gauges().into_iter().flat_map(Collector::collect).collect()
+        self.all().into_iter().flat_map(Collector::collect).collect()
     }
 }

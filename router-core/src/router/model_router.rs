@@ -12,6 +12,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::capacity::Asker;
+use crate::capacity::CapClass;
 use crate::capacity::Cause;
 use crate::capacity::Conversation;
 use crate::chat::ChatRequest;
@@ -350,7 +351,8 @@ fn asker(request: &ChatRequest<'_>, hints: &Hints) -> Asker {
     let mut caller = DefaultHasher::new();
     request.user().hash(&mut caller);
     let conversation = Conversation::of(request, hints.session.as_deref());
-    Asker { conversation, caller: caller.finish() }
+    let class = CapClass::of(request.max_output());
+    Asker { conversation, caller: caller.finish(), class }
 }
 
 fn trace(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {

@@ -29,10 +29,10 @@ impl Meters {
     /// ```
     /// use router_core::upstream::Meters;
     /// let mut headers = http::HeaderMap::new();
-    /// headers.insert("azure-openai-deployment-utilization", "11.2%".parse()?);
+    /// headers.insert("azure-openai-deployment-utilization", "50.0%".parse()?);
     /// headers.insert("x-ratelimit-remaining-tokens", "-1".parse()?);
     /// let meters = Meters::read(&headers);
-    /// assert_eq!(meters.utilization, Some(0.112));
+    /// assert_eq!(meters.utilization, Some(0.5));
     /// assert_eq!(meters.quota.tokens.remaining, None);
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```

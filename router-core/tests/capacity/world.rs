@@ -36,11 +36,14 @@ pub(crate) struct Seen {
 #[derive(Clone)]
 pub(crate) struct World(Arc<Inner>);
 
+/// Status, message, wait in milliseconds.
+type Scripted = (u16, &'static str, u64);
+
 struct Inner {
     rows: Mutex<Vec<Truth>>,
     buckets: BTreeMap<String, Mutex<Bucket>>,
     pub(crate) seen: Mutex<Vec<Seen>>,
-    scripted: Mutex<BTreeMap<String, Vec<(u16, &'static str, u64)>>>,
+    scripted: Mutex<BTreeMap<String, Vec<Scripted>>>,
 }
 
 /// Settles an admission when its answer ends, or is dropped.
@@ -95,7 +98,7 @@ impl World {
     }
 
     /// The next attempts at a deployment are answered so: status, message, wait in milliseconds.
-    pub(crate) fn script(&self, deployment: &str, answer: (u16, &'static str, u64)) {
+    pub(crate) fn script(&self, deployment: &str, answer: Scripted) {
         self.0.scripted.lock().unwrap().entry(deployment.into()).or_default().push(answer);
     }
 
@@ -171,22 +174,20 @@ impl Upstream for World {
 
 /// A config: provisioned deployments of gpt-4o with these sizes, and pay-as-you-go beside them where wished.
 pub(crate) fn config(provisioned: &[(&str, i64)], pay_as_you_go: bool, capacity: &str) -> Config {
-    let mut text = String::from(
-        "[roles.reasoning]\nmodels = [\"gpt-4o\"]\n[roles.chat]\nmodels = [\"gpt-4o\"]\n\
-         [endpoints.main]\nurl = \"https://r.openai.azure.com\"\napi = \"azure_v1\"\nanonymous = true\n",
-    );
-    let mut add = |name: &str, billing: &str| {
-        text.push_str(&format!(
-            "[deployments.{name}]\nendpoint = \"main\"\nmodel = \"gpt-4o\"\narea = \"global\"\n{billing}\n"
-        ));
+    let head = "[roles.reasoning]\nmodels = [\"gpt-4o\"]\n[roles.chat]\nmodels = [\"gpt-4o\"]\n\
+         [endpoints.main]\nurl = \"https://r.openai.azure.com\"\napi = \"azure_v1\"\nanonymous = true\n";
+    let deployment = |name: &str, billing: String| {
+        format!(
+            "[deployments.{name}]\nendpoint = \"main\"\nmodel = \"gpt-4o\"\narea = \"global\"\n\
+             billing = {billing}\n"
+        )
     };
-    for (name, ptu) in provisioned {
-        add(name, &format!("billing = \"provisioned\"\nptu = {ptu}"));
-    }
-    if pay_as_you_go {
-        add("payg", "billing = \"pay_as_you_go\"");
-    }
-    text.push_str(&format!("[capacity]\n{capacity}\n"));
+    let provisioned = provisioned
+        .iter()
+        .map(|(name, ptu)| deployment(name, format!("\"provisioned\"\nptu = {ptu}")));
+    let payg = pay_as_you_go.then(|| deployment("payg", "\"pay_as_you_go\"".to_owned()));
+    let deployments: String = provisioned.chain(payg).collect();
+    let text = format!("{head}{deployments}[capacity]\n{capacity}\n");
     Config::from_toml(&text, Day::try_from("2026-01-01").unwrap()).unwrap()
 }
 

@@ -1,0 +1,77 @@
+//! How much of a provisioned deployment does a request block beside what it uses?
+//!
+//! A token served is a token served: no request is worth more than another for its size. But what a request reserves beyond
+//! its answer blocks the room of others while it lasts and is then given back, and room given back to an emptying bucket is
+//! lost. So the fewer tokens a request blocks for each that it uses, the better it fills the deployment. What is usual here is
+//! learned, and only what goes beyond it counts: where all requests are alike, all are welcome.
+
+use crate::units::Tokens;
+
+use super::reservation::Load;
+use super::snapshot::Entry;
+use super::twin::Size;
+
+/// How much the latest request counts in what is usual.
+const USUAL_SHARE: f64 = 0.02;
+
+/// What a request uses, and what it reserves beyond that; normalized tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Blocking {
+    used: f64,
+    spare: f64,
+}
+
+impl Blocking {
+    /// Of a request; `None` while nothing is known of its answer, or where it need not leave room to others.
+    pub fn of(entry: &Entry, size: &Size) -> Option<Self> {
+        let Load { prompt, cached, cap, .. } = entry.load;
+        let read = size.normalized(prompt, cached, Tokens::ZERO);
+        let used = size.output_ratio.mul_add(entry.answer?, read).max(1.0);
+        Some(Self { used, spare: (size.reserved(prompt, cached, cap) - used).max(0.0) })
+    }
+
+    /// Learns what is usual: a request entered.
+    pub fn learn(&mut self, request: Self) {
+        let share = if self.used > 0.0 { USUAL_SHARE } else { 1.0 };
+        self.used += (request.used - self.used) * share;
+        self.spare += (request.spare - self.spare) * share;
+    }
+
+    /// How many tokens more than usual requests of its kind block, to serve as much as a usual one does.
+    pub fn beyond(&self, usual: &Self) -> f64 {
+        (self.spare * usual.used / self.used - usual.spare).max(0.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const USUAL: Blocking = Blocking { used: 1_000.0, spare: 4_000.0 };
+
+    #[test]
+    fn only_what_blocks_more_for_what_it_serves_is_beyond() {
+        for (used, spare, beyond) in [
+            (1_000.0, 4_000.0, 0.0),
+            (1_000.0, 5_000.0, 1_000.0),
+            (2_000.0, 8_000.0, 0.0),   // twice as large in all
+            (500.0, 4_000.0, 4_000.0), // it would take two of them
+            (4_000.0, 4_000.0, 0.0),
+            (1_000.0, 0.0, 0.0),
+        ] {
+            let request = Blocking { used, spare };
+            assert!((request.beyond(&USUAL) - beyond).abs() < 1e-9, "{request:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_usual_follows_the_requests() {
+        let mut usual = Blocking::default();
+        usual.learn(USUAL);
+        assert_eq!(usual, USUAL);
+        for _ in 0..500 {
+            usual.learn(Blocking { used: 100.0, spare: 0.0 });
+        }
+        assert!(usual.used < 101.0 && usual.spare < 1.0, "{usual:?}");
+    }
+}

@@ -1,0 +1,128 @@
+//! When is a deployment asked although it seems full, and how much room is kept free although it seems there?
+//!
+//! A twin that is too pessimistic would never find out: nothing is sent, so nothing is answered. Therefore it is doubted now
+//! and then, rarely where it was right and often where it was wrong. One that is too optimistic finds out at once, by being
+//! refused; then a little room is kept free for a while.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// When to ask a deployment that seems full.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Doubt {
+    next: Instant,
+    gap: Duration,
+    /// How often in a row it was right to doubt.
+    right: u8,
+}
+
+const LEAST_GAP: Duration = Duration::from_secs(1);
+const LONGEST_GAP: Duration = Duration::from_secs(120);
+
+/// Streaks are not counted further.
+const LONGEST_STREAK: u8 = 10;
+
+impl Doubt {
+    /// None so far.
+    pub fn new(now: Instant) -> Self {
+        Self { next: now + LEAST_GAP, gap: LEAST_GAP, right: 0 }
+    }
+
+    /// True where it is time to doubt.
+    pub fn is_due(&self, now: Instant) -> bool {
+        now >= self.next
+    }
+
+    /// The deployment is asked; no other request does so soon.
+    pub fn asked(&mut self, now: Instant) {
+        self.next = now + self.gap;
+    }
+
+    /// There was room indeed. Gives how often in a row this was so before.
+    pub fn was_right(&mut self, now: Instant) -> u8 {
+        let before = self.right;
+        let right = before.saturating_add(1).min(LONGEST_STREAK);
+        *self = Self { next: now + LEAST_GAP, gap: LEAST_GAP, right };
+        before
+    }
+
+    /// It was full indeed.
+    pub fn was_wrong(&mut self, now: Instant) {
+        let gap = (self.gap * 2).min(LONGEST_GAP);
+        *self = Self { next: now + gap, gap, right: 0 };
+    }
+
+    /// It said for how long it will be full, which is not doubted before that time.
+    pub fn told(&mut self, now: Instant, wait: Duration) {
+        self.right = 0;
+        self.next = self.next.max(now + wait + self.gap);
+    }
+}
+
+/// Seconds of drain that are kept free; fading.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Guard {
+    seconds: f64,
+    at: Instant,
+}
+
+/// The most that is kept free, and after how long half of it is given up.
+const MOST_SECONDS: f64 = 0.5;
+const HALF_LIFE_SECONDS: f64 = 30.0;
+
+impl Guard {
+    /// Nothing.
+    pub fn new(now: Instant) -> Self {
+        Self { seconds: 0.0, at: now }
+    }
+
+    /// How much is kept free where we added `added` seconds of drain since the deployment last told. A wait that was told is
+    /// kept to the millisecond, neither more nor less.
+    pub fn seconds(&self, now: Instant, added: f64) -> f64 {
+        let age = now.saturating_duration_since(self.at).as_secs_f64();
+        self.seconds * 0.5f64.powf(age / HALF_LIFE_SECONDS) * (added.abs() / MOST_SECONDS).min(1.0)
+    }
+
+    /// It was refused where there seemed to be room, by so much.
+    pub fn refused(&mut self, now: Instant, seconds: f64) {
+        let kept = self.seconds(now, MOST_SECONDS);
+        self.seconds = (kept + seconds.clamp(0.01, 0.1)).min(MOST_SECONDS);
+        self.at = self.at.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_wrong_are_heard_ever_more_rarely() {
+        let mut now = Instant::now();
+        let mut doubt = Doubt::new(now);
+        for gap in [1, 2, 4, 8, 16, 32, 64, 120, 120] {
+            assert!(!doubt.is_due(now) && doubt.is_due(now + gap * SECOND), "{gap}: {doubt:?}");
+            now += gap * SECOND;
+            doubt.asked(now);
+            doubt.was_wrong(now);
+        }
+        assert_eq!([doubt.was_right(now), doubt.was_right(now)], [0, 1]);
+        assert!(doubt.is_due(now + SECOND));
+        doubt.told(now, 60 * SECOND);
+        assert!(!doubt.is_due(now + 60 * SECOND) && doubt.is_due(now + 61 * SECOND));
+    }
+
+    #[test]
+    fn what_is_kept_free_fades_and_is_only_for_what_we_added() {
+        let now = Instant::now();
+        let mut guard = Guard::new(now);
+        for _ in 0..20 {
+            guard.refused(now, 9.0);
+        }
+        assert!((guard.seconds(now, 10.0) - 0.5).abs() < 1e-9);
+        assert!(guard.seconds(now, 0.0).abs() < 1e-9);
+        assert!((guard.seconds(now + 30 * SECOND, 10.0) - 0.25).abs() < 1e-9);
+    }
+}
