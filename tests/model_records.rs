@@ -63,9 +63,20 @@ fn every_model_of_the_sources_has_a_record() {
 fn every_record_makes_sense() {
     let records = shipped_records();
     for (name, record) in &records {
-        let Abilities { embeddings, chat_completions, responses, tools, parallel_tools, .. } =
-            record.abilities;
-        assert_eq!(record.max_output > Tokens::ZERO, !embeddings, "{name}");
+        let Abilities {
+            embeddings,
+            media,
+            chat_completions,
+            responses,
+            completions,
+            tools,
+            parallel_tools,
+            ..
+        } = record.abilities;
+        assert_eq!(record.max_output > Tokens::ZERO, !embeddings && !media, "{name}");
+        let serves = [chat_completions || responses, completions, embeddings, media];
+        let kinds = serves.iter().filter(|serves| **serves).count();
+        assert_eq!(kinds, 1, "{name} answers in one way");
         assert!(!(embeddings && (chat_completions || responses)), "{name}");
         assert!(tools || !parallel_tools, "{name}");
         if let Some(successor) = &record.successor {
@@ -103,7 +114,8 @@ fn every_record_makes_sense() {
 fn every_price_makes_sense() {
     for (name, record) in &shipped_records() {
         let Some(prices) = &record.prices else {
-            assert_eq!(name.as_str(), "model-router", "the only model whose price is not known");
+            let known = name.as_str() != "model-router" && !record.abilities.media;
+            assert!(!known, "{name}: its price is known");
             continue;
         };
         assert!(prices.cached_input.is_none_or(|cached| cached <= prices.input), "{name}");

@@ -71,8 +71,8 @@ impl<'r, 'a> Splice<'r, 'a> {
     /// Gives the message at `index` another role; `role` is a plain word.
     pub fn set_role(&mut self, index: usize, role: &'static str) {
         if let Some(message) = self.request.messages().get(index) {
-            let range = self.range(message.role_raw.get());
-            self.replaced.push((range, format!("\"{role}\"").into()));
+            let range = message.role_raw.map(|raw| self.range(raw.get()));
+            self.replaced.extend(range.map(|range| (range, format!("\"{role}\"").into())));
         }
     }
 
@@ -82,9 +82,12 @@ impl<'r, 'a> Splice<'r, 'a> {
         let mut edits = std::mem::take(&mut self.replaced);
         edits.extend(self.removals().into_iter().map(|range| (range, Cow::Borrowed(""))));
         if !self.inserted.is_empty() {
-            let start = body.find('{').map_or(0, |brace| brace + 1);
-            // Every request keeps its messages, so a field always follows what is put in front.
-            edits.push((start..start, std::mem::take(&mut self.inserted).into()));
+            let start = body.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1);
+            let mut inserted = std::mem::take(&mut self.inserted);
+            if self.leaves_nothing(start, &edits) {
+                inserted.pop();
+            }
+            edits.push((start..start, inserted.into()));
         }
         edits.sort_by_key(|(range, _)| (range.start, range.end));
         let added: usize = edits.iter().map(|(_, text)| text.len()).sum();
@@ -99,6 +102,20 @@ impl<'r, 'a> Splice<'r, 'a> {
         out.into()
     }
 
+    /// True where no field follows what is put in front: all there were are removed.
+    fn leaves_nothing(&self, start: usize, edits: &[(Range<usize>, Cow<'static, str>)]) -> bool {
+        let body = self.request.body();
+        let kept = |at: &usize| {
+            let removed = |(range, text): &(Range<usize>, Cow<'_, str>)| {
+                text.is_empty() && range.contains(at)
+            };
+            !edits.iter().any(removed)
+        };
+        let bytes = body.iter().enumerate().skip(start);
+        let mut left = bytes.filter(|(at, byte)| !byte.is_ascii_whitespace() && kept(at));
+        left.next().is_none_or(|(_, byte)| *byte == b'}')
+    }
+
     /// Where `part`, a slice of the body, lies in it.
     fn range(&self, part: &str) -> Range<usize> {
         let start = part.as_ptr().addr().saturating_sub(self.request.body().as_ptr().addr());
@@ -107,7 +124,7 @@ impl<'r, 'a> Splice<'r, 'a> {
 
     /// Where the name of the field whose value starts at `value` begins: back over the colon to the opening quote.
     fn name_start(&self, value: usize) -> usize {
-        let bytes = self.request.body().as_bytes();
+        let bytes = self.request.body();
         let before = |end: usize, wanted: u8| {
             bytes.get(..end).and_then(|head| head.iter().rposition(|byte| *byte == wanted))
         };
@@ -159,8 +176,8 @@ impl<'r, 'a> Splice<'r, 'a> {
     }
 }
 
-fn between(body: &str, from: usize, to: usize) -> &[u8] {
-    body.as_bytes().get(from..to).unwrap_or_default()
+fn between(body: &[u8], from: usize, to: usize) -> &[u8] {
+    body.get(from..to).unwrap_or_default()
 }
 
 fn only_separators(bytes: &[u8]) -> bool {

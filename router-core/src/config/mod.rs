@@ -8,6 +8,7 @@ mod endpoints;
 mod fault;
 mod layers;
 mod load;
+mod passthrough;
 pub mod raw;
 mod records;
 mod roles;

@@ -27,6 +27,8 @@ pub struct Raw {
     pub deployments: BTreeMap<String, Deployment>,
     /// Changes to the shipped model records, and models of one's own.
     pub models: BTreeMap<String, Model>,
+    /// Paths that are passed through.
+    pub passthrough: Passthrough,
     /// How long and how often.
     pub limits: Limits,
 }
@@ -183,8 +185,12 @@ pub struct Model {
     pub chat_completions: Option<bool>,
     /// Whether it answers the Responses API; true unless it embeds.
     pub responses: Option<bool>,
+    /// Whether it answers legacy completions; false.
+    pub completions: Option<bool>,
     /// Whether it makes embeddings instead of answers; false.
     pub embeddings: Option<bool>,
+    /// Whether it draws, speaks, listens or moderates instead of answering; false.
+    pub media: Option<bool>,
     /// Whether it streams; true.
     pub streaming: Option<bool>,
     /// Whether it takes tools; true.
@@ -277,6 +283,14 @@ pub struct PtuRate {
     pub regional_step: Option<i64>,
 }
 
+/// The table `[passthrough]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Passthrough {
+    /// Paths below `/v1/` that are sent on as they come; those of images, audio and moderations.
+    pub paths: Option<Vec<String>>,
+}
+
 /// The table `[limits]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -295,6 +309,8 @@ pub struct Limits {
     pub max_answer_bytes: Option<i64>,
     /// The longest event of a stream; 16777216.
     pub max_event_bytes: Option<i64>,
+    /// How many stored responses are led back to the deployment that made them; 100000.
+    pub stored_responses: Option<i64>,
     /// The cooldown after a deployment's first fault, doubled by each further one; 1000.
     pub fault_cooldown_ms: Option<i64>,
     /// The longest cooldown after faults; 60000.

@@ -246,7 +246,11 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a whole body: at most `most` bytes, with no silence longer than `idle`.
-async fn read(mut body: ReplyBody, most: usize, idle: Duration) -> Result<Bytes, Unreachable> {
+pub(super) async fn read(
+    mut body: ReplyBody,
+    most: usize,
+    idle: Duration,
+) -> Result<Bytes, Unreachable> {
     let mut whole = BytesMut::new();
     loop {
         let next = tokio::time::timeout(idle, body.next()).await;

@@ -8,6 +8,7 @@ use prometheus::{
 };
 
 use crate::capacity::Timing;
+use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::decision::Decision;
 use crate::deployment::Api;
@@ -217,9 +218,9 @@ impl Metrics {
 
     /// An answer has ended: what it used, cost and took. `error` is empty for a good one.
     pub(crate) fn answered(&self, account: &Account<'_>) {
-        let Account { deployment, usage, cost, timing, streamed, error } = *account;
+        let Account { operation, deployment, usage, cost, timing, streamed, error } = *account;
         let model = deployment.model.name.as_str();
-        let gen_ai = ["chat", provider(&deployment.api), model];
+        let gen_ai = [operation.as_str(), provider(&deployment.api), model];
         let [operation, provider, _] = gen_ai;
         self.gen_ai
             .duration
@@ -246,6 +247,7 @@ impl Metrics {
 /// What is known of an answer when it has ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Account<'a> {
+    pub(crate) operation: Operation,
     pub(crate) deployment: &'a Deployment,
     pub(crate) usage: Usage,
     pub(crate) cost: Option<Usd>,

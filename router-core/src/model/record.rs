@@ -64,6 +64,8 @@ pub struct Abilities {
     pub chat_completions: bool,
     /// The Responses API.
     pub responses: bool,
+    /// Legacy completions.
+    pub completions: bool,
     /// Streamed answers; where it cannot, its answer is streamed on by us.
     pub streaming: bool,
     /// Tools.
@@ -76,6 +78,8 @@ pub struct Abilities {
     pub structured_outputs: bool,
     /// Embeddings instead of answers.
     pub embeddings: bool,
+    /// Images, sound or moderations instead of answers: served by the paths that are passed through, and by no other.
+    pub media: bool,
 }
 
 /// The field that caps the answer's length.

@@ -8,15 +8,17 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::TryStreamExt;
+use http::Method;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 
+use crate::chat::Operation;
 use crate::deployment::Catalog;
 use crate::deployment::EndpointName;
 use crate::units::DeploymentName;
 
 use super::attempt::{Attempt, Reply, Unreachable, Upstream};
 use super::credential::SecretFault;
-use super::endpoint::{Credential, Endpoint, chat_url};
+use super::endpoint::{Call, Credential, Endpoint, url};
 
 /// Upstreams over HTTP.
 #[derive(Debug)]
@@ -28,7 +30,9 @@ pub struct HttpUpstream {
 /// A deployment's address and key, ready to use.
 #[derive(Debug)]
 struct Door {
-    url: reqwest::Url,
+    base: Box<str>,
+    /// Of chat completions, the most usual call.
+    chat: reqwest::Url,
     credential: Option<(HeaderName, HeaderValue)>,
 }
 
@@ -83,13 +87,14 @@ impl HttpUpstream {
                     deployment: deployment.name.clone(),
                     endpoint: deployment.endpoint.clone(),
                 })?;
-            let url = chat_url(&endpoint.base, deployment)
+            let chat = url(&endpoint.base, deployment, &CHAT)
                 .parse()
                 .map_err(|_| ClientFault::Address(endpoint.name.clone()))?;
             let credential = header_of(&endpoint.credential).map_err(|fault| {
                 ClientFault::Credential { endpoint: endpoint.name.clone(), fault }
             })?;
-            doors.insert(deployment.name.clone(), Door { url, credential });
+            let base = endpoint.base.clone();
+            doors.insert(deployment.name.clone(), Door { base, chat, credential });
         }
         Ok(Self { client, doors })
     }
@@ -114,16 +119,43 @@ fn header_of(credential: &Credential) -> Result<Option<(HeaderName, HeaderValue)
     Ok(value)
 }
 
+const CHAT: Call = Call::Operation(Operation::Chat);
+
+impl Door {
+    fn url(&self, attempt: &Attempt) -> Result<reqwest::Url, Unreachable> {
+        if attempt.call == CHAT {
+            return Ok(self.chat.clone());
+        }
+        let url = url(&self.base, &attempt.deployment, &attempt.call);
+        url.parse().map_err(|_| Unreachable::Connect)
+    }
+}
+
+/// The method of a call, what its body is, and what it wants back; no type where there is no body.
+fn manner(attempt: &Attempt) -> (Method, Option<HeaderValue>, &'static str) {
+    const JSON: &str = "application/json";
+    match &attempt.call {
+        Call::Operation(_) => {
+            let accept = if attempt.streamed { "text/event-stream" } else { JSON };
+            (Method::POST, Some(HeaderValue::from_static(JSON)), accept)
+        }
+        Call::Passed { content_type, .. } => (Method::POST, Some(content_type.clone()), "*/*"),
+        Call::Stored { method, .. } => {
+            let accept = if attempt.streamed { "text/event-stream" } else { JSON };
+            (method.clone(), None, accept)
+        }
+    }
+}
+
 impl Upstream for HttpUpstream {
     async fn send(&self, attempt: Attempt) -> Result<Reply, Unreachable> {
         let door = self.doors.get(&attempt.deployment.name).ok_or(Unreachable::Connect)?;
-        let accept = if attempt.streamed { "text/event-stream" } else { "application/json" };
-        let mut request = self
-            .client
-            .post(door.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .header(ACCEPT, accept)
-            .body(attempt.body);
+        let address = door.url(&attempt)?;
+        let (method, content_type, accept) = manner(&attempt);
+        let mut request = self.client.request(method, address).header(ACCEPT, accept);
+        if let Some(content_type) = content_type {
+            request = request.header(CONTENT_TYPE, content_type).body(attempt.body);
+        }
         if let Some((name, value)) = &door.credential {
             request = request.header(name, value);
         }

@@ -14,5 +14,5 @@ pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
 #[cfg(feature = "http-client")]
 pub use client::{ClientFault, HttpUpstream};
 pub use credential::{Secret, SecretFault};
-pub use endpoint::{Credential, Endpoint, SecretSource};
+pub use endpoint::{Call, Credential, Endpoint, SecretSource};
 pub use outcome::{Circumstances, Outcome, Throttle, judge};

@@ -18,7 +18,7 @@ pub(crate) async fn explain(State(shared): State<Arc<Shared>>, request: Request)
 }
 
 async fn decide(shared: &Shared, request: Request) -> Result<Response, Problem> {
-    let call = intake::call(request, None, shared.max_body_bytes).await?;
+    let call = intake::call(request, intake::Asked::default(), shared.max_body_bytes).await?;
     let router = &shared.router;
     let decision = router.route(&call).map_err(|error| Problem::of(&error, shared.expose))?;
     let reasons = router.reasons(&call, MOST_REASONS);
