@@ -24,6 +24,7 @@ mod misconfigured;
 mod model_records;
 mod names;
 mod reasoning;
+mod recorded;
 mod refused;
 mod residency;
 mod responses;
