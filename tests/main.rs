@@ -10,6 +10,8 @@
 mod support;
 
 mod accounting;
+mod any_stream;
+mod bodies;
 mod budget;
 mod config_files;
 mod config_messages;

@@ -49,7 +49,8 @@ impl<'r, 'a> Splice<'r, 'a> {
     /// Gives a top-level field the value `json` (which must be JSON), whether or not the body has it.
     pub fn set(&mut self, name: &'static str, json: impl Into<Cow<'static, str>>) {
         if let Some(field) = self.request.field(name) {
-            self.replaced.push((self.range(field.value.get()), json.into()));
+            let value = self.forget(field.value.get());
+            self.replaced.push((value, json.into()));
         } else {
             self.inserted.push('"');
             self.inserted.push_str(name);
@@ -62,10 +63,18 @@ impl<'r, 'a> Splice<'r, 'a> {
     /// Leaves a top-level field out; true where the body had it.
     pub fn remove(&mut self, name: &str) -> bool {
         let Some(field) = self.request.field(name) else { return false };
-        let value = self.range(field.value.get());
+        let value = self.forget(field.value.get());
         let name_start = self.name_start(value.start);
         self.removed.push(name_start..value.end);
         true
+    }
+
+    /// Where a value lies; edits of it so far are dropped, because the last one counts.
+    fn forget(&mut self, value: &str) -> Range<usize> {
+        let place = self.range(value);
+        self.replaced.retain(|(replaced, _)| *replaced != place);
+        self.removed.retain(|removed| removed.end != place.end);
+        place
     }
 
     /// Gives the message at `index` another role; `role` is a plain word.
@@ -235,6 +244,12 @@ mod tests {
                 prop_assert_eq!(splice.remove(NAMES[index]), had);
             }
             if set {
+                // The last edit of a field counts.
+                if request.raw("temperature").is_some() {
+                    splice.set("temperature", "0");
+                    splice.remove("temperature");
+                    object.remove("temperature");
+                }
                 splice.set("stream", "true");
                 object.insert("stream".into(), Value::Bool(true));
             }

@@ -384,8 +384,7 @@ mod tests {
             !chunk(r#"{"type":"response.output_item.added","item":{"type":"reasoning"}}"#).content
         );
         let end = chunk(
-            r#"{"type":"response.completed","response":{"usage":{"input_tokens":3,"output_tokens":4,
-                "input_tokens_details":{"cached_tokens":2}}}}"#,
+            r#"{"type":"response.completed","response":{"usage":{"input_tokens":3,"output_tokens":4,"input_tokens_details":{"cached_tokens":2}}}}"#,
         );
         assert_eq!(end.finish_reason.as_deref(), Some("response.completed"));
         assert_eq!(end.usage.map(|usage| (usage.prompt.0, usage.cached.0)), Some((3, 2)));

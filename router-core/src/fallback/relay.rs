@@ -251,6 +251,9 @@ impl Relay {
                 Verdict::Withhold => {}
                 Verdict::Error(_) | Verdict::Malformed => return self.interrupt(),
             }
+        } else if !rest.is_empty() {
+            // The second half of a line end whose first half ended the last event.
+            self.ready.push_back(rest);
         }
         if self.seen.finish_reason.is_some() || self.seen.done {
             self.phase = Phase::Ended(How::Whole);

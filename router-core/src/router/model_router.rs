@@ -18,6 +18,7 @@ use crate::decision::Decision;
 use crate::decision::Moment;
 use crate::decision::Rules;
 use crate::decision::decide;
+use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::error::RouteError;
 use crate::fallback::Errand;
@@ -27,6 +28,7 @@ use crate::fallback::NoAnswer;
 use crate::metrics::InFlight;
 use crate::metrics::Metrics;
 use crate::metrics::StandingCollector;
+use crate::metrics::retirement;
 use crate::policy::Asked;
 use crate::policy::Hints;
 use crate::response::Response;
@@ -83,6 +85,7 @@ impl ModelRouter<HttpUpstream> {
         let connect = config.limits.connect_timeout;
         let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
         let rules = rules_of(config)?;
+        warn_of_retired(&rules.catalog);
         Self::with_upstream(rules, config.limits.clone(), upstream, registry)
             .map_err(BuildFault::from)
     }
@@ -106,6 +109,7 @@ impl<U: Upstream> ModelRouter<U> {
         };
         let state: Arc<dyn CapacityState> = Arc::new(InProcess::new(&rules.catalog, cooldowns));
         let metrics = Metrics::register(registry)?;
+        retirement::register(registry, &rules.catalog)?;
         StandingCollector::register(registry, Arc::clone(&state), &rules.catalog)?;
         let stored = StoredResponses::new(limits.stored_responses);
         let fallback = Fallback::new(upstream, Arc::clone(&state), limits);
@@ -201,6 +205,17 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
     fn call(&mut self, call: ChatCall) -> Self::Future {
         let router = self.clone();
         Box::pin(async move { router.chat(call).await })
+    }
+}
+
+/// Says which models were due to retire: they may stop answering any day.
+fn warn_of_retired(catalog: &Catalog) {
+    let today = clock::day(clock::wall());
+    for deployment in catalog.deployments() {
+        let Deployment { name, model, .. } = &**deployment;
+        if let Some(retires) = model.retires.filter(|day| *day < today) {
+            tracing::warn!(deployment = %name, model = %model.name, %retires, "the model was due to retire");
+        }
     }
 }
 
