@@ -4,6 +4,7 @@
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use bytes::Bytes;
+use prometheus::proto::MetricFamily;
 use proptest::prelude::*;
 use router_core::chat::adapt::{Target, adapt};
 use router_core::chat::{ChatRequest, Operation};
@@ -66,7 +67,10 @@ impl AnyStream {
             Operation::Responses => {
                 json!({"model": "deployment:chat_payg", "input": "hi", "stream": true})
             }
-            _ => {
+            Operation::Chat
+            | Operation::Completions
+            | Operation::Embeddings
+            | Operation::Passed => {
                 json!({"model": "deployment:chat_payg", "messages": [{"role": "user", "content": "hi"}],
                 "stream": true, "stream_options": {"include_usage": true}})
             }
@@ -85,7 +89,7 @@ impl AnyStream {
         let families = self.router.registry.gather();
         let sum = |name: &str, label: &str| -> f64 {
             let family = families.iter().find(|family| family.name() == name);
-            let lines = family.into_iter().flat_map(|family| family.get_metric());
+            let lines = family.into_iter().flat_map(MetricFamily::get_metric);
             let of_label =
                 lines.filter(|line| line.get_label().iter().any(|pair| pair.value() == label));
             of_label

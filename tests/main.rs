@@ -32,6 +32,7 @@ mod residency;
 mod responses;
 mod secrets;
 mod shutdown;
+mod spillover;
 mod streams;
 mod surface;
 mod told;

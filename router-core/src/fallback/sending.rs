@@ -24,6 +24,7 @@ use crate::upstream::ReplyBody;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
+use crate::upstream::spilled_over;
 
 use super::limits::Limits;
 use super::relay::{NotOpened, Relay, Watch};
@@ -112,6 +113,10 @@ impl<U: Upstream> Sending<'_, U> {
         };
         if !reply.status.is_success() {
             return self.refused(reply, &flight).await;
+        }
+        if self.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
+            // Azure answered from elsewhere because this one is full: as good as a 429 without a wait.
+            flight.learn(Event::Throttled(self.limits.provisioned_wait));
         }
         if streamed && is_event_stream(&reply.headers) {
             self.streamed(reply, flight, started, adapted.withhold_usage).await

@@ -34,6 +34,7 @@ pub struct Metrics {
     streams: IntCounterVec,
     usage_estimated: IntCounterVec,
     model_mismatches: IntCounterVec,
+    spillovers: IntCounterVec,
     in_flight: Gauge,
     gen_ai: GenAi,
 }
@@ -158,6 +159,11 @@ impl Metrics {
                 "Answers by another model than configured.",
                 &["deployment"],
             )?,
+            spillovers: make.count(
+                "native_spillovers_total",
+                "Answers that Azure's own spillover gave in a provisioned deployment's place.",
+                &["deployment"],
+            )?,
             in_flight: make.level("in_flight", "Requests being served.")?,
             gen_ai: GenAi::register(&make)?,
         })
@@ -214,6 +220,10 @@ impl Metrics {
 
     pub(crate) fn mismatched(&self, deployment: &Deployment) {
         self.model_mismatches.with_label_values(&[deployment.name.as_str()]).inc();
+    }
+
+    pub(crate) fn spilled_over(&self, deployment: &Deployment) {
+        self.spillovers.with_label_values(&[deployment.name.as_str()]).inc();
     }
 
     /// An answer has ended: what it used, cost and took. `error` is empty for a good one.

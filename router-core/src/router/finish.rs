@@ -34,11 +34,14 @@ use crate::response::passed;
 use crate::response::tell_adapted;
 use crate::response::tell_attempts;
 use crate::response::tell_cost;
+use crate::response::tell_spilled;
 use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::stored::Caller;
 use crate::stored::StoredResponses;
 use crate::units::Tokens;
+use crate::units::Usd;
+use crate::upstream::spilled_over;
 
 /// Turns an answer into the response, and closes the account when it ends.
 pub(super) struct Finish<'f, 'a> {
@@ -70,6 +73,12 @@ impl Finish<'_, '_> {
         let fallback = self.fallback_cause(&deployment, &trail);
         tell_attempts(&mut headers, &deployment, &trail, fallback);
         tell_adapted(&mut headers, &adapted);
+        let spilled = deployment.billing.is_provisioned() && spilled_over(&delivery.headers);
+        if spilled {
+            metrics.spilled_over(&deployment);
+            tell_spilled(&mut headers);
+        }
+        let price = if spilled { pricing::pay_as_you_go_cost } else { pricing::marginal_cost };
         let status = delivery.status;
         match delivery.body {
             Delivered::Full(body, answer) => {
@@ -78,7 +87,7 @@ impl Finish<'_, '_> {
                     self.remember(&deployment, answer.id.as_deref());
                     check_model(metrics, &deployment, answer.model.as_deref());
                     let known = answer.usage.is_some();
-                    let cost = known.then(|| pricing::marginal_cost(&deployment, &usage)).flatten();
+                    let cost = known.then(|| price(&deployment, &usage)).flatten();
                     tell_cost(&mut headers, cost);
                     let total = self.began.elapsed();
                     let timing = Timing { first: total, total };
@@ -100,7 +109,7 @@ impl Finish<'_, '_> {
             Delivered::Stream(mut relay) => {
                 self.remember(&deployment, relay.response_id());
                 as_event_stream(&mut headers);
-                let close = self.closing(&deployment, in_flight);
+                let close = self.closing(&deployment, price, in_flight);
                 relay.on_end(close);
                 let stream = ByteStream::new(*relay);
                 Response { status, headers, body: Body::Stream(stream) }
@@ -141,6 +150,7 @@ impl Finish<'_, '_> {
     fn closing(
         &self,
         deployment: &Arc<Deployment>,
+        price: fn(&Deployment, &Usage) -> Option<Usd>,
         in_flight: InFlight,
     ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
         let (metrics, deployment) = (self.metrics.clone(), Arc::clone(deployment));
@@ -149,7 +159,7 @@ impl Finish<'_, '_> {
         move |end| {
             check_model(&metrics, &deployment, end.model.as_deref());
             let usage = end.usage.unwrap_or_else(|| estimated(prompt, end.content_bytes));
-            let cost = pricing::marginal_cost(&deployment, &usage);
+            let cost = price(&deployment, &usage);
             let (ended, error) = match end.how {
                 How::Whole => ("whole", ""),
                 How::Interrupted => ("interrupted", "stream_interrupted"),

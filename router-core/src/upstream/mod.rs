@@ -8,6 +8,7 @@ pub mod credential;
 pub mod endpoint;
 pub mod outcome;
 pub mod retry_after;
+pub mod spillover;
 
 #[cfg(feature = "http-client")]
 pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
@@ -16,3 +17,4 @@ pub use client::{ClientFault, HttpUpstream};
 pub use credential::{Secret, SecretFault};
 pub use endpoint::{Call, Credential, Endpoint, SecretSource};
 pub use outcome::{Circumstances, Outcome, Throttle, judge};
+pub use spillover::spilled_over;
