@@ -281,6 +281,42 @@ async fn a_stored_response_leads_back_to_the_deployment_that_made_it() {
 }
 
 #[tokio::test]
+async fn a_follow_up_is_thought_about_as_hard_as_what_it_follows() {
+    let bench = pair()
+        .payg("thinker", "gpt-5.2")
+        .set("roles.reasoning.models", r#"["gpt-5.2"]"#)
+        .text("roles.reasoning.effort", "high")
+        .start()
+        .await;
+    let hard = "Prove by induction that the sum of the first n odd numbers is n squared.";
+    let first = respond(&bench, &json!({"model": "auto", "input": hard})).await;
+    assert_eq!(first.deployment(), Some("thinker"), "{first:?}");
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    for (model, effort) in [
+        (json!("auto"), json!("high")),
+        (Value::Null, json!("high")),
+        (json!("gpt-5.2"), Value::Null),
+    ] {
+        let next = json!({"model": model, "input": "Why?", "previous_response_id": id});
+        let next = respond(&bench, &next).await;
+        assert_eq!((next.status, next.deployment()), (200, Some("thinker")), "{next:?}");
+        let sent = bench.asked("thinker").last().unwrap().json().unwrap();
+        assert_eq!(sent["reasoning"]["effort"], effort, "{model}");
+    }
+}
+
+#[tokio::test]
+async fn the_decision_alone_is_told_for_it_too() {
+    let bench = pair().start().await;
+    let body = json!({"model": "auto", "input": "안녕하세요!"});
+    let told = Answer::of(bench.client.post(bench.url("/v1/route")).json(&body)).await.json();
+    assert_eq!((&told["task"], &told["plan"][0]), (&json!("chat"), &json!("chat_ptu")), "{told}");
+    let neither = Answer::of(bench.client.post(bench.url("/v1/route")).json(&json!({}))).await;
+    assert_eq!((neither.status, neither.code().as_str()), (400, "invalid_request"), "{neither:?}");
+    assert!(bench.emulator.journal().is_empty());
+}
+
+#[tokio::test]
 async fn a_response_that_is_not_known_here_is_not_asked_for() {
     let bench = pair().start().await;
     let unknown = stored(&bench, Method::GET, "/openai/responses/resp_x?api-version=v").await;

@@ -90,14 +90,12 @@ fn operations(mut paths: Paths) -> Paths {
 const BASES: [&str; 3] = ["/v1", "/openai/v1", ""];
 
 fn stored_responses(paths: Paths, responses: &str) -> Paths {
+    let one = format!("{responses}/{{id}}");
     let own = MethodFilter::GET.or(MethodFilter::DELETE);
-    paths
-        .route(&format!("{responses}/{{id}}"), stored::call(own, ""))
-        .route(
-            &format!("{responses}/{{id}}/input_items"),
-            stored::call(MethodFilter::GET, "/input_items"),
-        )
-        .route(&format!("{responses}/{{id}}/cancel"), stored::call(MethodFilter::POST, "/cancel"))
+    let paths = both(paths, &one, stored::call(own, ""));
+    let items = stored::call(MethodFilter::GET, "/input_items");
+    let paths = both(paths, &format!("{one}/input_items"), items);
+    both(paths, &format!("{one}/cancel"), stored::call(MethodFilter::POST, "/cancel"))
 }
 
 /// A path that config lets pass through, in each dialect.

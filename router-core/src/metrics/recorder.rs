@@ -33,8 +33,7 @@ pub struct Metrics {
     adapted: IntCounterVec,
     streams: IntCounterVec,
     usage_estimated: IntCounterVec,
-    model_mismatches: IntCounterVec,
-    spillovers: IntCounterVec,
+    surprises: Surprises,
     in_flight: Gauge,
     gen_ai: GenAi,
 }
@@ -48,6 +47,30 @@ struct GenAi {
     duration: HistogramVec,
     first_chunk: HistogramVec,
     tokens: HistogramVec,
+}
+
+/// What deployments do that config does not say.
+#[derive(Debug, Clone)]
+struct Surprises {
+    model_mismatches: IntCounterVec,
+    spillovers: IntCounterVec,
+}
+
+impl Surprises {
+    fn register(make: &Maker<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            model_mismatches: make.count(
+                "model_mismatches_total",
+                "Answers by another model than configured.",
+                &["deployment"],
+            )?,
+            spillovers: make.count(
+                "native_spillovers_total",
+                "Answers that Azure's own spillover gave in a provisioned deployment's place.",
+                &["deployment"],
+            )?,
+        })
+    }
 }
 
 /// Seconds from 10 µs, doubling: our own time.
@@ -154,16 +177,7 @@ impl Metrics {
                 "Answers whose usage was estimated.",
                 &["deployment"],
             )?,
-            model_mismatches: make.count(
-                "model_mismatches_total",
-                "Answers by another model than configured.",
-                &["deployment"],
-            )?,
-            spillovers: make.count(
-                "native_spillovers_total",
-                "Answers that Azure's own spillover gave in a provisioned deployment's place.",
-                &["deployment"],
-            )?,
+            surprises: Surprises::register(&make)?,
             in_flight: make.level("in_flight", "Requests being served.")?,
             gen_ai: GenAi::register(&make)?,
         })
@@ -219,11 +233,11 @@ impl Metrics {
     }
 
     pub(crate) fn mismatched(&self, deployment: &Deployment) {
-        self.model_mismatches.with_label_values(&[deployment.name.as_str()]).inc();
+        self.surprises.model_mismatches.with_label_values(&[deployment.name.as_str()]).inc();
     }
 
     pub(crate) fn spilled_over(&self, deployment: &Deployment) {
-        self.spillovers.with_label_values(&[deployment.name.as_str()]).inc();
+        self.surprises.spillovers.with_label_values(&[deployment.name.as_str()]).inc();
     }
 
     /// An answer has ended: what it used, cost and took. `error` is empty for a good one.

@@ -48,7 +48,7 @@ use crate::upstream::Upstream;
 use super::call::ChatCall;
 use super::finish::Finish;
 use super::late::late;
-use super::naming::name_of;
+use super::naming::{name_of, role_of_follow_up};
 use super::rules::{BuildFault, rules_of};
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
@@ -270,7 +270,10 @@ impl<U: Upstream> Inner<U> {
         }
         let limits = self.fallback.limits();
         let patience = hints.caller_timeout.map_or(limits.deadline, |own| own.min(limits.deadline));
-        let role = decision.task().map(|task| self.rules.policy.role(task));
+        let task = decision
+            .task()
+            .or_else(|| role_of_follow_up(&request, &plan.first.model.name, &self.rules));
+        let role = task.map(|task| self.rules.policy.role(task));
         let errand = Errand {
             request: &request,
             call: call.call(),

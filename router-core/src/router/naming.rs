@@ -12,6 +12,8 @@ use crate::policy::UnknownModel;
 use crate::stored::Caller;
 use crate::stored::StoredResponses;
 use crate::stored::UnknownResponse;
+use crate::task::Task;
+use crate::units::ModelName;
 
 /// The name to look up; `None` where the body's own counts.
 ///
@@ -49,6 +51,24 @@ pub(super) fn name_of<'n>(
             allowed: able_models(rules, request.operation()),
         }
         .into()),
+    }
+}
+
+/// The role in which a follow-up of a stored response goes on: it is led to a deployment by name, but its caller asked for the
+/// router's judgement, and the model in hand tells what that was. `None` where the caller named a model, or follows nothing.
+pub(super) fn role_of_follow_up(
+    request: &ChatRequest<'_>,
+    model: &ModelName,
+    rules: &Rules,
+) -> Option<Task> {
+    request.previous_response()?;
+    let Rules { policy, catalog, .. } = rules;
+    match Asked::look_up(request.model(), &policy.aliases, catalog).ok()? {
+        Asked::Role(task) => Some(task),
+        Asked::Auto(_) => [Task::Reasoning, Task::Chat]
+            .into_iter()
+            .find(|task| policy.role(*task).models.contains(model)),
+        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => None,
     }
 }
 
