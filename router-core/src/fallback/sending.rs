@@ -197,7 +197,13 @@ impl<U: Upstream> Sending<'_, U> {
         let code = status.as_u16();
         let ended = match judge(status, &headers, &body, circumstances) {
             Outcome::Throttled { wait, kind } => return self.throttled(flight, wait, kind),
-            Outcome::Failed => return failed(flight, Ended::Status(code)),
+            Outcome::Failed { wait } => {
+                // A fault only discourages further attempts; a wait that was asked for forbids them.
+                if let Some(wait) = wait {
+                    flight.learn(Event::Throttled(wait));
+                }
+                return failed(flight, Ended::Status(code));
+            }
             Outcome::Misconfigured => {
                 flight.learn(Event::Misconfigured);
                 tracing::error!(

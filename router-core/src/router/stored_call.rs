@@ -153,7 +153,7 @@ fn ended(outcome: &Outcome, status: u16) -> Ended {
     match outcome {
         Outcome::Served => Ended::Served,
         Outcome::Throttled { wait, kind } => Ended::Throttled(*kind, wait.unwrap_or_default()),
-        Outcome::Failed => Ended::Status(status),
+        Outcome::Failed { .. } => Ended::Status(status),
         Outcome::Misconfigured if status != NOT_FOUND => Ended::Misconfigured(status),
         Outcome::Misconfigured
         | Outcome::FieldRefused(_)
@@ -167,7 +167,7 @@ fn refused(outcome: &Outcome, status: u16) -> Result<(), RouteError> {
         Outcome::Throttled { wait, .. } => {
             Err(RouteError::Sending { fault: SendingFault::Throttled, wait: *wait, bound: true })
         }
-        Outcome::Failed => Err(sending(SendingFault::Failed)),
+        Outcome::Failed { .. } => Err(sending(SendingFault::Failed)),
         Outcome::Misconfigured if status != NOT_FOUND => Err(sending(SendingFault::Misconfigured)),
         Outcome::Misconfigured
         | Outcome::Served
