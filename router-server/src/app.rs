@@ -19,6 +19,7 @@ use crate::handlers::health;
 use crate::handlers::metrics;
 use crate::handlers::models;
 use crate::handlers::models::Form;
+use crate::handlers::openapi;
 use crate::handlers::route;
 use crate::handlers::stored;
 use crate::passage;
@@ -62,6 +63,7 @@ pub(crate) fn app(shared: Arc<Shared>) -> axum::Router {
         .route("/health", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::expose))
+        .route("/openapi.json", get(openapi::document))
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), passage::pass))

@@ -6,5 +6,6 @@ pub(crate) mod intake;
 pub(crate) mod json;
 pub(crate) mod metrics;
 pub(crate) mod models;
+pub(crate) mod openapi;
 pub(crate) mod route;
 pub(crate) mod stored;
