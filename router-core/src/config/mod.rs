@@ -6,6 +6,7 @@ mod checked;
 mod deployments;
 mod endpoints;
 mod fault;
+mod identity;
 mod layers;
 mod load;
 mod passthrough;

@@ -131,8 +131,30 @@ pub struct Endpoint {
     pub api_key: Option<SecretReference>,
     /// A token, sent as `Authorization: Bearer`.
     pub bearer: Option<SecretReference>,
+    /// An identity of Entra ID, whose token is sent as `Authorization: Bearer`.
+    pub identity: Option<Identity>,
     /// Whether it is entered without a credential; false.
     pub anonymous: Option<bool>,
+}
+
+/// A table `[endpoints.NAME.identity]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// Who hands tokens out, and on what proof: `instance_metadata`, `app_service`, `workload` or `client_secret`.
+    pub kind: Option<String>,
+    /// What tokens are for; `https://ai.azure.com/.default`.
+    pub scope: Option<String>,
+    /// The tenant; of `workload`, where it is `AZURE_TENANT_ID`, and required of `client_secret`.
+    pub tenant_id: Option<String>,
+    /// The application or managed identity; of `workload` `AZURE_CLIENT_ID`, required of `client_secret`.
+    pub client_id: Option<String>,
+    /// The cluster's token; only for `workload`; `AZURE_FEDERATED_TOKEN_FILE`.
+    pub token_file: Option<PathBuf>,
+    /// The application's secret, required of `client_secret`; of `app_service` `IDENTITY_HEADER`.
+    pub secret: Option<SecretReference>,
+    /// Who hands tokens out, in place of the kind's own address.
+    pub url: Option<String>,
 }
 
 /// Where a secret is read from; exactly one of the two.

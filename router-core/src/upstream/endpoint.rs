@@ -10,6 +10,8 @@ use crate::deployment::Api;
 use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 
+use super::identity::Identity;
+
 /// An Azure resource or an OpenAI base.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -30,6 +32,8 @@ pub enum Credential {
     ApiKey(SecretSource),
     /// Header `Authorization: Bearer`.
     Bearer(SecretSource),
+    /// Header `Authorization: Bearer` with a token of Entra ID.
+    Identity(Identity),
 }
 
 /// Where a secret is read from; the secret itself is never in config.
@@ -113,8 +117,8 @@ pub fn url(base: &str, deployment: &Deployment, call: &Call) -> String {
     format!("{before}/{folder}{path}{mark}{}", query.join("&"))
 }
 
-/// A name as part of an address: all but letters, digits, `-`, `.`, `_` and `~` as `%XX`.
-fn percent_encoded(name: &str) -> String {
+/// A text as part of an address or a form: all but letters, digits, `-`, `.`, `_` and `~` as `%XX`.
+pub(super) fn percent_encoded(name: &str) -> String {
     use std::fmt::Write;
     name.bytes().fold(String::with_capacity(name.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {

@@ -6,9 +6,12 @@ pub mod attempt;
 pub mod client;
 pub mod credential;
 pub mod endpoint;
+pub mod identity;
 pub mod outcome;
 pub mod retry_after;
 pub mod spillover;
+#[cfg(feature = "http-client")]
+mod token;
 
 #[cfg(feature = "http-client")]
 pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
@@ -16,5 +19,6 @@ pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
 pub use client::{ClientFault, HttpUpstream};
 pub use credential::{Secret, SecretFault};
 pub use endpoint::{Call, Credential, Endpoint, SecretSource};
+pub use identity::{Identity, Proof, Setting};
 pub use outcome::{Circumstances, Outcome, Throttle, judge};
 pub use spillover::spilled_over;
