@@ -23,9 +23,13 @@ async function reasoning({ model }) {
   equal(found.response.headers["x-router-model"], "o1");
 }
 
+function fail(error) {
+  throw error;
+}
+
 async function stream({ model }) {
   for (const name of ["chat", "o1"]) {
-    const found = streamText({ model: model(name), prompt: HELLO, ...once });
+    const found = streamText({ model: model(name), prompt: HELLO, onError: ({ error }) => fail(error), ...once });
     let said = "";
     for await (const delta of found.textStream) said += delta;
     ok(said);

@@ -207,6 +207,13 @@ def broken_stream(client, order):
         raises(openai.APIError, ask)
 
 
+def broken_responses_stream(client, order):
+    for fault in [{"cut_after": 2}, {"error_event_after": 2}]:
+        order({"stream": fault})
+        ask = lambda: list(client.responses.create(model="chat", input=HELLO, stream=True))
+        raises(openai.APIError, ask)
+
+
 def faults_pass_unnoticed(client, order):
     """A fault at one deployment: the next one answers, and only a header says so."""
     order({"error": "server_error"}, deployments=["gpt-4o-ptu"])
@@ -243,6 +250,7 @@ def main(router, emulator):
     plain = [chat, reasoning, headers, stream, stream_with_usage, stream_of_a_model_that_cannot, tools, tools_streamed]
     plain += [structured, models, not_found, bad_request, broken_stream, faults_pass_unnoticed, all_full, waited_out]
     later = [responses, responses_streamed, responses_with_tools, responses_structured, responses_stored]
+    later += [broken_responses_stream]
     plain += [("responses", check) for check in later] + [("embeddings", embeddings)]
     failed = 0
     for name, client in clients(router).items():

@@ -20,7 +20,7 @@ import sys
 import time
 
 # Operations of the router that the scripts may use beside chat completions and models.
-SURFACE = ["route"]
+SURFACE = ["responses", "embeddings"]
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
