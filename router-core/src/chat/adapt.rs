@@ -163,9 +163,7 @@ impl Edit<'_, '_> {
         self.cap(record, effort);
         self.sampling(record, effort);
         self.roles(record.instructions);
-        if !record.abilities.parallel_tools {
-            self.leave_out("parallel_tool_calls");
-        }
+        self.parallel_tools(record, effort);
         for name in target.refused {
             self.refused(name, record, effort);
         }
@@ -301,6 +299,13 @@ impl Edit<'_, '_> {
         }
         if !record.stop {
             self.leave_out("stop");
+        }
+    }
+
+    /// **Source:** Microsoft, "Azure OpenAI reasoning models": no parallel tool calls at minimal effort.
+    pub(super) fn parallel_tools(&mut self, record: &ModelRecord, effort: Effort) {
+        if !record.abilities.parallel_tools || effort == Effort::Minimal {
+            self.leave_out("parallel_tool_calls");
         }
     }
 
@@ -462,12 +467,30 @@ mod tests {
         record.efforts = Some(Efforts {
             accepted: vec![Effort::None, Effort::Low, Effort::High],
             default: Effort::None,
+            max_by_responses: false,
         });
         record.sampling = Sampling::FreeWithoutEffort;
         let changed = ["reasoning_effort", "temperature"];
         check(&record, r#""temperature":0.5"#, &json!({"reasoning_effort":"high"}), &changed);
         let none = r#""temperature":0.5,"reasoning_effort":"none""#;
         check(&record, none, &json!({"temperature":0.5,"reasoning_effort":"none"}), &[]);
+    }
+
+    #[test]
+    fn at_minimal_effort_there_are_no_parallel_tool_calls() {
+        let mut record = sample::record("o1");
+        record.abilities.parallel_tools = true;
+        record.efforts = Some(Efforts {
+            accepted: vec![Effort::Minimal, Effort::Low],
+            default: Effort::Low,
+            max_by_responses: false,
+        });
+        let low = r#""reasoning_effort":"low","parallel_tool_calls":false"#;
+        let kept = json!({"reasoning_effort":"low","parallel_tool_calls":false});
+        check(&record, low, &kept, &[]);
+        let minimal = low.replace("low", "minimal");
+        let expected = json!({"reasoning_effort":"minimal"});
+        check(&record, &minimal, &expected, &["parallel_tool_calls"]);
     }
 
     #[test]

@@ -20,9 +20,7 @@ impl Edit<'_, '_> {
         let effort = self.nested_effort(record, target.effort);
         self.output_cap(record);
         self.sampling(record, effort);
-        if !record.abilities.parallel_tools {
-            self.leave_out("parallel_tool_calls");
-        }
+        self.parallel_tools(record, effort);
         if !record.reasons() {
             self.without_hidden_reasoning();
         }
@@ -46,10 +44,7 @@ impl Edit<'_, '_> {
         };
         let asked = self.request.reasoning_effort().map(Effort::from_word);
         let fitting = match asked {
-            // The hardest is taken here by models whose chat completions end one below it.
-            Some(Some(Effort::Max)) if efforts.accepted.contains(&Effort::ExtraHigh) => {
-                return Effort::Max;
-            }
+            Some(Some(Effort::Max)) if efforts.max_by_responses => Some(Effort::Max),
             Some(Some(effort)) => efforts.nearest(effort),
             None if efforts.default == Effort::None => {
                 wished.and_then(|effort| efforts.nearest(effort))
@@ -162,6 +157,7 @@ mod tests {
         record.efforts = Some(Efforts {
             accepted: vec![Effort::None, Effort::Medium, Effort::ExtraHigh],
             default: Effort::None,
+            max_by_responses: true,
         });
         let summary = json!({"reasoning": {"summary": "auto"}});
         let told = json!({"reasoning": {"summary": "auto", "effort": "medium"}});
@@ -174,5 +170,10 @@ mod tests {
         );
         let hardest = json!({"reasoning": {"effort": "max"}});
         check(&record, &hardest, &hardest, &[]);
+        if let Some(efforts) = &mut record.efforts {
+            efforts.max_by_responses = false;
+        }
+        let harder = json!({"reasoning": {"effort": "xhigh"}});
+        check(&record, &hardest, &harder, &["reasoning.effort"]);
     }
 }

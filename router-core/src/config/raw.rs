@@ -227,6 +227,8 @@ pub struct Model {
     pub efforts: Option<Vec<String>>,
     /// Its effort where nothing is said; medium.
     pub default_effort: Option<String>,
+    /// Whether the Responses API takes the effort `max`, which chat completions refuse; false.
+    pub max_effort: Option<bool>,
     /// The field that caps answers: `max_completion_tokens` or `either`; the first for models that reason.
     pub cap_field: Option<String>,
     /// Whether it takes temperature and its kin: `free`, `free_without_effort`, `fixed`; fixed for models that reason.

@@ -158,9 +158,13 @@ fn lengths(raw: &raw::Model, table: &Table<'_>) -> (Option<Tokens>, Option<Token
 
 fn efforts(raw: &raw::Model, table: &Table<'_>) -> Option<Efforts> {
     let Some(words) = &raw.efforts else {
-        if raw.default_effort.is_some() {
-            table
-                .fault("default_effort", "only with efforts: a model without them does not reason");
+        for (name, there) in [
+            ("default_effort", raw.default_effort.is_some()),
+            ("max_effort", raw.max_effort == Some(true)),
+        ] {
+            if there {
+                table.fault(name, "only with efforts: a model without them does not reason");
+            }
         }
         return None;
     };
@@ -177,7 +181,7 @@ fn efforts(raw: &raw::Model, table: &Table<'_>) -> Option<Efforts> {
             format!("must be one of the model's efforts, {}; found {default}", listed(&accepted)),
         );
     }
-    Some(Efforts { accepted, default })
+    Some(Efforts { accepted, default, max_by_responses: raw.max_effort.unwrap_or(false) })
 }
 
 fn price(table: &Table<'_>, name: &str, value: Option<f64>) -> Option<UsdPerMillionTokens> {

@@ -232,6 +232,8 @@ pub struct Efforts {
     pub accepted: Vec<Effort>,
     /// What it does where nothing is said.
     pub default: Effort,
+    /// True where the Responses API takes [`Effort::Max`], which chat completions refuse.
+    pub max_by_responses: bool,
 }
 
 impl Efforts {
@@ -239,7 +241,8 @@ impl Efforts {
     ///
     /// ```
     /// use router_core::model::{Effort, Efforts};
-    /// let o1 = Efforts { accepted: vec![Effort::Low, Effort::Medium, Effort::High], default: Effort::Medium };
+    /// let accepted = vec![Effort::Low, Effort::Medium, Effort::High];
+    /// let o1 = Efforts { accepted, default: Effort::Medium, max_by_responses: false };
     /// assert_eq!(o1.nearest(Effort::Minimal), Some(Effort::Low));
     /// assert_eq!(o1.nearest(Effort::Max), Some(Effort::High));
     /// ```

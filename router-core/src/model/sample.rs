@@ -15,6 +15,7 @@ pub(crate) fn record(name: &str) -> ModelRecord {
     let efforts = Efforts {
         accepted: vec![Effort::Low, Effort::Medium, Effort::High],
         default: Effort::Medium,
+        max_by_responses: false,
     };
     ModelRecord {
         name: ModelName::try_from(name).unwrap(),
