@@ -12,6 +12,7 @@ for both. A caller sends again what ended with an error, which is how llmock lea
 
 import concurrent.futures
 import contextlib
+import itertools
 import json
 import os
 import pathlib
@@ -25,7 +26,7 @@ from importlib.metadata import version
 
 import openai
 
-from checks import expect, post
+from checks import SURFACE, expect, post
 
 DEPLOYMENT = """
 [deployments.{name}]
@@ -92,6 +93,12 @@ def router(folder, name, upstreams):
     return program(command, r'"address": ?"([^"]+)"', folder, name)
 
 
+def respond(client, text, _stream=True):
+    """The same by the Responses API, streamed."""
+    events = client.responses.create(model="chat", input=text, stream=True)
+    return "".join(event.delta for event in events if event.type == "response.output_text.delta")
+
+
 def ask(client, text, stream):
     """One question of a caller; gives the answer's text, or raises what the package raises."""
     messages = [{"role": "user", "content": text}]
@@ -101,11 +108,11 @@ def ask(client, text, stream):
     return "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
 
 
-def insists(client, text, stream, turns=12):
+def insists(client, text, stream, turns=12, way=ask):
     """Asks until there is an answer, without waiting on its own account."""
     for _ in range(turns):
         try:
-            return ask(client, text, stream)
+            return way(client, text, stream)
         except openai.APIError:
             time.sleep(0.15)
     raise AssertionError(f"no answer to {text!r} in {turns} turns")
@@ -156,15 +163,16 @@ def cut_streams_are_noticed(folder):
     """Streams that end too early, quietly or not, garbled or stalled: the caller hears of each, and asks again."""
     with llmock(folder, "cut") as mock, router(folder, "cut-router", {"only": mock}) as url:
         client = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
-        for kind in ["truncate", "disconnect", "malformed"]:
-            for after in [2, 3]:
-                faults(mock, {"type": "stream_fault", "kind": kind, "after_chunks": after})
-                try:
-                    ask(client, f"{kind} after {after}", True)
-                except openai.APIError:
-                    assert insists(client, f"{kind} after {after}", True)
-                else:
-                    raise AssertionError(f"{kind} after {after}: half an answer was taken for a whole one")
+        ways = [ask, respond] if "responses" in SURFACE else [ask]
+        for way, kind, after in itertools.product(ways, ["truncate", "disconnect", "malformed"], [2, 5]):
+            faults(mock, {"type": "stream_fault", "kind": kind, "after_chunks": after})
+            text = f"{kind} after {after} by {way.__name__}"
+            try:
+                way(client, text, True)
+            except openai.APIError:
+                assert insists(client, text, True, way=way)
+            else:
+                raise AssertionError(f"{text}: half an answer was taken for a whole one")
         return judge("cut streams are noticed", mock)
 
 
