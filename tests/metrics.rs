@@ -51,6 +51,10 @@ async fn exercised() -> Bench {
     bench.ask("auto", json!({})).await;
     bench.ask("reasoning", json!({"temperature": 0.1, "stream": true})).await;
     bench.ask("own", json!({})).await;
+    bench
+        .emulator
+        .script("chat_ptu", Step::normal().header("x-ms-spillover-from-deployment", "chat_ptu"));
+    bench.ask("deployment:chat_ptu", json!({})).await;
     bench.emulator.script("chat_payg", Step::normal().model("other").cut_after(2));
     bench.ask("deployment:chat_payg", json!({"stream": true})).await;
     bench.ask("gpt-9", json!({})).await;

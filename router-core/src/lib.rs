@@ -27,6 +27,8 @@ pub mod selection;
 pub mod decision;
 // where capacity lives
 pub mod state;
+// which deployment made a stored response
+pub mod stored;
 // send to one deployment, name what came back
 pub mod upstream;
 // the next of the plan, within a deadline

@@ -13,6 +13,7 @@ use crate::capacity::Cause;
 use crate::capacity::Snapshot;
 use crate::capacity::Standing;
 use crate::chat::ChatRequest;
+use crate::chat::Operation;
 use crate::chat::ResponseFormat;
 use crate::chat::Usage;
 use crate::chat::tokens;
@@ -42,6 +43,8 @@ pub struct Needs {
     pub output: Tokens,
     /// True where the answer is streamed: what counts is the first word.
     pub streamed: bool,
+    /// What is asked of the model.
+    pub operation: Operation,
     tools: bool,
     images: bool,
     schema: bool,
@@ -57,17 +60,27 @@ impl Needs {
             prompt: tokens::of_prompt(request),
             output: request.max_output().map_or(USUAL_OUTPUT, |cap| cap.min(USUAL_OUTPUT)),
             streamed: request.stream(),
+            operation: request.operation(),
             tools: request.offers_tools(),
             images: request.images() > 0,
             schema: request.response_format() == ResponseFormat::JsonSchema,
         }
     }
 
-    /// The first ability that the model lacks.
-    fn lacking(&self, model: &ModelRecord) -> Option<&'static str> {
-        let abilities = &model.abilities;
+    /// The first ability that the deployment lacks.
+    fn lacking(&self, deployment: &Deployment) -> Option<&'static str> {
+        let abilities = &deployment.model.abilities;
+        let responses = abilities.responses && deployment.api.serves_responses();
+        let (serves, name) = match self.operation {
+            Operation::Chat => (abilities.chat_completions, "chat completions"),
+            Operation::Responses => (responses, "Responses API"),
+            Operation::Completions => (abilities.completions, "legacy completions"),
+            Operation::Embeddings => (abilities.embeddings, "embeddings"),
+            // Which model serves which of these paths is the upstream's to say.
+            Operation::Passed => return None,
+        };
         [
-            (!abilities.chat_completions, "chat completions"),
+            (!serves, name),
             (self.tools && !abilities.tools, "tools"),
             (self.images && !abilities.images, "images"),
             (self.schema && !abilities.structured_outputs, "structured outputs"),
@@ -206,7 +219,7 @@ fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Ex
     }
     let retired =
         model.retires.filter(|day| constraints.retired_before.is_some_and(|today| *day < today));
-    let lacking = needs.lacking(model).map(Exclusion::Ability);
+    let lacking = needs.lacking(deployment).map(Exclusion::Ability);
     lacking
         .or_else(|| needs.too_long_for(model).then_some(Exclusion::ContextWindow))
         .or_else(|| retired.map(Exclusion::Retired))

@@ -4,6 +4,7 @@
 //! the environment. Every fault is found in one pass.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::deployment::Catalog;
 use crate::deployment::EndpointName;
@@ -17,7 +18,7 @@ use super::raw::Raw;
 use super::roles::{self, Scoring};
 use super::server::{self, Server};
 use super::table::Findings;
-use super::{deployments, endpoints, records, sending, warnings};
+use super::{deployments, endpoints, passthrough, records, sending, warnings};
 
 /// A configuration without faults.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub catalog: Catalog,
     /// Where deployments lie and how they are entered.
     pub endpoints: BTreeMap<EndpointName, Endpoint>,
+    /// Paths that are passed through, without a slash before.
+    pub passthrough: Vec<Arc<str>>,
     /// How long and how often.
     pub limits: Limits,
     /// What is allowed but that somebody should look at.
@@ -55,6 +58,7 @@ impl Config {
             deployments::Known { endpoints: &endpoints, records: &records, models: &raw.models };
         let catalog =
             Catalog::new(deployments::check(&raw.deployments, known, &top.sub("deployments")));
+        let passthrough = passthrough::check(&raw.passthrough, &top.sub("passthrough"));
         let limits = sending::check(&raw.limits, &top.sub("limits"));
         warnings::check(raw, &policy, &catalog, today, &top);
         let (faults, warnings) = findings.into_parts();
@@ -66,6 +70,6 @@ impl Config {
             .flatten()
             .map(|checked| (checked.endpoint.name.clone(), checked.endpoint))
             .collect();
-        Ok(Self { server, scoring, policy, catalog, endpoints, limits, warnings })
+        Ok(Self { server, scoring, policy, catalog, endpoints, passthrough, limits, warnings })
     }
 }

@@ -24,6 +24,7 @@ use crate::upstream::ReplyBody;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
+use crate::upstream::spilled_over;
 
 use super::limits::Limits;
 use super::relay::{NotOpened, Relay, Watch};
@@ -113,6 +114,10 @@ impl<U: Upstream> Sending<'_, U> {
         if !reply.status.is_success() {
             return self.refused(reply, &flight).await;
         }
+        if self.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
+            // Azure answered from elsewhere because this one is full: as good as a 429 without a wait.
+            flight.learn(Event::Throttled(self.limits.provisioned_wait));
+        }
         if streamed && is_event_stream(&reply.headers) {
             self.streamed(reply, flight, started, adapted.withhold_usage).await
         } else {
@@ -192,7 +197,13 @@ impl<U: Upstream> Sending<'_, U> {
         let code = status.as_u16();
         let ended = match judge(status, &headers, &body, circumstances) {
             Outcome::Throttled { wait, kind } => return self.throttled(flight, wait, kind),
-            Outcome::Failed => return failed(flight, Ended::Status(code)),
+            Outcome::Failed { wait } => {
+                // A fault only discourages further attempts; a wait that was asked for forbids them.
+                if let Some(wait) = wait {
+                    flight.learn(Event::Throttled(wait));
+                }
+                return failed(flight, Ended::Status(code));
+            }
             Outcome::Misconfigured => {
                 flight.learn(Event::Misconfigured);
                 tracing::error!(
@@ -246,7 +257,11 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a whole body: at most `most` bytes, with no silence longer than `idle`.
-async fn read(mut body: ReplyBody, most: usize, idle: Duration) -> Result<Bytes, Unreachable> {
+pub(super) async fn read(
+    mut body: ReplyBody,
+    most: usize,
+    idle: Duration,
+) -> Result<Bytes, Unreachable> {
     let mut whole = BytesMut::new();
     loop {
         let next = tokio::time::timeout(idle, body.next()).await;

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
@@ -23,11 +24,14 @@ use crate::state::CapacityState;
 use crate::units::DeploymentName;
 use crate::units::Tokens;
 use crate::upstream::Attempt;
+use crate::upstream::Call;
+use crate::upstream::ReplyBody;
+use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 
 use super::budget::RetryTokens;
 use super::limits::Limits;
-use super::sending::{Delivery, Sending, Sent};
+use super::sending::{Delivery, Sending, Sent, read};
 use super::trail::{Ended, SendingFault, Step};
 
 /// A request on its way, with the plan for it.
@@ -35,6 +39,8 @@ use super::trail::{Ended, SendingFault, Step};
 pub struct Errand<'r, 'a> {
     /// The request.
     pub request: &'r ChatRequest<'a>,
+    /// What is called at each deployment.
+    pub call: Call,
     /// The deployments to try.
     pub plan: &'r Plan,
     /// The effort wished of a model whose own default is none.
@@ -101,6 +107,19 @@ impl<U: Upstream> Fallback<U> {
     pub fn new(upstream: U, state: Arc<dyn CapacityState>, limits: Limits) -> Self {
         let retries = RetryTokens::new(limits.retry_budget, Instant::now());
         Self { upstream, state, limits, retries, refused: Mutex::default() }
+    }
+
+    /// What it sends over, for calls that are not decided.
+    pub(crate) fn upstream(&self) -> &U {
+        &self.upstream
+    }
+
+    /// The whole of an answer, within the limits.
+    ///
+    /// # Errors
+    /// It broke off, fell silent or is too long.
+    pub(crate) async fn whole(&self, body: ReplyBody) -> Result<Bytes, Unreachable> {
+        read(body, self.limits.max_answer_bytes, self.limits.idle_timeout).await
     }
 
     /// The limits it keeps.
@@ -211,6 +230,7 @@ impl<U: Upstream> Fallback<U> {
     ) -> Sent {
         let attempt = Attempt {
             deployment: Arc::clone(deployment),
+            call: errand.call.clone(),
             body: adapted.body.clone(),
             streamed: errand.request.stream() && !adapted.restream,
             trace: errand.trace.clone(),
@@ -248,8 +268,10 @@ fn adapted(deployment: &Deployment, errand: &Errand<'_, '_>, refused: &[&'static
     let target = adapt::Target {
         record: &deployment.model,
         model_field: match deployment.api {
-            Api::AzureDated { .. } => None,
-            Api::AzureV1 | Api::OpenAi => Some(&deployment.azure_deployment),
+            Api::AzureDated { .. } if !errand.call.is_undeployed() => None,
+            Api::AzureDated { .. } | Api::AzureV1 | Api::OpenAi => {
+                Some(&deployment.azure_deployment)
+            }
         },
         stream_options: deployment.api.takes_stream_options(),
         effort: errand.effort,

@@ -4,6 +4,7 @@
 //! wrote, so the number of series is bounded by config.
 
 mod recorder;
+pub(crate) mod retirement;
 mod standing;
 
 pub use recorder::Metrics;
