@@ -135,6 +135,7 @@ fn the_example_names_every_key_there_is() {
         "routing.signals",
         "roles.NAME",
         "endpoints.NAME",
+        "endpoints.NAME.identity",
         "deployments.NAME",
         "models.NAME",
         "models.NAME.usd_per_million_tokens",

@@ -187,7 +187,7 @@ fn a_file_that_cannot_be_read_hides_no_other_file() {
         &[],
         "a.toml: line 2, column 10: invalid string, expected `\"`, `'`\n\
          b.toml: line 2, column 1: invalid table header, duplicate key `server` in document root\n\
-         c.toml: x: unknown key; known here are server, routing, roles, aliases, endpoints, deployments, models, limits, capacity",
+         c.toml: x: unknown key; known here are server, routing, roles, aliases, endpoints, deployments, models, passthrough, limits, capacity",
     );
     let layers =
         Layers { files: vec!["no/such.toml".into()], environment: Vec::new(), today: today() };
@@ -335,4 +335,73 @@ fn openai_hosts_stand_for_their_area() {
         deployment("llm.example.com", "").unwrap_err(),
         "deployments.d.area: missing; must be where it processes: global, zone:eu, geo:kr or region:koreacentral"
     );
+}
+
+#[test]
+fn an_identity_says_what_it_lacks_and_what_it_cannot_use() {
+    let faults = |identity: &str| {
+        let by = SOUND.replace("api_key = { env = \"SEOUL_KEY\" }", identity);
+        let faults = Config::from_toml(&by, today()).map_err(|faults| faults.to_string());
+        faults
+            .err()
+            .unwrap_or_default()
+            .replace("endpoints.seoul.", "..")
+            .replace("endpoints.seoul:", "..:")
+    };
+    let words = "must be instance_metadata, app_service, workload or client_secret";
+    for (identity, expected) in [
+        ("identity = { kind = \"workload\" }", String::new()),
+        ("identity = { kind = \"instance_metadata\", client_id = \"c-1\" }", String::new()),
+        ("identity = {}", format!("..identity.kind: missing; {words}")),
+        ("identity.kind = \"managed\"", format!("..identity.kind: {words}, found `managed`")),
+        (
+            "identity.kind = \"client_secret\"",
+            "..identity.tenant_id: missing; must be an id of Entra ID\n\
+             ..identity.client_id: missing; must be an id of Entra ID\n\
+             ..identity.secret: missing; must be { env = \"NAME\" } or { file = \"/path\" }"
+                .to_owned(),
+        ),
+        (
+            "identity = { kind = \"instance_metadata\", tenant_id = \"t\", token_file = \"/t\", secret.env = \"S\" }",
+            "..identity.tenant_id: has no place where kind is instance_metadata\n\
+             ..identity.token_file: has no place where kind is instance_metadata\n\
+             ..identity.secret: has no place where kind is instance_metadata"
+                .to_owned(),
+        ),
+        (
+            "identity = { kind = \"workload\", scope = \"ai.azure.com\", client_id = \"a b\", url = \"login\" }",
+            "..identity.scope: must be a resource and /.default, such as https://ai.azure.com/.default\n\
+             ..identity.url: must be scheme, host and an optional path\n\
+             ..identity.client_id: must be an id of Entra ID: letters, digits, - and ."
+                .to_owned(),
+        ),
+        (
+            "identity.kind = \"workload\"\nanonymous = true",
+            "..: must have exactly one of api_key, bearer, identity and anonymous = true".to_owned(),
+        ),
+        (
+            "identity = { kinds = 1, kind = \"workload\" }",
+            "..identity.kinds: unknown key; known here are kind, scope, tenant_id, client_id, token_file, secret, url"
+                .to_owned(),
+        ),
+    ] {
+        assert_eq!(faults(identity), expected, "{identity}");
+    }
+}
+
+#[test]
+fn variables_that_an_identity_counts_on_and_plain_http_are_warned_about() {
+    let by = SOUND.replace(
+        "api_key = { env = \"SEOUL_KEY\" }",
+        "identity = { kind = \"workload\", tenant_id = \"t-1\", url = \"http://login.example.com\" }",
+    );
+    let found = warnings(&by);
+    for expected in [
+        "endpoints.seoul.identity.url: plain http beyond this machine: tokens and secrets travel unencrypted",
+        "endpoints.seoul.identity: environment variable AZURE_CLIENT_ID is not set",
+        "endpoints.seoul.identity: environment variable AZURE_FEDERATED_TOKEN_FILE is not set",
+    ] {
+        assert!(found.iter().any(|warning| warning.ends_with(expected)), "{expected}: {found:#?}");
+    }
+    assert_eq!(found.len(), 3, "{found:#?}");
 }

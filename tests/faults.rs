@@ -36,6 +36,26 @@ async fn statuses_that_mean_a_fault_go_on_to_the_next_deployment() {
 }
 
 #[tokio::test]
+async fn a_fault_that_asks_for_a_wait_is_left_alone_for_it() {
+    let bench = Layout::empty().payg("only", "gpt-4o").payg("o1_payg", "o1").start().await;
+    bench.emulator.script("only", Step::answer(503, [("retry-after-ms", "300")], "{}"));
+    assert_eq!(bench.ask_in_form("chat", false).await.status, 502);
+    let started = tokio::time::Instant::now();
+    loop {
+        let answer = bench.ask_in_form("chat", false).await;
+        if answer.status == 200 {
+            break;
+        }
+        assert_eq!((answer.status, answer.code().as_str()), (429, "capacity_exhausted"));
+        assert!(started.elapsed() < PATIENCE);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let asked = bench.asked("only");
+    assert_eq!(asked.len(), 2);
+    assert!(asked[1].received - asked[0].received >= Duration::from_millis(300));
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_json_is_a_fault_by_its_status_alone() {
     let step = Step::answer(502, [("content-type", "text/html")], "<html>bad gateway</html>");
     check(&Layout::pair().start().await, step, false, "status_5xx").await;

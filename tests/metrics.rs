@@ -52,7 +52,12 @@ async fn exercised() -> Bench {
     bench.emulator.script("chat_ptu", Step::throttled_ms(50));
     let held = bench.request(&question("chat", json!({}))).header("x-router-max-wait-ms", "5000");
     assert_eq!(Answer::of(held).await.deployment(), Some("chat_ptu"));
+    let spilled = Step::normal().header("x-ms-spillover-from-deployment", "chat_ptu");
+    bench.emulator.script("chat_ptu", spilled);
+    bench.ask("deployment:chat_ptu", json!({})).await;
     bench.emulator.script("chat_ptu", Step::throttled_ms(60_000));
+    let held = bench.request(&question("chat", json!({}))).header("x-router-max-wait-ms", "600");
+    Answer::of(held).await;
     bench.ask("chat", json!({})).await;
     bench.ask("chat", json!({})).await;
     bench.ask("reasoning", json!({"temperature": 0.1, "stream": true})).await;

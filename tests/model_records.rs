@@ -63,9 +63,20 @@ fn every_model_of_the_sources_has_a_record() {
 fn every_record_makes_sense() {
     let records = shipped_records();
     for (name, record) in &records {
-        let Abilities { embeddings, chat_completions, responses, tools, parallel_tools, .. } =
-            record.abilities;
-        assert_eq!(record.max_output > Tokens::ZERO, !embeddings, "{name}");
+        let Abilities {
+            embeddings,
+            media,
+            chat_completions,
+            responses,
+            completions,
+            tools,
+            parallel_tools,
+            ..
+        } = record.abilities;
+        assert_eq!(record.max_output > Tokens::ZERO, !embeddings && !media, "{name}");
+        let serves = [chat_completions || responses, completions, embeddings, media];
+        let kinds = serves.iter().filter(|serves| **serves).count();
+        assert_eq!(kinds, 1, "{name} answers in one way");
         assert!(!(embeddings && (chat_completions || responses)), "{name}");
         assert!(tools || !parallel_tools, "{name}");
         if let Some(successor) = &record.successor {
@@ -79,6 +90,8 @@ fn every_record_makes_sense() {
             assert_ne!(record.sampling, Sampling::Free, "{name}");
             assert_ne!(record.instructions, InstructionRole::System, "{name}");
             assert!(!record.prediction, "{name}");
+            let hardest = efforts.accepted.last() == Some(&Effort::ExtraHigh);
+            assert!(hardest || !efforts.max_by_responses, "{name}");
             let takes_none = efforts.accepted.contains(&Effort::None);
             let free = record.sampling == Sampling::FreeWithoutEffort;
             assert_eq!(free, takes_none && chat_completions, "{name}");
@@ -103,7 +116,8 @@ fn every_record_makes_sense() {
 fn every_price_makes_sense() {
     for (name, record) in &shipped_records() {
         let Some(prices) = &record.prices else {
-            assert_eq!(name.as_str(), "model-router", "the only model whose price is not known");
+            let known = name.as_str() != "model-router" && !record.abilities.media;
+            assert!(!known, "{name}: its price is known");
             continue;
         };
         assert!(prices.cached_input.is_none_or(|cached| cached <= prices.input), "{name}");
@@ -115,6 +129,96 @@ fn every_price_makes_sense() {
             assert_eq!(long.cache_write.is_some(), prices.cache_write.is_some(), "{name}");
             assert!(long.cached_input <= long.input, "{name}");
         }
+    }
+}
+
+/// Reasoning models: what they accept, what they do where nothing is said, `stop`, and `max` by the Responses API.
+#[test]
+fn efforts_are_as_documented() {
+    let records = shipped_records();
+    let usual = "low medium high";
+    let none_xhigh = "none low medium high xhigh";
+    let rows = [
+        ("o1", usual, "medium", true, false),
+        ("o1-pro", usual, "medium", false, false),
+        ("o3-mini", usual, "medium", true, false),
+        ("o3", usual, "medium", false, false),
+        ("o3-pro", usual, "medium", false, false),
+        ("o4-mini", usual, "medium", false, false),
+        ("gpt-5", "minimal low medium high", "medium", false, false),
+        ("gpt-5-mini", "minimal low medium high", "medium", false, false),
+        ("gpt-5-nano", "minimal low medium high", "medium", false, false),
+        ("gpt-5-pro", "high", "high", false, false),
+        ("gpt-5-codex", usual, "medium", false, false),
+        ("codex-mini", usual, "medium", false, false),
+        ("gpt-5.1", "none low medium high", "none", false, false),
+        ("gpt-5.1-codex", usual, "medium", false, false),
+        ("gpt-5.1-codex-mini", usual, "medium", false, false),
+        ("gpt-5.1-codex-max", "low medium high xhigh", "medium", false, false),
+        ("gpt-5.2", none_xhigh, "none", false, false),
+        ("gpt-5.2-pro", "medium high xhigh", "medium", false, false),
+        ("gpt-5.2-codex", "low medium high xhigh", "medium", false, false),
+        ("gpt-5.3-codex", none_xhigh, "none", false, false),
+        ("gpt-5.4", none_xhigh, "none", false, false),
+        ("gpt-5.4-mini", none_xhigh, "none", false, false),
+        ("gpt-5.4-nano", none_xhigh, "none", false, false),
+        ("gpt-5.4-pro", "medium high xhigh", "medium", false, false),
+        ("gpt-5.5", none_xhigh, "medium", false, false),
+        ("gpt-5.5-pro", "medium high xhigh", "medium", false, false),
+        ("gpt-5.6-sol", none_xhigh, "medium", false, false),
+        ("gpt-5.6-terra", none_xhigh, "medium", false, false),
+        ("gpt-5.6-luna", none_xhigh, "medium", false, false),
+        ("gpt-6-astra", "low medium high xhigh", "medium", false, false),
+        ("gpt-6-sol", none_xhigh, "medium", false, true),
+        ("gpt-6-luna", none_xhigh, "medium", false, true),
+        ("gpt-6.1-sol", "low medium high xhigh", "medium", false, true),
+        ("gpt-6.1-terra", "low medium high xhigh", "medium", false, true),
+        ("gpt-chat-latest", "medium", "medium", false, false),
+    ];
+    for (name, accepted, default, stop, max) in rows {
+        let record = &records[name];
+        let efforts = record.efforts.as_ref().unwrap();
+        let words: Vec<&str> = efforts.accepted.iter().map(|effort| effort.as_str()).collect();
+        let found =
+            (words.join(" "), efforts.default.as_str(), record.stop, efforts.max_by_responses);
+        assert_eq!(found, (accepted.to_owned(), default, stop, max), "{name}");
+    }
+    let known: Vec<&str> = rows.iter().map(|row| row.0).collect();
+    let missed = records.iter().filter(|(_, record)| {
+        record.efforts.as_ref().is_some_and(|efforts| !efforts.accepted.is_empty())
+    });
+    let missed: Vec<&str> =
+        missed.map(|(name, _)| name.as_str()).filter(|name| !known.contains(name)).collect();
+    assert_eq!(missed, ["o3-deep-research"]);
+}
+
+/// Normalized tokens a minute and the weight of an answer's token, by the table of PTU sizing.
+#[test]
+fn provisioned_rates_are_as_documented() {
+    let records = shipped_records();
+    let rows = [
+        ("gpt-5.5", 1_200.0, 6.0),
+        ("gpt-5.4", 2_400.0, 6.0),
+        ("gpt-5.3-codex", 3_400.0, 8.0),
+        ("gpt-5.2", 3_400.0, 8.0),
+        ("gpt-5.2-codex", 3_400.0, 8.0),
+        ("gpt-5.1", 4_750.0, 8.0),
+        ("gpt-5.1-codex", 4_750.0, 8.0),
+        ("gpt-5", 4_750.0, 8.0),
+        ("gpt-5-mini", 23_750.0, 8.0),
+        ("gpt-4.1", 3_000.0, 4.0),
+        ("gpt-4.1-mini", 14_900.0, 4.0),
+        ("gpt-4.1-nano", 59_400.0, 4.0),
+        ("o3", 3_000.0, 4.0),
+        ("o4-mini", 5_400.0, 4.0),
+        ("gpt-4o", 2_500.0, 4.0),
+        ("gpt-4o-mini", 37_000.0, 4.0),
+        ("o3-mini", 2_500.0, 4.0),
+        ("o1", 230.0, 4.0),
+    ];
+    for (name, input, output) in rows {
+        let found = records[name].ptu.map(|rate| (rate.input_tpm_per_ptu, rate.output_ratio));
+        assert_eq!(found, Some((input, output)), "{name}");
     }
 }
 

@@ -15,6 +15,7 @@ use crate::capacity::Reserve;
 use crate::capacity::Settings;
 use crate::capacity::Snapshot;
 use crate::chat::ChatRequest;
+use crate::chat::Operation;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::Residency;
@@ -260,7 +261,11 @@ fn admission(
     let expected = snapshot.expected(kind_of(choice, &rules.catalog));
     let tight = expected.map(|expected| expected.most).filter(|most| {
         let longer = needs.cap.is_none_or(|cap| cap > *most);
-        settings.reserve == Reserve::Learned && !needs.streamed && ask.request.n() == 1 && longer
+        settings.reserve == Reserve::Learned
+            && needs.operation == Operation::Chat
+            && !needs.streamed
+            && ask.request.n() == 1
+            && longer
     });
     let mut load = needs.load();
     load.cached = snapshot.home.as_ref().map_or(load.cached, |home| home.cached(load.prompt));

@@ -12,11 +12,12 @@ use crate::decision::Refusal;
 use crate::fallback::SendingFault;
 use crate::policy::HintFault;
 use crate::policy::UnknownModel;
+use crate::stored::UnknownResponse;
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum RouteError {
-    /// The body is no chat request.
+    /// The body is not what the operation takes.
     #[error(transparent)]
     Request(#[from] RequestFault),
     /// A steering header has a value that we do not understand.
@@ -25,6 +26,9 @@ pub enum RouteError {
     /// The model asked for does not exist here.
     #[error(transparent)]
     Model(#[from] UnknownModel),
+    /// The stored response asked for is not known here.
+    #[error(transparent)]
+    Stored(#[from] UnknownResponse),
     /// Nothing may or can serve it.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -58,6 +62,7 @@ impl RouteError {
             Self::Request(_) => "invalid_request",
             Self::Hint(_) => "invalid_header",
             Self::Model(_) => "model_not_found",
+            Self::Stored(_) => "response_not_found",
             Self::Refused(refusal) => match refusal {
                 Refusal::Residency { .. } => "residency_unsatisfiable",
                 Refusal::Ability { .. } => "unsupported_by_model",
@@ -104,6 +109,7 @@ impl RouteError {
             | Self::Request(_)
             | Self::Hint(_)
             | Self::Model(_)
+            | Self::Stored(_)
             | Self::Refused(_) => None,
         }
     }
@@ -114,6 +120,7 @@ impl RouteError {
             Self::Request(fault) => Some(&fault.field),
             Self::Hint(fault) => Some(fault.header),
             Self::Model(_) => Some("model"),
+            Self::Stored(unknown) => unknown.field,
             Self::Sending { fault: SendingFault::Unsupported { fields, .. }, .. } => {
                 fields.first().copied()
             }

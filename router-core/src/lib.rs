@@ -30,6 +30,8 @@ pub mod state;
 // who waits for a full deployment, and who is next?
 #[cfg(feature = "http-client")]
 pub mod waiting;
+// which deployment made a stored response
+pub mod stored;
 // send to one deployment, name what came back
 pub mod upstream;
 // the next of the plan, within a deadline

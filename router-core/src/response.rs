@@ -124,6 +124,12 @@ pub(crate) fn tell_attempts(
     }
 }
 
+/// Azure's own spillover answered in the place of the provisioned deployment that was asked: paid by the token.
+pub(crate) fn tell_spilled(headers: &mut HeaderMap) {
+    put(headers, "x-router-billing", "pay_as_you_go");
+    put(headers, "x-router-fallback", "spillover");
+}
+
 /// What was changed for the model; nothing where nothing was.
 pub(crate) fn tell_adapted(headers: &mut HeaderMap, fields: &[&str]) {
     if !fields.is_empty() {

@@ -9,16 +9,19 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get, post};
+use axum::routing::{MethodFilter, MethodRouter, get, post};
 use http::{Method, Uri};
+use router_core::chat::Operation;
 use router_core::config::Expose;
 
-use crate::handlers::chat;
+use crate::handlers::answer;
 use crate::handlers::health;
 use crate::handlers::metrics;
 use crate::handlers::models;
 use crate::handlers::models::Form;
+use crate::handlers::openapi;
 use crate::handlers::route;
+use crate::handlers::stored;
 use crate::passage;
 use crate::problem::Problem;
 use crate::shared::Shared;
@@ -27,12 +30,13 @@ type Paths = axum::Router<Arc<Shared>>;
 
 /// All paths of a server.
 pub(crate) fn app(shared: Arc<Shared>) -> axum::Router {
-    let mut paths = Paths::new();
-    for path in ["/v1/chat/completions", "/openai/v1/chat/completions", "/chat/completions"] {
-        paths = both(paths, path, post(chat::answer));
+    let mut paths = operations(Paths::new());
+    for base in ["/v1", "/openai/v1", "/openai", ""] {
+        paths = stored_responses(paths, &format!("{base}/responses"));
     }
-    let dated = "/openai/deployments/{name}/chat/completions";
-    paths = both(paths, dated, post(chat::answer_deployment));
+    for path in &shared.passthrough {
+        paths = passed(paths, path);
+    }
     for (path, form) in [
         ("/v1/models", Form::OpenAi),
         ("/models", Form::OpenAi),
@@ -59,10 +63,50 @@ pub(crate) fn app(shared: Arc<Shared>) -> axum::Router {
         .route("/health", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::expose))
+        .route("/openapi.json", get(openapi::document))
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), passage::pass))
         .with_state(shared)
+}
+
+/// What is asked of models, in each dialect.
+fn operations(mut paths: Paths) -> Paths {
+    for (operation, path) in [
+        (Operation::Chat, "chat/completions"),
+        (Operation::Responses, "responses"),
+        (Operation::Completions, "completions"),
+        (Operation::Embeddings, "embeddings"),
+    ] {
+        for base in BASES {
+            paths = both(paths, &format!("{base}/{path}"), answer::by_body(operation));
+        }
+        let dated = format!("/openai/deployments/{{name}}/{path}");
+        paths = both(paths, &dated, answer::by_deployment(operation));
+    }
+    // Azure's dated form of the Responses API names no deployment.
+    both(paths, "/openai/responses", answer::by_body(Operation::Responses))
+}
+
+/// Where the undated paths begin: OpenAI's, Azure's, and without a version, as some clients are configured.
+const BASES: [&str; 3] = ["/v1", "/openai/v1", ""];
+
+fn stored_responses(paths: Paths, responses: &str) -> Paths {
+    let one = format!("{responses}/{{id}}");
+    let own = MethodFilter::GET.or(MethodFilter::DELETE);
+    let paths = both(paths, &one, stored::call(own, ""));
+    let items = stored::call(MethodFilter::GET, "/input_items");
+    let paths = both(paths, &format!("{one}/input_items"), items);
+    both(paths, &format!("{one}/cancel"), stored::call(MethodFilter::POST, "/cancel"))
+}
+
+/// A path that config lets pass through, in each dialect.
+fn passed(mut paths: Paths, path: &Arc<str>) -> Paths {
+    for base in BASES {
+        paths = both(paths, &format!("{base}/{path}"), answer::passed(Arc::clone(path)));
+    }
+    let dated = format!("/openai/deployments/{{name}}/{path}");
+    both(paths, &dated, answer::passed_by_deployment(Arc::clone(path)))
 }
 
 /// The path as it is written here, and with a slash at the end.

@@ -48,7 +48,7 @@ fn status(kind: &str) -> Option<StatusCode> {
         | "unsupported_by_model"
         | "unsupported_parameter"
         | "context_length_exceeded" => StatusCode::BAD_REQUEST,
-        "model_not_found" | "model_retired" => StatusCode::NOT_FOUND,
+        "model_not_found" | "model_retired" | "response_not_found" => StatusCode::NOT_FOUND,
         "capacity_exhausted" | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
         "upstream_misconfigured" | "upstream_failed" => StatusCode::BAD_GATEWAY,
         "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,

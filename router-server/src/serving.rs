@@ -78,7 +78,7 @@ pub async fn start(config: &Config) -> Result<Running, StartFault> {
     let fault = |source| StartFault::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(fault)?;
     let addr = listener.local_addr().map_err(fault)?;
-    let shared = Arc::new(Shared::new(router, registry, &config.server, clock::wall()));
+    let shared = Arc::new(Shared::new(router, registry, config, clock::wall()));
     let (stop, stopped) = watch::channel(false);
     let serving = accept(listener, app::app(Arc::clone(&shared)), stopped, config.server.drain);
     #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use prometheus::Registry;
-use router_core::config::{Expose, Server};
+use router_core::config::{Config, Expose};
 use router_core::router::ModelRouter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -16,6 +16,8 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) expose: Expose,
     pub(crate) max_body_bytes: usize,
+    /// The paths that are passed through, without a slash before.
+    pub(crate) passthrough: Vec<Arc<str>>,
     /// Since when it runs, in seconds since 1970: what model lists give as the day of making.
     pub(crate) since: u64,
     room: Arc<Semaphore>,
@@ -26,14 +28,16 @@ impl Shared {
     pub(crate) fn new(
         router: ModelRouter,
         registry: Registry,
-        server: &Server,
+        config: &Config,
         wall: SystemTime,
     ) -> Self {
+        let server = &config.server;
         Self {
             router,
             registry,
             expose: server.expose,
             max_body_bytes: server.max_body_bytes,
+            passthrough: config.passthrough.clone(),
             since: wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             room: Arc::new(Semaphore::new(server.max_in_flight.min(Semaphore::MAX_PERMITS))),
             draining: AtomicBool::new(false),

@@ -150,7 +150,7 @@ async fn one(router: &ModelRouter, index: usize, call: &Call) -> bool {
     let mut headers = HeaderMap::new();
     headers.insert("x-router-task", "chat".parse().unwrap());
     let received = Instant::now();
-    let asked = ChatCall { body: body.to_string().into(), headers, path_model: None, received };
+    let asked = ChatCall { headers, received, ..ChatCall::of_body(body.to_string()) };
     let Response { status, headers, body } = router.chat(asked).await.unwrap();
     if let Body::Stream(mut stream) = body {
         while stream.next().await.is_some() {}

@@ -1,31 +1,24 @@
-"""The official `openai` package against a running router: what its users do, and what they must see.
+"""The official `openai` package: what its users do, and what they must see.
 
     python openai_python.py ROUTER_URL EMULATOR_URL
 
-The router runs with configs/local.toml in front of `azure-emulator serve`; the emulator's URL is used to order 429s.
-Each check is run with every client that speaks to the router; the first failure of each is told and the exit status is 1.
+Each check is run with every client that speaks to the router.
 """
 
 import json
 import sys
 import time
-import traceback
-import urllib.error
-import urllib.request
 
 import openai
 from pydantic import BaseModel
 
-HELLO = [{"role": "user", "content": "안녕하세요! 오늘 기분이 어때요?"}]
-PROOF = [{"role": "user", "content": "Prove by induction that the sum of the first n odd numbers is n squared."}]
-LOOK_UP = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
-}
-CHAT_DEPLOYMENTS = ["gpt-4o-ptu", "gpt-4o-payg"]
+import checks
+from checks import HELLO, PLACE, PROOF, WEATHER, Orders, expect, raises, took
+
+SAY_HELLO = [{"role": "user", "content": HELLO}]
+SAY_PROOF = [{"role": "user", "content": PROOF}]
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+LOOK_UP = {"type": "function", "function": {"name": "get_weather", "parameters": SCHEMA}}
 
 
 class Place(BaseModel):
@@ -33,36 +26,22 @@ class Place(BaseModel):
     country: str
 
 
-def clients(router, retries):
+def clients(router):
     """Every way in which the package reaches a router: OpenAI, Azure's dated URLs, Azure v1, a token for a key."""
-    azure = {"api_version": "2024-10-21", "azure_endpoint": router, "max_retries": retries}
+    azure = {"api_version": "2024-12-01-preview", "azure_endpoint": router, "max_retries": 0}
     return {
-        "OpenAI": openai.OpenAI(base_url=f"{router}/v1", api_key="sk-test", max_retries=retries),
+        "OpenAI": openai.OpenAI(base_url=f"{router}/v1", api_key="sk-test", max_retries=0),
         "AzureOpenAI": openai.AzureOpenAI(api_key="test", **azure),
         "AzureOpenAI with a token": openai.AzureOpenAI(azure_ad_token="token", **azure),
-        "OpenAI at Azure v1": openai.OpenAI(base_url=f"{router}/openai/v1", api_key="test", max_retries=retries),
+        "OpenAI at Azure v1": openai.OpenAI(base_url=f"{router}/openai/v1", api_key="test", max_retries=0),
     }
-
-
-def expect(wanted, found, what):
-    if wanted != found:
-        raise AssertionError(f"{what}: expected {wanted!r}, found {found!r}")
-
-
-def raises(kind, call):
-    try:
-        call()
-    except kind as error:
-        expect(kind, type(error), "class of the error")
-        return error
-    raise AssertionError(f"expected {kind.__name__}, and nothing was raised")
 
 
 # --- what users do --------------------------------------------------------------------------------------------------
 
 
-def chat(client):
-    answer = client.chat.completions.create(model="auto", messages=HELLO)
+def chat(client, order):
+    answer = client.chat.completions.create(model="auto", messages=SAY_HELLO)
     expect("chat.completion", answer.object, "object")
     expect("gpt-4o", answer.model, "model")
     expect("stop", answer.choices[0].finish_reason, "finish_reason")
@@ -70,25 +49,26 @@ def chat(client):
     assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens > 0
 
 
-def reasoning(client):
-    raw = client.chat.completions.with_raw_response.create(model="auto", messages=PROOF, max_tokens=2000, temperature=0)
+def reasoning(client, order):
+    ask = {"model": "auto", "messages": SAY_PROOF, "max_tokens": 2000, "temperature": 0}
+    raw = client.chat.completions.with_raw_response.create(**ask)
     expect("o1", raw.headers["x-router-model"], "x-router-model")
     expect("reasoning", raw.headers["x-router-task"], "x-router-task")
     assert "max_tokens" in raw.headers["x-router-adapted"], raw.headers
     assert raw.parse().usage.completion_tokens_details.reasoning_tokens > 0
 
 
-def headers(client):
+def headers(client, order):
     mine = {"x-request-id": "mine-1", "x-router-task": "chat"}
-    raw = client.chat.completions.with_raw_response.create(model="auto", messages=PROOF, extra_headers=mine)
+    raw = client.chat.completions.with_raw_response.create(model="auto", messages=SAY_PROOF, extra_headers=mine)
     expect("mine-1", raw.headers["x-request-id"], "x-request-id")
     expect("gpt-4o", raw.headers["x-router-model"], "x-router-model")
     expect("mine-1", raw.parse()._request_id, "_request_id")
 
 
-def stream(client):
+def stream(client, order):
     said, ended, usage = "", None, []
-    for chunk in client.chat.completions.create(model="chat", messages=HELLO, stream=True):
+    for chunk in client.chat.completions.create(model="chat", messages=SAY_HELLO, stream=True):
         usage.append(chunk.usage)
         for choice in chunk.choices:
             said += choice.delta.content or ""
@@ -97,22 +77,22 @@ def stream(client):
     assert not any(usage), "usage was not asked for"
 
 
-def stream_with_usage(client):
+def stream_with_usage(client, order):
     asked = {"include_usage": True}
-    chunks = list(client.chat.completions.create(model="chat", messages=HELLO, stream=True, stream_options=asked))
+    chunks = list(client.chat.completions.create(model="chat", messages=SAY_HELLO, stream=True, stream_options=asked))
     assert chunks[-1].usage.total_tokens > 0 and not chunks[-1].choices, chunks[-1]
     assert not any(chunk.usage for chunk in chunks[:-1])
 
 
-def stream_of_a_model_that_cannot(client):
-    with client.chat.completions.stream(model="o1", messages=PROOF) as events:
+def stream_of_a_model_that_cannot(client, order):
+    with client.chat.completions.stream(model="o1", messages=SAY_PROOF) as events:
         kinds = {event.type for event in events}
         answer = events.get_final_completion()
     assert "content.delta" in kinds and answer.choices[0].message.content, kinds
 
 
-def tools(client):
-    ask = [{"role": "user", "content": "What is the weather in Seoul?"}]
+def tools(client, order):
+    ask = [{"role": "user", "content": WEATHER}]
     answer = client.chat.completions.create(model="auto", messages=ask, tools=[LOOK_UP])
     choice = answer.choices[0]
     expect("tool_calls", choice.finish_reason, "finish_reason")
@@ -124,8 +104,8 @@ def tools(client):
     assert again.choices[0].message.content
 
 
-def tools_streamed(client):
-    ask = [{"role": "user", "content": "What is the weather in Seoul?"}]
+def tools_streamed(client, order):
+    ask = [{"role": "user", "content": WEATHER}]
     arguments = ""
     for chunk in client.chat.completions.create(model="chat", messages=ask, tools=[LOOK_UP], stream=True):
         for choice in chunk.choices:
@@ -134,14 +114,14 @@ def tools_streamed(client):
     assert "city" in json.loads(arguments)
 
 
-def structured(client):
-    ask = [{"role": "user", "content": "Where is Gyeongbokgung?"}]
+def structured(client, order):
+    ask = [{"role": "user", "content": PLACE}]
     for model in ["gpt-4o", "o1"]:
         answer = client.chat.completions.parse(model=model, messages=ask, response_format=Place)
         assert isinstance(answer.choices[0].message.parsed, Place), answer
 
 
-def models(client):
+def models(client, order):
     listed = {model.id: model for model in client.models.list()}
     assert {"auto", "auto:fast", "reasoning", "chat", "gpt-4o", "o1", "gpt4o_ptu"} <= set(listed), list(listed)
     found = client.models.retrieve("gpt-4o")
@@ -149,88 +129,133 @@ def models(client):
     assert found.created and found.owned_by
 
 
+def responses(client, order):
+    raw = client.responses.with_raw_response.create(model="auto", input=HELLO)
+    answer = raw.parse()
+    expect(("response", "completed"), (answer.object, answer.status), "object and status")
+    expect("gpt-4o", raw.headers["x-router-model"], "x-router-model")
+    assert answer.output_text and answer.usage.total_tokens > 0
+    raw = client.responses.with_raw_response.create(model="auto", instructions="Be exact.", input=PROOF)
+    expect("reasoning", raw.headers["x-router-task"], "x-router-task")
+
+
+def responses_streamed(client, order):
+    kinds, said = [], ""
+    for event in client.responses.create(model="auto", input=HELLO, stream=True):
+        kinds.append(event.type)
+        said += event.delta if event.type == "response.output_text.delta" else ""
+    assert said and (kinds[0], kinds[-1]) == ("response.created", "response.completed"), kinds
+
+
+def responses_with_tools(client, order):
+    tool = {"type": "function", "name": "get_weather", "parameters": SCHEMA}
+    answer = client.responses.create(model="chat", input=WEATHER, tools=[tool])
+    call = next(item for item in answer.output if item.type == "function_call")
+    assert "city" in json.loads(call.arguments)
+    output = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+    again = client.responses.create(model="chat", previous_response_id=answer.id, input=[output], tools=[tool])
+    assert again.output_text
+
+
+def responses_structured(client, order):
+    assert isinstance(client.responses.parse(model="chat", input=PLACE, text_format=Place).output_parsed, Place)
+
+
+def responses_stored(client, order):
+    made = client.responses.create(model="chat", input=HELLO, store=True)
+    expect(made.id, client.responses.retrieve(made.id).id, "id of the stored response")
+    client.responses.delete(made.id)
+    raises(openai.NotFoundError, lambda: client.responses.retrieve(made.id))
+
+
+def embeddings(client, order):
+    # The package asks for base64 on its own and decodes it.
+    found = client.embeddings.create(model="text-embedding-3-small", input=[HELLO, PROOF])
+    expect([0, 1], [each.index for each in found.data], "indexes")
+    assert all(len(each.embedding) > 100 for each in found.data) and found.usage.total_tokens > 0
+    plain = client.embeddings.create(model="text-embedding-3-small", input=HELLO, encoding_format="float")
+    assert isinstance(plain.data[0].embedding[0], float)
+
+
 # --- what users must see when it goes wrong ------------------------------------------------------------------------
 
 
-def not_found(client):
-    ask = lambda: client.chat.completions.create(model="gpt-none", messages=HELLO)
-    error = raises(openai.NotFoundError, ask)
+def not_found(client, order):
+    error = raises(openai.NotFoundError, lambda: client.chat.completions.create(model="gpt-none", messages=SAY_HELLO))
     expect(("model_not_found", "model"), (error.code, error.param), "code and param")
     raises(openai.NotFoundError, lambda: client.models.retrieve("gpt-none"))
 
 
-def bad_request(client):
+def bad_request(client, order):
     error = raises(openai.BadRequestError, lambda: client.chat.completions.create(model="auto", messages=[]))
     expect(("messages", "invalid_request_error"), (error.param, error.type), "param and type")
     wrong = {"x-router-residency": "korea"}
-    ask = lambda: client.chat.completions.create(model="auto", messages=HELLO, extra_headers=wrong)
+    ask = lambda: client.chat.completions.create(model="auto", messages=SAY_HELLO, extra_headers=wrong)
     expect("invalid_header", raises(openai.BadRequestError, ask).code, "code")
 
 
-def too_large(client):
+def too_large(client, order):
     ask = lambda: client.chat.completions.create(model="auto", messages=[{"role": "user", "content": "x" * (33 << 20)}])
-    error = raises(openai.APIStatusError, ask)
-    expect(413, error.status_code, "status")
+    expect(413, raises(openai.APIStatusError, ask).status_code, "status")
+
+
+def broken_stream(client, order):
+    """A stream that is cut after its first content raises: nobody takes half an answer for a whole one."""
+    for fault in [{"cut_after": 2}, {"end_after": 2}, {"error_event_after": 2}]:
+        order({"stream": fault})
+        ask = lambda: list(client.chat.completions.create(model="chat", messages=SAY_HELLO, stream=True))
+        raises(openai.APIError, ask)
+
+
+def broken_responses_stream(client, order):
+    for fault in [{"cut_after": 2}, {"error_event_after": 2}]:
+        order({"stream": fault})
+        ask = lambda: list(client.responses.create(model="chat", input=HELLO, stream=True))
+        raises(openai.APIError, ask)
+
+
+def faults_pass_unnoticed(client, order):
+    """A fault at one deployment: the next one answers, and only a header says so."""
+    order({"error": "server_error"}, deployments=["gpt-4o-ptu"])
+    raw = client.chat.completions.with_raw_response.create(model="chat", messages=SAY_HELLO)
+    assert raw.parse().choices
+    found = (raw.headers["x-router-deployment"], raw.headers["x-router-attempts"])
+    expect(("gpt4o_payg", "2"), found, "deployment and attempts")
 
 
 def all_full(client, order):
     """Every deployment full: the class of the error, and a wait that a client can sit out."""
-    order([{"throttled_ms": 600}])
-    error = raises(openai.RateLimitError, lambda: client.chat.completions.create(model="chat", messages=HELLO))
+    order({"throttled_ms": 600})
+    error = raises(openai.RateLimitError, lambda: client.chat.completions.create(model="chat", messages=SAY_HELLO))
     expect("capacity_exhausted", error.code, "code")
     told = error.response.headers
     assert 0 < int(told["retry-after-ms"]) <= 600, told
     expect(("1", "true"), (told["retry-after"], told["x-should-retry"]), "retry-after and x-should-retry")
     time.sleep(int(told["retry-after-ms"]) / 1000)
-    assert client.chat.completions.create(model="chat", messages=HELLO).choices
+    assert client.chat.completions.create(model="chat", messages=SAY_HELLO).choices
 
 
 def waited_out(client, order):
     """With its own retries on, the package waits as long as it was told, and no user notices."""
-    order([{"throttled_ms": 700}])
-    began = time.monotonic()
-    assert client.with_options(max_retries=3).chat.completions.create(model="chat", messages=HELLO).choices
-    took = time.monotonic() - began
-    assert 0.5 <= took < 10, f"took {took:.2f} s"
+    order({"throttled_ms": 700})
+    patient = client.with_options(max_retries=3).chat.completions
+    seconds, answer = took(lambda: patient.create(model="chat", messages=SAY_HELLO))
+    assert answer.choices and 0.5 <= seconds < 10, f"took {seconds:.2f} s"
 
 
 # --------------------------------------------------------------------------------------------------------------------
 
 
-def ready(url):
-    for _ in range(100):
-        try:
-            return urllib.request.urlopen(url, timeout=1).status
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    raise SystemExit(f"{url} did not answer within 10 s")
-
-
 def main(router, emulator):
-    ready(f"{emulator}/emulator/state")
-    ready(f"{router}/readyz")
-
-    def order(steps):
-        for deployment in CHAT_DEPLOYMENTS:
-            body = json.dumps({"deployment": deployment, "steps": steps}).encode()
-            kind = {"content-type": "application/json"}
-            urllib.request.urlopen(urllib.request.Request(f"{emulator}/emulator/script", body, kind), timeout=5)
-
     plain = [chat, reasoning, headers, stream, stream_with_usage, stream_of_a_model_that_cannot, tools, tools_streamed]
-    plain += [structured, models, not_found, bad_request]
+    plain += [structured, models, not_found, bad_request, broken_stream, faults_pass_unnoticed, all_full, waited_out]
+    later = [responses, responses_streamed, responses_with_tools, responses_structured, responses_stored]
+    later += [broken_responses_stream]
+    plain += [("responses", check) for check in later] + [("embeddings", embeddings)]
     failed = 0
-    for name, client in clients(router, retries=0).items():
-        checks = [(check.__name__, check, ()) for check in plain]
-        checks += [(check.__name__, check, (order,)) for check in [all_full, waited_out]]
-        checks += [("too_large", too_large, ())] if name == "OpenAI" else []
-        for label, check, more in checks:
-            try:
-                check(client, *more)
-            except Exception:
-                failed += 1
-                print(f"FAILED {name}: {label}", file=sys.stderr)
-                traceback.print_exc(limit=-2)
-        print(f"openai {openai.__version__}, {name}: {len(checks)} checks")
+    for name, client in clients(router).items():
+        table = plain + ([too_large] if name == "OpenAI" else [])
+        failed += checks.run(f"openai {openai.__version__}, {name}", table, client, Orders(router, emulator))
     return 1 if failed else 0
 
 

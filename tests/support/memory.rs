@@ -122,6 +122,7 @@ static SCORER: LazyLock<Arc<LinearScorer>> =
 #[derive(Debug)]
 pub(crate) struct InMemory {
     pub(crate) router: ModelRouter<Memory>,
+    pub(crate) registry: prometheus::Registry,
     arrived: Arc<Mutex<Vec<Arrived>>>,
 }
 
@@ -142,7 +143,7 @@ impl InMemory {
             capacity: config.capacity,
         };
         let router = ModelRouter::with_upstream(rules, config.limits, memory, &registry).unwrap();
-        Self { router, arrived }
+        Self { router, registry, arrived }
     }
 
     /// A chat request with headers; a stream is read to its end.
@@ -155,6 +156,14 @@ impl InMemory {
         for (name, value) in headers {
             call.headers.insert(*name, HeaderValue::try_from(*value).unwrap());
         }
+        self.read(call).await
+    }
+
+    /// Any call; a stream is read to its end.
+    pub(crate) async fn read(
+        &self,
+        call: ChatCall,
+    ) -> Result<(Response, Bytes), router_core::error::RouteError> {
         let mut response = self.router.chat(call).await?;
         let empty = router_core::response::Body::Full(Bytes::new());
         let bytes = match std::mem::replace(&mut response.body, empty) {

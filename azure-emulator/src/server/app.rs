@@ -7,6 +7,7 @@ use super::inference::Dialect;
 use super::inference::Operation;
 use super::intake;
 use super::listed;
+use super::media::Media;
 use super::shared::Shared;
 use super::tokens_endpoint;
 use crate::wire::error::Refusal;
@@ -23,7 +24,7 @@ use std::sync::Arc;
 
 /// All paths of an emulator.
 pub(crate) fn app(shared: Arc<Shared>) -> Router {
-    let deployment = Router::new()
+    let deployment = with_media(Dialect::Dated)
         .route("/chat/completions", model(Operation::Chat, Dialect::Dated))
         .route("/completions", model(Operation::Completions, Dialect::Dated))
         .route("/embeddings", model(Operation::Embeddings, Dialect::Dated));
@@ -52,7 +53,7 @@ pub(crate) fn app(shared: Arc<Shared>) -> Router {
 
 /// Paths that carry no deployment: the body names it.
 fn undated(dialect: Dialect) -> Router<Arc<Shared>> {
-    Router::new()
+    with_media(dialect)
         .route("/chat/completions", model(Operation::Chat, dialect))
         .route("/completions", model(Operation::Completions, dialect))
         .route("/embeddings", model(Operation::Embeddings, dialect))
@@ -60,9 +61,18 @@ fn undated(dialect: Dialect) -> Router<Arc<Shared>> {
         .merge(stored_and_listed(dialect))
 }
 
+fn with_media(dialect: Dialect) -> Router<Arc<Shared>> {
+    Media::PATHS.into_iter().fold(Router::new(), |paths, (path, media)| {
+        paths.route(path, model(Operation::Media(media), dialect))
+    })
+}
+
 fn stored_and_listed(dialect: Dialect) -> Router<Arc<Shared>> {
     let find = move |State(shared): State<Arc<Shared>>, id: Path<String>, request: Request| async move {
         listed::response(&shared, &id, &request, dialect)
+    };
+    let items = move |State(shared): State<Arc<Shared>>, id: Path<String>, request: Request| async move {
+        listed::input_items(&shared, &id, &request, dialect)
     };
     let forget = move |State(shared): State<Arc<Shared>>, id: Path<String>, request: Request| async move {
         listed::forget(&shared, &id, &request, dialect)
@@ -76,6 +86,7 @@ fn stored_and_listed(dialect: Dialect) -> Router<Arc<Shared>> {
     Router::new()
         .route("/responses/{id}", get(find).delete(forget))
         .route("/responses/{id}/cancel", post(find))
+        .route("/responses/{id}/input_items", get(items))
         .route("/models", get(models))
         .route("/models/{id}", get(one))
 }

@@ -8,6 +8,8 @@ use super::deployed::Deployed;
 use super::deployed::Lease;
 use super::head;
 use super::intake::Page;
+use super::media;
+use super::media::Media;
 use super::sending;
 use super::shared;
 use super::shared::Shared;
@@ -58,6 +60,7 @@ pub(crate) enum Operation {
     Completions,
     Responses,
     Embeddings,
+    Media(Media),
 }
 
 impl Operation {
@@ -68,6 +71,7 @@ impl Operation {
             Self::Completions => "Completions_Create",
             Self::Responses => "Responses_Create",
             Self::Embeddings => "Embeddings_Create",
+            Self::Media(media) => media.azure_name(),
         }
     }
 }
@@ -103,7 +107,10 @@ pub(crate) async fn answer(
     if let Some(refusal) = credential(&shared, &parts.headers, dialect) {
         return head::refused(&refusal);
     }
-    let Some(body) = object(&bytes) else { return head::refused(&Refusal::no_json()) };
+    let form = matches!(operation, Operation::Media(_)).then(|| media::form(&bytes)).flatten();
+    let Some(body) = form.or_else(|| object(&bytes)) else {
+        return head::refused(&Refusal::no_json());
+    };
     let deployed = match find(&shared, deployment.as_deref(), &body, dialect) {
         Ok(deployed) => Arc::clone(deployed),
         Err(refusal) => return head::refused(&refusal),
@@ -167,6 +174,7 @@ async fn scripted(reached: &Reached) -> Response {
     let mut response = match step.reply() {
         Reply::Ordinary => match reached.operation {
             Operation::Embeddings => super::embedding::answer(reached),
+            Operation::Media(kind) => media::answer(reached, kind),
             Operation::Chat | Operation::Completions | Operation::Responses => {
                 ordinary(reached, changes).await.unwrap_or_else(|refused| refused)
             }
@@ -196,7 +204,7 @@ async fn ordinary(reached: &Reached, changes: &Changes) -> Result<Response, Resp
     let accepted = match reached.operation {
         Operation::Responses => accept::responses(&settings.profile, &reached.body, &ask)
             .and_then(|()| previous(reached)),
-        Operation::Completions | Operation::Embeddings => Ok(()),
+        Operation::Completions | Operation::Embeddings | Operation::Media(_) => Ok(()),
         Operation::Chat => accept::chat(&settings.profile, &reached.body, &ask),
     };
     accepted.map_err(|refusal| refused(&refusal))?;
@@ -231,7 +239,9 @@ fn read(reached: &Reached, changes: &Changes) -> Ask {
     let mut ask = match reached.operation {
         Operation::Chat => Ask::of_chat(&reached.body),
         Operation::Responses => Ask::of_responses(&reached.body),
-        Operation::Completions | Operation::Embeddings => Ask::of_completions(&reached.body),
+        Operation::Completions | Operation::Embeddings | Operation::Media(_) => {
+            Ask::of_completions(&reached.body)
+        }
     };
     let header = |name: &str| reached.headers.get(name)?.to_str().ok()?.parse().ok();
     let wishes = &mut ask.wishes;
@@ -266,7 +276,7 @@ fn envelope(reached: &Reached, changes: &Changes) -> Envelope {
         Operation::Chat => "chatcmpl-",
         Operation::Completions => "cmpl-",
         Operation::Responses => "resp_",
-        Operation::Embeddings => "",
+        Operation::Embeddings | Operation::Media(_) => "",
     };
     let filter = match reached.dialect {
         Dialect::OpenAi => Filter::Absent,
@@ -292,7 +302,9 @@ impl Answered {
         match reached.operation {
             Operation::Responses => responses::response(envelope, &reached.body, choices, usage),
             Operation::Completions => completions::completion(envelope, choices, usage),
-            Operation::Chat | Operation::Embeddings => chat::completion(envelope, choices, usage),
+            Operation::Chat | Operation::Embeddings | Operation::Media(_) => {
+                chat::completion(envelope, choices, usage)
+            }
         }
     }
 
@@ -307,7 +319,7 @@ impl Answered {
             Operation::Completions => {
                 completions::events(envelope, choices, chunk_tokens, usage, include_usage)
             }
-            Operation::Chat | Operation::Embeddings => {
+            Operation::Chat | Operation::Embeddings | Operation::Media(_) => {
                 chunks::events(envelope, choices, chunk_tokens, usage, include_usage)
             }
         }

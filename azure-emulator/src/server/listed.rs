@@ -45,6 +45,19 @@ pub(crate) fn response(shared: &Shared, id: &str, request: &Request, dialect: Di
     })
 }
 
+/// What a stored response was asked; the emulator keeps the answer alone, so the list is empty.
+pub(crate) fn input_items(
+    shared: &Shared,
+    id: &str,
+    request: &Request,
+    dialect: Dialect,
+) -> Response {
+    guarded(shared, request, dialect, || match shared.stored.find(id) {
+        Some(_) => Ok(json!({"object": "list", "data": [], "has_more": false})),
+        None => Err(Refusal::response_not_found(id)),
+    })
+}
+
 /// Forgets a stored response.
 pub(crate) fn forget(shared: &Shared, id: &str, request: &Request, dialect: Dialect) -> Response {
     guarded(shared, request, dialect, || {

@@ -9,6 +9,7 @@ pub(crate) mod head;
 pub(crate) mod inference;
 pub(crate) mod intake;
 pub(crate) mod listed;
+pub(crate) mod media;
 pub(crate) mod sending;
 pub(crate) mod shared;
 pub(crate) mod stored;

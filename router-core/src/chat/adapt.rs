@@ -7,6 +7,8 @@
 //! **Source:** Microsoft, "Azure OpenAI reasoning models", the tables of API and feature support and of parameters that
 //! are not supported.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use crate::model::CapField;
@@ -17,6 +19,7 @@ use crate::model::Sampling;
 use crate::units::Tokens;
 
 use super::message::Role;
+use super::operation::Operation;
 use super::request::ChatRequest;
 use super::splice::Splice;
 
@@ -67,39 +70,36 @@ const WEIGHTS: [&str; 3] = ["presence_penalty", "frequency_penalty", "logit_bias
 
 /// Fits a request to a deployment; without need of change the body is the caller's own, byte for byte.
 pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
+    if let Some(place) = request.form_model() {
+        return of_form(request, place, target);
+    }
     let mut edit = Edit { splice: Splice::of(request), changed: Vec::new(), request };
     if let Some(name) = target.model_field.filter(|name| request.model() != Some(name)) {
         edit.splice.set("model", quoted(name));
     }
-    let record = target.record;
-    let effort = edit.effort(record, target.effort);
-    match target.tight {
-        Some(tight) => edit.tighten(record, tight),
-        None => edit.cap(record, effort),
+    match request.operation() {
+        Operation::Chat => edit.chat(target),
+        Operation::Responses => edit.responses(target),
+        Operation::Completions => edit.completions(target),
+        Operation::Embeddings | Operation::Passed => {
+            target.refused.iter().for_each(|name| edit.leave_out(name));
+            edit.unchanged()
+        }
     }
-    edit.sampling(record, effort);
-    edit.roles(record.instructions);
-    if !record.abilities.parallel_tools {
-        edit.leave_out("parallel_tool_calls");
-    }
-    for name in target.refused {
-        edit.refused(name, record, effort);
-    }
-    let restream = request.stream() && !record.abilities.streaming;
-    let stream_options = target.stream_options && !target.refused.contains(&"stream_options");
-    let withhold_usage = edit.stream(restream, stream_options);
-    let Edit { splice, changed, .. } = edit;
-    let body = if splice.is_empty() {
-        Bytes::copy_from_slice(request.body().as_bytes())
-    } else {
-        splice.apply()
-    };
-    Adapted { body, changed, restream, withhold_usage }
+}
+
+/// A form with another model's name in it.
+fn of_form(request: &ChatRequest<'_>, place: Range<usize>, target: Target<'_>) -> Adapted {
+    let body = request.body();
+    let name = target.model_field.unwrap_or(request.model().unwrap_or_default());
+    let (before, after) = (body.get(..place.start), body.get(place.end..));
+    let parts = [before.unwrap_or_default(), name.as_bytes(), after.unwrap_or_default()];
+    Adapted { body: parts.concat().into(), changed: vec![], restream: false, withhold_usage: false }
 }
 
 /// The fields that may be left out when a deployment refuses them although its record says otherwise. What changes the
 /// answer's form or loses what the caller said (messages, tools, schemas) is not among them.
-const DISPENSABLE: [&str; 22] = [
+const DISPENSABLE: [&str; 25] = [
     "temperature",
     "top_p",
     "presence_penalty",
@@ -122,6 +122,9 @@ const DISPENSABLE: [&str; 22] = [
     "verbosity",
     "prompt_cache_key",
     "safety_identifier",
+    "max_output_tokens",
+    "reasoning",
+    "truncation",
 ];
 
 /// The dispensable field of that name: what an upstream's refusal may name to be heeded.
@@ -145,39 +148,91 @@ fn reasoning_room(effort: Effort) -> Tokens {
     })
 }
 
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-struct Edit<'r, 'a> {
-    splice: Splice<'r, 'a>,
+pub(super) struct Edit<'r, 'a> {
+    pub(super) splice: Splice<'r, 'a>,
     changed: Vec<&'static str>,
-    request: &'r ChatRequest<'a>,
+    pub(super) request: &'r ChatRequest<'a>,
 }
 
 impl Edit<'_, '_> {
+    /// Fits a chat request.
+    fn chat(mut self, target: Target<'_>) -> Adapted {
+        let record = target.record;
+        let effort = self.effort(record, target.effort);
+        match target.tight {
+            Some(tight) => self.tighten(record, tight),
+            None => self.cap(record, effort),
+        }
+        self.sampling(record, effort);
+        self.roles(record.instructions);
+        self.parallel_tools(record, effort);
+        for name in target.refused {
+            self.refused(name, record, effort);
+        }
+        let restream = self.request.stream() && !record.abilities.streaming;
+        let stream_options = target.stream_options && !target.refused.contains(&"stream_options");
+        let withhold_usage = self.stream(restream, stream_options);
+        self.into_adapted(restream, withhold_usage)
+    }
+
+    /// Fits a request for legacy completions.
+    fn completions(mut self, target: Target<'_>) -> Adapted {
+        target.refused.iter().for_each(|name| self.leave_out(name));
+        let stream_options = target.stream_options && !target.refused.contains(&"stream_options");
+        let withhold_usage = self.stream(false, stream_options);
+        self.into_adapted(false, withhold_usage)
+    }
+
+    /// What is sent as it came, but for the edits so far.
+    fn unchanged(self) -> Adapted {
+        self.into_adapted(false, false)
+    }
+
+    pub(super) fn into_adapted(self, restream: bool, withhold_usage: bool) -> Adapted {
+        let Self { splice, changed, request } = self;
+        let body =
+            if splice.is_empty() { Bytes::copy_from_slice(request.body()) } else { splice.apply() };
+        Adapted { body, changed, restream, withhold_usage }
+    }
+
     /// True where the caller gave the field a value; null counts as none.
     fn given(&self, name: &str) -> bool {
         self.request.raw(name).is_some_and(|raw| raw != "null")
     }
 
-    fn leave_out(&mut self, name: &'static str) {
+    pub(super) fn leave_out(&mut self, name: &'static str) {
         if self.given(name) && self.splice.remove(name) {
             self.changed.push(name);
         }
     }
 
-    fn set(&mut self, name: &'static str, json: String) {
+    pub(super) fn set(&mut self, name: &'static str, json: String) {
         self.splice.set(name, json);
         self.changed.push(name);
+    }
+
+    /// Tells that a part of a field was changed.
+    pub(super) fn note(&mut self, name: &'static str) {
+        self.changed.push(name);
+    }
+
+    /// Leaves a field out unless it has been changed already.
+    pub(super) fn leave_out_once(&mut self, name: &'static str) {
+        if !self.changed.contains(&name) {
+            self.leave_out(name);
+        }
     }
 
     /// Leaves out a field that the deployment refused; a cap moves to its other name, so that it still holds.
     fn refused(&mut self, name: &'static str, record: &ModelRecord, effort: Effort) {
         if name == "max_tokens" && record.cap_field == CapField::Either {
             self.newer_cap(record, effort);
-        } else if !self.changed.contains(&name) {
-            self.leave_out(name);
+        } else {
+            self.leave_out_once(name);
         }
     }
 
@@ -253,7 +308,7 @@ impl Edit<'_, '_> {
         }
     }
 
-    fn sampling(&mut self, record: &ModelRecord, effort: Effort) {
+    pub(super) fn sampling(&mut self, record: &ModelRecord, effort: Effort) {
         let refused: &[&'static str] = match record.sampling {
             Sampling::Free => &[],
             Sampling::FreeWithoutEffort if effort == Effort::None => &WEIGHTS,
@@ -272,6 +327,13 @@ impl Edit<'_, '_> {
         }
         if !record.stop {
             self.leave_out("stop");
+        }
+    }
+
+    /// **Source:** Microsoft, "Azure OpenAI reasoning models": no parallel tool calls at minimal effort.
+    pub(super) fn parallel_tools(&mut self, record: &ModelRecord, effort: Effort) {
+        if !record.abilities.parallel_tools || effort == Effort::Minimal {
+            self.leave_out("parallel_tool_calls");
         }
     }
 
@@ -471,12 +533,30 @@ mod tests {
         record.efforts = Some(Efforts {
             accepted: vec![Effort::None, Effort::Low, Effort::High],
             default: Effort::None,
+            max_by_responses: false,
         });
         record.sampling = Sampling::FreeWithoutEffort;
         let changed = ["reasoning_effort", "temperature"];
         check(&record, r#""temperature":0.5"#, &json!({"reasoning_effort":"high"}), &changed);
         let none = r#""temperature":0.5,"reasoning_effort":"none""#;
         check(&record, none, &json!({"temperature":0.5,"reasoning_effort":"none"}), &[]);
+    }
+
+    #[test]
+    fn at_minimal_effort_there_are_no_parallel_tool_calls() {
+        let mut record = sample::record("o1");
+        record.abilities.parallel_tools = true;
+        record.efforts = Some(Efforts {
+            accepted: vec![Effort::Minimal, Effort::Low],
+            default: Effort::Low,
+            max_by_responses: false,
+        });
+        let low = r#""reasoning_effort":"low","parallel_tool_calls":false"#;
+        let kept = json!({"reasoning_effort":"low","parallel_tool_calls":false});
+        check(&record, low, &kept, &[]);
+        let minimal = low.replace("low", "minimal");
+        let expected = json!({"reasoning_effort":"minimal"});
+        check(&record, &minimal, &expected, &["parallel_tool_calls"]);
     }
 
     #[test]

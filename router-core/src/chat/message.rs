@@ -30,7 +30,7 @@ pub enum Role {
 }
 
 impl Role {
-    fn from_text(text: &str) -> Self {
+    pub(super) fn from_text(text: &str) -> Self {
         match text {
             "system" => Self::System,
             "developer" => Self::Developer,
@@ -79,8 +79,20 @@ pub struct Message<'a> {
     pub content: Content<'a>,
     /// True where the message calls tools or a function.
     pub calls_tools: bool,
-    /// The role as written, quotes included: a place in the body that can be replaced.
-    pub(super) role_raw: &'a RawValue,
+    /// The role as written, quotes included: a place in the body that can be replaced. `None` where the body has none.
+    pub(super) role_raw: Option<&'a RawValue>,
+}
+
+impl<'a> Message<'a> {
+    /// A message that stands in the body without a role of its own.
+    pub(super) fn of(role: Role, content: Content<'a>) -> Self {
+        Self { role, content, calls_tools: false, role_raw: None }
+    }
+
+    /// Instructions that stand beside the conversation.
+    pub(super) fn instructing(text: Cow<'a, str>) -> Self {
+        Self::of(Role::System, Content::Text(text))
+    }
 }
 
 impl Message<'_> {
@@ -172,7 +184,7 @@ impl<'de> Visitor<'de> for MessageVisitor {
         }
         let role_raw = role_raw.ok_or_else(|| A::Error::missing_field("role"))?;
         let role = Role::from_text(role_raw.get().trim_matches('"'));
-        Ok(Message { role, content, calls_tools, role_raw })
+        Ok(Message { role, content, calls_tools, role_raw: Some(role_raw) })
     }
 }
 

@@ -1,16 +1,25 @@
 //! What the caller asked for and what came back, as JSON and as event streams. The door of the room.
 
 pub mod adapt;
+mod adapt_responses;
+pub mod error_event;
+mod form;
+mod input;
 pub mod message;
+pub mod operation;
 pub mod request;
 pub mod restream;
+pub mod restream_response;
+mod scalars;
 pub mod splice;
 pub mod stream;
 pub mod tokens;
 pub mod usage;
 
 pub use adapt::{Adapted, adapt};
+pub use error_event::error_event;
 pub use message::{Content, Message, Part, Role};
+pub use operation::Operation;
 pub use request::{ChatRequest, RequestFault, ResponseFormat};
 pub use splice::Splice;
 pub use usage::{Answer, Usage};

@@ -7,14 +7,18 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::ops::Range;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::units::Tokens;
 
+use super::form;
+use super::input::Input;
 use super::message::{Message, Text};
+use super::operation::Operation;
+use super::scalars::{READ_ONCE, Scalars};
 
 /// Why a body is not a chat request: which field, and what was expected there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -27,7 +31,7 @@ pub struct RequestFault {
 }
 
 impl RequestFault {
-    fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { field: field.into(), problem: problem.into() }
     }
 }
@@ -51,7 +55,7 @@ pub(super) struct Field<'a> {
     pub(super) value: &'a RawValue,
 }
 
-/// A chat completion request: a view over its JSON body.
+/// A request to a model: a view over its body, most often that of a chat completion.
 ///
 /// ```
 /// use router_core::chat::ChatRequest;
@@ -67,59 +71,86 @@ pub(super) struct Field<'a> {
 /// ```
 #[derive(Debug, Clone)]
 pub struct ChatRequest<'a> {
-    body: &'a str,
+    operation: Operation,
+    body: &'a [u8],
     messages: Vec<Message<'a>>,
-    /// All top-level fields but `messages`, in the order of the body.
+    /// All top-level fields but the conversation, in the order of the body.
     fields: Vec<Field<'a>>,
     scalars: Scalars<'a>,
-}
-
-/// The small fields that routing reads, decoded.
-#[expect(clippy::struct_excessive_bools, reason = "they mirror the booleans of the wire format")]
-#[derive(Debug, Clone, Default)]
-struct Scalars<'a> {
-    model: Option<Cow<'a, str>>,
-    stream: bool,
-    include_usage: bool,
-    max_tokens: Option<u64>,
-    max_completion_tokens: Option<u64>,
-    n: Option<u64>,
-    reasoning_effort: Option<Cow<'a, str>>,
-    user: Option<Cow<'a, str>>,
-    prompt_cache_key: Option<Cow<'a, str>>,
-    response_format: ResponseFormat,
-    tools: bool,
-    store: bool,
+    /// Where the model stands in a form; `None` for JSON.
+    form_model: Option<Range<usize>>,
 }
 
 impl<'a> ChatRequest<'a> {
-    /// Reads a request body.
+    /// Reads the body of a chat request.
     ///
     /// # Errors
     /// Names the first field that is not what a chat request has there: text that is not JSON, a body that is not an
     /// object, `messages` missing or empty, a message without a role, a field of the wrong type, or a field that
     /// routing reads given twice.
     pub fn parse(body: &'a [u8]) -> Result<Self, RequestFault> {
-        let body = std::str::from_utf8(body)
+        Self::read(Operation::Chat, body)
+    }
+
+    /// Reads a body of any operation. In the Responses API the conversation is `instructions` and `input`.
+    ///
+    /// ```
+    /// use router_core::chat::{ChatRequest, Operation, Role};
+    /// let body = br#"{"model":"auto","instructions":"Be brief.","input":"Hi","previous_response_id":"resp_1"}"#;
+    /// let request = ChatRequest::read(Operation::Responses, body)?;
+    /// assert_eq!(request.messages().iter().map(|message| message.role).collect::<Vec<_>>(), [Role::System, Role::User]);
+    /// assert_eq!(request.previous_response(), Some("resp_1"));
+    /// # Ok::<(), router_core::chat::RequestFault>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Self::parse`], by what the operation's bodies have.
+    pub fn read(operation: Operation, body: &'a [u8]) -> Result<Self, RequestFault> {
+        let text = std::str::from_utf8(body)
             .map_err(|fault| RequestFault::new("body", format!("expected UTF-8 text: {fault}")))?;
-        let raw: RawBody<'a> = serde_json::from_str(body)
-            .map_err(|quick| named(body).unwrap_or_else(|| at(&quick)))?;
-        let messages = raw
-            .messages
-            .ok_or_else(|| RequestFault::new("messages", "expected a list of messages"))?;
-        if messages.is_empty() {
-            return Err(RequestFault::new("messages", "expected at least one message, found none"));
+        let RawBody { messages, fields } = parsed(operation, text)
+            .map_err(|quick| named(operation, text).unwrap_or_else(|| at(&quick)))?;
+        if operation == Operation::Chat {
+            let messages = messages
+                .as_ref()
+                .ok_or_else(|| RequestFault::new("messages", "expected a list of messages"))?;
+            if messages.is_empty() {
+                let problem = "expected at least one message, found none";
+                return Err(RequestFault::new("messages", problem));
+            }
         }
-        let scalars = Scalars::read(&raw.fields)?;
-        Ok(Self { body, messages, fields: raw.fields, scalars })
+        let scalars = Scalars::read(operation, &fields)?;
+        let messages = messages.unwrap_or_default();
+        Ok(Self { operation, body, messages, fields, scalars, form_model: None })
+    }
+
+    /// Reads a form (`multipart/form-data`) that is passed through: only its model is looked for.
+    ///
+    /// # Errors
+    /// The content type names no boundary.
+    pub fn read_form(content_type: &str, body: &'a [u8]) -> Result<Self, RequestFault> {
+        let boundary = form::boundary(content_type).ok_or_else(|| {
+            RequestFault::new("content-type", "expected multipart/form-data with a boundary")
+        })?;
+        let form_model = form::field(body, boundary, "model");
+        let model = form_model.clone().and_then(|range| body.get(range));
+        let model = model.and_then(|model| std::str::from_utf8(model).ok()).map(Cow::Borrowed);
+        let scalars = Scalars { model, ..Scalars::default() };
+        let (operation, messages, fields) = (Operation::Passed, Vec::new(), Vec::new());
+        Ok(Self { operation, body, messages, fields, scalars, form_model })
+    }
+
+    /// The operation that it is a request of.
+    pub fn operation(&self) -> Operation {
+        self.operation
     }
 
     /// The body as it came.
-    pub fn body(&self) -> &'a str {
+    pub fn body(&self) -> &'a [u8] {
         self.body
     }
 
-    /// The messages, oldest first; never empty.
+    /// The messages, oldest first; of a chat request never empty.
     pub fn messages(&self) -> &[Message<'a>] {
         &self.messages
     }
@@ -174,9 +205,14 @@ impl<'a> ChatRequest<'a> {
         self.scalars.tools
     }
 
-    /// True where the caller asked that the answer be stored.
+    /// True where the answer is to be stored: on wish, and in the Responses API unless it is declined.
     pub fn stores(&self) -> bool {
-        self.scalars.store
+        self.scalars.store.unwrap_or(self.operation == Operation::Responses)
+    }
+
+    /// The stored response that this one follows.
+    pub fn previous_response(&self) -> Option<&str> {
+        self.scalars.previous_response.as_deref()
     }
 
     /// How many images the messages carry.
@@ -184,14 +220,19 @@ impl<'a> ChatRequest<'a> {
         self.messages.iter().map(Message::images).sum()
     }
 
-    /// A top-level field as it was written; `None` where it is absent or `messages`.
+    /// A top-level field as it was written; `None` where it is absent or the conversation.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
         self.field(name).map(|field| field.value.get())
     }
 
-    /// The names of the top-level fields, `messages` left out.
+    /// The names of the top-level fields, the conversation left out.
     pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| field.name.as_ref())
+    }
+
+    /// Where the model stands in a form.
+    pub(super) fn form_model(&self) -> Option<Range<usize>> {
+        self.form_model.clone()
     }
 
     pub(super) fn field(&self, name: &str) -> Option<&Field<'a>> {
@@ -199,110 +240,22 @@ impl<'a> ChatRequest<'a> {
     }
 }
 
-/// The fields that routing reads; given twice they would mean two things, so that is refused.
-const READ_ONCE: [&str; 16] = [
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
-    "reasoning_effort",
-    "user",
-    "prompt_cache_key",
-    "response_format",
-    "tools",
-    "functions",
-    "store",
-    "temperature",
-    "parallel_tool_calls",
-];
-
-impl<'a> Scalars<'a> {
-    fn read(fields: &[Field<'a>]) -> Result<Self, RequestFault> {
-        let mut scalars = Self::default();
-        for field in fields {
-            match field.name.as_ref() {
-                "model" => scalars.model = decode(field, "a string or null")?,
-                "stream" => scalars.stream = decode(field, "true, false or null")?.unwrap_or(false),
-                "stream_options" => {
-                    let options: Option<StreamOptions> = decode(field, "an object or null")?;
-                    scalars.include_usage =
-                        options.and_then(|options| options.include_usage).unwrap_or(false);
-                }
-                "max_tokens" => scalars.max_tokens = decode(field, COUNT)?,
-                "max_completion_tokens" => scalars.max_completion_tokens = decode(field, COUNT)?,
-                "n" => scalars.n = decode(field, COUNT)?,
-                "reasoning_effort" => scalars.reasoning_effort = decode(field, "a string or null")?,
-                "user" => scalars.user = decode(field, "a string or null")?,
-                "prompt_cache_key" => scalars.prompt_cache_key = decode(field, "a string or null")?,
-                "response_format" => {
-                    let format: Option<Typed<'a>> =
-                        decode(field, "an object with a `type`, or null")?;
-                    scalars.response_format = match format.as_ref().map(|typed| typed.kind.as_ref())
-                    {
-                        Some("json_schema") => ResponseFormat::JsonSchema,
-                        Some("json_object") => ResponseFormat::JsonObject,
-                        Some(_) | None => ResponseFormat::Text,
-                    };
-                }
-                "tools" | "functions" => scalars.tools |= list_has_items(field)?,
-                "store" => scalars.store = decode(field, "true, false or null")?.unwrap_or(false),
-                _ => {}
-            }
-        }
-        Ok(scalars)
-    }
-}
-
-const COUNT: &str = "a whole number of at least 0, or null";
-
-/// Decodes a small field; `null` is `None`.
-fn decode<'a, T: Deserialize<'a>>(
-    field: &Field<'a>,
-    expected: &str,
-) -> Result<Option<T>, RequestFault> {
-    serde_json::from_str(field.value.get()).map_err(|_| {
-        let found = kind_of(field.value.get());
-        RequestFault::new(field.name.clone(), format!("expected {expected}, found {found}"))
-    })
-}
-
-fn list_has_items(field: &Field<'_>) -> Result<bool, RequestFault> {
-    let text = field.value.get();
-    match text.strip_prefix('[') {
-        Some(rest) => Ok(!rest.trim_start().starts_with(']')),
-        None if text == "null" => Ok(false),
-        None => Err(RequestFault::new(
-            field.name.clone(),
-            format!("expected a list or null, found {}", kind_of(text)),
-        )),
-    }
-}
-
-/// The kind of a JSON value in words; numbers are told apart because "a negative number" is a usual fault.
-fn kind_of(text: &str) -> &'static str {
-    match text.as_bytes().first() {
-        Some(b'"') => "a string",
-        Some(b'{') => "an object",
-        Some(b'[') => "a list",
-        Some(b't' | b'f') => "a boolean",
-        Some(b'n') => "null",
-        Some(b'-') => "a negative number",
-        Some(_) if text.contains(['.', 'e', 'E']) => "a fraction",
-        Some(_) => "a number",
-        None => "nothing",
-    }
+fn parsed(operation: Operation, body: &str) -> serde_json::Result<RawBody<'_>> {
+    let mut json = serde_json::Deserializer::from_str(body);
+    let raw = BodySeed(operation).deserialize(&mut json)?;
+    json.end()?;
+    Ok(raw)
 }
 
 /// Parses again, keeping track of the path, to name the field at fault.
-fn named(body: &str) -> Option<RequestFault> {
+fn named(operation: Operation, body: &str) -> Option<RequestFault> {
     let mut json = serde_json::Deserializer::from_str(body);
-    let fault = serde_path_to_error::deserialize::<_, RawBody<'_>>(&mut json).err()?;
-    let path = fault.path().to_string();
+    let mut track = serde_path_to_error::Track::new();
+    let json = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    let fault = BodySeed(operation).deserialize(json).err()?;
+    let path = track.path().to_string();
     let field = if path == "." || path.is_empty() { "body".to_owned() } else { path };
-    Some(RequestFault::new(field, without_values(&fault.into_inner())))
+    Some(RequestFault::new(field, without_values(&fault)))
 }
 
 fn at(fault: &serde_json::Error) -> RequestFault {
@@ -321,53 +274,61 @@ fn without_values(fault: &serde_json::Error) -> String {
     }
 }
 
-#[derive(Deserialize)]
-struct StreamOptions {
-    include_usage: Option<bool>,
-}
-
-#[derive(Deserialize)]
-struct Typed<'a> {
-    #[serde(rename = "type", borrow)]
-    kind: Cow<'a, str>,
-}
-
-#[derive(Default)]
 struct RawBody<'a> {
     messages: Option<Vec<Message<'a>>>,
     fields: Vec<Field<'a>>,
 }
 
-impl<'de> Deserialize<'de> for RawBody<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Body;
-        impl<'de> Visitor<'de> for Body {
-            type Value = RawBody<'de>;
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut body = RawBody { messages: None, fields: Vec::with_capacity(12) };
-                while let Some(Text(name)) = map.next_key()? {
-                    let again = if name == "messages" {
-                        body.messages.is_some()
-                    } else {
-                        READ_ONCE.contains(&name.as_ref())
-                            && body.fields.iter().any(|field| field.name == name)
-                    };
-                    if again {
-                        return Err(A::Error::custom(format!("`{name}` is given twice")));
-                    }
-                    if name == "messages" {
-                        body.messages = map.next_value::<Option<Vec<Message<'de>>>>()?;
-                    } else {
-                        body.fields.push(Field { name, value: map.next_value()? });
-                    }
+/// Reads a body of an operation.
+struct BodySeed(Operation);
+
+impl<'de> DeserializeSeed<'de> for BodySeed {
+    type Value = RawBody<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for BodySeed {
+    type Value = RawBody<'de>;
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut messages, mut instructions, mut input) = (None, None, None);
+        let mut fields: Vec<Field<'de>> = Vec::with_capacity(12);
+        while let Some(Text(name)) = map.next_key()? {
+            let twice = || A::Error::custom(format!("`{name}` is given twice"));
+            match (self.0, name.as_ref()) {
+                (Operation::Chat, "messages") if messages.is_some() => return Err(twice()),
+                (Operation::Responses, "instructions") if instructions.is_some() => {
+                    return Err(twice());
                 }
-                Ok(body)
+                (Operation::Responses, "input") if input.is_some() => return Err(twice()),
+                (Operation::Chat, "messages") => {
+                    messages = map.next_value::<Option<Vec<Message<'de>>>>()?;
+                }
+                (Operation::Responses, "instructions") => {
+                    instructions = Some(map.next_value::<Option<Text<'de>>>()?);
+                }
+                (Operation::Responses, "input") => {
+                    input = Some(map.next_value::<Option<Input<'de>>>()?);
+                }
+                _ => {
+                    let read_once = READ_ONCE.contains(&name.as_ref());
+                    if read_once && fields.iter().any(|field| field.name == name) {
+                        return Err(twice());
+                    }
+                    fields.push(Field { name, value: map.next_value()? });
+                }
             }
         }
-        from.deserialize_map(Body)
+        if self.0 == Operation::Responses {
+            let said = instructions.flatten().map(|Text(text)| Message::instructing(text));
+            let turns = input.flatten().map(|Input(turns)| turns).unwrap_or_default();
+            messages = Some(said.into_iter().chain(turns).collect());
+        }
+        Ok(RawBody { messages, fields })
     }
 }
 

@@ -49,7 +49,8 @@ impl<'r, 'a> Splice<'r, 'a> {
     /// Gives a top-level field the value `json` (which must be JSON), whether or not the body has it.
     pub fn set(&mut self, name: &'static str, json: impl Into<Cow<'static, str>>) {
         if let Some(field) = self.request.field(name) {
-            self.replaced.push((self.range(field.value.get()), json.into()));
+            let value = self.forget(field.value.get());
+            self.replaced.push((value, json.into()));
         } else {
             self.inserted.push('"');
             self.inserted.push_str(name);
@@ -62,17 +63,25 @@ impl<'r, 'a> Splice<'r, 'a> {
     /// Leaves a top-level field out; true where the body had it.
     pub fn remove(&mut self, name: &str) -> bool {
         let Some(field) = self.request.field(name) else { return false };
-        let value = self.range(field.value.get());
+        let value = self.forget(field.value.get());
         let name_start = self.name_start(value.start);
         self.removed.push(name_start..value.end);
         true
     }
 
+    /// Where a value lies; edits of it so far are dropped, because the last one counts.
+    fn forget(&mut self, value: &str) -> Range<usize> {
+        let place = self.range(value);
+        self.replaced.retain(|(replaced, _)| *replaced != place);
+        self.removed.retain(|removed| removed.end != place.end);
+        place
+    }
+
     /// Gives the message at `index` another role; `role` is a plain word.
     pub fn set_role(&mut self, index: usize, role: &'static str) {
         if let Some(message) = self.request.messages().get(index) {
-            let range = self.range(message.role_raw.get());
-            self.replaced.push((range, format!("\"{role}\"").into()));
+            let range = message.role_raw.map(|raw| self.range(raw.get()));
+            self.replaced.extend(range.map(|range| (range, format!("\"{role}\"").into())));
         }
     }
 
@@ -82,9 +91,12 @@ impl<'r, 'a> Splice<'r, 'a> {
         let mut edits = std::mem::take(&mut self.replaced);
         edits.extend(self.removals().into_iter().map(|range| (range, Cow::Borrowed(""))));
         if !self.inserted.is_empty() {
-            let start = body.find('{').map_or(0, |brace| brace + 1);
-            // Every request keeps its messages, so a field always follows what is put in front.
-            edits.push((start..start, std::mem::take(&mut self.inserted).into()));
+            let start = body.iter().position(|byte| *byte == b'{').map_or(0, |brace| brace + 1);
+            let mut inserted = std::mem::take(&mut self.inserted);
+            if self.leaves_nothing(start, &edits) {
+                inserted.pop();
+            }
+            edits.push((start..start, inserted.into()));
         }
         edits.sort_by_key(|(range, _)| (range.start, range.end));
         let added: usize = edits.iter().map(|(_, text)| text.len()).sum();
@@ -99,6 +111,20 @@ impl<'r, 'a> Splice<'r, 'a> {
         out.into()
     }
 
+    /// True where no field follows what is put in front: all there were are removed.
+    fn leaves_nothing(&self, start: usize, edits: &[(Range<usize>, Cow<'static, str>)]) -> bool {
+        let body = self.request.body();
+        let kept = |at: &usize| {
+            let removed = |(range, text): &(Range<usize>, Cow<'_, str>)| {
+                text.is_empty() && range.contains(at)
+            };
+            !edits.iter().any(removed)
+        };
+        let bytes = body.iter().enumerate().skip(start);
+        let mut left = bytes.filter(|(at, byte)| !byte.is_ascii_whitespace() && kept(at));
+        left.next().is_none_or(|(_, byte)| *byte == b'}')
+    }
+
     /// Where `part`, a slice of the body, lies in it.
     fn range(&self, part: &str) -> Range<usize> {
         let start = part.as_ptr().addr().saturating_sub(self.request.body().as_ptr().addr());
@@ -107,7 +133,7 @@ impl<'r, 'a> Splice<'r, 'a> {
 
     /// Where the name of the field whose value starts at `value` begins: back over the colon to the opening quote.
     fn name_start(&self, value: usize) -> usize {
-        let bytes = self.request.body().as_bytes();
+        let bytes = self.request.body();
         let before = |end: usize, wanted: u8| {
             bytes.get(..end).and_then(|head| head.iter().rposition(|byte| *byte == wanted))
         };
@@ -159,8 +185,8 @@ impl<'r, 'a> Splice<'r, 'a> {
     }
 }
 
-fn between(body: &str, from: usize, to: usize) -> &[u8] {
-    body.as_bytes().get(from..to).unwrap_or_default()
+fn between(body: &[u8], from: usize, to: usize) -> &[u8] {
+    body.get(from..to).unwrap_or_default()
 }
 
 fn only_separators(bytes: &[u8]) -> bool {
@@ -218,6 +244,12 @@ mod tests {
                 prop_assert_eq!(splice.remove(NAMES[index]), had);
             }
             if set {
+                // The last edit of a field counts.
+                if request.raw("temperature").is_some() {
+                    splice.set("temperature", "0");
+                    splice.remove("temperature");
+                    object.remove("temperature");
+                }
                 splice.set("stream", "true");
                 object.insert("stream".into(), Value::Bool(true));
             }

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
 use super::message::Text;
 use super::usage::{RawUsage, Usage};
@@ -90,7 +91,7 @@ fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// What an event of a chat completion stream is.
+/// What an event of a stream is, whichever operation's stream it is of: they are told apart by what they hold.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A comment, an empty event, or one that holds nothing we know.
@@ -126,6 +127,10 @@ pub struct Chunk {
     pub choiceless: bool,
     /// The model that answers, by its own word.
     pub model: Option<Box<str>>,
+    /// The place in the stream of an event of the Responses API; `None` for chunks of chat.
+    pub sequence: Option<u64>,
+    /// The id of the response that the event is about, where it tells one.
+    pub response_id: Option<Box<str>>,
 }
 
 #[derive(Deserialize)]
@@ -138,12 +143,39 @@ struct RawChunk<'a> {
     model: Option<Text<'a>>,
     #[serde(default)]
     error: Option<RawError>,
+    /// The kind of an event of the Responses API.
+    #[serde(default, borrow, rename = "type")]
+    kind: Option<Text<'a>>,
+    #[serde(default)]
+    sequence_number: Option<u64>,
+    #[serde(default, borrow)]
+    delta: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    response: Option<RawResponse<'a>>,
+    #[serde(default)]
+    code: Option<serde_json::Value>,
+}
+
+/// The response that an event of the Responses API is about.
+#[derive(Deserialize)]
+struct RawResponse<'a> {
+    #[serde(default, borrow)]
+    id: Option<Text<'a>>,
+    #[serde(default, borrow)]
+    model: Option<Text<'a>>,
+    #[serde(default)]
+    usage: Option<RawUsage>,
+    #[serde(default)]
+    error: Option<RawError>,
 }
 
 #[derive(Deserialize)]
 struct RawChoice<'a> {
     #[serde(default, borrow)]
     delta: Option<RawDelta<'a>>,
+    /// Of legacy completions, which have no delta.
+    #[serde(default, borrow)]
+    text: Option<Text<'a>>,
     #[serde(default, borrow)]
     finish_reason: Option<Text<'a>>,
 }
@@ -163,7 +195,7 @@ struct RawDelta<'a> {
 }
 
 /// An error's code may be a string, a number or null.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct RawError {
     #[serde(default)]
     code: Option<serde_json::Value>,
@@ -185,6 +217,9 @@ impl Event {
             return Self::Done;
         }
         let Ok(raw) = serde_json::from_slice::<RawChunk<'_>>(data) else { return Self::Malformed };
+        if raw.kind.as_ref().is_some_and(|kind| is_of_responses(&kind.0)) {
+            return Self::of_response(raw);
+        }
         if let Some(error) = raw.error {
             return error.into();
         }
@@ -203,11 +238,52 @@ impl Event {
                 chunk.content |= said > 0 || calls;
                 chunk.content_bytes += said;
             }
+            let said = choice.text.map_or(0, |text| text.0.len());
+            chunk.content |= said > 0;
+            chunk.content_bytes += said;
             let finished = choice.finish_reason.map(|reason| reason.0.into());
             chunk.finish_reason = finished.or(chunk.finish_reason);
         }
         Self::Chunk(chunk)
     }
+
+    /// An event of the Responses API. What the model says comes in events whose kind ends with `.delta`.
+    ///
+    /// **Source:** `OpenAI` API reference, "Streaming events" of the Responses API.
+    fn of_response(raw: RawChunk<'_>) -> Self {
+        let kind = raw.kind.map(|kind| kind.0).unwrap_or_default();
+        let (id, model, usage, failed) = match raw.response {
+            Some(about) => (about.id, about.model, about.usage, about.error),
+            None => (None, None, None, None),
+        };
+        if kind == "error" {
+            let flat = RawError { code: raw.code, kind: None };
+            return raw.error.unwrap_or(flat).into();
+        }
+        if kind == "response.failed" {
+            return failed.unwrap_or_default().into();
+        }
+        let said = kind.ends_with(".delta");
+        let delta = raw.delta.map_or(0, |delta| delta.get().len().saturating_sub(2));
+        let boxed = |text: Text<'_>| -> Box<str> { text.0.into() };
+        Self::Chunk(Chunk {
+            content: said || kind.ends_with(".partial_image"),
+            content_bytes: if said { delta } else { 0 },
+            finish_reason: ENDS.contains(&kind.as_ref()).then(|| kind.as_ref().into()),
+            usage: usage.map(Usage::from),
+            choiceless: true,
+            model: model.filter(|model| !model.0.is_empty()).map(boxed),
+            sequence: Some(raw.sequence_number.unwrap_or_default()),
+            response_id: id.map(boxed),
+        })
+    }
+}
+
+/// The kinds of the last event of a stream that went well.
+const ENDS: [&str; 3] = ["response.completed", "response.incomplete", "response.cancelled"];
+
+fn is_of_responses(kind: &str) -> bool {
+    kind.starts_with("response.") || kind == "error"
 }
 
 impl From<RawError> for Event {
@@ -288,6 +364,46 @@ mod tests {
             assert!(rest.is_empty());
             assert_eq!(Event::read(&found[0]), Event::Nothing);
             assert_eq!(Event::read(&found[2]), Event::Done);
+        }
+    }
+
+    #[test]
+    fn events_of_the_responses_api_are_told_apart() {
+        let begun = chunk(
+            r#"{"type":"response.created","sequence_number":0,"response":{"id":"resp_1","model":"m","usage":null}}"#,
+        );
+        assert_eq!(
+            (begun.response_id.as_deref(), begun.model.as_deref()),
+            (Some("resp_1"), Some("m"))
+        );
+        assert!(!begun.content && begun.finish_reason.is_none());
+        let said =
+            chunk(r#"{"type":"response.output_text.delta","sequence_number":4,"delta":"안녕"}"#);
+        assert_eq!((said.content, said.content_bytes, said.sequence), (true, 6, Some(4)));
+        assert!(
+            !chunk(r#"{"type":"response.output_item.added","item":{"type":"reasoning"}}"#).content
+        );
+        let end = chunk(
+            r#"{"type":"response.completed","response":{"usage":{"input_tokens":3,"output_tokens":4,"input_tokens_details":{"cached_tokens":2}}}}"#,
+        );
+        assert_eq!(end.finish_reason.as_deref(), Some("response.completed"));
+        assert_eq!(end.usage.map(|usage| (usage.prompt.0, usage.cached.0)), Some((3, 2)));
+        for (data, code, status) in [
+            (r#"{"type":"error","code":"server_error","message":"m"}"#, "server_error", Some(500)),
+            (
+                r#"{"type":"error","error":{"code":"rate_limit_exceeded"}}"#,
+                "rate_limit_exceeded",
+                Some(429),
+            ),
+            (
+                r#"{"type":"response.failed","response":{"error":{"code":"server_error"}}}"#,
+                "server_error",
+                Some(500),
+            ),
+            (r#"{"type":"response.failed"}"#, "unknown", None),
+        ] {
+            let expected = Event::Error { code: code.into(), status };
+            assert_eq!(Event::read(format!("event: x\ndata: {data}\n\n").as_bytes()), expected);
         }
     }
 

@@ -7,6 +7,7 @@
 
 use crate::units::Tokens;
 
+use super::operation::Operation;
 use super::request::ChatRequest;
 
 /// What bytes have in common that share or do not share tokens.
@@ -158,11 +159,17 @@ pub fn estimate(text: &str) -> Tokens {
     Tokens(hundredths.div_ceil(100))
 }
 
-/// The tokens of a request's prompt, nearly: texts, images, tools and separators.
+/// The tokens of a request's prompt, nearly: texts, images, tools and separators. What is passed through counts nothing.
 pub fn of_prompt(request: &ChatRequest<'_>) -> Tokens {
     let texts: Tokens =
         request.messages().iter().flat_map(super::Message::texts).map(estimate).sum();
-    let offered = ["tools", "functions", "response_format"];
+    let offered = match request.operation() {
+        Operation::Chat => ["tools", "functions", "response_format"].as_slice(),
+        Operation::Responses => &["tools", "text"],
+        Operation::Completions => &["prompt", "suffix"],
+        Operation::Embeddings => &["input"],
+        Operation::Passed => &[],
+    };
     let schemas: Tokens = offered.iter().filter_map(|name| request.raw(name)).map(estimate).sum();
     let images = u64::try_from(request.images()).unwrap_or(u64::MAX).saturating_mul(IMAGE);
     let messages = u64::try_from(request.messages().len()).unwrap_or(u64::MAX);

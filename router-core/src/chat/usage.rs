@@ -76,10 +76,14 @@ pub struct Answer {
     pub model: Option<Box<str>>,
     /// Why the first choice ended.
     pub finish_reason: Option<Box<str>>,
+    /// The answer's id: a stored response is found again by it.
+    pub id: Option<Box<str>>,
 }
 
 #[derive(Deserialize)]
 struct RawAnswer<'a> {
+    #[serde(default, borrow)]
+    id: Option<Text<'a>>,
     #[serde(default)]
     usage: Option<RawUsage>,
     #[serde(default, borrow)]
@@ -111,6 +115,7 @@ impl Answer {
         Self {
             usage: raw.usage.map(Usage::from),
             model: raw.model.filter(|model| !model.0.is_empty()).map(boxed),
+            id: raw.id.filter(|id| !id.0.is_empty()).map(boxed),
             finish_reason: first.and_then(|choice| choice.finish_reason).map(boxed),
         }
     }

@@ -4,6 +4,7 @@
 //! the environment. Every fault is found in one pass.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::capacity::Settings;
 use crate::deployment::Catalog;
@@ -18,7 +19,7 @@ use super::raw::Raw;
 use super::roles::{self, Scoring};
 use super::server::{self, Server};
 use super::table::Findings;
-use super::{capacity, deployments, endpoints, records, sending, warnings};
+use super::{capacity, deployments, endpoints, passthrough, records, sending, warnings};
 
 /// A configuration without faults.
 #[derive(Debug, Clone)]
@@ -33,6 +34,8 @@ pub struct Config {
     pub catalog: Catalog,
     /// Where deployments lie and how they are entered.
     pub endpoints: BTreeMap<EndpointName, Endpoint>,
+    /// Paths that are passed through, without a slash before.
+    pub passthrough: Vec<Arc<str>>,
     /// How long and how often.
     pub limits: Limits,
     /// How provisioned throughput is used.
@@ -58,6 +61,7 @@ impl Config {
             deployments::Known { endpoints: &endpoints, records: &records, models: &raw.models };
         let catalog =
             Catalog::new(deployments::check(&raw.deployments, known, &top.sub("deployments")));
+        let passthrough = passthrough::check(&raw.passthrough, &top.sub("passthrough"));
         let limits = sending::check(&raw.limits, &top.sub("limits"));
         let capacity = capacity::check(&raw.capacity, &top.sub("capacity"));
         warnings::check(raw, &policy, &catalog, today, &top);
@@ -70,6 +74,16 @@ impl Config {
             .flatten()
             .map(|checked| (checked.endpoint.name.clone(), checked.endpoint))
             .collect();
-        Ok(Self { server, scoring, policy, catalog, endpoints, limits, capacity, warnings })
+        Ok(Self {
+            server,
+            scoring,
+            policy,
+            catalog,
+            endpoints,
+            passthrough,
+            limits,
+            capacity,
+            warnings,
+        })
     }
 }

@@ -13,6 +13,7 @@ use crate::upstream::Credential;
 use crate::upstream::Endpoint;
 use crate::upstream::SecretSource;
 
+use super::identity;
 use super::raw;
 use super::table::Table;
 
@@ -138,34 +139,70 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn credential(raw: &raw::Endpoint, form: Option<Form>, table: &Table<'_>) -> Option<Credential> {
-    let anonymous = raw.anonymous.unwrap_or(false);
-    match (&raw.api_key, &raw.bearer, anonymous) {
-        (None, None, true) => Some(Credential::Anonymous),
-        (Some(key), None, false) => {
-            let source = source(key, &table.sub("api_key"))?;
-            // OpenAI takes its keys as bearer tokens.
-            Some(match form {
-                Some(Form::OpenAi) => Credential::Bearer(source),
-                Some(Form::Azure | Form::AzureV1) | None => Credential::ApiKey(source),
-            })
-        }
-        (None, Some(token), false) => source(token, &table.sub("bearer")).map(Credential::Bearer),
-        (None, None, false) => {
-            table.fault(
-                "api_key",
-                "missing; one of api_key, bearer and anonymous = true says how the endpoint is entered",
-            );
-            None
-        }
-        _ => {
-            table.fault_here("must have exactly one of api_key, bearer and anonymous = true");
-            None
-        }
+    let given = [
+        raw.api_key.is_some(),
+        raw.bearer.is_some(),
+        raw.identity.is_some(),
+        raw.anonymous == Some(true),
+    ];
+    if given.iter().filter(|given| **given).count() > 1 {
+        table.fault_here("must have exactly one of api_key, bearer, identity and anonymous = true");
+        return None;
     }
+    if let Some(key) = &raw.api_key {
+        let source = secret(key, &table.sub("api_key"))?;
+        // OpenAI takes its keys as bearer tokens.
+        return Some(match form {
+            Some(Form::OpenAi) => Credential::Bearer(source),
+            Some(Form::Azure | Form::AzureV1) | None => Credential::ApiKey(source),
+        });
+    }
+    if let Some(token) = &raw.bearer {
+        return secret(token, &table.sub("bearer")).map(Credential::Bearer);
+    }
+    if let Some(raw) = &raw.identity {
+        if form == Some(Form::OpenAi) {
+            table.fault("identity", "tokens of Entra ID open Azure's endpoints alone");
+        }
+        return identity::check(raw, &table.sub("identity")).map(Credential::Identity);
+    }
+    if raw.anonymous == Some(true) {
+        return Some(Credential::Anonymous);
+    }
+    table.fault(
+        "api_key",
+        "missing; one of api_key, bearer, identity and anonymous = true says how the endpoint is entered",
+    );
+    None
+}
+
+/// The address of a service that is sent secrets, or that hands them out.
+pub(super) fn service(url: &str, table: &Table<'_>) -> Option<Box<str>> {
+    let parsed = url.trim().parse::<Uri>().ok();
+    let parsed = parsed.filter(|url| matches!(url.scheme_str(), Some("http" | "https")));
+    let host = parsed.as_ref().and_then(Uri::authority).filter(|host| !host.as_str().contains('@'));
+    let (Some(parsed), Some(authority)) = (&parsed, host) else {
+        table.fault("url", "must be scheme, host and an optional path");
+        return None;
+    };
+    if parsed.query().is_some() {
+        table.fault("url", "a query has no place in it");
+        return None;
+    }
+    let host = authority.host();
+    if parsed.scheme_str() == Some("http") && !is_local(host) {
+        table.warn("url", "plain http beyond this machine: tokens and secrets travel unencrypted");
+    }
+    Some(url.trim().trim_end_matches('/').into())
+}
+
+/// True for this machine and for the addresses that lead no further than the machine's own link.
+fn is_local(host: &str) -> bool {
+    is_loopback(host) || host.starts_with("169.254.")
 }
 
 /// Where a secret is read from. What looks like the secret itself is refused and not repeated.
-fn source(raw: &raw::SecretReference, table: &Table<'_>) -> Option<SecretSource> {
+pub(super) fn secret(raw: &raw::SecretReference, table: &Table<'_>) -> Option<SecretSource> {
     match (&raw.env, &raw.file) {
         (Some(name), None) => {
             let first = name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());

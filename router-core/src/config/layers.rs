@@ -78,15 +78,17 @@ impl Layers {
         let read = self.own_layers(read).finish();
         let mut config = read.check(self.today)?;
         for (name, endpoint) in &config.endpoints {
-            let source = match &endpoint.credential {
+            let written = read.raw().endpoints.get(name.as_str());
+            let is_key = written.is_some_and(|endpoint| endpoint.api_key.is_some());
+            let (word, sources) = match &endpoint.credential {
                 Credential::Anonymous => continue,
-                Credential::ApiKey(source) | Credential::Bearer(source) => source,
+                Credential::ApiKey(source) | Credential::Bearer(source) => {
+                    (if is_key { "api_key" } else { "bearer" }, vec![source.clone()])
+                }
+                Credential::Identity(identity) => ("identity", identity.sources()),
             };
-            if let Some(problem) = self.absent(source) {
-                let written = read.raw().endpoints.get(name.as_str());
-                let is_key = written.is_some_and(|endpoint| endpoint.api_key.is_some());
-                let key = Key::from(vec!["endpoints".to_owned(), name.to_string()])
-                    .child(if is_key { "api_key" } else { "bearer" });
+            for problem in sources.iter().filter_map(|source| self.absent(source)) {
+                let key = Key::from(vec!["endpoints".to_owned(), name.to_string()]).child(word);
                 config.warnings.push(Fault { origin: read.origin(&key), key, problem });
             }
         }

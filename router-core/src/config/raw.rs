@@ -27,6 +27,8 @@ pub struct Raw {
     pub deployments: BTreeMap<String, Deployment>,
     /// Changes to the shipped model records, and models of one's own.
     pub models: BTreeMap<String, Model>,
+    /// Paths that are passed through.
+    pub passthrough: Passthrough,
     /// How long and how often.
     pub limits: Limits,
     /// How provisioned throughput is used.
@@ -131,8 +133,30 @@ pub struct Endpoint {
     pub api_key: Option<SecretReference>,
     /// A token, sent as `Authorization: Bearer`.
     pub bearer: Option<SecretReference>,
+    /// An identity of Entra ID, whose token is sent as `Authorization: Bearer`.
+    pub identity: Option<Identity>,
     /// Whether it is entered without a credential; false.
     pub anonymous: Option<bool>,
+}
+
+/// A table `[endpoints.NAME.identity]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// Who hands tokens out, and on what proof: `instance_metadata`, `app_service`, `workload` or `client_secret`.
+    pub kind: Option<String>,
+    /// What tokens are for; `https://ai.azure.com/.default`.
+    pub scope: Option<String>,
+    /// The tenant; of `workload`, where it is `AZURE_TENANT_ID`, and required of `client_secret`.
+    pub tenant_id: Option<String>,
+    /// The application or managed identity; of `workload` `AZURE_CLIENT_ID`, required of `client_secret`.
+    pub client_id: Option<String>,
+    /// The cluster's token; only for `workload`; `AZURE_FEDERATED_TOKEN_FILE`.
+    pub token_file: Option<PathBuf>,
+    /// The application's secret, required of `client_secret`; of `app_service` `IDENTITY_HEADER`.
+    pub secret: Option<SecretReference>,
+    /// Who hands tokens out, in place of the kind's own address.
+    pub url: Option<String>,
 }
 
 /// Where a secret is read from; exactly one of the two.
@@ -185,8 +209,12 @@ pub struct Model {
     pub chat_completions: Option<bool>,
     /// Whether it answers the Responses API; true unless it embeds.
     pub responses: Option<bool>,
+    /// Whether it answers legacy completions; false.
+    pub completions: Option<bool>,
     /// Whether it makes embeddings instead of answers; false.
     pub embeddings: Option<bool>,
+    /// Whether it draws, speaks, listens or moderates instead of answering; false.
+    pub media: Option<bool>,
     /// Whether it streams; true.
     pub streaming: Option<bool>,
     /// Whether it takes tools; true.
@@ -201,6 +229,8 @@ pub struct Model {
     pub efforts: Option<Vec<String>>,
     /// Its effort where nothing is said; medium.
     pub default_effort: Option<String>,
+    /// Whether the Responses API takes the effort `max`, which chat completions refuse; false.
+    pub max_effort: Option<bool>,
     /// The field that caps answers: `max_completion_tokens` or `either`; the first for models that reason.
     pub cap_field: Option<String>,
     /// Whether it takes temperature and its kin: `free`, `free_without_effort`, `fixed`; fixed for models that reason.
@@ -279,6 +309,14 @@ pub struct PtuRate {
     pub regional_step: Option<i64>,
 }
 
+/// The table `[passthrough]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Passthrough {
+    /// Paths below `/v1/` that are sent on as they come; those of images, audio and moderations.
+    pub paths: Option<Vec<String>>,
+}
+
 /// The table `[limits]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -297,6 +335,8 @@ pub struct Limits {
     pub max_answer_bytes: Option<i64>,
     /// The longest event of a stream; 16777216.
     pub max_event_bytes: Option<i64>,
+    /// How many stored responses are led back to the deployment that made them; 100000.
+    pub stored_responses: Option<i64>,
     /// The cooldown after a deployment's first fault, doubled by each further one; 1000.
     pub fault_cooldown_ms: Option<i64>,
     /// The longest cooldown after faults; 60000.

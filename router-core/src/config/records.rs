@@ -2,7 +2,7 @@
 //!
 //! The shipped records pass through here as well: they are the weakest layer of the same tables, so that a file
 //! overrides them field by field. A new model must give `context_window_tokens` and, unless it embeds,
-//! `max_output_tokens`; all else has a default that depends on whether the model reasons, which is whether it has
+//! `max_output_tokens` (a `media` model neither); all else has a default that depends on whether the model reasons, which is whether it has
 //! `efforts`.
 
 use std::collections::BTreeMap;
@@ -120,16 +120,19 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
 
 fn abilities(raw: &raw::Model) -> Abilities {
     let embeddings = raw.embeddings.unwrap_or(false);
-    let answers = |value: Option<bool>| value.unwrap_or(!embeddings);
+    let media = raw.media.unwrap_or(false);
+    let answers = |value: Option<bool>| value.unwrap_or(!embeddings && !media);
     Abilities {
         chat_completions: answers(raw.chat_completions),
         responses: answers(raw.responses),
+        completions: raw.completions.unwrap_or(false),
         streaming: answers(raw.streaming),
         tools: answers(raw.tools),
         parallel_tools: answers(raw.parallel_tools.or(raw.tools)),
         images: answers(raw.images),
         structured_outputs: answers(raw.structured_outputs),
         embeddings,
+        media,
     }
 }
 
@@ -141,9 +144,13 @@ fn lengths(raw: &raw::Model, table: &Table<'_>) -> (Option<Tokens>, Option<Token
             .and_then(|value| table.whole(name, Some(value), 1..=MOST))
             .map(Tokens)
     };
-    let context_window = length("context_window_tokens", raw.context_window_tokens);
-    let max_output = match (raw.max_output_tokens, raw.embeddings) {
-        (None, Some(true)) => Some(Tokens::ZERO),
+    let (embeds, media) = (raw.embeddings == Some(true), raw.media == Some(true));
+    let context_window = match raw.context_window_tokens {
+        None if media => Some(Tokens::ZERO),
+        value => length("context_window_tokens", value),
+    };
+    let max_output = match (raw.max_output_tokens, embeds || media) {
+        (None, true) => Some(Tokens::ZERO),
         (value, _) => length("max_output_tokens", value),
     };
     (context_window, max_output)
@@ -151,9 +158,13 @@ fn lengths(raw: &raw::Model, table: &Table<'_>) -> (Option<Tokens>, Option<Token
 
 fn efforts(raw: &raw::Model, table: &Table<'_>) -> Option<Efforts> {
     let Some(words) = &raw.efforts else {
-        if raw.default_effort.is_some() {
-            table
-                .fault("default_effort", "only with efforts: a model without them does not reason");
+        for (name, there) in [
+            ("default_effort", raw.default_effort.is_some()),
+            ("max_effort", raw.max_effort == Some(true)),
+        ] {
+            if there {
+                table.fault(name, "only with efforts: a model without them does not reason");
+            }
         }
         return None;
     };
@@ -170,7 +181,7 @@ fn efforts(raw: &raw::Model, table: &Table<'_>) -> Option<Efforts> {
             format!("must be one of the model's efforts, {}; found {default}", listed(&accepted)),
         );
     }
-    Some(Efforts { accepted, default })
+    Some(Efforts { accepted, default, max_by_responses: raw.max_effort.unwrap_or(false) })
 }
 
 fn price(table: &Table<'_>, name: &str, value: Option<f64>) -> Option<UsdPerMillionTokens> {

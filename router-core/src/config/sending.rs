@@ -30,6 +30,9 @@ pub(super) fn check(raw: &raw::Limits, table: &Table<'_>) -> Limits {
         heartbeat: time("heartbeat_ms", raw.heartbeat_ms, default.heartbeat),
         max_answer_bytes: bytes("max_answer_bytes", raw.max_answer_bytes, default.max_answer_bytes),
         max_event_bytes: bytes("max_event_bytes", raw.max_event_bytes, default.max_event_bytes),
+        stored_responses: table
+            .whole("stored_responses", raw.stored_responses, 0..=100_000_000)
+            .unwrap_or(default.stored_responses),
         fault_cooldown: time("fault_cooldown_ms", raw.fault_cooldown_ms, default.fault_cooldown),
         fault_cooldown_max: time(
             "fault_cooldown_max_ms",

@@ -107,6 +107,18 @@ impl Api {
         }
     }
 
+    /// True where the Responses API is known.
+    ///
+    /// **Source:** Microsoft, "Azure OpenAI Responses API": api-version 2025-03-01-preview or later, or v1.
+    pub fn serves_responses(&self) -> bool {
+        match self {
+            Self::AzureDated { version } => {
+                version.get(..10).is_some_and(|day| day >= "2025-03-01")
+            }
+            Self::AzureV1 | Self::OpenAi => true,
+        }
+    }
+
     /// True where `stream_options` is known.
     ///
     /// **Source:** Azure's REST specifications: first in 2024-09-01-preview and in the stable 2024-10-21.

@@ -20,6 +20,8 @@ pub struct Limits {
     pub max_answer_bytes: usize,
     /// The longest event of a stream, in bytes.
     pub max_event_bytes: usize,
+    /// How many stored responses are led back to the deployment that made them.
+    pub stored_responses: u64,
     /// The cooldown after the first fault of a deployment; doubled by each further one.
     pub fault_cooldown: Duration,
     /// The longest cooldown after faults.
@@ -55,6 +57,7 @@ impl Default for Limits {
             heartbeat: Duration::from_secs(10),
             max_answer_bytes: 64 << 20,
             max_event_bytes: 16 << 20,
+            stored_responses: 100_000,
             fault_cooldown: Duration::from_secs(1),
             fault_cooldown_max: Duration::from_secs(60),
             misconfigured_cooldown: Duration::from_secs(60),

@@ -11,9 +11,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::StreamExt;
+use serde_json::json;
 use tokio::time::{Instant, Sleep};
 
+use crate::chat::Operation;
 use crate::chat::Usage;
+use crate::chat::error_event;
 use crate::chat::stream::Chunk;
 use crate::chat::stream::Event;
 use crate::chat::stream::Splitter;
@@ -116,6 +119,9 @@ struct Seen {
     finish_reason: Option<Box<str>>,
     content: bool,
     done: bool,
+    /// The place of the next event in a stream of the Responses API; `None` in a stream of chat.
+    next: Option<u64>,
+    response_id: Option<Box<str>>,
 }
 
 /// What is to be done with an event.
@@ -147,6 +153,8 @@ impl Seen {
         self.content |= chunk.content;
         self.content_bytes += chunk.content_bytes;
         self.model = self.model.take().or(chunk.model);
+        self.next = chunk.sequence.map(|at| at.saturating_add(1)).or(self.next);
+        self.response_id = self.response_id.take().or(chunk.response_id);
         self.finish_reason = chunk.finish_reason.or_else(|| self.finish_reason.take());
         if reports && withhold_usage { Verdict::Withhold } else { Verdict::Pass }
     }
@@ -190,6 +198,11 @@ impl Relay {
         self.on_end.push(Box::new(then));
     }
 
+    /// The id of the response that is streamed, where it has one.
+    pub fn response_id(&self) -> Option<&str> {
+        self.seen.response_id.as_deref()
+    }
+
     /// Moves whole events to what is ready. It fails only before any content; after it, the same faults end the stream
     /// with an error event.
     fn take_in(&mut self) -> Result<(), NotOpened> {
@@ -225,7 +238,14 @@ impl Relay {
 
     /// Ends the stream with an error event of our own.
     fn interrupt(&mut self) {
-        self.ready.push_back(Bytes::from_static(INTERRUPTED.as_bytes()));
+        let operation =
+            if self.seen.next.is_some() { Operation::Responses } else { Operation::Chat };
+        let error = json!({"error": {
+            "message": "the upstream broke off in the middle of its answer",
+            "type": "upstream_error", "param": null, "code": "stream_interrupted",
+        }});
+        let sequence = self.seen.next.unwrap_or_default();
+        self.ready.push_back(error_event(operation, sequence, &error));
         self.phase = Phase::Ended(How::Interrupted);
     }
 
@@ -242,6 +262,9 @@ impl Relay {
                 Verdict::Withhold => {}
                 Verdict::Error(_) | Verdict::Malformed => return self.interrupt(),
             }
+        } else if !rest.is_empty() {
+            // The second half of a line end whose first half ended the last event.
+            self.ready.push_back(rest);
         }
         if self.seen.finish_reason.is_some() || self.seen.done {
             self.phase = Phase::Ended(How::Whole);
@@ -268,10 +291,6 @@ impl Relay {
         }
     }
 }
-
-/// The last event of a stream that broke off after its first content.
-const INTERRUPTED: &str = "data: {\"error\":{\"message\":\"the upstream broke off in the middle of its answer\",\
-    \"type\":\"upstream_error\",\"param\":null,\"code\":\"stream_interrupted\"}}\n\n";
 
 impl Stream for Relay {
     type Item = Bytes;

@@ -34,6 +34,7 @@ use crate::upstream::Throttle;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
+use crate::upstream::spilled_over;
 use crate::waiting::Waiting;
 
 use super::limits::Limits;
@@ -88,6 +89,8 @@ pub(super) struct Flight {
     ticket: Ticket,
     /// What it used, in normalized tokens; `None` where it was refused or failed.
     used: Option<f64>,
+    /// Answered, but by Azure's own spillover.
+    elsewhere: bool,
 }
 
 impl Flight {
@@ -103,6 +106,7 @@ impl Flight {
             bearing,
             ticket,
             used: None,
+            elsewhere: false,
         };
         // What a caller that hangs up has cost: the prompt at least.
         flight.uses(&Usage { prompt: flight.bearing.prompt, ..Usage::default() });
@@ -114,7 +118,17 @@ impl Flight {
         self.waiting.learn(&self.deployment.name, event, Instant::now());
     }
 
+    /// Azure answered from elsewhere, because this one is full: as good as a 429 without a wait, and nothing is used here.
+    fn spilled_over(&mut self, wait: Duration) {
+        let Self { ticket, .. } = *self;
+        self.learn(Event::Full { ticket, wait, utilization: None });
+        (self.used, self.elsewhere) = (None, true);
+    }
+
     fn uses(&mut self, usage: &Usage) {
+        if self.elsewhere {
+            return;
+        }
         let twin = self.waiting.state().standing(&self.deployment.name).twin;
         self.used = Some(twin.map_or(0.0, |twin| twin.size().used(usage)));
     }
@@ -189,10 +203,14 @@ impl<U: Upstream> Sending<'_, U> {
         if !reply.status.is_success() {
             return self.refused(reply, &mut flight, utilization).await;
         }
-        if let Some(utilization) = utilization {
-            flight.learn(Event::Utilization(flight.ticket, utilization));
+        if flight.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
+            flight.spilled_over(self.limits.provisioned_wait);
+        } else {
+            if let Some(utilization) = utilization {
+                flight.learn(Event::Utilization(flight.ticket, utilization));
+            }
+            flight.learn(Event::Admitted(flight.ticket));
         }
-        flight.learn(Event::Admitted(flight.ticket));
         if streamed && is_event_stream(&reply.headers) {
             self.streamed(reply, flight, started, adapted.withhold_usage).await
         } else {
@@ -279,7 +297,13 @@ impl<U: Upstream> Sending<'_, U> {
             Outcome::Throttled { wait, kind } => {
                 return self.throttled(flight, kind, (wait, utilization));
             }
-            Outcome::Failed => return failed(flight, Ended::Status(code)),
+            Outcome::Failed { wait } => {
+                // A fault only discourages further attempts; a wait that was asked for forbids them.
+                if let Some(wait) = wait {
+                    flight.learn(Event::Throttled(wait));
+                }
+                return failed(flight, Ended::Status(code));
+            }
             Outcome::Misconfigured => {
                 flight.learn(Event::Misconfigured);
                 tracing::error!(
@@ -346,7 +370,11 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a whole body: at most `most` bytes, with no silence longer than `idle`.
-async fn read(mut body: ReplyBody, most: usize, idle: Duration) -> Result<Bytes, Unreachable> {
+pub(super) async fn read(
+    mut body: ReplyBody,
+    most: usize,
+    idle: Duration,
+) -> Result<Bytes, Unreachable> {
     let mut whole = BytesMut::new();
     loop {
         let next = tokio::time::timeout(idle, body.next()).await;

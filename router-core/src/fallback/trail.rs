@@ -107,6 +107,9 @@ pub enum Ended {
     Rejected(u16),
 }
 
+/// What every call of a retired model is answered.
+const GONE: u16 = 410;
+
 impl Ended {
     /// The word used in labels and headers.
     pub fn as_str(self) -> &'static str {
@@ -118,6 +121,7 @@ impl Ended {
             Self::Broken => "broken",
             Self::ErrorEvent => "error_event",
             Self::Status(_) => "status_5xx",
+            Self::Misconfigured(GONE) => "retired",
             Self::Misconfigured(_) => "misconfigured",
             Self::FieldRefused(_) => "field_refused",
             Self::ContextLength => "context_length",

@@ -121,6 +121,7 @@ impl<U: Upstream> Fallback<U> {
     ) -> Sent {
         let attempt = Attempt {
             deployment: Arc::clone(deployment),
+            call: errand.call.clone(),
             body: adapted.body.clone(),
             streamed: errand.request.stream() && !adapted.restream,
             trace: errand.trace.clone(),
@@ -173,8 +174,10 @@ fn adapted(
     let target = adapt::Target {
         record: &deployment.model,
         model_field: match deployment.api {
-            Api::AzureDated { .. } => None,
-            Api::AzureV1 | Api::OpenAi => Some(&deployment.azure_deployment),
+            Api::AzureDated { .. } if !errand.call.is_undeployed() => None,
+            Api::AzureDated { .. } | Api::AzureV1 | Api::OpenAi => {
+                Some(&deployment.azure_deployment)
+            }
         },
         stream_options: deployment.api.takes_stream_options(),
         effort: errand.effort,

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
@@ -21,14 +22,17 @@ use crate::model::Effort;
 use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::units::Tokens;
+use crate::upstream::Call;
+use crate::upstream::ReplyBody;
 use crate::upstream::Throttle;
+use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::waiting::Waiting;
 
 use super::admit::admit;
 use super::budget::RetryTokens;
 use super::limits::Limits;
-use super::sending::Delivery;
+use super::sending::{Delivery, read};
 use super::trail::{Ended, Note, SendingFault, Spill, Step};
 
 /// Less time than this before the deadline is not enough to ask again.
@@ -39,6 +43,8 @@ const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
 pub struct Errand<'r, 'a> {
     /// The request.
     pub request: &'r ChatRequest<'a>,
+    /// What is called at each deployment.
+    pub call: Call,
     /// The deployments to try.
     pub plan: &'r Plan,
     /// On what terms it asks for room.
@@ -151,6 +157,19 @@ impl<U: Upstream> Fallback<U> {
     pub fn new(upstream: U, waiting: Waiting, limits: Limits) -> Self {
         let retries = RetryTokens::new(limits.retry_budget, Instant::now());
         Self { upstream, waiting: Arc::new(waiting), limits, retries, refused: Mutex::default() }
+    }
+
+    /// What it sends over, for calls that are not decided.
+    pub(crate) fn upstream(&self) -> &U {
+        &self.upstream
+    }
+
+    /// The whole of an answer, within the limits.
+    ///
+    /// # Errors
+    /// It broke off, fell silent or is too long.
+    pub(crate) async fn whole(&self, body: ReplyBody) -> Result<Bytes, Unreachable> {
+        read(body, self.limits.max_answer_bytes, self.limits.idle_timeout).await
     }
 
     /// The limits it keeps.

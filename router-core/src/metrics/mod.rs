@@ -5,6 +5,7 @@
 
 mod provisioned;
 mod recorder;
+pub(crate) mod retirement;
 mod standing;
 
 pub use recorder::Metrics;

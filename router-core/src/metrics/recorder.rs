@@ -8,6 +8,7 @@ use prometheus::{
 };
 
 use crate::capacity::Timing;
+use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::decision::Decision;
 use crate::deployment::Api;
@@ -35,7 +36,7 @@ pub struct Metrics {
     adapted: IntCounterVec,
     streams: IntCounterVec,
     usage_estimated: IntCounterVec,
-    model_mismatches: IntCounterVec,
+    surprises: Surprises,
     in_flight: Gauge,
     pub(super) capacity: Capacity,
     gen_ai: GenAi,
@@ -50,6 +51,30 @@ struct GenAi {
     duration: HistogramVec,
     first_chunk: HistogramVec,
     tokens: HistogramVec,
+}
+
+/// What deployments do that config does not say.
+#[derive(Debug, Clone)]
+struct Surprises {
+    model_mismatches: IntCounterVec,
+    spillovers: IntCounterVec,
+}
+
+impl Surprises {
+    fn register(make: &Maker<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            model_mismatches: make.count(
+                "model_mismatches_total",
+                "Answers by another model than configured.",
+                &["deployment"],
+            )?,
+            spillovers: make.count(
+                "native_spillovers_total",
+                "Answers that Azure's own spillover gave in a provisioned deployment's place.",
+                &["deployment"],
+            )?,
+        })
+    }
 }
 
 /// Seconds from 10 µs, doubling: our own time.
@@ -152,11 +177,7 @@ impl Metrics {
                 "Answers whose usage was estimated.",
                 deployment,
             )?,
-            model_mismatches: make.count(
-                "model_mismatches_total",
-                "Answers by another model than configured.",
-                deployment,
-            )?,
+            surprises: Surprises::register(&make)?,
             in_flight: make.level("in_flight", "Requests being served.")?,
             capacity: Capacity::register(&make)?,
             gen_ai: GenAi::register(&make)?,
@@ -215,14 +236,18 @@ impl Metrics {
     }
 
     pub(crate) fn mismatched(&self, deployment: &Deployment) {
-        self.model_mismatches.with_label_values(&[deployment.name.as_str()]).inc();
+        self.surprises.model_mismatches.with_label_values(&[deployment.name.as_str()]).inc();
+    }
+
+    pub(crate) fn spilled_over(&self, deployment: &Deployment) {
+        self.surprises.spillovers.with_label_values(&[deployment.name.as_str()]).inc();
     }
 
     /// An answer has ended: what it used, cost and took. `error` is empty for a good one.
     pub(crate) fn answered(&self, account: &Account<'_>) {
-        let Account { deployment, usage, cost, timing, streamed, error } = *account;
+        let Account { operation, deployment, usage, cost, timing, streamed, error } = *account;
         let model = deployment.model.name.as_str();
-        let gen_ai = ["chat", provider(&deployment.api), model];
+        let gen_ai = [operation.as_str(), provider(&deployment.api), model];
         let [operation, provider, _] = gen_ai;
         self.gen_ai
             .duration
@@ -242,7 +267,9 @@ impl Metrics {
         if deployment.billing.is_provisioned()
             && let Some(saved) = pricing::pay_as_you_go_cost(deployment, &usage)
         {
-            self.capacity.saved.with_label_values(&name).inc_by(saved.as_f64());
+            // An answer that was asked twice, or that Azure's own spillover gave, was paid as well.
+            let saved = saved.as_f64() - cost.map_or(0.0, Usd::as_f64);
+            self.capacity.saved.with_label_values(&name).inc_by(saved.max(0.0));
         }
         match cost {
             Some(cost) => self.cost.with_label_values(&name).inc_by(cost.as_f64()),
@@ -254,6 +281,7 @@ impl Metrics {
 /// What is known of an answer when it has ended.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Account<'a> {
+    pub(crate) operation: Operation,
     pub(crate) deployment: &'a Deployment,
     pub(crate) usage: Usage,
     pub(crate) cost: Option<Usd>,

@@ -64,6 +64,8 @@ pub struct Abilities {
     pub chat_completions: bool,
     /// The Responses API.
     pub responses: bool,
+    /// Legacy completions.
+    pub completions: bool,
     /// Streamed answers; where it cannot, its answer is streamed on by us.
     pub streaming: bool,
     /// Tools.
@@ -76,6 +78,8 @@ pub struct Abilities {
     pub structured_outputs: bool,
     /// Embeddings instead of answers.
     pub embeddings: bool,
+    /// Images, sound or moderations instead of answers: served by the paths that are passed through, and by no other.
+    pub media: bool,
 }
 
 /// The field that caps the answer's length.
@@ -228,6 +232,8 @@ pub struct Efforts {
     pub accepted: Vec<Effort>,
     /// What it does where nothing is said.
     pub default: Effort,
+    /// True where the Responses API takes [`Effort::Max`], which chat completions refuse.
+    pub max_by_responses: bool,
 }
 
 impl Efforts {
@@ -235,7 +241,8 @@ impl Efforts {
     ///
     /// ```
     /// use router_core::model::{Effort, Efforts};
-    /// let o1 = Efforts { accepted: vec![Effort::Low, Effort::Medium, Effort::High], default: Effort::Medium };
+    /// let accepted = vec![Effort::Low, Effort::Medium, Effort::High];
+    /// let o1 = Efforts { accepted, default: Effort::Medium, max_by_responses: false };
     /// assert_eq!(o1.nearest(Effort::Minimal), Some(Effort::Low));
     /// assert_eq!(o1.nearest(Effort::Max), Some(Effort::High));
     /// ```

@@ -15,18 +15,21 @@ pub(crate) fn record(name: &str) -> ModelRecord {
     let efforts = Efforts {
         accepted: vec![Effort::Low, Effort::Medium, Effort::High],
         default: Effort::Medium,
+        max_by_responses: false,
     };
     ModelRecord {
         name: ModelName::try_from(name).unwrap(),
         abilities: Abilities {
             chat_completions: true,
             responses: true,
+            completions: false,
             streaming: !reasons,
             tools: true,
             parallel_tools: !reasons,
             images: true,
             structured_outputs: true,
             embeddings: false,
+            media: false,
         },
         cap_field: if reasons { CapField::MaxCompletionTokens } else { CapField::Either },
         sampling: if reasons { Sampling::Fixed } else { Sampling::Free },

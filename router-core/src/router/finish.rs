@@ -10,7 +10,10 @@ use tokio::time::Instant;
 
 use crate::capacity::Timing;
 use crate::chat::ChatRequest;
+use crate::chat::Operation;
+use crate::chat::Usage;
 use crate::chat::restream::restream;
+use crate::chat::restream_response::restream_response;
 use crate::decision::Decision;
 use crate::deployment::Deployment;
 use crate::deployment::pricing;
@@ -31,15 +34,21 @@ use crate::response::passed;
 use crate::response::tell_adapted;
 use crate::response::tell_attempts;
 use crate::response::tell_cost;
+use crate::response::tell_spilled;
 use crate::selection::Exclusion;
 use crate::selection::Place;
+use crate::stored::Caller;
+use crate::stored::StoredResponses;
 use crate::units::Usd;
+use crate::upstream::spilled_over;
 
 /// Turns an answer into the response, and closes the account when it ends.
 pub(super) struct Finish<'f, 'a> {
     pub(super) metrics: &'f Metrics,
     pub(super) decision: &'f Decision,
     pub(super) request: &'f ChatRequest<'a>,
+    /// Where the owner of a stored response is remembered.
+    pub(super) stored: (&'f StoredResponses, &'f Caller),
     pub(super) began: Instant,
 }
 
@@ -65,20 +74,28 @@ impl Finish<'_, '_> {
         let fallback = self.fallback_cause(&deployment, &trail, &notes);
         tell_attempts(&mut headers, &deployment, &trail, fallback);
         tell_adapted(&mut headers, &adapted);
+        let spilled = deployment.billing.is_provisioned() && spilled_over(&delivery.headers);
+        if spilled {
+            metrics.spilled_over(&deployment);
+            tell_spilled(&mut headers);
+        }
+        let price = if spilled { pricing::pay_as_you_go_cost } else { pricing::marginal_cost };
         let status = delivery.status;
         match delivery.body {
             Delivered::Full(body, answer) => {
                 let usage = answer.usage.unwrap_or_default();
                 if status.is_success() {
+                    self.remember(&deployment, answer.id.as_deref());
                     check_model(metrics, &deployment, answer.model.as_deref());
                     let known = answer.usage.is_some();
-                    let last = known.then(|| pricing::marginal_cost(&deployment, &usage)).flatten();
+                    let last = known.then(|| price(&deployment, &usage)).flatten();
                     let before: Option<Usd> = notes.iter().map(cost_of).sum();
                     let cost = last.zip(before).map(|(last, before)| last + before);
                     tell_cost(&mut headers, cost);
                     let total = self.began.elapsed();
                     let timing = Timing { first: total, total };
                     let account = Account {
+                        operation: self.request.operation(),
                         deployment: &deployment,
                         usage,
                         cost,
@@ -89,21 +106,26 @@ impl Finish<'_, '_> {
                     metrics.answered(&account);
                 }
                 drop(in_flight);
-                whole(
-                    status,
-                    headers,
-                    body,
-                    again && status.is_success(),
-                    self.request.include_usage(),
-                )
+                let again = again && status.is_success();
+                whole(status, headers, body, again.then_some(self.request))
             }
             Delivered::Stream(mut relay) => {
+                self.remember(&deployment, relay.response_id());
                 as_event_stream(&mut headers);
-                let close = self.closing(&deployment, in_flight);
+                let close = self.closing(&deployment, price, in_flight);
                 relay.on_end(close);
                 let stream = ByteStream::new(*relay);
                 Response { status, headers, body: Body::Stream(stream) }
             }
+        }
+    }
+
+    /// Remembers whose a stored response is.
+    fn remember(&self, deployment: &Deployment, id: Option<&str>) {
+        let (responses, caller) = self.stored;
+        let kept = self.request.operation() == Operation::Responses && self.request.stores();
+        if let Some(id) = id.filter(|_| kept) {
+            responses.remember(id, &deployment.name, caller);
         }
     }
 
@@ -150,24 +172,26 @@ impl Finish<'_, '_> {
     fn closing(
         &self,
         deployment: &Arc<Deployment>,
+        price: fn(&Deployment, &Usage) -> Option<Usd>,
         in_flight: InFlight,
     ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
         let (metrics, deployment) = (self.metrics.clone(), Arc::clone(deployment));
         let (began, prompt) = (self.began, self.decision.needs.prompt);
-        let first = began.elapsed();
+        let (first, operation) = (began.elapsed(), self.request.operation());
         move |end| {
             check_model(&metrics, &deployment, end.model.as_deref());
             let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
-            let cost = pricing::marginal_cost(&deployment, &usage);
+            let cost = price(&deployment, &usage);
             let (ended, error) = match end.how {
                 How::Whole => ("whole", ""),
                 How::Interrupted => ("interrupted", "stream_interrupted"),
                 How::HungUp => ("hung_up", "caller_hung_up"),
             };
             let timing = Timing { first, total: began.elapsed() };
+            let deployment = &deployment;
             let account =
-                Account { deployment: &deployment, usage, cost, timing, streamed: true, error };
-            metrics.stream_ended(&deployment, ended);
+                Account { operation, deployment, usage, cost, timing, streamed: true, error };
+            metrics.stream_ended(deployment, ended);
             metrics.answered(&account);
             drop(in_flight);
         }
@@ -195,15 +219,19 @@ fn check_model(metrics: &Metrics, deployment: &Deployment, answered: Option<&str
     }
 }
 
-/// A whole answer, as it came or streamed on.
+/// A whole answer, as it came or streamed on to the caller of `again`.
 fn whole(
     status: StatusCode,
     mut headers: HeaderMap,
     body: Bytes,
-    again: bool,
-    include_usage: bool,
+    again: Option<&ChatRequest<'_>>,
 ) -> Response {
-    let events = if again { restream(&body, include_usage) } else { None };
+    let events = again.and_then(|request| match request.operation() {
+        Operation::Responses => restream_response(&body),
+        Operation::Chat | Operation::Completions | Operation::Embeddings | Operation::Passed => {
+            restream(&body, request.include_usage())
+        }
+    });
     let body = match events {
         Some(events) => {
             as_event_stream(&mut headers);

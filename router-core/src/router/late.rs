@@ -11,6 +11,8 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use http::{HeaderMap, StatusCode};
 
+use crate::chat::Operation;
+use crate::chat::error_event;
 use crate::error::RouteError;
 use crate::response::Body;
 use crate::response::ByteStream;
@@ -21,7 +23,12 @@ use crate::response::as_event_stream;
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Response, RouteError>> + Send>>;
 
 /// A stream whose answer is still awaited: comments keep the connection alive; what comes of it follows.
-pub(super) fn late(mut headers: HeaderMap, work: Work, heartbeat: Duration) -> Response {
+pub(super) fn late(
+    operation: Operation,
+    mut headers: HeaderMap,
+    work: Work,
+    heartbeat: Duration,
+) -> Response {
     as_event_stream(&mut headers);
     let waiting = stream::unfold((Some(work), true), move |(work, at_once)| async move {
         let mut work = work?;
@@ -36,7 +43,7 @@ pub(super) fn late(mut headers: HeaderMap, work: Work, heartbeat: Duration) -> R
             }
         }
     });
-    let body = waiting.flat_map(Piece::into_stream);
+    let body = waiting.flat_map(move |piece| piece.into_stream(operation));
     Response { status: StatusCode::OK, headers, body: Body::Stream(ByteStream::new(body)) }
 }
 
@@ -48,7 +55,7 @@ enum Piece {
 }
 
 impl Piece {
-    fn into_stream(self) -> stream::BoxStream<'static, Bytes> {
+    fn into_stream(self, operation: Operation) -> stream::BoxStream<'static, Bytes> {
         match self {
             Self::Bytes(text) => stream::iter([Bytes::from_static(text.as_bytes())]).boxed(),
             Self::Answer(answer) => match *answer {
@@ -57,13 +64,22 @@ impl Piece {
                 }
                 // The status has gone out as 200: what was refused can only be told as an event.
                 Ok(Response { body: Body::Full(body), .. }) => {
-                    let body = String::from_utf8_lossy(&body).replace(['\r', '\n'], " ");
-                    stream::iter([Bytes::from(format!("data: {body}\n\n"))]).boxed()
+                    stream::iter([refusal(operation, &body)]).boxed()
                 }
-                Err(error) => {
-                    stream::iter([Bytes::from(format!("data: {}\n\n", error.body()))]).boxed()
-                }
+                Err(error) => stream::iter([error_event(operation, 0, &error.body())]).boxed(),
             },
         }
     }
+}
+
+/// What an upstream refused with, as an event: as it came, where the operation's clients can read it so.
+fn refusal(operation: Operation, body: &[u8]) -> Bytes {
+    let read = serde_json::from_slice(body).ok().filter(|_| operation == Operation::Responses);
+    read.map_or_else(
+        || {
+            let body = String::from_utf8_lossy(body).replace(['\r', '\n'], " ");
+            format!("data: {body}\n\n").into()
+        },
+        |body| error_event(operation, 0, &body),
+    )
 }

@@ -1,9 +1,13 @@
 //! Walks one request along the whole line: parse, decide, send, record. The door of the room.
 
+mod call;
 mod finish;
 mod late;
 pub mod model_router;
+mod naming;
 pub mod rules;
+mod stored_call;
 
-pub use model_router::{ChatCall, ModelRouter};
+pub use call::{ChatCall, StoredCall};
+pub use model_router::ModelRouter;
 pub use rules::{BuildFault, rules_of};

@@ -6,7 +6,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
@@ -23,6 +22,7 @@ use crate::decision::Decision;
 use crate::decision::Moment;
 use crate::decision::Rules;
 use crate::decision::decide;
+use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::error::RouteError;
 use crate::fallback::Errand;
@@ -33,6 +33,7 @@ use crate::fallback::Note;
 use crate::metrics::InFlight;
 use crate::metrics::Metrics;
 use crate::metrics::StandingCollector;
+use crate::metrics::retirement;
 use crate::policy::Asked;
 use crate::policy::Hints;
 use crate::response::Response;
@@ -43,14 +44,17 @@ use crate::selection::Place;
 use crate::state::CapacityState;
 use crate::state::Cooldowns;
 use crate::state::InProcess;
+use crate::stored::StoredResponses;
 use crate::task::Reason;
 use crate::task::Task;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
 use crate::waiting::Waiting;
 
+use super::call::ChatCall;
 use super::finish::Finish;
 use super::late::late;
+use super::naming::{name_of, role_of_follow_up};
 use super::rules::{BuildFault, rules_of};
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
@@ -69,31 +73,7 @@ struct Inner<U> {
     state: Arc<dyn CapacityState>,
     fallback: Fallback<U>,
     metrics: Metrics,
-}
-
-/// A chat completion to be routed.
-#[derive(Debug, Clone)]
-pub struct ChatCall {
-    /// The body.
-    pub body: Bytes,
-    /// The caller's headers. Read are those of [`Hints`] and of tracing; none is passed on wholesale.
-    pub headers: HeaderMap,
-    /// The deployment named in the path, as Azure clients do; it wins over the body's model.
-    pub path_model: Option<String>,
-    /// When the request came; the deadline counts from here.
-    pub received: Instant,
-}
-
-impl ChatCall {
-    /// A call that has come now, without headers: for programs that embed the router.
-    pub fn of_body(body: impl Into<Bytes>) -> Self {
-        Self {
-            body: body.into(),
-            headers: HeaderMap::new(),
-            path_model: None,
-            received: Instant::now(),
-        }
-    }
+    stored: StoredResponses,
 }
 
 /// What the caller of a slow stream is told before there is an answer.
@@ -111,6 +91,7 @@ impl ModelRouter<HttpUpstream> {
         let connect = config.limits.connect_timeout;
         let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
         let rules = rules_of(config)?;
+        warn_of_retired(&rules.catalog);
         Self::with_upstream(rules, config.limits.clone(), upstream, registry)
             .map_err(BuildFault::from)
     }
@@ -137,13 +118,15 @@ impl<U: Upstream> ModelRouter<U> {
         let state: Arc<dyn CapacityState> =
             Arc::new(InProcess::new(catalog, cooldowns, settings, now));
         let metrics = Metrics::register(registry)?;
+        retirement::register(registry, &rules.catalog)?;
         StandingCollector::register(registry, Arc::clone(&state), &rules.catalog)?;
+        let stored = StoredResponses::new(limits.stored_responses);
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
         let fallback = Fallback::new(upstream, waiting, limits);
-        Ok(Self(Arc::new(Inner { rules, state, fallback, metrics })))
+        Ok(Self(Arc::new(Inner { rules, state, fallback, metrics, stored })))
     }
 
-    /// One chat completion, from bytes to response.
+    /// One request to a model, from bytes to response.
     ///
     /// Dropping the future, or the stream of the response, cancels what is under way upstream.
     ///
@@ -152,6 +135,7 @@ impl<U: Upstream> ModelRouter<U> {
     /// content filter's 400, say) is a [`Response`] with that status.
     pub async fn chat(&self, call: ChatCall) -> Result<Response, RouteError> {
         let hold = self.0.fallback.limits().hold;
+        let operation = call.operation;
         let promise = Arc::new(OnceLock::new());
         let mut work = Box::pin(Arc::clone(&self.0).answer(call, Arc::clone(&promise)));
         tokio::select! {
@@ -161,7 +145,8 @@ impl<U: Upstream> ModelRouter<U> {
         }
         match promise.get() {
             Some(Promise { headers }) => {
-                Ok(late(headers.clone(), work, self.0.fallback.limits().heartbeat))
+                let heartbeat = self.0.fallback.limits().heartbeat;
+                Ok(late(operation, headers.clone(), work, heartbeat))
             }
             None => work.await,
         }
@@ -172,14 +157,14 @@ impl<U: Upstream> ModelRouter<U> {
     /// # Errors
     /// The call cannot be understood, or names a model that does not exist here.
     pub fn route(&self, call: &ChatCall) -> Result<Decision, RouteError> {
-        let request = ChatRequest::parse(&call.body)?;
+        let request = call.request()?;
         let hints = Hints::from_headers(&call.headers)?;
-        self.0.decide(&request, call.path_model.as_deref(), &hints)
+        self.0.decide(&request, call, &hints)
     }
 
     /// The features that weighed most in the score of a call, heaviest first; none where it is no chat request.
     pub fn reasons(&self, call: &ChatCall, most: usize) -> Vec<Reason> {
-        let request = ChatRequest::parse(&call.body);
+        let request = call.request().ok().filter(|request| request.operation().is_scored());
         request.map(|request| self.0.rules.classifier.reasons(&request, most)).unwrap_or_default()
     }
 
@@ -195,6 +180,18 @@ impl<U: Upstream> ModelRouter<U> {
             let cooling = self.0.state.standing(&deployment.name).cooling(now);
             cooling.is_none_or(|(cause, _)| cause != Cause::Misconfigured)
         })
+    }
+
+    pub(super) fn fallback(&self) -> &Fallback<U> {
+        &self.0.fallback
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(super) fn stored_responses(&self) -> &StoredResponses {
+        &self.0.stored
     }
 
     /// What decisions go by.
@@ -221,6 +218,17 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
     }
 }
 
+/// Says which models were due to retire: they may stop answering any day.
+fn warn_of_retired(catalog: &Catalog) {
+    let today = clock::day(clock::wall());
+    for deployment in catalog.deployments() {
+        let Deployment { name, model, .. } = &**deployment;
+        if let Some(retires) = model.retires.filter(|day| *day < today) {
+            tracing::warn!(deployment = %name, model = %model.name, %retires, "the model was due to retire");
+        }
+    }
+}
+
 /// The headers of tracing that pass to the upstream.
 const TRACE: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
 
@@ -228,9 +236,12 @@ impl<U: Upstream> Inner<U> {
     fn decide(
         &self,
         request: &ChatRequest<'_>,
-        path_model: Option<&str>,
+        call: &ChatCall,
         hints: &Hints,
     ) -> Result<Decision, RouteError> {
+        let stored = (&self.stored, &call.caller);
+        let name = name_of(request, call.path_model.as_deref(), &self.rules, stored)?;
+        let path_model = name.as_deref();
         let moment = Moment { now: Instant::now(), today: clock::day(clock::wall()) };
         let ask = Ask { request, path_model, hints };
         let snapshot = self.state.snapshot(asker(request, hints), moment.now);
@@ -257,10 +268,9 @@ impl<U: Upstream> Inner<U> {
         in_flight: InFlight,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
-        let ChatCall { body, headers, path_model, received } = call;
-        let request = ChatRequest::parse(&body)?;
-        let hints = Hints::from_headers(&headers)?;
-        let decision = self.decide(&request, path_model.as_deref(), &hints)?;
+        let request = call.request()?;
+        let hints = Hints::from_headers(&call.headers)?;
+        let decision = self.decide(&request, &call, &hints)?;
         self.metrics.decided(&decision);
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let mut told = HeaderMap::with_capacity(20);
@@ -271,9 +281,13 @@ impl<U: Upstream> Inner<U> {
         }
         let limits = self.fallback.limits();
         let patience = hints.caller_timeout.map_or(limits.deadline, |own| own.min(limits.deadline));
-        let role = decision.task().map(|task| self.rules.policy.role(task));
+        let task = decision
+            .task()
+            .or_else(|| role_of_follow_up(&request, &plan.first.model.name, &self.rules));
+        let role = task.map(|task| self.rules.policy.role(task));
         let errand = Errand {
             request: &request,
+            call: call.call(),
             plan,
             admission: &decision.admission,
             asker: asker(&request, &hints),
@@ -281,8 +295,8 @@ impl<U: Upstream> Inner<U> {
             effort: role.and_then(|role| role.effort),
             reject_unsupported: self.rules.policy.reject_unsupported,
             first_byte: self.first_byte(&decision, &plan.first),
-            deadline: received + patience,
-            trace: trace(&headers),
+            deadline: call.received + patience,
+            trace: trace(&call.headers),
         };
         let decided = began.elapsed();
         match self.fallback.walk(errand).await {
@@ -298,7 +312,9 @@ impl<U: Upstream> Inner<U> {
                 self.metrics.overhead(overhead);
                 tell_overhead(&mut told, overhead);
                 let metrics = &self.metrics;
-                let finish = Finish { metrics, decision: &decision, request: &request, began };
+                let stored = (&self.stored, &call.caller);
+                let finish =
+                    Finish { metrics, decision: &decision, request: &request, stored, began };
                 Ok(finish.respond(answered, told, in_flight))
             }
         }
@@ -355,7 +371,7 @@ fn asker(request: &ChatRequest<'_>, hints: &Hints) -> Asker {
     Asker { conversation, caller: caller.finish(), class }
 }
 
-fn trace(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
+pub(super) fn trace(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     TRACE
         .into_iter()
         .filter_map(|name| Some((HeaderName::from_static(name), headers.get(name)?.clone())))

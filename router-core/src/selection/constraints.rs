@@ -159,7 +159,7 @@ fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Ex
     }
     let retired =
         model.retires.filter(|day| constraints.retired_before.is_some_and(|today| *day < today));
-    let lacking = needs.lacking(model).map(Exclusion::Ability);
+    let lacking = needs.lacking(deployment).map(Exclusion::Ability);
     lacking
         .or_else(|| needs.too_long_for(model).then_some(Exclusion::ContextWindow))
         .or_else(|| retired.map(Exclusion::Retired))

@@ -2,8 +2,10 @@
 
 use crate::capacity::Load;
 use crate::chat::ChatRequest;
+use crate::chat::Operation;
 use crate::chat::ResponseFormat;
 use crate::chat::tokens;
+use crate::deployment::Deployment;
 use crate::model::ModelRecord;
 use crate::units::Tokens;
 
@@ -24,6 +26,8 @@ pub struct Needs {
     pub output: Tokens,
     /// True where the answer is streamed: what counts is the first word.
     pub streamed: bool,
+    /// What is asked of the model.
+    pub operation: Operation,
     tools: bool,
     images: bool,
     schema: bool,
@@ -41,6 +45,7 @@ impl Needs {
             cap: request.max_output().map(|cap| Tokens(cap.0.saturating_mul(request.n().max(1)))),
             output: request.max_output().map_or(USUAL_OUTPUT, |cap| cap.min(USUAL_OUTPUT)),
             streamed: request.stream(),
+            operation: request.operation(),
             tools: request.offers_tools(),
             images: request.images() > 0,
             schema: request.response_format() == ResponseFormat::JsonSchema,
@@ -53,11 +58,20 @@ impl Needs {
         Load { prompt, cached: Tokens::ZERO, characters, cap }
     }
 
-    /// The first ability that the model lacks.
-    pub(super) fn lacking(&self, model: &ModelRecord) -> Option<&'static str> {
-        let abilities = &model.abilities;
+    /// The first ability that the deployment lacks.
+    pub(super) fn lacking(&self, deployment: &Deployment) -> Option<&'static str> {
+        let abilities = &deployment.model.abilities;
+        let responses = abilities.responses && deployment.api.serves_responses();
+        let (serves, name) = match self.operation {
+            Operation::Chat => (abilities.chat_completions, "chat completions"),
+            Operation::Responses => (responses, "Responses API"),
+            Operation::Completions => (abilities.completions, "legacy completions"),
+            Operation::Embeddings => (abilities.embeddings, "embeddings"),
+            // Which model serves which of these paths is the upstream's to say.
+            Operation::Passed => return None,
+        };
         [
-            (!abilities.chat_completions, "chat completions"),
+            (!serves, name),
             (self.tools && !abilities.tools, "tools"),
             (self.images && !abilities.images, "images"),
             (self.schema && !abilities.structured_outputs, "structured outputs"),

@@ -41,21 +41,21 @@ pub(super) fn asks(letters: &[char]) -> (Span, Span) {
 
 /// Is this line prose, rather than code, a formula or a row of a table?
 fn is_prose(line: &[char]) -> bool {
-    let (mut seen, mut signs, mut figures) = (0, 0, 0);
+    let (mut blanks, mut signs, mut figures) = (0, 0, 0);
     for &letter in line {
+        // Most letters are these: they are no sign, and looking them up would be the most of it.
         if letter.is_ascii_lowercase() {
-            seen += 1;
             continue;
         }
         match letter {
-            ' ' => continue,
+            ' ' => blanks += 1,
             '{' | '}' | '(' | ')' | ';' | '=' | '<' | '>' | '[' | ']' | '_' | '/' | '\\' | '|'
             | '&' | '*' | '#' | '+' | '`' | '@' | '$' | '%' | '^' | '~' => signs += 1,
             '0' | ',' => figures += 1,
             _ => {}
         }
-        seen += 1;
     }
+    let seen = line.len() - blanks;
     seen > 0 && signs * 12 <= seen && figures * 2 <= seen
 }
 

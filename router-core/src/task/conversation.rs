@@ -39,7 +39,7 @@ pub(super) fn ends_with_tool(request: &ChatRequest<'_>) -> bool {
 pub(super) fn lean(turn: &Message<'_>) -> f32 {
     let mut letters: Vec<char> = Vec::with_capacity(LONG + 1);
     for letter in turn.texts().flat_map(str::chars).take(LONG + 1) {
-        fold(letter, &mut letters);
+        fold(letter, letters.last().copied(), &mut letters);
     }
     if closes(&letters) {
         return 0.0;

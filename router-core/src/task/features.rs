@@ -90,12 +90,14 @@ pub(super) fn bucket(seed: u32, namespace: Namespace, hash: u32, bits: u32) -> u
 /// Walks over a turn and hands everything seen in it to `sink`; gives back its script.
 pub(super) fn walk(sample: &Sample, sink: &mut impl Sink) -> Script {
     let letters = sample.letters();
-    let all = words(letters, 0, letters.len());
-    for word in all.clone() {
+    let mut before: [Option<Word>; 2] = [None, None];
+    for (place, word) in words(letters, 0, letters.len()).enumerate() {
         sink.gram(Namespace::Word, word.hash, (word.start, word.end));
         stem(letters, word, sink);
+        if place < HEAD_WORDS {
+            before = phrase(before, word, Namespace::HeadWords, sink);
+        }
     }
-    phrases(all.take(HEAD_WORDS), Namespace::HeadWords, sink);
     runs((letters, (0, HEAD_LETTERS.min(letters.len()))), 5, Namespace::HeadLetters, sink);
     let (first, last) = asks(letters);
     ask((letters, first), Namespace::FirstAsk, sink);
@@ -124,34 +126,37 @@ fn pair(first: Word, second: Word) -> u32 {
     step(first.hash.wrapping_mul(31), second.hash)
 }
 
-/// Words, pairs and triples.
-fn phrases(all: impl Iterator<Item = Word>, namespace: Namespace, sink: &mut impl Sink) {
-    let mut before: [Option<Word>; 2] = [None, None];
-    for word in all {
-        sink.gram(namespace, word.hash, (word.start, word.end));
-        if let Some(last) = before[1] {
-            sink.gram(namespace, pair(last, word), (last.start, word.end));
-            if let Some(earlier) = before[0] {
-                let triple = step(pair(earlier, last), word.hash);
-                sink.gram(namespace, triple, (earlier.start, word.end));
-            }
+/// The word itself, the pair and the triple that it ends; gives back the last two words.
+fn phrase(
+    before: [Option<Word>; 2],
+    word: Word,
+    namespace: Namespace,
+    sink: &mut impl Sink,
+) -> [Option<Word>; 2] {
+    sink.gram(namespace, word.hash, (word.start, word.end));
+    if let Some(last) = before[1] {
+        sink.gram(namespace, pair(last, word), (last.start, word.end));
+        if let Some(earlier) = before[0] {
+            let triple = step(pair(earlier, last), word.hash);
+            sink.gram(namespace, triple, (earlier.start, word.end));
         }
-        before = [before[1], Some(word)];
     }
+    [before[1], Some(word)]
 }
 
 /// A sentence: its phrases, its first words by place, pairs with a word between them, and runs of letters.
 fn ask(sentence: (&[char], Span), namespace: Namespace, sink: &mut impl Sink) {
     let (letters, (start, end)) = sentence;
-    let all = words(letters, start, end);
-    for (place, word) in (0..PLACED_WORDS).zip(all.clone()) {
-        sink.gram(namespace, step(word.hash, 0x1000 + place), (word.start, word.end));
+    let mut before: [Option<Word>; 2] = [None, None];
+    for (place, word) in (0..).zip(words(letters, start, end)) {
+        if place < PLACED_WORDS {
+            sink.gram(namespace, step(word.hash, 0x1000 + place), (word.start, word.end));
+        }
+        if let Some(first) = before[0] {
+            sink.gram(namespace, step(pair(first, word), 0x77), (first.start, word.end));
+        }
+        before = phrase(before, word, namespace, sink);
     }
-    for (first, third) in all.clone().zip(all.clone().skip(2)) {
-        let hash = step(pair(first, third), 0x77);
-        sink.gram(namespace, hash, (first.start, third.end));
-    }
-    phrases(all, namespace, sink);
     runs(sentence, 4, namespace, sink);
 }
 

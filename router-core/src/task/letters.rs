@@ -21,6 +21,7 @@ const PER_VOWEL: u32 = 28;
 /// A run of one character longer than this is cut to it: `!!!!!!` says no more than `!!!`.
 const LONGEST_RUN: usize = 3;
 
+#[inline]
 fn is_syllable(letter: char) -> bool {
     (HANGUL_FIRST..=HANGUL_LAST).contains(&u32::from(letter))
 }
@@ -32,7 +33,13 @@ pub(super) fn is_hangul(letter: char) -> bool {
 }
 
 /// True for what may stand inside a word: letters of any script, digits and `_`.
+#[inline]
 pub(super) fn is_word(letter: char) -> bool {
+    // Folded text is lower case, and mostly this: one branch that the processor guesses.
+    letter.is_ascii_lowercase() || is_syllable(letter) || is_other_word(letter)
+}
+
+fn is_other_word(letter: char) -> bool {
     if letter.is_ascii() {
         letter.is_ascii_alphanumeric() || letter == '_'
     } else {
@@ -55,46 +62,60 @@ pub(super) fn without_final(letter: char) -> char {
 
 /// Appends `letter` to `folded` in its comparable form; it may instead complete the syllable at the
 /// end, lengthen a run that is long enough already, or be nothing that is read (a control character).
+/// `last` is the end of `folded`; the new end is given back, so that a loop need not look it up.
 #[inline]
-pub(super) fn fold(letter: char, folded: &mut Vec<char>) {
-    let last = folded.last().copied();
+pub(super) fn fold(letter: char, last: Option<char>, folded: &mut Vec<char>) -> Option<char> {
     // Nearly all letters are these, and they are themselves: the processor guesses one branch, not ten.
-    let plain = letter.is_ascii_lowercase()
-        || is_syllable(letter)
-        || (letter == ' '
-            && last.is_some_and(|last| last.is_ascii_lowercase() || is_syllable(last)));
-    if plain && last != Some(letter) {
+    if (letter.is_ascii_lowercase() || is_syllable(letter)) && last != Some(letter) {
         folded.push(letter);
+        return Some(letter);
+    }
+    if letter.is_ascii() {
+        fold_ascii(letter, last, folded);
     } else {
         fold_other(letter, last, folded);
     }
+    folded.last().copied()
 }
 
-/// What is not plain: all other characters, and runs.
+fn fold_ascii(letter: char, last: Option<char>, folded: &mut Vec<char>) {
+    match letter {
+        'A'..='Z' => push_run(letter.to_ascii_lowercase(), last, folded),
+        '0'..='9' => push_run('0', last, folded),
+        ' ' | '\t' => fold_space(' ', last, folded),
+        '\n' | '\r' => fold_space('\n', last, folded),
+        '\0'..='\u{1f}' | '\u{7f}' => {}
+        _ => push_run(letter, last, folded),
+    }
+}
+
+/// What is neither plain nor ASCII.
 fn fold_other(letter: char, last: Option<char>, folded: &mut Vec<char>) {
     let Some(letter) = comparable(letter) else { return };
-    if letter == ' ' || letter == '\n' {
-        fold_space(letter, folded);
-        return;
-    }
-    if let Some(joined) = last.and_then(|last| join(last, letter)) {
+    if letter.is_ascii() {
+        fold_ascii(letter, last, folded);
+    } else if let Some(joined) = last.and_then(|last| join(last, letter)) {
         folded.pop();
         folded.push(joined);
-        return;
+    } else {
+        push_run(letter, last, folded);
     }
-    if last != Some(letter) {
-        folded.push(letter);
-        return;
-    }
-    let run = folded.iter().rev().take(LONGEST_RUN).filter(|&&before| before == letter).count();
-    if run < LONGEST_RUN {
+}
+
+/// Appends a letter, unless it would make a run of one letter too long.
+#[inline]
+fn push_run(letter: char, last: Option<char>, folded: &mut Vec<char>) {
+    let long = last == Some(letter)
+        && folded.iter().rev().take_while(|&&before| before == letter).count() >= LONGEST_RUN;
+    if !long {
         folded.push(letter);
     }
 }
 
 /// White space: one blank for many, and a line's end swallows the blanks around it.
-fn fold_space(space: char, folded: &mut Vec<char>) {
-    match folded.last().copied() {
+#[inline]
+fn fold_space(space: char, last: Option<char>, folded: &mut Vec<char>) {
+    match last {
         None | Some('\n' | GAP) => {}
         Some(' ') => {
             if space == '\n' {
@@ -106,24 +127,14 @@ fn fold_space(space: char, folded: &mut Vec<char>) {
     }
 }
 
-/// One form for each character; `None` for those that show nothing.
+/// A form that many signs beyond ASCII share; `None` for those that show nothing.
 fn comparable(letter: char) -> Option<char> {
-    if letter.is_ascii() {
-        return match letter {
-            'A'..='Z' => Some(letter.to_ascii_lowercase()),
-            '0'..='9' => Some('0'),
-            ' ' | '\t' => Some(' '),
-            '\n' | '\r' => Some('\n'),
-            '\0'..='\u{1f}' | '\u{7f}' => None,
-            _ => Some(letter),
-        };
-    }
     let code = u32::from(letter);
-    if (HANGUL_FIRST..=HANGUL_LAST).contains(&code) {
+    if is_syllable(letter) {
         return Some(letter);
     }
     match letter {
-        '\u{ff01}'..='\u{ff5e}' => comparable(char::from_u32(code - 0xfee0)?),
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(code - 0xfee0),
         '\u{2018}' | '\u{2019}' | '\u{2032}' => Some('\''),
         '\u{201c}' | '\u{201d}' | '\u{300c}' | '\u{300d}' => Some('"'),
         '\u{2010}'..='\u{2015}' | '\u{2212}' => Some('-'),
@@ -157,7 +168,9 @@ mod tests {
 
     fn folded(text: &str) -> String {
         let mut buffer = vec![GAP];
-        text.chars().for_each(|letter| fold(letter, &mut buffer));
+        for letter in text.chars() {
+            fold(letter, buffer.last().copied(), &mut buffer);
+        }
         buffer.into_iter().skip(1).collect()
     }
 

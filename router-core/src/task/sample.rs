@@ -61,7 +61,7 @@ impl Sample {
                 continue;
             }
             if !self.letters.is_empty() {
-                fold('\n', &mut self.letters);
+                fold('\n', self.letters.last().copied(), &mut self.letters);
             }
             unread.after_head = self.take(text, &mut left);
         }
@@ -107,10 +107,11 @@ impl Sample {
     /// Folds up to `left` characters of `text` and gives back what was not read.
     fn take<'t>(&mut self, text: &'t str, left: &mut usize) -> &'t str {
         let mut letters = text.chars();
+        let mut last = self.letters.last().copied();
         while *left > 0 {
             let Some(letter) = letters.next() else { return "" };
-            fold(letter, &mut self.letters);
             *left -= 1;
+            last = fold(letter, last, &mut self.letters);
         }
         letters.as_str()
     }

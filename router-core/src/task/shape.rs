@@ -118,25 +118,30 @@ struct Counts {
 impl Counts {
     fn of(letters: &[char]) -> Self {
         let mut counts = Self { letters: letters.len(), lines: 1, ..Self::default() };
-        let mut before = [' '; 2];
-        for &letter in letters {
-            let inside = is_word(before[1]);
+        let mut inside = false;
+        for (at, &letter) in letters.iter().enumerate() {
             // Most letters are these: they are counted without looking at what else they might be.
-            if letter.is_ascii_lowercase() || is_hangul(letter) {
-                counts.latin += usize::from(letter.is_ascii());
-                counts.hangul += usize::from(!letter.is_ascii());
-                counts.words += usize::from(!inside);
+            let word = if letter.is_ascii_lowercase() {
+                counts.latin += 1;
+                true
+            } else if letter == ' ' {
+                false
+            } else if !letter.is_ascii() && is_hangul(letter) {
+                counts.hangul += 1;
+                true
             } else {
-                counts.take(letter, before);
-                counts.words += usize::from(!inside && is_word(letter));
-            }
-            before = [before[1], letter];
+                let before = |back| at.checked_sub(back).and_then(|at| letters.get(at)).copied();
+                counts.take(letter, [before(2), before(1)]);
+                is_word(letter)
+            };
+            counts.words += usize::from(word && !inside);
+            inside = word;
         }
         counts
     }
 
-    fn take(&mut self, letter: char, before: [char; 2]) {
-        let [earlier, last] = before;
+    fn take(&mut self, letter: char, before: [Option<char>; 2]) {
+        let [earlier, last] = before.map(|letter| letter.unwrap_or(' '));
         match letter {
             '0' => {
                 self.digits += 1;

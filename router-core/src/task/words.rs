@@ -57,18 +57,17 @@ impl Iterator for Words<'_> {
         let rest = self.letters.get(self.at..)?;
         let blanks = rest.iter().position(|&letter| !parts(letter))?;
         let start = self.at + blanks;
-        let mut hash = BASIS;
-        let mut end = start;
-        for &letter in self.letters.get(start..).unwrap_or_default() {
-            if !is_word(letter) {
-                if end == start {
-                    hash = step_letter(hash, letter);
-                    end += 1;
+        let (&first, rest) = rest.get(blanks..)?.split_first()?;
+        let mut hash = step_letter(BASIS, first);
+        let mut end = start + 1;
+        if is_word(first) {
+            for &letter in rest {
+                if !is_word(letter) {
+                    break;
                 }
-                break;
+                hash = step_letter(hash, letter);
+                end += 1;
             }
-            hash = step_letter(hash, letter);
-            end += 1;
         }
         self.at = end;
         Some(Word { hash, start, end })

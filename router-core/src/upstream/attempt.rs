@@ -12,11 +12,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::deployment::Deployment;
 
+use super::endpoint::Call;
+
 /// What goes out.
 #[derive(Debug, Clone)]
 pub struct Attempt {
     /// Where to.
     pub deployment: Arc<Deployment>,
+    /// What is called there.
+    pub call: Call,
     /// The body, fit for the deployment.
     pub body: Bytes,
     /// True where an event stream is awaited.

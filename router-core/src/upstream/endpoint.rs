@@ -1,10 +1,16 @@
 //! Where an endpoint is and how it is entered: base URL, credential, and the URL of each call.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use http::{HeaderValue, Method};
+
+use crate::chat::Operation;
 use crate::deployment::Api;
 use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
+
+use super::identity::Identity;
 
 /// An Azure resource or an OpenAI base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub enum Credential {
     ApiKey(SecretSource),
     /// Header `Authorization: Bearer`.
     Bearer(SecretSource),
+    /// Header `Authorization: Bearer` with a token of Entra ID.
+    Identity(Identity),
 }
 
 /// Where a secret is read from; the secret itself is never in config.
@@ -37,30 +45,80 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
-/// The address of a deployment's chat completions.
-///
-/// **Source:** Microsoft, "Azure OpenAI in Microsoft Foundry Models API version lifecycle": the dated and the v1 form.
-pub fn chat_url(base: &str, deployment: &Deployment) -> String {
-    let base = base.trim_end_matches('/');
-    match &deployment.api {
-        Api::AzureDated { version } => {
-            let name = percent_encoded(&deployment.azure_deployment);
-            let version = percent_encoded(version);
-            format!("{base}/openai/deployments/{name}/chat/completions?api-version={version}")
+/// What is called at a deployment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// An operation with a JSON body; of those that are passed through [`Call::Passed`] tells more.
+    Operation(Operation),
+    /// A path that is passed through.
+    Passed {
+        /// The path below the API's base: `images/generations`.
+        path: Arc<str>,
+        /// What the body is.
+        content_type: HeaderValue,
+    },
+    /// A response that the deployment has stored.
+    Stored {
+        /// Read, delete or cancel.
+        method: Method,
+        /// Its id and what follows: `resp_1/input_items?limit=2`.
+        path: Arc<str>,
+    },
+}
+
+impl Call {
+    /// The path below the API's base, and the query.
+    fn path(&self) -> (&str, &str) {
+        match self {
+            Self::Operation(Operation::Chat) => ("chat/completions", ""),
+            Self::Operation(Operation::Responses) => ("responses", ""),
+            Self::Operation(Operation::Completions) => ("completions", ""),
+            Self::Operation(Operation::Embeddings) => ("embeddings", ""),
+            Self::Operation(Operation::Passed) => ("", ""),
+            Self::Passed { path, .. } => (path, ""),
+            Self::Stored { path, .. } => path.split_once('?').unwrap_or((path, "")),
         }
-        Api::AzureV1 => {
-            let base = base.strip_suffix("/openai/v1").unwrap_or(base);
-            format!("{base}/openai/v1/chat/completions")
-        }
-        Api::OpenAi => {
-            let base = base.strip_suffix("/v1").unwrap_or(base);
-            format!("{base}/v1/chat/completions")
-        }
+    }
+
+    /// True where the dated form of an address does not name the deployment, so that the body must.
+    pub fn is_undeployed(&self) -> bool {
+        matches!(self, Self::Operation(Operation::Responses) | Self::Stored { .. })
     }
 }
 
-/// A name as part of an address: all but letters, digits, `-`, `.`, `_` and `~` as `%XX`.
-fn percent_encoded(name: &str) -> String {
+/// The address of a call.
+///
+/// **Source:** Microsoft, "Azure OpenAI in Microsoft Foundry Models API version lifecycle": the dated and the v1 form.
+pub fn url(base: &str, deployment: &Deployment, call: &Call) -> String {
+    let base = base.trim_end_matches('/');
+    let (path, query) = call.path();
+    let (folder, path) = match call {
+        Call::Stored { .. } => ("responses/", path),
+        Call::Operation(_) | Call::Passed { .. } => ("", path),
+    };
+    let (before, version) = match &deployment.api {
+        Api::AzureDated { version } if call.is_undeployed() => {
+            (format!("{base}/openai"), Some(version))
+        }
+        Api::AzureDated { version } => {
+            let name = percent_encoded(&deployment.azure_deployment);
+            (format!("{base}/openai/deployments/{name}"), Some(version))
+        }
+        Api::AzureV1 => {
+            let base = base.strip_suffix("/openai/v1").unwrap_or(base);
+            (format!("{base}/openai/v1"), None)
+        }
+        Api::OpenAi => (format!("{}/v1", base.strip_suffix("/v1").unwrap_or(base)), None),
+    };
+    let version = version.map(|version| format!("api-version={}", percent_encoded(version)));
+    let query: Vec<&str> =
+        version.as_deref().into_iter().chain([query]).filter(|part| !part.is_empty()).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    format!("{before}/{folder}{path}{mark}{}", query.join("&"))
+}
+
+/// A text as part of an address or a form: all but letters, digits, `-`, `.`, `_` and `~` as `%XX`.
+pub(super) fn percent_encoded(name: &str) -> String {
     use std::fmt::Write;
     name.bytes().fold(String::with_capacity(name.len()), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -82,7 +140,8 @@ mod tests {
         let mut deployment = sample::pay_as_you_go("payg", "gpt-4o");
         deployment.azure_deployment = "my gpt/4o".into();
         deployment.api = api;
-        assert_eq!(chat_url(base, &deployment), expected);
+        let chat = Call::Operation(Operation::Chat);
+        assert_eq!(url(base, &deployment, &chat), expected);
     }
 
     #[test]
@@ -104,5 +163,41 @@ mod tests {
             "http://127.0.0.1:1/groq/v1",
             "http://127.0.0.1:1/groq/v1/chat/completions",
         );
+    }
+
+    #[test]
+    fn each_call_has_its_path() {
+        let stored =
+            Call::Stored { method: Method::GET, path: "resp_1/input_items?limit=2".into() };
+        let content_type = HeaderValue::from_static("application/json");
+        let passed = Call::Passed { path: "images/generations".into(), content_type };
+        let mut deployment = sample::pay_as_you_go("payg", "gpt-4o");
+        deployment.azure_deployment = "d".into();
+        for (call, dated, v1) in [
+            (Call::Operation(Operation::Responses), "responses?api-version=V", "responses"),
+            (
+                Call::Operation(Operation::Embeddings),
+                "deployments/d/embeddings?api-version=V",
+                "embeddings",
+            ),
+            (
+                Call::Operation(Operation::Completions),
+                "deployments/d/completions?api-version=V",
+                "completions",
+            ),
+            (passed, "deployments/d/images/generations?api-version=V", "images/generations"),
+            (
+                stored,
+                "responses/resp_1/input_items?api-version=V&limit=2",
+                "responses/resp_1/input_items?limit=2",
+            ),
+        ] {
+            deployment.api = Api::AzureDated { version: "V".into() };
+            assert_eq!(url("http://a", &deployment, &call), format!("http://a/openai/{dated}"));
+            deployment.api = Api::AzureV1;
+            assert_eq!(url("http://a", &deployment, &call), format!("http://a/openai/v1/{v1}"));
+            deployment.api = Api::OpenAi;
+            assert_eq!(url("http://a", &deployment, &call), format!("http://a/v1/{v1}"));
+        }
     }
 }

@@ -6,15 +6,21 @@ pub mod attempt;
 pub mod client;
 pub mod credential;
 pub mod endpoint;
+pub mod identity;
 pub mod meters;
 pub mod outcome;
 pub mod retry_after;
+pub mod spillover;
+#[cfg(feature = "http-client")]
+mod token;
 
 #[cfg(feature = "http-client")]
 pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
 #[cfg(feature = "http-client")]
 pub use client::{ClientFault, HttpUpstream};
 pub use credential::{Secret, SecretFault};
-pub use endpoint::{Credential, Endpoint, SecretSource};
+pub use endpoint::{Call, Credential, Endpoint, SecretSource};
+pub use identity::{Identity, Proof, Setting};
 pub use meters::Meters;
 pub use outcome::{Circumstances, Outcome, Throttle, judge};
+pub use spillover::spilled_over;

@@ -25,7 +25,10 @@ pub enum Outcome {
         kind: Throttle,
     },
     /// 408, 5xx, 529: the deployment failed.
-    Failed,
+    Failed {
+        /// How long it asks to be left alone; `None` where it says nothing, as most do.
+        wait: Option<Duration>,
+    },
     /// 401, 403, 404, 410: config or rights are wrong, or the model has retired.
     Misconfigured,
     /// 400 that names a field which this model does not take and which may be left out.
@@ -101,18 +104,20 @@ pub fn judge(
     body: &[u8],
     circumstances: Circumstances,
 ) -> Outcome {
+    let Circumstances { provisioned, wall, longest_wait } = circumstances;
     match status.as_u16() {
         200..=299 => Outcome::Served,
         429 => {
             let message = Fault::read(body).message;
-            let Circumstances { provisioned, wall, longest_wait } = circumstances;
             Outcome::Throttled {
                 wait: retry_after::wait(headers, &message, wall, longest_wait),
                 kind: Throttle::of(&message, provisioned),
             }
         }
         401 | 403 | 404 | 410 => Outcome::Misconfigured,
-        408 | 500..=599 => Outcome::Failed,
+        408 | 500..=599 => {
+            Outcome::Failed { wait: retry_after::wait_after_fault(headers, wall, longest_wait) }
+        }
         400 => refused(&Fault::read(body)),
         _ => Outcome::Rejected,
     }
@@ -157,16 +162,32 @@ impl Fault {
 mod tests {
     use super::*;
 
+    const CIRCUMSTANCES: Circumstances = Circumstances {
+        provisioned: false,
+        wall: SystemTime::UNIX_EPOCH,
+        longest_wait: Duration::from_secs(60),
+    };
+
     #[track_caller]
     fn check(status: u16, body: &str, expected: &Outcome) {
-        let circumstances = Circumstances {
-            provisioned: false,
-            wall: SystemTime::UNIX_EPOCH,
-            longest_wait: Duration::from_secs(60),
-        };
         let status = StatusCode::from_u16(status).unwrap();
-        let outcome = judge(status, &HeaderMap::new(), body.as_bytes(), circumstances);
+        let outcome = judge(status, &HeaderMap::new(), body.as_bytes(), CIRCUMSTANCES);
         assert_eq!(&outcome, expected, "{status} {body}");
+    }
+
+    #[test]
+    fn a_fault_may_ask_for_a_wait_and_its_quotas_are_none() {
+        for (name, value, seconds) in [
+            ("retry-after", "7", Some(7)),
+            ("retry-after-ms", "2000", Some(2)),
+            ("retry-after", "86400", Some(60)),
+            ("x-ratelimit-reset-tokens", "7", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().unwrap());
+            let outcome = judge(StatusCode::SERVICE_UNAVAILABLE, &headers, b"", CIRCUMSTANCES);
+            assert_eq!(outcome, Outcome::Failed { wait: seconds.map(Duration::from_secs) });
+        }
     }
 
     #[test]
@@ -175,7 +196,7 @@ mod tests {
             check(status, "", &Outcome::Served);
         }
         for status in [408, 500, 502, 503, 504, 529] {
-            check(status, "<html>", &Outcome::Failed);
+            check(status, "<html>", &Outcome::Failed { wait: None });
         }
         for status in [401, 403, 404, 410] {
             check(status, r#"{"error":{"code":"DeploymentNotFound"}}"#, &Outcome::Misconfigured);

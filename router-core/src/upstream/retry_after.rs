@@ -1,4 +1,4 @@
-//! How long does a 429 ask us to wait? All the ways in which upstreams say it, best first.
+//! How long does a 429, or a fault, ask us to wait? All the ways in which upstreams say it, best first.
 //!
 //! 1. `retry-after-ms`, milliseconds, fractions allowed;
 //! 2. `retry-after`, seconds, fractions allowed, or an HTTP date;
@@ -34,7 +34,34 @@ pub fn wait(
     wall: SystemTime,
     longest: Duration,
 ) -> Option<Duration> {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let asked = told(headers, wall)
+        .or_else(|| reset(|name| text(headers, name)))
+        .or_else(|| in_message(message))?;
+    Some(bounded(asked, longest))
+}
+
+/// The wait that a fault asks for: by the first two ways alone, because a 500 tells of its quotas as a 200 does, with no
+/// wish to be left alone until they are full again.
+pub fn wait_after_fault(
+    headers: &HeaderMap,
+    wall: SystemTime,
+    longest: Duration,
+) -> Option<Duration> {
+    told(headers, wall).map(|asked| bounded(asked, longest))
+}
+
+fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+}
+
+/// The comparison is in floats: a huge number of seconds is no `Duration`.
+fn bounded(asked: f64, longest: Duration) -> Duration {
+    if asked >= longest.as_secs_f64() { longest } else { Duration::from_secs_f64(asked) }
+}
+
+/// What the two headers say that exist for nothing else.
+fn told(headers: &HeaderMap, wall: SystemTime) -> Option<f64> {
+    let text = |name| text(headers, name);
     let milliseconds = || positive(text("retry-after-ms")?.parse::<f64>().ok()? / 1_000.0);
     let after = || {
         let text = text("retry-after")?;
@@ -44,10 +71,7 @@ pub fn wait(
         };
         positive(text.parse::<f64>().ok().or_else(date)?)
     };
-    let asked =
-        milliseconds().or_else(after).or_else(|| reset(text)).or_else(|| in_message(message))?;
-    // The comparison is in floats: a huge number of seconds is no `Duration`.
-    Some(if asked >= longest.as_secs_f64() { longest } else { Duration::from_secs_f64(asked) })
+    milliseconds().or_else(after)
 }
 
 fn positive(seconds: f64) -> Option<f64> {

@@ -9,7 +9,6 @@ use router_core::clock;
 use router_core::config::Config;
 use router_core::router::{ChatCall, ModelRouter};
 use serde_json::json;
-use tokio::time::Instant;
 
 use crate::args::Explain;
 use crate::console;
@@ -49,7 +48,7 @@ fn call(explain: &Explain) -> Result<ChatCall, Failure> {
     };
     let headers: HeaderMap =
         explain.headers.iter().map(|header| (header.name.clone(), header.value.clone())).collect();
-    Ok(ChatCall { body, headers, path_model: None, received: Instant::now() })
+    Ok(ChatCall { headers, ..ChatCall::of_body(body) })
 }
 
 fn from_input() -> Result<Bytes, Failure> {

@@ -1,5 +1,7 @@
-//! Takes a request's body in: JSON, not compressed, no longer than config allows, and whole within a minute.
+//! Takes a request's body in: JSON (or, where it is passed through, a form), not compressed, no longer than config allows,
+//! and whole within a minute.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
@@ -8,7 +10,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use router_core::chat::Operation;
 use router_core::router::ChatCall;
+use router_core::stored::Caller;
 use tokio::time::{Instant, timeout};
 
 use crate::problem::Problem;
@@ -18,22 +22,36 @@ const LONGEST_UPLOAD: Duration = Duration::from_secs(60);
 /// How long what is refused is read on.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Reads a chat request, whatever path it came by.
-pub(crate) async fn call(
-    request: Request,
-    path_model: Option<String>,
-    most: usize,
-) -> Result<ChatCall, Problem> {
+/// What the path of a request says.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Asked {
+    pub(crate) operation: Operation,
+    /// The deployment that it names.
+    pub(crate) model: Option<String>,
+    /// The path below the API's base, where it is passed through.
+    pub(crate) passed: Option<Arc<str>>,
+}
+
+/// Reads a request, whatever path it came by.
+pub(crate) async fn call(request: Request, asked: Asked, most: usize) -> Result<ChatCall, Problem> {
     let (parts, body) = request.into_parts();
-    check_type(&parts.headers)?;
+    check_type(&parts.headers, asked.operation)?;
     let body = timeout(LONGEST_UPLOAD, read(body, announced(&parts.headers), most)).await;
     let body = body.map_err(|_| Problem::body_missing())??;
     // The clock starts when the request is here: a slow line of the caller's is not our time.
-    Ok(ChatCall { body, headers: parts.headers, path_model, received: Instant::now() })
+    Ok(ChatCall {
+        operation: asked.operation,
+        body,
+        headers: parts.headers,
+        path_model: asked.model,
+        received: Instant::now(),
+        caller: Caller::default(),
+        passed: asked.passed,
+    })
 }
 
 /// JSON, or nothing said: curl without a header sends `application/x-www-form-urlencoded`, which says as little.
-fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
+fn check_type(headers: &HeaderMap, operation: Operation) -> Result<(), Problem> {
     let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
     let encoded = said(CONTENT_ENCODING).is_some_and(|word| !word.eq_ignore_ascii_case("identity"));
     if encoded {
@@ -43,7 +61,8 @@ fn check_type(headers: &HeaderMap) -> Result<(), Problem> {
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let json = matches!(kind.as_str(), "" | "application/json" | "text/json")
         || kind == "application/x-www-form-urlencoded"
-        || (kind.starts_with("application/") && kind.ends_with("+json"));
+        || (kind.starts_with("application/") && kind.ends_with("+json"))
+        || (operation == Operation::Passed && kind == "multipart/form-data");
     if json { Ok(()) } else { Err(Problem::not_json()) }
 }
 
@@ -100,7 +119,7 @@ mod tests {
     fn check(name: http::HeaderName, value: &'static str, taken: bool) {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_static(value));
-        assert_eq!(check_type(&headers).is_ok(), taken, "{value}");
+        assert_eq!(check_type(&headers, Operation::Chat).is_ok(), taken, "{value}");
     }
 
     #[test]
@@ -113,7 +132,10 @@ mod tests {
         check(CONTENT_TYPE, "text/plain", false);
         check(CONTENT_ENCODING, "identity", true);
         check(CONTENT_ENCODING, "gzip", false);
-        assert!(check_type(&HeaderMap::new()).is_ok());
+        assert!(check_type(&HeaderMap::new(), Operation::Chat).is_ok());
+        let form = HeaderValue::from_static("multipart/form-data; boundary=x");
+        let headers = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
+        assert!(check_type(&headers, Operation::Passed).is_ok());
     }
 
     #[tokio::test]

@@ -1,9 +1,11 @@
 //! What each path does: bytes to the router, its answer to HTTP. The door of the room.
 
-pub(crate) mod chat;
+pub(crate) mod answer;
 pub(crate) mod health;
 pub(crate) mod intake;
 pub(crate) mod json;
 pub(crate) mod metrics;
 pub(crate) mod models;
+pub(crate) mod openapi;
 pub(crate) mod route;
+pub(crate) mod stored;

@@ -9,7 +9,9 @@ use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
 use router_core::config::Expose;
+use router_core::decision::Rules;
 use router_core::error::RouteError;
+use router_core::model::{Abilities, ModelRecord};
 use router_core::policy::Asked;
 use serde_json::{Value, json};
 
@@ -59,9 +61,11 @@ fn shows(shared: &Shared, name: &str) -> bool {
 }
 
 fn model(shared: &Shared, name: &str, form: Form) -> Value {
+    let record = record(shared, name);
     let catalog = &shared.router.rules().catalog;
     let owner = if catalog.model(name).is_some() { "openai" } else { "model-router" };
     let made = shared.since;
+    let can = |ability: fn(&Abilities) -> bool| record.map(|record| ability(&record.abilities));
     match form {
         Form::OpenAi => json!({"id": name, "object": "model", "created": made, "owned_by": owner}),
         Form::AzureDated => json!({
@@ -69,10 +73,24 @@ fn model(shared: &Shared, name: &str, form: Form) -> Value {
             "created_at": made, "status": "succeeded",
             "lifecycle_status": "generally-available",
             "capabilities": {
-                "fine_tune": false, "inference": true, "completion": false,
-                "chat_completion": true, "embeddings": false,
+                "fine_tune": false, "inference": true,
+                "completion": can(|able| able.completions).unwrap_or(false),
+                "chat_completion": can(|able| able.chat_completions).unwrap_or(true),
+                "embeddings": can(|able| able.embeddings).unwrap_or(false),
             },
             "deprecation": {},
         }),
+    }
+}
+
+/// The record of the model that a name means; `None` for `auto` and roles, which mean several.
+fn record<'s>(shared: &'s Shared, name: &str) -> Option<&'s ModelRecord> {
+    let Rules { policy, catalog, .. } = shared.router.rules();
+    match Asked::look_up(Some(name), &policy.aliases, catalog).ok()? {
+        Asked::Auto(_) | Asked::Role(_) => None,
+        Asked::Model(name) => catalog.model(name.as_str()).map(AsRef::as_ref),
+        Asked::Deployment(name) | Asked::Pinned(name) => {
+            catalog.deployment(name.as_str()).map(|deployment| deployment.model.as_ref())
+        }
     }
 }

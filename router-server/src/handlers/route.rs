@@ -5,6 +5,8 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 
+use router_core::chat::{ChatRequest, Operation};
+
 use crate::explanation;
 use crate::explanation::MOST_REASONS;
 use crate::problem::Problem;
@@ -12,15 +14,26 @@ use crate::shared::Shared;
 
 use super::{intake, json};
 
-/// Answers with the decision for a chat request.
+/// Answers with the decision for a chat request, or for one of the Responses API.
 pub(crate) async fn explain(State(shared): State<Arc<Shared>>, request: Request) -> Response {
     decide(&shared, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
 async fn decide(shared: &Shared, request: Request) -> Result<Response, Problem> {
-    let call = intake::call(request, None, shared.max_body_bytes).await?;
+    let mut call = intake::call(request, intake::Asked::default(), shared.max_body_bytes).await?;
     let router = &shared.router;
-    let decision = router.route(&call).map_err(|error| Problem::of(&error, shared.expose))?;
+    let mut decision = router.route(&call);
+    // One path serves both: what has no messages may have an input.
+    if decision.is_err() && has_input(&call.body) {
+        call.operation = Operation::Responses;
+        decision = router.route(&call);
+    }
+    let decision = decision.map_err(|error| Problem::of(&error, shared.expose))?;
     let reasons = router.reasons(&call, MOST_REASONS);
     Ok(json::respond(&explanation::to_json(&decision, &reasons)))
+}
+
+fn has_input(body: &[u8]) -> bool {
+    let request = ChatRequest::read(Operation::Responses, body);
+    request.is_ok_and(|request| !request.messages().is_empty())
 }

@@ -114,10 +114,9 @@ struct Ending {
 async fn one(router: ModelRouter<Cloud>, index: usize, call: Call) -> (usize, Ending) {
     let received = Instant::now();
     let asked = ChatCall {
-        body: body(index, &call),
         headers: headers(index, &call),
-        path_model: None,
         received,
+        ..ChatCall::of_body(body(index, &call))
     };
     let mut ending = Ending::default();
     if let Ok(response) = router.chat(asked).await {

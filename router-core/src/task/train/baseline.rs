@@ -26,7 +26,7 @@ pub(super) fn plain_examples(rows: &[Row]) -> Vec<Example> {
             let mut letters = Vec::new();
             with_last_turn(row, |turn| {
                 for letter in turn.texts().flat_map(str::chars).take(MOST_READ) {
-                    fold(letter, &mut letters);
+                    fold(letter, letters.last().copied(), &mut letters);
                 }
             });
             Example::new(row.task, Script::Latin, &[plain(&letters)])

@@ -27,6 +27,7 @@ use super::folds::folds;
 use super::learn::Weights;
 use super::learn::balance;
 use super::learn::learn;
+use super::learn::learn_mean;
 use super::measure::Quality;
 use super::measure::Scored;
 use super::measure::quality;
@@ -164,7 +165,7 @@ pub fn on_other_sources(
         .iter()
         .filter_map(|row| Some(scored(trained.scorer.score(&row.request().ok()?), row)));
     let run = Run { rows, folds: vec![0; rows.len()], settings };
-    let weights = run.learned(&plain_examples(rows), None, PLAIN_BITS);
+    let weights = run.learned_plainly(&plain_examples(rows), None);
     let plain = plain_examples(others);
     let plain = plain.iter().zip(others);
     let plain = plain.map(|(one, row)| scored(Score::from_log_odds(weights.sum(one)), row));
@@ -231,7 +232,7 @@ impl Run<'_> {
     }
 
     fn ours(&self, examples: &[Example], held: Option<usize>) -> Outcomes {
-        let weights = self.learned(examples, held, BITS);
+        let weights = self.learned(examples, held);
         let Some(fold) = held else {
             return Outcomes { last: Some(weights), ..Outcomes::default() };
         };
@@ -244,17 +245,26 @@ impl Run<'_> {
     }
 
     fn plain(&self, examples: &[Example], fold: usize) -> Outcomes {
-        let weights = self.learned(examples, Some(fold), PLAIN_BITS);
+        let weights = self.learned_plainly(examples, Some(fold));
         Outcomes { plain: self.sums(examples, &weights, fold), ..Outcomes::default() }
     }
 
-    fn learned(&self, examples: &[Example], held: Option<usize>, bits: u32) -> Weights {
-        let kept = || self.folds.iter().map(|fold| Some(*fold) != held);
-        let rows: Vec<&Row> =
-            self.rows.iter().zip(kept()).filter_map(|(row, kept)| kept.then_some(row)).collect();
-        let of: Vec<&Example> =
-            examples.iter().zip(kept()).filter_map(|(one, kept)| kept.then_some(one)).collect();
-        learn(&of, &balance(&rows), bits, u64::from(self.settings.seed))
+    fn learned(&self, examples: &[Example], held: Option<usize>) -> Weights {
+        let rows = self.kept(self.rows, held);
+        let seed = u64::from(self.settings.seed);
+        learn_mean(&self.kept(examples, held), &balance(&rows), BITS, seed)
+    }
+
+    /// What anyone would try first: every row counts the same, and one order of learning.
+    fn learned_plainly(&self, examples: &[Example], held: Option<usize>) -> Weights {
+        let kept = self.kept(examples, held);
+        learn(&kept, &vec![1.0; kept.len()], PLAIN_BITS, u64::from(self.settings.seed))
+    }
+
+    /// What is not held out.
+    fn kept<'a, T>(&self, all: &'a [T], held: Option<usize>) -> Vec<&'a T> {
+        let folds = all.iter().zip(&self.folds);
+        folds.filter(|(_, fold)| Some(**fold) != held).map(|(one, _)| one).collect()
     }
 
     fn sums(&self, examples: &[Example], weights: &Weights, fold: usize) -> Vec<(usize, f32)> {

@@ -1,0 +1,180 @@
+//! The changes that a model needs in a request of the Responses API.
+//!
+//! There is less to change than in chat: one cap for all models, instructions in any role. What differs by model is the
+//! effort, sampling, parallel tools, and whether there is hidden reasoning to include.
+//!
+//! **Source:** Microsoft, "Azure OpenAI reasoning models" and "Azure OpenAI Responses API".
+
+use serde_json::{Map, Value};
+
+use crate::model::Effort;
+use crate::model::ModelRecord;
+use crate::units::Tokens;
+
+use super::adapt::{Adapted, Edit, Target};
+
+impl Edit<'_, '_> {
+    /// Fits a request of the Responses API.
+    pub(super) fn responses(mut self, target: Target<'_>) -> Adapted {
+        let record = target.record;
+        let effort = self.nested_effort(record, target.effort);
+        self.output_cap(record);
+        self.sampling(record, effort);
+        self.parallel_tools(record, effort);
+        if !record.reasons() {
+            self.without_hidden_reasoning();
+        }
+        for name in target.refused {
+            self.leave_out_once(name);
+        }
+        let restream = self.request.stream() && !record.abilities.streaming;
+        if restream {
+            self.splice.remove("stream");
+            self.splice.remove("stream_options");
+        }
+        self.into_adapted(restream, false)
+    }
+
+    /// Fits `reasoning.effort`; returns the one that the model will use.
+    fn nested_effort(&mut self, record: &ModelRecord, wished: Option<Effort>) -> Effort {
+        const FIELD: &str = "reasoning";
+        let Some(efforts) = &record.efforts else {
+            self.leave_out(FIELD);
+            return Effort::None;
+        };
+        let asked = self.request.reasoning_effort().map(Effort::from_word);
+        let fitting = match asked {
+            Some(Some(Effort::Max)) if efforts.max_by_responses => Some(Effort::Max),
+            Some(Some(effort)) => efforts.nearest(effort),
+            None if efforts.default == Effort::None => {
+                wished.and_then(|effort| efforts.nearest(effort))
+            }
+            // A word we do not know may be newer than we are: the upstream judges it.
+            Some(None) | None => return efforts.default,
+        };
+        if let Some(effort) = fitting.filter(|effort| asked != Some(Some(*effort))) {
+            self.set_effort(Some(effort));
+        } else if fitting.is_none() && asked.is_some() {
+            self.set_effort(None);
+        }
+        fitting.unwrap_or(efforts.default)
+    }
+
+    fn set_effort(&mut self, effort: Option<Effort>) {
+        let given = self.request.raw("reasoning");
+        let mut reasoning: Map<String, Value> =
+            given.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
+        match effort {
+            Some(effort) => drop(reasoning.insert("effort".to_owned(), effort.as_str().into())),
+            None => drop(reasoning.remove("effort")),
+        }
+        self.splice.set("reasoning", Value::Object(reasoning).to_string());
+        self.note("reasoning.effort");
+    }
+
+    /// The cap counts hidden reasoning for every caller alike, so that it only has to fit the model.
+    fn output_cap(&mut self, record: &ModelRecord) {
+        let given = self.request.raw("max_output_tokens").and_then(|raw| raw.parse::<u64>().ok());
+        if given.is_some_and(|given| Tokens(given) > record.max_output) {
+            self.set("max_output_tokens", record.max_output.to_string());
+        }
+    }
+
+    /// A model without hidden reasoning refuses to include it.
+    fn without_hidden_reasoning(&mut self) {
+        const ENCRYPTED: &str = "reasoning.encrypted_content";
+        let given = self.request.raw("include").and_then(|raw| serde_json::from_str(raw).ok());
+        let Some(Value::Array(mut included)) = given else { return };
+        let before = included.len();
+        included.retain(|name| name != ENCRYPTED);
+        if included.len() < before {
+            self.set("include", Value::Array(included).to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::operation::Operation;
+    use super::super::request::ChatRequest;
+    use super::*;
+    use crate::chat::adapt::adapt;
+    use crate::model::Efforts;
+    use crate::model::Sampling;
+    use crate::model::sample;
+
+    #[track_caller]
+    fn check(record: &ModelRecord, fields: &Value, expected: &Value, changed: &[&str]) -> Adapted {
+        let mut body = fields.clone();
+        body["input"] = json!("hi");
+        let body = body.to_string();
+        let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
+        let target = Target {
+            record,
+            model_field: None,
+            stream_options: true,
+            effort: Some(Effort::Medium),
+            refused: &["truncation"],
+            tight: None,
+        };
+        let adapted = adapt(&request, target);
+        let mut expected = expected.clone();
+        expected["input"] = json!("hi");
+        assert_eq!(serde_json::from_slice::<Value>(&adapted.body).unwrap(), expected);
+        assert_eq!(adapted.changed, changed);
+        adapted
+    }
+
+    #[test]
+    fn a_chat_model_gets_no_reasoning() {
+        let fields = json!({"reasoning": {"effort": "high", "summary": "auto"}, "temperature": 0.2,
+            "include": ["reasoning.encrypted_content", "x"], "max_output_tokens": 1_000_000, "truncation": "auto"});
+        let expected = json!({"temperature": 0.2, "include": ["x"], "max_output_tokens": 16_384});
+        let changed = ["reasoning", "max_output_tokens", "include", "truncation"];
+        check(&sample::record("gpt-4o"), &fields, &expected, &changed);
+    }
+
+    #[test]
+    fn a_reasoning_model_gets_what_it_knows() {
+        let record = sample::record("o1");
+        let fields = json!({"reasoning": {"effort": "minimal", "summary": "auto"}, "temperature": 0.2, "top_p": 0.5,
+            "parallel_tool_calls": true, "max_output_tokens": 500, "stream": true});
+        let expected =
+            json!({"reasoning": {"effort": "low", "summary": "auto"}, "max_output_tokens": 500});
+        let changed = ["reasoning.effort", "temperature", "top_p", "parallel_tool_calls"];
+        let adapted = check(&record, &fields, &expected, &changed);
+        assert!(adapted.restream);
+        let fits = json!({"reasoning": {"effort": "high"}, "temperature": 1});
+        check(&record, &fits, &fits, &[]);
+        check(&record, &json!({"reasoning": null}), &json!({"reasoning": null}), &[]);
+    }
+
+    #[test]
+    fn a_model_that_would_not_reason_by_itself_is_told_to() {
+        let mut record = sample::record("o1");
+        record.sampling = Sampling::FreeWithoutEffort;
+        record.efforts = Some(Efforts {
+            accepted: vec![Effort::None, Effort::Medium, Effort::ExtraHigh],
+            default: Effort::None,
+            max_by_responses: true,
+        });
+        let summary = json!({"reasoning": {"summary": "auto"}});
+        let told = json!({"reasoning": {"summary": "auto", "effort": "medium"}});
+        check(&record, &summary, &told, &["reasoning.effort"]);
+        check(
+            &record,
+            &json!({}),
+            &json!({"reasoning": {"effort": "medium"}}),
+            &["reasoning.effort"],
+        );
+        let hardest = json!({"reasoning": {"effort": "max"}});
+        check(&record, &hardest, &hardest, &[]);
+        if let Some(efforts) = &mut record.efforts {
+            efforts.max_by_responses = false;
+        }
+        let harder = json!({"reasoning": {"effort": "xhigh"}});
+        check(&record, &hardest, &harder, &["reasoning.effort"]);
+    }
+}

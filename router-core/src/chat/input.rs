@@ -1,0 +1,166 @@
+//! The `input` of the Responses API as the turns of a conversation: one text, or a list of items.
+//!
+//! Items are of many kinds and new ones come with every tool. Those that carry a role are messages; calls of tools and
+//! what came of them are known by how their kind ends; of all others nothing is read.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::message::{Content, Message, Role, Text};
+
+/// The turns of an `input`.
+pub(super) struct Input<'a>(pub(super) Vec<Message<'a>>);
+
+impl<'de> Deserialize<'de> for Input<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(InputVisitor)
+    }
+}
+
+struct InputVisitor;
+
+impl<'de> Visitor<'de> for InputVisitor {
+    type Value = Input<'de>;
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a string or a list of items")
+    }
+    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Input(vec![Message::of(Role::User, Content::Text(Cow::Borrowed(text)))]))
+    }
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Input(vec![Message::of(Role::User, Content::Text(Cow::Owned(text.to_owned())))]))
+    }
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut turns = Vec::with_capacity(list.size_hint().unwrap_or(4));
+        while let Some(turn) = list.next_element_seed(ItemSeed)? {
+            turns.push(turn);
+        }
+        Ok(Input(turns))
+    }
+}
+
+/// Reads one item.
+struct ItemSeed;
+
+impl<'de> DeserializeSeed<'de> for ItemSeed {
+    type Value = Message<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for ItemSeed {
+    type Value = Message<'de>;
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an item: an object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut role, mut kind) = (None, None);
+        let (mut content, mut output) = (Content::Empty, Content::Empty);
+        while let Some(Text(name)) = map.next_key()? {
+            match name.as_ref() {
+                "role" => role = map.next_value::<Option<Text<'de>>>()?,
+                "type" => kind = map.next_value::<Option<Text<'de>>>()?,
+                "content" => content = map.next_value()?,
+                "output" => {
+                    // A text, parts, or whatever the tool at hand gives back.
+                    let raw: &'de RawValue = map.next_value()?;
+                    output = serde_json::from_str(raw.get()).unwrap_or(Content::Empty);
+                }
+                _ => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        if let Some(Text(role)) = role {
+            return Ok(Message::of(Role::from_text(&role), content));
+        }
+        let kind = kind.map(|Text(kind)| kind).unwrap_or_default();
+        Ok(if kind.ends_with("_output") {
+            Message::of(Role::Tool, output)
+        } else if kind.ends_with("_call") {
+            Message { calls_tools: true, ..Message::of(Role::Assistant, Content::Empty) }
+        } else {
+            Message::of(Role::Other, Content::Empty)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::operation::Operation;
+    use super::super::request::ChatRequest;
+    use super::*;
+
+    #[track_caller]
+    fn check(body: &str, expected: &[(Role, &str)]) {
+        let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
+        let said: Vec<(Role, String)> = request
+            .messages()
+            .iter()
+            .map(|message| (message.role, message.texts().collect()))
+            .collect();
+        let said: Vec<(Role, &str)> = said.iter().map(|(role, text)| (*role, &**text)).collect();
+        assert_eq!(said, expected, "{body}");
+    }
+
+    #[test]
+    fn texts_and_items_are_turns() {
+        check(r#"{"input":"안녕"}"#, &[(Role::User, "안녕")]);
+        check(r#"{"input":"a\"b"}"#, &[(Role::User, "a\"b")]);
+        check(
+            r#"{"input":[{"role":"user","content":"x"}],"instructions":"be brief"}"#,
+            &[(Role::System, "be brief"), (Role::User, "x")],
+        );
+        check(
+            r#"{"instructions":null,"input":[
+                {"type":"message","role":"developer","content":[{"type":"input_text","text":"d"}]},
+                {"type":"message","role":"assistant","id":"m","content":[{"type":"output_text","text":"said"}]},
+                {"type":"reasoning","id":"r","summary":[]},
+                {"type":"function_call","call_id":"c","name":"f","arguments":"{}"},
+                {"type":"function_call_output","call_id":"c","output":"found"},
+                {"type":"computer_call_output","output":{"type":"computer_screenshot"}},
+                {"type":"item_reference","id":"i"}]}"#,
+            &[
+                (Role::Developer, "d"),
+                (Role::Assistant, "said"),
+                (Role::Other, ""),
+                (Role::Assistant, ""),
+                (Role::Tool, "found"),
+                (Role::Tool, ""),
+                (Role::Other, ""),
+            ],
+        );
+        check(r#"{"previous_response_id":"resp_1"}"#, &[]);
+        check(r#"{"input":null}"#, &[]);
+    }
+
+    #[test]
+    fn images_are_counted_and_calls_noticed() {
+        let body = r#"{"input":[{"role":"user","content":[{"type":"input_image","image_url":"data:"}]},
+            {"type":"web_search_call","id":"w"}]}"#;
+        let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
+        assert_eq!(request.images(), 1);
+        assert!(request.messages()[1].calls_tools);
+    }
+
+    #[test]
+    fn faults_name_the_place() {
+        for (body, field) in [
+            (r#"{"input":5}"#, "input"),
+            (r#"{"input":[5]}"#, "input[0]"),
+            (r#"{"input":[{"role":"user","content":5}]}"#, "input[0].content"),
+            (r#"{"input":"a","input":"b"}"#, "input"),
+            (r#"{"input":"a","stream":1}"#, "stream"),
+            (r#"{"input":"a","reasoning":"high"}"#, "reasoning"),
+            (r#"{"input":"a","text":5}"#, "text"),
+        ] {
+            let fault = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap_err();
+            assert!(fault.field.starts_with(field) || fault.problem.contains(field), "{fault}");
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! What is asked of a model: which operation a request is of, and so how its body is read.
+
+/// An operation of OpenAI's API that has a body of its own kind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Chat completions.
+    #[default]
+    Chat,
+    /// The Responses API.
+    Responses,
+    /// Legacy completions: a prompt without turns.
+    Completions,
+    /// Embeddings.
+    Embeddings,
+    /// A path that is passed through: images, audio, moderations.
+    Passed,
+}
+
+impl Operation {
+    /// True where a request is a conversation, so that it says which kind of task it is. All others name their model.
+    pub fn is_scored(self) -> bool {
+        matches!(self, Self::Chat | Self::Responses)
+    }
+
+    /// The word used in metrics.
+    ///
+    /// **Source:** `OpenTelemetry`, semantic conventions for generative AI, `gen_ai.operation.name`: the Responses API
+    /// counts as chat.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Chat | Self::Responses => "chat",
+            Self::Completions => "text_completion",
+            Self::Embeddings => "embeddings",
+            Self::Passed => "passthrough",
+        }
+    }
+}

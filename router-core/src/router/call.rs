@@ -1,0 +1,102 @@
+//! What a caller wants of the router: a request to a model, or a response that was stored before.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue, Method};
+use tokio::time::Instant;
+
+use crate::chat::ChatRequest;
+use crate::chat::Operation;
+use crate::chat::RequestFault;
+use crate::stored::Caller;
+use crate::upstream::Call;
+
+/// A request to a model, to be routed.
+#[derive(Debug, Clone)]
+pub struct ChatCall {
+    /// What is asked of the model.
+    pub operation: Operation,
+    /// The body.
+    pub body: Bytes,
+    /// The caller's headers. Read are those of [`crate::policy::Hints`], those of tracing and the content type; none is
+    /// passed on wholesale.
+    pub headers: HeaderMap,
+    /// The deployment named in the path, as Azure clients do; it wins over the body's model.
+    pub path_model: Option<String>,
+    /// When the request came; the deadline counts from here.
+    pub received: Instant,
+    /// Who asks.
+    pub caller: Caller,
+    /// The path below the API's base, where it is one that is passed through: `images/generations`.
+    pub passed: Option<Arc<str>>,
+}
+
+impl ChatCall {
+    /// A chat completion that has come now, without headers: for programs that embed the router.
+    pub fn of_body(body: impl Into<Bytes>) -> Self {
+        Self::of(Operation::Chat, body)
+    }
+
+    /// A call that has come now, without headers.
+    pub fn of(operation: Operation, body: impl Into<Bytes>) -> Self {
+        Self {
+            operation,
+            body: body.into(),
+            headers: HeaderMap::new(),
+            path_model: None,
+            received: Instant::now(),
+            caller: Caller::default(),
+            passed: None,
+        }
+    }
+
+    /// The request, read by its operation.
+    pub(super) fn request(&self) -> Result<ChatRequest<'_>, RequestFault> {
+        let content_type = self.content_type().and_then(|value| value.to_str().ok());
+        let form = content_type.filter(|kind| {
+            let start = kind.get(..FORM.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
+        });
+        match (self.operation, form) {
+            (Operation::Passed, Some(form)) => ChatRequest::read_form(form, &self.body),
+            (operation, _) => ChatRequest::read(operation, &self.body),
+        }
+    }
+
+    /// What is called at a deployment.
+    pub(super) fn call(&self) -> Call {
+        match &self.passed {
+            Some(path) => Call::Passed {
+                path: Arc::clone(path),
+                content_type: self.content_type().cloned().unwrap_or(JSON),
+            },
+            None => Call::Operation(self.operation),
+        }
+    }
+
+    fn content_type(&self) -> Option<&HeaderValue> {
+        self.headers.get(CONTENT_TYPE)
+    }
+}
+
+const FORM: &str = "multipart/";
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A call of a response that a deployment has stored.
+#[derive(Debug, Clone)]
+pub struct StoredCall {
+    /// Read (`GET`), delete or cancel (`POST`).
+    pub method: Method,
+    /// The response's id.
+    pub id: String,
+    /// What follows the id in the address: `/input_items?limit=2`.
+    pub rest: String,
+    /// The caller's headers; read are those of [`crate::policy::Hints`] and those of tracing.
+    pub headers: HeaderMap,
+    /// When the request came.
+    pub received: Instant,
+    /// Who asks.
+    pub caller: Caller,
+}

@@ -1,0 +1,100 @@
+//! Which name is looked up for a request: the path's, the body's, or that of the deployment which stored what it follows.
+
+use std::borrow::Cow;
+
+use crate::chat::ChatRequest;
+use crate::chat::Operation;
+use crate::decision::Rules;
+use crate::error::RouteError;
+use crate::model::Abilities;
+use crate::policy::Asked;
+use crate::policy::UnknownModel;
+use crate::stored::Caller;
+use crate::stored::StoredResponses;
+use crate::stored::UnknownResponse;
+use crate::task::Task;
+use crate::units::ModelName;
+
+/// The name to look up; `None` where the body's own counts.
+///
+/// # Errors
+/// The request follows a response that is not stored here for this caller, or names no model although its operation says
+/// nothing of a task.
+pub(super) fn name_of<'n>(
+    request: &'n ChatRequest<'_>,
+    path_model: Option<&'n str>,
+    rules: &Rules,
+    stored: (&StoredResponses, &Caller),
+) -> Result<Option<Cow<'n, str>>, RouteError> {
+    let (responses, caller) = stored;
+    if let Some(id) = request.previous_response() {
+        let owner = responses.owner(id, caller).ok_or_else(|| UnknownResponse {
+            id: id.to_owned(),
+            field: Some("previous_response_id"),
+        })?;
+        return Ok(Some(format!("deployment:{owner}").into()));
+    }
+    if request.operation().is_scored() {
+        return Ok(path_model.map(Cow::Borrowed));
+    }
+    // Some clients put the name of their chat deployment into every path.
+    let able = |name: &str| serves(rules, name, request.operation());
+    let name = path_model
+        .filter(|name| able(name) || !request.model().is_some_and(able))
+        .or_else(|| request.model());
+    let asked = Asked::look_up(name, &rules.policy.aliases, &rules.catalog)?;
+    match asked {
+        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => Ok(name.map(Cow::Borrowed)),
+        // Two models' embeddings, voices or judgements are not each other's replacement.
+        Asked::Auto(_) | Asked::Role(_) => Err(UnknownModel {
+            asked: name.unwrap_or_default().to_owned(),
+            allowed: able_models(rules, request.operation()),
+        }
+        .into()),
+    }
+}
+
+/// The role in which a follow-up of a stored response goes on: it is led to a deployment by name, but its caller asked for the
+/// router's judgement, and the model in hand tells what that was. `None` where the caller named a model, or follows nothing.
+pub(super) fn role_of_follow_up(
+    request: &ChatRequest<'_>,
+    model: &ModelName,
+    rules: &Rules,
+) -> Option<Task> {
+    request.previous_response()?;
+    let Rules { policy, catalog, .. } = rules;
+    match Asked::look_up(request.model(), &policy.aliases, catalog).ok()? {
+        Asked::Role(task) => Some(task),
+        Asked::Auto(_) => [Task::Reasoning, Task::Chat]
+            .into_iter()
+            .find(|task| policy.role(*task).models.contains(model)),
+        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => None,
+    }
+}
+
+fn serves(rules: &Rules, name: &str, operation: Operation) -> bool {
+    let Rules { policy, catalog, .. } = rules;
+    let record = match Asked::look_up(Some(name), &policy.aliases, catalog) {
+        Ok(Asked::Model(name)) => catalog.model(name.as_str()),
+        Ok(Asked::Deployment(name) | Asked::Pinned(name)) => {
+            catalog.deployment(name.as_str()).map(|deployment| &deployment.model)
+        }
+        Ok(Asked::Auto(_) | Asked::Role(_)) | Err(_) => None,
+    };
+    record.is_some_and(|record| able(&record.abilities, operation))
+}
+
+fn able_models(rules: &Rules, operation: Operation) -> Vec<String> {
+    let models = rules.catalog.models().filter(|model| able(&model.abilities, operation));
+    models.map(|model| model.name.to_string()).collect()
+}
+
+fn able(abilities: &Abilities, operation: Operation) -> bool {
+    match operation {
+        Operation::Chat => abilities.chat_completions,
+        Operation::Responses => abilities.responses,
+        Operation::Completions => abilities.completions,
+        Operation::Embeddings => abilities.embeddings,
+        Operation::Passed => abilities.media,
+    }
+}

@@ -1,0 +1,178 @@
+//! Leads calls of a stored response back to the deployment that made it: no other has it, so nothing is decided and nothing
+//! is tried again.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, Method};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::chat::Operation;
+use crate::chat::error_event;
+use crate::clock;
+use crate::decision::Refusal;
+use crate::deployment::Deployment;
+use crate::error::RouteError;
+use crate::fallback::Ended;
+use crate::fallback::SendingFault;
+use crate::fallback::Step;
+use crate::policy::Hints;
+use crate::response::Body;
+use crate::response::ByteStream;
+use crate::response::Response;
+use crate::response::as_event_stream;
+use crate::response::passed;
+use crate::response::tell_attempts;
+use crate::stored::UnknownResponse;
+use crate::upstream::Attempt;
+use crate::upstream::Call;
+use crate::upstream::Circumstances;
+use crate::upstream::Outcome;
+use crate::upstream::Reply;
+use crate::upstream::Unreachable;
+use crate::upstream::Upstream;
+use crate::upstream::judge;
+
+use super::call::StoredCall;
+use super::model_router::{ModelRouter, trace};
+
+impl<U: Upstream> ModelRouter<U> {
+    /// Reads, deletes or cancels a stored response at the deployment that made it.
+    ///
+    /// # Errors
+    /// It is not stored here for this caller, its deployment lies outside the residency asked, or does not answer.
+    pub async fn stored(&self, call: StoredCall) -> Result<Response, RouteError> {
+        let answer = self.stored_answer(call).await;
+        if let Err(error) = &answer {
+            self.metrics().refused(error.kind());
+        }
+        answer
+    }
+
+    async fn stored_answer(&self, call: StoredCall) -> Result<Response, RouteError> {
+        let hints = Hints::from_headers(&call.headers)?;
+        let deployment = self.maker(&call, &hints)?;
+        let limits = self.fallback().limits();
+        let path = format!("{}{}", call.id, call.rest);
+        let streamed = path.contains("stream=true");
+        let attempt = Attempt {
+            deployment: Arc::clone(&deployment),
+            call: Call::Stored { method: call.method.clone(), path: path.into() },
+            body: Bytes::new(),
+            streamed,
+            trace: trace(&call.headers),
+        };
+        let began = Instant::now();
+        let deadline = call.received + hints.caller_timeout.unwrap_or(limits.deadline);
+        let reply = self.fallback().upstream().send(attempt);
+        let reply = tokio::time::timeout_at(deadline.min(began + limits.deadline), reply).await;
+        let reply = reply.unwrap_or(Err(Unreachable::Timeout)).map_err(unreachable)?;
+        let (status, mut headers) = (reply.status, passed(&reply.headers));
+        let events = is_event_stream(&reply.headers) && status.is_success();
+        let took = began.elapsed();
+        let step = |ended| [Step { deployment: Arc::clone(&deployment), ended, took }];
+        if events {
+            self.metrics().attempted(&step(Ended::Served));
+            tell_attempts(&mut headers, &deployment, &step(Ended::Served), None);
+            as_event_stream(&mut headers);
+            return Ok(Response { status, headers, body: Body::Stream(relayed(reply)) });
+        }
+        let upstream = reply.headers.clone();
+        let body = self.fallback().whole(reply.body).await.map_err(unreachable)?;
+        let circumstances = Circumstances {
+            provisioned: deployment.billing.is_provisioned(),
+            wall: clock::wall(),
+            longest_wait: limits.wait_max,
+        };
+        let outcome = judge(status, &upstream, &body, circumstances);
+        let ended = ended(&outcome, status.as_u16());
+        self.metrics().attempted(&step(ended));
+        refused(&outcome, status.as_u16())?;
+        if status.is_success() && call.method == Method::DELETE {
+            self.stored_responses().forget(&call.id);
+        }
+        tell_attempts(&mut headers, &deployment, &step(ended), None);
+        Ok(Response { status, headers, body: Body::Full(body) })
+    }
+
+    /// The deployment that made the response, if it may be asked.
+    fn maker(&self, call: &StoredCall, hints: &Hints) -> Result<Arc<Deployment>, RouteError> {
+        let unknown = || UnknownResponse { id: call.id.clone(), field: None };
+        let owner = self.stored_responses().owner(&call.id, &call.caller).ok_or_else(unknown)?;
+        let rules = self.rules();
+        let deployment = rules.catalog.deployment(owner.as_str()).ok_or_else(unknown)?;
+        let mut residency = rules.policy.residency.clone();
+        hints.residency.into_iter().for_each(|area| residency.narrow(area));
+        if !residency.allows(deployment.area) {
+            let models = deployment.model.name.to_string();
+            return Err(Refusal::Residency { models, residency }.into());
+        }
+        Ok(Arc::clone(deployment))
+    }
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+}
+
+/// The events as they come; a break is told as an event.
+fn relayed(reply: Reply) -> ByteStream {
+    let events = reply.body.scan(false, |broken, piece| {
+        let over = std::mem::replace(broken, piece.is_err());
+        let piece = piece.unwrap_or_else(|_| {
+            let error = json!({"error": {
+                "message": "the upstream broke off in the middle of its answer",
+                "type": "upstream_error", "param": null, "code": "stream_interrupted",
+            }});
+            error_event(Operation::Responses, 0, &error)
+        });
+        std::future::ready((!over).then_some(piece))
+    });
+    ByteStream::new(events.chain(stream::empty()))
+}
+
+fn sending(fault: SendingFault) -> RouteError {
+    RouteError::Sending { fault, wait: None, bound: false }
+}
+
+fn unreachable(fault: Unreachable) -> RouteError {
+    sending(match fault {
+        Unreachable::Timeout => SendingFault::Timeout,
+        Unreachable::Connect | Unreachable::Broken => SendingFault::Failed,
+    })
+}
+
+/// A 404 is the caller's to hear: the response may have expired.
+const NOT_FOUND: u16 = 404;
+
+fn ended(outcome: &Outcome, status: u16) -> Ended {
+    match outcome {
+        Outcome::Served => Ended::Served,
+        Outcome::Throttled { wait, kind } => Ended::Throttled(*kind, wait.unwrap_or_default()),
+        Outcome::Failed { .. } => Ended::Status(status),
+        Outcome::Misconfigured if status != NOT_FOUND => Ended::Misconfigured(status),
+        Outcome::Misconfigured
+        | Outcome::FieldRefused(_)
+        | Outcome::ContextLength
+        | Outcome::Rejected => Ended::Rejected(status),
+    }
+}
+
+fn refused(outcome: &Outcome, status: u16) -> Result<(), RouteError> {
+    match outcome {
+        Outcome::Throttled { wait, .. } => {
+            Err(RouteError::Sending { fault: SendingFault::Throttled, wait: *wait, bound: true })
+        }
+        Outcome::Failed { .. } => Err(sending(SendingFault::Failed)),
+        Outcome::Misconfigured if status != NOT_FOUND => Err(sending(SendingFault::Misconfigured)),
+        Outcome::Misconfigured
+        | Outcome::Served
+        | Outcome::FieldRefused(_)
+        | Outcome::ContextLength
+        | Outcome::Rejected => Ok(()),
+    }
+}

@@ -1,0 +1,110 @@
+//! Which deployment made a stored response, and for whom.
+//!
+//! A response that a deployment has stored is found at no other, and it is nobody's but its caller's. So its id leads back
+//! to both; the number of ids is bounded, and the oldest are forgotten first. What is not known here is not found: asking
+//! around would let callers read what is not theirs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::units::DeploymentName;
+
+/// Who asks. Callers without a key are all one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Caller(Option<Arc<str>>);
+
+impl Caller {
+    /// The caller that shows the key of this name.
+    pub fn named(key: &str) -> Self {
+        Self(Some(key.into()))
+    }
+}
+
+/// No stored response of this id is known, or it is another caller's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no response with id `{}` is stored here", shown(id))]
+pub struct UnknownResponse {
+    /// The id asked for.
+    pub id: String,
+    /// The field that named it; `None` where the path did.
+    pub field: Option<&'static str>,
+}
+
+/// The caller gets its own word back, but not a page of it.
+fn shown(id: &str) -> String {
+    id.chars().filter(|letter| !letter.is_control()).take(80).collect()
+}
+
+/// How long services keep stored responses.
+///
+/// **Source:** `OpenAI` and Microsoft, "Responses API": 30 days.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// An id longer than this is not remembered; those of services have some sixty letters.
+const LONGEST_ID: usize = 256;
+
+/// Which deployment made which stored response.
+#[derive(Debug, Clone)]
+pub struct StoredResponses(moka::sync::Cache<Box<str>, Owner>);
+
+#[derive(Debug, Clone)]
+struct Owner {
+    deployment: DeploymentName,
+    caller: Caller,
+}
+
+impl StoredResponses {
+    /// Remembers at most this many.
+    pub fn new(most: u64) -> Self {
+        Self(moka::sync::Cache::builder().max_capacity(most).time_to_live(KEPT).build())
+    }
+
+    /// A deployment has stored a response of this caller.
+    pub fn remember(&self, id: &str, deployment: &DeploymentName, caller: &Caller) {
+        if id.len() <= LONGEST_ID {
+            let owner = Owner { deployment: deployment.clone(), caller: caller.clone() };
+            self.0.insert(id.into(), owner);
+        }
+    }
+
+    /// The deployment that has the response; `None` where it is not known or another caller's.
+    pub fn owner(&self, id: &str, caller: &Caller) -> Option<DeploymentName> {
+        self.0.get(id).filter(|owner| owner.caller == *caller).map(|owner| owner.deployment)
+    }
+
+    /// The response was deleted.
+    pub fn forget(&self, id: &str) {
+        self.0.invalidate(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_its_callers_alone() {
+        let stored = StoredResponses::new(10);
+        let deployment = DeploymentName::try_from("kr_ptu").unwrap();
+        let (one, other) = (Caller::named("one"), Caller::default());
+        stored.remember("resp_1", &deployment, &one);
+        assert_eq!(stored.owner("resp_1", &one), Some(deployment.clone()));
+        assert_eq!(stored.owner("resp_1", &other), None);
+        assert_eq!(stored.owner("resp_2", &one), None);
+        stored.forget("resp_1");
+        assert_eq!(stored.owner("resp_1", &one), None);
+        stored.remember(&"x".repeat(LONGEST_ID + 1), &deployment, &one);
+        assert_eq!(stored.owner(&"x".repeat(LONGEST_ID + 1), &one), None);
+    }
+
+    #[test]
+    fn no_more_are_remembered_than_asked() {
+        let stored = StoredResponses::new(5);
+        let deployment = DeploymentName::try_from("d").unwrap();
+        for number in 0..50 {
+            stored.remember(&number.to_string(), &deployment, &Caller::default());
+        }
+        stored.0.run_pending_tasks();
+        assert!(stored.0.entry_count() <= 5);
+    }
+}

@@ -1,0 +1,72 @@
+//! Requests to models in all their paths: the body to the router, its answer to the caller. No decision is taken here.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, post};
+use router_core::chat::Operation;
+use router_core::response;
+
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+use super::intake;
+use super::intake::Asked;
+
+/// Answers requests whose body names the model.
+pub(crate) fn by_body(operation: Operation) -> MethodRouter<Arc<Shared>> {
+    post(move |State(shared): State<Arc<Shared>>, request: Request| async move {
+        let asked = Asked { operation, model: None, passed: None };
+        complete(&shared, request, asked).await.unwrap_or_else(IntoResponse::into_response)
+    })
+}
+
+/// Answers requests whose path names the deployment, as Azure's dated URLs do.
+pub(crate) fn by_deployment(operation: Operation) -> MethodRouter<Arc<Shared>> {
+    named(operation, None)
+}
+
+/// Passes requests for a path on; the body names the model.
+pub(crate) fn passed(path: Arc<str>) -> MethodRouter<Arc<Shared>> {
+    post(move |State(shared): State<Arc<Shared>>, request: Request| async move {
+        let asked = Asked { operation: Operation::Passed, model: None, passed: Some(path) };
+        complete(&shared, request, asked).await.unwrap_or_else(IntoResponse::into_response)
+    })
+}
+
+/// Passes requests for a path on; it names the deployment, as Azure's dated URLs do.
+pub(crate) fn passed_by_deployment(path: Arc<str>) -> MethodRouter<Arc<Shared>> {
+    named(Operation::Passed, Some(path))
+}
+
+fn named(operation: Operation, passed: Option<Arc<str>>) -> MethodRouter<Arc<Shared>> {
+    post(
+        move |State(shared): State<Arc<Shared>>,
+              path: Result<Path<String>, PathRejection>,
+              request: Request| async move {
+            let Ok(Path(name)) = path else { return Problem::unreadable_path().into_response() };
+            let asked = Asked { operation, model: Some(name), passed };
+            complete(&shared, request, asked).await.unwrap_or_else(IntoResponse::into_response)
+        },
+    )
+}
+
+async fn complete(shared: &Shared, request: Request, asked: Asked) -> Result<Response, Problem> {
+    let call = intake::call(request, asked, shared.max_body_bytes).await?;
+    let answered = shared.router.chat(call).await;
+    answered.map(respond).map_err(|error| Problem::of(&error, shared.expose))
+}
+
+/// A stream is handed on as it is: dropping the body, as the server does when the caller hangs up, drops the stream.
+pub(super) fn respond(answer: response::Response) -> Response {
+    let mut response = Response::new(match answer.body {
+        response::Body::Full(bytes) => Body::from(bytes),
+        response::Body::Stream(stream) => Body::from_stream(stream),
+    });
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    response
+}

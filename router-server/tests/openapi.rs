@@ -1,0 +1,125 @@
+//! The published description: sound in itself, and true of the server that publishes it.
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
+
+use std::collections::BTreeSet;
+
+use axum::body::{Body, to_bytes};
+use http::{Method, Request};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use router_core::config::Config;
+use router_core::units::Day;
+use router_server::{Running, start};
+use serde_json::Value;
+
+/// A server without an upstream: all that is asked here is whether a path is known.
+async fn server(more: &str) -> Running {
+    let text = format!(
+        r#"
+        [server]
+        listen = "127.0.0.1:0"
+        {more}
+        [roles]
+        reasoning.models = ["gpt-4o"]
+        chat.models = ["gpt-4o"]
+        [endpoints.azure]
+        url = "http://127.0.0.1:9"
+        api = "azure_v1"
+        anonymous = true
+        [deployments.payg]
+        endpoint = "azure"
+        model = "gpt-4o"
+        billing = "pay_as_you_go"
+        area = "global"
+        "#
+    );
+    let config = Config::from_toml(&text, Day::try_from("2026-11-23").unwrap()).unwrap();
+    start(&config).await.unwrap()
+}
+
+async fn ask(running: &Running, method: Method, path: &str) -> (u16, String, Value) {
+    let client = Client::builder(TokioExecutor::new()).build_http::<Body>();
+    let request = Request::builder().method(method).uri(format!("{}{path}", running.url()));
+    let (head, body) =
+        client.request(request.body(Body::empty()).unwrap()).await.unwrap().into_parts();
+    let kind = head.headers["content-type"].to_str().unwrap().to_owned();
+    let bytes = to_bytes(Body::new(body), 1 << 20).await.unwrap();
+    (head.status.as_u16(), kind, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+async fn document(running: &Running) -> Value {
+    let (status, kind, document) = ask(running, Method::GET, "/openapi.json").await;
+    assert_eq!((status, kind.as_str()), (200, "application/json"));
+    document
+}
+
+/// Each path with each of its operations.
+fn operations(document: &Value) -> Vec<(&String, &String, &Value)> {
+    let mut found = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        let methods = methods.as_object().unwrap();
+        found.extend(methods.iter().map(|(method, operation)| (path, method, operation)));
+    }
+    found
+}
+
+/// All texts under `$ref`.
+fn references<'v>(value: &'v Value, found: &mut BTreeSet<&'v str>) {
+    match value {
+        Value::Object(fields) => {
+            found.extend(fields.get("$ref").and_then(Value::as_str));
+            fields.values().for_each(|inner| references(inner, found));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| references(inner, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[tokio::test]
+async fn every_path_in_it_is_served() {
+    let running = server("").await;
+    let document = document(&running).await;
+    for (path, method, _) in operations(&document) {
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let (status, kind, body) = ask(&running, method, &path.replace("{model}", "auto")).await;
+        let code = body["error"]["code"].as_str().unwrap_or_default();
+        assert!(!["unknown_path", "method_not_allowed"].contains(&code), "{path}: {body}");
+        assert!(status < 500, "{path}: {status}");
+        let json = kind.starts_with("application/json");
+        assert!(json || path == "/metrics", "{path}: {kind}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_served_is_not_in_it() {
+    let running = server("expose = \"minimal\"").await;
+    assert!(document(&running).await["paths"]["/v1/route"].is_null());
+    let (status, ..) = ask(&running, Method::POST, "/v1/route").await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test]
+async fn it_is_sound_in_itself() {
+    let document = document(&server("").await).await;
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
+    let mut found = BTreeSet::new();
+    references(&document, &mut found);
+    for reference in &found {
+        let pointer = reference.strip_prefix('#').unwrap();
+        assert!(document.pointer(pointer).is_some(), "{reference} leads nowhere");
+    }
+    for (kind, named) in document["components"].as_object().unwrap() {
+        for name in named.as_object().unwrap().keys() {
+            let used = found.contains(format!("#/components/{kind}/{name}").as_str());
+            assert!(used || kind == "securitySchemes", "{kind}.{name} is used nowhere");
+        }
+    }
+    let mut names = BTreeSet::new();
+    for (path, _, operation) in operations(&document) {
+        let name = operation["operationId"].as_str().unwrap();
+        assert!(names.insert(name), "{name} stands for two operations");
+        let responses = operation["responses"].as_object().unwrap();
+        assert!(responses.contains_key("200") && responses.contains_key("default"), "{path}");
+    }
+}

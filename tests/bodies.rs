@@ -1,0 +1,189 @@
+//! Every error body that Azure and OpenAI are known to answer, and what becomes of it: on to the next deployment, or back to
+//! the caller as it came. Codes are strings, numbers or null; types may be null; fields may be missing.
+
+use azure_emulator::Step;
+
+use crate::support::Layout;
+
+/// What becomes of an error.
+#[derive(Debug, Clone, Copy)]
+enum Then {
+    /// The next deployment answers; this is the cause that the caller hears.
+    Next(&'static str),
+    /// The same deployment answers, asked without this field.
+    Without(&'static str),
+    /// It goes back as it came.
+    Back,
+}
+
+const FILTER: &str = r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation","content_filter_result":{"hate":{"filtered":true,"severity":"high"},"jailbreak":{"detected":false,"filtered":false}}}}}"#;
+const FILTER_TOO: &str = r#"{"error":{"message":"filtered","type":null,"param":"prompt","code":"content_filter","status":400,"inner_error":{"code":"ResponsibleAIPolicyViolation","content_filter_results":{"violence":{"filtered":true,"severity":"medium"}}}}}"#;
+
+/// Status, body, and what becomes of it.
+///
+/// **Source:** Microsoft, "Manage Azure OpenAI quota", "Content filtering", "Provisioned throughput", "Model lifecycle"; issues
+/// of the official clients for the wording of the rest.
+const TABLE: [(u16, &str, Then); 33] = [
+    // 429: quotas, capacity, size, flex, in all forms of the code.
+    (
+        429,
+        r#"{"error":{"code":"429","message":"Requests to the ChatCompletions_Create Operation under Azure OpenAI API version 2024-10-21 have exceeded token rate limit of your current OpenAI S0 pricing tier. Please retry after 1 seconds."}}"#,
+        Then::Next("throttled"),
+    ),
+    (
+        429,
+        r#"{"error":{"code":"429","message":"Requests have exceeded call rate limit of your current AIServices S0 pricing tier. Please retry after 1 seconds."}}"#,
+        Then::Next("throttled"),
+    ),
+    (
+        429,
+        r#"{"error":{"code":"RateLimitReached","message":"Your requests to gpt-4o for gpt-4o in koreacentral have exceeded the token rate limit for your current tier. Please retry after 1 seconds."}}"#,
+        Then::Next("throttled"),
+    ),
+    (
+        429,
+        r#"{"error":{"code":429,"message":"The service is temporarily unable to process your request. Please try again later."}}"#,
+        Then::Next("throttled"),
+    ),
+    (
+        429,
+        r#"{"error":{"code":null,"type":null,"message":"System is experiencing high demand and cannot process your request."}}"#,
+        Then::Next("throttled"),
+    ),
+    (
+        429,
+        r#"{"error":{"code":"429","message":"Your request exceeds the maximum usage size allowed during peak load. Please retry after 1 seconds or reduce it."}}"#,
+        Then::Next("throttled"),
+    ),
+    (
+        429,
+        r#"{"error":{"message":"Rate limit reached for gpt-4o in organization org on tokens per min (TPM): Limit 30000, Used 29000, Requested 2000. Please try again in 2s.","type":"tokens","param":null,"code":"rate_limit_exceeded"}}"#,
+        Then::Next("throttled"),
+    ),
+    (
+        429,
+        r#"{"error":{"message":"You exceeded your current quota","type":"insufficient_quota","param":null,"code":"insufficient_quota"}}"#,
+        Then::Next("throttled"),
+    ),
+    (429, r#"{"message":"too many requests"}"#, Then::Next("throttled")),
+    (429, "", Then::Next("throttled")),
+    (429, "<html>slow down</html>", Then::Next("throttled")),
+    // 401, 403, 404, 410: this deployment, not the request.
+    (
+        401,
+        r#"{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key."}}"#,
+        Then::Next("misconfigured"),
+    ),
+    (
+        401,
+        r#"{"error":{"code":"PermissionDenied","message":"The principal `p` lacks the required data action `Microsoft.CognitiveServices/accounts/OpenAI/deployments/chat/completions/action` to perform `POST`."}}"#,
+        Then::Next("misconfigured"),
+    ),
+    (
+        401,
+        r#"{"statusCode":401,"message":"Unauthorized. Access token is missing, invalid or expired."}"#,
+        Then::Next("misconfigured"),
+    ),
+    (
+        403,
+        r#"{"error":{"code":"403","message":"Access denied due to Virtual Network/Firewall rules."}}"#,
+        Then::Next("misconfigured"),
+    ),
+    (
+        403,
+        r#"{"error":{"code":"403","message":"Your resource has been temporarily blocked."}}"#,
+        Then::Next("misconfigured"),
+    ),
+    (
+        404,
+        r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment for this resource does not exist."}}"#,
+        Then::Next("misconfigured"),
+    ),
+    (
+        404,
+        r#"{"error":{"code":"404","message":"Resource not found"}}"#,
+        Then::Next("misconfigured"),
+    ),
+    (
+        410,
+        r#"{"error":{"code":"ModelDeprecated","message":"The model has been retired."}}"#,
+        Then::Next("retired"),
+    ),
+    // Faults.
+    (
+        408,
+        r#"{"error":{"code":"Timeout","message":"The operation was timeout."}}"#,
+        Then::Next("status_5xx"),
+    ),
+    (
+        500,
+        r#"{"error":{"message":"The server had an error while processing your request. Sorry about that! (Please include the request ID req-1 in your email.)","type":"server_error","param":null,"code":null}}"#,
+        Then::Next("status_5xx"),
+    ),
+    (
+        503,
+        r#"{"error":{"message":"The server had an error while processing your request.","type":"server_error","param":null,"code":"503"}}"#,
+        Then::Next("status_5xx"),
+    ),
+    (503, "upstream connect error or disconnect/reset before headers", Then::Next("status_5xx")),
+    (
+        529,
+        r#"{"error":{"message":"That model is currently overloaded with other requests.","type":"server_error"}}"#,
+        Then::Next("status_5xx"),
+    ),
+    // 400: a field of the deployment's, or the caller's own.
+    (
+        400,
+        r#"{"error":{"message":"Unsupported parameter: 'user' is not supported with this model.","type":"invalid_request_error","param":"user","code":"unsupported_parameter"}}"#,
+        Then::Without("user"),
+    ),
+    (
+        400,
+        r#"{"error":{"message":"Unsupported value: 'user' does not support x.","type":"invalid_request_error","param":"user","code":"unsupported_value"}}"#,
+        Then::Without("user"),
+    ),
+    (
+        400,
+        r#"{"error":{"message":"Unrecognized request argument supplied: user","type":"invalid_request_error","param":"user","code":null}}"#,
+        Then::Without("user"),
+    ),
+    (400, FILTER, Then::Back),
+    (400, FILTER_TOO, Then::Back),
+    (
+        400,
+        r#"{"error":{"message":"This model's maximum context length is 128000 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+        Then::Back,
+    ),
+    (400, r#"{"error":{"code":400,"message":null,"type":null,"param":null}}"#, Then::Back),
+    (422, r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#, Then::Back),
+    (431, r#"{"error":{"code":"431","message":"Request header fields too large"}}"#, Then::Back),
+];
+
+#[tokio::test]
+async fn every_known_error_body_is_read() {
+    for (status, body, then) in TABLE {
+        for streamed in [false, true] {
+            let bench = Layout::pair().start().await;
+            bench.emulator.script("chat_ptu", Step::answer(status, [], body));
+            let fields = serde_json::json!({"stream": streamed, "user": "someone"});
+            let answer = bench.ask("chat", fields).await;
+            let what = format!("{status} {body} {answer:?}");
+            match then {
+                Then::Next(cause) => {
+                    answer.assert_answered_by("chat_payg", streamed);
+                    assert_eq!(answer.header("x-router-fallback"), Some(cause), "{what}");
+                    assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [1, 1], "{what}");
+                }
+                Then::Without(field) => {
+                    answer.assert_answered_by("chat_ptu", streamed);
+                    assert_eq!(answer.header("x-router-adapted"), Some(field), "{what}");
+                    assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [2, 0], "{what}");
+                }
+                Then::Back => {
+                    assert_eq!((answer.status, answer.text.as_str()), (status, body), "{what}");
+                    assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [1, 0], "{what}");
+                }
+            }
+        }
+    }
+}

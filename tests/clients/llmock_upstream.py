@@ -1,0 +1,204 @@
+"""llmock as the upstream, with faults switched on: what it thinks of the way in which the router treats it.
+
+    python llmock_upstream.py ROUTER_URL EMULATOR_URL
+
+It judges by what arrives at it: whether a wait that it asked for was kept, how often one request came again, whether a
+stream that it cut was taken for a whole one. The emulator and its router are not used: this script starts routers of its
+own, because each act wants other deployments.
+
+The callers are the official client, some patient (its own retries on) and some not at all: a router must keep the waits
+for both. A caller sends again what ended with an error, which is how llmock learns that a cut stream was noticed.
+"""
+
+import concurrent.futures
+import contextlib
+import itertools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from importlib.metadata import version
+
+import openai
+
+from checks import SURFACE, expect, post
+
+DEPLOYMENT = """
+[deployments.{name}]
+endpoint = "{endpoint}"
+model = "gpt-4o"
+billing = "{billing}"
+area = "global"
+"""
+ENDPOINT = """
+[endpoints.{name}]
+url = "{url}"
+api = "openai"
+anonymous = true
+"""
+CONFIG = """
+[server]
+listen = "127.0.0.1:0"
+log = "json"
+
+[roles]
+chat = {{ models = ["gpt-4o"] }}
+reasoning = {{ models = ["gpt-4o"] }}
+
+[limits]
+fault_cooldown_ms = 100
+fault_cooldown_max_ms = 1_000
+idle_timeout_ms = 2_000
+"""
+
+
+@contextlib.contextmanager
+def program(command, pattern, folder, name):
+    """A program that runs until the block ends; gives the address that it tells."""
+    log = folder / f"{name}.log"
+    with log.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
+        try:
+            for _ in range(400):
+                if found := re.search(pattern, log.read_text()):
+                    yield f"http://{found.group(1)}"
+                    return
+                time.sleep(0.05)
+            raise RuntimeError(f"{name} did not start: {log.read_text()[-1000:]}")
+        finally:
+            process.kill()
+            process.wait()
+
+
+def llmock(folder, name, *more):
+    command = [sys.executable, "-m", "llmock.cli", "serve", "--host", "127.0.0.1", "--port", "0", *more]
+    return program(command, r"Uvicorn running on http://(\S+)", folder, name)
+
+
+def router(folder, name, upstreams):
+    config = CONFIG.format()
+    for nth, (upstream, url) in enumerate(upstreams.items()):
+        config += ENDPOINT.format(name=upstream, url=url)
+        billing = "pay_as_you_go" if nth else "provisioned"
+        config += DEPLOYMENT.format(name=upstream, endpoint=upstream, billing=billing)
+        config += "" if nth else "ptu = 1000\n"
+    file = folder / f"{name}.toml"
+    file.write_text(config)
+    command = [os.environ["ROUTER_SERVER"], "serve", "--config", str(file), "--unready-ms", "0"]
+    return program(command, r'"address": ?"([^"]+)"', folder, name)
+
+
+def respond(client, text, _stream=True):
+    """The same by the Responses API, streamed."""
+    events = client.responses.create(model="chat", input=text, stream=True)
+    return "".join(event.delta for event in events if event.type == "response.output_text.delta")
+
+
+def ask(client, text, stream):
+    """One question of a caller; gives the answer's text, or raises what the package raises."""
+    messages = [{"role": "user", "content": text}]
+    if not stream:
+        return client.chat.completions.create(model="chat", messages=messages).choices[0].message.content
+    chunks = client.chat.completions.create(model="chat", messages=messages, stream=True)
+    return "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
+
+
+def insists(client, text, stream, turns=12, way=ask):
+    """Asks until there is an answer, without waiting on its own account."""
+    for _ in range(turns):
+        try:
+            return way(client, text, stream)
+        except openai.APIError:
+            time.sleep(0.15)
+    raise AssertionError(f"no answer to {text!r} in {turns} turns")
+
+
+def faults(url, *behaviors):
+    post(f"{url}/_llmock/scenario", {"behaviors": list(behaviors)}).close()
+
+
+def judge(title, url):
+    """llmock's verdict; its errors are a failure, its warnings are told."""
+    with urllib.request.urlopen(f"{url}/_llmock/verdict", timeout=10) as answer:
+        verdict = json.load(answer)
+    for finding in verdict["findings"]:
+        print(f"  {finding['severity']} {finding['code']}: {finding['title']}")
+    passed = "PASS" if verdict["passed"] else "FAIL"
+    print(f"llmock {version('llmock')}, {title}: {passed}, {verdict['attempts']} attempts, {verdict['faults_injected']} faults")
+    assert verdict["faults_injected"] > 0, "no fault came about"
+    return 0 if verdict["passed"] else 1
+
+
+def waits_are_kept(folder):
+    """One deployment and 429s with a wait: neither patient nor impatient callers make the router knock too early."""
+    with llmock(folder, "waits") as mock, router(folder, "waits-router", {"only": mock}) as url:
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
+        for stream in [False, True]:
+            faults(mock, {"type": "fail", "status": 429, "retry_after": 0.8, "times": 2})
+            assert ask(client.with_options(max_retries=4), f"patient {stream}", stream)
+            faults(mock, {"type": "fail", "status": 429, "retry_after": 0.8, "times": 1})
+            assert insists(client, f"impatient {stream}", stream)
+        return judge("waits are kept", mock)
+
+
+def a_429_spills(folder):
+    """A quota that runs out, and another deployment behind it: callers without retries notice nothing."""
+    with contextlib.ExitStack() as stage:
+        full = stage.enter_context(llmock(folder, "full", "--rpm", "30"))
+        free = stage.enter_context(llmock(folder, "free"))
+        url = stage.enter_context(router(folder, "spill-router", {"full": full, "free": free}))
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
+        with concurrent.futures.ThreadPoolExecutor(4) as callers:
+            answers = list(callers.map(lambda nth: ask(client, f"question {nth}", nth % 2 == 0), range(60)))
+        expect(60, sum(bool(answer) for answer in answers), "answers")
+        return judge("a 429 spills", full)
+
+
+def cut_streams_are_noticed(folder):
+    """Streams that end too early, quietly or not, garbled or stalled: the caller hears of each, and asks again."""
+    with llmock(folder, "cut") as mock, router(folder, "cut-router", {"only": mock}) as url:
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
+        ways = [ask, respond] if "responses" in SURFACE else [ask]
+        for way, kind, after in itertools.product(ways, ["truncate", "disconnect", "malformed"], [2, 5]):
+            faults(mock, {"type": "stream_fault", "kind": kind, "after_chunks": after})
+            text = f"{kind} after {after} by {way.__name__}"
+            try:
+                way(client, text, True)
+            except openai.APIError:
+                assert insists(client, text, True, way=way)
+            else:
+                raise AssertionError(f"{text}: half an answer was taken for a whole one")
+        return judge("cut streams are noticed", mock)
+
+
+def a_bad_day(folder):
+    """Faults by chance, callers by the dozen: no storm."""
+    chance = ["--error-rate", "429=0.1", "--error-rate", "503=0.1", "--error-rate", "500=0.05"]
+    chance += ["--stream-fault", "truncate=0.1", "--stream-fault", "disconnect=0.05", "--latency-ms", "5"]
+    with llmock(folder, "chance", *chance) as mock, router(folder, "chance-router", {"only": mock}) as url:
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=2)
+        with concurrent.futures.ThreadPoolExecutor(6) as callers:
+            each = lambda nth: insists(client, f"question {nth}", nth % 2 == 0, 30)
+            assert all(callers.map(each, range(60)))
+        return judge("a bad day", mock)
+
+
+def main(_router, _emulator):
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder:
+        for act in [waits_are_kept, a_429_spills, cut_streams_are_noticed, a_bad_day]:
+            try:
+                failed += act(pathlib.Path(folder))
+            except Exception as fault:
+                failed += 1
+                print(f"FAILED llmock, {act.__name__}: {fault!r:.1000}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
