@@ -42,13 +42,14 @@ LONGEST_SECONDS = 150
 
 
 def run(command, **more):
-    """Runs a command; gives (did it work, the last line it said)."""
+    """Runs a command; gives (did it work, the line that says why not)."""
     try:
         done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **more)
     except (OSError, subprocess.TimeoutExpired) as fault:
         return False, str(fault)
     lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    return done.returncode == 0, lines[-1] if lines else f"exit status {done.returncode}"
+    faults = [line for line in lines if line.startswith(("ERROR", "npm error"))]
+    return done.returncode == 0, (faults or lines or [f"exit status {done.returncode}"])[0]
 
 
 def install_python():
