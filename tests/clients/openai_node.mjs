@@ -200,10 +200,8 @@ const clients = {
   "AzureOpenAI with a token": new AzureOpenAI({ azureADTokenProvider: async () => "token", ...azure }),
 };
 const table = [chat, reasoning, stream, streamWithUsage, streamHelper, tools, runTools, structured, models];
-for (const check of [responses, responsesStreamed, responsesWithTools, responsesStructured, responsesStored]) {
-  table.push(["responses", check]);
-}
-table.push(["embeddings", embeddings], notFound, badRequest, brokenStream, allFull, waitedOut);
+table.push(responses, responsesStreamed, responsesWithTools, responsesStructured, responsesStored, embeddings);
+table.push(notFound, badRequest, brokenStream, allFull, waitedOut);
 let failed = 0;
 for (const [name, client] of Object.entries(clients)) {
   failed += await run(`openai ${version("openai")} for Node, ${name}`, table, client, new Orders(router, emulator));

@@ -247,15 +247,14 @@ def waited_out(client, order):
 
 
 def main(router, emulator):
-    plain = [chat, reasoning, headers, stream, stream_with_usage, stream_of_a_model_that_cannot, tools, tools_streamed]
-    plain += [structured, models, not_found, bad_request, broken_stream, faults_pass_unnoticed, all_full, waited_out]
-    later = [responses, responses_streamed, responses_with_tools, responses_structured, responses_stored]
-    later += [broken_responses_stream]
-    plain += [("responses", check) for check in later] + [("embeddings", embeddings)]
+    table = [chat, reasoning, headers, stream, stream_with_usage, stream_of_a_model_that_cannot, tools, tools_streamed]
+    table += [structured, models, responses, responses_streamed, responses_with_tools, responses_structured]
+    table += [responses_stored, embeddings, not_found, bad_request, broken_stream, broken_responses_stream]
+    table += [faults_pass_unnoticed, all_full, waited_out]
     failed = 0
     for name, client in clients(router).items():
-        table = plain + ([too_large] if name == "OpenAI" else [])
-        failed += checks.run(f"openai {openai.__version__}, {name}", table, client, Orders(router, emulator))
+        once = [too_large] if name == "OpenAI" else []
+        failed += checks.run(f"openai {openai.__version__}, {name}", table + once, client, Orders(router, emulator))
     return 1 if failed else 0
 
 
