@@ -81,7 +81,12 @@ async fn every_path_in_it_is_served() {
     let document = document(&running).await;
     for (path, method, _) in operations(&document) {
         let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
-        let (status, kind, body) = ask(&running, method, &path.replace("{model}", "auto")).await;
+        let (status, kind, body) = ask(
+            &running,
+            method,
+            &path.replace("{model}", "auto").replace("{response_id}", "resp_1"),
+        )
+        .await;
         let code = body["error"]["code"].as_str().unwrap_or_default();
         assert!(!["unknown_path", "method_not_allowed"].contains(&code), "{path}: {body}");
         assert!(status < 500, "{path}: {status}");

@@ -145,8 +145,8 @@ def waited_out(client, order):
 
 
 def main(router, emulator):
-    table = [chat, reasoning, stream, stream_with_usage, tools, structured, batch, ("responses", responses)]
-    table += [("embeddings", embeddings), not_found, bad_request, broken_stream, all_full, waited_out]
+    table = [chat, reasoning, stream, stream_with_usage, tools, structured, batch, responses]
+    table += [embeddings, not_found, bad_request, broken_stream, all_full, waited_out]
     failed = 0
     for name in ["ChatOpenAI", "AzureChatOpenAI"]:
         client = Client(name.startswith("Azure"), router)

@@ -26,7 +26,7 @@ from importlib.metadata import version
 
 import openai
 
-from checks import SURFACE, expect, post
+from checks import expect, post
 
 DEPLOYMENT = """
 [deployments.{name}]
@@ -64,7 +64,7 @@ def program(command, pattern, folder, name):
     with log.open("w") as file:
         process = subprocess.Popen(command, stdout=file, stderr=subprocess.STDOUT)
         try:
-            for _ in range(400):
+            for _ in range(1200):
                 if found := re.search(pattern, log.read_text()):
                     yield f"http://{found.group(1)}"
                     return
@@ -163,8 +163,8 @@ def cut_streams_are_noticed(folder):
     """Streams that end too early, quietly or not, garbled or stalled: the caller hears of each, and asks again."""
     with llmock(folder, "cut") as mock, router(folder, "cut-router", {"only": mock}) as url:
         client = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
-        ways = [ask, respond] if "responses" in SURFACE else [ask]
-        for way, kind, after in itertools.product(ways, ["truncate", "disconnect", "malformed"], [2, 5]):
+        kinds = ["truncate", "disconnect", "malformed"]
+        for way, kind, after in itertools.product([ask, respond], kinds, [2, 5]):
             faults(mock, {"type": "stream_fault", "kind": kind, "after_chunks": after})
             text = f"{kind} after {after} by {way.__name__}"
             try:

@@ -2,7 +2,7 @@
 //
 //     node openai_node.mjs ROUTER_URL EMULATOR_URL
 
-import OpenAI, { AzureOpenAI } from "openai";
+import OpenAI, { AzureOpenAI, toFile } from "openai";
 import { zodResponseFormat, zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
@@ -148,6 +148,32 @@ async function embeddings(client) {
   ok(found.data.every((each) => each.embedding.length > 100 && typeof each.embedding[0] === "number"));
 }
 
+async function legacyCompletions(client) {
+  const ask = { model: "gpt-35-turbo-instruct", prompt: "Say hello." };
+  ok((await client.completions.create(ask)).choices[0].text);
+  let said = "";
+  for await (const chunk of await client.completions.create({ ...ask, stream: true })) said += chunk.choices[0]?.text ?? "";
+  ok(said);
+}
+
+/** A form with a file, and JSON, to models that do not chat. */
+async function passedThrough(client) {
+  const file = await toFile(Buffer.from([0xff, 0xfb, 0x90, 0x00]), "hello.mp3", { type: "audio/mpeg" });
+  ok((await client.audio.transcriptions.create({ model: "whisper-1", file })).text);
+  // Azure's dated URLs have no moderations.
+  if (client instanceof AzureOpenAI) return;
+  ok((await client.moderations.create({ model: "omni-moderation-latest", input: HELLO })).results);
+}
+
+async function manyAtOnce(client) {
+  const ask = async (_, nth) => {
+    const answer = await client.chat.completions.create({ model: "auto", messages: SAY_HELLO, stream: nth % 2 === 0 });
+    if (nth % 2 === 0) for await (const chunk of answer) ok(chunk);
+    else ok(answer.choices);
+  };
+  await Promise.all(Array.from({ length: 40 }, ask));
+}
+
 // --- what users must see when it goes wrong --------------------------------------------------------------------------
 
 async function notFound(client) {
@@ -200,10 +226,9 @@ const clients = {
   "AzureOpenAI with a token": new AzureOpenAI({ azureADTokenProvider: async () => "token", ...azure }),
 };
 const table = [chat, reasoning, stream, streamWithUsage, streamHelper, tools, runTools, structured, models];
-for (const check of [responses, responsesStreamed, responsesWithTools, responsesStructured, responsesStored]) {
-  table.push(["responses", check]);
-}
-table.push(["embeddings", embeddings], notFound, badRequest, brokenStream, allFull, waitedOut);
+table.push(responses, responsesStreamed, responsesWithTools, responsesStructured, responsesStored, embeddings);
+table.push(legacyCompletions, passedThrough, manyAtOnce);
+table.push(notFound, badRequest, brokenStream, allFull, waitedOut);
 let failed = 0;
 for (const [name, client] of Object.entries(clients)) {
   failed += await run(`openai ${version("openai")} for Node, ${name}`, table, client, new Orders(router, emulator));

@@ -5,6 +5,7 @@
 Each check is run with every client that speaks to the router.
 """
 
+import concurrent.futures
 import json
 import sys
 import time
@@ -173,8 +174,32 @@ def embeddings(client, order):
     found = client.embeddings.create(model="text-embedding-3-small", input=[HELLO, PROOF])
     expect([0, 1], [each.index for each in found.data], "indexes")
     assert all(len(each.embedding) > 100 for each in found.data) and found.usage.total_tokens > 0
+    numbers = client.embeddings.create(model="text-embedding-3-small", input=[[9906, 11], [1917]])
+    expect(2, len(numbers.data), "number of vectors")
     plain = client.embeddings.create(model="text-embedding-3-small", input=HELLO, encoding_format="float")
     assert isinstance(plain.data[0].embedding[0], float)
+
+
+def legacy_completions(client, order):
+    ask = {"model": "gpt-35-turbo-instruct", "prompt": "Say hello."}
+    assert client.completions.create(**ask).choices[0].text
+    assert "".join(chunk.choices[0].text for chunk in client.completions.create(**ask, stream=True) if chunk.choices)
+
+
+def passed_through(client, order):
+    """A form with a file, and JSON, to models that do not chat."""
+    sound = ("hello.mp3", b"\xff\xfb\x90\x00", "audio/mpeg")
+    assert client.audio.transcriptions.create(model="whisper-1", file=sound).text
+    # Azure's dated URLs have no moderations.
+    if not isinstance(client, openai.AzureOpenAI):
+        assert client.moderations.create(model="omni-moderation-latest", input=HELLO).results
+
+
+def many_at_once(client, order):
+    ask = lambda nth: client.chat.completions.create(model="auto", messages=SAY_HELLO, stream=nth % 2 == 0)
+    with concurrent.futures.ThreadPoolExecutor(20) as callers:
+        for nth, answer in enumerate(callers.map(ask, range(40))):
+            assert (list(answer) if nth % 2 == 0 else answer.choices), nth
 
 
 # --- what users must see when it goes wrong ------------------------------------------------------------------------
@@ -247,15 +272,15 @@ def waited_out(client, order):
 
 
 def main(router, emulator):
-    plain = [chat, reasoning, headers, stream, stream_with_usage, stream_of_a_model_that_cannot, tools, tools_streamed]
-    plain += [structured, models, not_found, bad_request, broken_stream, faults_pass_unnoticed, all_full, waited_out]
-    later = [responses, responses_streamed, responses_with_tools, responses_structured, responses_stored]
-    later += [broken_responses_stream]
-    plain += [("responses", check) for check in later] + [("embeddings", embeddings)]
+    table = [chat, reasoning, headers, stream, stream_with_usage, stream_of_a_model_that_cannot, tools, tools_streamed]
+    table += [structured, models, responses, responses_streamed, responses_with_tools, responses_structured]
+    table += [responses_stored, embeddings, legacy_completions, passed_through, many_at_once]
+    table += [not_found, bad_request, broken_stream, broken_responses_stream]
+    table += [faults_pass_unnoticed, all_full, waited_out]
     failed = 0
     for name, client in clients(router).items():
-        table = plain + ([too_large] if name == "OpenAI" else [])
-        failed += checks.run(f"openai {openai.__version__}, {name}", table, client, Orders(router, emulator))
+        once = [too_large] if name == "OpenAI" else []
+        failed += checks.run(f"openai {openai.__version__}, {name}", table + once, client, Orders(router, emulator))
     return 1 if failed else 0
 
 

@@ -14,6 +14,7 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 
 use crate::chat::Operation;
 use crate::clock;
@@ -33,6 +34,8 @@ const TOKEN_TIME: Duration = Duration::from_secs(5);
 /// The gaps between the tries of a token's fetch. The identity services ask for tries over a minute; a request that waits
 /// is better served by another deployment, and the next one tries again.
 const TOKEN_GAPS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
+/// No further try starts later than this: a service that is not there costs one time-out, not three.
+const TOKEN_PATIENCE: Duration = Duration::from_secs(2);
 /// The longest answer of an identity service that is read.
 const TOKEN_BYTES: usize = 64 << 10;
 
@@ -217,12 +220,14 @@ struct Fetch {
 impl TokenSource for Fetch {
     async fn fetch(&self) -> Result<Token, TokenFault> {
         let mut gaps = TOKEN_GAPS.into_iter();
+        let last = Instant::now() + TOKEN_PATIENCE;
         loop {
             let fault = match self.once().await {
                 Ok(token) => return Ok(token),
                 Err(fault) => fault,
             };
-            let Some(gap) = gaps.next().filter(|_| passes(&fault)) else {
+            let again = passes(&fault) && Instant::now() < last;
+            let Some(gap) = gaps.next().filter(|_| again) else {
                 tracing::error!(endpoint = %self.endpoint, %fault, "no token for the endpoint");
                 return Err(fault);
             };
