@@ -30,9 +30,9 @@ fn every_shipped_configuration_loads() {
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
         .collect();
-    for name in
-        ["design_card.toml", "example.toml", "korea_ptu.toml", "local.toml", "successors.toml"]
-    {
+    let shipped = ["design_card", "example", "korea_ptu", "learned", "local", "successors"];
+    for name in shipped.map(|name| format!("{name}.toml")) {
+        let name = name.as_str();
         assert!(names.contains(name), "{name}");
     }
     for name in &names {
@@ -63,7 +63,7 @@ fn the_design_card_falls_back_from_provisioned_to_pay_as_you_go() {
 
 #[test]
 fn no_shipped_configuration_warns_of_anything_but_time_and_credentials() {
-    for name in ["design_card.toml", "korea_ptu.toml", "local.toml"] {
+    for name in ["design_card.toml", "korea_ptu.toml", "learned.toml", "local.toml"] {
         for warning in load(name).warnings {
             let text = warning.to_string();
             let known = ["retire on", "is not set", "no such file", "paid by the token"];

@@ -286,6 +286,7 @@ fn admission(
         limit: if bound { 1.0 } else { settings.limit(priority) },
         patience: ask.hints.max_wait.unwrap_or(usual),
         bound,
+        insists: false,
     }
 }
 

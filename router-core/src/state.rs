@@ -97,6 +97,15 @@ pub struct Turn {
     pub home: Home,
 }
 
+/// Why there is no room for an attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// The deployment is full for this time, by draining alone.
+    Full(Duration),
+    /// It is coming back after faults, and others try it already.
+    Recovering,
+}
+
 /// What is known of the deployments, shared by all requests.
 pub trait CapacityState: Debug + Send + Sync {
     /// A copy of what is known of all deployments and of who asks.
@@ -109,14 +118,14 @@ pub trait CapacityState: Debug + Send + Sync {
     /// whether that is true.
     ///
     /// # Errors
-    /// There is no room; the time until there is.
+    /// There is no room.
     fn enter(
         &self,
         deployment: &DeploymentName,
         entry: &Entry,
         doubtful: bool,
         now: Instant,
-    ) -> Result<Ticket, Duration>;
+    ) -> Result<Ticket, Closed>;
 
     /// Learns what happened. A deployment that is not known is ignored: config may have dropped it meanwhile.
     fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant);
@@ -130,6 +139,7 @@ pub trait CapacityState: Debug + Send + Sync {
 pub struct InProcess {
     slots: Vec<Slot>,
     cooldowns: Cooldowns,
+    ramp: Duration,
     affinity: Affinity,
     habits: Habits,
 }
@@ -179,7 +189,7 @@ impl InProcess {
         let slots = catalog.deployments().iter();
         let slots = slots.map(|known| Slot::new(known, settings, now)).collect();
         let (affinity, habits) = (Affinity::new(settings), Habits::new(settings));
-        Self { slots, cooldowns, affinity, habits }
+        Self { slots, cooldowns, ramp: settings.ramp, affinity, habits }
     }
 
     fn slot(&self, deployment: &DeploymentName) -> Option<&Slot> {
@@ -217,15 +227,19 @@ impl CapacityState for InProcess {
         entry: &Entry,
         doubtful: bool,
         now: Instant,
-    ) -> Result<Ticket, Duration> {
+    ) -> Result<Ticket, Closed> {
         let Some(slot) = self.slot(deployment) else { return Ok(Ticket::default()) };
         let mut standing = slot.lock();
+        let in_flight = standing.in_flight;
+        if !(entry.insists || standing.cooldown.admits(now, in_flight, self.ramp)) {
+            return Err(Closed::Recovering);
+        }
         let wait = standing.entry_wait(entry, now);
         let doubtful = doubtful && standing.may_doubt(entry, now);
         let mut ticket = Ticket::default();
         if let Some(twin) = &mut standing.twin {
             if !(wait.is_zero() || doubtful && twin.doubts(now)) {
-                return Err(wait);
+                return Err(Closed::Full(wait));
             }
             let Load { prompt, cached, cap, .. } = entry.load;
             ticket = twin.admit(now, twin.size().reserved(prompt, cached, cap));

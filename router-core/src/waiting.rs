@@ -20,6 +20,7 @@ use crate::capacity::Ticket;
 use crate::deployment::Catalog;
 use crate::policy::Priority;
 use crate::state::CapacityState;
+use crate::state::Closed;
 use crate::state::Event;
 use crate::units::DeploymentName;
 
@@ -132,13 +133,13 @@ impl Waiting {
     /// Enters at once, if nobody with more right waits and there is room; `since` is when the request came.
     ///
     /// # Errors
-    /// There is none; how long it will be, nearly, behind those who wait.
+    /// There is none; where it is full, for how long, nearly, behind those who wait.
     pub fn enter(
         &self,
         deployment: &DeploymentName,
         entry: &Entry,
         since: Instant,
-    ) -> Result<Ticket, Duration> {
+    ) -> Result<Ticket, Closed> {
         let now = Instant::now();
         let mark = self.state.standing(deployment).mark(entry);
         let before = self.line(deployment).map_or((0, 0.0), |line| {
@@ -148,12 +149,13 @@ impl Waiting {
             let before = before.filter(|(_, waiter)| waiter.mark >= mark);
             before.fold((0, 0.0), |(count, sum), (_, waiter)| (count + 1, sum + waiter.ahead))
         });
-        if before.0 == 0
-            && let Ok(ticket) = self.state.enter(deployment, entry, false, now)
-        {
-            return Ok(ticket);
+        if before.0 == 0 {
+            match self.state.enter(deployment, entry, false, now) {
+                Err(Closed::Full(_)) => {}
+                over => return over,
+            }
         }
-        Err(self.state.standing(deployment).expected_wait(entry, before.1, now))
+        Err(Closed::Full(self.state.standing(deployment).expected_wait(entry, before.1, now)))
     }
 
     /// Waits since `since` until there is room, at most until `until`; `None` where none came, or where too many wait already.
@@ -170,7 +172,8 @@ impl Waiting {
             if place.is_next() {
                 match self.state.enter(deployment, entry, false, now) {
                     Ok(ticket) => return Some(ticket),
-                    Err(wait) => again = now + wait.clamp(LEAST_GAP, LONGEST_GAP),
+                    Err(Closed::Full(wait)) => again = now + wait.clamp(LEAST_GAP, LONGEST_GAP),
+                    Err(Closed::Recovering) => return None,
                 }
             }
             if now >= until {

@@ -29,6 +29,8 @@ pub struct Admission {
     pub patience: Duration,
     /// True where no pay-as-you-go deployment may serve it.
     pub bound: bool,
+    /// True where every other deployment was tried before.
+    pub insists: bool,
 }
 
 impl Admission {
@@ -38,9 +40,15 @@ impl Admission {
         let cached = if at_home { self.load.cached } else { Tokens::ZERO };
         let tight = self.tight.filter(|_| deployment.billing.is_provisioned());
         let load = Load { cached, cap: tight.or(self.load.cap), ..self.load };
-        let Self { priority, limit, bound, .. } = *self;
+        let Self { priority, limit, bound, insists, .. } = *self;
         let answer = self.expected.filter(|_| !bound).map(|expected| expected.mean);
-        Entry { load, priority, limit, answer }
+        Entry { load, priority, limit, answer, insists }
+    }
+
+    /// The same after every other deployment was tried.
+    #[must_use]
+    pub fn insisting(&self) -> Self {
+        Self { insists: true, ..self.clone() }
     }
 
     /// The same with the caller's own cap.

@@ -115,6 +115,7 @@ impl Cooldown {
 
     /// Its config or rights are wrong: it is left alone for `wait`.
     pub fn misconfigure(&mut self, now: Instant, wait: Duration) {
+        self.recovery = Recovery::Unknown;
         self.misconfigured = Some(now + wait);
     }
 

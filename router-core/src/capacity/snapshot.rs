@@ -64,6 +64,8 @@ pub struct Entry {
     /// How long its answer will be, nearly; `None` where nothing is known, or where it has nowhere else to go and so need
     /// not leave room to others.
     pub answer: Option<f64>,
+    /// True where every other deployment was tried before: it enters one that is recovering as well.
+    pub insists: bool,
 }
 
 impl Standing {

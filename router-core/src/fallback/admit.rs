@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::capacity::Entry;
 use crate::capacity::Ticket;
 use crate::deployment::Deployment;
+use crate::state::Closed;
 use crate::waiting::Waiting;
 
 use super::trail::{Note, Spill};
@@ -30,7 +31,11 @@ pub(super) async fn admit(
     let spilled = |cause| Note::Spilled { deployment: Arc::clone(deployment), cause };
     let wait = match waiting.enter(name, entry, since) {
         Ok(ticket) => return Some(ticket),
-        Err(wait) => wait,
+        Err(Closed::Full(wait)) => wait,
+        Err(Closed::Recovering) => {
+            notes.push(Note::Recovering { deployment: Arc::clone(deployment) });
+            return None;
+        }
     };
     if until.saturating_duration_since(began) < wait.max(Duration::from_nanos(1)) {
         // It goes elsewhere anyway: the one that may find out whether the twin is right.

@@ -37,6 +37,11 @@ pub enum Note {
         /// Why it was not held any longer.
         cause: Spill,
     },
+    /// It went on because the deployment is coming back after faults, and others try it already.
+    Recovering {
+        /// The deployment.
+        deployment: Arc<Deployment>,
+    },
     /// A learned cap cut its answer off, and it was asked again.
     AskedAgain {
         /// Where that answer came from.
@@ -53,7 +58,9 @@ impl Note {
     pub fn held(&self) -> Duration {
         match self {
             Self::Held { took, .. } => *took,
-            Self::Spilled { .. } | Self::AskedAgain { .. } => Duration::ZERO,
+            Self::Spilled { .. } | Self::Recovering { .. } | Self::AskedAgain { .. } => {
+                Duration::ZERO
+            }
         }
     }
 }

@@ -99,6 +99,8 @@ pub(super) struct Journey {
     began: Instant,
     pub(super) trail: Vec<Step>,
     pub(super) notes: Vec<Note>,
+    /// Those that were passed by because others try them already: they come last.
+    crowded: Vec<Arc<Deployment>>,
     /// An answer that says that the prompt is too long, and for which window.
     too_long: Option<(Tokens, Box<Answered>)>,
 }
@@ -184,7 +186,13 @@ impl<U: Upstream> Fallback<U> {
     pub async fn walk(&self, errand: Errand<'_, '_>) -> Result<Answered, NoAnswer> {
         let began = Instant::now();
         self.retries.deposit(began);
-        let mut journey = Journey { began, trail: Vec::new(), notes: Vec::new(), too_long: None };
+        let mut journey = Journey {
+            began,
+            trail: Vec::new(),
+            notes: Vec::new(),
+            crowded: Vec::new(),
+            too_long: None,
+        };
         let mut admission = errand.admission.clone();
         if !self.time_to_ask_again(&errand) {
             admission.tight = None;
@@ -243,8 +251,19 @@ impl<U: Upstream> Fallback<U> {
                 }
             }
         }
+        let crowded = std::mem::take(&mut journey.crowded);
+        for deployment in crowded.iter().filter(|deployment| !self.began_cooling(deployment)) {
+            if !self.may_go_on(&journey.trail, errand.deadline) {
+                return Passed::Nobody;
+            }
+            let insisting = admission.insisting();
+            let over = self.stay(deployment, (errand, &insisting), hold_until, journey).await;
+            if !matches!(over, Passed::Nobody) {
+                return over;
+            }
+        }
         while admission.bound && Instant::now() < until {
-            let Some(soonest) = self.soonest(errand, admission) else { break };
+            let Some(soonest) = self.soonest(errand, admission, &journey.trail) else { break };
             let before = journey.trail.len();
             let over = self.stay(&soonest, (errand, admission), until, journey).await;
             let tried = journey.trail.len() > before;
@@ -256,10 +275,23 @@ impl<U: Upstream> Fallback<U> {
         Passed::Nobody
     }
 
-    /// The deployment of the plan that will have room first.
-    fn soonest(&self, errand: &Errand<'_, '_>, admission: &Admission) -> Option<Arc<Deployment>> {
+    /// The deployment of the plan that will have room first, of those that did not fail this request.
+    fn soonest(
+        &self,
+        errand: &Errand<'_, '_>,
+        admission: &Admission,
+        trail: &[Step],
+    ) -> Option<Arc<Deployment>> {
         let now = Instant::now();
-        let usable = errand.plan.iter().filter(|deployment| !self.began_cooling(deployment));
+        let failed = |deployment: &Deployment| {
+            trail.iter().any(|step| {
+                let full = matches!(step.ended, Ended::Throttled(..));
+                !full && step.deployment.name == deployment.name
+            })
+        };
+        let usable = errand.plan.iter();
+        let usable =
+            usable.filter(|deployment| !(self.began_cooling(deployment) || failed(deployment)));
         let wait = |deployment: &&Arc<Deployment>| {
             let standing = self.waiting.state().standing(&deployment.name);
             standing.expected_wait(&admission.entry(deployment), 0.0, now)
@@ -279,7 +311,12 @@ impl<U: Upstream> Fallback<U> {
             let entry = admission.entry(deployment);
             let times = (journey.began, until);
             let ticket = admit(&self.waiting, deployment, &entry, times, &mut journey.notes).await;
-            let Some(ticket) = ticket else { return Passed::Nobody };
+            let Some(ticket) = ticket else {
+                if matches!(journey.notes.last(), Some(Note::Recovering { .. })) {
+                    journey.crowded.push(Arc::clone(deployment));
+                }
+                return Passed::Nobody;
+            };
             let next = self.visit(deployment, (errand, admission), ticket, journey).await;
             match next {
                 Next::Answer(answered) => return Passed::Answered(answered),

@@ -141,7 +141,13 @@ impl Finish<'_, '_> {
             Note::Spilled { deployment: from, cause } if from.name != deployment.name => {
                 Some((from, cause.as_str()))
             }
-            Note::Spilled { .. } | Note::Held { .. } | Note::AskedAgain { .. } => None,
+            Note::Recovering { deployment: from } if from.name != deployment.name => {
+                Some((from, "recovering"))
+            }
+            Note::Spilled { .. }
+            | Note::Held { .. }
+            | Note::Recovering { .. }
+            | Note::AskedAgain { .. } => None,
         });
         let (from, cause) = if let Some(spilled) = spilled {
             spilled
@@ -202,7 +208,7 @@ impl Finish<'_, '_> {
 fn cost_of(note: &Note) -> Option<Usd> {
     match note {
         Note::AskedAgain { deployment, usage, .. } => pricing::marginal_cost(deployment, usage),
-        Note::Held { .. } | Note::Spilled { .. } => Some(Usd::ZERO),
+        Note::Held { .. } | Note::Spilled { .. } | Note::Recovering { .. } => Some(Usd::ZERO),
     }
 }
 

@@ -4,5 +4,7 @@
 mod bound;
 mod kinds;
 mod learned;
+mod long_answers;
+mod recovery;
 mod spill;
 mod world;
