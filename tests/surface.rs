@@ -84,6 +84,8 @@ async fn a_model_is_named_where_nothing_is_scored() {
         assert_eq!((answer.status, answer.code().as_str()), (404, "model_not_found"), "{answer:?}");
         let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
         assert!(message.contains(EMBED) && !message.contains("gpt-4o"), "{message}");
+        let named = body.get("model").is_some();
+        assert_eq!(message.starts_with("a model must be named"), !named, "{message}");
     }
     let answer = post(&bench, "/v1/embeddings", &json!({"model": "gpt-4o", "input": "a"})).await;
     assert_eq!(
