@@ -197,6 +197,26 @@ async fn a_fault_after_content_is_an_event_of_the_api() {
 }
 
 #[tokio::test]
+async fn a_slow_stream_is_kept_alive_and_a_late_failure_is_an_event_of_the_api() {
+    let bench = pair().set("limits.hold_ms", 50).set("limits.heartbeat_ms", 50).start().await;
+    let body = json!({"model": "gpt-4o", "input": "Say hello.", "stream": true});
+    let slow = Step::normal().slow_first_token(Duration::from_millis(400));
+    bench.emulator.script("chat_ptu", slow);
+    let answer = respond(&bench, &body).await;
+    assert!(answer.text.starts_with(": keep-alive\n\n"), "{}", answer.text);
+    assert!(is_whole(&answer) && !said(&answer).is_empty(), "{}", answer.text);
+    for deployment in ["chat_ptu", "chat_payg"] {
+        let fault = Step::server_error().delay(Duration::from_millis(200));
+        bench.emulator.script(deployment, fault.forever());
+    }
+    let answer = respond(&bench, &body).await;
+    assert_eq!(answer.status, 200, "its head has gone out: {answer:?}");
+    let last = answer.events().last().cloned().unwrap();
+    assert_eq!((&last["type"], &last["code"]), (&json!("error"), &json!("upstream_failed")));
+    assert!(answer.text.contains("event: error\n") && last["error"]["message"].is_string());
+}
+
+#[tokio::test]
 async fn usage_and_cost_are_accounted_from_both_forms() {
     let bench = pair().start().await;
     let kind = r#"gen_ai_operation_name="chat",gen_ai_provider_name="azure.ai.openai",gen_ai_request_model="gpt-4o""#;
