@@ -229,6 +229,33 @@ async fn residency_and_fallback_hold_for_what_is_passed_through() {
 }
 
 #[tokio::test]
+async fn a_path_that_a_deployment_does_not_serve_does_not_take_it_out() {
+    let bench = layout().start().await;
+    let not_found = r#"{"error":{"code":"404","message":"Resource not found"}}"#;
+    // Of a path that is passed through the caller hears itself.
+    bench.emulator.script("draw", Step::answer(404, [], not_found));
+    let body = json!({"model": "gpt-image-1", "prompt": "a cat"});
+    let answer = post(&bench, "/v1/images/generations", &body).await;
+    assert_eq!((answer.status, answer.text.as_str()), (404, not_found));
+    assert_eq!(post(&bench, "/v1/images/generations", &body).await.status, 200);
+    // A chat model is not tried at all.
+    let answer = post(&bench, "/v1/images/generations", &json!({"model": "gpt-4o"})).await;
+    assert_eq!((answer.status, answer.code().as_str()), (400, "unsupported_by_model"));
+    // Where the Responses API is not served, the next deployment is asked, and chat goes on.
+    let bench =
+        Layout::pair().text("endpoints.azure.api_version", "2025-04-01-preview").start().await;
+    bench.emulator.script("chat_ptu", Step::answer(404, [], not_found));
+    let answer = post(&bench, "/v1/responses", &json!({"model": "gpt-4o", "input": "hi"})).await;
+    assert_eq!((answer.status, answer.deployment()), (200, Some("chat_payg")), "{answer:?}");
+    bench.ask_in_form("chat", false).await.assert_answered_by("chat_ptu", false);
+    // But a deployment that is not there serves nothing.
+    bench.emulator.script("chat_ptu", Step::deployment_not_found());
+    let answer = post(&bench, "/v1/responses", &json!({"model": "gpt-4o", "input": "hi"})).await;
+    assert_eq!((answer.status, answer.deployment()), (200, Some("chat_payg")), "{answer:?}");
+    bench.ask_in_form("chat", false).await.assert_answered_by("chat_payg", false);
+}
+
+#[tokio::test]
 async fn what_is_not_listed_is_never_sent() {
     let bench = layout().set("passthrough.paths", r#"["moderations"]"#).start().await;
     let body = json!({"model": "gpt-4o", "prompt": "x", "input": "x"});

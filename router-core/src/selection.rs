@@ -76,8 +76,8 @@ impl Needs {
             Operation::Responses => (responses, "Responses API"),
             Operation::Completions => (abilities.completions, "legacy completions"),
             Operation::Embeddings => (abilities.embeddings, "embeddings"),
-            // Which model serves which of these paths is the upstream's to say.
-            Operation::Passed => return None,
+            // Which of these models serves which path is the upstream's to say.
+            Operation::Passed => (abilities.media, "images, sound or moderations"),
         };
         [
             (!serves, name),

@@ -12,11 +12,13 @@ use tokio::time::Instant;
 use crate::capacity::Timing;
 use crate::chat::Adapted;
 use crate::chat::Answer;
+use crate::chat::Operation;
 use crate::clock;
 use crate::deployment::Deployment;
 use crate::state::CapacityState;
 use crate::state::Event;
 use crate::upstream::Attempt;
+use crate::upstream::Call;
 use crate::upstream::Circumstances;
 use crate::upstream::Outcome;
 use crate::upstream::Reply;
@@ -106,13 +108,14 @@ impl<U: Upstream> Sending<'_, U> {
         let started = Instant::now();
         let flight = Flight::start(self.state, self.deployment);
         let streamed = attempt.streamed;
+        let call = attempt.call.clone();
         let reply = tokio::time::timeout_at(self.first_by, self.upstream.send(attempt)).await;
         let reply = match reply.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(reply) => reply,
             Err(fault) => return failed(&flight, unreachable(fault)),
         };
         if !reply.status.is_success() {
-            return self.refused(reply, &flight).await;
+            return self.refused(reply, &flight, &call).await;
         }
         if self.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
             // Azure answered from elsewhere because this one is full: as good as a 429 without a wait.
@@ -186,7 +189,7 @@ impl<U: Upstream> Sending<'_, U> {
         failed(flight, Ended::ErrorEvent)
     }
 
-    async fn refused(&self, reply: Reply, flight: &Flight) -> Sent {
+    async fn refused(&self, reply: Reply, flight: &Flight, call: &Call) -> Sent {
         let Reply { status, headers, body } = reply;
         let body = read(body, ERROR_BODY_BYTES, ERROR_BODY_TIME).await.unwrap_or_default();
         let circumstances = Circumstances {
@@ -203,6 +206,17 @@ impl<U: Upstream> Sending<'_, U> {
                     flight.learn(Event::Throttled(wait));
                 }
                 return failed(flight, Ended::Status(code));
+            }
+            // The path is the caller's choice, and its fault is not the deployment's.
+            Outcome::Misconfigured if code == 404 && matches!(call, Call::Passed { .. }) => {
+                Ended::Rejected(code)
+            }
+            Outcome::Misconfigured if !concerns_chat(call, code, &body) => {
+                tracing::warn!(
+                    deployment = %self.deployment.name,
+                    "the deployment does not serve an operation that its model's record allows"
+                );
+                return Sent::None(Ended::Misconfigured(code));
             }
             Outcome::Misconfigured => {
                 flight.learn(Event::Misconfigured);
@@ -235,6 +249,14 @@ impl<U: Upstream> Sending<'_, U> {
         flight.learn(Event::Throttled(wait));
         Sent::None(Ended::Throttled(kind, wait))
     }
+}
+
+/// False of a 404 that says that an operation beside chat is not served there: the deployment goes on serving chat.
+fn concerns_chat(call: &Call, status: u16, body: &[u8]) -> bool {
+    const UNKNOWN: &[u8] = b"DeploymentNotFound";
+    status != 404
+        || *call == Call::Operation(Operation::Chat)
+        || body.windows(UNKNOWN.len()).any(|part| part == UNKNOWN)
 }
 
 fn failed(flight: &Flight, ended: Ended) -> Sent {
