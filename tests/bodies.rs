@@ -2,8 +2,9 @@
 //! the caller as it came. Codes are strings, numbers or null; types may be null; fields may be missing.
 
 use azure_emulator::Step;
+use serde_json::json;
 
-use crate::support::Layout;
+use crate::support::{Answer, Bench, Layout};
 
 /// What becomes of an error.
 #[derive(Debug, Clone, Copy)]
@@ -159,23 +160,54 @@ const TABLE: [(u16, &str, Then); 33] = [
     (431, r#"{"error":{"code":"431","message":"Request header fields too large"}}"#, Then::Back),
 ];
 
+/// In what a request is asked.
+#[derive(Debug, Clone, Copy)]
+enum Form {
+    Chat,
+    Stream,
+    Responses,
+}
+
+async fn ask(bench: &Bench, form: Form) -> Answer {
+    match form {
+        Form::Chat => bench.ask("chat", json!({"user": "someone"})).await,
+        Form::Stream => bench.ask("chat", json!({"user": "someone", "stream": true})).await,
+        Form::Responses => {
+            let body = json!({"model": "chat", "input": "Say hello.", "user": "someone"});
+            Answer::of(bench.client.post(bench.url("/v1/responses")).json(&body)).await
+        }
+    }
+}
+
+#[track_caller]
+fn assert_answered(answer: &Answer, deployment: &str, form: Form) {
+    match form {
+        Form::Chat => answer.assert_answered_by(deployment, false),
+        Form::Stream => answer.assert_answered_by(deployment, true),
+        Form::Responses => {
+            assert_eq!((answer.status, answer.deployment()), (200, Some(deployment)), "{answer:?}");
+            assert_eq!(answer.json()["status"], "completed", "{answer:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn every_known_error_body_is_read() {
     for (status, body, then) in TABLE {
-        for streamed in [false, true] {
-            let bench = Layout::pair().start().await;
+        for form in [Form::Chat, Form::Stream, Form::Responses] {
+            let layout = Layout::pair().text("endpoints.azure.api_version", "2025-04-01-preview");
+            let bench = layout.start().await;
             bench.emulator.script("chat_ptu", Step::answer(status, [], body));
-            let fields = serde_json::json!({"stream": streamed, "user": "someone"});
-            let answer = bench.ask("chat", fields).await;
-            let what = format!("{status} {body} {answer:?}");
+            let answer = ask(&bench, form).await;
+            let what = format!("{status} {body} {form:?} {answer:?}");
             match then {
                 Then::Next(cause) => {
-                    answer.assert_answered_by("chat_payg", streamed);
+                    assert_answered(&answer, "chat_payg", form);
                     assert_eq!(answer.header("x-router-fallback"), Some(cause), "{what}");
                     assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [1, 1], "{what}");
                 }
                 Then::Without(field) => {
-                    answer.assert_answered_by("chat_ptu", streamed);
+                    assert_answered(&answer, "chat_ptu", form);
                     assert_eq!(answer.header("x-router-adapted"), Some(field), "{what}");
                     assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [2, 0], "{what}");
                 }

@@ -7,6 +7,10 @@
 use std::collections::BTreeSet;
 
 use reqwest::Method;
+use router_core::chat::adapt::{Target, adapt};
+use router_core::chat::{ChatRequest, Operation};
+use router_core::config::shipped_records;
+use router_core::model::Effort;
 use serde_json::{Map, Value, json};
 
 use crate::support::{Answer, Bench, Layout};
@@ -179,6 +183,57 @@ async fn every_request_of_every_client_is_answered_and_forwarded_without_loss() 
         }
     }
     assert!(forwarded > 1_000, "{forwarded}");
+}
+
+/// The operation of a recorded request; `None` where it is none.
+fn operation(recorded: &Recorded) -> Option<Operation> {
+    let path = recorded.text("path").trim_end_matches('/');
+    [
+        ("chat/completions", Operation::Chat),
+        ("responses", Operation::Responses),
+        ("completions", Operation::Completions),
+        ("embeddings", Operation::Embeddings),
+    ]
+    .into_iter()
+    .find_map(|(end, operation)| path.ends_with(end).then_some(operation))
+}
+
+#[test]
+fn every_recorded_body_fits_every_known_model_without_loss() {
+    let Some(recorded) = recorded() else {
+        say("skipped: no client_requests.jsonl in $ROUTER_DATA_DIR");
+        return;
+    };
+    let records = shipped_records();
+    let mut adaptions = 0;
+    for recorded in recorded.iter().filter(|recorded| recorded.text("method") == "POST") {
+        let written = recorded.body(None);
+        let body = written.to_string();
+        let operation = operation(recorded).unwrap();
+        let request = ChatRequest::read(operation, body.as_bytes()).unwrap();
+        for (name, record) in &records {
+            for effort in [None, Some(Effort::None), Some(Effort::High)] {
+                let target = Target {
+                    model_field: Some("deployed"),
+                    effort,
+                    record,
+                    stream_options: true,
+                    refused: &[],
+                    tight: None,
+                };
+                let adapted = adapt(&request, target);
+                let mut changed: BTreeSet<&str> = adapted.changed.iter().copied().collect();
+                changed.extend(adapted.restream.then_some("stream"));
+                let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
+                let what =
+                    format!("{} {} for {name}", recorded.text("client"), recorded.text("step"));
+                assert_lossless(&written, &sent, &changed, &what);
+                assert_eq!(sent["model"], "deployed", "{what}");
+                adaptions += 1;
+            }
+        }
+    }
+    assert!(adaptions > 50_000, "{adaptions}");
 }
 
 #[expect(clippy::print_stderr, reason = "who runs the tests must see what was not tested")]

@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Emulator, Settings, Step};
+use http::HeaderMap;
 use reqwest::Method;
+use router_core::chat::Operation;
+use router_core::router::{ChatCall, StoredCall};
+use router_core::stored::Caller;
 use serde_json::{Value, json};
 
+use crate::support::memory::{Canned, InMemory, bytes_of};
 use crate::support::{Answer, Bench, Layout, PATIENCE};
 
 /// The design pair with api-versions that know the Responses API.
@@ -192,6 +197,26 @@ async fn a_fault_after_content_is_an_event_of_the_api() {
 }
 
 #[tokio::test]
+async fn a_slow_stream_is_kept_alive_and_a_late_failure_is_an_event_of_the_api() {
+    let bench = pair().set("limits.hold_ms", 50).set("limits.heartbeat_ms", 50).start().await;
+    let body = json!({"model": "gpt-4o", "input": "Say hello.", "stream": true});
+    let slow = Step::normal().slow_first_token(Duration::from_millis(400));
+    bench.emulator.script("chat_ptu", slow);
+    let answer = respond(&bench, &body).await;
+    assert!(answer.text.starts_with(": keep-alive\n\n"), "{}", answer.text);
+    assert!(is_whole(&answer) && !said(&answer).is_empty(), "{}", answer.text);
+    for deployment in ["chat_ptu", "chat_payg"] {
+        let fault = Step::server_error().delay(Duration::from_millis(200));
+        bench.emulator.script(deployment, fault.forever());
+    }
+    let answer = respond(&bench, &body).await;
+    assert_eq!(answer.status, 200, "its head has gone out: {answer:?}");
+    let last = answer.events().last().cloned().unwrap();
+    assert_eq!((&last["type"], &last["code"]), (&json!("error"), &json!("upstream_failed")));
+    assert!(answer.text.contains("event: error\n") && last["error"]["message"].is_string());
+}
+
+#[tokio::test]
 async fn usage_and_cost_are_accounted_from_both_forms() {
     let bench = pair().start().await;
     let kind = r#"gen_ai_operation_name="chat",gen_ai_provider_name="azure.ai.openai",gen_ai_request_model="gpt-4o""#;
@@ -278,6 +303,33 @@ async fn a_stored_response_leads_back_to_the_deployment_that_made_it() {
         assert_eq!((gone.status, gone.code().as_str()), (404, "response_not_found"));
         assert_eq!(other.journal().len(), before);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_stream_that_is_read_again_does_not_end_in_silence() {
+    let begun = "data: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\"}}\n\n";
+    let said = "data: {\"type\":\"response.output_text.delta\",\"sequence_number\":1,\"delta\":\"hi\"}\n\n";
+    let end = "data: {\"type\":\"response.completed\",\"sequence_number\":2,\"response\":{\"id\":\"resp_1\"}}\n\n";
+    // Made whole, then read again and cut off.
+    let router = InMemory::new(&pair(), move |_, number| {
+        let pieces = [begun, said, end];
+        Ok(Canned::stream(if number == 0 { &pieces } else { &pieces[..2] }))
+    });
+    let body = json!({"model": "gpt-4o", "input": "hi", "stream": true}).to_string();
+    let (_, made) = router.read(ChatCall::of(Operation::Responses, body)).await.unwrap();
+    assert_eq!(made, [begun, said, end].concat());
+    let again = StoredCall {
+        method: Method::GET,
+        id: "resp_1".to_owned(),
+        rest: "?stream=true".to_owned(),
+        headers: HeaderMap::new(),
+        received: tokio::time::Instant::now(),
+        caller: Caller::default(),
+    };
+    let response = router.router.stored(again).await.unwrap();
+    let text = String::from_utf8(bytes_of(response).await.1.to_vec()).unwrap();
+    assert!(text.starts_with(&[begun, said].concat()), "{text}");
+    assert!(text.contains("event: error") && text.contains("stream_interrupted"), "{text}");
 }
 
 #[tokio::test]

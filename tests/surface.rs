@@ -84,6 +84,8 @@ async fn a_model_is_named_where_nothing_is_scored() {
         assert_eq!((answer.status, answer.code().as_str()), (404, "model_not_found"), "{answer:?}");
         let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
         assert!(message.contains(EMBED) && !message.contains("gpt-4o"), "{message}");
+        let named = body.get("model").is_some();
+        assert_eq!(message.starts_with("a model must be named"), !named, "{message}");
     }
     let answer = post(&bench, "/v1/embeddings", &json!({"model": "gpt-4o", "input": "a"})).await;
     assert_eq!(
@@ -224,6 +226,33 @@ async fn residency_and_fallback_hold_for_what_is_passed_through() {
     let nothing = nothing.header("content-type", "multipart/form-data; boundary=x").body("nothing");
     let nothing = Answer::of(nothing).await;
     assert_eq!((nothing.status, nothing.code().as_str()), (404, "model_not_found"), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn a_path_that_a_deployment_does_not_serve_does_not_take_it_out() {
+    let bench = layout().start().await;
+    let not_found = r#"{"error":{"code":"404","message":"Resource not found"}}"#;
+    // Of a path that is passed through the caller hears itself.
+    bench.emulator.script("draw", Step::answer(404, [], not_found));
+    let body = json!({"model": "gpt-image-1", "prompt": "a cat"});
+    let answer = post(&bench, "/v1/images/generations", &body).await;
+    assert_eq!((answer.status, answer.text.as_str()), (404, not_found));
+    assert_eq!(post(&bench, "/v1/images/generations", &body).await.status, 200);
+    // A chat model is not tried at all.
+    let answer = post(&bench, "/v1/images/generations", &json!({"model": "gpt-4o"})).await;
+    assert_eq!((answer.status, answer.code().as_str()), (400, "unsupported_by_model"));
+    // Where the Responses API is not served, the next deployment is asked, and chat goes on.
+    let bench =
+        Layout::pair().text("endpoints.azure.api_version", "2025-04-01-preview").start().await;
+    bench.emulator.script("chat_ptu", Step::answer(404, [], not_found));
+    let answer = post(&bench, "/v1/responses", &json!({"model": "gpt-4o", "input": "hi"})).await;
+    assert_eq!((answer.status, answer.deployment()), (200, Some("chat_payg")), "{answer:?}");
+    bench.ask_in_form("chat", false).await.assert_answered_by("chat_ptu", false);
+    // But a deployment that is not there serves nothing.
+    bench.emulator.script("chat_ptu", Step::deployment_not_found());
+    let answer = post(&bench, "/v1/responses", &json!({"model": "gpt-4o", "input": "hi"})).await;
+    assert_eq!((answer.status, answer.deployment()), (200, Some("chat_payg")), "{answer:?}");
+    bench.ask_in_form("chat", false).await.assert_answered_by("chat_payg", false);
 }
 
 #[tokio::test]

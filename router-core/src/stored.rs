@@ -61,7 +61,9 @@ impl StoredResponses {
 
     /// A deployment has stored a response of this caller.
     pub fn remember(&self, id: &str, deployment: &DeploymentName, caller: &Caller) {
-        if id.len() <= LONGEST_ID {
+        // It becomes part of an address.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        if id.len() <= LONGEST_ID && id.bytes().all(plain) {
             let owner = Owner { deployment: deployment.clone(), caller: caller.clone() };
             self.0.insert(id.into(), owner);
         }
@@ -93,8 +95,10 @@ mod tests {
         assert_eq!(stored.owner("resp_2", &one), None);
         stored.forget("resp_1");
         assert_eq!(stored.owner("resp_1", &one), None);
-        stored.remember(&"x".repeat(LONGEST_ID + 1), &deployment, &one);
-        assert_eq!(stored.owner(&"x".repeat(LONGEST_ID + 1), &one), None);
+        for odd in ["x".repeat(LONGEST_ID + 1), "a/../b".to_owned(), "a?b".to_owned()] {
+            stored.remember(&odd, &deployment, &one);
+            assert_eq!(stored.owner(&odd, &one), None, "{odd}");
+        }
     }
 
     #[test]

@@ -190,6 +190,7 @@ mod tests {
     use router_core::deployment::Residency;
     use router_core::fallback::SendingFault;
     use router_core::policy::{HintFault, UnknownModel};
+    use router_core::stored::UnknownResponse;
     use serde_json::Value;
 
     use super::*;
@@ -207,6 +208,7 @@ mod tests {
             (ChatRequest::parse(b"{}").unwrap_err().into(), 400),
             (HintFault { header: "x-router-task", expected: "chat".into() }.into(), 400),
             (UnknownModel { asked: "x".into(), allowed: vec!["secret_name".into()] }.into(), 404),
+            (UnknownResponse { id: "resp_1".into(), field: None }.into(), 404),
             (
                 refused(Refusal::Residency { models: models(), residency: Residency::anywhere() }),
                 400,

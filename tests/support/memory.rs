@@ -164,22 +164,25 @@ impl InMemory {
         &self,
         call: ChatCall,
     ) -> Result<(Response, Bytes), router_core::error::RouteError> {
-        let mut response = self.router.chat(call).await?;
-        let empty = router_core::response::Body::Full(Bytes::new());
-        let bytes = match std::mem::replace(&mut response.body, empty) {
-            router_core::response::Body::Full(bytes) => bytes,
-            router_core::response::Body::Stream(stream) => {
-                use futures_util::StreamExt as _;
-                let pieces: Vec<Bytes> =
-                    stream.filter_map(|item| async { item.ok() }).collect().await;
-                pieces.concat().into()
-            }
-        };
-        Ok((response, bytes))
+        Ok(bytes_of(self.router.chat(call).await?).await)
     }
 
     /// What arrived so far, oldest first.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
+
+/// A response and its bytes; a stream is read to its end.
+pub(crate) async fn bytes_of(mut response: Response) -> (Response, Bytes) {
+    let empty = router_core::response::Body::Full(Bytes::new());
+    let bytes = match std::mem::replace(&mut response.body, empty) {
+        router_core::response::Body::Full(bytes) => bytes,
+        router_core::response::Body::Stream(stream) => {
+            use futures_util::StreamExt as _;
+            let pieces: Vec<Bytes> = stream.filter_map(|item| async { item.ok() }).collect().await;
+            pieces.concat().into()
+        }
+    };
+    (response, bytes)
 }

@@ -5,6 +5,7 @@ mod chat;
 mod faults;
 mod identity;
 mod limits;
+mod media;
 #[cfg(feature = "cli")]
 mod program;
 mod responses;

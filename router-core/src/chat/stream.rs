@@ -12,7 +12,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::message::Text;
-use super::usage::{RawUsage, Usage};
+use super::usage::{RawUsage, Usage, loosely};
 
 /// Cuts bytes into events, separators included. Line ends may be `\n`, `\r\n` or `\r`.
 ///
@@ -137,7 +137,7 @@ pub struct Chunk {
 struct RawChunk<'a> {
     #[serde(default, borrow)]
     choices: Option<Vec<RawChoice<'a>>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loosely")]
     usage: Option<RawUsage>,
     #[serde(default, borrow)]
     model: Option<Text<'a>>,
@@ -163,7 +163,7 @@ struct RawResponse<'a> {
     id: Option<Text<'a>>,
     #[serde(default, borrow)]
     model: Option<Text<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loosely")]
     usage: Option<RawUsage>,
     #[serde(default)]
     error: Option<RawError>,

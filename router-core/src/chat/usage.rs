@@ -2,7 +2,8 @@
 //!
 //! Read loosely: details may be null or absent, and an answer with a usage we cannot read is still an answer.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 
 use crate::units::Tokens;
 
@@ -25,17 +26,24 @@ pub struct Usage {
     pub estimated: bool,
 }
 
+/// Chat says prompt and completion, the Responses API input and output; some gateways say both.
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct RawUsage {
-    #[serde(alias = "input_tokens")]
     prompt_tokens: Option<u64>,
-    #[serde(alias = "output_tokens")]
+    input_tokens: Option<u64>,
     completion_tokens: Option<u64>,
-    #[serde(alias = "input_tokens_details")]
+    output_tokens: Option<u64>,
     prompt_tokens_details: Option<PromptDetails>,
-    #[serde(alias = "output_tokens_details")]
+    input_tokens_details: Option<PromptDetails>,
     completion_tokens_details: Option<CompletionDetails>,
+    output_tokens_details: Option<CompletionDetails>,
+}
+
+/// Reads a usage if it is one; an answer with another is still an answer.
+pub(super) fn loosely<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RawUsage>, D::Error> {
+    let raw = Option::<&'de RawValue>::deserialize(from)?;
+    Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).flatten())
 }
 
 #[derive(Deserialize, Default)]
@@ -53,15 +61,18 @@ struct CompletionDetails {
 
 impl From<RawUsage> for Usage {
     fn from(raw: RawUsage) -> Self {
-        let prompt = raw.prompt_tokens_details.unwrap_or_default();
-        let completion = raw.completion_tokens_details.unwrap_or_default();
+        let prompt = raw.prompt_tokens_details.or(raw.input_tokens_details).unwrap_or_default();
+        let completion =
+            raw.completion_tokens_details.or(raw.output_tokens_details).unwrap_or_default();
+        let prompt_tokens = raw.prompt_tokens.or(raw.input_tokens);
+        let completion_tokens = raw.completion_tokens.or(raw.output_tokens);
         let count = |value: Option<u64>| Tokens(value.unwrap_or_default());
         Self {
-            prompt: count(raw.prompt_tokens),
-            cached: count(prompt.cached_tokens).min(count(raw.prompt_tokens)),
+            prompt: count(prompt_tokens),
+            cached: count(prompt.cached_tokens).min(count(prompt_tokens)),
             cache_write: count(prompt.cache_write_tokens),
-            completion: count(raw.completion_tokens),
-            reasoning: count(completion.reasoning_tokens).min(count(raw.completion_tokens)),
+            completion: count(completion_tokens),
+            reasoning: count(completion.reasoning_tokens).min(count(completion_tokens)),
             estimated: false,
         }
     }
@@ -84,7 +95,7 @@ pub struct Answer {
 struct RawAnswer<'a> {
     #[serde(default, borrow)]
     id: Option<Text<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "loosely")]
     usage: Option<RawUsage>,
     #[serde(default, borrow)]
     model: Option<Text<'a>>,
@@ -117,6 +128,38 @@ impl Answer {
             model: raw.model.filter(|model| !model.0.is_empty()).map(boxed),
             id: raw.id.filter(|id| !id.0.is_empty()).map(boxed),
             finish_reason: first.and_then(|choice| choice.finish_reason).map(boxed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_is_read_in_either_wording_or_both_and_what_is_none_hides_nothing_else() {
+        for (usage, expected) in [
+            (r#"{"prompt_tokens":3,"completion_tokens":4}"#, Some((3, 4))),
+            (
+                r#"{"input_tokens":3,"output_tokens":4,"output_tokens_details":{"reasoning_tokens":2}}"#,
+                Some((3, 4)),
+            ),
+            (
+                r#"{"prompt_tokens":3,"input_tokens":3,"completion_tokens":4,"output_tokens":4}"#,
+                Some((3, 4)),
+            ),
+            ("{}", Some((0, 0))),
+            ("null", None),
+            ("5", None),
+            (r#"{"prompt_tokens":"many"}"#, None),
+        ] {
+            let answer = Answer::read(format!(r#"{{"model":"m","usage":{usage}}}"#).as_bytes());
+            assert_eq!(
+                answer.usage.map(|usage| (usage.prompt.0, usage.completion.0)),
+                expected,
+                "{usage}"
+            );
+            assert_eq!(answer.model.as_deref(), Some("m"), "{usage}");
         }
     }
 }

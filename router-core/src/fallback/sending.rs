@@ -17,6 +17,7 @@ use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Adapted;
 use crate::chat::Answer;
+use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::clock;
 use crate::deployment::Deployment;
@@ -25,6 +26,7 @@ use crate::state::Turn;
 use crate::task::Task;
 use crate::units::Tokens;
 use crate::upstream::Attempt;
+use crate::upstream::Call;
 use crate::upstream::Circumstances;
 use crate::upstream::Meters;
 use crate::upstream::Outcome;
@@ -147,7 +149,8 @@ impl Flight {
         self.learn(Event::Served(timing));
         let Some(usage) = usage else { return };
         self.uses(&usage);
-        if cut_by_us {
+        // What has no text, such as embeddings, teaches nothing about the length of answers.
+        if cut_by_us || usage.completion == Tokens::ZERO {
             return;
         }
         let Bearing { asker, task, spilled, .. } = self.bearing;
@@ -194,6 +197,7 @@ impl<U: Upstream> Sending<'_, U> {
     ) -> Sent {
         let started = Instant::now();
         let streamed = attempt.streamed;
+        let call = attempt.call.clone();
         let reply = tokio::time::timeout_at(self.first_by, self.upstream.send(attempt)).await;
         let reply = match reply.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(reply) => reply,
@@ -201,7 +205,7 @@ impl<U: Upstream> Sending<'_, U> {
         };
         let utilization = flight.read(&reply.headers);
         if !reply.status.is_success() {
-            return self.refused(reply, &mut flight, utilization).await;
+            return self.refused((reply, &call), &mut flight, utilization).await;
         }
         if flight.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
             flight.spilled_over(self.limits.provisioned_wait);
@@ -283,7 +287,12 @@ impl<U: Upstream> Sending<'_, U> {
         failed(flight, Ended::ErrorEvent)
     }
 
-    async fn refused(&self, reply: Reply, flight: &mut Flight, utilization: Option<f64>) -> Sent {
+    async fn refused(
+        &self,
+        (reply, call): (Reply, &Call),
+        flight: &mut Flight,
+        utilization: Option<f64>,
+    ) -> Sent {
         let Reply { status, headers, body } = reply;
         let body = read(body, ERROR_BODY_BYTES, ERROR_BODY_TIME).await.unwrap_or_default();
         let circumstances = Circumstances {
@@ -303,6 +312,17 @@ impl<U: Upstream> Sending<'_, U> {
                     flight.learn(Event::Throttled(wait));
                 }
                 return failed(flight, Ended::Status(code));
+            }
+            // The path is the caller's choice, and its fault is not the deployment's.
+            Outcome::Misconfigured if code == 404 && matches!(call, Call::Passed { .. }) => {
+                Ended::Rejected(code)
+            }
+            Outcome::Misconfigured if !concerns_chat(call, code, &body) => {
+                tracing::warn!(
+                    deployment = %self.deployment.name,
+                    "the deployment does not serve an operation that its model's record allows"
+                );
+                return Sent::None(Ended::Misconfigured(code));
             }
             Outcome::Misconfigured => {
                 flight.learn(Event::Misconfigured);
@@ -347,6 +367,14 @@ impl<U: Upstream> Sending<'_, U> {
         }
         Sent::None(Ended::Throttled(kind, wait))
     }
+}
+
+/// False of a 404 that says that an operation beside chat is not served there: the deployment goes on serving chat.
+fn concerns_chat(call: &Call, status: u16, body: &[u8]) -> bool {
+    const UNKNOWN: &[u8] = b"DeploymentNotFound";
+    status != 404
+        || *call == Call::Operation(Operation::Chat)
+        || body.windows(UNKNOWN.len()).any(|part| part == UNKNOWN)
 }
 
 fn failed(flight: &mut Flight, ended: Ended) -> Sent {

@@ -26,7 +26,7 @@ pub enum Asked {
 
 /// A name that means nothing here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the model `{}` does not exist here; allowed are: {}", shown(asked), allowed.join(", "))]
+#[error("{}; allowed are: {}", told(asked), allowed.join(", "))]
 pub struct UnknownModel {
     /// What was asked for, as the caller wrote it.
     pub asked: String,
@@ -35,8 +35,12 @@ pub struct UnknownModel {
 }
 
 /// The caller gets its own word back, but not a page of it.
-fn shown(asked: &str) -> String {
-    asked.chars().filter(|letter| !letter.is_control()).take(80).collect()
+fn told(asked: &str) -> String {
+    if asked.is_empty() {
+        return "a model must be named here".to_owned();
+    }
+    let shown: String = asked.chars().filter(|letter| !letter.is_control()).take(80).collect();
+    format!("the model `{shown}` does not exist here")
 }
 
 impl Asked {

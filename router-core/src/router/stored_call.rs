@@ -4,21 +4,20 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
-use serde_json::json;
 use tokio::time::Instant;
 
-use crate::chat::Operation;
-use crate::chat::error_event;
 use crate::clock;
 use crate::decision::Refusal;
 use crate::deployment::Deployment;
 use crate::error::RouteError;
 use crate::fallback::Ended;
+use crate::fallback::Relay;
 use crate::fallback::SendingFault;
 use crate::fallback::Step;
+use crate::fallback::relay::NotOpened;
+use crate::fallback::relay::Watch;
 use crate::policy::Hints;
 use crate::response::Body;
 use crate::response::ByteStream;
@@ -31,7 +30,6 @@ use crate::upstream::Attempt;
 use crate::upstream::Call;
 use crate::upstream::Circumstances;
 use crate::upstream::Outcome;
-use crate::upstream::Reply;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
@@ -75,10 +73,17 @@ impl<U: Upstream> ModelRouter<U> {
         let took = began.elapsed();
         let step = |ended| [Step { deployment: Arc::clone(&deployment), ended, took }];
         if events {
+            let watch = Watch {
+                content_by: deadline.min(began + limits.deadline),
+                idle: limits.idle_timeout,
+                max_event_bytes: limits.max_event_bytes,
+                withhold_usage: false,
+            };
+            let relay = Relay::open(reply.body, watch).await.map_err(not_opened)?;
             self.metrics().attempted(&step(Ended::Served));
             tell_attempts(&mut headers, &deployment, &step(Ended::Served), None);
             as_event_stream(&mut headers);
-            return Ok(Response { status, headers, body: Body::Stream(relayed(reply)) });
+            return Ok(Response { status, headers, body: Body::Stream(ByteStream::new(relay)) });
         }
         let upstream = reply.headers.clone();
         let body = self.fallback().whole(reply.body).await.map_err(unreachable)?;
@@ -119,22 +124,6 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
-/// The events as they come; a break is told as an event.
-fn relayed(reply: Reply) -> ByteStream {
-    let events = reply.body.scan(false, |broken, piece| {
-        let over = std::mem::replace(broken, piece.is_err());
-        let piece = piece.unwrap_or_else(|_| {
-            let error = json!({"error": {
-                "message": "the upstream broke off in the middle of its answer",
-                "type": "upstream_error", "param": null, "code": "stream_interrupted",
-            }});
-            error_event(Operation::Responses, 0, &error)
-        });
-        std::future::ready((!over).then_some(piece))
-    });
-    ByteStream::new(events.chain(stream::empty()))
-}
-
 fn sending(fault: SendingFault) -> RouteError {
     RouteError::Sending { fault, wait: None, bound: false }
 }
@@ -143,6 +132,13 @@ fn unreachable(fault: Unreachable) -> RouteError {
     sending(match fault {
         Unreachable::Timeout => SendingFault::Timeout,
         Unreachable::Connect | Unreachable::Broken => SendingFault::Failed,
+    })
+}
+
+fn not_opened(why: NotOpened) -> RouteError {
+    sending(match why {
+        NotOpened::Timeout => SendingFault::Timeout,
+        NotOpened::Error(_) | NotOpened::Broken => SendingFault::Failed,
     })
 }
 

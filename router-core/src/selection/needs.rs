@@ -42,7 +42,7 @@ impl Needs {
         Self {
             prompt: tokens::of_prompt(request),
             characters: characters(request),
-            cap: request.max_output().map(|cap| Tokens(cap.0.saturating_mul(request.n().max(1)))),
+            cap: cap(request),
             output: request.max_output().map_or(USUAL_OUTPUT, |cap| cap.min(USUAL_OUTPUT)),
             streamed: request.stream(),
             operation: request.operation(),
@@ -67,8 +67,8 @@ impl Needs {
             Operation::Responses => (responses, "Responses API"),
             Operation::Completions => (abilities.completions, "legacy completions"),
             Operation::Embeddings => (abilities.embeddings, "embeddings"),
-            // Which model serves which of these paths is the upstream's to say.
-            Operation::Passed => return None,
+            // Which of these models serves which path is the upstream's to say.
+            Operation::Passed => (abilities.media, "images, sound or moderations"),
         };
         [
             (!serves, name),
@@ -83,6 +83,16 @@ impl Needs {
     /// True where the prompt is surely too long; our count may be a third too high, and then the upstream judges.
     pub(super) fn too_long_for(&self, model: &ModelRecord) -> bool {
         self.prompt.0.saturating_mul(2) / 3 > model.context_window.0
+    }
+}
+
+/// The caller's cap on all its answers together; what writes no text needs none.
+fn cap(request: &ChatRequest<'_>) -> Option<Tokens> {
+    match request.operation() {
+        Operation::Chat | Operation::Responses | Operation::Completions => {
+            request.max_output().map(|cap| Tokens(cap.0.saturating_mul(request.n().max(1))))
+        }
+        Operation::Embeddings | Operation::Passed => Some(Tokens::ZERO),
     }
 }
 
