@@ -231,9 +231,20 @@ impl Edit<'_, '_> {
     fn refused(&mut self, name: &'static str, record: &ModelRecord, effort: Effort) {
         if name == "max_tokens" && record.cap_field == CapField::Either {
             self.newer_cap(record, effort);
+        } else if name == "max_completion_tokens" && record.cap_field == CapField::Either {
+            self.older_cap();
         } else {
             self.leave_out_once(name);
         }
+    }
+
+    /// Writes the cap as `max_tokens`, for an API version that knows no other.
+    fn older_cap(&mut self) {
+        let cap = self.request.raw("max_completion_tokens").map(str::to_owned);
+        if let Some(cap) = cap.filter(|_| !self.given("max_tokens")) {
+            self.splice.set("max_tokens", cap);
+        }
+        self.leave_out_once("max_completion_tokens");
     }
 
     /// Fits the effort; returns the one that the model will use.

@@ -24,7 +24,8 @@ impl Edit<'_, '_> {
         if !record.reasons() {
             self.without_hidden_reasoning();
         }
-        for name in target.refused {
+        // Without `store` the answer would be kept: who said `false` must hear of the refusal instead.
+        for name in target.refused.iter().filter(|name| **name != "store") {
             self.leave_out_once(name);
         }
         let restream = self.request.stream() && !record.abilities.streaming;

@@ -134,7 +134,9 @@ fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>)
     }
     Role {
         models,
-        effort: table.word("effort", raw.effort.as_deref(), EFFORTS, Effort::from_word),
+        effort: table
+            .word("effort", raw.effort.as_deref(), EFFORTS, Effort::from_word)
+            .or((task == Task::Reasoning).then_some(Effort::Medium)),
         on_unavailable: said.unwrap_or(on_unavailable),
         first_byte_timeout: table
             .milliseconds("first_byte_timeout_ms", raw.first_byte_timeout_ms, 1)

@@ -6,6 +6,8 @@ mod admit;
 pub mod budget;
 pub mod limits;
 #[cfg(feature = "http-client")]
+mod refusals;
+#[cfg(feature = "http-client")]
 pub mod relay;
 #[cfg(feature = "http-client")]
 pub mod sending;

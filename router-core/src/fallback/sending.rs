@@ -332,6 +332,7 @@ impl<U: Upstream> Sending<'_, U> {
                 return Sent::None(Ended::Misconfigured(code));
             }
             Outcome::FieldRefused(field) => Ended::FieldRefused(field),
+            Outcome::ValueRefused(field) => Ended::ValueRefused(field),
             Outcome::ContextLength => Ended::ContextLength,
             Outcome::Served | Outcome::Rejected => Ended::Rejected(code),
         };

@@ -108,6 +108,8 @@ pub enum Ended {
     Misconfigured(u16),
     /// 400 that named a field we could leave out.
     FieldRefused(&'static str),
+    /// 400: it does not take this value of the field.
+    ValueRefused(&'static str),
     /// 400: the prompt is too long for the model.
     ContextLength,
     /// Another answer that is the caller's own.
@@ -130,7 +132,7 @@ impl Ended {
             Self::Status(_) => "status_5xx",
             Self::Misconfigured(GONE) => "retired",
             Self::Misconfigured(_) => "misconfigured",
-            Self::FieldRefused(_) => "field_refused",
+            Self::FieldRefused(_) | Self::ValueRefused(_) => "field_refused",
             Self::ContextLength => "context_length",
             Self::Rejected(_) => "rejected",
         }
@@ -146,6 +148,7 @@ impl Ended {
             | Self::Throttled(..)
             | Self::Misconfigured(_)
             | Self::FieldRefused(_)
+            | Self::ValueRefused(_)
             | Self::ContextLength
             | Self::Rejected(_) => false,
         }

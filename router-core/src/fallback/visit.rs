@@ -1,6 +1,6 @@
 //! One deployment's turn: an attempt, and a second one without the field that it refused.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,12 +9,12 @@ use crate::capacity::Admission;
 use crate::capacity::Load;
 use crate::capacity::Ticket;
 use crate::chat::Adapted;
+use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::chat::adapt;
 use crate::deployment::Api;
 use crate::deployment::Deployment;
 use crate::state::Event;
-use crate::units::DeploymentName;
 use crate::units::Tokens;
 use crate::upstream::Attempt;
 use crate::upstream::Throttle;
@@ -34,7 +34,8 @@ impl<U: Upstream> Fallback<U> {
         ticket: Ticket,
         journey: &mut Journey,
     ) -> Next {
-        let mut refused = self.refused_by(&deployment.name);
+        let operation = errand.request.operation();
+        let mut refused = self.refusals.of(&deployment.name, operation, Instant::now());
         let mut ticket = Some(ticket);
         loop {
             let capped = refused.iter().any(|field| field.starts_with("max_"));
@@ -54,10 +55,7 @@ impl<U: Upstream> Fallback<U> {
             let Ok(room) = ticket.take().map_or_else(again, Ok) else { return Next::Deployment };
             let (changed, restream) = (adapted.changed.clone(), adapted.restream);
             let started = Instant::now();
-            let spilled = journey.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
-            let Errand { asker, task, .. } = *errand;
-            let prompt = admission.load.prompt;
-            let bearing = Bearing { asker, task, prompt, spilled };
+            let bearing = bearing(errand, admission, journey);
             let flight = Flight::start(&self.waiting, deployment, bearing, room);
             let sent = self.send(deployment, (errand, entry.load, tight), adapted, flight).await;
             let (ended, delivery) = match sent {
@@ -66,7 +64,7 @@ impl<U: Upstream> Fallback<U> {
             };
             let took = started.elapsed();
             journey.trail.push(Step { deployment: Arc::clone(deployment), ended, took });
-            if let Some(field) = self.refused_field(ended, &deployment.name)
+            if let Some(field) = self.refused_field(ended, deployment, operation)
                 && !refused.contains(&field)
             {
                 refused.push(field);
@@ -102,11 +100,21 @@ impl<U: Upstream> Fallback<U> {
         }
     }
 
-    /// The field without which the same attempt may succeed: one that the deployment refuses for good, or a service tier
-    /// that has no room now.
-    fn refused_field(&self, ended: Ended, deployment: &DeploymentName) -> Option<&'static str> {
+    /// The field without which the same attempt may succeed: one that the deployment refuses for good, one whose value it
+    /// refuses, or a service tier that has no room now.
+    fn refused_field(
+        &self,
+        ended: Ended,
+        deployment: &Deployment,
+        operation: Operation,
+    ) -> Option<&'static str> {
         if let Ended::FieldRefused(field) = ended {
-            self.remember(deployment, field);
+            let learned = (field, Instant::now());
+            self.refusals.remember(&deployment.name, operation, learned);
+            return Some(field);
+        }
+        // Another value may be welcome: nothing is learned for others.
+        if let Ended::ValueRefused(field) = ended {
             return Some(field);
         }
         matches!(ended, Ended::Throttled(Throttle::Flex, _)).then_some("service_tier")
@@ -137,20 +145,11 @@ impl<U: Upstream> Fallback<U> {
         };
         sending.send(adapted, attempt, flight).await
     }
+}
 
-    fn refused_by(&self, deployment: &DeploymentName) -> Vec<&'static str> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        refused.get(deployment).cloned().unwrap_or_default()
-    }
-
-    fn remember(&self, deployment: &DeploymentName, field: &'static str) {
-        tracing::warn!(%deployment, field, "the deployment refuses a field that its model's record allows");
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
-        let fields = refused.entry(deployment.clone()).or_default();
-        if !fields.contains(&field) {
-            fields.push(field);
-        }
-    }
+fn bearing(errand: &Errand<'_, '_>, admission: &Admission, journey: &Journey) -> Bearing {
+    let spilled = journey.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
+    Bearing { asker: errand.asker, task: errand.task, prompt: admission.load.prompt, spilled }
 }
 
 /// What an answer used that a cap of ours cut off.

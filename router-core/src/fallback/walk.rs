@@ -4,8 +4,7 @@
 //! content byte move on, what the request itself is to blame for goes back as it came. The residency needs no check
 //! here because the plan holds nothing outside it. One deployment's turn is told in `visit`.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,7 +19,6 @@ use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::model::Effort;
 use crate::task::Task;
-use crate::units::DeploymentName;
 use crate::units::Tokens;
 use crate::upstream::Call;
 use crate::upstream::ReplyBody;
@@ -33,6 +31,7 @@ use crate::waiting::Waiting;
 use super::admit::admit;
 use super::budget::RetryTokens;
 use super::limits::Limits;
+use super::refusals::Refusals;
 use super::sending::Delivery;
 use super::trail::{Ended, Note, SendingFault, Spill, Step};
 
@@ -126,7 +125,7 @@ pub struct Fallback<U> {
     pub(super) limits: Limits,
     retries: RetryTokens,
     /// Fields that deployments refused against their records.
-    pub(super) refused: Mutex<BTreeMap<DeploymentName, Vec<&'static str>>>,
+    pub(super) refusals: Refusals,
 }
 
 /// What to do after an attempt.
@@ -159,7 +158,13 @@ impl<U: Upstream> Fallback<U> {
     /// Sends over `upstream`, waits and learns through `waiting`.
     pub fn new(upstream: U, waiting: Waiting, limits: Limits) -> Self {
         let retries = RetryTokens::new(limits.retry_budget, Instant::now());
-        Self { upstream, waiting: Arc::new(waiting), limits, retries, refused: Mutex::default() }
+        Self {
+            upstream,
+            waiting: Arc::new(waiting),
+            limits,
+            retries,
+            refusals: Refusals::default(),
+        }
     }
 
     /// What it sends over, for calls that are not decided.

@@ -153,6 +153,7 @@ fn ended(outcome: &Outcome, status: u16) -> Ended {
         Outcome::Misconfigured if status != NOT_FOUND => Ended::Misconfigured(status),
         Outcome::Misconfigured
         | Outcome::FieldRefused(_)
+        | Outcome::ValueRefused(_)
         | Outcome::ContextLength
         | Outcome::Rejected => Ended::Rejected(status),
     }
@@ -168,6 +169,7 @@ fn refused(outcome: &Outcome, status: u16) -> Result<(), RouteError> {
         Outcome::Misconfigured
         | Outcome::Served
         | Outcome::FieldRefused(_)
+        | Outcome::ValueRefused(_)
         | Outcome::ContextLength
         | Outcome::Rejected => Ok(()),
     }

@@ -33,6 +33,8 @@ pub enum Outcome {
     Misconfigured,
     /// 400 that names a field which this model does not take and which may be left out.
     FieldRefused(&'static str),
+    /// 400 that names a field whose value this model does not take, and which may be left out.
+    ValueRefused(&'static str),
     /// 400: the prompt is too long for this model.
     ContextLength,
     /// Any other answer: the caller's own.
@@ -114,6 +116,7 @@ pub fn judge(
                 kind: Throttle::of(&message, provisioned),
             }
         }
+        404 if Fault::read(body).is_of_the_request() => Outcome::Rejected,
         401 | 403 | 404 | 410 => Outcome::Misconfigured,
         408 | 500..=599 => {
             Outcome::Failed { wait: retry_after::wait_after_fault(headers, wall, longest_wait) }
@@ -127,13 +130,20 @@ fn refused(fault: &Fault) -> Outcome {
     if fault.code == "context_length_exceeded" {
         return Outcome::ContextLength;
     }
-    let unsupported = matches!(
-        fault.code.as_str(),
-        "unsupported_parameter" | "unsupported_value" | "unknown_parameter"
-    ) || fault.message.starts_with("Unrecognized request argument");
-    let field = dispensable(&fault.param).filter(|_| unsupported);
-    field.map_or(Outcome::Rejected, Outcome::FieldRefused)
+    let unknown = matches!(fault.code.as_str(), "unsupported_parameter" | "unknown_parameter")
+        || fault.message.starts_with(UNRECOGNIZED);
+    let outcome = if unknown {
+        Outcome::FieldRefused
+    } else if fault.code == "unsupported_value" {
+        Outcome::ValueRefused
+    } else {
+        return Outcome::Rejected;
+    };
+    dispensable(fault.field()).map_or(Outcome::Rejected, outcome)
 }
+
+/// How a message starts that names an unknown field, where no code does.
+const UNRECOGNIZED: &str = "Unrecognized request argument";
 
 /// What an error body says, as far as it can be read.
 #[derive(Debug, Default)]
@@ -155,6 +165,21 @@ impl Fault {
         };
         let message = error.as_str().map_or_else(|| text("message"), str::to_owned);
         Self { code: text("code"), param: text("param"), message }
+    }
+
+    /// The field that it is about; some messages name it where `param` is null: "Unrecognized request argument supplied: x".
+    fn field(&self) -> &str {
+        let named = || self.message.strip_prefix(UNRECOGNIZED)?.split_once(": ");
+        if self.param.is_empty() {
+            named().map_or("", |(_, name)| name.trim_end_matches('.'))
+        } else {
+            &self.param
+        }
+    }
+
+    /// True of a 404 for something that the request names, such as a file or an item: the deployment itself is there.
+    fn is_of_the_request(&self) -> bool {
+        !self.param.is_empty() && self.param != "model"
     }
 }
 
@@ -190,6 +215,10 @@ mod tests {
         }
     }
 
+    fn item_404(param: &str) -> String {
+        format!(r#"{{"error":{{"message":"Item with id 'rs_1' not found.","param":"{param}"}}}}"#)
+    }
+
     #[test]
     fn statuses_mean_what_the_table_says() {
         for status in [200, 201] {
@@ -201,6 +230,9 @@ mod tests {
         for status in [401, 403, 404, 410] {
             check(status, r#"{"error":{"code":"DeploymentNotFound"}}"#, &Outcome::Misconfigured);
         }
+        check(404, &item_404("input"), &Outcome::Rejected);
+        check(404, &item_404("model"), &Outcome::Misconfigured);
+        check(404, "", &Outcome::Misconfigured);
         for status in [400, 413, 422, 302] {
             check(
                 status,
@@ -223,8 +255,10 @@ mod tests {
         check(
             400,
             &field("unsupported_value", "temperature"),
-            &Outcome::FieldRefused("temperature"),
+            &Outcome::ValueRefused("temperature"),
         );
+        let unrecognized = r#"{"error":{"message":"Unrecognized request argument supplied: seed","param":null,"code":null}}"#;
+        check(400, unrecognized, &Outcome::FieldRefused("seed"));
         check(400, &field("unsupported_value", "messages[0].role"), &Outcome::Rejected);
         check(400, &field("invalid_value", "temperature"), &Outcome::Rejected);
         check(400, &field("context_length_exceeded", "messages"), &Outcome::ContextLength);

@@ -1,0 +1,76 @@
+//! Which fields does a deployment refuse although its model's record allows them? Learned from its 400s, for a while.
+//!
+//! A deployment may run an older API version or a model that differs from its record. Each operation is learned apart
+//! (a field of chat says nothing about the Responses API), and forgotten after [`LEARNED_FOR`]: Azure updates in place.
+//!
+//! Not done here: which fields may be left out at all (`chat::adapt`), and whether a 400 means one (`upstream::outcome`).
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::chat::Operation;
+use crate::units::DeploymentName;
+
+/// How long a refusal is heeded before the field is sent again.
+const LEARNED_FOR: Duration = Duration::from_secs(3_600);
+
+/// The fields that deployments were seen to refuse.
+#[derive(Debug, Default)]
+pub(super) struct Refusals(Mutex<HashMap<(DeploymentName, Operation), Vec<Refusal>>>);
+
+/// A field, and when it may be sent again.
+#[derive(Debug, Clone, Copy)]
+struct Refusal {
+    field: &'static str,
+    until: Instant,
+}
+
+impl Refusals {
+    /// What to leave out now.
+    pub(super) fn of(
+        &self,
+        deployment: &DeploymentName,
+        operation: Operation,
+        now: Instant,
+    ) -> Vec<&'static str> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.get(&(deployment.clone(), operation));
+        let heeded = known.into_iter().flatten().filter(|refusal| now < refusal.until);
+        heeded.map(|refusal| refusal.field).collect()
+    }
+
+    /// Remembers one more; there are only so many fields that may be left out, so the memory is bounded.
+    pub(super) fn remember(
+        &self,
+        deployment: &DeploymentName,
+        operation: Operation,
+        (field, now): (&'static str, Instant),
+    ) {
+        tracing::warn!(%deployment, field, "the deployment refuses a field that its model's record allows");
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = all.entry((deployment.clone(), operation)).or_default();
+        known.retain(|refusal| refusal.field != field && now < refusal.until);
+        known.push(Refusal { field, until: now + LEARNED_FOR });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_is_heeded_for_its_operation_and_its_time() {
+        let refusals = Refusals::default();
+        let name = DeploymentName::try_from("gpt4o").unwrap();
+        let start = Instant::now();
+        refusals.remember(&name, Operation::Chat, ("seed", start));
+        refusals.remember(&name, Operation::Chat, ("user", start));
+        refusals.remember(&name, Operation::Chat, ("seed", start));
+        assert_eq!(refusals.of(&name, Operation::Chat, start), ["user", "seed"]);
+        assert!(refusals.of(&name, Operation::Responses, start).is_empty());
+        assert!(refusals.of(&name, Operation::Chat, start + LEARNED_FOR).is_empty());
+    }
+}
