@@ -20,6 +20,8 @@ async fn the_callers_own_faults_go_back_byte_for_byte() {
         (400, "not json".to_owned()),
         (413, odd("too_large")),
         (422, odd("unprocessable")),
+        // A file or an item that the request names; the deployment is there.
+        (404, r#"{"error":{"message":"No such file","param":"messages"}}"#.to_owned()),
     ] {
         for streamed in [false, true] {
             let bench = Layout::pair().start().await;
@@ -65,6 +67,31 @@ async fn a_parameter_that_is_refused_is_left_out_once_at_the_same_deployment_and
         assert_eq!(temperatures, [true, false, false]);
         assert_eq!(bench.counts(["chat_payg"]), [0]);
     }
+}
+
+#[tokio::test]
+async fn a_value_that_is_refused_is_left_out_for_this_request_alone() {
+    let bench = Layout::pair().start().await;
+    let body = r#"{"error":{"message":"no","code":"unsupported_value","param":"temperature"}}"#;
+    bench.emulator.script("chat_ptu", Step::answer(400, [], body));
+    let first = bench.ask("chat", json!({"temperature": 0.2})).await;
+    first.assert_answered_by("chat_ptu", false);
+    assert_eq!(first.header("x-router-adapted"), Some("temperature"));
+    let second = bench.ask("chat", json!({"temperature": 0.7})).await;
+    second.assert_answered_by("chat_ptu", false);
+    assert_eq!(second.header("x-router-adapted"), None, "another value may be welcome");
+    let last = bench.asked("chat_ptu").pop().unwrap().json().unwrap();
+    assert_eq!(last["temperature"], 0.7);
+}
+
+#[tokio::test]
+async fn a_cap_that_is_refused_by_its_newer_name_goes_by_the_older() {
+    let bench = Layout::pair().start().await;
+    bench.emulator.script("chat_ptu", Step::unsupported_parameter("max_completion_tokens"));
+    let answer = bench.ask("chat", json!({"max_completion_tokens": 50})).await;
+    answer.assert_answered_by("chat_ptu", false);
+    let last = bench.asked("chat_ptu").pop().unwrap().json().unwrap();
+    assert_eq!((&last["max_tokens"], last.get("max_completion_tokens")), (&json!(50), None));
 }
 
 #[tokio::test]
