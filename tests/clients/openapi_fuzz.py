@@ -21,7 +21,7 @@ OPERATIONS += ["retrieveResponse", "deleteResponse", "cancelResponse", "listInpu
 def main(router, _emulator):
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{router}/openapi.json", "--url", router]
     command += ["--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "40", "--seed", "1"]
-    command += ["--request-timeout", "5", "--continue-on-failure", "--warnings", "off", "--no-color"]
+    command += ["--request-timeout", "20", "--continue-on-failure", "--warnings", "off", "--no-color"]
     for operation in OPERATIONS:
         command += ["--include-operation-id", operation]
     # It keeps notes of its runs where it stands; each run here shall be the first.

@@ -37,7 +37,7 @@ PYTHON_SCRIPTS = {
 NODE_SCRIPTS = {"openai_node": "openai", "ai_sdk_node": "ai"}
 # They wait more than they work.
 AT_ONCE = 3
-LONGEST_SECONDS = 150
+LONGEST_SECONDS = 300
 
 
 def run(command, **more):
