@@ -4,7 +4,8 @@
 
 It judges by what arrives at it: whether a wait that it asked for was kept, how often one request came again, whether a
 stream that it cut was taken for a whole one. The emulator and its router are not used: this script starts routers of its
-own, because each act wants other deployments.
+own, because each act wants other deployments. All of them are pay-as-you-go, as the services are that llmock doubles: the
+wait of a provisioned deployment is a forecast, which calls under way shorten when they end.
 
 The callers are the official client, some patient (its own retries on) and some not at all: a router must keep the waits
 for both. A caller sends again what ended with an error, which is how llmock learns that a cut stream was noticed.
@@ -30,9 +31,9 @@ from checks import expect, post
 
 DEPLOYMENT = """
 [deployments.{name}]
-endpoint = "{endpoint}"
+endpoint = "{name}"
 model = "gpt-4o"
-billing = "{billing}"
+billing = "pay_as_you_go"
 area = "global"
 """
 ENDPOINT = """
@@ -82,11 +83,8 @@ def llmock(folder, name, *more):
 
 def router(folder, name, upstreams):
     config = CONFIG.format()
-    for nth, (upstream, url) in enumerate(upstreams.items()):
-        config += ENDPOINT.format(name=upstream, url=url)
-        billing = "pay_as_you_go" if nth else "provisioned"
-        config += DEPLOYMENT.format(name=upstream, endpoint=upstream, billing=billing)
-        config += "" if nth else "ptu = 1000\n"
+    for upstream, url in upstreams.items():
+        config += ENDPOINT.format(name=upstream, url=url) + DEPLOYMENT.format(name=upstream)
     file = folder / f"{name}.toml"
     file.write_text(config)
     command = [os.environ["ROUTER_SERVER"], "serve", "--config", str(file), "--unready-ms", "0"]
@@ -99,12 +97,12 @@ def respond(client, text, _stream=True):
     return "".join(event.delta for event in events if event.type == "response.output_text.delta")
 
 
-def ask(client, text, stream):
+def ask(client, text, stream, model="chat"):
     """One question of a caller; gives the answer's text, or raises what the package raises."""
     messages = [{"role": "user", "content": text}]
     if not stream:
-        return client.chat.completions.create(model="chat", messages=messages).choices[0].message.content
-    chunks = client.chat.completions.create(model="chat", messages=messages, stream=True)
+        return client.chat.completions.create(model=model, messages=messages).choices[0].message.content
+    chunks = client.chat.completions.create(model=model, messages=messages, stream=True)
     return "".join(choice.delta.content or "" for chunk in chunks for choice in chunk.choices)
 
 
@@ -147,15 +145,17 @@ def waits_are_kept(folder):
 
 
 def a_429_spills(folder):
-    """A quota that runs out, and another deployment behind it: callers without retries notice nothing."""
+    """The deployment that callers name says 429, another of its model has room: callers without retries notice nothing."""
     with contextlib.ExitStack() as stage:
-        full = stage.enter_context(llmock(folder, "full", "--rpm", "30"))
-        free = stage.enter_context(llmock(folder, "free"))
+        full, free = (stage.enter_context(llmock(folder, name)) for name in ["full", "free"])
         url = stage.enter_context(router(folder, "spill-router", {"full": full, "free": free}))
         client = openai.OpenAI(base_url=f"{url}/v1", api_key="k", max_retries=0)
         with concurrent.futures.ThreadPoolExecutor(4) as callers:
-            answers = list(callers.map(lambda nth: ask(client, f"question {nth}", nth % 2 == 0), range(60)))
-        expect(60, sum(bool(answer) for answer in answers), "answers")
+            each = lambda nth: ask(client, f"question {nth}", nth % 2 == 0, "full")
+            for turn in range(4):
+                faults(full, {"type": "fail", "status": 429, "retry_after": 0.4, "times": 1})
+                assert all(callers.map(each, range(20 * turn, 20 * turn + 20)))
+                time.sleep(0.4)
         return judge("a 429 spills", full)
 
 
@@ -167,12 +167,12 @@ def cut_streams_are_noticed(folder):
         for way, kind, after in itertools.product([ask, respond], kinds, [2, 5]):
             faults(mock, {"type": "stream_fault", "kind": kind, "after_chunks": after})
             text = f"{kind} after {after} by {way.__name__}"
-            try:
-                way(client, text, True)
-            except openai.APIError:
-                assert insists(client, text, True, way=way)
-            else:
-                raise AssertionError(f"{text}: half an answer was taken for a whole one")
+            with contextlib.suppress(openai.APIError):
+                # Before the first content the router may have asked again on its own account.
+                found = way(client, text, True)
+                expect(way(client, text, True), found, "the same answer without a fault")
+                continue
+            assert insists(client, text, True, way=way)
         return judge("cut streams are noticed", mock)
 
 

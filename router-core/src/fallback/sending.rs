@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
+use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
@@ -17,7 +16,6 @@ use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Adapted;
 use crate::chat::Answer;
-use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::clock;
 use crate::deployment::Deployment;
@@ -31,11 +29,11 @@ use crate::upstream::Circumstances;
 use crate::upstream::Meters;
 use crate::upstream::Outcome;
 use crate::upstream::Reply;
-use crate::upstream::ReplyBody;
 use crate::upstream::Throttle;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
+use crate::upstream::read;
 use crate::upstream::spilled_over;
 use crate::waiting::Waiting;
 
@@ -317,7 +315,7 @@ impl<U: Upstream> Sending<'_, U> {
             Outcome::Misconfigured if code == 404 && matches!(call, Call::Passed { .. }) => {
                 Ended::Rejected(code)
             }
-            Outcome::Misconfigured if !concerns_chat(call, code, &body) => {
+            Outcome::Misconfigured if call.is_not_served(code, &body) => {
                 tracing::warn!(
                     deployment = %self.deployment.name,
                     "the deployment does not serve an operation that its model's record allows"
@@ -369,14 +367,6 @@ impl<U: Upstream> Sending<'_, U> {
     }
 }
 
-/// False of a 404 that says that an operation beside chat is not served there: the deployment goes on serving chat.
-fn concerns_chat(call: &Call, status: u16, body: &[u8]) -> bool {
-    const UNKNOWN: &[u8] = b"DeploymentNotFound";
-    status != 404
-        || *call == Call::Operation(Operation::Chat)
-        || body.windows(UNKNOWN.len()).any(|part| part == UNKNOWN)
-}
-
 fn failed(flight: &mut Flight, ended: Ended) -> Sent {
     flight.used = None;
     flight.learn(Event::Failed);
@@ -395,23 +385,4 @@ fn unreachable(fault: Unreachable) -> Ended {
 fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind.is_none_or(|kind| kind.starts_with("text/event-stream"))
-}
-
-/// Reads a whole body: at most `most` bytes, with no silence longer than `idle`.
-pub(super) async fn read(
-    mut body: ReplyBody,
-    most: usize,
-    idle: Duration,
-) -> Result<Bytes, Unreachable> {
-    let mut whole = BytesMut::new();
-    loop {
-        let next = tokio::time::timeout(idle, body.next()).await;
-        match next.map_err(|_| Unreachable::Timeout)? {
-            None => return Ok(whole.freeze()),
-            Some(bytes) => whole.extend_from_slice(&bytes?),
-        }
-        if whole.len() > most {
-            return Err(Unreachable::Broken);
-        }
-    }
 }

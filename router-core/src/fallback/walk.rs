@@ -27,12 +27,13 @@ use crate::upstream::ReplyBody;
 use crate::upstream::Throttle;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
+use crate::upstream::read;
 use crate::waiting::Waiting;
 
 use super::admit::admit;
 use super::budget::RetryTokens;
 use super::limits::Limits;
-use super::sending::{Delivery, read};
+use super::sending::Delivery;
 use super::trail::{Ended, Note, SendingFault, Spill, Step};
 
 /// Less time than this before the deadline is not enough to ask again.

@@ -5,9 +5,10 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::Stream;
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::deployment::Deployment;
@@ -70,4 +71,22 @@ pub trait Upstream: Send + Sync + 'static {
     /// # Errors
     /// There was no answer: [`Unreachable`] says how.
     fn send(&self, attempt: Attempt) -> impl Future<Output = Result<Reply, Unreachable>> + Send;
+}
+
+/// Reads a whole body: at most `most` bytes, with no silence longer than `idle`.
+///
+/// # Errors
+/// It broke off, fell silent, or is longer.
+pub async fn read(mut body: ReplyBody, most: usize, idle: Duration) -> Result<Bytes, Unreachable> {
+    let mut whole = BytesMut::new();
+    loop {
+        let next = tokio::time::timeout(idle, body.next()).await;
+        match next.map_err(|_| Unreachable::Timeout)? {
+            None => return Ok(whole.freeze()),
+            Some(bytes) => whole.extend_from_slice(&bytes?),
+        }
+        if whole.len() > most {
+            return Err(Unreachable::Broken);
+        }
+    }
 }

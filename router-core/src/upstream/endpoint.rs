@@ -80,6 +80,13 @@ impl Call {
         }
     }
 
+    /// True of a 404 which says that an operation beside chat is not served there: the deployment goes on serving chat.
+    pub fn is_not_served(&self, status: u16, body: &[u8]) -> bool {
+        const UNKNOWN: &[u8] = b"DeploymentNotFound";
+        let unknown = || body.windows(UNKNOWN.len()).any(|part| part == UNKNOWN);
+        status == 404 && *self != Self::Operation(Operation::Chat) && !unknown()
+    }
+
     /// True where the dated form of an address does not name the deployment, so that the body must.
     pub fn is_undeployed(&self) -> bool {
         matches!(self, Self::Operation(Operation::Responses) | Self::Stored { .. })

@@ -15,7 +15,7 @@ pub mod spillover;
 mod token;
 
 #[cfg(feature = "http-client")]
-pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
+pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream, read};
 #[cfg(feature = "http-client")]
 pub use client::{ClientFault, HttpUpstream};
 pub use credential::{Secret, SecretFault};
