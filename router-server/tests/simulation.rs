@@ -106,7 +106,7 @@ fn no_policy_pays_less_than_the_bound() {
             assert!(found.saving_share <= most, "{kind:?} {load} {policy:?}: {found:?}");
             let knowing = bound::all_knowing(&stage);
             let waits_longer = policy == PolicyName::WaitOnly;
-            assert!(waits_longer || found.payg_usd > 0.97 * knowing, "{policy:?}: {found:?}");
+            assert!(waits_longer || found.payg_usd >= 0.97 * knowing, "{policy:?}: {found:?}");
             assert!(found.saving_share >= 0.0 && found.utilization > 0.0, "{policy:?}: {found:?}");
         }
     }
