@@ -1,7 +1,7 @@
 //! Which deployments, in what order? Hard constraints first, preference second. The door of the room.
 //!
 //! The two are different types on purpose: [`eligible`] removes what the request must not or cannot use and gives
-//! [`Eligible`], and [`order`] sees only that. So no preference, and nothing learned later, can bring back a deployment
+//! [`Eligible`], and [`order()`] sees only that. So no preference, and nothing learned later, can bring back a deployment
 //! outside the residency. Every deployment keeps the reason for being in or out.
 
 pub mod constraints;
