@@ -259,8 +259,9 @@ fn admission(
 ) -> Admission {
     let settings = &rules.capacity;
     let expected = snapshot.expected(kind_of(choice, &rules.catalog));
+    // A cap that is hardly tighter blocks hardly less, and asking again is paid for.
     let tight = expected.map(|expected| expected.most).filter(|most| {
-        let longer = needs.cap.is_none_or(|cap| cap > *most);
+        let longer = needs.cap.is_none_or(|cap| cap.0.saturating_mul(4) > most.0.saturating_mul(5));
         settings.reserve == Reserve::Learned
             && needs.operation == Operation::Chat
             && !needs.streamed

@@ -22,6 +22,6 @@ pub use drift::Drift;
 pub use latency::{Latency, Timing};
 pub use quota::{LimitReading, Quota, QuotaReading};
 pub use reservation::{CapClass, Expected, Habits, Load};
-pub use settings::{Hedge, Reserve, Settings};
+pub use settings::{Reserve, Settings};
 pub use snapshot::{Asker, Entry, Snapshot, Standing, TooLarge};
 pub use twin::{Size, Ticket, Twin};

@@ -34,8 +34,6 @@ pub struct Settings {
     pub conversations_max: u64,
     /// How long a deployment takes back to full traffic after its faults are over.
     pub ramp: Duration,
-    /// Second attempts while the first is slow.
-    pub hedge: Hedge,
 }
 
 /// What a request reserves on a provisioned deployment.
@@ -59,15 +57,6 @@ impl Reserve {
     }
 }
 
-/// When a second attempt is made elsewhere while the first content of a stream is awaited.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Hedge {
-    /// After the first content took longer than this share of answers take.
-    pub quantile: f64,
-    /// Second attempts may cost this share of all tokens; 0 for none.
-    pub budget: f64,
-}
-
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -84,7 +73,6 @@ impl Default for Settings {
             affinity: Duration::from_secs(300),
             conversations_max: 65_536,
             ramp: Duration::from_secs(10),
-            hedge: Hedge { quantile: 0.95, budget: 0.0 },
         }
     }
 }

@@ -55,6 +55,5 @@ pub(super) fn check(raw: &raw::Capacity, table: &Table<'_>) -> Settings {
             default.conversations_max,
         ),
         ramp: time("ramp_ms", raw.ramp_ms, 0, default.ramp),
-        hedge: default.hedge,
     }
 }

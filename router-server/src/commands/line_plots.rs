@@ -64,8 +64,8 @@ impl Plot {
         let mut chart = ChartBuilder::on(&area)
             .margin(12)
             .x_label_area_size(40)
-            .y_label_area_size(64)
-            .build_cartesian_2d(self.range(|(x, _)| *x), self.range(|(_, y)| *y))?;
+            .y_label_area_size(72)
+            .build_cartesian_2d(self.range(|(x, _)| *x, 1.25), self.range(|(_, y)| *y, 1.05))?;
         chart
             .configure_mesh()
             .x_desc(self.across)
@@ -89,11 +89,11 @@ impl Plot {
         area.present().map_err(|fault: DrawingAreaErrorKind<_>| fault.into())
     }
 
-    /// From nothing to the largest value, with some room above.
-    fn range(&self, of: impl Fn(&(f64, f64)) -> f64) -> Range<f64> {
+    /// From nothing to the largest value, with some room beyond: for the names to the right, for the eye above.
+    fn range(&self, of: impl Fn(&(f64, f64)) -> f64, room: f64) -> Range<f64> {
         let points = self.lines.iter().flat_map(|line| &line.points);
         let largest = points.map(of).fold(0.0, f64::max);
-        0.0..if largest > 0.0 { largest * 1.05 } else { 1.0 }
+        0.0..if largest > 0.0 { largest * room } else { 1.0 }
     }
 }
 

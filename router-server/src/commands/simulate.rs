@@ -141,9 +141,19 @@ fn table(stage: &Stage, report: &Report) -> String {
             figures.added_p99_ms
         ));
     }
+    let possible = report.all_payg_usd - report.bound_usd;
+    if possible > 0.0 {
+        let knowing = (report.all_payg_usd - bound::all_knowing(stage)) / possible * 100.0;
+        lines.push(format!(
+            "{:<13} {:>10.3} {knowing:>8.2}",
+            "(all-knowing)",
+            bound::all_knowing(stage)
+        ));
+    }
     lines.push(String::new());
     lines.push(
-        "saved: of what these PTUs could save at most; p50, p99: added to the answer's time"
+        "saved: of what these PTUs could save at most; p50, p99: added to the answer's time;\n\
+         all-knowing: if every answer's length were known and nothing else reserved"
             .to_owned(),
     );
     lines.join("\n")

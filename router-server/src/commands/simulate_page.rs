@@ -42,7 +42,7 @@ pub(super) fn page(stage: &Stage, tallies: &[Tally], table: &str) -> String {
             lines: lines(cost),
         },
         Plot {
-            title: "What was added to the answer's time, shortest first",
+            title: "What was added to the answer's time, shortest first; longer than a second is drawn as a second",
             across: "% of calls",
             up: "milliseconds",
             lines: lines(waits),
@@ -94,11 +94,15 @@ fn cost(stage: &Stage, tally: &Tally) -> Vec<(f64, f64)> {
     std::iter::once((0.0, 0.0)).chain(added).collect()
 }
 
+/// One policy that waits a minute must not flatten the others to a line.
+const LONGEST_DRAWN_MS: f64 = 1_000.0;
+
 fn waits(_: &Stage, tally: &Tally) -> Vec<(f64, f64)> {
     let waits = tally.waits();
     let count = as_f64(u64::try_from(waits.len()).unwrap_or(u64::MAX));
     // A thousand points are as fine as the plot.
     let step = waits.len().div_ceil(1_000).max(1);
     let numbered = (1_u64..).zip(waits).step_by(step);
-    numbered.map(|(rank, wait)| (100.0 * as_f64(rank) / count, milliseconds(wait))).collect()
+    let drawn = |wait| milliseconds(wait).min(LONGEST_DRAWN_MS);
+    numbered.map(|(rank, wait)| (100.0 * as_f64(rank) / count, drawn(wait))).collect()
 }

@@ -3,7 +3,7 @@
 //! A PTU serves at most rate x (span + window) normalized tokens: it drains for the span, and what fills it at the end
 //! need not have drained. The calls that save most dollars for each normalized token come first, and the last one may be
 //! served in part. It leaves out when calls come and that an answer's length is not known before, so no policy reaches
-//! it.
+//! it; how near one could come is told by [`all_knowing`].
 
 use super::stage::Stage;
 
@@ -39,4 +39,31 @@ pub fn bound(stage: &Stage) -> f64 {
         }
     }
     unserved
+}
+
+/// How long the all-knowing policy may hold a call.
+const HELD_SECONDS: f64 = 0.5;
+
+/// What a policy would pay that knows each answer's length beforehand and reserves no more, in dollars: calls come when they
+/// come, each enters if the level lets it within half a second, and only what drains from an empty bucket is lost. About the
+/// best that can be done with these calls, and a truer measure than [`bound`] where they come in bursts or waves.
+pub fn all_knowing(stage: &Stage) -> f64 {
+    let mut paid = 0.0;
+    for pool in &stage.pools {
+        let rate = pool.rate();
+        let room: f64 =
+            pool.tanks.iter().map(|tank| tank.rate() * tank.settings.window.as_secs_f64()).sum();
+        let (mut level, mut at) = (0.0_f64, 0.0);
+        for call in stage.calls.iter().filter(|call| call.task == pool.task) {
+            let now = call.at.as_secs_f64();
+            level = rate.mul_add(at - now, level).max(0.0);
+            at = now;
+            if rate > 0.0 && level <= rate.mul_add(HELD_SECONDS, room) {
+                level += pool.normalized(call.prompt, call.output);
+            } else {
+                paid += pool.price(call.prompt, call.output);
+            }
+        }
+    }
+    paid
 }
