@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::stream;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::capacity::Timing;
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
 use crate::chat::Usage;
+use crate::chat::items;
 use crate::chat::restream::restream;
 use crate::chat::restream_response::restream_response;
 use crate::decision::Decision;
@@ -85,7 +87,7 @@ impl Finish<'_, '_> {
             Delivered::Full(body, answer) => {
                 let usage = answer.usage.unwrap_or_default();
                 if status.is_success() {
-                    self.remember(&deployment, answer.id.as_deref());
+                    self.remember(&deployment, answer.id.as_deref(), &body);
                     check_model(metrics, &deployment, answer.model.as_deref());
                     let known = answer.usage.is_some();
                     let last = known.then(|| price(&deployment, &usage)).flatten();
@@ -110,23 +112,45 @@ impl Finish<'_, '_> {
                 whole(status, headers, body, again.then_some(self.request))
             }
             Delivered::Stream(mut relay) => {
-                self.remember(&deployment, relay.response_id());
+                self.remember(&deployment, relay.response_id(), &[]);
                 as_event_stream(&mut headers);
                 let close = self.closing(&deployment, price, in_flight);
                 relay.on_end(close);
-                let stream = ByteStream::new(*relay);
+                let stream = match self.keeping(&deployment) {
+                    Some(mut keep) => ByteStream::new(relay.inspect(move |event| keep(event))),
+                    None => ByteStream::new(*relay),
+                };
                 Response { status, headers, body: Body::Stream(stream) }
             }
         }
     }
 
-    /// Remembers whose a stored response is.
-    fn remember(&self, deployment: &Deployment, id: Option<&str>) {
-        let (responses, caller) = self.stored;
-        let kept = self.request.operation() == Operation::Responses && self.request.stores();
-        if let Some(id) = id.filter(|_| kept) {
-            responses.remember(id, &deployment.name, caller);
+    /// True where the deployment stores what it answers.
+    fn stores(&self) -> bool {
+        self.request.operation() == Operation::Responses && self.request.stores()
+    }
+
+    /// Remembers whose a stored response is, with its items and its conversation.
+    fn remember(&self, deployment: &Deployment, id: Option<&str>, answer: &[u8]) {
+        if !self.stores() {
+            return;
         }
+        let (responses, caller) = self.stored;
+        let items = items::of_answer(answer);
+        let ids = items.iter().map(AsRef::as_ref).chain(id).chain(self.request.conversation());
+        ids.for_each(|id| responses.remember(id, &deployment.name, caller));
+    }
+
+    /// What remembers the items of a stored response as its stream tells them.
+    fn keeping(&self, deployment: &Deployment) -> Option<impl FnMut(&Bytes) + Send + use<>> {
+        let (responses, caller) = self.stored;
+        let (responses, caller) = (responses.clone(), caller.clone());
+        let deployment = deployment.name.clone();
+        self.stores().then_some(move |event: &Bytes| {
+            if let Some(id) = items::of_event(event) {
+                responses.remember(&id, &deployment, &caller);
+            }
+        })
     }
 
     /// Why the deployment wished most did not answer: its own attempt's end, or the wait it had asked for before.

@@ -1,4 +1,4 @@
-//! Which name is looked up for a request: the path's, the body's, or that of the deployment which stored what it follows.
+//! Which name is looked up for a request: the path's, the body's, or that of the deployment which stored what it needs.
 
 use std::borrow::Cow;
 
@@ -10,15 +10,17 @@ use crate::model::Abilities;
 use crate::policy::Asked;
 use crate::policy::UnknownModel;
 use crate::stored::Caller;
+use crate::stored::Stored;
 use crate::stored::StoredResponses;
 use crate::stored::UnknownResponse;
 use crate::task::Task;
+use crate::units::DeploymentName;
 use crate::units::ModelName;
 
 /// The name to look up; `None` where the body's own counts.
 ///
 /// # Errors
-/// The request follows a response that is not stored here for this caller, or names no model although its operation says
+/// The request needs what is not stored here for this caller, or names no model although its operation says
 /// nothing of a task.
 pub(super) fn name_of<'n>(
     request: &'n ChatRequest<'_>,
@@ -26,12 +28,7 @@ pub(super) fn name_of<'n>(
     rules: &Rules,
     stored: (&StoredResponses, &Caller),
 ) -> Result<Option<Cow<'n, str>>, RouteError> {
-    let (responses, caller) = stored;
-    if let Some(id) = request.previous_response() {
-        let owner = responses.owner(id, caller).ok_or_else(|| UnknownResponse {
-            id: id.to_owned(),
-            field: Some("previous_response_id"),
-        })?;
+    if let Some(owner) = owner_of_needed(request, stored)? {
         return Ok(Some(format!("deployment:{owner}").into()));
     }
     if request.operation().is_scored() {
@@ -54,6 +51,31 @@ pub(super) fn name_of<'n>(
     }
 }
 
+/// The deployment that stored what the request needs: the response that it follows, its conversation, items that it names in
+/// place of what they say. All of them must be this caller's; the first leads the way.
+///
+/// Of a conversation made elsewhere nothing is known before its first response, and hidden reasoning may not have been stored
+/// at all: these two bind only once they are known.
+fn owner_of_needed(
+    request: &ChatRequest<'_>,
+    (responses, caller): (&StoredResponses, &Caller),
+) -> Result<Option<DeploymentName>, UnknownResponse> {
+    let previous = request.previous_response().map(|id| (id, Stored::Previous, true));
+    let conversation =
+        request.conversation().map(|id| (id, Stored::Conversation, responses.knows(id)));
+    let items = request.references().iter();
+    let items = items.map(|item| (&*item.id, Stored::Item, item.bare));
+    let mut first = None;
+    for (id, what, must) in previous.into_iter().chain(conversation).chain(items) {
+        let owner = responses.owner(id, caller);
+        if must && owner.is_none() {
+            return Err(UnknownResponse { id: id.to_owned(), what });
+        }
+        first = first.or(owner);
+    }
+    Ok(first)
+}
+
 /// The role in which a follow-up of a stored response goes on: it is led to a deployment by name, but its caller asked for the
 /// router's judgement, and the model in hand tells what that was. `None` where the caller named a model, or follows nothing.
 pub(super) fn role_of_follow_up(
@@ -61,7 +83,12 @@ pub(super) fn role_of_follow_up(
     model: &ModelName,
     rules: &Rules,
 ) -> Option<Task> {
-    request.previous_response()?;
+    let follows = request.previous_response().is_some()
+        || request.conversation().is_some()
+        || !request.references().is_empty();
+    if !follows {
+        return None;
+    }
     let Rules { policy, catalog, .. } = rules;
     match Asked::look_up(request.model(), &policy.aliases, catalog).ok()? {
         Asked::Role(task) => Some(task),

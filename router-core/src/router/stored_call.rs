@@ -25,6 +25,7 @@ use crate::response::Response;
 use crate::response::as_event_stream;
 use crate::response::passed;
 use crate::response::tell_attempts;
+use crate::stored::Stored;
 use crate::stored::UnknownResponse;
 use crate::upstream::Attempt;
 use crate::upstream::Call;
@@ -105,7 +106,7 @@ impl<U: Upstream> ModelRouter<U> {
 
     /// The deployment that made the response, if it may be asked.
     fn maker(&self, call: &StoredCall, hints: &Hints) -> Result<Arc<Deployment>, RouteError> {
-        let unknown = || UnknownResponse { id: call.id.clone(), field: None };
+        let unknown = || UnknownResponse { id: call.id.clone(), what: Stored::Response };
         let owner = self.stored_responses().owner(&call.id, &call.caller).ok_or_else(unknown)?;
         let rules = self.rules();
         let deployment = rules.catalog.deployment(owner.as_str()).ok_or_else(unknown)?;
