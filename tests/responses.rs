@@ -439,6 +439,10 @@ async fn a_response_that_is_not_known_here_is_not_asked_for() {
     let unknown = respond(&bench, &body).await;
     assert_eq!((unknown.status, unknown.code().as_str()), (400, "previous_response_not_found"));
     assert_eq!(unknown.json()["error"]["param"], "previous_response_id");
+    let body = json!({"model": "gpt-4o", "input": "hi", "previous_response_id": ""});
+    let answer = respond(&bench, &body).await;
+    assert_eq!(answer.status, 200, "an empty id names nothing");
+    assert_eq!(answer.header("x-router-adapted"), Some("previous_response_id"));
     // What was not to be stored is not known either.
     let body = json!({"model": "gpt-4o", "input": "hi", "store": false});
     let id = respond(&bench, &body).await.json()["id"].as_str().unwrap().to_owned();

@@ -37,8 +37,10 @@ use crate::metrics::retirement;
 use crate::policy::Asked;
 use crate::policy::Hints;
 use crate::response::Response;
+use crate::response::tell_adapted;
 use crate::response::tell_decision;
 use crate::response::tell_overhead;
+use crate::response::tell_plan;
 use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::state::CapacityState;
@@ -275,10 +277,6 @@ impl<U: Upstream> Inner<U> {
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let mut told = HeaderMap::with_capacity(20);
         tell_decision(&mut told, &decision);
-        if request.stream() {
-            // Nobody else sets it, so that it is set here is all that can come of it.
-            drop(promise.set(Promise { headers: told.clone() }));
-        }
         let limits = self.fallback.limits();
         let patience = hints.caller_timeout.map_or(limits.deadline, |own| own.min(limits.deadline));
         let task = decision
@@ -293,11 +291,19 @@ impl<U: Upstream> Inner<U> {
             asker: asker(&request, &hints),
             task: decision.kind(&self.rules.catalog),
             effort: role.and_then(|role| role.effort),
+            chosen: task.is_some(),
             reject_unsupported: self.rules.policy.reject_unsupported,
             first_byte: self.first_byte(&decision, &plan.first),
             deadline: call.received + patience,
             trace: trace(&call.headers),
         };
+        if request.stream() {
+            let mut headers = told.clone();
+            tell_plan(&mut headers, plan);
+            tell_adapted(&mut headers, &self.fallback.foreseen(&errand));
+            // Nobody else sets it, so that it is set here is all that can come of it.
+            drop(promise.set(Promise { headers }));
+        }
         let decided = began.elapsed();
         match self.fallback.walk(errand).await {
             Err(NoAnswer { fault, trail, notes }) => {
