@@ -78,7 +78,9 @@ pub struct ChatRequest<'a> {
     /// All top-level fields but the conversation, in the order of the body.
     fields: Vec<Field<'a>>,
     scalars: Scalars<'a>,
-    /// Where the model stands in a form; `None` for JSON.
+    /// True of a form, false of JSON.
+    form: bool,
+    /// Where the model stands in a form.
     form_model: Option<Range<usize>>,
 }
 
@@ -122,7 +124,16 @@ impl<'a> ChatRequest<'a> {
         }
         let scalars = Scalars::read(operation, &fields)?;
         let messages = messages.unwrap_or_default();
-        Ok(Self { operation, body, messages, references, fields, scalars, form_model: None })
+        Ok(Self {
+            operation,
+            body,
+            messages,
+            references,
+            fields,
+            scalars,
+            form: false,
+            form_model: None,
+        })
     }
 
     /// Reads a form (`multipart/form-data`) that is passed through: only its model is looked for.
@@ -139,7 +150,7 @@ impl<'a> ChatRequest<'a> {
         let scalars = Scalars { model, ..Scalars::default() };
         let (messages, references, fields) = (Vec::new(), Vec::new(), Vec::new());
         let operation = Operation::Passed;
-        Ok(Self { operation, body, messages, references, fields, scalars, form_model })
+        Ok(Self { operation, body, messages, references, fields, scalars, form: true, form_model })
     }
 
     /// The operation that it is a request of.
@@ -240,6 +251,11 @@ impl<'a> ChatRequest<'a> {
     /// The names of the top-level fields, the conversation left out.
     pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| field.name.as_ref())
+    }
+
+    /// True of a form, false of JSON.
+    pub fn is_form(&self) -> bool {
+        self.form
     }
 
     /// Where the model stands in a form.

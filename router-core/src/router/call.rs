@@ -54,11 +54,7 @@ impl ChatCall {
 
     /// The request, read by its operation.
     pub(super) fn request(&self) -> Result<ChatRequest<'_>, RequestFault> {
-        let content_type = self.content_type().and_then(|value| value.to_str().ok());
-        let form = content_type.filter(|kind| {
-            let start = kind.get(..FORM.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
-        });
+        let form = self.form().and_then(|kind| kind.to_str().ok());
         match (self.operation, form) {
             (Operation::Passed, Some(form)) => ChatRequest::read_form(form, &self.body),
             (operation, _) => ChatRequest::read(operation, &self.body),
@@ -70,18 +66,24 @@ impl ChatCall {
         match &self.passed {
             Some(path) => Call::Passed {
                 path: Arc::clone(path),
-                content_type: self.content_type().cloned().unwrap_or(JSON),
+                // Callers say many things of JSON; upstreams take one.
+                content_type: self.form().cloned().unwrap_or(JSON),
             },
             None => Call::Operation(self.operation),
         }
     }
 
-    fn content_type(&self) -> Option<&HeaderValue> {
-        self.headers.get(CONTENT_TYPE)
+    /// The content type of a form; all else is JSON.
+    fn form(&self) -> Option<&HeaderValue> {
+        let form = |kind: &&HeaderValue| {
+            let start = kind.as_bytes().get(..FORM.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
+        };
+        self.headers.get(CONTENT_TYPE).filter(form)
     }
 }
 
-const FORM: &str = "multipart/";
+const FORM: &[u8] = b"multipart/";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A call of a response that a deployment has stored.

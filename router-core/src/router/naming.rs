@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
+use crate::chat::RequestFault;
 use crate::decision::Rules;
 use crate::error::RouteError;
 use crate::model::Abilities;
@@ -38,16 +39,34 @@ pub(super) fn name_of<'n>(
     let able = |name: &str| serves(rules, name, request.operation());
     let name = path_model
         .filter(|name| able(name) || !request.model().is_some_and(able))
-        .or_else(|| request.model());
-    let asked = Asked::look_up(name, &rules.policy.aliases, &rules.catalog)?;
+        .or_else(|| request.model())
+        .filter(|name| !name.trim().is_empty());
+    let Some(name) = name else { return unnamed(request, rules).map(Some) };
+    let asked = Asked::look_up(Some(name), &rules.policy.aliases, &rules.catalog)?;
     match asked {
-        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => Ok(name.map(Cow::Borrowed)),
+        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => Ok(Some(Cow::Borrowed(name))),
         // Two models' embeddings, voices or judgements are not each other's replacement.
         Asked::Auto(_) | Asked::Role(_) => Err(UnknownModel {
-            asked: name.unwrap_or_default().to_owned(),
+            asked: name.to_owned(),
             allowed: able_models(rules, request.operation()),
         }
         .into()),
+    }
+}
+
+/// The model of a request that must name one and does not. Of what is passed through, some need none at `OpenAI`
+/// (moderations): where a single model can take it, that one is meant. A form cannot be given another field.
+fn unnamed(request: &ChatRequest<'_>, rules: &Rules) -> Result<Cow<'static, str>, RouteError> {
+    let operation = request.operation();
+    let mut able = able_models(rules, operation);
+    let lone = able.len() == 1 && operation == Operation::Passed && !request.is_form();
+    match able.pop().filter(|_| lone) {
+        Some(only) => Ok(only.into()),
+        None => {
+            let able = able_models(rules, operation).join(", ");
+            let problem = format!("expected the name of a model; allowed are: {able}");
+            Err(RequestFault { field: "model".to_owned(), problem }.into())
+        }
     }
 }
 
