@@ -37,9 +37,6 @@ pub struct UnknownModel {
 
 /// The caller gets its own word back, but not a page of it.
 fn told(asked: &str) -> String {
-    if asked.is_empty() {
-        return "a model must be named here".to_owned();
-    }
     let shown: String = asked.chars().filter(|letter| !letter.is_control()).take(80).collect();
     format!("the model `{shown}` does not exist here")
 }

@@ -44,6 +44,8 @@ use crate::stored::StoredResponses;
 use crate::units::Usd;
 use crate::upstream::spilled_over;
 
+use super::other_models::OtherModels;
+
 /// Turns an answer into the response, and closes the account when it ends.
 pub(super) struct Finish<'f, 'a> {
     pub(super) metrics: &'f Metrics,
@@ -51,6 +53,8 @@ pub(super) struct Finish<'f, 'a> {
     pub(super) request: &'f ChatRequest<'a>,
     /// Where the owner of a stored response is remembered.
     pub(super) stored: (&'f StoredResponses, &'f Caller),
+    /// Where answers of another model than configured are told.
+    pub(super) others: &'f OtherModels,
     pub(super) began: Instant,
 }
 
@@ -88,7 +92,7 @@ impl Finish<'_, '_> {
                 let usage = answer.usage.unwrap_or_default();
                 if status.is_success() {
                     self.remember(&deployment, answer.id.as_deref(), &body);
-                    check_model(metrics, &deployment, answer.model.as_deref());
+                    self.others.check(metrics, &deployment, answer.model.as_deref());
                     let known = answer.usage.is_some();
                     let last = known.then(|| price(&deployment, &usage)).flatten();
                     let before: Option<Usd> = notes.iter().map(cost_of).sum();
@@ -206,10 +210,11 @@ impl Finish<'_, '_> {
         in_flight: InFlight,
     ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
         let (metrics, deployment) = (self.metrics.clone(), Arc::clone(deployment));
+        let others = self.others.clone();
         let (began, prompt) = (self.began, self.decision.needs.prompt);
         let (first, operation) = (began.elapsed(), self.request.operation());
         move |end| {
-            check_model(&metrics, &deployment, end.model.as_deref());
+            others.check(&metrics, &deployment, end.model.as_deref());
             let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
             let cost = price(&deployment, &usage);
             let (ended, error) = match end.how {
@@ -233,19 +238,6 @@ fn cost_of(note: &Note) -> Option<Usd> {
     match note {
         Note::AskedAgain { deployment, usage, .. } => pricing::marginal_cost(deployment, usage),
         Note::Held { .. } | Note::Spilled { .. } | Note::Recovering { .. } => Some(Usd::ZERO),
-    }
-}
-
-/// A deployment can turn into another model: Azure upgrades some in place.
-fn check_model(metrics: &Metrics, deployment: &Deployment, answered: Option<&str>) {
-    let configured = deployment.model.name.as_str();
-    let Some(answered) = answered else { return };
-    // A dated version of the same model is the same model: gpt-4o-2024-11-20.
-    let version = answered.strip_prefix(configured);
-    let same = version.is_some_and(|rest| rest.is_empty() || rest.starts_with("-20"));
-    if !same {
-        metrics.mismatched(deployment);
-        tracing::warn!(deployment = %deployment.name, configured, "another model answered");
     }
 }
 

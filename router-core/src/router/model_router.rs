@@ -57,6 +57,7 @@ use super::call::ChatCall;
 use super::finish::Finish;
 use super::late::late;
 use super::naming::{name_of, role_of_follow_up};
+use super::other_models::OtherModels;
 use super::rules::{BuildFault, rules_of};
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
@@ -76,6 +77,7 @@ struct Inner<U> {
     fallback: Fallback<U>,
     metrics: Metrics,
     stored: StoredResponses,
+    others: OtherModels,
 }
 
 /// What the caller of a slow stream is told before there is an answer.
@@ -123,9 +125,10 @@ impl<U: Upstream> ModelRouter<U> {
         retirement::register(registry, &rules.catalog)?;
         StandingCollector::register(registry, Arc::clone(&state), &rules.catalog)?;
         let stored = StoredResponses::new(limits.stored_responses);
+        let others = OtherModels::default();
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
         let fallback = Fallback::new(upstream, waiting, limits);
-        Ok(Self(Arc::new(Inner { rules, state, fallback, metrics, stored })))
+        Ok(Self(Arc::new(Inner { rules, state, fallback, metrics, stored, others })))
     }
 
     /// One request to a model, from bytes to response.
@@ -319,8 +322,8 @@ impl<U: Upstream> Inner<U> {
                 tell_overhead(&mut told, overhead);
                 let metrics = &self.metrics;
                 let stored = (&self.stored, &call.caller);
-                let finish =
-                    Finish { metrics, decision: &decision, request: &request, stored, began };
+                let (decision, request, others) = (&decision, &request, &self.others);
+                let finish = Finish { metrics, decision, request, stored, others, began };
                 Ok(finish.respond(answered, told, in_flight))
             }
         }

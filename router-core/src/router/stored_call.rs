@@ -55,8 +55,7 @@ impl<U: Upstream> ModelRouter<U> {
         let hints = Hints::from_headers(&call.headers)?;
         let deployment = self.maker(&call, &hints)?;
         let limits = self.fallback().limits();
-        let path = format!("{}{}", call.id, call.rest);
-        let streamed = path.contains("stream=true");
+        let (path, streamed) = call.address();
         let attempt = Attempt {
             deployment: Arc::clone(&deployment),
             call: Call::Stored { method: call.method.clone(), path: path.into() },
