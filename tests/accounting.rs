@@ -3,7 +3,7 @@
 use azure_emulator::Step;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Bench, Layout};
+use crate::support::{Answer, Bench, Layout, logs};
 
 /// Dollars by gpt-4o's shipped prices, in the form of the header.
 fn cost_of(usage: &Value) -> String {
@@ -177,4 +177,20 @@ async fn another_model_than_configured_is_counted() {
     bench.emulator.script("chat_ptu", Step::normal().model("gpt-5.1"));
     bench.ask("chat", json!({})).await;
     assert!((bench.metric(line).await - 1.0).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn each_other_model_is_logged_once_and_counted_always() {
+    let bench = Layout::pair().payg("upgraded_in_place", "gpt-4o").start().await;
+    for model in ["gpt-5.1", "gpt-5.1", "gpt-5.2", "gpt-5.1"] {
+        for streamed in [false, true] {
+            bench.emulator.script("upgraded_in_place", Step::normal().model(model));
+            bench.ask_in_form("deployment:upgraded_in_place", streamed).await;
+        }
+    }
+    let line = "model_router_model_mismatches_total{deployment=\"upgraded_in_place\"}";
+    assert!((bench.metric(line).await - 8.0).abs() < 1e-9);
+    let told = logs::lines_with("upgraded_in_place");
+    let told = told.iter().filter(|line| line.contains("another model answered"));
+    assert_eq!(told.count(), 2, "once for each model");
 }

@@ -227,6 +227,7 @@ proptest! {
                 effort: Some(Effort::Medium),
                 refused: &["user", "max_tokens"],
                 tight: None,
+ chosen: false,
             };
             let adapted = adapt(&request, target);
             let sent = serde_json::from_slice::<Value>(&adapted.body);

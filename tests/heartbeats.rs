@@ -33,6 +33,37 @@ async fn comments_go_out_after_the_hold_time_and_the_answer_follows() {
 }
 
 #[tokio::test]
+async fn a_head_that_leaves_before_the_answer_tells_what_is_known_by_then() {
+    let bench = quick().start().await;
+    let slow = |deployment| {
+        bench.emulator.script(deployment, Step::normal().delay(Duration::from_millis(350)));
+    };
+    slow("o1_payg");
+    let more = json!({"stream": true, "temperature": 0.3, "max_completion_tokens": 50});
+    let answer = bench.ask("reasoning", more.clone()).await;
+    assert!(heartbeats(&answer) >= 1 && answer.is_whole_stream(), "{answer:?}");
+    for (name, value) in [
+        ("task", Some("reasoning")),
+        ("adapted", Some("max_completion_tokens,temperature,stream")),
+        ("model", Some("o1")),
+        ("deployment", Some("o1_payg")),
+        ("billing", Some("pay_as_you_go")),
+        ("attempts", None),
+    ] {
+        assert_eq!(answer.header(&format!("x-router-{name}")), value, "{answer:?}");
+    }
+    // Two deployments may answer, and how it will be paid is not known.
+    slow("chat_ptu");
+    let answer = bench.ask("chat", more).await;
+    assert!(heartbeats(&answer) >= 1 && answer.is_whole_stream(), "{answer:?}");
+    for (name, value) in
+        [("adapted", None), ("model", Some("gpt-4o")), ("deployment", None), ("billing", None)]
+    {
+        assert_eq!(answer.header(&format!("x-router-{name}")), value, "{answer:?}");
+    }
+}
+
+#[tokio::test]
 async fn fallback_goes_on_after_the_hold_time() {
     let bench = quick().start().await;
     bench.emulator.script("chat_ptu", Step::unavailable().delay(Duration::from_millis(250)));

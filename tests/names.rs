@@ -34,6 +34,8 @@ async fn every_kind_of_name_finds_its_deployment() {
         (json!("reasoning"), "o1_payg"),
         (json!("gpt-4-turbo"), "chat_ptu"),
         (json!("gpt-4o"), "chat_ptu"),
+        (json!("gpt-4o-2024-11-20"), "chat_ptu"),
+        (json!("openai/o1-2024-12-17"), "o1_payg"),
         // A name that is both means the model.
         (json!("o1"), "o1_payg"),
         (json!("deployment:o1"), "o1"),
@@ -104,7 +106,15 @@ async fn all_three_shapes_are_served_with_both_forms_of_credential() {
 #[tokio::test]
 async fn an_unknown_name_is_a_404_that_lists_the_known_ones() {
     let bench = layout().start().await;
-    for unknown in ["gpt-9", "auto:slow", "deployment:nowhere", "deployment:gpt-4o"] {
+    for unknown in [
+        "gpt-9",
+        "gpt-9-2024-11-20",
+        "gpt-4o-2024-13-20",
+        "GPT-4o",
+        "auto:slow",
+        "deployment:nowhere",
+        "deployment:gpt-4o",
+    ] {
         let answer = bench.ask(unknown, json!({})).await;
         assert_eq!((answer.status, answer.code().as_str()), (404, "model_not_found"), "{answer:?}");
         let error = &answer.json()["error"];

@@ -3,7 +3,7 @@
 use azure_emulator::End;
 use serde_json::{Value, json};
 
-use crate::support::Layout;
+use crate::support::{Answer, Layout};
 
 /// Everything that o1 refuses of what gpt-4o takes.
 fn written_for_gpt_4o() -> Value {
@@ -23,6 +23,29 @@ fn written_for_gpt_4o() -> Value {
         "tools": [{"type": "function", "function": {"name": "multiply", "parameters": {"type": "object", "properties": {}}}}],
         "tool_choice": "none",
     })
+}
+
+#[tokio::test]
+async fn a_cap_gets_room_for_reasoning_unless_the_caller_named_the_model() {
+    let bench =
+        Layout::pair().text("endpoints.azure.api_version", "2025-04-01-preview").start().await;
+    for (model, cap, told) in [
+        ("o1", 300, None),
+        ("deployment:o1_payg", 300, None),
+        ("reasoning", 10_540, Some("max_completion_tokens")),
+    ] {
+        let answer = bench.ask(model, json!({"max_completion_tokens": 300})).await;
+        assert_eq!((answer.status, answer.header("x-router-adapted")), (200, told), "{answer:?}");
+        let sent = bench.asked("o1_payg").last().unwrap().json().unwrap();
+        assert_eq!(sent["max_completion_tokens"], cap, "{model}");
+        let body = json!({"model": model, "input": "Say hello.", "max_output_tokens": 300});
+        let request = bench.client.post(bench.url("/v1/responses")).json(&body);
+        let answer = Answer::of(request).await;
+        let told = told.map(|_| "max_output_tokens");
+        assert_eq!((answer.status, answer.header("x-router-adapted")), (200, told), "{answer:?}");
+        let sent = bench.asked("o1_payg").last().unwrap().json().unwrap();
+        assert_eq!(sent["max_output_tokens"], cap, "{model}");
+    }
 }
 
 #[tokio::test]

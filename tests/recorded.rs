@@ -220,6 +220,7 @@ fn every_recorded_body_fits_every_known_model_without_loss() {
                     stream_options: true,
                     refused: &[],
                     tight: None,
+                    chosen: false,
                 };
                 let adapted = adapt(&request, target);
                 let mut changed: BTreeSet<&str> = adapted.changed.iter().copied().collect();

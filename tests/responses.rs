@@ -282,6 +282,7 @@ async fn a_stored_response_leads_back_to_the_deployment_that_made_it() {
         for (method, tail) in [
             (Method::GET, ""),
             (Method::GET, "/input_items?limit=2"),
+            (Method::GET, "/input_items?api%2Dversion=x&order=asc"),
             (Method::POST, "/cancel"),
             (Method::DELETE, ""),
         ] {
@@ -295,13 +296,77 @@ async fn a_stored_response_leads_back_to_the_deployment_that_made_it() {
             let entry = other.journal().last().cloned().unwrap();
             assert_eq!(entry.method, method.as_str());
             assert!(entry.path.starts_with("/openai/v1/responses/"), "{}", entry.path);
-            assert_eq!(entry.query.as_deref(), tail.split_once('?').map(|(_, query)| query));
+            let query =
+                tail.split_once('?').map(|(_, query)| query.trim_start_matches("api%2Dversion=x&"));
+            assert_eq!(entry.query.as_deref(), query);
         }
         // Deleted: it is known no more, and nobody is asked.
         let before = other.journal().len();
         let gone = stored(&bench, Method::GET, &format!("/v1/responses/{id}")).await;
         assert_eq!((gone.status, gone.code().as_str()), (404, "response_not_found"));
         assert_eq!(other.journal().len(), before);
+    }
+}
+
+#[tokio::test]
+async fn stored_items_and_conversations_lead_back_as_well() {
+    let (bench, other) = two_resources().await;
+    for streamed in [false, true] {
+        let talk = format!("conv_{streamed}");
+        let body = json!({"model": "deployment:far", "input": "Say hello.", "stream": streamed,
+            "conversation": {"id": talk}});
+        let first = respond(&bench, &body).await;
+        assert_eq!((first.status, first.deployment()), (200, Some("far")), "{first:?}");
+        let done = |event: &Value| event["type"] == "response.output_item.done";
+        let item = if streamed {
+            first.events().iter().find(|event| done(event)).unwrap()["item"]["id"].clone()
+        } else {
+            first.json()["output"][0]["id"].clone()
+        };
+        for next in [
+            json!({"input": [{"type": "item_reference", "id": item}, {"role": "user", "content": "And?"}]}),
+            json!({"input": [{"type": "reasoning", "id": item, "summary": []}, {"role": "user", "content": "And?"}]}),
+            json!({"input": "And?", "conversation": talk}),
+            json!({"input": "And?", "conversation": {"id": talk}}),
+        ] {
+            let mut body = json!({"model": "gpt-4o", "stream": streamed});
+            body.as_object_mut().unwrap().extend(next.as_object().unwrap().clone());
+            let next = respond(&bench, &body).await;
+            assert_eq!((next.status, next.deployment()), (200, Some("far")), "{body} {next:?}");
+        }
+    }
+    // What was not stored here is nobody's to ask for; what can do without goes its usual way.
+    let before = other.journal().len() + bench.emulator.journal().len();
+    let body = json!({"model": "gpt-4o", "input": [{"type": "item_reference", "id": "msg_x"}]});
+    let unknown = respond(&bench, &body).await;
+    assert_eq!((unknown.status, unknown.code().as_str()), (404, "response_not_found"));
+    assert_eq!(unknown.json()["error"]["param"], "input");
+    assert_eq!(other.journal().len() + bench.emulator.journal().len(), before);
+    for body in [
+        json!({"model": "gpt-4o", "input": [{"type": "reasoning", "id": "rs_x", "summary": []}]}),
+        json!({"model": "gpt-4o", "input": "hi", "conversation": "conv_x"}),
+    ] {
+        assert_eq!(respond(&bench, &body).await.deployment(), Some("chat_ptu"), "{body}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_or_a_conversation_is_its_callers_alone() {
+    let answer = r#"{"id":"resp_1","object":"response","status":"completed","model":"gpt-4o","output":[{"type":"message","id":"msg_1","content":[]}]}"#;
+    let router = InMemory::new(&pair(), move |_, _| Ok(Canned::of(200, answer)));
+    let ask = async |caller: &str, body: Value| {
+        let mut call = ChatCall::of(Operation::Responses, body.to_string());
+        call.caller = Caller::named(caller);
+        router.read(call).await.map(|_| ()).map_err(|error| error.kind())
+    };
+    let body = json!({"model": "gpt-4o", "input": "hi", "conversation": "conv_1"});
+    assert_eq!(ask("one", body).await, Ok(()));
+    for body in [
+        json!({"model": "gpt-4o", "input": [{"type": "item_reference", "id": "msg_1"}]}),
+        json!({"model": "gpt-4o", "input": "hi", "conversation": "conv_1"}),
+    ] {
+        assert_eq!(ask("one", body.clone()).await, Ok(()), "{body}");
+        assert_eq!(ask("other", body.clone()).await, Err("response_not_found"), "{body}");
     }
 }
 
@@ -375,8 +440,12 @@ async fn a_response_that_is_not_known_here_is_not_asked_for() {
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "response_not_found"));
     let body = json!({"model": "gpt-4o", "input": "hi", "previous_response_id": "resp_x"});
     let unknown = respond(&bench, &body).await;
-    assert_eq!((unknown.status, unknown.code().as_str()), (404, "response_not_found"));
+    assert_eq!((unknown.status, unknown.code().as_str()), (400, "previous_response_not_found"));
     assert_eq!(unknown.json()["error"]["param"], "previous_response_id");
+    let body = json!({"model": "gpt-4o", "input": "hi", "previous_response_id": ""});
+    let answer = respond(&bench, &body).await;
+    assert_eq!(answer.status, 200, "an empty id names nothing");
+    assert_eq!(answer.header("x-router-adapted"), Some("previous_response_id"));
     // What was not to be stored is not known either.
     let body = json!({"model": "gpt-4o", "input": "hi", "store": false});
     let id = respond(&bench, &body).await.json()["id"].as_str().unwrap().to_owned();

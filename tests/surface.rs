@@ -77,15 +77,18 @@ async fn a_model_is_named_where_nothing_is_scored() {
     let bench = layout().start().await;
     for body in [
         json!({"input": "a"}),
+        json!({"model": "", "input": "a"}),
         json!({"model": "auto", "input": "a"}),
         json!({"model": "chat", "input": "a"}),
     ] {
         let answer = post(&bench, "/v1/embeddings", &body).await;
-        assert_eq!((answer.status, answer.code().as_str()), (404, "model_not_found"), "{answer:?}");
+        let named = body["model"].as_str().is_some_and(|name| !name.is_empty());
+        let expected = if named { (404, "model_not_found") } else { (400, "invalid_request") };
+        assert_eq!((answer.status, answer.code().as_str()), expected, "{answer:?}");
+        assert_eq!(answer.json()["error"]["param"], "model");
         let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
         assert!(message.contains(EMBED) && !message.contains("gpt-4o"), "{message}");
-        let named = body.get("model").is_some();
-        assert_eq!(message.starts_with("a model must be named"), !named, "{message}");
+        assert_eq!(message.contains("expected the name of a model"), !named, "{message}");
     }
     let answer = post(&bench, "/v1/embeddings", &json!({"model": "gpt-4o", "input": "a"})).await;
     assert_eq!(
@@ -220,12 +223,59 @@ async fn residency_and_fallback_hold_for_what_is_passed_through() {
     let bound = bench.client.post(bench.url("/v1/images/generations")).json(&body);
     let bound = Answer::of(bound.header("x-router-residency", "geo:kr")).await;
     assert_eq!((bound.status, bound.code().as_str()), (400, "residency_unsatisfiable"));
-    let unnamed = post(&bench, "/v1/moderations", &json!({"input": "a"})).await;
-    assert_eq!((unnamed.status, unnamed.code().as_str()), (404, "model_not_found"), "{unnamed:?}");
-    let nothing = bench.client.post(bench.url("/v1/audio/transcriptions"));
-    let nothing = nothing.header("content-type", "multipart/form-data; boundary=x").body("nothing");
-    let nothing = Answer::of(nothing).await;
-    assert_eq!((nothing.status, nothing.code().as_str()), (404, "model_not_found"), "{nothing:?}");
+}
+
+#[tokio::test]
+async fn what_is_passed_through_without_a_model_goes_to_the_only_one_or_nowhere() {
+    let bench = layout().start().await;
+    let body = json!({"input": "a"});
+    let unnamed = post(&bench, "/v1/moderations", &body).await;
+    assert_eq!((unnamed.status, unnamed.code().as_str()), (400, "invalid_request"), "{unnamed:?}");
+    assert_eq!(unnamed.json()["error"]["param"], "model");
+    let message = unnamed.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("omni-moderation-latest") && !message.contains("gpt-4o"), "{message}");
+    let nothing = |bench: &Bench| {
+        let request = bench.client.post(bench.url("/v1/audio/transcriptions"));
+        request.header("content-type", "multipart/form-data; boundary=x").body("nothing")
+    };
+    let answer = Answer::of(nothing(&bench)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{answer:?}");
+    for api in ["azure", "azure_v1"] {
+        let layout = Layout::pair().payg("judge", "omni-moderation-latest");
+        let layout =
+            if api == "azure" { layout } else { layout.without("endpoints.azure.api_version") };
+        let bench = layout.text("endpoints.azure.api", api).start().await;
+        let answer = post(&bench, "/v1/moderations", &body).await;
+        assert_eq!((answer.status, answer.deployment()), (200, Some("judge")), "{answer:?}");
+        // A form that names none cannot be given one.
+        let answer = Answer::of(nothing(&bench)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn json_is_read_from_plain_text_and_behind_a_byte_order_mark() {
+    let bench = layout().start().await;
+    let chat = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]});
+    for kind in ["text/plain;charset=UTF-8", "text/plain", "application/json"] {
+        for mark in ["", "\u{feff}"] {
+            for (path, deployment, body) in [
+                ("/v1/chat/completions", "chat_ptu", chat.to_string()),
+                ("/v1/moderations", "judge", json!({"model": "judge", "input": "a"}).to_string()),
+            ] {
+                let request = bench.client.post(bench.url(path)).header("content-type", kind);
+                let answer = Answer::of(request.body(format!("{mark}{body}"))).await;
+                assert_eq!(
+                    (answer.status, answer.deployment()),
+                    (200, Some(deployment)),
+                    "{answer:?}"
+                );
+                let entry = bench.asked(deployment).last().cloned().unwrap();
+                assert_eq!(entry.header("content-type"), Some("application/json"), "{kind}");
+                assert_eq!(entry.body, body, "{kind}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
@@ -269,6 +319,9 @@ async fn what_is_not_listed_is_never_sent() {
         "/openai/deployments/gpt-4o/extensions/chat/completions?api-version=x",
         "/openai/deployments/draw/images/generations?api-version=x",
         "/v1/moderations/../files",
+        "/v1/responses/input_tokens",
+        "/openai/v1/responses/compact/",
+        "/openai/responses/compact?api-version=x",
         "/v1//files",
     ] {
         let answer = post(&bench, path, &body).await;
@@ -332,6 +385,8 @@ async fn models_have_the_form_of_their_dialect() {
         for name in ["auto", "gpt-4o", EMBED, INSTRUCT, "openai/gpt-4o"] {
             let one = bench.get(&format!("{base}/{name}{query}")).await;
             assert_eq!((one.status, &one.json()["id"]), (200, &json!(name)), "{base}");
+            let owner = if name == "auto" { "model-router" } else { "openai" };
+            assert_eq!(one.json()["owned_by"], owner, "{base} {name}");
             let listed = data.iter().find(|model| model["id"] == name);
             assert!(listed.is_none_or(|listed| *listed == one.json()), "{base} {name}");
         }

@@ -12,6 +12,7 @@ use crate::decision::Refusal;
 use crate::fallback::SendingFault;
 use crate::policy::HintFault;
 use crate::policy::UnknownModel;
+use crate::stored::Stored;
 use crate::stored::UnknownResponse;
 
 /// Why a request got no answer.
@@ -26,7 +27,7 @@ pub enum RouteError {
     /// The model asked for does not exist here.
     #[error(transparent)]
     Model(#[from] UnknownModel),
-    /// The stored response asked for is not known here.
+    /// The stored response, item or conversation asked for is not known here.
     #[error(transparent)]
     Stored(#[from] UnknownResponse),
     /// Nothing may or can serve it.
@@ -62,7 +63,10 @@ impl RouteError {
             Self::Request(_) => "invalid_request",
             Self::Hint(_) => "invalid_header",
             Self::Model(_) => "model_not_found",
-            Self::Stored(_) => "response_not_found",
+            Self::Stored(unknown) => match unknown.what {
+                Stored::Previous => "previous_response_not_found",
+                Stored::Response | Stored::Item | Stored::Conversation => "response_not_found",
+            },
             Self::Refused(refusal) => match refusal {
                 Refusal::Residency { .. } => "residency_unsatisfiable",
                 Refusal::Ability { .. } => "unsupported_by_model",
@@ -120,7 +124,7 @@ impl RouteError {
             Self::Request(fault) => Some(&fault.field),
             Self::Hint(fault) => Some(fault.header),
             Self::Model(_) => Some("model"),
-            Self::Stored(unknown) => unknown.field,
+            Self::Stored(unknown) => unknown.what.field(),
             Self::Sending { fault: SendingFault::Unsupported { fields, .. }, .. } => {
                 fields.first().copied()
             }

@@ -12,6 +12,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::decision::Decision;
+use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::fallback::Step;
 use crate::units::Usd;
@@ -106,6 +107,23 @@ pub(crate) fn tell_decision(headers: &mut HeaderMap, decision: &Decision) {
         put(headers, "x-router-score", format_args!("{:.3}", verdict.score.value()));
     }
     put(headers, "x-router-residency", &decision.residency);
+}
+
+/// What is sure of the answer before there is one: what all of the plan have in common. A provisioned deployment may be
+/// stood in for by Azure's own spillover, so that nothing is said of how it is paid.
+pub(crate) fn tell_plan(headers: &mut HeaderMap, plan: &Plan) {
+    let first = &plan.first;
+    let all =
+        |same: fn(&Deployment, &Deployment) -> bool| plan.rest.iter().all(|next| same(first, next));
+    if all(|first, next| first.model.name == next.model.name) {
+        put(headers, "x-router-model", &first.model.name);
+    }
+    if plan.rest.is_empty() {
+        put(headers, "x-router-deployment", &first.name);
+    }
+    if !first.billing.is_provisioned() && all(|_, next| !next.billing.is_provisioned()) {
+        put(headers, "x-router-billing", &first.billing);
+    }
 }
 
 /// What was done: who answered, after how many attempts, and why the first was not the one.

@@ -1,9 +1,11 @@
 //! Which deployment made a stored response, and for whom.
 //!
 //! A response that a deployment has stored is found at no other, and it is nobody's but its caller's. So its id leads back
-//! to both; the number of ids is bounded, and the oldest are forgotten first. What is not known here is not found: asking
+//! to both, and so do the ids of its items and of the conversation that it went into; the number of ids is bounded, and the
+//! oldest are forgotten first. What is not known here is not found: asking
 //! around would let callers read what is not theirs.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,14 +22,49 @@ impl Caller {
     }
 }
 
-/// No stored response of this id is known, or it is another caller's.
+/// Nothing stored under this id is known, or it is another caller's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no response with id `{}` is stored here", shown(id))]
+#[error("no {what} with id `{}` is stored here", shown(id))]
 pub struct UnknownResponse {
     /// The id asked for.
     pub id: String,
+    /// What it was asked for as.
+    pub what: Stored,
+}
+
+/// What is stored, and where its id stood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// A response, named by the path.
+    Response,
+    /// A response that a request follows.
+    Previous,
+    /// An item of a response.
+    Item,
+    /// A conversation.
+    Conversation,
+}
+
+impl Stored {
     /// The field that named it; `None` where the path did.
-    pub field: Option<&'static str>,
+    pub fn field(self) -> Option<&'static str> {
+        match self {
+            Self::Response => None,
+            Self::Previous => Some("previous_response_id"),
+            Self::Item => Some("input"),
+            Self::Conversation => Some("conversation"),
+        }
+    }
+}
+
+impl fmt::Display for Stored {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Response | Self::Previous => "response",
+            Self::Item => "item",
+            Self::Conversation => "conversation",
+        })
+    }
 }
 
 /// The caller gets its own word back, but not a page of it.
@@ -74,6 +111,11 @@ impl StoredResponses {
         self.0.get(id).filter(|owner| owner.caller == *caller).map(|owner| owner.deployment)
     }
 
+    /// True where the id is remembered, whoever's it is.
+    pub fn knows(&self, id: &str) -> bool {
+        self.0.contains_key(id)
+    }
+
     /// The response was deleted.
     pub fn forget(&self, id: &str) {
         self.0.invalidate(id);
@@ -92,6 +134,7 @@ mod tests {
         stored.remember("resp_1", &deployment, &one);
         assert_eq!(stored.owner("resp_1", &one), Some(deployment.clone()));
         assert_eq!(stored.owner("resp_1", &other), None);
+        assert!(stored.knows("resp_1") && !stored.knows("resp_2"));
         assert_eq!(stored.owner("resp_2", &one), None);
         stored.forget("resp_1");
         assert_eq!(stored.owner("resp_1", &one), None);

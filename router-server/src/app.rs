@@ -9,7 +9,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, get, post};
+use axum::routing::{MethodFilter, MethodRouter, any, get, post};
 use http::{Method, Uri};
 use router_core::chat::Operation;
 use router_core::config::Expose;
@@ -97,7 +97,13 @@ fn stored_responses(paths: Paths, responses: &str) -> Paths {
     let paths = both(paths, &one, stored::call(own, ""));
     let items = stored::call(MethodFilter::GET, "/input_items");
     let paths = both(paths, &format!("{one}/input_items"), items);
-    both(paths, &format!("{one}/cancel"), stored::call(MethodFilter::POST, "/cancel"))
+    let mut paths =
+        both(paths, &format!("{one}/cancel"), stored::call(MethodFilter::POST, "/cancel"));
+    // Operations that are not served are no ids.
+    for operation in ["input_tokens", "compact"] {
+        paths = both(paths, &format!("{responses}/{operation}"), any(unknown_path));
+    }
+    paths
 }
 
 /// A path that config lets pass through, in each dialect.

@@ -47,6 +47,7 @@ fn status(kind: &str) -> Option<StatusCode> {
         | "residency_unsatisfiable"
         | "unsupported_by_model"
         | "unsupported_parameter"
+        | "previous_response_not_found"
         | "context_length_exceeded" => StatusCode::BAD_REQUEST,
         "model_not_found" | "model_retired" | "response_not_found" => StatusCode::NOT_FOUND,
         "capacity_exhausted" | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
@@ -190,7 +191,7 @@ mod tests {
     use router_core::deployment::Residency;
     use router_core::fallback::SendingFault;
     use router_core::policy::{HintFault, UnknownModel};
-    use router_core::stored::UnknownResponse;
+    use router_core::stored::{Stored, UnknownResponse};
     use serde_json::Value;
 
     use super::*;
@@ -208,7 +209,10 @@ mod tests {
             (ChatRequest::parse(b"{}").unwrap_err().into(), 400),
             (HintFault { header: "x-router-task", expected: "chat".into() }.into(), 400),
             (UnknownModel { asked: "x".into(), allowed: vec!["secret_name".into()] }.into(), 404),
-            (UnknownResponse { id: "resp_1".into(), field: None }.into(), 404),
+            (UnknownResponse { id: "resp_1".into(), what: Stored::Response }.into(), 404),
+            (UnknownResponse { id: "resp_1".into(), what: Stored::Previous }.into(), 400),
+            (UnknownResponse { id: "msg_1".into(), what: Stored::Item }.into(), 404),
+            (UnknownResponse { id: "conv_1".into(), what: Stored::Conversation }.into(), 404),
             (
                 refused(Refusal::Residency { models: models(), residency: Residency::anywhere() }),
                 400,

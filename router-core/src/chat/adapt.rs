@@ -34,6 +34,9 @@ pub struct Target<'t> {
     pub stream_options: bool,
     /// The effort wished of a model whose own default is none.
     pub effort: Option<Effort>,
+    /// True where the router chose the model: a cap that the caller set was then meant for the answer alone, not for hidden
+    /// reasoning that it could not foresee.
+    pub chosen: bool,
     /// Fields that the deployment refused before, against its record.
     pub refused: &'t [&'static str],
     /// A tighter cap to send in place of the caller's; it is no change that the caller sees, because an answer that it
@@ -70,9 +73,40 @@ const WEIGHTS: [&str; 3] = ["presence_penalty", "frequency_penalty", "logit_bias
 
 /// Fits a request to a deployment; without need of change the body is the caller's own, byte for byte.
 pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
-    if let Some(place) = request.form_model() {
-        return of_form(request, place, target);
+    match request.form_model() {
+        Some(place) => of_form(request, place, target),
+        None => fit(request, target).written(),
     }
+}
+
+/// What [`adapt`] would change, and whether it would restream, told without writing the body.
+pub fn changes(request: &ChatRequest<'_>, target: Target<'_>) -> (Vec<&'static str>, bool) {
+    if request.form_model().is_some() {
+        return (Vec::new(), false);
+    }
+    let Fitted { changed, restream, .. } = fit(request, target);
+    (changed, restream)
+}
+
+/// A request with the edits that a deployment needs.
+pub(super) struct Fitted<'r, 'a> {
+    splice: Splice<'r, 'a>,
+    changed: Vec<&'static str>,
+    request: &'r ChatRequest<'a>,
+    restream: bool,
+    withhold_usage: bool,
+}
+
+impl Fitted<'_, '_> {
+    fn written(self) -> Adapted {
+        let Self { splice, changed, request, restream, withhold_usage } = self;
+        let body =
+            if splice.is_empty() { Bytes::copy_from_slice(request.body()) } else { splice.apply() };
+        Adapted { body, changed, restream, withhold_usage }
+    }
+}
+
+fn fit<'r, 'a>(request: &'r ChatRequest<'a>, target: Target<'_>) -> Fitted<'r, 'a> {
     let mut edit = Edit { splice: Splice::of(request), changed: Vec::new(), request };
     if let Some(name) = target.model_field.filter(|name| request.model() != Some(name)) {
         edit.splice.set("model", quoted(name));
@@ -137,7 +171,7 @@ pub fn dispensable(name: &str) -> Option<&'static str> {
 /// used up before the first word of the answer.
 ///
 /// **Source:** `OpenAI`, "Reasoning models": reserve at least 25,000 tokens for reasoning and output when starting.
-fn reasoning_room(effort: Effort) -> Tokens {
+pub(super) fn reasoning_room(effort: Effort) -> Tokens {
     Tokens(match effort {
         Effort::None => 0,
         Effort::Minimal => 1_024,
@@ -158,45 +192,43 @@ pub(super) struct Edit<'r, 'a> {
     pub(super) request: &'r ChatRequest<'a>,
 }
 
-impl Edit<'_, '_> {
+impl<'r, 'a> Edit<'r, 'a> {
     /// Fits a chat request.
-    fn chat(mut self, target: Target<'_>) -> Adapted {
+    fn chat(mut self, target: Target<'_>) -> Fitted<'r, 'a> {
         let record = target.record;
         let effort = self.effort(record, target.effort);
         match target.tight {
             Some(tight) => self.tighten(record, tight),
-            None => self.cap(record, effort),
+            None => self.cap(record, effort, target.chosen),
         }
         self.sampling(record, effort);
         self.roles(record.instructions);
         self.parallel_tools(record, effort);
         for name in target.refused {
-            self.refused(name, record, effort);
+            self.refused(name, target, effort);
         }
         let restream = self.request.stream() && !record.abilities.streaming;
         let stream_options = target.stream_options && !target.refused.contains(&"stream_options");
         let withhold_usage = self.stream(restream, stream_options);
-        self.into_adapted(restream, withhold_usage)
+        self.fitted(restream, withhold_usage)
     }
 
     /// Fits a request for legacy completions.
-    fn completions(mut self, target: Target<'_>) -> Adapted {
+    fn completions(mut self, target: Target<'_>) -> Fitted<'r, 'a> {
         target.refused.iter().for_each(|name| self.leave_out(name));
         let stream_options = target.stream_options && !target.refused.contains(&"stream_options");
         let withhold_usage = self.stream(false, stream_options);
-        self.into_adapted(false, withhold_usage)
+        self.fitted(false, withhold_usage)
     }
 
     /// What is sent as it came, but for the edits so far.
-    fn unchanged(self) -> Adapted {
-        self.into_adapted(false, false)
+    fn unchanged(self) -> Fitted<'r, 'a> {
+        self.fitted(false, false)
     }
 
-    pub(super) fn into_adapted(self, restream: bool, withhold_usage: bool) -> Adapted {
+    pub(super) fn fitted(self, restream: bool, withhold_usage: bool) -> Fitted<'r, 'a> {
         let Self { splice, changed, request } = self;
-        let body =
-            if splice.is_empty() { Bytes::copy_from_slice(request.body()) } else { splice.apply() };
-        Adapted { body, changed, restream, withhold_usage }
+        Fitted { splice, changed, request, restream, withhold_usage }
     }
 
     /// True where the caller gave the field a value; null counts as none.
@@ -228,10 +260,10 @@ impl Edit<'_, '_> {
     }
 
     /// Leaves out a field that the deployment refused; a cap moves to its other name, so that it still holds.
-    fn refused(&mut self, name: &'static str, record: &ModelRecord, effort: Effort) {
-        if name == "max_tokens" && record.cap_field == CapField::Either {
-            self.newer_cap(record, effort);
-        } else if name == "max_completion_tokens" && record.cap_field == CapField::Either {
+    fn refused(&mut self, name: &'static str, target: Target<'_>, effort: Effort) {
+        if name == "max_tokens" && target.record.cap_field == CapField::Either {
+            self.newer_cap(target.record, effort, target.chosen);
+        } else if name == "max_completion_tokens" && target.record.cap_field == CapField::Either {
             self.older_cap();
         } else {
             self.leave_out_once(name);
@@ -271,7 +303,7 @@ impl Edit<'_, '_> {
         fitting.unwrap_or(efforts.default)
     }
 
-    fn cap(&mut self, record: &ModelRecord, effort: Effort) {
+    fn cap(&mut self, record: &ModelRecord, effort: Effort, chosen: bool) {
         if record.cap_field == CapField::Either {
             for name in ["max_tokens", "max_completion_tokens"] {
                 let given = self.request.raw(name).and_then(|raw| raw.parse::<u64>().ok());
@@ -281,7 +313,7 @@ impl Edit<'_, '_> {
             }
             return;
         }
-        self.newer_cap(record, effort);
+        self.newer_cap(record, effort, chosen);
     }
 
     /// Caps the answer tighter than the caller did; of the two fields the one that it used, if the model takes it.
@@ -306,13 +338,15 @@ impl Edit<'_, '_> {
         }
     }
 
-    /// Writes the cap as `max_completion_tokens`, with room for hidden reasoning where it was meant without.
-    fn newer_cap(&mut self, record: &ModelRecord, effort: Effort) {
+    /// Writes the cap as `max_completion_tokens`, with room for hidden reasoning where it was meant without: by its older
+    /// name, or because the caller did not know that a model that reasons would answer.
+    fn newer_cap(&mut self, record: &ModelRecord, effort: Effort, chosen: bool) {
         let copied = self.given("max_tokens");
         self.leave_out("max_tokens");
         let explicit = self.given("max_completion_tokens");
         let Some(cap) = self.request.max_output().filter(|_| copied || explicit) else { return };
-        let roomy = if explicit { cap } else { cap + reasoning_room(effort) };
+        let whole = explicit && !chosen;
+        let roomy = if whole { cap } else { cap + reasoning_room(effort) };
         let fitting = roomy.min(record.max_output);
         if !explicit || fitting != cap {
             self.set("max_completion_tokens", fitting.to_string());
@@ -413,6 +447,7 @@ mod tests {
             model_field: None,
             stream_options: true,
             effort: Some(Effort::Medium),
+            chosen: false,
             refused: &[],
             tight: None,
         };
@@ -434,6 +469,7 @@ mod tests {
             model_field: Some("gpt-4o"),
             stream_options: true,
             effort: None,
+            chosen: false,
             refused: &[],
             tight: None,
         };
@@ -478,6 +514,32 @@ mod tests {
     }
 
     #[test]
+    fn a_cap_that_was_meant_without_reasoning_gets_room_for_it() {
+        let body = format!(r#"{{{SAID},"max_completion_tokens":300}}"#);
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        for (model, chosen, cap) in
+            [("o1", true, 10_540), ("o1", false, 300), ("gpt-4o", true, 300)]
+        {
+            let record = sample::record(model);
+            let target = Target {
+                record: &record,
+                model_field: None,
+                stream_options: true,
+                effort: None,
+                chosen,
+                refused: &[],
+                tight: None,
+            };
+            let adapted = adapt(&request, target);
+            let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
+            assert_eq!(sent["max_completion_tokens"], cap, "{model} {chosen}");
+            let told: &[&str] = if cap == 300 { &[] } else { &["max_completion_tokens"] };
+            assert_eq!(adapted.changed, told, "{model} {chosen}");
+            assert_eq!(changes(&request, target), (adapted.changed, false));
+        }
+    }
+
+    #[test]
     fn what_a_deployment_refused_before_is_left_out() {
         let gpt = sample::record("gpt-4o");
         let body = format!(r#"{{{SAID},"max_tokens":9,"seed":1,"stop":"x"}}"#);
@@ -488,6 +550,7 @@ mod tests {
             model_field: None,
             stream_options: true,
             effort: None,
+            chosen: false,
             refused,
             tight: None,
         };
@@ -600,6 +663,7 @@ mod tests {
                 model_field: None,
                 stream_options: false,
                 effort: None,
+                chosen: false,
                 refused: &[],
                 tight: None,
             };

@@ -11,16 +11,20 @@ use crate::model::Effort;
 use crate::model::ModelRecord;
 use crate::units::Tokens;
 
-use super::adapt::{Adapted, Edit, Target};
+use super::adapt::{Edit, Fitted, Target, reasoning_room};
 
-impl Edit<'_, '_> {
+impl<'r, 'a> Edit<'r, 'a> {
     /// Fits a request of the Responses API.
-    pub(super) fn responses(mut self, target: Target<'_>) -> Adapted {
+    pub(super) fn responses(mut self, target: Target<'_>) -> Fitted<'r, 'a> {
         let record = target.record;
         let effort = self.nested_effort(record, target.effort);
-        self.output_cap(record);
+        self.output_cap(record, if target.chosen { effort } else { Effort::None });
         self.sampling(record, effort);
         self.parallel_tools(record, effort);
+        if self.request.previous_response().is_none() {
+            // An empty id names nothing, and the service would look for it.
+            self.leave_out("previous_response_id");
+        }
         if !record.reasons() {
             self.without_hidden_reasoning();
         }
@@ -33,7 +37,7 @@ impl Edit<'_, '_> {
             self.splice.remove("stream");
             self.splice.remove("stream_options");
         }
-        self.into_adapted(restream, false)
+        self.fitted(restream, false)
     }
 
     /// Fits `reasoning.effort`; returns the one that the model will use.
@@ -73,11 +77,13 @@ impl Edit<'_, '_> {
         self.note("reasoning.effort");
     }
 
-    /// The cap counts hidden reasoning for every caller alike, so that it only has to fit the model.
-    fn output_cap(&mut self, record: &ModelRecord) {
+    /// The cap counts hidden reasoning: room for the `unforeseen` one is added, and the whole must fit the model.
+    fn output_cap(&mut self, record: &ModelRecord, unforeseen: Effort) {
         let given = self.request.raw("max_output_tokens").and_then(|raw| raw.parse::<u64>().ok());
-        if given.is_some_and(|given| Tokens(given) > record.max_output) {
-            self.set("max_output_tokens", record.max_output.to_string());
+        let Some(given) = given.map(Tokens) else { return };
+        let fitting = (given + reasoning_room(unforeseen)).min(record.max_output);
+        if fitting != given {
+            self.set("max_output_tokens", fitting.to_string());
         }
     }
 
@@ -101,7 +107,7 @@ mod tests {
     use super::super::operation::Operation;
     use super::super::request::ChatRequest;
     use super::*;
-    use crate::chat::adapt::adapt;
+    use crate::chat::adapt::{Adapted, adapt};
     use crate::model::Efforts;
     use crate::model::Sampling;
     use crate::model::sample;
@@ -117,6 +123,7 @@ mod tests {
             model_field: None,
             stream_options: true,
             effort: Some(Effort::Medium),
+            chosen: false,
             refused: &["truncation"],
             tight: None,
         };
@@ -150,6 +157,34 @@ mod tests {
         let fits = json!({"reasoning": {"effort": "high"}, "temperature": 1});
         check(&record, &fits, &fits, &[]);
         check(&record, &json!({"reasoning": null}), &json!({"reasoning": null}), &[]);
+    }
+
+    #[test]
+    fn a_model_that_the_router_chose_gets_room_to_reason() {
+        for (model, effort, cap, fitting) in [
+            ("o1", "high", 500, 26_100),
+            ("o1", "medium", 99_000, 100_000),
+            ("gpt-4o", "high", 500, 500),
+        ] {
+            let record = sample::record(model);
+            let body =
+                json!({"input": "hi", "reasoning": {"effort": effort}, "max_output_tokens": cap});
+            let body = body.to_string();
+            let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
+            let target = Target {
+                record: &record,
+                model_field: None,
+                stream_options: true,
+                effort: None,
+                chosen: true,
+                refused: &[],
+                tight: None,
+            };
+            let adapted = adapt(&request, target);
+            let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
+            assert_eq!(sent["max_output_tokens"], fitting, "{model}");
+            assert_eq!(adapted.changed.contains(&"max_output_tokens"), fitting != cap, "{model}");
+        }
     }
 
     #[test]

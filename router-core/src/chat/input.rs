@@ -1,7 +1,7 @@
 //! The `input` of the Responses API as the turns of a conversation: one text, or a list of items.
 //!
 //! Items are of many kinds and new ones come with every tool. Those that carry a role are messages; calls of tools and
-//! what came of them are known by how their kind ends; of all others nothing is read.
+//! what came of them are known by how their kind ends; of all others nothing is read but which stored item they stand for.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,8 +12,29 @@ use serde_json::value::RawValue;
 
 use super::message::{Content, Message, Role, Text};
 
-/// The turns of an `input`.
-pub(super) struct Input<'a>(pub(super) Vec<Message<'a>>);
+/// The turns of an `input`, and the stored items that they need.
+#[derive(Default)]
+pub(super) struct Input<'a> {
+    pub(super) turns: Vec<Message<'a>>,
+    pub(super) references: Vec<Reference<'a>>,
+}
+
+/// A stored item that an `input` needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference<'a> {
+    /// The item's id.
+    pub id: Cow<'a, str>,
+    /// True of an `item_reference`, which is nothing but the id; false of hidden reasoning whose text only the service has,
+    /// if it has stored it.
+    pub bare: bool,
+}
+
+impl<'a> Input<'a> {
+    fn said(text: Cow<'a, str>) -> Self {
+        let turns = vec![Message::of(Role::User, Content::Text(text))];
+        Self { turns, references: Vec::new() }
+    }
+}
 
 impl<'de> Deserialize<'de> for Input<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -29,17 +50,19 @@ impl<'de> Visitor<'de> for InputVisitor {
         out.write_str("a string or a list of items")
     }
     fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Input(vec![Message::of(Role::User, Content::Text(Cow::Borrowed(text)))]))
+        Ok(Input::said(Cow::Borrowed(text)))
     }
     fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Input(vec![Message::of(Role::User, Content::Text(Cow::Owned(text.to_owned())))]))
+        Ok(Input::said(Cow::Owned(text.to_owned())))
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut turns = Vec::with_capacity(list.size_hint().unwrap_or(4));
-        while let Some(turn) = list.next_element_seed(ItemSeed)? {
+        let mut references = Vec::new();
+        while let Some((turn, reference)) = list.next_element_seed(ItemSeed)? {
             turns.push(turn);
+            references.extend(reference);
         }
-        Ok(Input(turns))
+        Ok(Input { turns, references })
     }
 }
 
@@ -47,24 +70,27 @@ impl<'de> Visitor<'de> for InputVisitor {
 struct ItemSeed;
 
 impl<'de> DeserializeSeed<'de> for ItemSeed {
-    type Value = Message<'de>;
+    type Value = (Message<'de>, Option<Reference<'de>>);
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for ItemSeed {
-    type Value = Message<'de>;
+    type Value = (Message<'de>, Option<Reference<'de>>);
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an item: an object")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut role, mut kind) = (None, None);
+        let (mut role, mut kind, mut id) = (None, None, None);
+        let mut encrypted = None;
         let (mut content, mut output) = (Content::Empty, Content::Empty);
         while let Some(Text(name)) = map.next_key()? {
             match name.as_ref() {
                 "role" => role = map.next_value::<Option<Text<'de>>>()?,
                 "type" => kind = map.next_value::<Option<Text<'de>>>()?,
+                "id" => id = map.next_value::<Option<Text<'de>>>()?,
+                "encrypted_content" => encrypted = map.next_value::<Option<IgnoredAny>>()?,
                 "content" => content = map.next_value()?,
                 "output" => {
                     // A text, parts, or whatever the tool at hand gives back.
@@ -77,18 +103,26 @@ impl<'de> Visitor<'de> for ItemSeed {
             }
         }
         if let Some(Text(role)) = role {
-            return Ok(Message::of(Role::from_text(&role), content));
+            return Ok((Message::of(Role::from_text(&role), content), None));
         }
-        let kind = kind.map(|Text(kind)| kind).unwrap_or_default();
-        Ok(if kind.ends_with("_output") {
+        // An item without a kind is a reference too.
+        let kind = kind.map_or(Cow::Borrowed(REFERENCE), |Text(kind)| kind);
+        let bare = kind == REFERENCE;
+        let needed = bare || (kind == "reasoning" && encrypted.is_none());
+        let reference = id.filter(|_| needed).map(|Text(id)| Reference { id, bare });
+        let turn = if kind.ends_with("_output") {
             Message::of(Role::Tool, output)
         } else if kind.ends_with("_call") {
             Message { calls_tools: true, ..Message::of(Role::Assistant, Content::Empty) }
         } else {
             Message::of(Role::Other, Content::Empty)
-        })
+        };
+        Ok((turn, reference))
     }
 }
+
+/// The kind of an item that only names a stored one.
+const REFERENCE: &str = "item_reference";
 
 #[cfg(test)]
 mod tests {
@@ -137,6 +171,20 @@ mod tests {
         );
         check(r#"{"previous_response_id":"resp_1"}"#, &[]);
         check(r#"{"input":null}"#, &[]);
+    }
+
+    #[test]
+    fn stored_items_are_named_by_what_cannot_do_without_them() {
+        let body = r#"{"input":[{"type":"item_reference","id":"msg_1"},{"id":"msg_2"},
+            {"type":"reasoning","id":"rs_1","summary":[]},
+            {"type":"reasoning","id":"rs_2","encrypted_content":"x"},
+            {"type":"reasoning","id":"rs_3","encrypted_content":null},
+            {"type":"message","role":"assistant","id":"msg_3","content":"said"},
+            {"type":"function_call","id":"fc_1","call_id":"c"}]}"#;
+        let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
+        let named: Vec<(&str, bool)> =
+            request.references().iter().map(|named| (&*named.id, named.bare)).collect();
+        assert_eq!(named, [("msg_1", true), ("msg_2", true), ("rs_1", false), ("rs_3", false)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod adapt_responses;
 pub mod error_event;
 mod form;
 mod input;
+pub mod items;
 pub mod message;
 pub mod operation;
 pub mod request;
@@ -18,6 +19,7 @@ pub mod usage;
 
 pub use adapt::{Adapted, adapt};
 pub use error_event::error_event;
+pub use input::Reference;
 pub use message::{Content, Message, Part, Role};
 pub use operation::Operation;
 pub use request::{ChatRequest, RequestFault, ResponseFormat};

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use crate::units::Tokens;
 
 use super::form;
-use super::input::Input;
+use super::input::{Input, Reference};
 use super::message::{Message, Text};
 use super::operation::Operation;
 use super::scalars::{READ_ONCE, Scalars};
@@ -74,10 +74,13 @@ pub struct ChatRequest<'a> {
     operation: Operation,
     body: &'a [u8],
     messages: Vec<Message<'a>>,
+    references: Vec<Reference<'a>>,
     /// All top-level fields but the conversation, in the order of the body.
     fields: Vec<Field<'a>>,
     scalars: Scalars<'a>,
-    /// Where the model stands in a form; `None` for JSON.
+    /// True of a form, false of JSON.
+    form: bool,
+    /// Where the model stands in a form.
     form_model: Option<Range<usize>>,
 }
 
@@ -108,7 +111,7 @@ impl<'a> ChatRequest<'a> {
     pub fn read(operation: Operation, body: &'a [u8]) -> Result<Self, RequestFault> {
         let text = std::str::from_utf8(body)
             .map_err(|fault| RequestFault::new("body", format!("expected UTF-8 text: {fault}")))?;
-        let RawBody { messages, fields } = parsed(operation, text)
+        let RawBody { messages, references, fields } = parsed(operation, text)
             .map_err(|quick| named(operation, text).unwrap_or_else(|| at(&quick)))?;
         if operation == Operation::Chat {
             let messages = messages
@@ -121,7 +124,16 @@ impl<'a> ChatRequest<'a> {
         }
         let scalars = Scalars::read(operation, &fields)?;
         let messages = messages.unwrap_or_default();
-        Ok(Self { operation, body, messages, fields, scalars, form_model: None })
+        Ok(Self {
+            operation,
+            body,
+            messages,
+            references,
+            fields,
+            scalars,
+            form: false,
+            form_model: None,
+        })
     }
 
     /// Reads a form (`multipart/form-data`) that is passed through: only its model is looked for.
@@ -136,8 +148,9 @@ impl<'a> ChatRequest<'a> {
         let model = form_model.clone().and_then(|range| body.get(range));
         let model = model.and_then(|model| std::str::from_utf8(model).ok()).map(Cow::Borrowed);
         let scalars = Scalars { model, ..Scalars::default() };
-        let (operation, messages, fields) = (Operation::Passed, Vec::new(), Vec::new());
-        Ok(Self { operation, body, messages, fields, scalars, form_model })
+        let (messages, references, fields) = (Vec::new(), Vec::new(), Vec::new());
+        let operation = Operation::Passed;
+        Ok(Self { operation, body, messages, references, fields, scalars, form: true, form_model })
     }
 
     /// The operation that it is a request of.
@@ -215,6 +228,16 @@ impl<'a> ChatRequest<'a> {
         self.scalars.previous_response.as_deref()
     }
 
+    /// The stored conversation that this request goes on with.
+    pub fn conversation(&self) -> Option<&str> {
+        self.scalars.conversation.as_deref()
+    }
+
+    /// The stored items that the conversation needs.
+    pub fn references(&self) -> &[Reference<'a>] {
+        &self.references
+    }
+
     /// How many images the messages carry.
     pub fn images(&self) -> usize {
         self.messages.iter().map(Message::images).sum()
@@ -228,6 +251,11 @@ impl<'a> ChatRequest<'a> {
     /// The names of the top-level fields, the conversation left out.
     pub fn field_names(&self) -> impl Iterator<Item = &str> {
         self.fields.iter().map(|field| field.name.as_ref())
+    }
+
+    /// True of a form, false of JSON.
+    pub fn is_form(&self) -> bool {
+        self.form
     }
 
     /// Where the model stands in a form.
@@ -276,6 +304,7 @@ fn without_values(fault: &serde_json::Error) -> String {
 
 struct RawBody<'a> {
     messages: Option<Vec<Message<'a>>>,
+    references: Vec<Reference<'a>>,
     fields: Vec<Field<'a>>,
 }
 
@@ -297,6 +326,7 @@ impl<'de> Visitor<'de> for BodySeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut messages, mut instructions, mut input) = (None, None, None);
         let mut fields: Vec<Field<'de>> = Vec::with_capacity(12);
+        let mut references = Vec::new();
         while let Some(Text(name)) = map.next_key()? {
             let twice = || A::Error::custom(format!("`{name}` is given twice"));
             match (self.0, name.as_ref()) {
@@ -325,10 +355,11 @@ impl<'de> Visitor<'de> for BodySeed {
         }
         if self.0 == Operation::Responses {
             let said = instructions.flatten().map(|Text(text)| Message::instructing(text));
-            let turns = input.flatten().map(|Input(turns)| turns).unwrap_or_default();
+            let Input { turns, references: named } = input.flatten().unwrap_or_default();
             messages = Some(said.into_iter().chain(turns).collect());
+            references = named;
         }
-        Ok(RawBody { messages, fields })
+        Ok(RawBody { messages, references, fields })
     }
 }
 

@@ -23,10 +23,11 @@ pub(super) struct Scalars<'a> {
     pub(super) tools: bool,
     pub(super) store: Option<bool>,
     pub(super) previous_response: Option<Cow<'a, str>>,
+    pub(super) conversation: Option<Cow<'a, str>>,
 }
 
 /// The fields that routing reads; given twice they would mean two things, so that is refused.
-pub(super) const READ_ONCE: [&str; 20] = [
+pub(super) const READ_ONCE: [&str; 21] = [
     "model",
     "messages",
     "stream",
@@ -47,6 +48,7 @@ pub(super) const READ_ONCE: [&str; 20] = [
     "reasoning",
     "text",
     "previous_response_id",
+    "conversation",
 ];
 
 impl<'a> Scalars<'a> {
@@ -116,7 +118,15 @@ impl<'a> Scalars<'a> {
             }
             "tools" => self.tools = list_has_items(field)?,
             "store" => self.store = decode(field, BOOLEAN)?,
-            "previous_response_id" => self.previous_response = decode(field, "a string or null")?,
+            "previous_response_id" => {
+                let id: Option<Cow<'a, str>> = decode(field, "a string or null")?;
+                self.previous_response = id.filter(|id| !id.is_empty());
+            }
+            "conversation" => {
+                let named: Option<Named<'a>> =
+                    decode(field, "an id, an object with an `id`, or null")?;
+                self.conversation = named.map(Named::id).filter(|id| !id.is_empty());
+            }
             "prompt_cache_key" => self.prompt_cache_key = decode(field, "a string or null")?,
             _ => return self.take_common(field),
         }
@@ -188,6 +198,25 @@ struct Typed<'a> {
 struct Reasoning<'a> {
     #[serde(default, borrow)]
     effort: Option<Cow<'a, str>>,
+}
+
+/// A conversation, by its id or as an object that has one.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Named<'a> {
+    Id(#[serde(borrow)] Cow<'a, str>),
+    Object {
+        #[serde(borrow)]
+        id: Cow<'a, str>,
+    },
+}
+
+impl<'a> Named<'a> {
+    fn id(self) -> Cow<'a, str> {
+        match self {
+            Self::Id(id) | Self::Object { id } => id,
+        }
+    }
 }
 
 #[derive(Deserialize)]

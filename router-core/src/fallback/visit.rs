@@ -26,6 +26,16 @@ use super::trail::{Ended, Note, SendingFault, Step};
 use super::walk::{Answered, Errand, Fallback, Journey, Next};
 
 impl<U: Upstream> Fallback<U> {
+    /// The fields that the first of the plan would have changed or left out, as far as it can be told before it is asked.
+    pub fn foreseen(&self, errand: &Errand<'_, '_>) -> Vec<&'static str> {
+        let first = &errand.plan.first;
+        let refused = self.refused_by(&first.name);
+        let target = target(first, errand, &refused, None);
+        let (mut changed, restream) = adapt::changes(errand.request, target);
+        changed.extend(restream.then_some("stream"));
+        changed
+    }
+
     /// Makes an attempt at one deployment, a second time where it refuses a field that can be left out.
     pub(super) async fn visit(
         &self,
@@ -40,7 +50,8 @@ impl<U: Upstream> Fallback<U> {
         loop {
             let capped = refused.iter().any(|field| field.starts_with("max_"));
             let tight = admission.tight.filter(|_| deployment.billing.is_provisioned() && !capped);
-            let adapted = adapted(deployment, errand, &refused, tight);
+            let target = target(deployment, errand, &refused, tight);
+            let adapted = adapt::adapt(errand.request, target);
             if errand.reject_unsupported && !adapted.changed.is_empty() {
                 let model = deployment.model.name.to_string();
                 self.give_back(deployment, ticket);
@@ -164,13 +175,13 @@ fn cut_off(delivery: &Delivery, tight: Option<Tokens>) -> Option<Usage> {
     }
 }
 
-fn adapted(
-    deployment: &Deployment,
+fn target<'t>(
+    deployment: &'t Deployment,
     errand: &Errand<'_, '_>,
-    refused: &[&'static str],
+    refused: &'t [&'static str],
     tight: Option<Tokens>,
-) -> Adapted {
-    let target = adapt::Target {
+) -> adapt::Target<'t> {
+    adapt::Target {
         record: &deployment.model,
         model_field: match deployment.api {
             Api::AzureDated { .. } if !errand.call.is_undeployed() => None,
@@ -180,10 +191,10 @@ fn adapted(
         },
         stream_options: deployment.api.takes_stream_options(),
         effort: errand.effort,
+        chosen: errand.chosen,
         refused,
         tight,
-    };
-    adapt::adapt(errand.request, target)
+    }
 }
 
 /// How long an attempt may take to its first byte. The head of a whole answer comes with its end, so one that is not streamed

@@ -55,6 +55,8 @@ pub struct Errand<'r, 'a> {
     pub task: Task,
     /// The effort wished of a model whose own default is none.
     pub effort: Option<Effort>,
+    /// True where the router chose the model, not the caller.
+    pub chosen: bool,
     /// True where a request that would need adapting is refused.
     pub reject_unsupported: bool,
     /// How long each attempt may take to its first byte.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::deployment::Catalog;
 use crate::task::Task;
+use crate::units::Day;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
 
@@ -36,16 +37,13 @@ pub struct UnknownModel {
 
 /// The caller gets its own word back, but not a page of it.
 fn told(asked: &str) -> String {
-    if asked.is_empty() {
-        return "a model must be named here".to_owned();
-    }
     let shown: String = asked.chars().filter(|letter| !letter.is_control()).take(80).collect();
     format!("the model `{shown}` does not exist here")
 }
 
 impl Asked {
     /// Looks a name up; an absent one means `auto`. Names in the form `provider/model` are looked up whole, then
-    /// without the provider.
+    /// without the provider. A dated version that has no record of its own means its model.
     ///
     /// # Errors
     /// The name is unknown; all that are known are listed.
@@ -102,4 +100,15 @@ fn direct(name: &str, catalog: &Catalog) -> Option<Asked> {
     reserved(name)
         .or_else(|| catalog.model(name).map(|model| Asked::Model(model.name.clone())))
         .or_else(|| deployment(name).map(Asked::Deployment))
+        .or_else(|| {
+            let model = catalog.model(undated(name)?)?;
+            Some(Asked::Model(model.name.clone()))
+        })
+}
+
+/// The name of a model without the day of its version: `gpt-4o` of `gpt-4o-2024-11-20`.
+fn undated(name: &str) -> Option<&str> {
+    const DAY: usize = "-2024-11-20".len();
+    let (model, day) = name.split_at_checked(name.len().checked_sub(DAY)?)?;
+    Day::try_from(day.strip_prefix('-')?).ok().map(|_| model)
 }

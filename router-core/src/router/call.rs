@@ -54,11 +54,7 @@ impl ChatCall {
 
     /// The request, read by its operation.
     pub(super) fn request(&self) -> Result<ChatRequest<'_>, RequestFault> {
-        let content_type = self.content_type().and_then(|value| value.to_str().ok());
-        let form = content_type.filter(|kind| {
-            let start = kind.get(..FORM.len());
-            start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
-        });
+        let form = self.form().and_then(|kind| kind.to_str().ok());
         match (self.operation, form) {
             (Operation::Passed, Some(form)) => ChatRequest::read_form(form, &self.body),
             (operation, _) => ChatRequest::read(operation, &self.body),
@@ -70,18 +66,24 @@ impl ChatCall {
         match &self.passed {
             Some(path) => Call::Passed {
                 path: Arc::clone(path),
-                content_type: self.content_type().cloned().unwrap_or(JSON),
+                // Callers say many things of JSON; upstreams take one.
+                content_type: self.form().cloned().unwrap_or(JSON),
             },
             None => Call::Operation(self.operation),
         }
     }
 
-    fn content_type(&self) -> Option<&HeaderValue> {
-        self.headers.get(CONTENT_TYPE)
+    /// The content type of a form; all else is JSON.
+    fn form(&self) -> Option<&HeaderValue> {
+        let form = |kind: &&HeaderValue| {
+            let start = kind.as_bytes().get(..FORM.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(FORM))
+        };
+        self.headers.get(CONTENT_TYPE).filter(form)
     }
 }
 
-const FORM: &str = "multipart/";
+const FORM: &[u8] = b"multipart/";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// A call of a response that a deployment has stored.
@@ -91,7 +93,8 @@ pub struct StoredCall {
     pub method: Method,
     /// The response's id.
     pub id: String,
-    /// What follows the id in the address: `/input_items?limit=2`.
+    /// What follows the id in the address: `/input_items?limit=2`. An `api-version` in it is not passed on: the deployment has
+    /// its own.
     pub rest: String,
     /// The caller's headers; read are those of [`crate::policy::Hints`] and those of tracing.
     pub headers: HeaderMap,
@@ -99,4 +102,69 @@ pub struct StoredCall {
     pub received: Instant,
     /// Who asks.
     pub caller: Caller,
+}
+
+impl StoredCall {
+    /// The address at the deployment, and whether a stream is asked for.
+    pub(super) fn address(&self) -> (String, bool) {
+        let (tail, query) = self.rest.split_once('?').unwrap_or((&self.rest, ""));
+        let mut address = format!("{}{tail}", self.id);
+        let (mut streamed, mut sign) = (false, '?');
+        for part in query.split('&') {
+            // Decoded to be understood, passed on as it is written.
+            let Some((name, value)) = form_urlencoded::parse(part.as_bytes()).next() else {
+                continue;
+            };
+            if name.eq_ignore_ascii_case("api-version") {
+                continue;
+            }
+            streamed |= name == "stream" && value == "true";
+            address.push(sign);
+            address.push_str(part);
+            sign = '&';
+        }
+        (address, streamed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(rest: &str, address: &str, streamed: bool) {
+        let call = StoredCall {
+            method: Method::GET,
+            id: "resp_1".to_owned(),
+            rest: rest.to_owned(),
+            headers: HeaderMap::new(),
+            received: Instant::now(),
+            caller: Caller::default(),
+        };
+        assert_eq!(call.address(), (format!("resp_1{address}"), streamed), "{rest}");
+    }
+
+    #[test]
+    fn the_query_loses_its_version_and_nothing_else() {
+        check("", "", false);
+        check("?", "", false);
+        check("?api-version=2025-03-01-preview", "", false);
+        check(
+            "/input_items?limit=2&api-version=x&order=asc",
+            "/input_items?limit=2&order=asc",
+            false,
+        );
+        check("?api%2Dversion=x&include%5B%5D=a%20b", "?include%5B%5D=a%20b", false);
+        check("?API-Version=x&&a", "?a", false);
+    }
+
+    #[test]
+    fn a_stream_is_asked_for_by_its_own_parameter_alone() {
+        check("?stream=true", "?stream=true", true);
+        check("?starting_after=3&%73tream=true", "?starting_after=3&%73tream=true", true);
+        check("?upstream=true", "?upstream=true", false);
+        check("?stream=trueish", "?stream=trueish", false);
+        check("?after=stream%3Dtrue", "?after=stream%3Dtrue", false);
+        check("/stream=true", "/stream=true", false);
+    }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use futures_util::stream;
 use http::{HeaderMap, StatusCode};
 use tokio::time::Instant;
@@ -12,6 +13,7 @@ use crate::capacity::Timing;
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
 use crate::chat::Usage;
+use crate::chat::items;
 use crate::chat::restream::restream;
 use crate::chat::restream_response::restream_response;
 use crate::decision::Decision;
@@ -42,6 +44,8 @@ use crate::stored::StoredResponses;
 use crate::units::Usd;
 use crate::upstream::spilled_over;
 
+use super::other_models::OtherModels;
+
 /// Turns an answer into the response, and closes the account when it ends.
 pub(super) struct Finish<'f, 'a> {
     pub(super) metrics: &'f Metrics,
@@ -49,6 +53,8 @@ pub(super) struct Finish<'f, 'a> {
     pub(super) request: &'f ChatRequest<'a>,
     /// Where the owner of a stored response is remembered.
     pub(super) stored: (&'f StoredResponses, &'f Caller),
+    /// Where answers of another model than configured are told.
+    pub(super) others: &'f OtherModels,
     pub(super) began: Instant,
 }
 
@@ -85,8 +91,8 @@ impl Finish<'_, '_> {
             Delivered::Full(body, answer) => {
                 let usage = answer.usage.unwrap_or_default();
                 if status.is_success() {
-                    self.remember(&deployment, answer.id.as_deref());
-                    check_model(metrics, &deployment, answer.model.as_deref());
+                    self.remember(&deployment, answer.id.as_deref(), &body);
+                    self.others.check(metrics, &deployment, answer.model.as_deref());
                     let known = answer.usage.is_some();
                     let last = known.then(|| price(&deployment, &usage)).flatten();
                     let before: Option<Usd> = notes.iter().map(cost_of).sum();
@@ -110,23 +116,45 @@ impl Finish<'_, '_> {
                 whole(status, headers, body, again.then_some(self.request))
             }
             Delivered::Stream(mut relay) => {
-                self.remember(&deployment, relay.response_id());
+                self.remember(&deployment, relay.response_id(), &[]);
                 as_event_stream(&mut headers);
                 let close = self.closing(&deployment, price, in_flight);
                 relay.on_end(close);
-                let stream = ByteStream::new(*relay);
+                let stream = match self.keeping(&deployment) {
+                    Some(mut keep) => ByteStream::new(relay.inspect(move |event| keep(event))),
+                    None => ByteStream::new(*relay),
+                };
                 Response { status, headers, body: Body::Stream(stream) }
             }
         }
     }
 
-    /// Remembers whose a stored response is.
-    fn remember(&self, deployment: &Deployment, id: Option<&str>) {
-        let (responses, caller) = self.stored;
-        let kept = self.request.operation() == Operation::Responses && self.request.stores();
-        if let Some(id) = id.filter(|_| kept) {
-            responses.remember(id, &deployment.name, caller);
+    /// True where the deployment stores what it answers.
+    fn stores(&self) -> bool {
+        self.request.operation() == Operation::Responses && self.request.stores()
+    }
+
+    /// Remembers whose a stored response is, with its items and its conversation.
+    fn remember(&self, deployment: &Deployment, id: Option<&str>, answer: &[u8]) {
+        if !self.stores() {
+            return;
         }
+        let (responses, caller) = self.stored;
+        let items = items::of_answer(answer);
+        let ids = items.iter().map(AsRef::as_ref).chain(id).chain(self.request.conversation());
+        ids.for_each(|id| responses.remember(id, &deployment.name, caller));
+    }
+
+    /// What remembers the items of a stored response as its stream tells them.
+    fn keeping(&self, deployment: &Deployment) -> Option<impl FnMut(&Bytes) + Send + use<>> {
+        let (responses, caller) = self.stored;
+        let (responses, caller) = (responses.clone(), caller.clone());
+        let deployment = deployment.name.clone();
+        self.stores().then_some(move |event: &Bytes| {
+            if let Some(id) = items::of_event(event) {
+                responses.remember(&id, &deployment, &caller);
+            }
+        })
     }
 
     /// Why the deployment wished most did not answer: its own attempt's end, or the wait it had asked for before.
@@ -182,10 +210,11 @@ impl Finish<'_, '_> {
         in_flight: InFlight,
     ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
         let (metrics, deployment) = (self.metrics.clone(), Arc::clone(deployment));
+        let others = self.others.clone();
         let (began, prompt) = (self.began, self.decision.needs.prompt);
         let (first, operation) = (began.elapsed(), self.request.operation());
         move |end| {
-            check_model(&metrics, &deployment, end.model.as_deref());
+            others.check(&metrics, &deployment, end.model.as_deref());
             let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
             let cost = price(&deployment, &usage);
             let (ended, error) = match end.how {
@@ -209,19 +238,6 @@ fn cost_of(note: &Note) -> Option<Usd> {
     match note {
         Note::AskedAgain { deployment, usage, .. } => pricing::marginal_cost(deployment, usage),
         Note::Held { .. } | Note::Spilled { .. } | Note::Recovering { .. } => Some(Usd::ZERO),
-    }
-}
-
-/// A deployment can turn into another model: Azure upgrades some in place.
-fn check_model(metrics: &Metrics, deployment: &Deployment, answered: Option<&str>) {
-    let configured = deployment.model.name.as_str();
-    let Some(answered) = answered else { return };
-    // A dated version of the same model is the same model: gpt-4o-2024-11-20.
-    let version = answered.strip_prefix(configured);
-    let same = version.is_some_and(|rest| rest.is_empty() || rest.starts_with("-20"));
-    if !same {
-        metrics.mismatched(deployment);
-        tracing::warn!(deployment = %deployment.name, configured, "another model answered");
     }
 }
 

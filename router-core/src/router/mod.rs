@@ -5,6 +5,7 @@ mod finish;
 mod late;
 pub mod model_router;
 mod naming;
+mod other_models;
 pub mod rules;
 mod stored_call;
 

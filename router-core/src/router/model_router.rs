@@ -37,8 +37,10 @@ use crate::metrics::retirement;
 use crate::policy::Asked;
 use crate::policy::Hints;
 use crate::response::Response;
+use crate::response::tell_adapted;
 use crate::response::tell_decision;
 use crate::response::tell_overhead;
+use crate::response::tell_plan;
 use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::state::CapacityState;
@@ -55,6 +57,7 @@ use super::call::ChatCall;
 use super::finish::Finish;
 use super::late::late;
 use super::naming::{name_of, role_of_follow_up};
+use super::other_models::OtherModels;
 use super::rules::{BuildFault, rules_of};
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
@@ -74,6 +77,7 @@ struct Inner<U> {
     fallback: Fallback<U>,
     metrics: Metrics,
     stored: StoredResponses,
+    others: OtherModels,
 }
 
 /// What the caller of a slow stream is told before there is an answer.
@@ -121,9 +125,10 @@ impl<U: Upstream> ModelRouter<U> {
         retirement::register(registry, &rules.catalog)?;
         StandingCollector::register(registry, Arc::clone(&state), &rules.catalog)?;
         let stored = StoredResponses::new(limits.stored_responses);
+        let others = OtherModels::default();
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
         let fallback = Fallback::new(upstream, waiting, limits);
-        Ok(Self(Arc::new(Inner { rules, state, fallback, metrics, stored })))
+        Ok(Self(Arc::new(Inner { rules, state, fallback, metrics, stored, others })))
     }
 
     /// One request to a model, from bytes to response.
@@ -275,10 +280,6 @@ impl<U: Upstream> Inner<U> {
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let mut told = HeaderMap::with_capacity(20);
         tell_decision(&mut told, &decision);
-        if request.stream() {
-            // Nobody else sets it, so that it is set here is all that can come of it.
-            drop(promise.set(Promise { headers: told.clone() }));
-        }
         let limits = self.fallback.limits();
         let patience = hints.caller_timeout.map_or(limits.deadline, |own| own.min(limits.deadline));
         let task = decision
@@ -293,11 +294,19 @@ impl<U: Upstream> Inner<U> {
             asker: asker(&request, &hints),
             task: decision.kind(&self.rules.catalog),
             effort: role.and_then(|role| role.effort),
+            chosen: task.is_some(),
             reject_unsupported: self.rules.policy.reject_unsupported,
             first_byte: self.first_byte(&decision, &plan.first),
             deadline: call.received + patience,
             trace: trace(&call.headers),
         };
+        if request.stream() {
+            let mut headers = told.clone();
+            tell_plan(&mut headers, plan);
+            tell_adapted(&mut headers, &self.fallback.foreseen(&errand));
+            // Nobody else sets it, so that it is set here is all that can come of it.
+            drop(promise.set(Promise { headers }));
+        }
         let decided = began.elapsed();
         match self.fallback.walk(errand).await {
             Err(NoAnswer { fault, trail, notes }) => {
@@ -313,8 +322,8 @@ impl<U: Upstream> Inner<U> {
                 tell_overhead(&mut told, overhead);
                 let metrics = &self.metrics;
                 let stored = (&self.stored, &call.caller);
-                let finish =
-                    Finish { metrics, decision: &decision, request: &request, stored, began };
+                let (decision, request, others) = (&decision, &request, &self.others);
+                let finish = Finish { metrics, decision, request, stored, others, began };
                 Ok(finish.respond(answered, told, in_flight))
             }
         }

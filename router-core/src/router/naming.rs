@@ -1,24 +1,27 @@
-//! Which name is looked up for a request: the path's, the body's, or that of the deployment which stored what it follows.
+//! Which name is looked up for a request: the path's, the body's, or that of the deployment which stored what it needs.
 
 use std::borrow::Cow;
 
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
+use crate::chat::RequestFault;
 use crate::decision::Rules;
 use crate::error::RouteError;
 use crate::model::Abilities;
 use crate::policy::Asked;
 use crate::policy::UnknownModel;
 use crate::stored::Caller;
+use crate::stored::Stored;
 use crate::stored::StoredResponses;
 use crate::stored::UnknownResponse;
 use crate::task::Task;
+use crate::units::DeploymentName;
 use crate::units::ModelName;
 
 /// The name to look up; `None` where the body's own counts.
 ///
 /// # Errors
-/// The request follows a response that is not stored here for this caller, or names no model although its operation says
+/// The request needs what is not stored here for this caller, or names no model although its operation says
 /// nothing of a task.
 pub(super) fn name_of<'n>(
     request: &'n ChatRequest<'_>,
@@ -26,12 +29,7 @@ pub(super) fn name_of<'n>(
     rules: &Rules,
     stored: (&StoredResponses, &Caller),
 ) -> Result<Option<Cow<'n, str>>, RouteError> {
-    let (responses, caller) = stored;
-    if let Some(id) = request.previous_response() {
-        let owner = responses.owner(id, caller).ok_or_else(|| UnknownResponse {
-            id: id.to_owned(),
-            field: Some("previous_response_id"),
-        })?;
+    if let Some(owner) = owner_of_needed(request, stored)? {
         return Ok(Some(format!("deployment:{owner}").into()));
     }
     if request.operation().is_scored() {
@@ -41,17 +39,60 @@ pub(super) fn name_of<'n>(
     let able = |name: &str| serves(rules, name, request.operation());
     let name = path_model
         .filter(|name| able(name) || !request.model().is_some_and(able))
-        .or_else(|| request.model());
-    let asked = Asked::look_up(name, &rules.policy.aliases, &rules.catalog)?;
+        .or_else(|| request.model())
+        .filter(|name| !name.trim().is_empty());
+    let Some(name) = name else { return unnamed(request, rules).map(Some) };
+    let asked = Asked::look_up(Some(name), &rules.policy.aliases, &rules.catalog)?;
     match asked {
-        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => Ok(name.map(Cow::Borrowed)),
+        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => Ok(Some(Cow::Borrowed(name))),
         // Two models' embeddings, voices or judgements are not each other's replacement.
         Asked::Auto(_) | Asked::Role(_) => Err(UnknownModel {
-            asked: name.unwrap_or_default().to_owned(),
+            asked: name.to_owned(),
             allowed: able_models(rules, request.operation()),
         }
         .into()),
     }
+}
+
+/// The model of a request that must name one and does not. Of what is passed through, some need none at `OpenAI`
+/// (moderations): where a single model can take it, that one is meant. A form cannot be given another field.
+fn unnamed(request: &ChatRequest<'_>, rules: &Rules) -> Result<Cow<'static, str>, RouteError> {
+    let operation = request.operation();
+    let mut able = able_models(rules, operation);
+    let lone = able.len() == 1 && operation == Operation::Passed && !request.is_form();
+    match able.pop().filter(|_| lone) {
+        Some(only) => Ok(only.into()),
+        None => {
+            let able = able_models(rules, operation).join(", ");
+            let problem = format!("expected the name of a model; allowed are: {able}");
+            Err(RequestFault { field: "model".to_owned(), problem }.into())
+        }
+    }
+}
+
+/// The deployment that stored what the request needs: the response that it follows, its conversation, items that it names in
+/// place of what they say. All of them must be this caller's; the first leads the way.
+///
+/// Of a conversation made elsewhere nothing is known before its first response, and hidden reasoning may not have been stored
+/// at all: these two bind only once they are known.
+fn owner_of_needed(
+    request: &ChatRequest<'_>,
+    (responses, caller): (&StoredResponses, &Caller),
+) -> Result<Option<DeploymentName>, UnknownResponse> {
+    let previous = request.previous_response().map(|id| (id, Stored::Previous, true));
+    let conversation =
+        request.conversation().map(|id| (id, Stored::Conversation, responses.knows(id)));
+    let items = request.references().iter();
+    let items = items.map(|item| (&*item.id, Stored::Item, item.bare));
+    let mut first = None;
+    for (id, what, must) in previous.into_iter().chain(conversation).chain(items) {
+        let owner = responses.owner(id, caller);
+        if must && owner.is_none() {
+            return Err(UnknownResponse { id: id.to_owned(), what });
+        }
+        first = first.or(owner);
+    }
+    Ok(first)
 }
 
 /// The role in which a follow-up of a stored response goes on: it is led to a deployment by name, but its caller asked for the
@@ -61,7 +102,12 @@ pub(super) fn role_of_follow_up(
     model: &ModelName,
     rules: &Rules,
 ) -> Option<Task> {
-    request.previous_response()?;
+    let follows = request.previous_response().is_some()
+        || request.conversation().is_some()
+        || !request.references().is_empty();
+    if !follows {
+        return None;
+    }
     let Rules { policy, catalog, .. } = rules;
     match Asked::look_up(request.model(), &policy.aliases, catalog).ok()? {
         Asked::Role(task) => Some(task),

@@ -25,6 +25,7 @@ use crate::response::Response;
 use crate::response::as_event_stream;
 use crate::response::passed;
 use crate::response::tell_attempts;
+use crate::stored::Stored;
 use crate::stored::UnknownResponse;
 use crate::upstream::Attempt;
 use crate::upstream::Call;
@@ -54,8 +55,7 @@ impl<U: Upstream> ModelRouter<U> {
         let hints = Hints::from_headers(&call.headers)?;
         let deployment = self.maker(&call, &hints)?;
         let limits = self.fallback().limits();
-        let path = format!("{}{}", call.id, call.rest);
-        let streamed = path.contains("stream=true");
+        let (path, streamed) = call.address();
         let attempt = Attempt {
             deployment: Arc::clone(&deployment),
             call: Call::Stored { method: call.method.clone(), path: path.into() },
@@ -105,7 +105,7 @@ impl<U: Upstream> ModelRouter<U> {
 
     /// The deployment that made the response, if it may be asked.
     fn maker(&self, call: &StoredCall, hints: &Hints) -> Result<Arc<Deployment>, RouteError> {
-        let unknown = || UnknownResponse { id: call.id.clone(), field: None };
+        let unknown = || UnknownResponse { id: call.id.clone(), what: Stored::Response };
         let owner = self.stored_responses().owner(&call.id, &call.caller).ok_or_else(unknown)?;
         let rules = self.rules();
         let deployment = rules.catalog.deployment(owner.as_str()).ok_or_else(unknown)?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream};
 use axum::extract::Request;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use futures_util::StreamExt;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -19,6 +19,8 @@ use crate::problem::Problem;
 
 /// A caller that takes longer to send its body holds room that others wait for.
 const LONGEST_UPLOAD: Duration = Duration::from_secs(60);
+/// UTF-8's, which some editors and libraries put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 /// How long what is refused is read on.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -37,7 +39,10 @@ pub(crate) async fn call(request: Request, asked: Asked, most: usize) -> Result<
     let (parts, body) = request.into_parts();
     check_type(&parts.headers, asked.operation)?;
     let body = timeout(LONGEST_UPLOAD, read(body, announced(&parts.headers), most)).await;
-    let body = body.map_err(|_| Problem::body_missing())??;
+    let mut body = body.map_err(|_| Problem::body_missing())??;
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.advance(BYTE_ORDER_MARK.len());
+    }
     // The clock starts when the request is here: a slow line of the caller's is not our time.
     Ok(ChatCall {
         operation: asked.operation,
@@ -59,7 +64,8 @@ fn check_type(headers: &HeaderMap, operation: Operation) -> Result<(), Problem> 
     }
     let Some(kind) = said(CONTENT_TYPE) else { return Ok(()) };
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let json = matches!(kind.as_str(), "" | "application/json" | "text/json")
+    // Plain text is what `fetch` says of any string.
+    let json = matches!(kind.as_str(), "" | "application/json" | "text/json" | "text/plain")
         || kind == "application/x-www-form-urlencoded"
         || (kind.starts_with("application/") && kind.ends_with("+json"))
         || (operation == Operation::Passed && kind == "multipart/form-data");
@@ -129,7 +135,8 @@ mod tests {
         check(CONTENT_TYPE, "application/vnd.api+json", true);
         check(CONTENT_TYPE, "application/x-www-form-urlencoded", true);
         check(CONTENT_TYPE, "multipart/form-data; boundary=x", false);
-        check(CONTENT_TYPE, "text/plain", false);
+        check(CONTENT_TYPE, "text/plain;charset=UTF-8", true);
+        check(CONTENT_TYPE, "text/html", false);
         check(CONTENT_ENCODING, "identity", true);
         check(CONTENT_ENCODING, "gzip", false);
         assert!(check_type(&HeaderMap::new(), Operation::Chat).is_ok());

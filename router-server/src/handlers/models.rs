@@ -62,8 +62,7 @@ fn shows(shared: &Shared, name: &str) -> bool {
 
 fn model(shared: &Shared, name: &str, form: Form) -> Value {
     let record = record(shared, name);
-    let catalog = &shared.router.rules().catalog;
-    let owner = if catalog.model(name).is_some() { "openai" } else { "model-router" };
+    let owner = if is_model(shared, name) { "openai" } else { "model-router" };
     let made = shared.since;
     let can = |ability: fn(&Abilities) -> bool| record.map(|record| ability(&record.abilities));
     match form {
@@ -81,6 +80,13 @@ fn model(shared: &Shared, name: &str, form: Form) -> Value {
             "deprecation": {},
         }),
     }
+}
+
+/// True of a model's own name, with a provider before it or a day behind it too; false of our names for models.
+fn is_model(shared: &Shared, name: &str) -> bool {
+    let Rules { policy, catalog, .. } = shared.router.rules();
+    let ours = policy.aliases.contains_key(name);
+    !ours && matches!(Asked::look_up(Some(name), &policy.aliases, catalog), Ok(Asked::Model(_)))
 }
 
 /// The record of the model that a name means; `None` for `auto` and roles, which mean several.

@@ -27,7 +27,7 @@ pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Ar
             let call = StoredCall {
                 method: parts.method,
                 id,
-                rest: format!("{tail}{}", own_query(parts.uri.query().unwrap_or_default())),
+                rest: format!("{tail}?{}", parts.uri.query().unwrap_or_default()),
                 headers: parts.headers,
                 received: Instant::now(),
                 caller: Caller::default(),
@@ -37,25 +37,4 @@ pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Ar
                 .map_or_else(|e| Problem::of(&e, shared.expose).into_response(), answer::respond)
         },
     )
-}
-
-/// The query but for its api-version, which is the deployment's own.
-fn own_query(query: &str) -> String {
-    let kept: Vec<&str> = query
-        .split('&')
-        .filter(|part| !part.is_empty() && !part.starts_with("api-version="))
-        .collect();
-    if kept.is_empty() { String::new() } else { format!("?{}", kept.join("&")) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::own_query;
-
-    #[test]
-    fn the_query_loses_its_version_and_nothing_else() {
-        assert_eq!(own_query("api-version=2025-03-01-preview"), "");
-        assert_eq!(own_query("limit=2&api-version=x&order=asc"), "?limit=2&order=asc");
-        assert_eq!(own_query(""), "");
-    }
 }
