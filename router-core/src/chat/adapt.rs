@@ -584,6 +584,7 @@ mod tests {
                 effort,
                 refused,
                 tight,
+                chosen: false,
             };
             let adapted = adapt(&request, target);
             let mut value: Value = serde_json::from_slice(&adapted.body).unwrap();

@@ -29,7 +29,8 @@ impl<U: Upstream> Fallback<U> {
     /// The fields that the first of the plan would have changed or left out, as far as it can be told before it is asked.
     pub fn foreseen(&self, errand: &Errand<'_, '_>) -> Vec<&'static str> {
         let first = &errand.plan.first;
-        let refused = self.refused_by(&first.name);
+        let operation = errand.request.operation();
+        let refused = self.refusals.of(&first.name, operation, Instant::now());
         let target = target(first, errand, &refused, None);
         let (mut changed, restream) = adapt::changes(errand.request, target);
         changed.extend(restream.then_some("stream"));
