@@ -100,6 +100,30 @@ async fn the_usage_of_a_stream_is_asked_for_and_withheld_unless_the_caller_asked
 }
 
 #[tokio::test]
+async fn a_response_that_fails_or_stays_incomplete_tells_its_usage_too() {
+    for (kind, error) in [
+        ("response.incomplete", Value::Null),
+        ("response.failed", json!({"code": "server_error", "message": "m"})),
+    ] {
+        let layout = Layout::pair().text("endpoints.azure.api_version", "2025-04-01-preview");
+        let bench = layout.start().await;
+        let said =
+            json!({"type": "response.output_text.delta", "sequence_number": 1, "delta": "hi"});
+        let usage = json!({"input_tokens": 11, "output_tokens": 77});
+        let end = json!({"type": kind, "sequence_number": 2, "response": {"id": "resp_1", "error": error, "usage": usage}});
+        let events = format!("data: {said}\n\ndata: {end}\n\n");
+        let headers = [("content-type", "text/event-stream")];
+        bench.emulator.script("chat_payg", Step::answer(200, headers, events.clone()));
+        let body = json!({"model": "deployment:chat_payg", "input": "hi", "stream": true});
+        let answer = Answer::of(bench.client.post(bench.url("/v1/responses")).json(&body)).await;
+        assert_eq!(answer.text, events, "{kind}");
+        assert!((tokens(&bench, "gpt-4o", "output").await - 77.0).abs() < 1e-9, "{kind}");
+        let estimated = "model_router_usage_estimated_total{deployment=\"chat_payg\"}";
+        assert!(bench.metric(estimated).await.abs() < 1e-9, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn a_stream_without_usage_is_estimated_and_marked_so() {
     let bench = Layout::pair().start().await;
     bench.emulator.script("chat_payg", Step::normal().output_tokens(40).cut_after(4));

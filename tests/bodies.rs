@@ -219,3 +219,70 @@ async fn every_known_error_body_is_read() {
         }
     }
 }
+
+/// Errors that come where an answer was awaited, in a 200, and what becomes of them.
+const REPORTED: [(&str, Then); 12] = [
+    (
+        r#"{"message":"This model's maximum context length is 128000 tokens.","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}"#,
+        Then::Back,
+    ),
+    (
+        r#"{"message":"filtered","type":null,"param":"prompt","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}"#,
+        Then::Back,
+    ),
+    (r#"{"message":"m","code":"invalid_prompt"}"#, Then::Back),
+    (r#"{"message":"m","type":"invalid_request_error","param":null,"code":null}"#, Then::Back),
+    (r#"{"message":"m","code":"400"}"#, Then::Back),
+    (
+        r#"{"message":"m","type":"invalid_request_error","param":"user","code":"unsupported_parameter"}"#,
+        Then::Without("user"),
+    ),
+    (r#"{"message":"m","code":429}"#, Then::Next("throttled")),
+    (r#"{"message":"m","code":"rate_limit_exceeded"}"#, Then::Next("throttled")),
+    (
+        r#"{"message":"m","type":"invalid_request_error","code":"invalid_api_key"}"#,
+        Then::Next("misconfigured"),
+    ),
+    (r#"{"message":"m","type":"server_error","code":null}"#, Then::Next("error_event")),
+    (r#"{"message":"m","code":"unheard_of"}"#, Then::Next("error_event")),
+    (r#""out of room""#, Then::Next("error_event")),
+];
+
+#[tokio::test]
+async fn an_error_in_place_of_an_answer_is_judged_as_its_status_would_be() {
+    for (error, then) in REPORTED {
+        for form in [Form::Chat, Form::Stream, Form::Responses] {
+            let layout = Layout::pair().text("endpoints.azure.api_version", "2025-04-01-preview");
+            let bench = layout.start().await;
+            let (kind, body) = match form {
+                Form::Stream => ("text/event-stream", format!("data: {{\"error\":{error}}}\n\n")),
+                Form::Chat | Form::Responses => {
+                    ("application/json", format!("{{\"error\":{error}}}"))
+                }
+            };
+            let headers = [("content-type", kind), ("x-ratelimit-reset-tokens", "50")];
+            bench.emulator.script("chat_ptu", Step::answer(200, headers, body));
+            let answer = ask(&bench, form).await;
+            let what = format!("{error} {form:?} {answer:?}");
+            match then {
+                Then::Next(cause) => {
+                    assert_answered(&answer, "chat_payg", form);
+                    assert_eq!(answer.header("x-router-fallback"), Some(cause), "{what}");
+                }
+                Then::Without(field) => {
+                    assert_answered(&answer, "chat_ptu", form);
+                    assert_eq!(answer.header("x-router-adapted"), Some(field), "{what}");
+                }
+                Then::Back => {
+                    assert_eq!(answer.status, 400, "{what}");
+                    assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
+                    let error: serde_json::Value = serde_json::from_str(error).unwrap();
+                    assert_eq!(answer.json()["error"], error, "{what}");
+                    assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [1, 0], "{what}");
+                    // It is no fault of the deployment: the next request goes there again.
+                    assert_answered(&ask(&bench, form).await, "chat_ptu", form);
+                }
+            }
+        }
+    }
+}

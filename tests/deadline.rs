@@ -6,6 +6,7 @@ use azure_emulator::Step;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::support::memory::{Canned, InMemory};
 use crate::support::{Answer, Layout, PATIENCE, question};
 
 #[tokio::test]
@@ -44,4 +45,16 @@ async fn a_longer_timeout_does_not_stretch_ours() {
     let answer = Answer::of(request.header("x-stainless-read-timeout", "600")).await;
     assert_eq!(answer.status, 504, "{answer:?}");
     assert!(began.elapsed() >= Duration::from_millis(400));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_answer_that_trickles_is_bounded_too() {
+    let letters = vec![bytes::Bytes::from_static(b" "); 100_000];
+    let trickle = Canned { body: letters, pause: Duration::from_secs(60), ..Canned::of(200, "") };
+    let router = InMemory::new(&Layout::pair(), move |_, _| Ok(trickle.clone()));
+    let began = Instant::now();
+    let error = router.ask(&question("chat", json!({})), &[]).await.unwrap_err();
+    assert_eq!(error.kind(), "upstream_timeout", "{error:?}");
+    assert_eq!(began.elapsed().as_secs(), 600, "the shipped deadline");
+    assert_eq!(router.arrived().len(), 1, "no time is left for another");
 }

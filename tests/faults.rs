@@ -56,6 +56,20 @@ async fn a_fault_that_asks_for_a_wait_is_left_alone_for_it() {
 }
 
 #[tokio::test]
+async fn a_redirect_is_a_fault_and_is_neither_followed_nor_passed_on() {
+    let redirect = |status| Step::answer(status, [("location", "https://elsewhere.example/")], "");
+    for status in [301, 302, 307, 308] {
+        check(&Layout::pair().start().await, redirect(status), false, "status_5xx").await;
+    }
+    let bench = Layout::pair().start().await;
+    bench.emulator.script("chat_ptu", redirect(302));
+    bench.emulator.script("chat_payg", redirect(302));
+    let answer = bench.ask_in_form("chat", false).await;
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_failed"), "{answer:?}");
+    assert_eq!(answer.header("location"), None);
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_json_is_a_fault_by_its_status_alone() {
     let step = Step::answer(502, [("content-type", "text/html")], "<html>bad gateway</html>");
     check(&Layout::pair().start().await, step, false, "status_5xx").await;

@@ -6,6 +6,7 @@ use std::time::Duration;
 use azure_emulator::Step;
 use serde_json::json;
 
+use crate::support::memory::{CONTENT, Canned, DONE, END, InMemory};
 use crate::support::{Answer, Layout, question};
 
 fn quick() -> Layout {
@@ -120,4 +121,28 @@ async fn a_reasoning_answer_is_streamed_on_after_comments() {
     assert!(heartbeats(&answer) >= 2, "{}", answer.text);
     assert!(answer.is_whole_stream(), "{}", answer.text);
     assert_eq!(answer.header("x-router-task"), Some("reasoning"), "{answer:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_silence_between_two_events_is_bridged_and_none_is_cut_in_two() {
+    let beat = ": keep-alive\n\n";
+    let (half, rest) = END.split_at(20);
+    let canned =
+        Canned { pause: Duration::from_secs(26), ..Canned::stream(&[CONTENT, half, rest, DONE]) };
+    let router = InMemory::new(&Layout::pair(), move |_, _| Ok(canned.clone()));
+    let body = question("chat", json!({"stream": true}));
+    let (_, bytes) = router.ask(&body, &[]).await.unwrap();
+    let expected = [CONTENT, &beat.repeat(5), END, &beat.repeat(2), DONE].concat();
+    assert_eq!(bytes, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn comments_do_not_hide_that_the_upstream_has_fallen_silent() {
+    let canned = Canned { pause: Duration::from_secs(1_000), ..Canned::stream(&[CONTENT, END]) };
+    let router = InMemory::new(&Layout::pair(), move |_, _| Ok(canned.clone()));
+    let body = question("chat", json!({"stream": true}));
+    let (_, bytes) = router.ask(&body, &[]).await.unwrap();
+    let text = String::from_utf8(bytes.to_vec()).unwrap();
+    assert_eq!(text.matches(": keep-alive").count(), 11, "idle for 120 s: {text}");
+    assert!(text.contains("stream_interrupted"), "{text}");
 }

@@ -109,9 +109,13 @@ async fn a_prompt_that_is_too_long_goes_where_the_window_is_larger_else_back_as_
     let layout = Layout::pair()
         .payg("long_payg", "gpt-4.1")
         .set("roles.chat.models", r#"["gpt-4o", "gpt-4.1"]"#);
-    for streamed in [false, true] {
+    let event = "data: {\"error\":{\"code\":\"context_length_exceeded\",\"message\":\"m\"}}\n\n";
+    let event = Step::answer(200, [("content-type", "text/event-stream")], event);
+    for (streamed, step) in
+        [(false, Step::context_length()), (true, Step::context_length()), (true, event)]
+    {
         let bench = layout.clone().start().await;
-        bench.emulator.script("chat_ptu", Step::context_length());
+        bench.emulator.script("chat_ptu", step);
         let answer = bench.ask_in_form("chat", streamed).await;
         answer.assert_answered_by("long_payg", streamed);
         assert_eq!(answer.header("x-router-fallback"), Some("context_length"));

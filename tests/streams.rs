@@ -55,7 +55,6 @@ async fn a_fault_after_content_is_told_as_an_error_event_and_ends_the_stream() {
     for (step, code) in [
         (Step::normal().cut_after(3), Some("stream_interrupted")),
         (Step::normal().end_after(3), Some("stream_interrupted")),
-        (Step::normal().malformed_after(3), Some("stream_interrupted")),
         (Step::normal().stall_after(3), Some("stream_interrupted")),
         (Step::normal().error_event_after(3), None),
     ] {
@@ -80,6 +79,7 @@ async fn odd_but_whole_streams_pass() {
         Step::normal().comments(),
         Step::normal().no_content_type(),
         Step::normal().async_filter(),
+        Step::normal().malformed_after(3),
         Step::normal().pause_after(2, Duration::from_millis(50)),
         Step::normal().split([7, 1, 64]),
     ] {
@@ -129,6 +129,46 @@ async fn a_connection_that_breaks_after_the_last_event_has_lost_nothing() {
     let body = question("chat", json!({"stream": true}));
     let (_, bytes) = router.ask(&body, &[]).await.unwrap();
     assert_eq!(bytes, [CONTENT, END, DONE].concat());
+}
+
+/// What a caller of a stream in memory gets.
+async fn relayed(pieces: &[&str]) -> String {
+    let canned = Canned::stream(pieces);
+    let router = InMemory::new(&Layout::pair(), move |_, _| Ok(canned.clone()));
+    let (_, bytes) = router.ask(&question("chat", json!({"stream": true})), &[]).await.unwrap();
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_no_chunk_passes_and_ends_nothing() {
+    let parts = CONTENT.replace("\"hi\"", r#"[{"type":"text","text":"hi"}]"#);
+    for pieces in [
+        ["data: ping\n\n", CONTENT, END, DONE],
+        [CONTENT, "data: ping\n\n", END, DONE],
+        [CONTENT, "data: {\"choices\":7}\n\n", END, DONE],
+        [&parts, CONTENT, END, DONE],
+    ] {
+        assert_eq!(relayed(&pieces).await, pieces.concat());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_a_text_alone_passes_as_it_came() {
+    let error = "data: {\"error\":\"out of room\"}\n\n";
+    assert_eq!(relayed(&[CONTENT, error, END, DONE]).await, [CONTENT, error].concat());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_done_before_a_choice_has_ended_is_told_as_broken_off() {
+    let second = |event: &str| event.replace("\"index\":0", "\"index\":1");
+    let (content, end) = (second(CONTENT), second(END));
+    for pieces in [&[CONTENT, DONE][..], &[CONTENT, &content, END, DONE], &[CONTENT, &content, END]]
+    {
+        let text = relayed(pieces).await;
+        assert!(text.contains("stream_interrupted") && !text.contains("[DONE]"), "{text}");
+    }
+    let whole = [CONTENT, &content, END, &end, DONE];
+    assert_eq!(relayed(&whole).await, whole.concat());
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::StreamExt as _;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use router_core::decision::Rules;
 use router_core::response::Response;
@@ -26,6 +27,8 @@ pub(crate) struct Canned {
     pub(crate) body: Vec<Bytes>,
     /// Before the head.
     pub(crate) delay: Duration,
+    /// Between two pieces of the body.
+    pub(crate) pause: Duration,
     /// True where the body breaks off after its last piece.
     pub(crate) breaks: bool,
 }
@@ -35,7 +38,8 @@ impl Canned {
     pub(crate) fn of(status: u16, body: &str) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         let body = vec![Bytes::copy_from_slice(body.as_bytes())];
-        Self { status, headers, body, delay: Duration::from_millis(1), breaks: false }
+        let (delay, pause) = (Duration::from_millis(1), Duration::ZERO);
+        Self { status, headers, body, delay, pause, breaks: false }
     }
 
     /// A good answer, in the form the attempt awaits.
@@ -110,7 +114,16 @@ impl Upstream for Memory {
         let broken = canned.breaks.then_some(Err(Unreachable::Broken));
         let body = canned.body.into_iter().map(Ok).chain(broken);
         let status = StatusCode::from_u16(canned.status).unwrap();
-        Ok(Reply { status, headers, body: Box::pin(futures_util::stream::iter(body)) })
+        let body = futures_util::stream::iter(body);
+        if canned.pause.is_zero() {
+            return Ok(Reply { status, headers, body: Box::pin(body) });
+        }
+        let paused = body.enumerate().then(move |(at, piece)| async move {
+            let pause = if at == 0 { Duration::ZERO } else { canned.pause };
+            tokio::time::sleep(pause).await;
+            piece
+        });
+        Ok(Reply { status, headers, body: Box::pin(paused) })
     }
 }
 
@@ -179,7 +192,6 @@ pub(crate) async fn bytes_of(mut response: Response) -> (Response, Bytes) {
     let bytes = match std::mem::replace(&mut response.body, empty) {
         router_core::response::Body::Full(bytes) => bytes,
         router_core::response::Body::Stream(stream) => {
-            use futures_util::StreamExt as _;
             let pieces: Vec<Bytes> = stream.filter_map(|item| async { item.ok() }).collect().await;
             pieces.concat().into()
         }

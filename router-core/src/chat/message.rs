@@ -188,7 +188,7 @@ impl<'de> Visitor<'de> for MessageVisitor {
     }
 }
 
-impl<'de> Deserialize<'de> for Content<'de> {
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         struct ContentVisitor;
         impl<'de> Visitor<'de> for ContentVisitor {

@@ -9,9 +9,11 @@ use std::borrow::Cow;
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::message::Text;
+use super::message::{Content, Part, Text};
+use super::reported::Reported;
 use super::usage::{RawUsage, Usage, loosely};
 
 /// Cuts bytes into events, separators included. Line ends may be `\n`, `\r\n` or `\r`.
@@ -99,15 +101,12 @@ pub enum Event {
     /// A chunk of the answer.
     Chunk(Chunk),
     /// The upstream reports an error instead of a chunk.
-    Error {
-        /// The upstream's code, or its type where it gives no code.
-        code: Box<str>,
-        /// The status that the code is known to stand for, such as 429.
-        status: Option<u16>,
-    },
+    Error(Reported),
     /// `[DONE]`.
     Done,
-    /// A `data` line that is not JSON.
+    /// A `data` line that does not even begin as JSON's objects do: a gateway's own word.
+    Foreign,
+    /// A `data` line that begins as an object and is none that can be read.
     Malformed,
 }
 
@@ -119,6 +118,10 @@ pub struct Chunk {
     pub content: bool,
     /// The number of bytes of content.
     pub content_bytes: usize,
+    /// The choices that the chunk is about, as bits by their index.
+    pub choices: u128,
+    /// Those of them that end with it.
+    pub finished: u128,
     /// Why a choice ended, where this chunk says so.
     pub finish_reason: Option<Box<str>>,
     /// What was used, where this chunk says so.
@@ -142,7 +145,7 @@ struct RawChunk<'a> {
     #[serde(default, borrow)]
     model: Option<Text<'a>>,
     #[serde(default)]
-    error: Option<RawError>,
+    error: Option<Value>,
     /// The kind of an event of the Responses API.
     #[serde(default, borrow, rename = "type")]
     kind: Option<Text<'a>>,
@@ -152,8 +155,6 @@ struct RawChunk<'a> {
     delta: Option<&'a RawValue>,
     #[serde(default, borrow)]
     response: Option<RawResponse<'a>>,
-    #[serde(default)]
-    code: Option<serde_json::Value>,
 }
 
 /// The response that an event of the Responses API is about.
@@ -166,11 +167,13 @@ struct RawResponse<'a> {
     #[serde(default, deserialize_with = "loosely")]
     usage: Option<RawUsage>,
     #[serde(default)]
-    error: Option<RawError>,
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct RawChoice<'a> {
+    #[serde(default)]
+    index: Option<u32>,
     #[serde(default, borrow)]
     delta: Option<RawDelta<'a>>,
     /// Of legacy completions, which have no delta.
@@ -182,8 +185,9 @@ struct RawChoice<'a> {
 
 #[derive(Deserialize)]
 struct RawDelta<'a> {
+    /// A text, or a list of parts as some models behind OpenAI's shape send it.
     #[serde(default, borrow)]
-    content: Option<Text<'a>>,
+    content: Option<Content<'a>>,
     #[serde(default, borrow)]
     refusal: Option<Text<'a>>,
     #[serde(default, borrow)]
@@ -194,13 +198,25 @@ struct RawDelta<'a> {
     function_call: Option<IgnoredAny>,
 }
 
-/// An error's code may be a string, a number or null.
-#[derive(Deserialize, Default)]
-struct RawError {
-    #[serde(default)]
-    code: Option<serde_json::Value>,
-    #[serde(default, rename = "type")]
-    kind: Option<serde_json::Value>,
+impl RawDelta<'_> {
+    /// How many bytes are said, and whether anything is that a caller would see.
+    fn said(&self) -> (usize, bool) {
+        let texts = [&self.refusal, &self.reasoning_content];
+        let beside: usize = texts.into_iter().flatten().map(|text| text.0.len()).sum();
+        let (content, more) = match &self.content {
+            None | Some(Content::Empty) => (0, false),
+            Some(Content::Text(text)) => (text.len(), false),
+            Some(Content::Parts(parts)) => {
+                parts.iter().fold((0, false), |(said, more), part| match part {
+                    Part::Text(text) => (said + text.len(), more),
+                    Part::Image | Part::Other => (said, true),
+                })
+            }
+        };
+        let calls = self.tool_calls.is_some() || self.function_call.is_some();
+        let said = beside + content;
+        (said, said > 0 || more || calls)
+    }
 }
 
 impl Event {
@@ -216,12 +232,19 @@ impl Event {
         if data == b"[DONE]" {
             return Self::Done;
         }
+        if data.first() != Some(&b'{') {
+            return Self::Foreign;
+        }
         let Ok(raw) = serde_json::from_slice::<RawChunk<'_>>(data) else { return Self::Malformed };
+        let kind = raw.kind.as_ref().map(|kind| kind.0.as_ref());
+        if kind == Some("error") && raw.error.is_none() {
+            return Self::Error(Reported::flat(data));
+        }
+        if let Some(error) = &raw.error {
+            return Self::Error(Reported::read(error));
+        }
         if raw.kind.as_ref().is_some_and(|kind| is_of_responses(&kind.0)) {
             return Self::of_response(raw);
-        }
-        if let Some(error) = raw.error {
-            return error.into();
         }
         let mut chunk = Chunk {
             usage: raw.usage.map(Usage::from),
@@ -231,17 +254,17 @@ impl Event {
         let choices = raw.choices.unwrap_or_default();
         chunk.choiceless = choices.is_empty();
         for choice in choices {
-            if let Some(delta) = &choice.delta {
-                let texts = [&delta.content, &delta.refusal, &delta.reasoning_content];
-                let said: usize = texts.into_iter().flatten().map(|text| text.0.len()).sum();
-                let calls = delta.tool_calls.is_some() || delta.function_call.is_some();
-                chunk.content |= said > 0 || calls;
+            let place = place(choice.index);
+            chunk.choices |= place;
+            if let Some((said, content)) = choice.delta.as_ref().map(RawDelta::said) {
+                chunk.content |= content;
                 chunk.content_bytes += said;
             }
             let said = choice.text.map_or(0, |text| text.0.len());
             chunk.content |= said > 0;
             chunk.content_bytes += said;
             let finished = choice.finish_reason.map(|reason| reason.0.into());
+            chunk.finished |= if finished.is_some() { place } else { 0 };
             chunk.finish_reason = finished.or(chunk.finish_reason);
         }
         Self::Chunk(chunk)
@@ -256,12 +279,9 @@ impl Event {
             Some(about) => (about.id, about.model, about.usage, about.error),
             None => (None, None, None, None),
         };
-        if kind == "error" {
-            let flat = RawError { code: raw.code, kind: None };
-            return raw.error.unwrap_or(flat).into();
-        }
         if kind == "response.failed" {
-            return failed.unwrap_or_default().into();
+            let usage = usage.map(Usage::from);
+            return Self::Error(Reported { usage, ..Reported::read(&failed.unwrap_or_default()) });
         }
         let said = kind.ends_with(".delta");
         let delta = raw.delta.map_or(0, |delta| delta.get().len().saturating_sub(2));
@@ -269,6 +289,8 @@ impl Event {
         Self::Chunk(Chunk {
             content: said || kind.ends_with(".partial_image"),
             content_bytes: if said { delta } else { 0 },
+            choices: 0,
+            finished: 0,
             finish_reason: ENDS.contains(&kind.as_ref()).then(|| kind.as_ref().into()),
             usage: usage.map(Usage::from),
             choiceless: true,
@@ -283,28 +305,14 @@ impl Event {
 const ENDS: [&str; 3] = ["response.completed", "response.incomplete", "response.cancelled"];
 
 fn is_of_responses(kind: &str) -> bool {
-    kind.starts_with("response.") || kind == "error"
+    kind.starts_with("response.")
 }
 
-impl From<RawError> for Event {
-    fn from(error: RawError) -> Self {
-        let word = |value: Option<serde_json::Value>| match value {
-            Some(serde_json::Value::String(text)) => Some(text),
-            Some(serde_json::Value::Number(number)) => Some(number.to_string()),
-            Some(_) | None => None,
-        };
-        let code =
-            word(error.code).or_else(|| word(error.kind)).unwrap_or_else(|| "unknown".into());
-        let status = match code.as_str() {
-            "rate_limit_exceeded" | "too_many_requests" | "tokens" | "requests" => Some(429),
-            "server_error" | "internal_error" => Some(500),
-            number => number.parse().ok(),
-        };
-        // A code goes into labels and logs: keep it a word, whatever the upstream put there.
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
-        let code: String = code.chars().filter(|letter| plain(*letter)).take(64).collect();
-        Self::Error { code: code.into(), status }
-    }
+/// The bit of a choice.
+///
+/// **Source:** `OpenAI` API reference, "Create chat completion", `n`: at most 128 choices. One beyond is not counted.
+fn place(index: Option<u32>) -> u128 {
+    1u128.checked_shl(index.unwrap_or_default()).unwrap_or_default()
 }
 
 /// The data of an event: its `data` lines joined; `None` where it has none.
@@ -400,21 +408,33 @@ mod tests {
                 "server_error",
                 Some(500),
             ),
-            (r#"{"type":"response.failed"}"#, "unknown", None),
+            (r#"{"type":"response.failed"}"#, "", None),
         ] {
-            let expected = Event::Error { code: code.into(), status };
-            assert_eq!(Event::read(format!("event: x\ndata: {data}\n\n").as_bytes()), expected);
+            let reported = error(data);
+            assert_eq!((&*reported.code, reported.status), (code, status), "{data}");
         }
+        let failed = error(
+            r#"{"type":"response.failed","response":{"error":{"code":"server_error"},"usage":{"input_tokens":3,"output_tokens":4}}}"#,
+        );
+        assert_eq!(failed.usage.map(|usage| usage.completion.0), Some(4));
+        let flat = error(r#"{"type":"error","code":"invalid_prompt","message":"m","param":null}"#);
+        let body: Value = serde_json::from_slice(&flat.body).unwrap();
+        assert_eq!(body["error"]["message"], "m");
+        assert_eq!(body["error"]["code"], "invalid_prompt");
+    }
+
+    #[track_caller]
+    fn error(data: &str) -> Reported {
+        let event = Event::read(format!("event: x\ndata: {data}\n\n").as_bytes());
+        let Event::Error(reported) = event else { panic!("{event:?}") };
+        reported
     }
 
     #[track_caller]
     fn chunk(data: &str) -> Chunk {
-        match Event::read(format!("data: {data}\n\n").as_bytes()) {
-            Event::Chunk(chunk) => chunk,
-            other @ (Event::Nothing | Event::Error { .. } | Event::Done | Event::Malformed) => {
-                panic!("{other:?}")
-            }
-        }
+        let event = Event::read(format!("data: {data}\n\n").as_bytes());
+        let Event::Chunk(chunk) = event else { panic!("{event:?}") };
+        chunk
     }
 
     #[test]
@@ -432,19 +452,29 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_read_whatever_the_form_of_their_code() {
-        for (code, expected, status) in [
-            (r#""server_error""#, "server_error", Some(500)),
-            ("429", "429", Some(429)),
-            (r#""429""#, "429", Some(429)),
-            ("null", "kind", None),
-        ] {
-            let data =
-                format!(r#"data: {{"error":{{"message":"m","type":"kind","code":{code}}}}}"#);
-            let expected = Event::Error { code: expected.into(), status };
-            assert_eq!(Event::read(data.as_bytes()), expected, "{code}");
-        }
+    fn content_may_be_a_list_of_parts() {
+        let parts = chunk(r#"{"choices":[{"delta":{"content":[{"type":"text","text":"hi"}]}}]}"#);
+        assert_eq!((parts.content, parts.content_bytes), (true, 2));
+        assert!(!chunk(r#"{"choices":[{"delta":{"content":[]}}]}"#).content);
+        assert!(chunk(r#"{"choices":[{"delta":{"content":[{"type":"thinking"}]}}]}"#).content);
+    }
+
+    #[test]
+    fn choices_are_told_apart_by_their_index() {
+        let two = chunk(
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"},{"index":2,"delta":{}}]}"#,
+        );
+        assert_eq!((two.choices, two.finished), (0b101, 0b001));
+        assert_eq!(chunk(r#"{"choices":[{"index":128,"delta":{}}]}"#).choices, 0);
+    }
+
+    #[test]
+    fn a_text_alone_is_an_error_too_and_what_is_no_object_is_foreign() {
+        assert_eq!(error(r#"{"error":"no room"}"#).status, None);
         assert_eq!(Event::read(b"data: {\"choices\":[{]}\n\n"), Event::Malformed);
+        for data in ["data: ping\n\n", "data: 5\n\n", "data:\n\n", "data: [DON\n\n"] {
+            assert_eq!(Event::read(data.as_bytes()), Event::Foreign, "{data}");
+        }
     }
 
     #[test]

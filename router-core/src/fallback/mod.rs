@@ -4,11 +4,15 @@
 mod admit;
 #[cfg(feature = "http-client")]
 pub mod budget;
+#[cfg(feature = "http-client")]
+mod flight;
 pub mod limits;
 #[cfg(feature = "http-client")]
 mod refusals;
 #[cfg(feature = "http-client")]
 pub mod relay;
+#[cfg(feature = "http-client")]
+mod seen;
 #[cfg(feature = "http-client")]
 pub mod sending;
 pub mod trail;

@@ -15,14 +15,15 @@ use serde_json::json;
 use tokio::time::{Instant, Sleep};
 
 use crate::chat::Operation;
+use crate::chat::Reported;
 use crate::chat::Usage;
 use crate::chat::error_event;
-use crate::chat::stream::Chunk;
-use crate::chat::stream::Event;
 use crate::chat::stream::Splitter;
 use crate::chat::tokens;
 use crate::units::Tokens;
 use crate::upstream::ReplyBody;
+
+use super::seen::{Seen, Verdict};
 
 /// How a stream is watched.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ pub struct Watch {
     pub content_by: Instant,
     /// The longest silence after it.
     pub idle: Duration,
+    /// After so long a silence towards the caller a comment keeps the connection alive.
+    pub heartbeat: Duration,
     /// The longest event, in bytes.
     pub max_event_bytes: usize,
     /// True where the chunk with the usage is our own wish and not the caller's.
@@ -38,10 +41,10 @@ pub struct Watch {
 }
 
 /// Why a stream ended before its first content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotOpened {
-    /// It reported an error, with the status that stands for.
-    Error(Option<u16>),
+    /// It reported an error.
+    Error(Reported),
     /// It broke off, ended, or sent what is no event.
     Broken,
     /// No content came in time.
@@ -93,6 +96,10 @@ pub struct Relay {
     ready: std::collections::VecDeque<Bytes>,
     seen: Seen,
     watch: Watch,
+    /// When bytes last came, and when some last went on.
+    heard: Instant,
+    told: Instant,
+    /// Goes off when either has been long ago.
     silence: Pin<Box<Sleep>>,
     phase: Phase,
     on_end: Vec<OnEnd>,
@@ -110,60 +117,8 @@ enum Phase {
     Ended(How),
 }
 
-/// What was seen of the stream so far.
-#[derive(Debug, Default)]
-struct Seen {
-    usage: Option<Usage>,
-    content_bytes: usize,
-    model: Option<Box<str>>,
-    finish_reason: Option<Box<str>>,
-    content: bool,
-    done: bool,
-    /// The place of the next event in a stream of the Responses API; `None` in a stream of chat.
-    next: Option<u64>,
-    response_id: Option<Box<str>>,
-}
-
-/// What is to be done with an event.
-enum Verdict {
-    Pass,
-    Withhold,
-    /// Passed on, and the last: the upstream reports an error.
-    Error(Option<u16>),
-    Malformed,
-}
-
-impl Seen {
-    fn event(&mut self, event: &[u8], withhold_usage: bool) -> Verdict {
-        match Event::read(event) {
-            Event::Nothing => Verdict::Pass,
-            Event::Done => {
-                self.done = true;
-                Verdict::Pass
-            }
-            Event::Malformed => Verdict::Malformed,
-            Event::Error { status, .. } => Verdict::Error(status),
-            Event::Chunk(chunk) => self.chunk(chunk, withhold_usage),
-        }
-    }
-
-    fn chunk(&mut self, chunk: Chunk, withhold_usage: bool) -> Verdict {
-        let reports = chunk.choiceless && chunk.usage.is_some();
-        self.usage = chunk.usage.or(self.usage);
-        self.content |= chunk.content;
-        self.content_bytes += chunk.content_bytes;
-        self.model = self.model.take().or(chunk.model);
-        self.next = chunk.sequence.map(|at| at.saturating_add(1)).or(self.next);
-        self.response_id = self.response_id.take().or(chunk.response_id);
-        self.finish_reason = chunk.finish_reason.or_else(|| self.finish_reason.take());
-        if reports && withhold_usage { Verdict::Withhold } else { Verdict::Pass }
-    }
-
-    /// True once there is nothing left that another deployment could do better: content, or an end without any.
-    fn committed(&self) -> bool {
-        self.content || self.finish_reason.is_some()
-    }
-}
+/// Says nothing, so that nobody on the way takes a long thought for a dead connection.
+pub(crate) const KEEP_ALIVE: &str = ": keep-alive\n\n";
 
 impl Relay {
     /// Reads up to the first content, which is held back with all before it.
@@ -171,14 +126,16 @@ impl Relay {
     /// # Errors
     /// The stream ended before its first content; nothing was passed on.
     pub async fn open(body: ReplyBody, watch: Watch) -> Result<Self, NotOpened> {
-        let silence = Box::pin(tokio::time::sleep_until(watch.content_by));
+        let now = Instant::now();
         let mut relay = Self {
             body,
             splitter: Splitter::default(),
             ready: std::collections::VecDeque::new(),
             seen: Seen::default(),
             watch,
-            silence,
+            heard: now,
+            told: now,
+            silence: Box::pin(tokio::time::sleep_until(watch.content_by)),
             phase: Phase::Open,
             on_end: Vec::with_capacity(2),
         };
@@ -189,7 +146,8 @@ impl Relay {
             relay.splitter.push(bytes);
             relay.take_in()?;
         }
-        relay.silence.as_mut().reset(Instant::now() + watch.idle);
+        (relay.heard, relay.told) = (Instant::now(), Instant::now());
+        relay.listen();
         Ok(relay)
     }
 
@@ -209,18 +167,22 @@ impl Relay {
         while let Some(event) = self.splitter.next_event() {
             let before_content = !self.seen.committed();
             match self.seen.event(&event, self.watch.withhold_usage) {
-                Verdict::Pass => self.ready.push_back(event),
-                Verdict::Withhold => {}
-                Verdict::Error(status) if before_content => {
-                    return Err(NotOpened::Error(status));
+                Verdict::Error(reported) if before_content => {
+                    return Err(NotOpened::Error(reported));
                 }
-                Verdict::Malformed if before_content => return Err(NotOpened::Broken),
+                Verdict::Malformed | Verdict::Cut if before_content => {
+                    return Err(NotOpened::Broken);
+                }
+                Verdict::Pass | Verdict::Foreign | Verdict::Malformed => {
+                    self.ready.push_back(event);
+                }
+                Verdict::Withhold => {}
                 Verdict::Error(_) => {
                     self.ready.push_back(event);
                     self.phase = Phase::Ended(How::Interrupted);
                     return Ok(());
                 }
-                Verdict::Malformed => {
+                Verdict::Cut => {
                     self.interrupt();
                     return Ok(());
                 }
@@ -234,6 +196,34 @@ impl Relay {
             self.interrupt();
         }
         Ok(())
+    }
+
+    /// Wakes up when the upstream or we have been silent for too long.
+    fn listen(&mut self) {
+        let until = (self.heard + self.watch.idle).min(self.told + self.watch.heartbeat);
+        self.silence.as_mut().reset(until);
+    }
+
+    /// It has been silent for a while: too long, or long enough for a comment.
+    fn silent(&mut self) {
+        let now = Instant::now();
+        if now >= self.heard + self.watch.idle {
+            return self.break_off();
+        }
+        if now >= self.told + self.watch.heartbeat {
+            self.ready.push_back(Bytes::from_static(KEEP_ALIVE.as_bytes()));
+            self.told = now;
+        }
+        self.listen();
+    }
+
+    /// Nothing more comes; what breaks after the last event has lost nothing.
+    fn break_off(&mut self) {
+        if self.seen.is_over() {
+            self.phase = Phase::Ended(How::Whole);
+        } else {
+            self.interrupt();
+        }
     }
 
     /// Ends the stream with an error event of our own.
@@ -260,13 +250,15 @@ impl Relay {
                     self.ready.push_back(rest);
                 }
                 Verdict::Withhold => {}
-                Verdict::Error(_) | Verdict::Malformed => return self.interrupt(),
+                Verdict::Error(_) | Verdict::Foreign | Verdict::Malformed | Verdict::Cut => {
+                    return self.interrupt();
+                }
             }
         } else if !rest.is_empty() {
             // The second half of a line end whose first half ended the last event.
             self.ready.push_back(rest);
         }
-        if self.seen.finish_reason.is_some() || self.seen.done {
+        if self.seen.is_whole() {
             self.phase = Phase::Ended(How::Whole);
         } else {
             self.interrupt();
@@ -299,6 +291,7 @@ impl Stream for Relay {
         let relay = self.get_mut();
         loop {
             if let Some(event) = relay.ready.pop_front() {
+                relay.told = Instant::now();
                 return Poll::Ready(Some(event));
             }
             if let Phase::Ended(how) = relay.phase {
@@ -307,22 +300,18 @@ impl Stream for Relay {
             }
             match relay.body.as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(bytes))) => {
-                    relay.silence.as_mut().reset(Instant::now() + relay.watch.idle);
+                    relay.heard = Instant::now();
                     relay.splitter.push(bytes);
                     // After content faults end the stream inside `take_in`.
                     if relay.take_in().is_err() {
                         relay.interrupt();
                     }
                 }
-                // What breaks after the last event has lost nothing.
-                Poll::Ready(Some(Err(_))) if relay.seen.done => {
-                    relay.phase = Phase::Ended(How::Whole);
-                }
-                Poll::Ready(Some(Err(_))) => relay.interrupt(),
+                Poll::Ready(Some(Err(_))) => relay.break_off(),
                 Poll::Ready(None) => relay.close(),
                 Poll::Pending => {
                     std::task::ready!(relay.silence.as_mut().poll(context));
-                    relay.interrupt();
+                    relay.silent();
                 }
             }
         }

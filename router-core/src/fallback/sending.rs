@@ -4,29 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::stream;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use tokio::time::Instant;
 
-use crate::capacity::Asker;
-use crate::capacity::Home;
 use crate::capacity::Load;
-use crate::capacity::QuotaReading;
-use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Adapted;
 use crate::chat::Answer;
-use crate::chat::Usage;
+use crate::chat::Reported;
 use crate::clock;
 use crate::deployment::Deployment;
 use crate::state::Event;
-use crate::state::Turn;
-use crate::task::Task;
-use crate::units::Tokens;
 use crate::upstream::Attempt;
 use crate::upstream::Call;
 use crate::upstream::Circumstances;
-use crate::upstream::Meters;
 use crate::upstream::Outcome;
 use crate::upstream::Reply;
 use crate::upstream::Throttle;
@@ -35,8 +28,8 @@ use crate::upstream::Upstream;
 use crate::upstream::judge;
 use crate::upstream::read;
 use crate::upstream::spilled_over;
-use crate::waiting::Waiting;
 
+use super::flight::Flight;
 use super::limits::Limits;
 use super::relay::{NotOpened, Relay, Watch};
 use super::trail::Ended;
@@ -70,102 +63,6 @@ pub(super) enum Sent {
     None(Ended),
 }
 
-/// What an attempt tells when it is over.
-#[derive(Debug, Clone)]
-pub(super) struct Bearing {
-    pub(super) asker: Asker,
-    pub(super) task: Task,
-    pub(super) prompt: Tokens,
-    /// True where a provisioned deployment was full.
-    pub(super) spilled: bool,
-}
-
-/// An attempt while it lasts, streams to their end.
-#[derive(Debug)]
-pub(super) struct Flight {
-    waiting: Arc<Waiting>,
-    deployment: Arc<Deployment>,
-    bearing: Bearing,
-    ticket: Ticket,
-    /// What it used, in normalized tokens; `None` where it was refused or failed.
-    used: Option<f64>,
-    /// Answered, but by Azure's own spillover.
-    elsewhere: bool,
-}
-
-impl Flight {
-    pub(super) fn start(
-        waiting: &Arc<Waiting>,
-        deployment: &Arc<Deployment>,
-        bearing: Bearing,
-        ticket: Ticket,
-    ) -> Self {
-        let mut flight = Self {
-            waiting: Arc::clone(waiting),
-            deployment: Arc::clone(deployment),
-            bearing,
-            ticket,
-            used: None,
-            elsewhere: false,
-        };
-        // What a caller that hangs up has cost: the prompt at least.
-        flight.uses(&Usage { prompt: flight.bearing.prompt, ..Usage::default() });
-        flight
-    }
-
-    /// Learns what happened, now.
-    fn learn(&self, event: Event) {
-        self.waiting.learn(&self.deployment.name, event, Instant::now());
-    }
-
-    /// Azure answered from elsewhere, because this one is full: as good as a 429 without a wait, and nothing is used here.
-    fn spilled_over(&mut self, wait: Duration) {
-        let Self { ticket, .. } = *self;
-        self.learn(Event::Full { ticket, wait, utilization: None });
-        (self.used, self.elsewhere) = (None, true);
-    }
-
-    fn uses(&mut self, usage: &Usage) {
-        if self.elsewhere {
-            return;
-        }
-        let twin = self.waiting.state().standing(&self.deployment.name).twin;
-        self.used = Some(twin.map_or(0.0, |twin| twin.size().used(usage)));
-    }
-
-    /// The head of an answer has come; gives how full the deployment says that it is.
-    fn read(&self, headers: &HeaderMap) -> Option<f64> {
-        let Meters { utilization, quota } = Meters::read(headers);
-        if quota != QuotaReading::default() {
-            self.learn(Event::Quota(quota));
-        }
-        utilization
-    }
-
-    /// A whole answer has ended: what it used, where its conversation is at home, and how long such answers are.
-    fn served(&mut self, timing: Timing, usage: Option<Usage>, cut_by_us: bool) {
-        self.learn(Event::Served(timing));
-        let Some(usage) = usage else { return };
-        self.uses(&usage);
-        // What has no text, such as embeddings, teaches nothing about the length of answers.
-        if cut_by_us || usage.completion == Tokens::ZERO {
-            return;
-        }
-        let Bearing { asker, task, spilled, .. } = self.bearing;
-        let deployment = self.deployment.name.clone();
-        let now = Instant::now();
-        let prefix = usage.prompt + usage.completion;
-        let home = Home { deployment, until: now, prefix, spilled };
-        self.waiting.state().remember(&Turn { asker, task, output: usage.completion, home }, now);
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        self.learn(Event::Ended { ticket: self.ticket, used: self.used });
-    }
-}
-
 /// The longest error body that is read.
 const ERROR_BODY_BYTES: usize = 256 << 10;
 
@@ -183,6 +80,8 @@ pub(super) struct Sending<'s, U> {
     pub(super) tight: bool,
     /// The answer's head, or the first content of a stream, must come before this moment.
     pub(super) first_by: Instant,
+    /// A whole answer must have ended before this moment.
+    pub(super) deadline: Instant,
 }
 
 impl<U: Upstream> Sending<'_, U> {
@@ -214,21 +113,35 @@ impl<U: Upstream> Sending<'_, U> {
             flight.learn(Event::Admitted(flight.ticket));
         }
         if streamed && is_event_stream(&reply.headers) {
-            self.streamed(reply, flight, started, adapted.withhold_usage).await
+            self.streamed((reply, &call), flight, started, adapted.withhold_usage).await
         } else {
-            self.whole(reply, &mut flight, started).await
+            self.whole((reply, &call), &mut flight, started).await
         }
     }
 
     /// A whole answer: read before anything goes to the caller, so that a break in the middle can still fall back.
-    async fn whole(&self, reply: Reply, flight: &mut Flight, started: Instant) -> Sent {
+    async fn whole(
+        &self,
+        (reply, call): (Reply, &Call),
+        flight: &mut Flight,
+        started: Instant,
+    ) -> Sent {
         let idle = self.limits.idle_timeout;
-        let body = match read(reply.body, self.limits.max_answer_bytes, idle).await {
+        let body = read(reply.body, self.limits.max_answer_bytes, idle);
+        let body = tokio::time::timeout_at(self.deadline, body).await;
+        let body = match body.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(body) => body,
             Err(fault) => return failed(flight, unreachable(fault)),
         };
         let total = started.elapsed();
         let answer = Answer::read(&body);
+        // What passes through may have answers of any shape.
+        if answer.usage.is_none()
+            && !matches!(call, Call::Passed { .. })
+            && let Some(reported) = Reported::in_place_of_answer(&body)
+        {
+            return self.reported(reported, (reply.headers, call), flight).await;
+        }
         let cut = self.tight && answer.finish_reason.as_deref() == Some("length");
         flight.served(Timing { first: total, total }, answer.usage, cut);
         let body = Delivered::Full(body, answer);
@@ -238,7 +151,7 @@ impl<U: Upstream> Sending<'_, U> {
 
     async fn streamed(
         &self,
-        reply: Reply,
+        (reply, call): (Reply, &Call),
         mut flight: Flight,
         started: Instant,
         withhold_usage: bool,
@@ -246,6 +159,7 @@ impl<U: Upstream> Sending<'_, U> {
         let watch = Watch {
             content_by: self.first_by,
             idle: self.limits.idle_timeout,
+            heartbeat: self.limits.heartbeat,
             max_event_bytes: self.limits.max_event_bytes,
             withhold_usage,
         };
@@ -253,7 +167,9 @@ impl<U: Upstream> Sending<'_, U> {
             Ok(relay) => relay,
             Err(NotOpened::Timeout) => return failed(&mut flight, Ended::Timeout),
             Err(NotOpened::Broken) => return failed(&mut flight, Ended::Broken),
-            Err(NotOpened::Error(status)) => return self.error_event(&mut flight, status),
+            Err(NotOpened::Error(reported)) => {
+                return self.reported(reported, (reply.headers, call), &mut flight).await;
+            }
         };
         let first = started.elapsed();
         relay.on_end(move |end| {
@@ -275,14 +191,27 @@ impl<U: Upstream> Sending<'_, U> {
         Sent::Answer(Ended::Served, Box::new(delivery))
     }
 
-    /// An error event before any content counts as the status it stands for.
-    fn error_event(&self, flight: &mut Flight, status: Option<u16>) -> Sent {
-        if status == Some(429) {
-            let provisioned = self.deployment.billing.is_provisioned();
-            let kind = Throttle::of("", provisioned);
-            return self.throttled(flight, kind, (None, None));
-        }
-        failed(flight, Ended::ErrorEvent)
+    /// An error where an answer was awaited is judged as an answer of the status that it stands for.
+    async fn reported(
+        &self,
+        error: Reported,
+        (answered, call): (HeaderMap, &Call),
+        flight: &mut Flight,
+    ) -> Sent {
+        let status = error.status.and_then(|status| StatusCode::from_u16(status).ok());
+        let requests = |status: &StatusCode| {
+            status.is_client_error() && *status != StatusCode::REQUEST_TIMEOUT
+        };
+        let Some(status) = status.filter(requests) else {
+            return failed(flight, Ended::ErrorEvent);
+        };
+        // What a success says of the quota is no wait.
+        let is_quota = |name: &HeaderName| name.as_str().starts_with("x-ratelimit-");
+        let mut headers: HeaderMap =
+            answered.iter().filter(|(name, _)| !is_quota(name)).map(owned).collect();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = Box::pin(stream::iter([Ok(error.body)]));
+        self.refused((Reply { status, headers, body }, call), flight, None).await
     }
 
     async fn refused(
@@ -380,6 +309,10 @@ fn unreachable(fault: Unreachable) -> Ended {
         Unreachable::Timeout => Ended::Timeout,
         Unreachable::Broken => Ended::Broken,
     }
+}
+
+fn owned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
+    (name.clone(), value.clone())
 }
 
 /// Behind some gateways the content type of a stream is missing; JSON always has one.

@@ -100,9 +100,9 @@ pub enum Ended {
     Timeout,
     /// The connection or the stream broke off before the first content.
     Broken,
-    /// The stream reported an error before the first content.
+    /// An error came in place of an answer: before the first content of a stream, or as the body of a 200.
     ErrorEvent,
-    /// 408 or 5xx.
+    /// 408, 5xx or a redirect, which is not followed.
     Status(u16),
     /// 401, 403, 404 or 410.
     Misconfigured(u16),

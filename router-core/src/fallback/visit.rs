@@ -20,7 +20,8 @@ use crate::upstream::Attempt;
 use crate::upstream::Throttle;
 use crate::upstream::Upstream;
 
-use super::sending::{Bearing, Delivered, Delivery, Flight, Sending, Sent};
+use super::flight::{Bearing, Flight};
+use super::sending::{Delivered, Delivery, Sending, Sent};
 use super::trail::{Ended, Note, SendingFault, Step};
 
 use super::walk::{Answered, Errand, Fallback, Journey, Next};
@@ -154,6 +155,7 @@ impl<U: Upstream> Fallback<U> {
             tight: tight.is_some(),
             first_by: (Instant::now() + patience(errand, deployment, &attempt, load.cap))
                 .min(errand.deadline),
+            deadline: errand.deadline,
         };
         sending.send(adapted, attempt, flight).await
     }

@@ -14,6 +14,7 @@ use http::{HeaderMap, StatusCode};
 use crate::chat::Operation;
 use crate::chat::error_event;
 use crate::error::RouteError;
+use crate::fallback::relay::KEEP_ALIVE;
 use crate::response::Body;
 use crate::response::ByteStream;
 use crate::response::Response;
@@ -46,8 +47,6 @@ pub(super) fn late(
     let body = waiting.flat_map(move |piece| piece.into_stream(operation));
     Response { status: StatusCode::OK, headers, body: Body::Stream(ByteStream::new(body)) }
 }
-
-const KEEP_ALIVE: &str = ": keep-alive\n\n";
 
 enum Piece {
     Bytes(&'static str),

@@ -76,17 +76,20 @@ impl<U: Upstream> ModelRouter<U> {
             let watch = Watch {
                 content_by: deadline.min(began + limits.deadline),
                 idle: limits.idle_timeout,
+                heartbeat: limits.heartbeat,
                 max_event_bytes: limits.max_event_bytes,
                 withhold_usage: false,
             };
-            let relay = Relay::open(reply.body, watch).await.map_err(not_opened)?;
+            let relay = Relay::open(reply.body, watch).await.map_err(|why| not_opened(&why))?;
             self.metrics().attempted(&step(Ended::Served));
             tell_attempts(&mut headers, &deployment, &step(Ended::Served), None);
             as_event_stream(&mut headers);
             return Ok(Response { status, headers, body: Body::Stream(ByteStream::new(relay)) });
         }
         let upstream = reply.headers.clone();
-        let body = self.fallback().whole(reply.body).await.map_err(unreachable)?;
+        let body = self.fallback().whole(reply.body);
+        let body = tokio::time::timeout_at(deadline.min(began + limits.deadline), body).await;
+        let body = body.unwrap_or(Err(Unreachable::Timeout)).map_err(unreachable)?;
         let circumstances = Circumstances {
             provisioned: deployment.billing.is_provisioned(),
             wall: clock::wall(),
@@ -135,7 +138,7 @@ fn unreachable(fault: Unreachable) -> RouteError {
     })
 }
 
-fn not_opened(why: NotOpened) -> RouteError {
+fn not_opened(why: &NotOpened) -> RouteError {
     sending(match why {
         NotOpened::Timeout => SendingFault::Timeout,
         NotOpened::Error(_) | NotOpened::Broken => SendingFault::Failed,

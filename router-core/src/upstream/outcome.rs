@@ -24,7 +24,7 @@ pub enum Outcome {
         /// Why, as far as it says.
         kind: Throttle,
     },
-    /// 408, 5xx, 529: the deployment failed.
+    /// 3xx, 408, 5xx, 529: the deployment failed.
     Failed {
         /// How long it asks to be left alone; `None` where it says nothing, as most do.
         wait: Option<Duration>,
@@ -118,7 +118,8 @@ pub fn judge(
         }
         404 if Fault::read(body).is_of_the_request() => Outcome::Rejected,
         401 | 403 | 404 | 410 => Outcome::Misconfigured,
-        408 | 500..=599 => {
+        // A redirect is not followed, as it would carry the credential, nor passed on to a caller who has none for it.
+        300..=399 | 408 | 500..=599 => {
             Outcome::Failed { wait: retry_after::wait_after_fault(headers, wall, longest_wait) }
         }
         400 => refused(&Fault::read(body)),
@@ -224,7 +225,7 @@ mod tests {
         for status in [200, 201] {
             check(status, "", &Outcome::Served);
         }
-        for status in [408, 500, 502, 503, 504, 529] {
+        for status in [302, 307, 408, 500, 502, 503, 504, 529] {
             check(status, "<html>", &Outcome::Failed { wait: None });
         }
         for status in [401, 403, 404, 410] {
@@ -233,7 +234,7 @@ mod tests {
         check(404, &item_404("input"), &Outcome::Rejected);
         check(404, &item_404("model"), &Outcome::Misconfigured);
         check(404, "", &Outcome::Misconfigured);
-        for status in [400, 413, 422, 302] {
+        for status in [400, 413, 422] {
             check(
                 status,
                 r#"{"error":{"code":"content_filter","param":"prompt"}}"#,

@@ -1,0 +1,117 @@
+//! An attempt while it lasts: what the state learns from it, and the room it takes, given back at its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use crate::capacity::Asker;
+use crate::capacity::Home;
+use crate::capacity::QuotaReading;
+use crate::capacity::Ticket;
+use crate::capacity::Timing;
+use crate::chat::Usage;
+use crate::deployment::Deployment;
+use crate::state::Event;
+use crate::state::Turn;
+use crate::task::Task;
+use crate::units::Tokens;
+use crate::upstream::Meters;
+use crate::waiting::Waiting;
+
+/// What an attempt tells when it is over.
+#[derive(Debug, Clone)]
+pub(super) struct Bearing {
+    pub(super) asker: Asker,
+    pub(super) task: Task,
+    pub(super) prompt: Tokens,
+    /// True where a provisioned deployment was full.
+    pub(super) spilled: bool,
+}
+
+/// An attempt while it lasts, streams to their end.
+#[derive(Debug)]
+pub(super) struct Flight {
+    waiting: Arc<Waiting>,
+    pub(super) deployment: Arc<Deployment>,
+    pub(super) bearing: Bearing,
+    pub(super) ticket: Ticket,
+    /// What it used, in normalized tokens; `None` where it was refused or failed.
+    pub(super) used: Option<f64>,
+    /// Answered, but by Azure's own spillover.
+    elsewhere: bool,
+}
+
+impl Flight {
+    pub(super) fn start(
+        waiting: &Arc<Waiting>,
+        deployment: &Arc<Deployment>,
+        bearing: Bearing,
+        ticket: Ticket,
+    ) -> Self {
+        let mut flight = Self {
+            waiting: Arc::clone(waiting),
+            deployment: Arc::clone(deployment),
+            bearing,
+            ticket,
+            used: None,
+            elsewhere: false,
+        };
+        // What a caller that hangs up has cost: the prompt at least.
+        flight.uses(&Usage { prompt: flight.bearing.prompt, ..Usage::default() });
+        flight
+    }
+
+    /// Learns what happened, now.
+    pub(super) fn learn(&self, event: Event) {
+        self.waiting.learn(&self.deployment.name, event, Instant::now());
+    }
+
+    /// Azure answered from elsewhere, because this one is full: as good as a 429 without a wait, and nothing is used here.
+    pub(super) fn spilled_over(&mut self, wait: Duration) {
+        let Self { ticket, .. } = *self;
+        self.learn(Event::Full { ticket, wait, utilization: None });
+        (self.used, self.elsewhere) = (None, true);
+    }
+
+    pub(super) fn uses(&mut self, usage: &Usage) {
+        if self.elsewhere {
+            return;
+        }
+        let twin = self.waiting.state().standing(&self.deployment.name).twin;
+        self.used = Some(twin.map_or(0.0, |twin| twin.size().used(usage)));
+    }
+
+    /// The head of an answer has come; gives how full the deployment says that it is.
+    pub(super) fn read(&self, headers: &HeaderMap) -> Option<f64> {
+        let Meters { utilization, quota } = Meters::read(headers);
+        if quota != QuotaReading::default() {
+            self.learn(Event::Quota(quota));
+        }
+        utilization
+    }
+
+    /// A whole answer has ended: what it used, where its conversation is at home, and how long such answers are.
+    pub(super) fn served(&mut self, timing: Timing, usage: Option<Usage>, cut_by_us: bool) {
+        self.learn(Event::Served(timing));
+        let Some(usage) = usage else { return };
+        self.uses(&usage);
+        // What has no text, such as embeddings, teaches nothing about the length of answers.
+        if cut_by_us || usage.completion == Tokens::ZERO {
+            return;
+        }
+        let Bearing { asker, task, spilled, .. } = self.bearing;
+        let deployment = self.deployment.name.clone();
+        let now = Instant::now();
+        let prefix = usage.prompt + usage.completion;
+        let home = Home { deployment, until: now, prefix, spilled };
+        self.waiting.state().remember(&Turn { asker, task, output: usage.completion, home }, now);
+    }
+}
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.learn(Event::Ended { ticket: self.ticket, used: self.used });
+    }
+}

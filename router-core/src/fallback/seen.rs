@@ -1,0 +1,88 @@
+//! What was seen of a stream so far: what is to be done with each event, and whether the answer is whole.
+//!
+//! A stream is whole when it has said why it ended, in every choice that began: `[DONE]` alone does not say so.
+
+use crate::chat::Reported;
+use crate::chat::Usage;
+use crate::chat::stream::Chunk;
+use crate::chat::stream::Event;
+
+/// What was seen of the stream so far.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) usage: Option<Usage>,
+    pub(super) content_bytes: usize,
+    pub(super) model: Option<Box<str>>,
+    pub(super) finish_reason: Option<Box<str>>,
+    content: bool,
+    /// The choices that began and those that ended, as bits by their index.
+    choices: u128,
+    finished: u128,
+    done: bool,
+    /// The place of the next event in a stream of the Responses API; `None` in a stream of chat.
+    pub(super) next: Option<u64>,
+    pub(super) response_id: Option<Box<str>>,
+}
+
+/// What is to be done with an event.
+pub(super) enum Verdict {
+    Pass,
+    Withhold,
+    /// Passed on, and the last: the upstream reports an error.
+    Error(Reported),
+    /// No event of ours: passed on, and nothing is read from it.
+    Foreign,
+    /// An event that cannot be read: passed on where it is too late for another deployment.
+    Malformed,
+    /// The last event, though the answer has not come to its end.
+    Cut,
+}
+
+impl Seen {
+    pub(super) fn event(&mut self, event: &[u8], withhold_usage: bool) -> Verdict {
+        match Event::read(event) {
+            Event::Nothing => Verdict::Pass,
+            Event::Done if !self.is_whole() => Verdict::Cut,
+            Event::Done => {
+                self.done = true;
+                Verdict::Pass
+            }
+            Event::Foreign => Verdict::Foreign,
+            Event::Malformed => Verdict::Malformed,
+            Event::Error(reported) => {
+                self.usage = reported.usage.or(self.usage);
+                Verdict::Error(reported)
+            }
+            Event::Chunk(chunk) => self.chunk(chunk, withhold_usage),
+        }
+    }
+
+    fn chunk(&mut self, chunk: Chunk, withhold_usage: bool) -> Verdict {
+        let reports = chunk.choiceless && chunk.usage.is_some();
+        self.usage = chunk.usage.or(self.usage);
+        self.content |= chunk.content;
+        self.content_bytes += chunk.content_bytes;
+        self.choices |= chunk.choices;
+        self.finished |= chunk.finished;
+        self.model = self.model.take().or(chunk.model);
+        self.next = chunk.sequence.map(|at| at.saturating_add(1)).or(self.next);
+        self.response_id = self.response_id.take().or(chunk.response_id);
+        self.finish_reason = chunk.finish_reason.or_else(|| self.finish_reason.take());
+        if reports && withhold_usage { Verdict::Withhold } else { Verdict::Pass }
+    }
+
+    /// True once there is nothing left that another deployment could do better: content, or an end without any.
+    pub(super) fn committed(&self) -> bool {
+        self.content || self.finish_reason.is_some()
+    }
+
+    /// True once the answer has said how it ended, in every choice that began.
+    pub(super) fn is_whole(&self) -> bool {
+        self.finish_reason.is_some() && self.choices == self.finished
+    }
+
+    /// True once nothing more can come: the Responses API ends without `[DONE]`.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_whole() && (self.done || self.next.is_some())
+    }
+}
