@@ -346,6 +346,22 @@ async fn a_websocket_is_declined() {
 }
 
 #[tokio::test]
+async fn a_model_is_its_makers_under_each_of_its_names() {
+    let bench = layout().set("aliases.mine", "\"gpt-4o\"").start().await;
+    for (name, owner) in [
+        ("gpt-4o", "openai"),
+        ("openai/gpt-4o", "openai"),
+        ("gpt-4o-2024-11-20", "openai"),
+        ("auto", "model-router"),
+        ("mine", "model-router"),
+        ("embed", "model-router"),
+    ] {
+        let one = bench.get(&format!("/v1/models/{name}")).await.json();
+        assert_eq!((&one["id"], &one["owned_by"]), (&json!(name), &json!(owner)));
+    }
+}
+
+#[tokio::test]
 async fn models_have_the_form_of_their_dialect() {
     let bench = layout().start().await;
     let keys = |value: &Value| -> Vec<String> {
@@ -385,8 +401,6 @@ async fn models_have_the_form_of_their_dialect() {
         for name in ["auto", "gpt-4o", EMBED, INSTRUCT, "openai/gpt-4o"] {
             let one = bench.get(&format!("{base}/{name}{query}")).await;
             assert_eq!((one.status, &one.json()["id"]), (200, &json!(name)), "{base}");
-            let owner = if name == "auto" { "model-router" } else { "openai" };
-            assert_eq!(one.json()["owned_by"], owner, "{base} {name}");
             let listed = data.iter().find(|model| model["id"] == name);
             assert!(listed.is_none_or(|listed| *listed == one.json()), "{base} {name}");
         }

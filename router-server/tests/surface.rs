@@ -110,7 +110,7 @@ async fn what_cannot_be_served_is_refused_in_openai_s_shape() {
     assert_eq!(wrong.headers["allow"], "POST");
 
     let mut typed = post(&running, "/v1/chat/completions", "x");
-    typed.headers_mut().insert("content-type", "text/plain".parse().unwrap());
+    typed.headers_mut().insert("content-type", "text/html".parse().unwrap());
     refused(&send(typed).await, 415, "unsupported_media_type");
     let mut packed = post(&running, "/v1/chat/completions", "x");
     packed.headers_mut().insert("content-encoding", "gzip".parse().unwrap());

@@ -11,7 +11,8 @@ use crate::model::Effort;
 use crate::model::ModelRecord;
 use crate::units::Tokens;
 
-use super::adapt::{Edit, Fitted, Target, reasoning_room};
+use super::adapt::{Edit, Fitted, Target};
+use super::adapt_cap::reasoning_room;
 
 impl<'r, 'a> Edit<'r, 'a> {
     /// Fits a request of the Responses API.

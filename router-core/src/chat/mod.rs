@@ -1,6 +1,7 @@
 //! What the caller asked for and what came back, as JSON and as event streams. The door of the room.
 
 pub mod adapt;
+mod adapt_cap;
 mod adapt_responses;
 pub mod error_event;
 mod form;

@@ -52,8 +52,7 @@ impl<U: Upstream> Fallback<U> {
         loop {
             let capped = refused.iter().any(|field| field.starts_with("max_"));
             let tight = admission.tight.filter(|_| deployment.billing.is_provisioned() && !capped);
-            let target = target(deployment, errand, &refused, tight);
-            let adapted = adapt::adapt(errand.request, target);
+            let adapted = adapt::adapt(errand.request, target(deployment, errand, &refused, tight));
             if errand.reject_unsupported && !adapted.changed.is_empty() {
                 let model = deployment.model.name.to_string();
                 self.give_back(deployment, ticket);

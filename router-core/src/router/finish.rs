@@ -22,6 +22,7 @@ use crate::deployment::pricing;
 use crate::fallback::Answered;
 use crate::fallback::Delivered;
 use crate::fallback::Note;
+use crate::fallback::Relay;
 use crate::fallback::Step;
 use crate::fallback::StreamEnd;
 use crate::fallback::relay::How;
@@ -120,10 +121,7 @@ impl Finish<'_, '_> {
                 as_event_stream(&mut headers);
                 let close = self.closing(&deployment, price, in_flight);
                 relay.on_end(close);
-                let stream = match self.keeping(&deployment) {
-                    Some(mut keep) => ByteStream::new(relay.inspect(move |event| keep(event))),
-                    None => ByteStream::new(*relay),
-                };
+                let stream = self.kept(*relay, &deployment);
                 Response { status, headers, body: Body::Stream(stream) }
             }
         }
@@ -145,16 +143,19 @@ impl Finish<'_, '_> {
         ids.for_each(|id| responses.remember(id, &deployment.name, caller));
     }
 
-    /// What remembers the items of a stored response as its stream tells them.
-    fn keeping(&self, deployment: &Deployment) -> Option<impl FnMut(&Bytes) + Send + use<>> {
+    /// A stream whose items are remembered as it tells them, where the deployment stores them.
+    fn kept(&self, relay: Relay, deployment: &Deployment) -> ByteStream {
+        if !self.stores() {
+            return ByteStream::new(relay);
+        }
         let (responses, caller) = self.stored;
         let (responses, caller) = (responses.clone(), caller.clone());
         let deployment = deployment.name.clone();
-        self.stores().then_some(move |event: &Bytes| {
+        ByteStream::new(relay.inspect(move |event| {
             if let Some(id) = items::of_event(event) {
                 responses.remember(&id, &deployment, &caller);
             }
-        })
+        }))
     }
 
     /// Why the deployment wished most did not answer: its own attempt's end, or the wait it had asked for before.

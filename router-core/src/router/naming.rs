@@ -58,16 +58,13 @@ pub(super) fn name_of<'n>(
 /// (moderations): where a single model can take it, that one is meant. A form cannot be given another field.
 fn unnamed(request: &ChatRequest<'_>, rules: &Rules) -> Result<Cow<'static, str>, RouteError> {
     let operation = request.operation();
-    let mut able = able_models(rules, operation);
-    let lone = able.len() == 1 && operation == Operation::Passed && !request.is_form();
-    match able.pop().filter(|_| lone) {
-        Some(only) => Ok(only.into()),
-        None => {
-            let able = able_models(rules, operation).join(", ");
-            let problem = format!("expected the name of a model; allowed are: {able}");
-            Err(RequestFault { field: "model".to_owned(), problem }.into())
-        }
+    let able = able_models(rules, operation);
+    let may = operation == Operation::Passed && !request.is_form();
+    if let ([only], true) = (able.as_slice(), may) {
+        return Ok(only.clone().into());
     }
+    let problem = format!("expected the name of a model; allowed are: {}", able.join(", "));
+    Err(RequestFault { field: "model".to_owned(), problem }.into())
 }
 
 /// The deployment that stored what the request needs: the response that it follows, its conversation, items that it names in

@@ -11,9 +11,12 @@ use crate::units::DeploymentName;
 /// More pairs than this are counted, but not told one by one: their number is up to the upstreams.
 const MOST: usize = 1_000;
 
+/// A deployment and a model that answered for it.
+type Pair = (DeploymentName, Box<str>);
+
 /// The pairs that the log has been told.
 #[derive(Debug, Clone, Default)]
-pub(super) struct OtherModels(Arc<Mutex<HashSet<(DeploymentName, Box<str>)>>>);
+pub(super) struct OtherModels(Arc<Mutex<HashSet<Pair>>>);
 
 impl OtherModels {
     /// Counts an answer of another model; the log hears of each pair once.
