@@ -21,6 +21,7 @@ mod floor_plan;
 mod full;
 mod hang_up;
 mod heartbeats;
+mod hedging;
 mod identity;
 mod limits_of_requests;
 mod metrics;

@@ -353,6 +353,11 @@ pub struct Limits {
     pub retry_budget_ratio: Option<f64>,
     /// Attempts after faults a second, however few the requests are; 10.
     pub retry_budget_per_second: Option<f64>,
+    /// A stream silent for longer than this share of its deployment's first contents took is asked for elsewhere too,
+    /// 0.5 to 0.9999; no default: never.
+    pub hedge_quantile: Option<f64>,
+    /// At most for this share of the requests, 0 to 1; 0.05.
+    pub hedge_ratio: Option<f64>,
 }
 
 /// The table `[capacity]`.

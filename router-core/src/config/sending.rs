@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::fallback::Hedging;
 use crate::fallback::Limits;
 use crate::fallback::RetryBudget;
 
@@ -63,9 +64,16 @@ pub(super) fn check(raw: &raw::Limits, table: &Table<'_>) -> Limits {
                 .number("retry_budget_per_second", raw.retry_budget_per_second, 0.0..=1e6)
                 .unwrap_or(budget.per_second),
         },
+        hedging: hedging(raw, table),
     };
     check_pairs(&limits, table);
     limits
+}
+
+fn hedging(raw: &raw::Limits, table: &Table<'_>) -> Option<Hedging> {
+    let ratio = table.number("hedge_ratio", raw.hedge_ratio, 0.0..=1.0).unwrap_or(0.05);
+    let quantile = table.number("hedge_quantile", raw.hedge_quantile, 0.5..=0.9999)?;
+    Some(Hedging { quantile, ratio })
 }
 
 /// The pairs of which one must not be above the other.

@@ -36,6 +36,17 @@ pub struct Limits {
     pub wait_max: Duration,
     /// The budget of further attempts after faults.
     pub retry_budget: RetryBudget,
+    /// Second attempts for streams that are slow to begin; `None` makes none.
+    pub hedging: Option<Hedging>,
+}
+
+/// When a stream that is slow to begin is asked for a second time, elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Hedging {
+    /// After a silence longer than this share of the deployment's first contents took, 0.5 to 0.9999.
+    pub quantile: f64,
+    /// At most for this share of the requests: 0.05 allows one for twenty.
+    pub ratio: f64,
 }
 
 /// How many further attempts after faults the whole router makes, so that an outage does not become a storm.
@@ -65,6 +76,7 @@ impl Default for Limits {
             pay_as_you_go_wait: Duration::from_secs(5),
             wait_max: Duration::from_secs(60),
             retry_budget: RetryBudget { ratio: 0.2, per_second: 10.0 },
+            hedging: None,
         }
     }
 }

@@ -6,6 +6,10 @@ mod admit;
 pub mod budget;
 #[cfg(feature = "http-client")]
 mod flight;
+#[cfg(feature = "http-client")]
+mod hedge;
+#[cfg(feature = "http-client")]
+mod journey;
 pub mod limits;
 #[cfg(feature = "http-client")]
 mod refusals;
@@ -23,7 +27,7 @@ pub mod walk;
 
 #[cfg(feature = "http-client")]
 pub use budget::RetryTokens;
-pub use limits::{Limits, RetryBudget};
+pub use limits::{Hedging, Limits, RetryBudget};
 #[cfg(feature = "http-client")]
 pub use relay::{Relay, StreamEnd};
 #[cfg(feature = "http-client")]

@@ -51,6 +51,13 @@ pub enum Note {
         /// How long it took.
         took: Duration,
     },
+    /// It was asked beside another deployment, which was quicker.
+    Outrun {
+        /// The deployment.
+        deployment: Arc<Deployment>,
+        /// What it may bill: the prompt.
+        usage: Usage,
+    },
 }
 
 impl Note {
@@ -58,9 +65,10 @@ impl Note {
     pub fn held(&self) -> Duration {
         match self {
             Self::Held { took, .. } => *took,
-            Self::Spilled { .. } | Self::Recovering { .. } | Self::AskedAgain { .. } => {
-                Duration::ZERO
-            }
+            Self::Spilled { .. }
+            | Self::Recovering { .. }
+            | Self::AskedAgain { .. }
+            | Self::Outrun { .. } => Duration::ZERO,
         }
     }
 }
@@ -112,6 +120,8 @@ pub enum Ended {
     ValueRefused(&'static str),
     /// 400: the prompt is too long for the model.
     ContextLength,
+    /// Another deployment, asked as well, was quicker; it may have been billed.
+    Outrun,
     /// Another answer that is the caller's own.
     Rejected(u16),
 }
@@ -134,6 +144,7 @@ impl Ended {
             Self::Misconfigured(_) => "misconfigured",
             Self::FieldRefused(_) | Self::ValueRefused(_) => "field_refused",
             Self::ContextLength => "context_length",
+            Self::Outrun => "outrun",
             Self::Rejected(_) => "rejected",
         }
     }
@@ -150,6 +161,7 @@ impl Ended {
             | Self::FieldRefused(_)
             | Self::ValueRefused(_)
             | Self::ContextLength
+            | Self::Outrun
             | Self::Rejected(_) => false,
         }
     }

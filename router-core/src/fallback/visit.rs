@@ -21,10 +21,11 @@ use crate::upstream::Throttle;
 use crate::upstream::Upstream;
 
 use super::flight::{Bearing, Flight};
+use super::journey::Journey;
 use super::sending::{Delivered, Delivery, Sending, Sent};
 use super::trail::{Ended, Note, SendingFault, Step};
 
-use super::walk::{Answered, Errand, Fallback, Journey, Next};
+use super::walk::{Answered, Errand, Fallback, Next};
 
 impl<U: Upstream> Fallback<U> {
     /// The fields that the first of the plan would have changed or left out, as far as it can be told before it is asked.
@@ -105,7 +106,7 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// Room that was taken and is not used.
-    fn give_back(&self, deployment: &Deployment, ticket: Option<Ticket>) {
+    pub(super) fn give_back(&self, deployment: &Deployment, ticket: Option<Ticket>) {
         if let Some(ticket) = ticket {
             let event = Event::Ended { ticket, used: Some(0.0) };
             self.waiting.learn(&deployment.name, event, Instant::now());

@@ -19,10 +19,8 @@ use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::model::Effort;
 use crate::task::Task;
-use crate::units::Tokens;
 use crate::upstream::Call;
 use crate::upstream::ReplyBody;
-use crate::upstream::Throttle;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::read;
@@ -30,7 +28,8 @@ use crate::waiting::Waiting;
 
 use super::admit::admit;
 use super::budget::RetryTokens;
-use super::limits::Limits;
+use super::journey::Journey;
+use super::limits::{Hedging, Limits, RetryBudget};
 use super::refusals::Refusals;
 use super::sending::Delivery;
 use super::trail::{Ended, Note, SendingFault, Spill, Step};
@@ -95,30 +94,6 @@ pub struct NoAnswer {
     pub notes: Vec<Note>,
 }
 
-/// What has happened to a request so far.
-#[derive(Debug)]
-pub(super) struct Journey {
-    began: Instant,
-    pub(super) trail: Vec<Step>,
-    pub(super) notes: Vec<Note>,
-    /// Those that were passed by because others try them already: they come last.
-    crowded: Vec<Arc<Deployment>>,
-    /// An answer that says that the prompt is too long, and for which window.
-    too_long: Option<(Tokens, Box<Answered>)>,
-}
-
-impl Journey {
-    /// True where the last attempt found a provisioned deployment full.
-    fn found_full(&self) -> bool {
-        let last = self.trail.last().map(|step| step.ended);
-        matches!(last, Some(Ended::Throttled(Throttle::ProvisionedFull, _)))
-    }
-
-    fn done(self, answered: Answered) -> Answered {
-        Answered { trail: self.trail, notes: self.notes, ..answered }
-    }
-}
-
 /// Sends requests by their plans.
 #[derive(Debug)]
 pub struct Fallback<U> {
@@ -128,6 +103,8 @@ pub struct Fallback<U> {
     retries: RetryTokens,
     /// Fields that deployments refused against their records.
     pub(super) refusals: Refusals,
+    /// The budget of second attempts; `None` where none are made.
+    pub(super) hedges: Option<RetryTokens>,
 }
 
 /// What to do after an attempt.
@@ -160,12 +137,15 @@ impl<U: Upstream> Fallback<U> {
     /// Sends over `upstream`, waits and learns through `waiting`.
     pub fn new(upstream: U, waiting: Waiting, limits: Limits) -> Self {
         let retries = RetryTokens::new(limits.retry_budget, Instant::now());
+        let share = |hedging: Hedging| RetryBudget { ratio: hedging.ratio, per_second: 0.0 };
+        let hedges = limits.hedging.map(|one| RetryTokens::new(share(one), Instant::now()));
         Self {
             upstream,
             waiting: Arc::new(waiting),
             limits,
             retries,
             refusals: Refusals::default(),
+            hedges,
         }
     }
 
@@ -194,13 +174,10 @@ impl<U: Upstream> Fallback<U> {
     pub async fn walk(&self, errand: Errand<'_, '_>) -> Result<Answered, NoAnswer> {
         let began = Instant::now();
         self.retries.deposit(began);
-        let mut journey = Journey {
-            began,
-            trail: Vec::new(),
-            notes: Vec::new(),
-            crowded: Vec::new(),
-            too_long: None,
-        };
+        if let Some(hedges) = &self.hedges {
+            hedges.deposit(began);
+        }
+        let mut journey = Journey::new(began);
         let mut admission = errand.admission.clone();
         if !self.time_to_ask_again(&errand) {
             admission.tight = None;
@@ -325,7 +302,7 @@ impl<U: Upstream> Fallback<U> {
                 }
                 return Passed::Nobody;
             };
-            let next = self.visit(deployment, (errand, admission), ticket, journey).await;
+            let next = self.attempt(deployment, (errand, admission), ticket, journey).await;
             match next {
                 Next::Answer(answered) => return Passed::Answered(answered),
                 Next::Again => return Passed::Again,
@@ -345,7 +322,7 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// True where the deployment asked to be left alone since the decision was made.
-    fn began_cooling(&self, deployment: &Deployment) -> bool {
+    pub(super) fn began_cooling(&self, deployment: &Deployment) -> bool {
         let standing = self.waiting.state().standing(&deployment.name);
         let cause = standing.cooling(Instant::now()).map(|(cause, _)| cause);
         matches!(cause, Some(Cause::Throttled | Cause::Misconfigured))

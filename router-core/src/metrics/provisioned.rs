@@ -81,7 +81,7 @@ impl Metrics {
                     let labels = [deployment.name.as_str(), cause.as_str()];
                     spills.with_label_values(&labels).inc();
                 }
-                Note::Recovering { .. } => {}
+                Note::Recovering { .. } | Note::Outrun { .. } => {}
                 Note::AskedAgain { deployment, .. } => {
                     asked_again.with_label_values(&[deployment.name.as_str()]).inc();
                 }

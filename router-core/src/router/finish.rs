@@ -86,7 +86,9 @@ impl Finish<'_, '_> {
             metrics.spilled_over(&deployment);
             tell_spilled(&mut headers);
         }
-        let price = if spilled { pricing::pay_as_you_go_cost } else { pricing::marginal_cost };
+        let price: Price =
+            if spilled { pricing::pay_as_you_go_cost } else { pricing::marginal_cost };
+        let before: Option<Usd> = notes.iter().map(cost_of).sum();
         let status = delivery.status;
         match delivery.body {
             Delivered::Full(body, answer) => {
@@ -96,7 +98,6 @@ impl Finish<'_, '_> {
                     self.others.check(metrics, &deployment, answer.model.as_deref());
                     let known = answer.usage.is_some();
                     let last = known.then(|| price(&deployment, &usage)).flatten();
-                    let before: Option<Usd> = notes.iter().map(cost_of).sum();
                     let cost = last.zip(before).map(|(last, before)| last + before);
                     tell_cost(&mut headers, cost);
                     let total = self.began.elapsed();
@@ -119,7 +120,7 @@ impl Finish<'_, '_> {
             Delivered::Stream(mut relay) => {
                 self.remember(&deployment, relay.response_id(), &[]);
                 as_event_stream(&mut headers);
-                let close = self.closing(&deployment, price, in_flight);
+                let close = self.closing(&deployment, (price, before), in_flight);
                 relay.on_end(close);
                 let stream = self.kept(*relay, &deployment);
                 Response { status, headers, body: Body::Stream(stream) }
@@ -176,7 +177,8 @@ impl Finish<'_, '_> {
             Note::Spilled { .. }
             | Note::Held { .. }
             | Note::Recovering { .. }
-            | Note::AskedAgain { .. } => None,
+            | Note::AskedAgain { .. }
+            | Note::Outrun { .. } => None,
         });
         let (from, cause) = if let Some(spilled) = spilled {
             spilled
@@ -207,7 +209,7 @@ impl Finish<'_, '_> {
     fn closing(
         &self,
         deployment: &Arc<Deployment>,
-        price: fn(&Deployment, &Usage) -> Option<Usd>,
+        (price, before): (Price, Option<Usd>),
         in_flight: InFlight,
     ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
         let (metrics, deployment) = (self.metrics.clone(), Arc::clone(deployment));
@@ -217,7 +219,8 @@ impl Finish<'_, '_> {
         move |end| {
             others.check(&metrics, &deployment, end.model.as_deref());
             let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
-            let cost = price(&deployment, &usage);
+            let last = price(&deployment, &usage);
+            let cost = last.zip(before).map(|(last, before)| last + before);
             let (ended, error) = match end.how {
                 How::Whole => ("whole", ""),
                 How::Interrupted => ("interrupted", "stream_interrupted"),
@@ -237,10 +240,15 @@ impl Finish<'_, '_> {
 /// What an answer that nobody sees has cost; `None` where no price is known.
 fn cost_of(note: &Note) -> Option<Usd> {
     match note {
-        Note::AskedAgain { deployment, usage, .. } => pricing::marginal_cost(deployment, usage),
+        Note::AskedAgain { deployment, usage, .. } | Note::Outrun { deployment, usage } => {
+            pricing::marginal_cost(deployment, usage)
+        }
         Note::Held { .. } | Note::Spilled { .. } | Note::Recovering { .. } => Some(Usd::ZERO),
     }
 }
+
+/// What usage costs at a deployment.
+type Price = fn(&Deployment, &Usage) -> Option<Usd>;
 
 /// A whole answer, as it came or streamed on to the caller of `again`.
 fn whole(

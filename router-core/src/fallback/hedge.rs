@@ -1,0 +1,126 @@
+//! A second attempt elsewhere where the first is slow to begin. Off by default: it buys the slowest answers' time with
+//! tokens.
+//!
+//! Only streams are hedged, because only they tell when they begin: once a deployment has been silent for longer than
+//! nearly all of its answers were, the next of the plan is asked as well, and whichever shows content first is taken. The
+//! other is dropped, which cancels it upstream; its prompt may be billed and is charged to the request. The budget is a
+//! share of all requests, so that a deployment that slows down for everybody does not get twice the load.
+//!
+//! Not done here: which deployments there are (the plan: no hedge leaves the residency), and attempts after a fault (`walk`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::capacity::Admission;
+use crate::capacity::Ticket;
+use crate::chat::Usage;
+use crate::deployment::Deployment;
+use crate::upstream::Upstream;
+
+use super::journey::Journey;
+use super::trail::{Ended, Note, Step};
+use super::walk::{Errand, Fallback, Next};
+
+impl<U: Upstream> Fallback<U> {
+    /// Makes an attempt, and a second one elsewhere where it is slow to begin and the budget allows.
+    pub(super) async fn attempt(
+        &self,
+        deployment: &Arc<Deployment>,
+        (errand, admission): (&Errand<'_, '_>, &Admission),
+        ticket: Ticket,
+        journey: &mut Journey,
+    ) -> Next {
+        let Some((silence, second)) = self.hedge(deployment, errand, journey) else {
+            return self.visit(deployment, (errand, admission), ticket, journey).await;
+        };
+        let began = Instant::now();
+        let mut other = Journey::new(journey.began);
+        let mut first = Box::pin(self.visit(deployment, (errand, admission), ticket, journey));
+        if let Ok(next) = tokio::time::timeout(silence, &mut first).await {
+            return next;
+        }
+        let Some(ticket) = self.room_for_hedge(&second, admission) else { return first.await };
+        let asked = Instant::now();
+        let mut hedge = Box::pin(self.visit(&second, (errand, admission), ticket, &mut other));
+        let (next, of_first) = tokio::select! {
+            biased;
+            next = &mut first => (next, true),
+            next = &mut hedge => (next, false),
+        };
+        let outrun = |deployment: &Arc<Deployment>, since: Instant| {
+            let usage = Usage { prompt: admission.load.prompt, ..Usage::default() };
+            let deployment = Arc::clone(deployment);
+            let (ended, took) = (Ended::Outrun, since.elapsed());
+            (
+                Step { deployment: Arc::clone(&deployment), ended, took },
+                Note::Outrun { deployment, usage },
+            )
+        };
+        match (next, of_first) {
+            // Its answer, or something that the request itself is to blame for: the other is given up.
+            (
+                next @ (Next::Answer(_)
+                | Next::Again
+                | Next::LargerWindow(_)
+                | Next::Unsupported(_)),
+                true,
+            ) => {
+                drop((first, hedge));
+                journey.lost(outrun(&second, asked));
+                next
+            }
+            (next @ Next::Answer(_), false) => {
+                drop((first, hedge));
+                journey.lost(outrun(deployment, began));
+                journey.join(other, true);
+                next
+            }
+            // One has failed: what the other comes to counts.
+            (Next::Deployment, true) => {
+                drop(first);
+                let next = hedge.await;
+                journey.join(other, matches!(next, Next::Answer(_)));
+                next
+            }
+            (_, false) => {
+                drop(hedge);
+                let next = first.await;
+                journey.join(other, false);
+                next
+            }
+        }
+    }
+
+    /// After which silence to ask whom else; `None` where a request is not hedged.
+    fn hedge(
+        &self,
+        deployment: &Deployment,
+        errand: &Errand<'_, '_>,
+        journey: &Journey,
+    ) -> Option<(Duration, Arc<Deployment>)> {
+        let hedging = self.limits.hedging?;
+        let streamed = errand.request.stream() && deployment.model.abilities.streaming;
+        let standing = self.waiting.state().standing(&deployment.name);
+        let silence = standing.latency.first_within(hedging.quantile).filter(|_| streamed)?;
+        let untried = |other: &&Arc<Deployment>| {
+            let tried = journey.trail.iter().any(|step| step.deployment.name == other.name);
+            other.name != deployment.name && !tried && !self.began_cooling(other)
+        };
+        Some((silence, errand.plan.iter().find(untried).cloned()?))
+    }
+
+    /// Room at the second deployment, where the budget allows to use it.
+    fn room_for_hedge(&self, second: &Deployment, admission: &Admission) -> Option<Ticket> {
+        let now = Instant::now();
+        let entry = admission.entry(second);
+        let budget = self.hedges.as_ref()?;
+        let ticket = self.waiting.state().enter(&second.name, &entry, false, now).ok()?;
+        if budget.withdraw(now) {
+            return Some(ticket);
+        }
+        self.give_back(second, Some(ticket));
+        None
+    }
+}

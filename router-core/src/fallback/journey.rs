@@ -1,0 +1,57 @@
+//! What has happened to one request: the attempts so far, and what else was met on the way.
+//!
+//! Not done here: what follows from it (`walk.rs`).
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::deployment::Deployment;
+use crate::units::Tokens;
+use crate::upstream::Throttle;
+
+use super::trail::{Ended, Note, Step};
+use super::walk::Answered;
+
+/// What has happened to a request so far.
+#[derive(Debug)]
+pub(super) struct Journey {
+    pub(super) began: Instant,
+    pub(super) trail: Vec<Step>,
+    pub(super) notes: Vec<Note>,
+    /// Those that were passed by because others try them already: they come last.
+    pub(super) crowded: Vec<Arc<Deployment>>,
+    /// An answer that says that the prompt is too long, and for which window.
+    pub(super) too_long: Option<(Tokens, Box<Answered>)>,
+}
+
+impl Journey {
+    /// A journey that begins.
+    pub(super) fn new(began: Instant) -> Self {
+        let (trail, notes, crowded) = (Vec::new(), Vec::new(), Vec::new());
+        Self { began, trail, notes, crowded, too_long: None }
+    }
+
+    /// What happened to an attempt that was made beside; the last step stays last unless it was the other's to answer.
+    pub(super) fn join(&mut self, other: Self, answered: bool) {
+        let at = self.trail.len().saturating_sub(usize::from(!answered));
+        self.trail.splice(at..at, other.trail);
+        self.notes.extend(other.notes);
+    }
+
+    /// An attempt that another outran.
+    pub(super) fn lost(&mut self, (step, note): (Step, Note)) {
+        self.trail.push(step);
+        self.notes.push(note);
+    }
+
+    /// True where the last attempt found a provisioned deployment full.
+    pub(super) fn found_full(&self) -> bool {
+        let last = self.trail.last().map(|step| step.ended);
+        matches!(last, Some(Ended::Throttled(Throttle::ProvisionedFull, _)))
+    }
+
+    pub(super) fn done(self, answered: Answered) -> Answered {
+        Answered { trail: self.trail, notes: self.notes, ..answered }
+    }
+}
