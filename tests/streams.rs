@@ -55,6 +55,7 @@ async fn a_fault_after_content_is_told_as_an_error_event_and_ends_the_stream() {
     for (step, code) in [
         (Step::normal().cut_after(3), Some("stream_interrupted")),
         (Step::normal().end_after(3), Some("stream_interrupted")),
+        (Step::normal().malformed_after(3), Some("stream_interrupted")),
         (Step::normal().stall_after(3), Some("stream_interrupted")),
         (Step::normal().error_event_after(3), None),
     ] {
@@ -79,7 +80,6 @@ async fn odd_but_whole_streams_pass() {
         Step::normal().comments(),
         Step::normal().no_content_type(),
         Step::normal().async_filter(),
-        Step::normal().malformed_after(3),
         Step::normal().pause_after(2, Duration::from_millis(50)),
         Step::normal().split([7, 1, 64]),
     ] {
@@ -150,6 +150,13 @@ async fn a_line_that_is_no_chunk_passes_and_ends_nothing() {
     ] {
         assert_eq!(relayed(&pieces).await, pieces.concat());
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chunk_of_broken_json_is_not_passed_on() {
+    let broken = "data: {\"choices\":[{\"delta\":{\"content\":\"hal\n\n";
+    let text = relayed(&[CONTENT, broken, END, DONE]).await;
+    assert!(text.contains("stream_interrupted") && !text.contains("hal"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

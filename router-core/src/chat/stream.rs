@@ -104,9 +104,9 @@ pub enum Event {
     Error(Reported),
     /// `[DONE]`.
     Done,
-    /// A `data` line that does not even begin as JSON's objects do: a gateway's own word.
+    /// A `data` line that is no chunk: no object of JSON, or one of another shape. A gateway's own word.
     Foreign,
-    /// A `data` line that begins as an object and is none that can be read.
+    /// A `data` line that begins as an object and is broken JSON.
     Malformed,
 }
 
@@ -235,7 +235,10 @@ impl Event {
         if data.first() != Some(&b'{') {
             return Self::Foreign;
         }
-        let Ok(raw) = serde_json::from_slice::<RawChunk<'_>>(data) else { return Self::Malformed };
+        let Ok(raw) = serde_json::from_slice::<RawChunk<'_>>(data) else {
+            let readable = serde_json::from_slice::<serde::de::IgnoredAny>(data).is_ok();
+            return if readable { Self::Foreign } else { Self::Malformed };
+        };
         let kind = raw.kind.as_ref().map(|kind| kind.0.as_ref());
         if kind == Some("error") && raw.error.is_none() {
             return Self::Error(Reported::flat(data));
@@ -472,7 +475,13 @@ mod tests {
     fn a_text_alone_is_an_error_too_and_what_is_no_object_is_foreign() {
         assert_eq!(error(r#"{"error":"no room"}"#).status, None);
         assert_eq!(Event::read(b"data: {\"choices\":[{]}\n\n"), Event::Malformed);
-        for data in ["data: ping\n\n", "data: 5\n\n", "data:\n\n", "data: [DON\n\n"] {
+        for data in [
+            "data: {\"choices\":7}\n\n",
+            "data: ping\n\n",
+            "data: 5\n\n",
+            "data:\n\n",
+            "data: [DON\n\n",
+        ] {
             assert_eq!(Event::read(data.as_bytes()), Event::Foreign, "{data}");
         }
     }

@@ -173,16 +173,15 @@ impl Relay {
                 Verdict::Malformed | Verdict::Cut if before_content => {
                     return Err(NotOpened::Broken);
                 }
-                Verdict::Pass | Verdict::Foreign | Verdict::Malformed => {
-                    self.ready.push_back(event);
-                }
+                Verdict::Pass | Verdict::Foreign => self.ready.push_back(event),
                 Verdict::Withhold => {}
                 Verdict::Error(_) => {
                     self.ready.push_back(event);
                     self.phase = Phase::Ended(How::Interrupted);
                     return Ok(());
                 }
-                Verdict::Cut => {
+                // Passed on, it would break the client that reads it.
+                Verdict::Malformed | Verdict::Cut => {
                     self.interrupt();
                     return Ok(());
                 }

@@ -32,7 +32,7 @@ pub(super) enum Verdict {
     Error(Reported),
     /// No event of ours: passed on, and nothing is read from it.
     Foreign,
-    /// An event that cannot be read: passed on where it is too late for another deployment.
+    /// An event that begins as ours and cannot be read: no client could.
     Malformed,
     /// The last event, though the answer has not come to its end.
     Cut,
