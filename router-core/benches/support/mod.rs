@@ -1,7 +1,9 @@
 //! What both benchmarks share: a config and prompts of mixed language.
 
-/// The design pair on three deployments.
+/// The design pair on three deployments. The provisioned one is soon full; nobody waits for it.
 pub(crate) const CONFIG: &str = r#"
+[capacity]
+max_wait_ms = 0
 [roles.reasoning]
 models = ["o1"]
 [roles.chat]
