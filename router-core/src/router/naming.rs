@@ -63,7 +63,11 @@ fn unnamed(request: &ChatRequest<'_>, rules: &Rules) -> Result<Cow<'static, str>
     if let ([only], true) = (able.as_slice(), may) {
         return Ok(only.clone().into());
     }
-    let problem = format!("expected the name of a model; allowed are: {}", able.join(", "));
+    let problem = if able.is_empty() {
+        "expected the name of a model; no deployment here serves this operation".to_owned()
+    } else {
+        format!("expected the name of a model; allowed are: {}", able.join(", "))
+    };
     Err(RequestFault { field: "model".to_owned(), problem }.into())
 }
 
