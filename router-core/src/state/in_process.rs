@@ -1,9 +1,7 @@
-//! Where capacity lives: a snapshot to decide from, events to learn from.
+//! The state kept in this process.
 //!
-//! One small trait, so that replicas can share what they know through another implementation; the one here keeps it in
-//! this process. Each deployment has a lock of its own, held for a few instructions and never across an await.
+//! Each deployment has a lock of its own, held for a few instructions and never across an await.
 
-use std::fmt::Debug;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,16 +11,13 @@ use crate::capacity::Affinity;
 use crate::capacity::Asker;
 use crate::capacity::Entry;
 use crate::capacity::Habits;
-use crate::capacity::Home;
 use crate::capacity::Load;
 use crate::capacity::Quota;
-use crate::capacity::QuotaReading;
 use crate::capacity::Settings;
 use crate::capacity::Size;
 use crate::capacity::Snapshot;
 use crate::capacity::Standing;
 use crate::capacity::Ticket;
-use crate::capacity::Timing;
 use crate::capacity::TooLarge;
 use crate::capacity::Twin;
 use crate::deployment::Area;
@@ -32,107 +27,12 @@ use crate::deployment::Deployment;
 use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
-use crate::units::Tokens;
 
-/// What happened at a deployment.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Event {
-    /// An attempt is over, however it ended; every ticket is given back by one. `used` is in normalized tokens.
-    Ended {
-        /// What it took when it entered.
-        ticket: Ticket,
-        /// What it used; `None` where it was refused or failed.
-        used: Option<f64>,
-    },
-    /// It let an attempt in.
-    Admitted(Ticket),
-    /// It answered well.
-    Served(Timing),
-    /// It is provisioned and full.
-    Full {
-        /// What the attempt took when it entered.
-        ticket: Ticket,
-        /// After this time it will have room.
-        wait: Duration,
-        /// How full it says that it is: 1.0 is 100 %.
-        utilization: Option<f64>,
-    },
-    /// It asked to be left alone for this time.
-    Throttled(Duration),
-    /// It refuses requests of this size for a time; smaller ones pass.
-    TooLarge(Load, Duration),
-    /// The region has no capacity for the model: its whole pool is left alone.
-    PoolExhausted(Duration),
-    /// It said in the head of an answer how full it is: 1.0 is 100 %.
-    Utilization(Ticket, f64),
-    /// It said what is left of its quota.
-    Quota(QuotaReading),
-    /// It could not be reached, broke off or answered 5xx.
-    Failed,
-    /// It answered 401, 403, 404 or 410.
-    Misconfigured,
-}
-
-/// How long deployments are left alone after faults.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Cooldowns {
-    /// After the first fault; doubled by each further one.
-    pub fault: Duration,
-    /// The longest after faults.
-    pub fault_max: Duration,
-    /// After an answer that says that config or rights are wrong.
-    pub misconfigured: Duration,
-}
-
-/// A turn of a conversation that was answered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Turn {
-    /// Whose it is.
-    pub asker: Asker,
-    /// What kind of task.
-    pub task: Task,
-    /// How long the answer was.
-    pub output: Tokens,
-    /// Where it was answered.
-    pub home: Home,
-}
-
-/// Why there is no room for an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
-    /// The deployment is full for this time, by draining alone.
-    Full(Duration),
-    /// It is coming back after faults, and others try it already.
-    Recovering,
-}
-
-/// What is known of the deployments, shared by all requests.
-pub trait CapacityState: Debug + Send + Sync {
-    /// A copy of what is known of all deployments and of who asks.
-    fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot;
-
-    /// What is known of one deployment.
-    fn standing(&self, deployment: &DeploymentName) -> Standing;
-
-    /// Takes room for an attempt that is sent now; `doubtful` also where there seems to be none, if it is time to see
-    /// whether that is true.
-    ///
-    /// # Errors
-    /// There is no room.
-    fn enter(
-        &self,
-        deployment: &DeploymentName,
-        entry: &Entry,
-        doubtful: bool,
-        now: Instant,
-    ) -> Result<Ticket, Closed>;
-
-    /// Learns what happened. A deployment that is not known is ignored: config may have dropped it meanwhile.
-    fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant);
-
-    /// Learns how long an answer was and where its conversation is at home.
-    fn remember(&self, turn: &Turn, now: Instant);
-}
+use super::capacity_state::CapacityState;
+use super::event::Closed;
+use super::event::Cooldowns;
+use super::event::Event;
+use super::event::Turn;
 
 /// The state kept in this process.
 #[derive(Debug)]

@@ -1,0 +1,47 @@
+//! The trait behind which capacity lives: a snapshot to decide from, events to learn from.
+//!
+//! Small, so that replicas can share what they know through another implementation; nobody outside this room knows which
+//! one it is. Every call is quick and never waits for anything outside the process.
+
+use std::fmt::Debug;
+
+use tokio::time::Instant;
+
+use crate::capacity::Asker;
+use crate::capacity::Entry;
+use crate::capacity::Snapshot;
+use crate::capacity::Standing;
+use crate::capacity::Ticket;
+use crate::units::DeploymentName;
+
+use super::event::Closed;
+use super::event::Event;
+use super::event::Turn;
+
+/// What is known of the deployments, shared by all requests.
+pub trait CapacityState: Debug + Send + Sync {
+    /// A copy of what is known of all deployments and of who asks.
+    fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot;
+
+    /// What is known of one deployment.
+    fn standing(&self, deployment: &DeploymentName) -> Standing;
+
+    /// Takes room for an attempt that is sent now; `doubtful` also where there seems to be none, if it is time to see
+    /// whether that is true.
+    ///
+    /// # Errors
+    /// There is no room.
+    fn enter(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        doubtful: bool,
+        now: Instant,
+    ) -> Result<Ticket, Closed>;
+
+    /// Learns what happened. A deployment that is not known is ignored: config may have dropped it meanwhile.
+    fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant);
+
+    /// Learns how long an answer was and where its conversation is at home.
+    fn remember(&self, turn: &Turn, now: Instant);
+}
