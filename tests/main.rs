@@ -30,6 +30,7 @@ mod model_records;
 mod names;
 mod reasoning;
 mod recorded;
+mod records;
 mod refused;
 mod residency;
 mod responses;

@@ -41,6 +41,9 @@ pub mod fallback;
 pub mod response;
 // what can go wrong, and whose side it is
 pub mod error;
+// what is left of a request when it has ended
+#[cfg(feature = "http-client")]
+pub mod record;
 // files and environment to checked settings
 pub mod config;
 // every metric

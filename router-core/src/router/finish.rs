@@ -27,8 +27,9 @@ use crate::fallback::Step;
 use crate::fallback::StreamEnd;
 use crate::fallback::relay::How;
 use crate::metrics::Account;
-use crate::metrics::InFlight;
 use crate::metrics::Metrics;
+use crate::record::Answer;
+use crate::record::Instead;
 use crate::response::Body;
 use crate::response::ByteStream;
 use crate::response::Response;
@@ -45,6 +46,7 @@ use crate::stored::StoredResponses;
 use crate::units::Usd;
 use crate::upstream::spilled_over;
 
+use super::account::OpenAccount;
 use super::other_models::OtherModels;
 
 /// Turns an answer into the response, and closes the account when it ends.
@@ -56,6 +58,8 @@ pub(super) struct Finish<'f, 'a> {
     pub(super) stored: (&'f StoredResponses, &'f Caller),
     /// Where answers of another model than configured are told.
     pub(super) others: &'f OtherModels,
+    /// Stands for the reasoning role where costs are compared.
+    pub(super) reasoning: Option<&'f Arc<Deployment>>,
     pub(super) began: Instant,
 }
 
@@ -64,7 +68,7 @@ impl Finish<'_, '_> {
         &self,
         answered: Answered,
         told: HeaderMap,
-        in_flight: InFlight,
+        mut account: OpenAccount,
     ) -> Response {
         let Answered { deployment, delivery, mut adapted, restream: again, trail, notes } =
             answered;
@@ -75,10 +79,12 @@ impl Finish<'_, '_> {
         let metrics = self.metrics;
         metrics.attempted(&trail);
         metrics.noted(self.decision, &notes);
+        account.walked(&trail, &notes);
         metrics.adapted(&deployment, &adapted);
         let mut headers = passed(&delivery.headers);
         headers.extend(told);
         let fallback = self.fallback_cause(&deployment, &trail, &notes);
+        account.fell_back(fallback);
         tell_attempts(&mut headers, &deployment, &trail, fallback);
         tell_adapted(&mut headers, &adapted);
         let spilled = deployment.billing.is_provisioned() && spilled_over(&delivery.headers);
@@ -86,42 +92,38 @@ impl Finish<'_, '_> {
             metrics.spilled_over(&deployment);
             tell_spilled(&mut headers);
         }
-        let price: Price =
-            if spilled { pricing::pay_as_you_go_cost } else { pricing::marginal_cost };
-        let before: Option<Usd> = notes.iter().map(cost_of).sum();
+        let bill = Bill::of(deployment, spilled, &notes, self.reasoning);
         let status = delivery.status;
         match delivery.body {
             Delivered::Full(body, answer) => {
-                let usage = answer.usage.unwrap_or_default();
+                let deployment = &bill.deployment;
                 if status.is_success() {
-                    self.remember(&deployment, answer.id.as_deref(), &body);
-                    self.others.check(metrics, &deployment, answer.model.as_deref());
-                    let known = answer.usage.is_some();
-                    let last = known.then(|| price(&deployment, &usage)).flatten();
-                    let cost = last.zip(before).map(|(last, before)| last + before);
-                    tell_cost(&mut headers, cost);
+                    self.remember(deployment, answer.id.as_deref(), &body);
+                    self.others.check(metrics, deployment, answer.model.as_deref());
                     let total = self.began.elapsed();
                     let timing = Timing { first: total, total };
-                    let account = Account {
-                        operation: self.request.operation(),
-                        deployment: &deployment,
-                        usage,
-                        cost,
-                        timing,
-                        streamed: false,
-                        error: "",
-                    };
-                    metrics.answered(&account);
+                    let cost = answer.usage.and_then(|usage| bill.cost(&usage));
+                    tell_cost(&mut headers, cost);
+                    let usage = answer.usage.unwrap_or_default();
+                    let operation = self.request.operation();
+                    let (streamed, error) = (false, "");
+                    let told =
+                        Account { operation, deployment, usage, cost, timing, streamed, error };
+                    metrics.answered(&told);
+                    account.close("", || bill.answer(status.as_u16(), answer.usage, timing));
+                } else {
+                    let total = self.began.elapsed();
+                    let timing = Timing { first: total, total };
+                    account.close("rejected", || bill.answer(status.as_u16(), None, timing));
                 }
-                drop(in_flight);
                 let again = again && status.is_success();
                 whole(status, headers, body, again.then_some(self.request))
             }
             Delivered::Stream(mut relay) => {
-                self.remember(&deployment, relay.response_id(), &[]);
+                self.remember(&bill.deployment, relay.response_id(), &[]);
                 as_event_stream(&mut headers);
-                let close = self.closing(&deployment, (price, before), in_flight);
-                relay.on_end(close);
+                let deployment = Arc::clone(&bill.deployment);
+                relay.on_end(self.closing(bill, status, account));
                 let stream = self.kept(*relay, &deployment);
                 Response { status, headers, body: Body::Stream(stream) }
             }
@@ -208,31 +210,76 @@ impl Finish<'_, '_> {
     /// Closes the account of a stream when it has ended, however it did.
     fn closing(
         &self,
-        deployment: &Arc<Deployment>,
-        (price, before): (Price, Option<Usd>),
-        in_flight: InFlight,
+        bill: Bill,
+        status: StatusCode,
+        account: OpenAccount,
     ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
-        let (metrics, deployment) = (self.metrics.clone(), Arc::clone(deployment));
+        let metrics = self.metrics.clone();
         let others = self.others.clone();
         let (began, prompt) = (self.began, self.decision.needs.prompt);
         let (first, operation) = (began.elapsed(), self.request.operation());
         move |end| {
-            others.check(&metrics, &deployment, end.model.as_deref());
+            let deployment = &bill.deployment;
+            others.check(&metrics, deployment, end.model.as_deref());
             let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
-            let last = price(&deployment, &usage);
-            let cost = last.zip(before).map(|(last, before)| last + before);
+            let cost = bill.cost(&usage);
             let (ended, error) = match end.how {
                 How::Whole => ("whole", ""),
                 How::Interrupted => ("interrupted", "stream_interrupted"),
                 How::HungUp => ("hung_up", "caller_hung_up"),
             };
             let timing = Timing { first, total: began.elapsed() };
-            let deployment = &deployment;
-            let account =
+            let told =
                 Account { operation, deployment, usage, cost, timing, streamed: true, error };
             metrics.stream_ended(deployment, ended);
-            metrics.answered(&account);
-            drop(in_flight);
+            metrics.answered(&told);
+            account.close(error, || bill.answer(status.as_u16(), Some(usage), timing));
+        }
+    }
+}
+
+/// What is needed to price an answer when it has ended.
+struct Bill {
+    deployment: Arc<Deployment>,
+    /// True where Azure's own spillover answered: that is paid as you go.
+    spilled_over: bool,
+    /// What answers that nobody sees have cost; `None` where no price is known.
+    before: Option<Usd>,
+    reasoning: Option<Arc<Deployment>>,
+}
+
+impl Bill {
+    fn of(
+        deployment: Arc<Deployment>,
+        spilled_over: bool,
+        notes: &[Note],
+        reasoning: Option<&Arc<Deployment>>,
+    ) -> Self {
+        let before = notes.iter().map(cost_of).sum();
+        Self { deployment, spilled_over, before, reasoning: reasoning.cloned() }
+    }
+
+    fn cost(&self, usage: &Usage) -> Option<Usd> {
+        let last = if self.spilled_over {
+            pricing::pay_as_you_go_cost(&self.deployment, usage)
+        } else {
+            pricing::marginal_cost(&self.deployment, usage)
+        };
+        last.zip(self.before).map(|(last, before)| last + before)
+    }
+
+    fn answer(&self, status: u16, usage: Option<Usage>, timing: Timing) -> Answer {
+        let instead = usage
+            .map(|usage| Instead::of(&self.deployment, self.reasoning.as_deref(), &usage))
+            .unwrap_or_default();
+        Answer {
+            deployment: Arc::clone(&self.deployment),
+            status,
+            spilled_over: self.spilled_over,
+            usage,
+            cost: usage.map_or(self.before, |usage| self.cost(&usage)),
+            timing,
+            instead,
         }
     }
 }
@@ -246,9 +293,6 @@ fn cost_of(note: &Note) -> Option<Usd> {
         Note::Held { .. } | Note::Spilled { .. } | Note::Recovering { .. } => Some(Usd::ZERO),
     }
 }
-
-/// What usage costs at a deployment.
-type Price = fn(&Deployment, &Usage) -> Option<Usd>;
 
 /// A whole answer, as it came or streamed on to the caller of `again`.
 fn whole(

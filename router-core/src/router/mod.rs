@@ -1,5 +1,7 @@
 //! Walks one request along the whole line: parse, decide, send, record. The door of the room.
 
+mod account;
+mod build;
 mod call;
 mod finish;
 mod late;

@@ -1,6 +1,6 @@
 //! Walks one request along the whole line: parse, decide, send, record. The only file that sees all of it.
 //!
-//! What is not here: building ([`super::rules`]), closing the account, and keeping slow streams alive.
+//! What is not here: building ([`super::build`]), closing the account, and keeping slow streams alive.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
@@ -16,26 +16,21 @@ use crate::capacity::Cause;
 use crate::capacity::Conversation;
 use crate::chat::ChatRequest;
 use crate::clock;
-use crate::config::Config;
 use crate::decision::Ask;
 use crate::decision::Decision;
 use crate::decision::Moment;
 use crate::decision::Rules;
 use crate::decision::decide;
-use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::error::RouteError;
 use crate::fallback::Errand;
 use crate::fallback::Fallback;
-use crate::fallback::Limits;
 use crate::fallback::NoAnswer;
 use crate::fallback::Note;
-use crate::metrics::InFlight;
 use crate::metrics::Metrics;
-use crate::metrics::StandingCollector;
-use crate::metrics::retirement;
 use crate::policy::Asked;
 use crate::policy::Hints;
+use crate::record::Observer;
 use crate::response::Response;
 use crate::response::tell_adapted;
 use crate::response::tell_decision;
@@ -44,21 +39,18 @@ use crate::response::tell_plan;
 use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::state::CapacityState;
-use crate::state::Cooldowns;
-use crate::state::InProcess;
 use crate::stored::StoredResponses;
 use crate::task::Reason;
 use crate::task::Task;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
-use crate::waiting::Waiting;
 
+use super::account::{Observers, OpenAccount};
 use super::call::ChatCall;
 use super::finish::Finish;
 use super::late::late;
 use super::naming::{name_of, role_of_follow_up};
 use super::other_models::OtherModels;
-use super::rules::{BuildFault, rules_of};
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
 #[derive(Debug)]
@@ -71,13 +63,16 @@ impl<U> Clone for ModelRouter<U> {
 }
 
 #[derive(Debug)]
-struct Inner<U> {
-    rules: Rules,
-    state: Arc<dyn CapacityState>,
-    fallback: Fallback<U>,
-    metrics: Metrics,
-    stored: StoredResponses,
-    others: OtherModels,
+pub(super) struct Inner<U> {
+    pub(super) rules: Rules,
+    pub(super) state: Arc<dyn CapacityState>,
+    pub(super) fallback: Fallback<U>,
+    pub(super) metrics: Metrics,
+    pub(super) stored: StoredResponses,
+    pub(super) others: OtherModels,
+    pub(super) observers: Observers,
+    /// Stands for the reasoning role where costs are compared.
+    pub(super) reasoning: Option<Arc<Deployment>>,
 }
 
 /// What the caller of a slow stream is told before there is an answer.
@@ -86,49 +81,14 @@ struct Promise {
     headers: HeaderMap,
 }
 
-impl ModelRouter<HttpUpstream> {
-    /// A router over HTTP, by config.
-    ///
-    /// # Errors
-    /// A credential cannot be read, or the registry serves another router already.
-    pub fn new(config: &Config, registry: &prometheus::Registry) -> Result<Self, BuildFault> {
-        let connect = config.limits.connect_timeout;
-        let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
-        let rules = rules_of(config)?;
-        warn_of_retired(&rules.catalog);
-        Self::with_upstream(rules, config.limits.clone(), upstream, registry)
-            .map_err(BuildFault::from)
-    }
-}
-
 impl<U: Upstream> ModelRouter<U> {
-    /// A router over any upstream.
-    ///
-    /// # Errors
-    /// The registry serves another router already.
-    pub fn with_upstream(
-        rules: Rules,
-        limits: Limits,
-        upstream: U,
-        registry: &prometheus::Registry,
-    ) -> Result<Self, prometheus::Error> {
-        let cooldowns = Cooldowns {
-            fault: limits.fault_cooldown,
-            fault_max: limits.fault_cooldown_max,
-            misconfigured: limits.misconfigured_cooldown,
-        };
-        let (catalog, settings) = (&rules.catalog, &rules.capacity);
-        let now = Instant::now();
-        let state: Arc<dyn CapacityState> =
-            Arc::new(InProcess::new(catalog, cooldowns, settings, now));
-        let metrics = Metrics::register(registry)?;
-        retirement::register(registry, &rules.catalog)?;
-        StandingCollector::register(registry, Arc::clone(&state), &rules.catalog)?;
-        let stored = StoredResponses::new(limits.stored_responses);
-        let others = OtherModels::default();
-        let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
-        let fallback = Fallback::new(upstream, waiting, limits);
-        Ok(Self(Arc::new(Inner { rules, state, fallback, metrics, stored, others })))
+    pub(super) fn of(inner: Inner<U>) -> Self {
+        Self(Arc::new(inner))
+    }
+
+    /// From now on the observer is told of each request that begins.
+    pub fn observe(&self, observer: Arc<dyn Observer>) {
+        self.0.observers.add(observer);
     }
 
     /// One request to a model, from bytes to response.
@@ -223,17 +183,6 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
     }
 }
 
-/// Says which models were due to retire: they may stop answering any day.
-fn warn_of_retired(catalog: &Catalog) {
-    let today = clock::day(clock::wall());
-    for deployment in catalog.deployments() {
-        let Deployment { name, model, .. } = &**deployment;
-        if let Some(retires) = model.retires.filter(|day| *day < today) {
-            tracing::warn!(deployment = %name, model = %model.name, %retires, "the model was due to retire");
-        }
-    }
-}
-
 /// The headers of tracing that pass to the upstream.
 const TRACE: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
 
@@ -258,10 +207,11 @@ impl<U: Upstream> Inner<U> {
         call: ChatCall,
         promise: Arc<OnceLock<Promise>>,
     ) -> Result<Response, RouteError> {
-        let in_flight = self.metrics.enter();
-        let answer = self.attempt(call, &promise, in_flight).await;
+        let mut account = OpenAccount::new(&call, &self.observers, self.metrics.enter());
+        let answer = self.attempt(call, &promise, &mut account).await;
         if let Err(error) = &answer {
             self.metrics.refused(error.kind());
+            account.refused(error.kind());
         }
         answer
     }
@@ -270,13 +220,14 @@ impl<U: Upstream> Inner<U> {
         self: &Arc<Self>,
         call: ChatCall,
         promise: &OnceLock<Promise>,
-        in_flight: InFlight,
+        account: &mut OpenAccount,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
         let request = call.request()?;
         let hints = Hints::from_headers(&call.headers)?;
         let decision = self.decide(&request, &call, &hints)?;
         self.metrics.decided(&decision);
+        account.decided(&request, &decision, self.rules.classifier.threshold());
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let mut told = HeaderMap::with_capacity(20);
         tell_decision(&mut told, &decision);
@@ -312,6 +263,7 @@ impl<U: Upstream> Inner<U> {
             Err(NoAnswer { fault, trail, notes }) => {
                 self.metrics.attempted(&trail);
                 self.metrics.noted(&decision, &notes);
+                account.walked(&trail, &notes);
                 Err(self.sending_fault(fault, &decision))
             }
             Ok(answered) => {
@@ -323,8 +275,10 @@ impl<U: Upstream> Inner<U> {
                 let metrics = &self.metrics;
                 let stored = (&self.stored, &call.caller);
                 let (decision, request, others) = (&decision, &request, &self.others);
-                let finish = Finish { metrics, decision, request, stored, others, began };
-                Ok(finish.respond(answered, told, in_flight))
+                let reasoning = self.reasoning.as_ref();
+                let finish =
+                    Finish { metrics, decision, request, stored, others, reasoning, began };
+                Ok(finish.respond(answered, told, account.take()))
             }
         }
     }

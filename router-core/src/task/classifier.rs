@@ -174,6 +174,11 @@ impl Classifier {
         Self { scorer, signals }
     }
 
+    /// The score at which reasoning begins.
+    pub fn threshold(&self) -> Score {
+        self.signals.threshold
+    }
+
     /// The task of a request; a `hint` of the caller wins.
     pub fn classify(&self, request: &ChatRequest<'_>, hint: Option<Task>) -> Verdict {
         let pushes = self.pushes(request);

@@ -1,0 +1,137 @@
+//! What is left of a request when its account closes: who asked, what was decided, what came of it. No content.
+//!
+//! Each request is told once to every [`Observer`], when its last byte has left or its caller is gone. Logs, limits and
+//! dashboards are observers: there is no other hook. Calls of stored responses are not told; they use no tokens.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::capacity::Timing;
+use crate::chat::Operation;
+use crate::chat::Usage;
+use crate::decision::Decision;
+use crate::deployment::Deployment;
+use crate::deployment::Residency;
+use crate::deployment::pricing;
+use crate::fallback::Note;
+use crate::fallback::Step;
+use crate::policy::Priority;
+use crate::stored::Caller;
+use crate::task::Score;
+use crate::task::Task;
+use crate::task::Verdict;
+use crate::units::Tokens;
+use crate::units::Usd;
+
+/// Is told of every request.
+pub trait Observer: Debug + Send + Sync {
+    /// A request has ended. Called where the request ends, so it must neither block nor wait.
+    fn finished(&self, record: &RequestRecord);
+}
+
+/// One request, from its first byte to its last.
+#[derive(Debug, Clone)]
+pub struct RequestRecord {
+    /// When it came.
+    pub at: SystemTime,
+    /// The header `x-request-id`, as the caller or the server set it.
+    pub request_id: Option<Box<str>>,
+    /// Who asked.
+    pub caller: Caller,
+    /// What was asked of the model.
+    pub operation: Operation,
+    /// True where the answer was to be streamed.
+    pub streamed: bool,
+    /// The cap on the answer's length that the caller sent.
+    pub max_output: Option<Tokens>,
+    /// What was decided; `None` where the request could not be understood.
+    pub decided: Option<Decided>,
+    /// The attempts, in order.
+    pub attempts: Vec<Step>,
+    /// What else happened on the way.
+    pub notes: Vec<Note>,
+    /// Why the deployment wished most did not answer, in one word.
+    pub fallback: Option<&'static str>,
+    /// What came of it; `None` where nobody answered.
+    pub answer: Option<Answer>,
+    /// Why it went wrong, in one word; empty where it went well.
+    pub error: &'static str,
+    /// From its first byte to its last.
+    pub total: Duration,
+}
+
+/// What was decided of a request.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// The task by which the models were chosen; `None` where the caller named a model.
+    pub task: Option<Task>,
+    /// The score, the task it gave and why; `None` where nothing had to be scored.
+    pub verdict: Option<Verdict>,
+    /// The score at which reasoning begins.
+    pub threshold: Score,
+    /// True where the reasoning role could not be had and chat served.
+    pub downgraded: bool,
+    /// Where it may be processed.
+    pub residency: Residency,
+    /// Whether somebody waits.
+    pub priority: Priority,
+    /// The prompt, nearly.
+    pub prompt: Tokens,
+    /// The deployment tried first; `None` where there is none.
+    pub first: Option<Arc<Deployment>>,
+}
+
+impl Decided {
+    /// The decision as far as it is kept.
+    pub fn of(decision: &Decision, threshold: Score) -> Self {
+        Self {
+            task: decision.task(),
+            verdict: decision.verdict,
+            threshold,
+            downgraded: decision.downgraded,
+            residency: decision.residency.clone(),
+            priority: decision.priority,
+            prompt: decision.needs.prompt,
+            first: decision.plan.as_ref().ok().map(|plan| Arc::clone(&plan.first)),
+        }
+    }
+}
+
+/// What answered, and what that took.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// The deployment.
+    pub deployment: Arc<Deployment>,
+    /// The status sent to the caller.
+    pub status: u16,
+    /// True where Azure's own spillover answered in a provisioned deployment's place.
+    pub spilled_over: bool,
+    /// The tokens; `None` where the upstream refused.
+    pub usage: Option<Usage>,
+    /// What it cost; `None` where no price is known.
+    pub cost: Option<Usd>,
+    /// To the first content of a stream, and to the end.
+    pub timing: Timing,
+    /// What the same tokens would have cost elsewhere.
+    pub instead: Instead,
+}
+
+/// What the tokens of an answer would have cost elsewhere; `None` where no price is known.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Instead {
+    /// At the same model on pay-as-you-go.
+    pub pay_as_you_go: Option<Usd>,
+    /// At the reasoning role's model on pay-as-you-go. Its hidden reasoning would come on top.
+    pub reasoning: Option<Usd>,
+}
+
+impl Instead {
+    /// The prices of a deployment that answered, and of one that stands for the reasoning role.
+    pub fn of(answered: &Deployment, reasoning: Option<&Deployment>, usage: &Usage) -> Self {
+        Self {
+            pay_as_you_go: pricing::pay_as_you_go_cost(answered, usage),
+            reasoning: reasoning.and_then(|known| pricing::pay_as_you_go_cost(known, usage)),
+        }
+    }
+}

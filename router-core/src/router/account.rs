@@ -1,0 +1,143 @@
+//! The account of one request: open while it is under way, told to the observers once, when it is closed or dropped.
+//!
+//! A request whose caller goes away is dropped wherever it stands, so the telling is in the drop: nothing on the way can
+//! forget it. Where nobody observes, nothing is kept.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::chat::ChatRequest;
+use crate::clock;
+use crate::decision::Decision;
+use crate::fallback::Note;
+use crate::fallback::Step;
+use crate::metrics::InFlight;
+use crate::record::Answer;
+use crate::record::Decided;
+use crate::record::Observer;
+use crate::record::RequestRecord;
+use crate::task::Score;
+
+use super::call::ChatCall;
+
+/// What the caller's own end of a request is called.
+const HUNG_UP: &str = "caller_hung_up";
+
+/// Who is told of requests; observers can be added at any time.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Observers(Arc<RwLock<All>>);
+
+type All = Arc<[Arc<dyn Observer>]>;
+
+impl Observers {
+    pub(super) fn add(&self, observer: Arc<dyn Observer>) {
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *all = all.iter().cloned().chain([observer]).collect();
+    }
+
+    fn all(&self) -> All {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The account of a request that is under way.
+#[derive(Debug)]
+pub(super) struct OpenAccount {
+    kept: Option<Box<Kept>>,
+    _in_flight: Option<InFlight>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    record: RequestRecord,
+    observers: All,
+    received: Instant,
+}
+
+impl OpenAccount {
+    pub(super) fn new(call: &ChatCall, observers: &Observers, in_flight: InFlight) -> Self {
+        let observers = observers.all();
+        let kept = (!observers.is_empty()).then(|| {
+            let id = call.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+            let record = RequestRecord {
+                at: clock::wall(),
+                request_id: id.map(Box::from),
+                caller: call.caller.clone(),
+                operation: call.operation,
+                streamed: false,
+                max_output: None,
+                decided: None,
+                attempts: Vec::new(),
+                notes: Vec::new(),
+                fallback: None,
+                answer: None,
+                // Holds until something else has come of it.
+                error: HUNG_UP,
+                total: Duration::ZERO,
+            };
+            Box::new(Kept { record, observers, received: call.received })
+        });
+        Self { kept, _in_flight: Some(in_flight) }
+    }
+
+    /// The account, leaving one behind that tells nothing.
+    pub(super) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self { kept: None, _in_flight: None })
+    }
+
+    fn with(&mut self, change: impl FnOnce(&mut RequestRecord)) {
+        if let Some(kept) = &mut self.kept {
+            change(&mut kept.record);
+        }
+    }
+
+    pub(super) fn decided(
+        &mut self,
+        request: &ChatRequest<'_>,
+        decision: &Decision,
+        threshold: Score,
+    ) {
+        self.with(|record| {
+            record.streamed = request.stream();
+            record.max_output = request.max_output();
+            record.decided = Some(Decided::of(decision, threshold));
+        });
+    }
+
+    pub(super) fn walked(&mut self, attempts: &[Step], notes: &[Note]) {
+        self.with(|record| {
+            record.attempts = attempts.to_vec();
+            record.notes = notes.to_vec();
+        });
+    }
+
+    pub(super) fn fell_back(&mut self, cause: Option<&'static str>) {
+        self.with(|record| record.fallback = cause);
+    }
+
+    /// Nobody answered.
+    pub(super) fn refused(&mut self, kind: &'static str) {
+        self.with(|record| record.error = kind);
+    }
+
+    /// An answer has ended; `error` is empty where it ended well. The account closes with this.
+    pub(super) fn close(mut self, error: &'static str, answer: impl FnOnce() -> Answer) {
+        self.with(|record| {
+            record.error = error;
+            record.answer = Some(answer());
+        });
+    }
+}
+
+impl Drop for OpenAccount {
+    fn drop(&mut self) {
+        if let Some(mut kept) = self.kept.take() {
+            kept.record.total = kept.received.elapsed();
+            for observer in &*kept.observers {
+                observer.finished(&kept.record);
+            }
+        }
+    }
+}

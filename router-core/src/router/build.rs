@@ -1,0 +1,105 @@
+//! Builds a router: from config, or over any upstream.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::clock;
+use crate::config::Config;
+use crate::decision::Rules;
+use crate::deployment::Catalog;
+use crate::deployment::Deployment;
+use crate::fallback::Fallback;
+use crate::fallback::Limits;
+use crate::metrics::Metrics;
+use crate::metrics::StandingCollector;
+use crate::metrics::retirement;
+use crate::state::CapacityState;
+use crate::state::Cooldowns;
+use crate::state::InProcess;
+use crate::stored::StoredResponses;
+use crate::task::Task;
+use crate::units::ModelName;
+use crate::upstream::HttpUpstream;
+use crate::upstream::Upstream;
+use crate::waiting::Waiting;
+
+use super::account::Observers;
+use super::model_router::{Inner, ModelRouter};
+use super::other_models::OtherModels;
+use super::rules::{BuildFault, rules_of};
+
+impl ModelRouter<HttpUpstream> {
+    /// A router over HTTP, by config.
+    ///
+    /// # Errors
+    /// A credential cannot be read, or the registry serves another router already.
+    pub fn new(config: &Config, registry: &prometheus::Registry) -> Result<Self, BuildFault> {
+        let connect = config.limits.connect_timeout;
+        let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
+        let rules = rules_of(config)?;
+        warn_of_retired(&rules.catalog);
+        Self::with_upstream(rules, config.limits.clone(), upstream, registry)
+            .map_err(BuildFault::from)
+    }
+}
+
+impl<U: Upstream> ModelRouter<U> {
+    /// A router over any upstream.
+    ///
+    /// # Errors
+    /// The registry serves another router already.
+    pub fn with_upstream(
+        rules: Rules,
+        limits: Limits,
+        upstream: U,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let cooldowns = Cooldowns {
+            fault: limits.fault_cooldown,
+            fault_max: limits.fault_cooldown_max,
+            misconfigured: limits.misconfigured_cooldown,
+        };
+        let (catalog, settings) = (&rules.catalog, &rules.capacity);
+        let now = Instant::now();
+        let state: Arc<dyn CapacityState> =
+            Arc::new(InProcess::new(catalog, cooldowns, settings, now));
+        let metrics = Metrics::register(registry)?;
+        retirement::register(registry, &rules.catalog)?;
+        StandingCollector::register(registry, Arc::clone(&state), &rules.catalog)?;
+        let stored = StoredResponses::new(limits.stored_responses);
+        let others = OtherModels::default();
+        let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
+        let fallback = Fallback::new(upstream, waiting, limits);
+        let observers = Observers::default();
+        let reasoning = yardstick(&rules);
+        Ok(Self::of(Inner {
+            rules,
+            state,
+            fallback,
+            metrics,
+            stored,
+            others,
+            observers,
+            reasoning,
+        }))
+    }
+}
+
+/// A deployment of the reasoning role's first model that is offered.
+fn yardstick(rules: &Rules) -> Option<Arc<Deployment>> {
+    let known = rules.catalog.deployments();
+    let of_model = |model: &ModelName| known.iter().find(|one| one.model.name == *model);
+    rules.policy.role(Task::Reasoning).models.iter().find_map(of_model).cloned()
+}
+
+/// Says which models were due to retire: they may stop answering any day.
+fn warn_of_retired(catalog: &Catalog) {
+    let today = clock::day(clock::wall());
+    for deployment in catalog.deployments() {
+        let Deployment { name, model, .. } = &**deployment;
+        if let Some(retires) = model.retires.filter(|day| *day < today) {
+            tracing::warn!(deployment = %name, model = %model.name, %retires, "the model was due to retire");
+        }
+    }
+}

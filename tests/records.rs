@@ -1,0 +1,143 @@
+//! What observers are told: each request once, however it ends, with what was decided and what came of it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use router_core::record::{Observer, RequestRecord};
+use router_core::response::Body;
+use router_core::router::ChatCall;
+use router_core::stored::Caller;
+use router_core::task::Task;
+use router_core::upstream::{Attempt, Unreachable};
+use serde_json::json;
+
+use crate::support::memory::{Canned, InMemory};
+use crate::support::{Layout, question};
+
+/// Keeps what it is told.
+#[derive(Debug, Default)]
+struct Keeper(Mutex<Vec<RequestRecord>>);
+
+impl Observer for Keeper {
+    fn finished(&self, record: &RequestRecord) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+    }
+}
+
+impl Keeper {
+    /// The only request there was.
+    fn only(&self) -> RequestRecord {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        assert_eq!(told.len(), 1, "{told:?}");
+        told[0].clone()
+    }
+}
+
+fn observed(
+    script: impl Fn(&Attempt, usize) -> Result<Canned, Unreachable> + Send + Sync + 'static,
+) -> (InMemory, Arc<Keeper>) {
+    let router = InMemory::new(&Layout::pair(), script);
+    let keeper = Arc::new(Keeper::default());
+    router.router.observe(Arc::<Keeper>::clone(&keeper));
+    (router, keeper)
+}
+
+fn busy_ptu(attempt: &Attempt) -> Canned {
+    if attempt.deployment.billing.is_provisioned() {
+        return Canned::of(429, "{}").header("retry-after-ms", "5000");
+    }
+    Canned::good(attempt)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_good_answer_tells_tokens_cost_and_what_it_would_have_cost_elsewhere() {
+    let (router, keeper) = observed(|attempt, _| Ok(Canned::good(attempt)));
+    let mut call = ChatCall::of_body(question("chat", json!({"max_tokens": 7})).to_string());
+    call.caller = Caller::named("billing");
+    call.headers.insert("x-request-id", "abc".parse().unwrap());
+    router.read(call).await.unwrap();
+    let record = keeper.only();
+    assert_eq!((record.error, record.fallback), ("", None));
+    assert_eq!(record.caller, Caller::named("billing"));
+    assert_eq!(record.request_id.as_deref(), Some("abc"));
+    assert_eq!(record.max_output.map(|cap| cap.0), Some(7));
+    assert_eq!(record.decided.unwrap().task, Some(Task::Chat));
+    assert_eq!(record.attempts.len(), 1);
+    let answer = record.answer.unwrap();
+    assert_eq!((answer.deployment.name.as_str(), answer.status), ("chat_ptu", 200));
+    let usage = answer.usage.unwrap();
+    assert_eq!((usage.prompt.0, usage.completion.0), (10, 1));
+    let dollars = |cost: Option<router_core::units::Usd>| cost.unwrap().to_string();
+    assert_eq!(dollars(answer.cost), "0.000000", "provisioned: free at the margin");
+    // gpt-4o: 10 * 2.5 + 1 * 10; o1: 10 * 15 + 1 * 60, in millionths.
+    assert_eq!(dollars(answer.instead.pay_as_you_go), "0.000035");
+    assert_eq!(dollars(answer.instead.reasoning), "0.000210");
+    assert_eq!(record.total, Duration::from_millis(1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fallback_tells_its_cause_and_every_attempt() {
+    for streamed in [false, true] {
+        let (router, keeper) = observed(|attempt, _| Ok(busy_ptu(attempt)));
+        let body = question("chat", json!({"stream": streamed}));
+        router.ask(&body, &[("x-router-max-wait-ms", "0")]).await.unwrap();
+        let record = keeper.only();
+        assert_eq!((record.error, record.streamed), ("", streamed));
+        let went: Vec<_> = record
+            .attempts
+            .iter()
+            .map(|step| (step.deployment.name.as_str(), step.ended.as_str()))
+            .collect();
+        assert_eq!(went, [("chat_ptu", "throttled"), ("chat_payg", "served")]);
+        assert_eq!(record.fallback, Some("throttled"));
+        assert_eq!(record.answer.unwrap().usage.unwrap().estimated, streamed);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_goes_away_is_told_whatever_stage_its_request_is_in() {
+    // Before the answer.
+    let (router, keeper) = observed(|attempt, _| {
+        Ok(Canned { delay: Duration::from_secs(30), ..Canned::good(attempt) })
+    });
+    let body = question("chat", json!({}));
+    let asked = tokio::time::timeout(Duration::from_secs(3), router.ask(&body, &[])).await;
+    assert!(asked.is_err());
+    let record = keeper.only();
+    assert_eq!((record.error, record.total), ("caller_hung_up", Duration::from_secs(3)));
+    assert!(record.decided.is_some() && record.answer.is_none());
+    // In the middle of a stream.
+    let (router, keeper) = observed(|attempt, _| {
+        Ok(Canned { pause: Duration::from_secs(9), ..Canned::good(attempt) })
+    });
+    let body = question("chat", json!({"stream": true})).to_string();
+    let response = router.router.chat(ChatCall::of_body(body)).await.unwrap();
+    let Body::Stream(mut stream) = response.body else { panic!("no stream") };
+    assert!(stream.next().await.is_some());
+    assert!(keeper.0.lock().unwrap().is_empty(), "it is still under way");
+    drop(stream);
+    let record = keeper.only();
+    assert_eq!(record.error, "caller_hung_up");
+    assert!(record.answer.unwrap().usage.unwrap().estimated);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_is_told_with_its_reason() {
+    let (router, keeper) = observed(|_, _| Ok(Canned::of(400, r#"{"error":{"message":"no"}}"#)));
+    router.ask(&question("chat", json!({})), &[]).await.unwrap();
+    let record = keeper.only();
+    let answer = record.answer.unwrap();
+    assert_eq!((record.error, answer.status, answer.usage), ("rejected", 400, None));
+
+    let (router, keeper) = observed(|_, _| Err(Unreachable::Connect));
+    router.ask(&question("chat", json!({})), &[]).await.unwrap_err();
+    let record = keeper.only();
+    assert_eq!((record.error, record.answer.is_none()), ("upstream_failed", true));
+    assert_eq!(record.attempts.len(), 2);
+
+    let (router, keeper) = observed(|attempt, _| Ok(Canned::good(attempt)));
+    router.ask(&json!({"messages": 3}), &[]).await.unwrap_err();
+    let record = keeper.only();
+    assert_eq!((record.error, record.decided.is_none()), ("invalid_request", true));
+}
