@@ -30,6 +30,16 @@ const CACHED_LEAST: u64 = 1_024;
 const CACHED_STEP: u64 = 128;
 
 impl Conversation {
+    /// The conversation of a number that another replica told.
+    pub fn numbered(number: u64) -> Self {
+        Self(number)
+    }
+
+    /// Its number, the same in all replicas of one build.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     /// The conversation of a request.
     pub fn of(request: &ChatRequest<'_>, session: Option<&str>) -> Self {
         let mut hasher = DefaultHasher::new();
@@ -94,8 +104,14 @@ impl Affinity {
         self.homes.get(&conversation).filter(|home| home.until > now)
     }
 
-    /// A turn was answered. A spilled conversation's time is not made longer by each further turn: it may go back.
-    pub fn settle(&self, conversation: Conversation, home: &Home, now: Instant) {
+    /// Another replica answered a turn.
+    pub fn hear(&self, conversation: Conversation, home: Home) {
+        self.homes.insert(conversation, home);
+    }
+
+    /// A turn was answered; gives where the conversation is at home now. A spilled conversation's time is not made longer by
+    /// each further turn: it may go back.
+    pub fn settle(&self, conversation: Conversation, home: &Home, now: Instant) -> Home {
         let mut home = Home { until: now + self.keep, ..home.clone() };
         if let Some(before) = self.home(conversation, now)
             && before.deployment == home.deployment
@@ -104,7 +120,8 @@ impl Affinity {
             home.spilled = true;
             home.until = before.until;
         }
-        self.homes.insert(conversation, home);
+        self.homes.insert(conversation, home.clone());
+        home
     }
 }
 

@@ -8,8 +8,8 @@
 use crate::units::Tokens;
 
 use super::reservation::Load;
+use super::size::Size;
 use super::snapshot::Entry;
-use super::twin::Size;
 
 /// How much the latest request counts in what is usual.
 const USUAL_SHARE: f64 = 0.02;

@@ -39,6 +39,17 @@ pub struct Cooldown {
     recovery: Recovery,
 }
 
+/// Until when each cause holds, for other replicas to know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// A wait that was asked for.
+    pub throttled: Option<Instant>,
+    /// After faults.
+    pub fault: Option<Instant>,
+    /// After an answer that says that config or rights are wrong.
+    pub misconfigured: Option<Instant>,
+}
+
 /// How far a deployment is back after faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 enum Recovery {
@@ -84,6 +95,23 @@ impl Cooldown {
     /// How many faults came in a row.
     pub fn faults(&self) -> u32 {
         self.faults
+    }
+
+    /// Until when each cause holds.
+    pub fn ends(&self) -> Ends {
+        let Self { throttled, fault, misconfigured, .. } = *self;
+        Ends { throttled, fault, misconfigured }
+    }
+
+    /// Another replica was told or found so: what holds longer stays, and a fault seen there is not counted as one of ours.
+    pub fn hear(&mut self, ends: Ends, faults: u32) {
+        self.throttled = self.throttled.max(ends.throttled);
+        if ends.fault.is_some() || ends.misconfigured.is_some() {
+            self.recovery = Recovery::Unknown;
+        }
+        self.fault = self.fault.max(ends.fault);
+        self.misconfigured = self.misconfigured.max(ends.misconfigured);
+        self.faults = self.faults.max(faults);
     }
 
     /// True where it may get one more request beside those `in_flight`: after faults one alone until it was answered, then

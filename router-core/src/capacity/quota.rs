@@ -105,6 +105,16 @@ pub struct Quota {
     budget: Budget,
     requests: [Slice; 3],
     tokens: Slice,
+    taken: Taken,
+}
+
+/// What was sent to a deployment since the start, as its quota counts it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Requests.
+    pub requests: u64,
+    /// Tokens.
+    pub tokens: u64,
 }
 
 impl Default for Quota {
@@ -132,7 +142,13 @@ impl Quota {
             budget,
             requests: [Slice::new(1), Slice::new(10), Slice::new(60)],
             tokens: Slice::new(60),
+            taken: Taken { requests: 0, tokens: 0 },
         }
+    }
+
+    /// What this process has sent since the start.
+    pub const fn taken(&self) -> Taken {
+        self.taken
     }
 
     /// How long it is going to refuse such a request; zero where it should not.
@@ -150,10 +166,18 @@ impl Quota {
 
     /// A request is sent. Refused ones may count as well, so all do.
     pub fn take(&mut self, now: Instant, load: &Load) {
+        let taken = Taken { requests: 1, tokens: counted(load) };
+        self.taken.requests = self.taken.requests.saturating_add(taken.requests);
+        self.taken.tokens = self.taken.tokens.saturating_add(taken.tokens);
+        self.hear(now, taken);
+    }
+
+    /// Other replicas sent this.
+    pub fn hear(&mut self, now: Instant, taken: Taken) {
         for slice in &mut self.requests {
-            slice.take(now, 1);
+            slice.take(now, taken.requests);
         }
-        self.tokens.take(now, counted(load));
+        self.tokens.take(now, taken.tokens);
     }
 
     /// The deployment said what is left.

@@ -15,44 +15,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::chat::Usage;
-use crate::units::Tokens;
-
 use super::doubt::{Doubt, Guard};
 use super::drift::Drift;
-
-/// The size of a bucket and how calls count.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Size {
-    /// Normalized tokens drained in a second.
-    pub rate: f64,
-    /// How long a full bucket takes to drain.
-    pub window: Duration,
-    /// How many normalized tokens an answer's token counts.
-    pub output_ratio: f64,
-    /// The answer that the deployment assumes of a call without a cap.
-    pub missing_output: Tokens,
-    /// The share of cached prompt tokens that counts nothing, 0 to 1.
-    pub cached_discount: f64,
-}
-
-impl Size {
-    /// The normalized tokens that a call reserves on arrival.
-    pub fn reserved(&self, prompt: Tokens, cached: Tokens, cap: Option<Tokens>) -> f64 {
-        self.normalized(prompt, cached, cap.unwrap_or(self.missing_output))
-    }
-
-    /// The normalized tokens that an answer used.
-    pub fn used(&self, usage: &Usage) -> f64 {
-        self.normalized(usage.prompt, usage.cached, usage.completion)
-    }
-
-    /// The normalized tokens of a prompt and an answer.
-    pub fn normalized(&self, prompt: Tokens, cached: Tokens, output: Tokens) -> f64 {
-        let free = cached.min(prompt).as_f64() * self.cached_discount;
-        self.output_ratio.mul_add(output.as_f64(), prompt.as_f64() - free)
-    }
-}
+use super::size::Size;
 
 /// What a call took; given back with what came of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -72,11 +37,20 @@ pub struct Ticket {
 
 /// What was last known for sure, and what we have added since.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct Known {
-    at: Instant,
+pub(super) struct Known {
+    pub(super) at: Instant,
     /// Seconds of drain above the capacity; `None` where the bucket was empty.
-    over: Option<f64>,
-    added: f64,
+    pub(super) over: Option<f64>,
+    pub(super) added: f64,
+}
+
+/// What the deployment told last of its level: at `at` it was above the capacity by `over` seconds of drain.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Told {
+    /// When.
+    pub at: Instant,
+    /// Seconds of drain; below zero where it was below the capacity.
+    pub over: f64,
 }
 
 /// The copy of a bucket.
@@ -100,16 +74,21 @@ struct Known {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Twin {
     size: Size,
-    drift: Drift,
-    level: f64,
-    at: Instant,
-    known: Known,
+    pub(super) drift: Drift,
+    pub(super) level: f64,
+    pub(super) at: Instant,
+    pub(super) known: Known,
+    pub(super) told: Option<Told>,
+    /// What this process has added in all, less what its calls gave back.
+    pub(super) net: f64,
+    /// Seconds of drain left to replicas whose turn comes before ours.
+    pub(super) spacing: f64,
     evidence: u32,
     /// What calls gave back when they ended, fading; a second's share of it is how fast the level falls beside draining.
     returned: f64,
-    unused: f64,
+    pub(super) unused: f64,
     /// When and how often the deployment was last asked although the twin said full.
-    doubt: Doubt,
+    pub(super) doubt: Doubt,
     /// Seconds of drain kept free, because it was refused where it saw room.
     guard: Guard,
 }
@@ -135,7 +114,7 @@ const READING_SECONDS: f64 = 5.0;
 const LEAST_SHARE: f64 = 0.01;
 
 /// Evidence closer together than this says more about rounding than about the rate.
-const LEAST_SECONDS: f64 = 1.0;
+pub(super) const LEAST_SECONDS: f64 = 1.0;
 
 impl Twin {
     /// An empty bucket.
@@ -146,6 +125,9 @@ impl Twin {
             level: 0.0,
             at: now,
             known: Known { at: now, over: None, added: 0.0 },
+            told: None,
+            net: 0.0,
+            spacing: 0.0,
             evidence: 0,
             returned: 0.0,
             unused: 0.0,
@@ -194,7 +176,7 @@ impl Twin {
         // A billionth more is rounding, not tokens.
         let over = self.level(now) - level - self.capacity() * 1e-9;
         let rate = self.drift.rate();
-        seconds(over / rate + self.guard.seconds(now, self.known.added / rate))
+        seconds(over / rate + self.guard.seconds(now, self.known.added / rate) + self.spacing)
     }
 
     /// How long until `tokens` above `level` are gone, when calls go on giving back what they reserved too much.
@@ -252,6 +234,7 @@ impl Twin {
         }
         self.level = (self.level - ticket.over - believed).max(0.0);
         self.learned(Known { at: sent, over: Some(0.0), added: self.known.added - ticket.added });
+        self.was_told(now);
     }
 
     /// The call was refused: the level is above the capacity by `wait` of drain. Where the deployment says as well by which
@@ -287,6 +270,7 @@ impl Twin {
         self.doubt.told(now, wait);
         self.level = self.capacity() + over * self.drift.rate();
         self.learned(known);
+        self.was_told(now);
     }
 
     /// The call failed, and whether it was ever admitted is not known. What it reserved goes as far as our own count put it
@@ -339,14 +323,25 @@ impl Twin {
             Some(_) | None => known,
         };
         self.learned(known);
+        self.was_told(now);
     }
 
-    fn learned(&mut self, known: Known) {
+    fn was_told(&mut self, at: Instant) {
+        let over = (self.level - self.capacity()) / self.drift.rate();
+        self.told = Some(Told { at, over });
+    }
+
+    pub(super) fn learned(&mut self, known: Known) {
         self.known = known;
         self.evidence = self.evidence.wrapping_add(1);
     }
 
     fn add(&mut self, tokens: f64) {
+        self.net += tokens;
+        self.put(tokens);
+    }
+
+    pub(super) fn put(&mut self, tokens: f64) {
         self.known.added += tokens;
         if self.level + tokens < 0.0 {
             self.emptied();
@@ -372,7 +367,7 @@ impl Twin {
     }
 
     /// Brings it up to `now`; a moment of the past changes nothing.
-    fn drain(&mut self, now: Instant) {
+    pub(super) fn drain(&mut self, now: Instant) {
         let drained = self.drained(now);
         self.returned = self.returning(now) * RETURN_SECONDS;
         let unused = drained - self.level;
@@ -395,6 +390,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::units::Tokens;
 
     fn size(settings: &BucketSettings) -> Size {
         Size {

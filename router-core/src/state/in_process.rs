@@ -2,7 +2,7 @@
 //!
 //! Each deployment has a lock of its own, held for a few instructions and never across an await.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -33,23 +33,29 @@ use super::event::Closed;
 use super::event::Cooldowns;
 use super::event::Event;
 use super::event::Turn;
+use super::news::Ledger;
+use super::outbox::Outbox;
 
 /// The state kept in this process.
 #[derive(Debug)]
 pub struct InProcess {
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     cooldowns: Cooldowns,
     ramp: Duration,
-    affinity: Affinity,
+    pub(super) affinity: Affinity,
     habits: Habits,
+    /// Where what other replicas should know is put; `None` where there are none.
+    pub(super) outbox: Option<Arc<Outbox>>,
 }
 
 #[derive(Debug)]
-struct Slot {
-    name: DeploymentName,
+pub(super) struct Slot {
+    pub(super) name: DeploymentName,
     /// Deployments of one model in one area draw on one pool; provisioned ones have room of their own.
     pool: Option<(ModelName, Area)>,
     standing: Mutex<Standing>,
+    /// Locked while the standing is, if at all.
+    pub(super) ledger: Mutex<Ledger>,
 }
 
 impl Slot {
@@ -74,11 +80,16 @@ impl Slot {
                 pool = Some((deployment.model.name.clone(), deployment.area));
             }
         }
-        Self { name: deployment.name.clone(), pool, standing: Mutex::new(standing) }
+        Self {
+            name: deployment.name.clone(),
+            pool,
+            standing: Mutex::new(standing),
+            ledger: Mutex::default(),
+        }
     }
 
     /// A lock that a panic left behind still holds a whole value.
-    fn lock(&self) -> MutexGuard<'_, Standing> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -89,10 +100,16 @@ impl InProcess {
         let slots = catalog.deployments().iter();
         let slots = slots.map(|known| Slot::new(known, settings, now)).collect();
         let (affinity, habits) = (Affinity::new(settings), Habits::new(settings));
-        Self { slots, cooldowns, ramp: settings.ramp, affinity, habits }
+        Self { slots, cooldowns, ramp: settings.ramp, affinity, habits, outbox: None }
     }
 
-    fn slot(&self, deployment: &DeploymentName) -> Option<&Slot> {
+    /// The same, noting what other replicas should know.
+    #[must_use]
+    pub fn telling(self, outbox: Arc<Outbox>) -> Self {
+        Self { outbox: Some(outbox), ..self }
+    }
+
+    pub(super) fn slot(&self, deployment: &DeploymentName) -> Option<&Slot> {
         let at = self.slots.binary_search_by(|slot| slot.name.cmp(deployment)).ok()?;
         self.slots.get(at)
     }
@@ -102,7 +119,20 @@ impl InProcess {
             slot.name == from.name || (slot.pool.is_some() && slot.pool == from.pool)
         };
         for slot in self.slots.iter().filter(same) {
-            slot.lock().cooldown.throttle(now, wait);
+            let mut standing = slot.lock();
+            let before = *standing;
+            standing.cooldown.throttle(now, wait);
+            self.note(slot, now, &before, &standing);
+        }
+    }
+
+    /// Notes for other replicas what has changed.
+    fn note(&self, slot: &Slot, now: Instant, before: &Standing, after: &Standing) {
+        if let Some(outbox) = &self.outbox {
+            let mut ledger = slot.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+            if ledger.note(now, before, after) {
+                outbox.ring();
+            }
         }
     }
 }
@@ -130,6 +160,7 @@ impl CapacityState for InProcess {
     ) -> Result<Ticket, Closed> {
         let Some(slot) = self.slot(deployment) else { return Ok(Ticket::default()) };
         let mut standing = slot.lock();
+        let before = *standing;
         let in_flight = standing.in_flight;
         if !(entry.insists || standing.cooldown.admits(now, in_flight, self.ramp)) {
             return Err(Closed::Recovering);
@@ -147,6 +178,7 @@ impl CapacityState for InProcess {
         }
         standing.quota.take(now, &entry.load);
         standing.in_flight = standing.in_flight.saturating_add(1);
+        self.note(slot, now, &before, &standing);
         Ok(ticket)
     }
 
@@ -155,13 +187,20 @@ impl CapacityState for InProcess {
         if let Event::PoolExhausted(wait) = event {
             return self.exhaust(slot, wait, now);
         }
-        slot.lock().learn(event, self.cooldowns, now);
+        let mut standing = slot.lock();
+        let before = *standing;
+        standing.learn(event, self.cooldowns, now);
+        self.note(slot, now, &before, &standing);
     }
 
     fn remember(&self, turn: &Turn, now: Instant) {
         let Asker { caller, class, .. } = turn.asker;
         self.habits.learn(turn.task, (caller, class), turn.output);
-        self.affinity.settle(turn.asker.conversation, &turn.home, now);
+        let conversation = turn.asker.conversation;
+        let home = self.affinity.settle(conversation, &turn.home, now);
+        if let Some(outbox) = &self.outbox {
+            outbox.moved(conversation, home);
+        }
     }
 }
 

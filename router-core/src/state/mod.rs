@@ -3,7 +3,11 @@
 pub mod capacity_state;
 pub mod event;
 pub mod in_process;
+pub mod news;
+pub mod outbox;
 
 pub use capacity_state::CapacityState;
 pub use event::{Closed, Cooldowns, Event, Turn};
 pub use in_process::InProcess;
+pub use news::{Ledger, News};
+pub use outbox::Outbox;

@@ -1,0 +1,226 @@
+//! What one replica tells the others of a deployment, and what hearing it does to what is known.
+//!
+//! Nothing here is sent or received: pure rules over [`Standing`]. What was learned here is found by comparing what was
+//! known before and after, so no event can be forgotten. Whatever others tell carries its time; to apply it twice is
+//! prevented by whoever carries it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::capacity::Ends;
+use crate::capacity::Standing;
+use crate::capacity::Taken;
+use crate::capacity::Told;
+use crate::capacity::TooLarge;
+
+/// A piece of news of one deployment.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum News {
+    /// Normalized tokens were added to its bucket, or given back.
+    Added {
+        /// When.
+        at: Instant,
+        /// How many; below zero where calls gave back.
+        tokens: f64,
+    },
+    /// It told its level.
+    Told(Told),
+    /// It is left alone.
+    Cooling {
+        /// Until when; only what is new is told.
+        ends: Ends,
+        /// How many faults came in a row.
+        faults: u32,
+    },
+    /// It answers again after faults.
+    Recovered(Instant),
+    /// It refuses large requests.
+    TooLarge(TooLarge),
+    /// A part of its quota was used.
+    Taken {
+        /// When the last of it was.
+        at: Instant,
+        /// How much.
+        taken: Taken,
+    },
+}
+
+/// Tokens added within this time are told as one.
+const TOGETHER: Duration = Duration::from_millis(2);
+
+/// The most that waits to be told of one deployment.
+const MOST_UNTOLD: usize = 512;
+
+/// For how long, and how many pieces of, what was added is remembered.
+const REMEMBERED: Duration = Duration::from_secs(3);
+const MOST_REMEMBERED: usize = 1_024;
+
+/// A replica that was served so lately does not believe that config or rights are wrong.
+const OWN_WORD: Duration = Duration::from_secs(10);
+
+/// What happened here and is not yet told, and what all have added lately.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    untold: Vec<News>,
+    added: VecDeque<(Instant, f64)>,
+    served: Option<Instant>,
+}
+
+impl Ledger {
+    /// Notes what was learned here. True where others should hear of it at once.
+    pub fn note(&mut self, now: Instant, before: &Standing, after: &Standing) -> bool {
+        let mut urgent = false;
+        if let (Some(old), Some(new)) = (&before.twin, &after.twin) {
+            let tokens = new.net() - old.net();
+            if tokens.abs() > 0.0 {
+                self.added(now, tokens);
+                self.tell_added(now, tokens);
+            }
+            if let Some(told) = new.told().filter(|told| old.told() != Some(*told)) {
+                urgent = true;
+                self.tell(News::Told(told));
+            }
+        }
+        urgent |= self.note_cooldown(now, before, after);
+        if let Some(large) = after.large.filter(|large| before.large != Some(*large)) {
+            urgent = true;
+            self.tell(News::TooLarge(large));
+        }
+        let (old, new) = (before.quota.taken(), after.quota.taken());
+        if new != old {
+            let requests = new.requests.saturating_sub(old.requests);
+            let tokens = new.tokens.saturating_sub(old.tokens);
+            self.tell_taken(now, Taken { requests, tokens });
+        }
+        urgent
+    }
+
+    fn note_cooldown(&mut self, now: Instant, before: &Standing, after: &Standing) -> bool {
+        let (old, new) = (before.cooldown.ends(), after.cooldown.ends());
+        let later = |old: Option<Instant>, new: Option<Instant>| new.filter(|_| new > old);
+        let ends = Ends {
+            throttled: later(old.throttled, new.throttled),
+            fault: later(old.fault, new.fault),
+            misconfigured: later(old.misconfigured, new.misconfigured),
+        };
+        let cooling = ends != Ends::default();
+        if cooling {
+            self.tell(News::Cooling { ends, faults: after.cooldown.faults() });
+        }
+        let served = before.latency != after.latency;
+        if served {
+            self.served = Some(now);
+        }
+        let recovered = (old.fault.is_some() && new.fault.is_none())
+            || (old.misconfigured.is_some() && new.misconfigured.is_none());
+        if recovered {
+            self.tell(News::Recovered(now));
+        }
+        cooling || recovered
+    }
+
+    /// What is to be told, oldest first; from now on it counts as told.
+    pub fn take(&mut self) -> Vec<News> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// What all replicas have added after `at`, as far as is known.
+    pub fn since(&self, at: Instant) -> f64 {
+        self.added.iter().filter(|(when, _)| *when > at).map(|(_, tokens)| tokens).sum()
+    }
+
+    /// Puts what another replica told into what is known.
+    pub fn hear(&mut self, now: Instant, standing: &mut Standing, news: News) {
+        match news {
+            News::Added { at, tokens } => {
+                let at = at.min(now);
+                if now.saturating_duration_since(at) > REMEMBERED {
+                    return;
+                }
+                self.added(at, tokens);
+                if let Some(twin) = &mut standing.twin {
+                    twin.absorb(now, at, tokens);
+                }
+            }
+            News::Told(told) => {
+                let told = Told { at: told.at.min(now), ..told };
+                if let Some(twin) = &mut standing.twin
+                    && now.saturating_duration_since(told.at) <= REMEMBERED
+                {
+                    twin.hear(now, told, self.since(told.at));
+                }
+            }
+            News::Cooling { mut ends, faults } => {
+                let served = self.served.map(|at| now.saturating_duration_since(at));
+                if served.is_some_and(|ago| ago < OWN_WORD) {
+                    ends.misconfigured = None;
+                }
+                standing.cooldown.hear(ends, faults);
+            }
+            News::Recovered(at) => standing.cooldown.serve(at.min(now)),
+            News::TooLarge(large) => {
+                let held = standing.large.filter(|held| held.until > now);
+                let from = held.map_or(large.from, |held| held.from.min(large.from));
+                let until = held.map_or(large.until, |held| held.until.max(large.until));
+                standing.large = Some(TooLarge { from, until });
+            }
+            News::Taken { at, taken } => standing.quota.hear(at.min(now), taken),
+        }
+    }
+
+    fn added(&mut self, at: Instant, tokens: f64) {
+        self.added.push_back((at, tokens));
+        while self.added.len() > MOST_REMEMBERED
+            || self.added.front().is_some_and(|(first, _)| *first + REMEMBERED < at)
+        {
+            self.added.pop_front();
+        }
+    }
+
+    fn tell_added(&mut self, now: Instant, more: f64) {
+        let full = self.untold.len() >= MOST_UNTOLD;
+        for news in self.untold.iter_mut().rev() {
+            match news {
+                News::Added { at, tokens } if full || *at + TOGETHER > now => {
+                    *tokens += more;
+                    return;
+                }
+                // What the deployment told divides what was added before from what was added after.
+                News::Added { .. } | News::Told(_) => break,
+                News::Cooling { .. }
+                | News::Recovered(_)
+                | News::TooLarge(_)
+                | News::Taken { .. } => {}
+            }
+        }
+        self.tell(News::Added { at: now, tokens: more });
+    }
+
+    fn tell_taken(&mut self, now: Instant, more: Taken) {
+        let taken = self.untold.iter_mut().find_map(|news| match news {
+            News::Taken { at, taken } => Some((at, taken)),
+            News::Added { .. }
+            | News::Told(_)
+            | News::Cooling { .. }
+            | News::Recovered(_)
+            | News::TooLarge(_) => None,
+        });
+        match taken {
+            Some((at, taken)) => {
+                *at = now;
+                taken.requests = taken.requests.saturating_add(more.requests);
+                taken.tokens = taken.tokens.saturating_add(more.tokens);
+            }
+            None => self.tell(News::Taken { at: now, taken: more }),
+        }
+    }
+
+    fn tell(&mut self, news: News) {
+        if self.untold.len() >= MOST_UNTOLD {
+            self.untold.remove(0);
+        }
+        self.untold.push(news);
+    }
+}
