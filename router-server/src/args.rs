@@ -1,6 +1,5 @@
 //! The command line: what can be said and what it means; nothing is done here.
 
-#[cfg(feature = "demo")]
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -57,6 +56,8 @@ pub enum Command {
     Serve(Serve),
     /// Check a configuration: all faults at once, or a summary of what it says
     Check(Check),
+    /// Ask the server on this machine whether it is alive: a health check where there is no curl
+    Probe(Probe),
     /// Explain what would be done with a request, and why; nothing is sent
     Explain(Explain),
     /// Show it at work: an emulated Azure, the router, and traffic in English and Korean
@@ -106,6 +107,23 @@ pub struct Check {
     /// The configuration.
     #[command(flatten)]
     pub files: Files,
+}
+
+/// `probe`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Exit status: 0 where the answer is 200, 1 where it is another, or none within 3 seconds.")]
+pub struct Probe {
+    /// Where the server listens
+    #[arg(
+        value_name = "ADDRESS",
+        env = "ROUTER__SERVER__LISTEN",
+        default_value = "127.0.0.1:8080"
+    )]
+    pub address: SocketAddr,
+    /// Ask whether it may be sent requests (/readyz) instead of whether it lives (/healthz)
+    #[arg(long)]
+    pub ready: bool,
 }
 
 /// `explain`.

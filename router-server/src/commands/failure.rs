@@ -29,6 +29,9 @@ pub enum Failure {
     /// A request was expected on standard input, which is a terminal.
     #[error("expected --text, or a chat completion request on standard input")]
     NoRequest,
+    /// The server on this machine does not count as alive.
+    #[error(transparent)]
+    Probe(#[from] super::probe::Failure),
     /// No model was trained.
     #[cfg(feature = "train")]
     #[error(transparent)]

@@ -11,6 +11,7 @@ mod failure;
 mod line_plots;
 #[cfg(feature = "train")]
 mod plots;
+mod probe;
 #[cfg(feature = "train")]
 mod rows;
 mod serve;
@@ -40,6 +41,7 @@ pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => serve::run(serve, log).await,
         Command::Check(check) => check::run(&check),
+        Command::Probe(probe) => Ok(probe::run(&probe).await?),
         Command::Explain(explain) => explain::run(&explain),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo::run(demo).await,

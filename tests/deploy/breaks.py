@@ -1,0 +1,81 @@
+"""Breaks the files that checks.py judges, one way after the other, and demands that the check notices. Run by run.py.
+
+A check that cannot fail checks nothing. Each row: the check, the file, what is replaced, by what, and a word of the fault
+that must be told.
+"""
+
+import pathlib
+import shutil
+import sys
+import tempfile
+
+import checks
+
+DEPLOYMENT = "deploy/helm/model-router/templates/deployment.yaml"
+SERVICE = "deploy/helm/model-router/templates/service.yaml"
+VALUES = "deploy/helm/model-router/values.yaml"
+BREAKS = [
+    (checks.dockerfile, "Dockerfile", "USER 65532:65532", "USER root", "number other than 0"),
+    (checks.dockerfile, "Dockerfile", "HEALTHCHECK", "LABEL health=", "no health check"),
+    (checks.dockerfile, "Dockerfile", "cc-debian12:nonroot", "cc-debian12", "DL3006"),
+    (checks.dockerfile, "Dockerfile", "EXPOSE 8080", "EXPOSE 8080\nENV API_KEY=1", "stays in the image"),
+    (checks.dockerfile, ".dockerignore", "!tests/Cargo.toml\n", "", "tests/Cargo.toml"),
+    (checks.yaml_style, "compose.yaml", "    ports:", "   ports:", "indentation"),
+    (checks.compose, "compose.yaml", "stop_grace_period", "stop_grace_periode", "stop_grace_periode"),
+    (checks.compose, "compose.yaml", "127.0.0.1:8900:8900", "8900:8900", "beyond this machine"),
+    (checks.compose, "compose.yaml", "./configs:", "./confgs:", "not there"),
+    (checks.compose, "compose.yaml", "target: emulator", "target: double", "no stage"),
+    (checks.compose, "configs/compose.toml", "http://emulator:", "http://emulater:", "names no service"),
+    (checks.compose, "configs/compose.toml", 'billing = "provisioned"', 'billing = "bought"', "billing"),
+    (checks.compose, "configs/compose.toml", '"o1-payg"', '"o1-paid"', "none of the emulator's"),
+    (checks.chart, VALUES, 'model = "o1"', 'model = "o99"', "o99"),
+    (checks.chart, VALUES, "drainSeconds: 120", "drainSecs: 120", "drainSecs"),
+    (checks.chart, VALUES, "runAsNonRoot: true", "runAsNonRoot: false", "as root"),
+    (checks.chart, DEPLOYMENT, "/readyz", "/ready", "readinessProbe"),
+    (checks.chart, DEPLOYMENT, "imagePullPolicy", "imagePullPollicy", "imagePullPollicy"),
+    (checks.chart, DEPLOYMENT, "unreadySeconds .Values.drainSeconds 10", "unreadySeconds 10", "before the router has drained"),
+    (checks.chart, SERVICE, "targetPort: http", "targetPort: web", "no port of the container"),
+    (checks.chart, SERVICE, "appProtocol", "protocolApp", "protocolApp"),
+    (checks.chart, "deploy/helm/model-router/templates/hpa.yaml", "model_router_in_flight", "in_flight", "no metric of ours"),
+    (checks.chart, "deploy/helm/model-router/values.schema.json", '"minimum": 0', '"minimum": -5', "lets through"),
+    (checks.chart, "deploy/helm/model-router/Chart.yaml", "appVersion: 0.", "appVersion: 9.", "appVersion"),
+    (checks.systemd, checks.UNIT, "ProtectKernelLogs=yes", "ProtectKernelLogs=maybe", "Failed to parse"),
+    (checks.systemd, checks.UNIT, "router-server serve", "router-server server", "no such command"),
+    (checks.systemd, checks.UNIT, "CapabilityBoundingSet=\n", "", "security"),
+]
+# All that the checks read.
+FILES = ["Cargo.toml", "Cargo.lock", "Dockerfile", ".dockerignore", "compose.yaml", "configs", "deploy"]
+FILES += ["router-core", "router-server", "azure-emulator", "tests"]
+
+
+def noticed(tree, row):
+    check, name, old, new, word = row
+    file = tree / name
+    text = file.read_text()
+    if old not in text:
+        return f"{name}: `{old}` is not there any more: breaks.py wants another way to break it"
+    file.write_text(text.replace(old, new))
+    try:
+        told = "\n".join(check(tree))
+    finally:
+        file.write_text(text)
+    return None if word in told else f"{check.__name__} does not notice `{new}` for `{old}` in {name}: {told or 'no fault'}"
+
+
+def main():
+    rows = [row for row in BREAKS if not checks.missing(checks.CHECKS[row[0]])]
+    with tempfile.TemporaryDirectory() as folder:
+        tree = pathlib.Path(folder)
+        for name in FILES:
+            source = checks.ROOT / name
+            ignore = shutil.ignore_patterns("target", "__pycache__")
+            shutil.copytree(source, tree / name, ignore=ignore) if source.is_dir() else shutil.copy(source, tree / name)
+        blind = [fault for fault in (noticed(tree, row) for row in rows) if fault]
+    for fault in blind:
+        print(f"  {fault}")
+    print(f"breaks: {len(rows) - len(blind)} passed, {len(blind)} failed, {len(BREAKS) - len(rows)} skipped", flush=True)
+    return 1 if blind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
