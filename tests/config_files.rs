@@ -131,6 +131,7 @@ fn the_example_names_every_key_there_is() {
     let written = written();
     for kind in [
         "server",
+        "request_log",
         "routing",
         "routing.signals",
         "roles.NAME",
@@ -176,6 +177,8 @@ fn the_examples_values_are_the_defaults() {
     assert_eq!(example.limits, default.limits);
     assert_eq!(default.limits, Limits::default());
     assert_eq!(example.policy.prefer, default.policy.prefer);
+    assert_eq!(example.policy.mode, default.policy.mode);
+    assert_eq!(example.request_log, default.request_log);
     assert_eq!(example.policy.residency, default.policy.residency);
     assert_eq!(example.policy.strict_deployment, default.policy.strict_deployment);
     assert_eq!(example.policy.exclude_retired, default.policy.exclude_retired);

@@ -177,6 +177,26 @@ fn no_secret_found_in_a_wrong_place_is_shown() {
 }
 
 #[test]
+fn a_request_log_and_an_observing_router_are_checked_as_all_else() {
+    let faulty = "[request_log]\nmax_bytes = 1\nkeep = 0\n[routing]\nmode = \"watch\"\ndefault_role = \"both\"\n";
+    check(
+        &[("a.toml", SOUND), ("b.toml", faulty)],
+        &[],
+        "b.toml: request_log.max_bytes: must be at least 65536, found 1\n\
+         b.toml: request_log.keep: must be at least 1, found 0\n\
+         b.toml: request_log.max_bytes: needs request_log.path, which is missing\n\
+         b.toml: request_log.keep: needs request_log.path, which is missing\n\
+         b.toml: routing.default_role: must be reasoning or chat, found `both`\n\
+         b.toml: routing.mode: must be route or observe, found `watch`",
+    );
+    check(
+        &[("a.toml", SOUND), ("b.toml", "[request_log]\npath = \"/\"\n")],
+        &[],
+        "b.toml: request_log.path: must be the path of a file",
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_read_hides_no_other_file() {
     check(
         &[
@@ -187,7 +207,7 @@ fn a_file_that_cannot_be_read_hides_no_other_file() {
         &[],
         "a.toml: line 2, column 10: invalid string, expected `\"`, `'`\n\
          b.toml: line 2, column 1: invalid table header, duplicate key `server` in document root\n\
-         c.toml: x: unknown key; known here are server, routing, roles, aliases, endpoints, deployments, models, passthrough, limits, capacity",
+         c.toml: x: unknown key; known here are server, request_log, routing, roles, aliases, endpoints, deployments, models, passthrough, limits, capacity",
     );
     let layers =
         Layers { files: vec!["no/such.toml".into()], environment: Vec::new(), today: today() };

@@ -28,6 +28,7 @@ mod metrics;
 mod misconfigured;
 mod model_records;
 mod names;
+mod observe;
 mod reasoning;
 mod recorded;
 mod records;

@@ -73,6 +73,7 @@ async fn a_good_answer_tells_tokens_cost_and_what_it_would_have_cost_elsewhere()
     // gpt-4o: 10 * 2.5 + 1 * 10; o1: 10 * 15 + 1 * 60, in millionths.
     assert_eq!(dollars(answer.instead.pay_as_you_go), "0.000035");
     assert_eq!(dollars(answer.instead.reasoning), "0.000210");
+    assert_eq!(dollars(answer.instead.chat), "0.000035");
     assert_eq!(record.total, Duration::from_millis(1));
 }
 

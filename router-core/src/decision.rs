@@ -81,6 +81,8 @@ pub struct Decision {
     pub asked: Asked,
     /// The task and its score; `None` where the caller named a model and nothing had to be scored.
     pub verdict: Option<Verdict>,
+    /// The task that the score would have chosen, where scores are only observed; else `None`.
+    pub would: Option<Task>,
     /// The models wished.
     pub choice: ModelChoice,
     /// True where the reasoning role had no deployment inside the residency and the chat role serves.
@@ -193,11 +195,12 @@ pub fn decide(
     let (verdict, task, named_preference) = match &asked {
         Asked::Auto(prefer) => {
             let verdict = classifier.classify(ask.request, ask.hints.task);
-            (Some(verdict), verdict.task, *prefer)
+            (Some(verdict), policy.heed(verdict), *prefer)
         }
         Asked::Role(task) => (None, *task, None),
         Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
     };
+    let would = verdict.and_then(|verdict| policy.would(verdict));
     let mut residency = policy.residency.clone();
     ask.hints.residency.into_iter().for_each(|area| residency.narrow(area));
     let prefer = ask.hints.prefer.or(named_preference).unwrap_or(policy.prefer);
@@ -230,6 +233,7 @@ pub fn decide(
     Ok(Decision {
         asked,
         verdict,
+        would,
         choice,
         downgraded,
         residency,

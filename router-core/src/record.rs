@@ -11,16 +11,19 @@ use crate::capacity::Timing;
 use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::decision::Decision;
+use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::Residency;
 use crate::deployment::pricing;
 use crate::fallback::Note;
 use crate::fallback::Step;
+use crate::policy::Policy;
 use crate::policy::Priority;
 use crate::stored::Caller;
 use crate::task::Score;
 use crate::task::Task;
 use crate::task::Verdict;
+use crate::units::ModelName;
 use crate::units::Tokens;
 use crate::units::Usd;
 
@@ -68,6 +71,8 @@ pub struct Decided {
     pub task: Option<Task>,
     /// The score, the task it gave and why; `None` where nothing had to be scored.
     pub verdict: Option<Verdict>,
+    /// The task that the score would have chosen, where scores are only observed; else `None`.
+    pub would: Option<Task>,
     /// The score at which reasoning begins.
     pub threshold: Score,
     /// True where the reasoning role could not be had and chat served.
@@ -88,6 +93,7 @@ impl Decided {
         Self {
             task: decision.task(),
             verdict: decision.verdict,
+            would: decision.would,
             threshold,
             downgraded: decision.downgraded,
             residency: decision.residency.clone(),
@@ -124,14 +130,58 @@ pub struct Instead {
     pub pay_as_you_go: Option<Usd>,
     /// At the reasoning role's model on pay-as-you-go. Its hidden reasoning would come on top.
     pub reasoning: Option<Usd>,
+    /// At the chat role's model on pay-as-you-go, the answer's hidden reasoning left out.
+    pub chat: Option<Usd>,
 }
 
 impl Instead {
-    /// The prices of a deployment that answered, and of one that stands for the reasoning role.
-    pub fn of(answered: &Deployment, reasoning: Option<&Deployment>, usage: &Usage) -> Self {
+    /// By the prices of the deployment that answered, and of those that stand for the roles.
+    pub fn of(answered: &Deployment, yardsticks: &Yardsticks, usage: &Usage) -> Self {
         Self {
             pay_as_you_go: pricing::pay_as_you_go_cost(answered, usage),
-            reasoning: reasoning.and_then(|known| pricing::pay_as_you_go_cost(known, usage)),
+            reasoning: yardsticks.price(Task::Reasoning, usage),
+            chat: yardsticks.price(Task::Chat, &without_reasoning(usage)),
         }
+    }
+
+    /// At the model of a task's role.
+    pub fn task(&self, task: Task) -> Option<Usd> {
+        match task {
+            Task::Reasoning => self.reasoning,
+            Task::Chat => self.chat,
+        }
+    }
+}
+
+fn without_reasoning(usage: &Usage) -> Usage {
+    let completion = usage.completion.saturating_sub(usage.reasoning);
+    Usage { completion, reasoning: Tokens::ZERO, ..*usage }
+}
+
+/// The deployments by whose prices costs are compared, one for each role.
+#[derive(Debug, Clone, Default)]
+pub struct Yardsticks {
+    reasoning: Option<Arc<Deployment>>,
+    chat: Option<Arc<Deployment>>,
+}
+
+impl Yardsticks {
+    /// Of each role the first model that is offered, pay-as-you-go where it is.
+    pub fn of(policy: &Policy, catalog: &Catalog) -> Self {
+        let of_model = |model: &ModelName| {
+            let serving = || catalog.deployments().iter().filter(|one| one.model.name == *model);
+            serving().find(|one| !one.billing.is_provisioned()).or_else(|| serving().next())
+        };
+        let of_role = |task| policy.role(task).models.iter().find_map(of_model).cloned();
+        Self { reasoning: of_role(Task::Reasoning), chat: of_role(Task::Chat) }
+    }
+
+    /// What the usage costs on pay-as-you-go at the model of a task's role; `None` where no price is known.
+    pub fn price(&self, task: Task, usage: &Usage) -> Option<Usd> {
+        let known = match task {
+            Task::Reasoning => self.reasoning.as_ref(),
+            Task::Chat => self.chat.as_ref(),
+        };
+        pricing::pay_as_you_go_cost(known?, usage)
     }
 }

@@ -20,6 +20,11 @@ impl Caller {
     pub fn named(key: &str) -> Self {
         Self(Some(key.into()))
     }
+
+    /// The name of its key; `None` without one.
+    pub fn name(&self) -> Option<&str> {
+        self.0.as_deref()
+    }
 }
 
 /// Nothing stored under this id is known, or it is another caller's.

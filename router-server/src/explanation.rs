@@ -18,7 +18,7 @@ pub const MOST_REASONS: usize = 8;
 /// The decision as JSON.
 ///
 /// `task` is `null` where the caller named a model and nothing was scored; `plan` is empty where nothing would be sent,
-/// and `refusal` then says why.
+/// and `refusal` then says why. `would` is the task that the score would have chosen where scores are only observed.
 pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
     let candidates: Vec<Value> = decision.candidates.iter().map(candidate).collect();
     let names = |plan: &Plan| plan.iter().map(|found| found.name.to_string()).collect();
@@ -32,6 +32,7 @@ pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
         "object": "route.decision",
         "asked": asked(&decision.asked),
         "task": decision.task().map(Task::as_str),
+        "would": decision.would.map(Task::as_str),
         "scored": decision.verdict.map(|verdict| scored(verdict, reasons)),
         "models": models,
         "downgraded": decision.downgraded,
@@ -96,8 +97,7 @@ pub fn to_text(decision: &Decision, reasons: &[Reason]) -> String {
     line("asked", asked(&decision.asked));
     match &decision.verdict {
         Some(verdict) => {
-            let (task, score) = (verdict.task, verdict.score.value());
-            line("task", format!("{task}, by {} (score {score:.3})", verdict.because.as_str()));
+            line("task", scored_task(decision, *verdict));
             for (place, reason) in reasons.iter().enumerate() {
                 let label = if place == 0 { "  because" } else { "" };
                 line(label, format!("{:+.2}  {}", reason.weight, reason.name));
@@ -133,6 +133,18 @@ pub fn to_text(decision: &Decision, reasons: &[Reason]) -> String {
         Err(refusal) => line("plan", format!("none: {refusal}")),
     }
     lines.join("\n")
+}
+
+/// The task and what decided it; where scores are only observed, what they would have decided as well.
+fn scored_task(decision: &Decision, verdict: Verdict) -> String {
+    let (task, because) = (verdict.task, verdict.because.as_str());
+    let judged = format!("{task}, by {because} (score {:.3})", verdict.score.value());
+    match (decision.would, decision.task()) {
+        (Some(_), Some(served)) => {
+            format!("{served}, as scores are only observed; would be {judged}")
+        }
+        (Some(_) | None, _) => judged,
+    }
 }
 
 fn candidate_line(place: usize, candidate: &Candidate) -> String {
@@ -226,6 +238,7 @@ fn rounded(value: f32) -> f64 {
 #[cfg(test)]
 mod tests {
     use prometheus::Registry;
+    use router_core::policy::Mode;
     use router_core::router::{ChatCall, ModelRouter};
     use router_core::units::Day;
 
@@ -250,7 +263,7 @@ mod tests {
         let decision = decision(HELLO, None);
         let reasons = [Reason { name: "words".into(), weight: -1.25 }];
         let json = to_json(&decision, &reasons);
-        assert_eq!(json["task"], "chat");
+        assert_eq!((&json["task"], &json["would"]), (&json!("chat"), &Value::Null));
         assert_eq!(json["scored"]["decided_by"], "score");
         assert_eq!(json["scored"]["reasons"], json!([{"feature": "words", "weight": -1.25}]));
         assert_eq!(json["plan"], json!(["gpt_4o_ptu", "gpt_4o_payg"]));
@@ -263,6 +276,23 @@ mod tests {
         for part in ["-1.25  words", "gpt_4o_ptu -> gpt_4o_payg", "serves another model"] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_is_only_observed_is_told_beside_what_is_done() {
+        let today = Day::try_from("2026-11-23").unwrap();
+        let mut config = design_card::config(design_card::NOWHERE, today).unwrap();
+        config.policy.mode = Mode::Observe(Task::Reasoning);
+        let router = ModelRouter::new(&config, &Registry::new()).unwrap();
+        let decision = router.route(&ChatCall::of_body(HELLO)).unwrap();
+        let json = to_json(&decision, &[]);
+        assert_eq!((&json["task"], &json["would"]), (&json!("reasoning"), &json!("chat")));
+        assert_eq!(json["models"], json!(["o1"]));
+        let text = to_text(&decision, &[]);
+        assert!(
+            text.contains("reasoning, as scores are only observed; would be chat, by"),
+            "{text}"
+        );
     }
 
     #[test]

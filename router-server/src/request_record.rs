@@ -1,44 +1,315 @@
-//! One line of the request log: what a request used and where it went; no content.
+//! One line of the request log: what a request used, where it went and why; no content.
 //!
-//! The log is JSON lines. What replays it needs three fields; the others are `null` or absent where nothing is known, and
-//! fields that are not named here are skipped, so that the log can grow.
+//! The log is JSON lines. What is not known is absent, and fields that are not named here are skipped by who reads it, so
+//! that the log can grow. Nothing a caller wrote is in it but the request's id: names are config's, words are our own.
 
+use std::time::{Duration, UNIX_EPOCH};
+
+use router_core::chat::Operation;
+use router_core::fallback::Ended;
+use router_core::fallback::Note;
+use router_core::fallback::Step;
+use router_core::record::Answer;
+use router_core::record::Decided;
+use router_core::record::RequestRecord;
+use router_core::task::Task;
+use router_core::units::Usd;
 use serde::{Deserialize, Serialize};
 
 /// One request, as the log tells it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct RequestRecord {
+pub struct LoggedRequest {
     /// When it came, in milliseconds since 1970-01-01T00:00:00Z.
     pub at_unix_ms: u64,
-    /// The prompt's tokens, by the upstream's word.
-    pub prompt_tokens: u64,
-    /// The answer's tokens, hidden reasoning included, by the upstream's word.
-    pub completion_tokens: u64,
-    /// The part of the prompt that came from the cache.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cached_tokens: Option<u64>,
-    /// The cap on the answer's length that the caller sent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_tokens: Option<u64>,
-    /// True where the answer was streamed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The header `x-request-id`, the caller's own where it sent one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<Box<str>>,
+    /// The name of the caller's key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Box<str>>,
+    /// What was asked of the model: `chat`, `responses` ..
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub operation: Option<Box<str>>,
+    /// True where the answer was to be streamed.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub streamed: Option<bool>,
-    /// `reasoning` or `chat`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The cap on the answer's length that the caller sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<u64>,
+    /// What was decided.
+    #[serde(flatten)]
+    pub decision: LoggedDecision,
+    /// What came of it.
+    #[serde(flatten)]
+    pub outcome: LoggedOutcome,
+    /// How many attempts it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<u32>,
+    /// The attempts, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trail: Vec<LoggedAttempt>,
+    /// Why the deployment wished most did not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fallback: Option<Box<str>>,
+    /// How long it was held back until a deployment had room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waited_ms: Option<u64>,
+    /// From its first byte to its last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub total_ms: Option<u64>,
+    /// Why it went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<Box<str>>,
+}
+
+/// What was decided of a request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoggedDecision {
+    /// How probable it was that the request needs reasoning, 0 to 1; absent where nothing was scored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// The score at which reasoning began.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<f64>,
+    /// What gave the task: `score`, `hint`, `follow_up` ..
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub decided_by: Option<Box<str>>,
+    /// The task that served: `reasoning` or `chat`; absent where the caller named a model.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<Box<str>>,
+    /// The task that the score would have chosen, where scores are only observed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub would: Option<Box<str>>,
+    /// True where the reasoning role could not be had and chat served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downgraded: Option<bool>,
+    /// Where it might be processed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub residency: Option<Box<str>>,
+    /// `interactive` or `batch`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<Box<str>>,
+    /// The prompt's tokens as the router counted them beforehand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_prompt_tokens: Option<u64>,
+    /// The model wished first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_model: Option<Box<str>>,
+    /// The deployment wished first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_deployment: Option<Box<str>>,
+}
+
+/// What came of a request; all of it absent where nobody answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoggedOutcome {
+    /// The status that the caller got.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The model of the deployment that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<Box<str>>,
     /// The deployment that answered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub deployment: Option<Box<str>>,
     /// `provisioned` or `pay_as_you_go`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub billing: Option<Box<str>>,
-    /// How long it was held back until a deployment had room.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waited_ms: Option<u64>,
-    /// How many attempts it took.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub attempts: Option<u32>,
-    /// What it cost.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// True where Azure's own spillover answered in the deployment's place, which is paid as you go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spilled_over: Option<bool>,
+    /// The prompt's tokens, by the upstream's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
+    /// The part of the prompt that came from the cache.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// The answer's tokens, hidden reasoning included, by the upstream's word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<u64>,
+    /// The part of the answer that was hidden reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
+    /// True where the upstream told no usage and the router estimated it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub usage_estimated: Option<bool>,
+    /// To the first content of a stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_content_ms: Option<u64>,
+    /// What it cost; nothing where it was provisioned.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// What the same tokens cost at the same model on pay-as-you-go.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pay_as_you_go_usd: Option<f64>,
+    /// The same at the reasoning role's model; its hidden reasoning would come on top where another answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_usd: Option<f64>,
+    /// The same at the chat role's model, without hidden reasoning.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat_usd: Option<f64>,
+}
+
+/// One attempt, as the log tells it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LoggedAttempt {
+    /// Where it went.
+    pub deployment: Box<str>,
+    /// How it ended.
+    pub outcome: Box<str>,
+    /// How long it took, to the head of the answer or the first content of a stream.
+    pub ms: u64,
+    /// The wait that a 429 led to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wait_ms: Option<u64>,
+}
+
+/// What a log says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Log {
+    /// The requests, in the order of their lines.
+    pub requests: Vec<LoggedRequest>,
+    /// Lines that break off: whoever wrote them ended in the middle.
+    pub torn: usize,
+}
+
+impl Log {
+    /// Reads the text of a log.
+    ///
+    /// # Errors
+    /// The number, from 1, of the first line that is no line of a log.
+    pub fn parse(text: &str) -> Result<Self, usize> {
+        let mut log = Self::default();
+        for (number, line) in (1..).zip(text.lines()) {
+            match serde_json::from_str(line) {
+                Ok(request) => log.requests.push(request),
+                Err(_) if line.trim().is_empty() => {}
+                Err(fault) if fault.is_eof() => log.torn += 1,
+                Err(_) => return Err(number),
+            }
+        }
+        Ok(log)
+    }
+}
+
+impl LoggedRequest {
+    /// The line of a request that has ended.
+    pub fn of(record: &RequestRecord) -> Self {
+        let held: Duration = record.notes.iter().map(Note::held).sum();
+        Self {
+            at_unix_ms: record.at.duration_since(UNIX_EPOCH).map_or(0, milliseconds),
+            request_id: record.request_id.clone(),
+            key: record.caller.name().map(Box::from),
+            operation: Some(record.operation.as_str().into()),
+            streamed: Some(record.streamed),
+            max_tokens: record.max_output.map(|cap| cap.0),
+            decision: record.decided.as_ref().map(LoggedDecision::of).unwrap_or_default(),
+            outcome: record.answer.as_ref().map(|it| outcome(it, record)).unwrap_or_default(),
+            attempts: u32::try_from(record.attempts.len()).ok(),
+            trail: record.attempts.iter().map(LoggedAttempt::of).collect(),
+            fallback: record.fallback.map(Box::from),
+            waited_ms: Some(milliseconds(held)),
+            total_ms: Some(milliseconds(record.total)),
+            error: (!record.error.is_empty()).then(|| record.error.into()),
+        }
+    }
+
+    /// True of what has a prompt and an answer in words: such requests can be played again.
+    pub fn is_conversation(&self) -> bool {
+        let played = [Operation::Chat, Operation::Responses].map(Operation::as_str);
+        self.operation.as_deref().is_none_or(|operation| played.contains(&operation))
+    }
+
+    /// The tokens of prompt and answer; `None` where nobody answered.
+    pub fn tokens(&self) -> Option<(u64, u64)> {
+        self.outcome.prompt_tokens.zip(self.outcome.completion_tokens)
+    }
+
+    /// The task that served; `None` where the caller named a model.
+    pub fn task(&self) -> Option<Task> {
+        Task::from_word(self.decision.task.as_deref()?)
+    }
+}
+
+impl LoggedDecision {
+    fn of(decided: &Decided) -> Self {
+        let word = |task: Task| Box::from(task.as_str());
+        let (first, verdict) = (decided.first.as_ref(), decided.verdict);
+        Self {
+            score: verdict.map(|verdict| short(verdict.score.value())),
+            threshold: verdict.map(|_| short(decided.threshold.value())),
+            decided_by: verdict.map(|verdict| verdict.because.as_str().into()),
+            task: decided.task.map(word),
+            would: decided.would.map(word),
+            downgraded: decided.downgraded.then_some(true),
+            residency: Some(decided.residency.to_string().into()),
+            priority: Some(decided.priority.as_str().into()),
+            estimated_prompt_tokens: Some(decided.prompt.0),
+            first_model: first.map(|first| first.model.name.as_str().into()),
+            first_deployment: first.map(|first| first.name.as_str().into()),
+        }
+    }
+}
+
+fn outcome(answer: &Answer, record: &RequestRecord) -> LoggedOutcome {
+    let usage = answer.usage;
+    let instead = answer.instead;
+    let dollars = |cost: Option<Usd>| cost.map(Usd::as_f64);
+    let billing =
+        if answer.spilled_over { "pay_as_you_go" } else { answer.deployment.billing.as_str() };
+    LoggedOutcome {
+        status: Some(answer.status),
+        model: Some(answer.deployment.model.name.as_str().into()),
+        deployment: Some(answer.deployment.name.as_str().into()),
+        billing: Some(billing.into()),
+        spilled_over: answer.spilled_over.then_some(true),
+        prompt_tokens: usage.map(|usage| usage.prompt.0),
+        cached_tokens: usage.map(|usage| usage.cached.0),
+        completion_tokens: usage.map(|usage| usage.completion.0),
+        reasoning_tokens: usage.map(|usage| usage.reasoning.0),
+        usage_estimated: usage.and_then(|usage| usage.estimated.then_some(true)),
+        first_content_ms: record.streamed.then(|| milliseconds(answer.timing.first)),
+        cost_usd: dollars(answer.cost),
+        pay_as_you_go_usd: dollars(instead.pay_as_you_go),
+        reasoning_usd: dollars(instead.reasoning),
+        chat_usd: dollars(instead.chat),
+    }
+}
+
+impl LoggedAttempt {
+    fn of(step: &Step) -> Self {
+        let wait = match step.ended {
+            Ended::Throttled(_, wait) => Some(wait),
+            Ended::Served
+            | Ended::Connect
+            | Ended::Timeout
+            | Ended::Broken
+            | Ended::ErrorEvent
+            | Ended::Status(_)
+            | Ended::Misconfigured(_)
+            | Ended::FieldRefused(_)
+            | Ended::ValueRefused(_)
+            | Ended::ContextLength
+            | Ended::Outrun
+            | Ended::Rejected(_) => None,
+        };
+        Self {
+            deployment: step.deployment.name.as_str().into(),
+            outcome: step.ended.as_str().into(),
+            ms: milliseconds(step.took),
+            wait_ms: wait.map(milliseconds),
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Seven decimals: as many as the number has, without the noise that a wider float shows behind them.
+fn short(value: f32) -> f64 {
+    (f64::from(value) * 1e7).round() / 1e7
 }

@@ -150,7 +150,7 @@ fn reference_policies_agree_with_an_independent_model() {
         assert!(five < second && second < always, "{five} {second} {always}");
         return;
     };
-    let arrivals = read(&path).unwrap();
+    let arrivals = read(&path).unwrap().arrivals;
     let unset = stage(&arrivals, "--max-tokens unset", 1.0);
     let tight = stage(&arrivals, "--max-tokens tight", 1.0);
     for (stage, policy, expected) in [
@@ -178,10 +178,10 @@ fn the_router_saves_what_is_promised() {
     };
     let rows = match published() {
         Some(path) => vec![
-            (read(&path).unwrap(), "--max-tokens tight", 1.0, 0.92),
-            (read(&path).unwrap(), "--max-tokens mixed", 1.0, 0.915),
-            (read(&path).unwrap(), "--max-tokens unset", 1.0, 0.915),
-            (read(&path).unwrap(), "--max-tokens unset", 1.4, 0.97),
+            (read(&path).unwrap().arrivals, "--max-tokens tight", 1.0, 0.92),
+            (read(&path).unwrap().arrivals, "--max-tokens mixed", 1.0, 0.915),
+            (read(&path).unwrap().arrivals, "--max-tokens unset", 1.0, 0.915),
+            (read(&path).unwrap().arrivals, "--max-tokens unset", 1.4, 0.97),
         ],
         None => vec![(minutes(Generated::Bursty), "--max-tokens mixed", 1.0, 0.0)],
     };

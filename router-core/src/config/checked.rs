@@ -16,6 +16,7 @@ use crate::upstream::Endpoint;
 
 use super::fault::Fault;
 use super::raw::Raw;
+use super::request_log::{self, RequestLog};
 use super::roles::{self, Scoring};
 use super::server::{self, Server};
 use super::table::Findings;
@@ -26,6 +27,8 @@ use super::{capacity, deployments, endpoints, passthrough, records, sending, war
 pub struct Config {
     /// The HTTP server.
     pub server: Server,
+    /// The file that has a line for each request; `None` where there is none.
+    pub request_log: Option<RequestLog>,
     /// How requests are scored.
     pub scoring: Scoring,
     /// Which models shall do what.
@@ -53,6 +56,7 @@ impl Config {
         let findings = Findings::default();
         let top = findings.top();
         let server = server::check(&raw.server, &top.sub("server"));
+        let request_log = request_log::check(&raw.request_log, &top.sub("request_log"));
         let scoring = roles::scoring(&raw.routing, &top.sub("routing"));
         let policy = roles::policy(raw, &top);
         let endpoints = endpoints::check(&raw.endpoints, &top.sub("endpoints"));
@@ -76,6 +80,7 @@ impl Config {
             .collect();
         Ok(Self {
             server,
+            request_log,
             scoring,
             policy,
             catalog,

@@ -9,12 +9,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::raw_models::{LongContext, Model, Prices, PtuRate};
+
 /// All of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Raw {
     /// The HTTP server.
     pub server: Server,
+    /// The file that has a line for each request.
+    pub request_log: RequestLog,
     /// How requests are scored and what is preferred.
     pub routing: Routing,
     /// Which models do which tasks.
@@ -55,12 +59,28 @@ pub struct Server {
     pub log: Option<String>,
 }
 
+/// The table `[request_log]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestLog {
+    /// The file; no default: no log.
+    pub path: Option<PathBuf>,
+    /// Beyond this size a new file is begun; no default: never.
+    pub max_bytes: Option<i64>,
+    /// How many full files are kept, as `.1` to `.5`; 5.
+    pub keep: Option<i64>,
+}
+
 /// The table `[routing]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Routing {
-    /// From this score on a task counts as reasoning, 0 to 1.
+    /// From this score on a task counts as reasoning, 0 to 1; 0.5.
     pub threshold: Option<f64>,
+    /// Whether scores choose the role or are only told: `route` or `observe`; route.
+    pub mode: Option<String>,
+    /// The role that serves all that is scored in the mode `observe`: `reasoning` or `chat`; chat.
+    pub default_role: Option<String>,
     /// What matters more where the caller says nothing: `cost`, `fast` or `balanced`; balanced.
     pub prefer: Option<String>,
     /// The area in which every request must be processed; global.
@@ -199,114 +219,6 @@ pub struct Deployment {
     pub tokens_per_minute: Option<i64>,
     /// The most requests at once; no bound.
     pub max_in_flight: Option<i64>,
-}
-
-/// A table `[models."NAME"]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Model {
-    /// Whether it answers chat completions; true unless it embeds.
-    pub chat_completions: Option<bool>,
-    /// Whether it answers the Responses API; true unless it embeds.
-    pub responses: Option<bool>,
-    /// Whether it answers legacy completions; false.
-    pub completions: Option<bool>,
-    /// Whether it makes embeddings instead of answers; false.
-    pub embeddings: Option<bool>,
-    /// Whether it draws, speaks, listens or moderates instead of answering; false.
-    pub media: Option<bool>,
-    /// Whether it streams; true.
-    pub streaming: Option<bool>,
-    /// Whether it takes tools; true.
-    pub tools: Option<bool>,
-    /// Whether it takes `parallel_tool_calls`; as `tools`.
-    pub parallel_tools: Option<bool>,
-    /// Whether it takes images; true.
-    pub images: Option<bool>,
-    /// Whether it answers by a JSON schema; true.
-    pub structured_outputs: Option<bool>,
-    /// The efforts it accepts, empty where it takes no such field; missing for a model that does not reason.
-    pub efforts: Option<Vec<String>>,
-    /// Its effort where nothing is said; medium.
-    pub default_effort: Option<String>,
-    /// Whether the Responses API takes the effort `max`, which chat completions refuse; false.
-    pub max_effort: Option<bool>,
-    /// The field that caps answers: `max_completion_tokens` or `either`; the first for models that reason.
-    pub cap_field: Option<String>,
-    /// Whether it takes temperature and its kin: `free`, `free_without_effort`, `fixed`; fixed for models that reason.
-    pub sampling: Option<String>,
-    /// Whether it takes `stop`; false for models that reason.
-    pub stop: Option<bool>,
-    /// Whether it takes `prediction`; false for models that reason.
-    pub prediction: Option<bool>,
-    /// How instructions reach it: `system`, `either` or `user`; either for models that reason, else system.
-    pub instructions: Option<String>,
-    /// The longest prompt; required.
-    pub context_window_tokens: Option<i64>,
-    /// The longest answer with its hidden reasoning; required unless it embeds.
-    pub max_output_tokens: Option<i64>,
-    /// The oldest dated api-version that serves it, as a day.
-    pub oldest_api_version: Option<String>,
-    /// The day on which it is due to retire, such as `2027-04-14`.
-    pub retires: Option<String>,
-    /// The model named as its successor.
-    pub successor: Option<String>,
-    /// What its tokens cost, at the global rate.
-    pub usd_per_million_tokens: Option<Prices>,
-    /// The factor on its prices in a data zone; 1.1.
-    pub data_zone_price_factor: Option<f64>,
-    /// How much of it one PTU serves.
-    pub ptu: Option<PtuRate>,
-}
-
-/// Prices in US dollars per million tokens.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Prices {
-    /// Of the prompt; required.
-    pub input: Option<f64>,
-    /// Of the prompt's part that is read from the cache; `input`.
-    pub cached_input: Option<f64>,
-    /// Of the prompt's part that is written to the cache, where that is billed apart.
-    pub cache_write: Option<f64>,
-    /// Of the answer, hidden reasoning included; required unless the model embeds.
-    pub output: Option<f64>,
-    /// Another tariff for long prompts.
-    pub long_context: Option<LongContext>,
-}
-
-/// The prices of requests with a long prompt; all but `cache_write` are required.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LongContext {
-    /// Prompts with more tokens than this pay this tariff.
-    pub above_tokens: Option<i64>,
-    /// Of the prompt.
-    pub input: Option<f64>,
-    /// Of the prompt's part that is read from the cache.
-    pub cached_input: Option<f64>,
-    /// Of the prompt's part that is written to the cache, where that is billed apart.
-    pub cache_write: Option<f64>,
-    /// Of the answer.
-    pub output: Option<f64>,
-}
-
-/// How much of a model one PTU serves; the sizes are all given or all missing.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct PtuRate {
-    /// Normalized tokens a minute for each PTU; required.
-    pub input_tpm_per_ptu: Option<f64>,
-    /// How many normalized tokens an answer's token counts; required.
-    pub output_ratio: Option<f64>,
-    /// The smallest deployment, global or in a data zone, in PTU.
-    pub global_min: Option<i64>,
-    /// The step above it.
-    pub global_step: Option<i64>,
-    /// The smallest deployment in one region, in PTU.
-    pub regional_min: Option<i64>,
-    /// The step above it.
-    pub regional_step: Option<i64>,
 }
 
 /// The table `[passthrough]`.

@@ -9,6 +9,7 @@ use crate::deployment::Catalog;
 use crate::deployment::Residency;
 use crate::model::Effort;
 use crate::policy::Asked;
+use crate::policy::Mode;
 use crate::policy::OnUnavailable;
 use crate::policy::Policy;
 use crate::policy::Preference;
@@ -93,7 +94,20 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         strict_deployment: routing.strict_deployment.unwrap_or(false),
         exclude_retired: routing.exclude_retired.unwrap_or(false),
         reject_unsupported: unsupported.unwrap_or(false),
+        mode: mode(routing, &table),
     }
+}
+
+fn mode(routing: &raw::Routing, table: &Table<'_>) -> Mode {
+    let role = table
+        .word("default_role", routing.default_role.as_deref(), "reasoning or chat", Task::from_word)
+        .unwrap_or(Task::Chat);
+    let mode = table.word("mode", routing.mode.as_deref(), "route or observe", |word| match word {
+        "route" => Some(Mode::Route),
+        "observe" => Some(Mode::Observe(role)),
+        _ => None,
+    });
+    mode.unwrap_or_default()
 }
 
 fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>) -> Role {

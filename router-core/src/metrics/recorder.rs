@@ -19,6 +19,7 @@ use crate::fallback::Step;
 use crate::task::Task;
 use crate::units::Usd;
 
+use super::observed::Observed;
 use super::provisioned::Capacity;
 
 /// All metrics of a router.
@@ -39,6 +40,7 @@ pub struct Metrics {
     surprises: Surprises,
     in_flight: Gauge,
     pub(super) capacity: Capacity,
+    pub(super) observed: Observed,
     gen_ai: GenAi,
 }
 
@@ -180,6 +182,7 @@ impl Metrics {
             surprises: Surprises::register(&make)?,
             in_flight: make.level("in_flight", "Requests being served.")?,
             capacity: Capacity::register(&make)?,
+            observed: Observed::register(&make)?,
             gen_ai: GenAi::register(&make)?,
         })
     }
@@ -198,6 +201,7 @@ impl Metrics {
             let score = f64::from(verdict.score.value());
             self.score.with_label_values(&[verdict.task.as_str()]).observe(score);
         }
+        self.decided_observed(decision);
     }
 
     pub(crate) fn attempted(&self, trail: &[Step]) {

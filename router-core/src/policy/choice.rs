@@ -8,7 +8,9 @@ use std::time::Duration;
 use crate::deployment::Catalog;
 use crate::deployment::Residency;
 use crate::model::Effort;
+use crate::task::Because;
 use crate::task::Task;
+use crate::task::Verdict;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
 
@@ -34,6 +36,8 @@ pub struct Policy {
     pub exclude_retired: bool,
     /// True where a request that a model would refuse is answered 400 instead of being adapted.
     pub reject_unsupported: bool,
+    /// Whether scores are heeded.
+    pub mode: Mode,
 }
 
 impl Policy {
@@ -42,6 +46,23 @@ impl Policy {
         match task {
             Task::Reasoning => &self.reasoning,
             Task::Chat => &self.chat,
+        }
+    }
+
+    /// The task that a verdict leads to: its own, or where scores are only observed that of the role which serves all. The
+    /// caller's own word counts whatever the mode.
+    pub fn heed(&self, verdict: Verdict) -> Task {
+        match self.mode {
+            Mode::Observe(role) if verdict.because != Because::Hint => role,
+            Mode::Observe(_) | Mode::Route => verdict.task,
+        }
+    }
+
+    /// The task that would have been served, where the verdict was only observed.
+    pub fn would(&self, verdict: Verdict) -> Option<Task> {
+        match self.mode {
+            Mode::Observe(_) if verdict.because != Because::Hint => Some(verdict.task),
+            Mode::Observe(_) | Mode::Route => None,
         }
     }
 
@@ -67,6 +88,16 @@ impl Policy {
         };
         ModelChoice { role, models, target }
     }
+}
+
+/// Whether scores are heeded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// The score chooses the role.
+    #[default]
+    Route,
+    /// This role serves all that is scored; what the score would have chosen is told and not done.
+    Observe(Task),
 }
 
 /// The models of a role and its limits.

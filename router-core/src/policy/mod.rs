@@ -4,6 +4,6 @@ pub mod choice;
 pub mod hints;
 pub mod names;
 
-pub use choice::{ModelChoice, OnUnavailable, Policy, Role, Target};
+pub use choice::{Mode, ModelChoice, OnUnavailable, Policy, Role, Target};
 pub use hints::{HintFault, Hints, Preference, Priority};
 pub use names::{Asked, UnknownModel};

@@ -14,12 +14,11 @@ use crate::fallback::Limits;
 use crate::metrics::Metrics;
 use crate::metrics::StandingCollector;
 use crate::metrics::retirement;
+use crate::record::Yardsticks;
 use crate::state::CapacityState;
 use crate::state::Cooldowns;
 use crate::state::InProcess;
 use crate::stored::StoredResponses;
-use crate::task::Task;
-use crate::units::ModelName;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
 use crate::waiting::Waiting;
@@ -72,7 +71,7 @@ impl<U: Upstream> ModelRouter<U> {
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
         let fallback = Fallback::new(upstream, waiting, limits);
         let observers = Observers::default();
-        let reasoning = yardstick(&rules);
+        let yardsticks = Yardsticks::of(&rules.policy, &rules.catalog);
         Ok(Self::of(Inner {
             rules,
             state,
@@ -81,16 +80,9 @@ impl<U: Upstream> ModelRouter<U> {
             stored,
             others,
             observers,
-            reasoning,
+            yardsticks,
         }))
     }
-}
-
-/// A deployment of the reasoning role's first model that is offered.
-fn yardstick(rules: &Rules) -> Option<Arc<Deployment>> {
-    let known = rules.catalog.deployments();
-    let of_model = |model: &ModelName| known.iter().find(|one| one.model.name == *model);
-    rules.policy.role(Task::Reasoning).models.iter().find_map(of_model).cloned()
 }
 
 /// Says which models were due to retire: they may stop answering any day.

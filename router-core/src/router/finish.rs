@@ -30,6 +30,7 @@ use crate::metrics::Account;
 use crate::metrics::Metrics;
 use crate::record::Answer;
 use crate::record::Instead;
+use crate::record::Yardsticks;
 use crate::response::Body;
 use crate::response::ByteStream;
 use crate::response::Response;
@@ -43,6 +44,7 @@ use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::stored::Caller;
 use crate::stored::StoredResponses;
+use crate::task::Task;
 use crate::units::Usd;
 use crate::upstream::spilled_over;
 
@@ -58,8 +60,8 @@ pub(super) struct Finish<'f, 'a> {
     pub(super) stored: (&'f StoredResponses, &'f Caller),
     /// Where answers of another model than configured are told.
     pub(super) others: &'f OtherModels,
-    /// Stands for the reasoning role where costs are compared.
-    pub(super) reasoning: Option<&'f Arc<Deployment>>,
+    /// By whose prices costs are compared.
+    pub(super) yardsticks: &'f Yardsticks,
     pub(super) began: Instant,
 }
 
@@ -92,7 +94,7 @@ impl Finish<'_, '_> {
             metrics.spilled_over(&deployment);
             tell_spilled(&mut headers);
         }
-        let bill = Bill::of(deployment, spilled, &notes, self.reasoning);
+        let bill = self.bill(deployment, spilled, &notes);
         let status = delivery.status;
         match delivery.body {
             Delivered::Full(body, answer) => {
@@ -110,6 +112,7 @@ impl Finish<'_, '_> {
                     let told =
                         Account { operation, deployment, usage, cost, timing, streamed, error };
                     metrics.answered(&told);
+                    bill.observed(metrics, &usage);
                     account.close("", || bill.answer(status.as_u16(), answer.usage, timing));
                 } else {
                     let total = self.began.elapsed();
@@ -128,6 +131,12 @@ impl Finish<'_, '_> {
                 Response { status, headers, body: Body::Stream(stream) }
             }
         }
+    }
+
+    fn bill(&self, deployment: Arc<Deployment>, spilled_over: bool, notes: &[Note]) -> Bill {
+        let before = notes.iter().map(cost_of).sum();
+        let (would, yardsticks) = (self.decision.would, self.yardsticks.clone());
+        Bill { deployment, spilled_over, before, would, yardsticks }
     }
 
     /// True where the deployment stores what it answers.
@@ -233,6 +242,7 @@ impl Finish<'_, '_> {
                 Account { operation, deployment, usage, cost, timing, streamed: true, error };
             metrics.stream_ended(deployment, ended);
             metrics.answered(&told);
+            bill.observed(&metrics, &usage);
             account.close(error, || bill.answer(status.as_u16(), Some(usage), timing));
         }
     }
@@ -245,20 +255,12 @@ struct Bill {
     spilled_over: bool,
     /// What answers that nobody sees have cost; `None` where no price is known.
     before: Option<Usd>,
-    reasoning: Option<Arc<Deployment>>,
+    /// The task that the score would have chosen, where scores are only observed.
+    would: Option<Task>,
+    yardsticks: Yardsticks,
 }
 
 impl Bill {
-    fn of(
-        deployment: Arc<Deployment>,
-        spilled_over: bool,
-        notes: &[Note],
-        reasoning: Option<&Arc<Deployment>>,
-    ) -> Self {
-        let before = notes.iter().map(cost_of).sum();
-        Self { deployment, spilled_over, before, reasoning: reasoning.cloned() }
-    }
-
     fn cost(&self, usage: &Usage) -> Option<Usd> {
         let last = if self.spilled_over {
             pricing::pay_as_you_go_cost(&self.deployment, usage)
@@ -268,9 +270,17 @@ impl Bill {
         last.zip(self.before).map(|(last, before)| last + before)
     }
 
+    /// Counts what would have been paid, where scores are only observed.
+    fn observed(&self, metrics: &Metrics, usage: &Usage) {
+        if let Some(would) = self.would {
+            let instead = Instead::of(&self.deployment, &self.yardsticks, usage);
+            metrics.observed(instead.pay_as_you_go, instead.task(would));
+        }
+    }
+
     fn answer(&self, status: u16, usage: Option<Usage>, timing: Timing) -> Answer {
         let instead = usage
-            .map(|usage| Instead::of(&self.deployment, self.reasoning.as_deref(), &usage))
+            .map(|usage| Instead::of(&self.deployment, &self.yardsticks, &usage))
             .unwrap_or_default();
         Answer {
             deployment: Arc::clone(&self.deployment),

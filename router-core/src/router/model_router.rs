@@ -31,6 +31,7 @@ use crate::metrics::Metrics;
 use crate::policy::Asked;
 use crate::policy::Hints;
 use crate::record::Observer;
+use crate::record::Yardsticks;
 use crate::response::Response;
 use crate::response::tell_adapted;
 use crate::response::tell_decision;
@@ -71,8 +72,8 @@ pub(super) struct Inner<U> {
     pub(super) stored: StoredResponses,
     pub(super) others: OtherModels,
     pub(super) observers: Observers,
-    /// Stands for the reasoning role where costs are compared.
-    pub(super) reasoning: Option<Arc<Deployment>>,
+    /// By whose prices costs are compared.
+    pub(super) yardsticks: Yardsticks,
 }
 
 /// What the caller of a slow stream is told before there is an answer.
@@ -275,9 +276,9 @@ impl<U: Upstream> Inner<U> {
                 let metrics = &self.metrics;
                 let stored = (&self.stored, &call.caller);
                 let (decision, request, others) = (&decision, &request, &self.others);
-                let reasoning = self.reasoning.as_ref();
+                let yardsticks = &self.yardsticks;
                 let finish =
-                    Finish { metrics, decision, request, stored, others, reasoning, began };
+                    Finish { metrics, decision, request, stored, others, yardsticks, began };
                 Ok(finish.respond(answered, told, account.take()))
             }
         }

@@ -2,6 +2,7 @@
 
 use router_core::clock;
 use router_core::config::Config;
+use router_core::policy::Mode;
 use router_core::task::Task;
 use router_core::units::ModelName;
 
@@ -33,6 +34,7 @@ fn summary(config: &Config) -> String {
         config.policy.residency,
         config.policy.prefer.as_str()
     ));
+    line(format!("scores           {}", mode(config)));
     line(format!("listens at       {}", config.server.listen));
     line(String::new());
     line(row(["deployment", "model", "billing", "area", "endpoint"]));
@@ -54,6 +56,16 @@ fn summary(config: &Config) -> String {
     line(String::new());
     line(format!("no faults{warnings}"));
     lines.join("\n")
+}
+
+fn mode(config: &Config) -> String {
+    match config.policy.mode {
+        Mode::Route => format!(
+            "choose the role, from {} on reasoning",
+            config.scoring.signals.threshold.value()
+        ),
+        Mode::Observe(role) => format!("are only observed: role {role} serves all that is scored"),
+    }
 }
 
 fn row([name, model, billing, area, endpoint]: [&str; 5]) -> String {

@@ -57,7 +57,14 @@ pub(super) fn run(simulate: &Simulate) -> Result<(), Failure> {
 /// The calls that come, read or made up.
 pub(super) fn arrivals(scenario: &Scenario) -> Result<Vec<Arrival>, Failure> {
     match (&scenario.trace, scenario.generate) {
-        (Some(path), _) => Ok(trace::read(path)?),
+        (Some(path), _) => {
+            let trace = trace::read(path)?;
+            if trace.left_out > 0 {
+                let lines = trace.left_out;
+                console::complain(format_args!("left out: {lines} lines without tokens or words"));
+            }
+            Ok(trace.arrivals)
+        }
         (None, Some(kind)) => Ok(generate::generate(kind, scenario.seed)),
         (None, None) => Err(Failure::NoRequest),
     }

@@ -9,6 +9,8 @@ use serde_json::{Value, json};
 pub(super) struct Ending {
     /// The prompt's tokens.
     pub(super) prompt: u64,
+    /// The part of them that came from the cache.
+    pub(super) cached: u64,
     /// The answer's tokens.
     pub(super) output: u64,
     /// True where the cap ended it.
@@ -25,7 +27,7 @@ impl Ending {
             "prompt_tokens": self.prompt,
             "completion_tokens": self.output,
             "total_tokens": self.prompt + self.output,
-            "prompt_tokens_details": {"cached_tokens": 0},
+            "prompt_tokens_details": {"cached_tokens": self.cached},
             "completion_tokens_details": {"reasoning_tokens": 0},
         })
     }

@@ -24,8 +24,8 @@ pub fn bound(stage: &Stage) -> f64 {
         let own = stage.calls.iter().filter(|call| call.task == pool.task);
         let mut offers: Vec<(f64, f64)> = own
             .map(|call| {
-                let dollars = pool.price(call.prompt, call.output);
-                (dollars, pool.normalized(call.prompt, call.output))
+                let usage = call.usage(call.output);
+                (pool.price(&usage), pool.normalized(&usage))
             })
             .filter(|(_, tokens)| *tokens > 0.0)
             .collect();
@@ -59,9 +59,9 @@ pub fn all_knowing(stage: &Stage) -> f64 {
             level = rate.mul_add(at - now, level).max(0.0);
             at = now;
             if rate > 0.0 && level <= rate.mul_add(HELD_SECONDS, room) {
-                level += pool.normalized(call.prompt, call.output);
+                level += pool.normalized(&call.usage(call.output));
             } else {
-                paid += pool.price(call.prompt, call.output);
+                paid += pool.price(&call.usage(call.output));
             }
         }
     }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use azure_emulator::bucket::{Admission, Bucket, BucketFault};
+use azure_emulator::bucket::{Admission, Bucket, BucketFault, BucketSettings};
 use azure_emulator::quota::{Limit, Quota, QuotaSettings};
 use azure_emulator::wire::error::Refusal;
 use azure_emulator::wire::throttled;
@@ -16,14 +16,17 @@ use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use router_core::deployment::Billing;
+use router_core::deployment::Budget;
 use router_core::deployment::Deployment;
+use router_core::deployment::pricing;
 use router_core::units::DeploymentName;
+use router_core::units::Usd;
 use router_core::upstream::{Attempt, Reply, ReplyBody, Unreachable, Upstream};
 use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::answer::{self, Ending};
-use super::stage::Stage;
+use super::stage::{Stage, bucket, normalized};
 use super::tally::ServedBy;
 use super::workload::{Call, FIRST_TOKEN, TOKENS_PER_SECOND, answer_time, as_f64};
 
@@ -61,7 +64,7 @@ struct Inner {
 
 #[derive(Debug)]
 enum Site {
-    Provisioned(Mutex<Bucket>),
+    Provisioned(BucketSettings, Mutex<Bucket>),
     PayAsYouGo(Option<Mutex<Quota>>),
 }
 
@@ -83,20 +86,18 @@ impl Cloud {
     /// All deployments empty.
     pub(super) fn new(stage: Stage, began: Instant) -> Result<Self, BucketFault> {
         let mut sites = BTreeMap::new();
-        for tank in stage.pools.iter().flat_map(|pool| &pool.tanks) {
-            let bucket = Bucket::new(tank.settings, began)?;
-            sites.insert(tank.name.clone(), Site::Provisioned(Mutex::new(bucket)));
-        }
+        let discount = stage.config.capacity.cached_discount;
         for deployment in stage.config.catalog.deployments() {
-            if let Billing::PayAsYouGo(budget) = deployment.billing {
-                let bounded =
-                    budget.requests_per_minute.is_some() || budget.tokens_per_minute.is_some();
-                let rpm = budget.requests_per_minute.unwrap_or(u64::MAX);
-                let tpm = budget.tokens_per_minute.unwrap_or(u64::MAX);
-                let quota = || Mutex::new(Quota::new(QuotaSettings::new(rpm, tpm), began));
-                let site = Site::PayAsYouGo(bounded.then(quota));
-                sites.insert(deployment.name.clone(), site);
-            }
+            let site = match &deployment.billing {
+                Billing::Provisioned(provisioned) => match bucket(provisioned, discount) {
+                    Some(settings) => {
+                        Site::Provisioned(settings, Mutex::new(Bucket::new(settings, began)?))
+                    }
+                    None => continue,
+                },
+                Billing::PayAsYouGo(budget) => Site::PayAsYouGo(quota(*budget, began)),
+            };
+            sites.insert(deployment.name.clone(), site);
         }
         let nothing =
             Spent { sent: Duration::ZERO, by: ServedBy::Nobody, usd: 0.0, provisioned_tokens: 0.0 };
@@ -109,7 +110,7 @@ impl Cloud {
         locked(&self.0.meter)
     }
 
-    fn admit(&self, index: usize, call: Call, cap: Option<u64>, to: &Deployment) -> Admitted {
+    fn admit(&self, index: usize, call: Call, cap: Option<u64>, to: &Arc<Deployment>) -> Admitted {
         let now = Instant::now();
         let output = cap.map_or(call.output, |cap| cap.min(call.output));
         let capped = output < call.output;
@@ -121,14 +122,14 @@ impl Cloud {
                 spent.by = if provisioned { ServedBy::Provisioned } else { ServedBy::PayAsYouGo };
             }
             let cloud = self.clone();
-            let name = to.name.clone();
-            let ending = Ending { prompt: call.prompt, output, capped };
-            Serving { cloud, index, call, name, admission, started: now, ending, open: true }
+            let to = Arc::clone(to);
+            let ending = Ending { prompt: call.prompt, cached: call.cached, output, capped };
+            Serving { cloud, index, call, to, admission, started: now, ending, open: true }
         };
         match self.0.sites.get(&to.name) {
-            Some(Site::Provisioned(bucket)) => {
+            Some(Site::Provisioned(_, bucket)) => {
                 let mut bucket = locked(bucket);
-                match bucket.admit(now, call.prompt, 0, cap) {
+                match bucket.admit(now, call.prompt, call.cached, cap) {
                     Ok(admission) => {
                         let utilization = bucket.utilization(now);
                         drop(bucket);
@@ -156,6 +157,13 @@ impl Cloud {
     }
 }
 
+/// The quota of a pay-as-you-go deployment; `None` where it has no bound.
+fn quota(budget: Budget, began: Instant) -> Option<Mutex<Quota>> {
+    let Budget { requests_per_minute: rpm, tokens_per_minute: tpm } = budget;
+    let settings = QuotaSettings::new(rpm.unwrap_or(u64::MAX), tpm.unwrap_or(u64::MAX));
+    (rpm.is_some() || tpm.is_some()).then(|| Mutex::new(Quota::new(settings, began)))
+}
+
 const OPERATION: &str = "ChatCompletions_Create";
 
 enum Admitted {
@@ -170,7 +178,7 @@ struct Serving {
     cloud: Cloud,
     index: usize,
     call: Call,
-    name: DeploymentName,
+    to: Arc<Deployment>,
     admission: Option<Admission>,
     started: Instant,
     ending: Ending,
@@ -182,21 +190,22 @@ impl Serving {
         if !std::mem::take(&mut self.open) {
             return;
         }
-        let Inner { stage, sites, .. } = &*self.cloud.0;
-        let Some(pool) = stage.pool(&self.call) else { return };
-        let prompt = self.call.prompt;
-        if let (Some(admission), Some(Site::Provisioned(bucket))) =
-            (&self.admission, sites.get(&self.name))
+        let usage = self.call.usage(output);
+        let (mut usd, mut provisioned_tokens) = (0.0, 0.0);
+        if let (Some(admission), Some(Site::Provisioned(settings, bucket))) =
+            (&self.admission, self.cloud.0.sites.get(&self.to.name))
         {
-            locked(bucket).settle(Instant::now(), admission, prompt, 0, output);
+            let Call { prompt, cached, .. } = self.call;
+            locked(bucket).settle(Instant::now(), admission, prompt, cached, output);
+            provisioned_tokens =
+                normalized(&usage, settings.output_ratio, settings.cached_discount);
+        } else {
+            usd = pricing::pay_as_you_go_cost(&self.to, &usage).map_or(0.0, Usd::as_f64);
         }
         let mut meter = self.cloud.meter();
         if let Some(spent) = meter.spent.get_mut(self.index) {
-            if self.admission.is_some() {
-                spent.provisioned_tokens += pool.normalized(prompt, output);
-            } else {
-                spent.usd += pool.price(prompt, output);
-            }
+            spent.provisioned_tokens += provisioned_tokens;
+            spent.usd += usd;
         }
     }
 

@@ -36,6 +36,8 @@ pub fn generate(kind: Generated, seed: u64) -> Vec<Arrival> {
             arrivals.push(Arrival {
                 at: Duration::from_secs_f64(at),
                 prompt: prompt.draw(&mut dice).min(16_000),
+                cached: 0,
+                estimate: None,
                 output: output.draw(&mut dice).min(4_000),
                 cap: None,
                 streamed: None,

@@ -105,7 +105,7 @@ impl Replay<'_> {
 
     fn settle(&mut self, at: Duration, call: usize, tank: usize, admission: Admission) {
         if let (Some(call), Some(tap)) = (self.stage.calls.get(call), self.taps.get_mut(tank)) {
-            tap.bucket.settle(self.base + at, &admission, call.prompt, 0, call.output);
+            tap.bucket.settle(self.base + at, &admission, call.prompt, call.cached, call.output);
         }
     }
 
@@ -151,7 +151,7 @@ impl Replay<'_> {
     ) -> Option<Result<Admission, Full>> {
         let tap =
             self.taps.get_mut(tank).filter(|tap| tap.pool == pool && tap.cool_until <= now)?;
-        let answer = tap.bucket.admit(self.base + now, call.prompt, 0, call.cap);
+        let answer = tap.bucket.admit(self.base + now, call.prompt, call.cached, call.cap);
         if let Err(Full { wait }) = &answer {
             self.tally.refusals += 1;
             tap.cool_until = match self.policy {
@@ -167,9 +167,10 @@ impl Replay<'_> {
 
     fn served(&mut self, index: usize, call: &Call, now: Duration, by: ServedBy) {
         let Some(pool) = self.stage.pool(call) else { return };
+        let usage = call.usage(call.output);
         let (usd, provisioned_tokens) = match by {
-            ServedBy::Provisioned => (0.0, pool.normalized(call.prompt, call.output)),
-            ServedBy::PayAsYouGo => (pool.price(call.prompt, call.output), 0.0),
+            ServedBy::Provisioned => (0.0, pool.normalized(&usage)),
+            ServedBy::PayAsYouGo => (pool.price(&usage), 0.0),
             ServedBy::Nobody => (0.0, 0.0),
         };
         let added = now.saturating_sub(call.at);

@@ -15,11 +15,9 @@ use router_core::deployment::pricing;
 use router_core::task::Task;
 use router_core::units::DeploymentName;
 use router_core::units::ModelName;
-use router_core::units::Tokens;
 use router_core::units::Usd;
 
 use super::workload::Call;
-use super::workload::as_f64;
 
 /// How many PTUs the provisioned deployments get.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,6 +56,8 @@ pub struct Pool {
     priced: Arc<Deployment>,
     /// How many prompt tokens a token of the answer counts on a PTU.
     ratio: f64,
+    /// The share of cached prompt tokens that counts nothing on a PTU.
+    discount: f64,
 }
 
 /// One provisioned deployment.
@@ -134,7 +134,7 @@ impl Stage {
 
     /// What the call costs on pay-as-you-go.
     pub fn price(&self, call: &Call) -> f64 {
-        self.pool(call).map_or(0.0, |pool| pool.price(call.prompt, call.output))
+        self.pool(call).map_or(0.0, |pool| pool.price(&call.usage(call.output)))
     }
 }
 
@@ -155,31 +155,27 @@ impl Pool {
         }
         let mut tanks = Vec::new();
         let mut ratio = priced.model.ptu.map_or(1.0, |rate| rate.output_ratio);
+        let discount = config.capacity.cached_discount;
         for deployment in serving() {
-            if let Billing::Provisioned(Provisioned { ptu, rate, window }) = deployment.billing {
+            if let Billing::Provisioned(provisioned) = &deployment.billing {
                 let name = deployment.name.clone();
-                let rate = rate.ok_or(StageFault::NoRate { deployment: name.clone() })?;
-                ratio = rate.output_ratio;
-                let settings = BucketSettings {
-                    window,
-                    ..BucketSettings::new(ptu, rate.input_tpm_per_ptu, rate.output_ratio)
-                };
+                let settings = bucket(provisioned, discount)
+                    .ok_or(StageFault::NoRate { deployment: name.clone() })?;
+                ratio = settings.output_ratio;
                 tanks.push(Tank { name, settings });
             }
         }
-        Ok(Self { task, model, tanks, priced: Arc::clone(priced), ratio })
+        Ok(Self { task, model, tanks, priced: Arc::clone(priced), ratio, discount })
     }
 
     /// What an answer costs on pay-as-you-go, in dollars.
-    pub fn price(&self, prompt: u64, output: u64) -> f64 {
-        let usage =
-            Usage { prompt: Tokens(prompt), completion: Tokens(output), ..Usage::default() };
-        pricing::pay_as_you_go_cost(&self.priced, &usage).map_or(0.0, Usd::as_f64)
+    pub fn price(&self, usage: &Usage) -> f64 {
+        pricing::pay_as_you_go_cost(&self.priced, usage).map_or(0.0, Usd::as_f64)
     }
 
     /// How many normalized tokens an answer uses of a PTU.
-    pub fn normalized(&self, prompt: u64, output: u64) -> f64 {
-        self.ratio.mul_add(as_f64(output), as_f64(prompt))
+    pub fn normalized(&self, usage: &Usage) -> f64 {
+        normalized(usage, self.ratio, self.discount)
     }
 
     /// Normalized tokens a second that all its PTUs serve.
@@ -190,7 +186,7 @@ impl Pool {
     /// By how much its PTU counts change.
     fn factor(&self, calls: &[Call], span: Duration, scale: Scale) -> f64 {
         let own = calls.iter().filter(|call| call.task == self.task);
-        let demand: f64 = own.map(|call| self.normalized(call.prompt, call.output)).sum();
+        let demand: f64 = own.map(|call| self.normalized(&call.usage(call.output))).sum();
         match scale {
             Scale::Load(load) => demand / span.as_secs_f64() / load / self.rate(),
             Scale::Ptu(ptu) if self.task == Task::Chat => {
@@ -206,6 +202,23 @@ impl Tank {
     pub fn rate(&self) -> f64 {
         self.settings.ptu * self.settings.input_tpm_per_ptu / 60.0
     }
+}
+
+/// What the bucket of a provisioned deployment is made of; `None` where its throughput is not known.
+pub(super) fn bucket(provisioned: &Provisioned, discount: f64) -> Option<BucketSettings> {
+    let Provisioned { ptu, rate, window } = *provisioned;
+    let rate = rate?;
+    Some(BucketSettings {
+        window,
+        cached_discount: discount,
+        ..BucketSettings::new(ptu, rate.input_tpm_per_ptu, rate.output_ratio)
+    })
+}
+
+/// How many normalized tokens an answer uses of a PTU.
+pub(super) fn normalized(usage: &Usage, ratio: f64, discount: f64) -> f64 {
+    let cached = usage.cached.min(usage.prompt).as_f64();
+    ratio.mul_add(usage.completion.as_f64(), usage.prompt.as_f64() - discount * cached)
 }
 
 /// The catalog with the PTUs of one model scaled; deployments that have none left are gone.

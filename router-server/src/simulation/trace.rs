@@ -6,7 +6,8 @@ use std::time::Duration;
 use router_core::task::Task;
 use router_core::units::Day;
 
-use crate::request_record::RequestRecord;
+use crate::request_record::Log;
+use crate::request_record::LoggedRequest;
 
 /// One request of a trace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,6 +16,10 @@ pub struct Arrival {
     pub at: Duration,
     /// The prompt's tokens.
     pub prompt: u64,
+    /// The part of them that came from the cache.
+    pub cached: u64,
+    /// The prompt's tokens as the router counted them; `None` where the trace does not say.
+    pub estimate: Option<u64>,
     /// The tokens that the answer has where no cap ends it.
     pub output: u64,
     /// The caller's cap on the answer.
@@ -23,6 +28,15 @@ pub struct Arrival {
     pub streamed: Option<bool>,
     /// The task; `None` where the trace does not say.
     pub task: Option<Task>,
+}
+
+/// What a trace says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trace {
+    /// The requests, in the order of time.
+    pub arrivals: Vec<Arrival>,
+    /// How many lines tell of no tokens, or of no conversation, and cannot be played.
+    pub left_out: usize,
 }
 
 /// Why a trace cannot be read.
@@ -54,21 +68,22 @@ pub enum TraceFault {
     },
 }
 
-/// Reads a trace; what kind of file it is shows at its first letter. Arrivals come out in the order of time.
+/// Reads a trace; what kind of file it is shows at its first letter.
 ///
 /// # Errors
 /// The file cannot be read, a line is malformed, or it holds fewer than two requests.
-pub fn read(path: &Path) -> Result<Vec<Arrival>, TraceFault> {
+pub fn read(path: &Path) -> Result<Trace, TraceFault> {
     let file = |cause| TraceFault::File { path: path.to_owned(), cause };
     let text = std::fs::read_to_string(path).map_err(file)?;
     let parsed = if text.trim_start().starts_with('{') { of_log(&text) } else { of_csv(&text) };
     let malformed =
         |(line, expected)| TraceFault::Line { path: path.to_owned(), line: line + 1, expected };
-    let arrivals = from_first(parsed.map_err(malformed)?);
-    if arrivals.last().is_none_or(|last| last.at.is_zero()) {
+    let mut trace = parsed.map_err(malformed)?;
+    trace.arrivals = from_first(trace.arrivals);
+    if trace.arrivals.last().is_none_or(|last| last.at.is_zero()) {
         return Err(TraceFault::Short { path: path.to_owned() });
     }
-    Ok(arrivals)
+    Ok(trace)
 }
 
 type Malformed = (usize, &'static str);
@@ -86,15 +101,16 @@ fn from_first(mut arrivals: Vec<Arrival>) -> Vec<Arrival> {
 const COLUMNS: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 
 /// **Source:** the header line of `AzureLLMInferenceTrace_conv.csv` in Azure/AzurePublicDataset.
-fn of_csv(text: &str) -> Result<Vec<Arrival>, Malformed> {
+fn of_csv(text: &str) -> Result<Trace, Malformed> {
     let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     let header = lines.next().map(|(_, line)| line.trim().split(',').collect::<Vec<_>>());
     if header.as_deref() != Some(&COLUMNS) {
         return Err((0, "expected TIMESTAMP,ContextTokens,GeneratedTokens, or a line of JSON"));
     }
-    lines
+    let arrivals = lines
         .map(|(number, line)| row(line).ok_or((number, "expected a time and two counts of tokens")))
-        .collect()
+        .collect::<Result<_, _>>()?;
+    Ok(Trace { arrivals, left_out: 0 })
 }
 
 fn row(line: &str) -> Option<Arrival> {
@@ -102,7 +118,8 @@ fn row(line: &str) -> Option<Arrival> {
     let at = since_epoch(cells.next()?)?;
     let prompt = cells.next()?.parse().ok()?;
     let output = cells.next()?.parse().ok()?;
-    Some(Arrival { at, prompt, output, cap: None, streamed: None, task: None })
+    let (cached, estimate) = (0, None);
+    Some(Arrival { at, prompt, cached, estimate, output, cap: None, streamed: None, task: None })
 }
 
 /// `2023-11-16 18:15:46.6805900`, in UTC; a `T` or a final `Z` changes nothing.
@@ -121,28 +138,27 @@ fn since_epoch(text: &str) -> Option<Duration> {
     )
 }
 
-fn of_log(text: &str) -> Result<Vec<Arrival>, Malformed> {
-    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
-    lines
-        .map(|(number, line)| {
-            let record = serde_json::from_str::<RequestRecord>(line);
-            record.map(|record| of_record(&record)).map_err(|_| {
-                (number, "expected JSON with at_unix_ms, prompt_tokens and completion_tokens")
-            })
-        })
-        .collect()
+fn of_log(text: &str) -> Result<Trace, Malformed> {
+    let unread = |number| (number - 1, "expected a line of a request log: JSON with at_unix_ms");
+    let log = Log::parse(text).map_err(unread)?;
+    let arrivals: Vec<Arrival> = log.requests.iter().filter_map(of_request).collect();
+    let left_out = log.requests.len() - arrivals.len() + log.torn;
+    Ok(Trace { arrivals, left_out })
 }
 
-fn of_record(record: &RequestRecord) -> Arrival {
-    let task = record.task.as_deref();
-    Arrival {
-        at: Duration::from_millis(record.at_unix_ms),
-        prompt: record.prompt_tokens,
-        output: record.completion_tokens,
-        cap: record.max_tokens,
-        streamed: record.streamed,
-        task: Task::ALL.into_iter().find(|known| task == Some(known.as_str())),
-    }
+/// `None` where nobody answered, or where there is no answer in words: nothing is known to play.
+fn of_request(request: &LoggedRequest) -> Option<Arrival> {
+    let (prompt, output) = request.tokens().filter(|_| request.is_conversation())?;
+    Some(Arrival {
+        at: Duration::from_millis(request.at_unix_ms),
+        prompt,
+        cached: request.outcome.cached_tokens.unwrap_or(0).min(prompt),
+        estimate: request.decision.estimated_prompt_tokens,
+        output,
+        cap: request.max_tokens,
+        streamed: request.streamed,
+        task: request.task(),
+    })
 }
 
 #[cfg(test)]
@@ -153,7 +169,7 @@ mod tests {
     fn a_published_trace_counts_from_its_first_request() {
         let text = "TIMESTAMP,ContextTokens,GeneratedTokens\r\n\
                     2023-11-16 23:59:59.5000000,374,44\r\n2023-11-17 00:00:00.7500000,396,109\r\n";
-        let arrivals = from_first(of_csv(text).unwrap());
+        let arrivals = from_first(of_csv(text).unwrap().arrivals);
         let second = arrivals[1];
         assert_eq!((second.prompt, second.output, second.cap), (396, 109, None));
         assert_eq!(second.at, Duration::from_millis(1_250));
@@ -161,9 +177,17 @@ mod tests {
 
     #[test]
     fn a_request_log_says_more() {
-        let text = r#"{"at_unix_ms":1700000000500,"prompt_tokens":9,"completion_tokens":4,"task":"reasoning","streamed":true,"max_tokens":64,"later":1}
-            {"at_unix_ms":1700000000000,"prompt_tokens":1,"completion_tokens":2,"task":null}"#;
-        let arrivals = from_first(of_log(text).unwrap());
+        let text = r#"{"at_unix_ms":1700000000500,"prompt_tokens":9,"cached_tokens":5,"completion_tokens":4,"task":"reasoning","streamed":true,"max_tokens":64,"later":1}
+            {"at_unix_ms":1700000000000,"prompt_tokens":1,"completion_tokens":2,"task":null,"estimated_prompt_tokens":3}
+
+            {"at_unix_ms":1700000000001,"error":"full"}
+            {"at_unix_ms":1700000000001,"operation":"embeddings","prompt_tokens":1,"completion_tokens":0}
+            {"at_unix_ms":17000"#;
+        let trace = of_log(text).unwrap();
+        assert_eq!((trace.arrivals.len(), trace.left_out), (2, 3));
+        let arrivals = from_first(trace.arrivals);
+        assert_eq!((arrivals[0].cached, arrivals[0].estimate), (0, Some(3)));
+        assert_eq!(arrivals[1].cached, 5);
         assert_eq!(arrivals[0].task, None);
         let second = arrivals[1];
         assert_eq!(second.at, Duration::from_millis(500));
@@ -176,7 +200,7 @@ mod tests {
         let text = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,1,2\nnonsense\n";
         assert_eq!(of_csv(text).unwrap_err().0, 2);
         assert_eq!(of_csv("a,b\n1,2\n").unwrap_err().0, 0);
-        assert_eq!(of_log("{\"at_unix_ms\":1}\n").unwrap_err().0, 0);
+        assert_eq!(of_log("{\"at_unix_ms\":1}\n{\"prompt_tokens\":1}\n").unwrap_err().0, 1);
         for time in ["2023-11-16", "2023-13-01 00:00:00", "2023-11-16 24:00:00", "x y"] {
             assert_eq!(since_epoch(time), None, "{time}");
         }

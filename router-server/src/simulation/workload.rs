@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use azure_emulator::dice::{Dice, Lengths, scaled};
+use router_core::chat::Usage;
 use router_core::task::Task;
+use router_core::units::Tokens;
 
 use crate::simulation_args::CapModel;
 use crate::simulation_args::Scenario;
@@ -23,6 +25,8 @@ pub struct Call {
     pub at: Duration,
     /// The prompt's tokens, as the upstream counts them.
     pub prompt: u64,
+    /// The part of them that comes from the cache, wherever the call is served.
+    pub cached: u64,
     /// The prompt's tokens, as the router shall estimate them.
     pub estimate: u64,
     /// The answer's tokens; never above the cap.
@@ -36,6 +40,16 @@ pub struct Call {
 }
 
 impl Call {
+    /// What an answer of that many tokens uses.
+    pub fn usage(&self, output: u64) -> Usage {
+        Usage {
+            prompt: Tokens(self.prompt),
+            cached: Tokens(self.cached),
+            completion: Tokens(output),
+            ..Usage::default()
+        }
+    }
+
     /// How long an answer takes that nothing held up.
     pub fn ideal(&self) -> Duration {
         answer_time(self.output)
@@ -69,7 +83,8 @@ pub fn calls(arrivals: &[Arrival], scenario: &Scenario) -> Vec<Call> {
         Call {
             at: arrival.at,
             prompt: arrival.prompt,
-            estimate: scaled(arrival.prompt, 1.0 + error),
+            cached: arrival.cached,
+            estimate: arrival.estimate.unwrap_or_else(|| scaled(arrival.prompt, 1.0 + error)),
             output: cap.map_or(arrival.output, |cap| cap.min(arrival.output)),
             cap,
             streamed: streamed.unwrap_or(false),

@@ -1,0 +1,51 @@
+//! What scores would have chosen where they are only observed, and what that would have cost.
+
+use prometheus::{CounterVec, IntCounterVec};
+
+use crate::decision::Decision;
+use crate::task::Task;
+use crate::units::Usd;
+
+use super::recorder::{Maker, Metrics};
+
+/// What observing came to.
+#[derive(Debug, Clone)]
+pub(super) struct Observed {
+    decisions: IntCounterVec,
+    cost: CounterVec,
+}
+
+impl Observed {
+    pub(super) fn register(make: &Maker<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            decisions: make.count(
+                "observed_decisions_total",
+                "Scored requests while scores are only observed: the task that served, and the one that would have.",
+                &["task", "would"],
+            )?,
+            cost: make.dollars(
+                "observed_cost_usd_total",
+                "What answers cost at pay-as-you-go prices while scores are only observed: as served, and as they would have been.",
+                &["choice"],
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    pub(super) fn decided_observed(&self, decision: &Decision) {
+        if let Some(would) = decision.would {
+            let served = decision.task().map_or("named", Task::as_str);
+            self.observed.decisions.with_label_values(&[served, would.as_str()]).inc();
+        }
+    }
+
+    /// An answer has ended that was scored and only observed. Both prices or none: else they could not be compared.
+    pub(crate) fn observed(&self, served: Option<Usd>, would: Option<Usd>) {
+        if let (Some(served), Some(would)) = (served, would) {
+            for (choice, cost) in [("served", served), ("would", would)] {
+                self.observed.cost.with_label_values(&[choice]).inc_by(cost.as_f64());
+            }
+        }
+    }
+}
