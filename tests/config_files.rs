@@ -107,7 +107,7 @@ fn written() -> BTreeMap<String, BTreeSet<String>> {
 
 /// `deployments.kr_gpt52` -> `deployments.NAME`.
 fn kind_of(header: &str) -> String {
-    let named = ["endpoints", "deployments", "models", "roles"];
+    let named = ["endpoints", "deployments", "models", "roles", "keys"];
     let mut parts: Vec<&str> = header.split('.').collect();
     if let [first, name, ..] = parts.as_mut_slice()
         && named.contains(first)
@@ -143,6 +143,7 @@ fn the_example_names_every_key_there_is() {
         "models.NAME.usd_per_million_tokens.long_context",
         "models.NAME.ptu",
         "limits",
+        "keys.NAME",
     ] {
         let tables: BTreeSet<String> = written
             .keys()

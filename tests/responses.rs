@@ -1,5 +1,6 @@
 //! The Responses API: the same line as chat, and stored responses that lead back to the deployment that made them.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use azure_emulator::quota::QuotaSettings;
@@ -390,6 +391,7 @@ async fn a_stored_stream_that_is_read_again_does_not_end_in_silence() {
         headers: HeaderMap::new(),
         received: tokio::time::Instant::now(),
         caller: Caller::default(),
+        rights: Arc::default(),
     };
     let response = router.router.stored(again).await.unwrap();
     let text = String::from_utf8(bytes_of(response).await.1.to_vec()).unwrap();

@@ -6,7 +6,7 @@ use router_core::capacity::Snapshot;
 use router_core::chat::ChatRequest;
 use router_core::config::Config;
 use router_core::decision::{Ask, Moment, decide};
-use router_core::policy::Hints;
+use router_core::policy::{Hints, Rights};
 use router_core::router::rules_of;
 use router_core::units::Day;
 use std::hint::black_box;
@@ -19,6 +19,7 @@ fn decisions(criterion: &mut Criterion) {
     let config = Config::from_toml(support::CONFIG, today).expect("a good config");
     let rules = rules_of(&config).expect("the shipped scorer");
     let (snapshot, hints) = (Snapshot::default(), Hints::default());
+    let rights = Rights::default();
     let mut group = criterion.benchmark_group("decide");
     for (name, size) in support::SIZES {
         let body = support::body(size);
@@ -26,7 +27,8 @@ fn decisions(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let request = ChatRequest::parse(black_box(body.as_bytes())).expect("a request");
-                let ask = Ask { request: &request, path_model: None, hints: &hints };
+                let ask =
+                    Ask { request: &request, path_model: None, hints: &hints, rights: &rights };
                 let moment = Moment { now: Instant::now(), today };
                 decide(ask, &rules, &snapshot, moment).expect("a decision")
             });

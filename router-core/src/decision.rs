@@ -26,6 +26,7 @@ use crate::policy::OnUnavailable;
 use crate::policy::Policy;
 use crate::policy::Preference;
 use crate::policy::Priority;
+use crate::policy::Rights;
 use crate::policy::Target;
 use crate::policy::UnknownModel;
 use crate::selection::Candidate;
@@ -63,6 +64,8 @@ pub struct Ask<'r, 'a> {
     pub path_model: Option<&'r str>,
     /// The steering headers.
     pub hints: &'r Hints,
+    /// What the caller may use; hints are to be inside it ([`Rights::narrow`]).
+    pub rights: &'r Rights,
 }
 
 /// When: the moment, and the day that retirements are compared with.
@@ -162,6 +165,12 @@ pub enum Refusal {
         /// The models wished.
         models: String,
     },
+    /// The caller's key allows no deployment of the models wished.
+    #[error("this key may use no deployment of {models}")]
+    NotAllowed {
+        /// The models wished.
+        models: String,
+    },
     /// Every deployment asked to be left alone for a time, or serves as many requests as it may.
     #[error("every deployment is full; the shortest wait is {} ms", wait.as_millis())]
     Full {
@@ -191,30 +200,34 @@ pub fn decide(
 ) -> Result<Decision, UnknownModel> {
     let Rules { classifier, policy, catalog, capacity } = rules;
     let name = ask.path_model.or_else(|| ask.request.model());
-    let asked = Asked::look_up(name, &policy.aliases, catalog)?;
+    let rights = ask.rights;
+    let asked = rights.look_up(name, &policy.aliases, catalog)?;
     let (verdict, task, named_preference) = match &asked {
         Asked::Auto(prefer) => {
             let verdict = classifier.classify(ask.request, ask.hints.task);
-            (Some(verdict), policy.heed(verdict), *prefer)
+            (Some(verdict), rights.role.unwrap_or_else(|| policy.heed(verdict)), *prefer)
         }
         Asked::Role(task) => (None, *task, None),
         Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
     };
     let would = verdict.and_then(|verdict| policy.would(verdict));
     let mut residency = policy.residency.clone();
-    ask.hints.residency.into_iter().for_each(|area| residency.narrow(area));
+    let bounds = rights.residency.into_iter().chain(ask.hints.residency);
+    bounds.for_each(|area| residency.narrow(area));
     let prefer = ask.hints.prefer.or(named_preference).unwrap_or(policy.prefer);
     let needs = Needs::of(ask.request);
     let sieve = |choice: &ModelChoice| {
         let retired_before = policy.exclude_retired.then_some(moment.today);
         eligible(
             catalog,
-            Constraints { choice, residency: &residency, needs: &needs, retired_before },
+            Constraints { choice, rights, residency: &residency, needs: &needs, retired_before },
         )
     };
     let mut choice = policy.choose(&asked, task, catalog);
     let (mut kept, mut removed) = sieve(&choice);
-    let downgraded = kept.is_empty() && may_downgrade(policy, &choice, &removed);
+    let downgraded = kept.is_empty()
+        && rights.allow_role(Task::Chat)
+        && may_downgrade(policy, &choice, &removed);
     if downgraded {
         choice = policy.choose(&Asked::Role(Task::Chat), Task::Chat, catalog);
         (kept, removed) = sieve(&choice);
@@ -277,6 +290,7 @@ fn admission(
     let priority = ask.hints.priority.unwrap_or_default();
     // Who pins one deployment chose to have no other; who is bound did not.
     let pinned = matches!(choice.target, Target::Only(_));
+    let most = ask.rights.max_wait.unwrap_or(Duration::MAX);
     let usual = match settings.bound_wait {
         _ if pinned || !bound => settings.max_wait,
         wait => wait.unwrap_or(Duration::MAX),
@@ -289,7 +303,7 @@ fn admission(
         priority,
         // Where there is nowhere else to go, nothing is kept free for others: the line's order sees to that.
         limit: if bound { 1.0 } else { settings.limit(priority) },
-        patience: ask.hints.max_wait.unwrap_or(usual),
+        patience: ask.hints.max_wait.unwrap_or(usual).min(most),
         bound,
         insists: false,
     }
@@ -302,12 +316,11 @@ fn excluded(candidate: &Candidate) -> Option<Exclusion> {
     }
 }
 
-/// True where the reasoning role fell to residency or retirement alone and config lets chat serve instead.
+/// True where the reasoning role fell to residency, rights or retirement alone and config lets chat serve instead.
 fn may_downgrade(policy: &Policy, choice: &ModelChoice, removed: &[Candidate]) -> bool {
-    let fell = removed
-        .iter()
-        .filter_map(excluded)
-        .any(|why| matches!(why, Exclusion::Residency | Exclusion::Retired(_)));
+    let fell = removed.iter().filter_map(excluded).any(|why| {
+        matches!(why, Exclusion::Residency | Exclusion::Retired(_) | Exclusion::NotAllowed)
+    });
     choice.role == Some(Task::Reasoning)
         && policy.reasoning.on_unavailable == OnUnavailable::Downgrade
         && fell
@@ -349,6 +362,10 @@ fn refusal(
         && !has(|why| matches!(why, Exclusion::Residency))
     {
         Refusal::Retired { models }
+    } else if has(|why| matches!(why, Exclusion::NotAllowed))
+        && !has(|why| matches!(why, Exclusion::Residency))
+    {
+        Refusal::NotAllowed { models }
     } else {
         Refusal::Residency { models, residency: residency.clone() }
     }
@@ -364,6 +381,7 @@ fn wait_of(why: &Exclusion) -> Option<Duration> {
         Exclusion::Cooling { cause: Cause::Misconfigured, .. }
         | Exclusion::Model
         | Exclusion::NotAsked
+        | Exclusion::NotAllowed
         | Exclusion::Residency
         | Exclusion::Ability(_)
         | Exclusion::ContextWindow

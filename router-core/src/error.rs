@@ -10,7 +10,9 @@ use serde_json::{Value, json};
 use crate::chat::RequestFault;
 use crate::decision::Refusal;
 use crate::fallback::SendingFault;
+use crate::ledger::LimitReached;
 use crate::policy::HintFault;
+use crate::policy::Overreach;
 use crate::policy::UnknownModel;
 use crate::stored::Stored;
 use crate::stored::UnknownResponse;
@@ -24,7 +26,13 @@ pub enum RouteError {
     /// A steering header has a value that we do not understand.
     #[error(transparent)]
     Hint(#[from] HintFault),
-    /// The model asked for does not exist here.
+    /// A steering header asks for more than the caller's key allows.
+    #[error(transparent)]
+    Overreach(#[from] Overreach),
+    /// The caller's key has used what it may.
+    #[error(transparent)]
+    Limit(#[from] LimitReached),
+    /// The model asked for does not exist here, or its caller may not use it.
     #[error(transparent)]
     Model(#[from] UnknownModel),
     /// The stored response, item or conversation asked for is not known here.
@@ -62,6 +70,10 @@ impl RouteError {
         match self {
             Self::Request(_) => "invalid_request",
             Self::Hint(_) => "invalid_header",
+            Self::Overreach(over) if over.is_residency() => "residency_not_allowed",
+            Self::Overreach(_) => "not_allowed_for_key",
+            Self::Limit(reached) if reached.is_spent() => "insufficient_quota",
+            Self::Limit(_) => "rate_limit_exceeded",
             Self::Model(_) => "model_not_found",
             Self::Stored(unknown) => match unknown.what {
                 Stored::Previous => "previous_response_not_found",
@@ -72,6 +84,7 @@ impl RouteError {
                 Refusal::Ability { .. } => "unsupported_by_model",
                 Refusal::ContextWindow { .. } => "context_length_exceeded",
                 Refusal::Retired { .. } => "model_retired",
+                Refusal::NotAllowed { .. } => "not_allowed_for_key",
                 Refusal::Full { bound: true, .. } => "capacity_in_residency_exhausted",
                 Refusal::Full { bound: false, .. } => "capacity_exhausted",
                 Refusal::Misconfigured => "upstream_misconfigured",
@@ -101,17 +114,20 @@ impl RouteError {
 
     /// True where the same request may succeed later.
     pub fn may_retry(&self) -> bool {
-        self.side() == Side::Upstream
+        let later = matches!(self, Self::Limit(reached) if reached.wait().is_some());
+        later || self.side() == Side::Upstream
     }
 
-    /// How long to wait before trying again, where every deployment is full.
+    /// How long to wait before trying again, where every deployment is full or a key's limit is reached.
     pub fn wait(&self) -> Option<Duration> {
         match self {
+            Self::Limit(reached) => reached.wait(),
             Self::Refused(Refusal::Full { wait, .. }) => Some(*wait),
             Self::Sending { fault: SendingFault::Throttled, wait, .. } => *wait,
             Self::Sending { .. }
             | Self::Request(_)
             | Self::Hint(_)
+            | Self::Overreach(_)
             | Self::Model(_)
             | Self::Stored(_)
             | Self::Refused(_) => None,
@@ -123,13 +139,14 @@ impl RouteError {
         match self {
             Self::Request(fault) => Some(&fault.field),
             Self::Hint(fault) => Some(fault.header),
+            Self::Overreach(over) => Some(over.header),
             Self::Model(_) => Some("model"),
             Self::Stored(unknown) => unknown.what.field(),
             Self::Sending { fault: SendingFault::Unsupported { fields, .. }, .. } => {
                 fields.first().copied()
             }
             Self::Refused(Refusal::ContextWindow { .. }) => Some("messages"),
-            Self::Refused(_) | Self::Sending { .. } => None,
+            Self::Refused(_) | Self::Sending { .. } | Self::Limit(_) => None,
         }
     }
 
@@ -143,6 +160,7 @@ impl RouteError {
     /// ```
     pub fn body(&self) -> Value {
         let kind = match self.side() {
+            Side::Caller if matches!(self, Self::Limit(_)) => "rate_limit_error",
             Side::Caller => "invalid_request_error",
             Side::Router => "server_error",
             Side::Upstream if self.wait().is_some() => "rate_limit_error",

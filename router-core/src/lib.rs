@@ -32,6 +32,8 @@ pub mod state;
 pub mod waiting;
 // which deployment made a stored response
 pub mod stored;
+// how much each key may use, and has used
+pub mod ledger;
 // send to one deployment, name what came back
 pub mod upstream;
 // the next of the plan, within a deadline

@@ -73,6 +73,16 @@ impl Usd {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
+    /// A sum of dollars; `None` where it is negative, not a number or above 18 million.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "the range is checked in the line before"
+    )]
+    pub fn of_dollars(dollars: f64) -> Option<Self> {
+        (0.0..=18_000_000.0).contains(&dollars).then(|| Self((dollars * 1e12).round() as u64))
+    }
+
     /// The sum as a float of dollars, for metrics and reports.
     #[expect(clippy::cast_precision_loss, reason = "a report needs no more than 15 digits")]
     pub fn as_f64(self) -> f64 {
@@ -209,6 +219,29 @@ impl Day {
         }
     }
 
+    /// The first day of its month.
+    #[must_use]
+    pub fn first_of_month(self) -> Self {
+        Self { of_month: 1, ..self }
+    }
+
+    /// The first day of the month after its own.
+    #[must_use]
+    pub fn first_of_next_month(self) -> Self {
+        match self.month {
+            12 => Self { year: self.year.saturating_add(1), month: 1, of_month: 1 },
+            month => Self { month: month + 1, of_month: 1, ..self },
+        }
+    }
+
+    /// The day after it.
+    #[must_use]
+    pub fn next(self) -> Self {
+        let tomorrow = Self { of_month: self.of_month + 1, ..self };
+        let next = self.first_of_next_month();
+        if next.number() > tomorrow.number() { tomorrow } else { next }
+    }
+
     /// The days from `earlier` to this day; negative where it is the earlier one.
     ///
     /// ```
@@ -328,6 +361,13 @@ name!(
 );
 
 name!(
+    /// The name of a key: 1 to 128 of `a-z`, `0-9` and `_`, so that a shell can export it.
+    KeyName,
+    "a name is 1 to 128 of a-z, 0-9 and _",
+    |letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '_'
+);
+
+name!(
     /// A model's name as its maker writes it: 1 to 128 of letters, digits, `.`, `_`, `-` and `:`.
     ModelName,
     "a model name is 1 to 128 of letters, digits, '.', '_', '-' and ':'",
@@ -372,6 +412,14 @@ mod tests {
 
     #[test]
     fn days_are_days_of_the_calendar() {
+        for (text, next) in [
+            ("2024-02-28", "2024-02-29"),
+            ("2024-02-29", "2024-03-01"),
+            ("2026-04-30", "2026-05-01"),
+            ("2026-12-31", "2027-01-01"),
+        ] {
+            assert_eq!(Day::try_from(text).unwrap().next().to_string(), next);
+        }
         for (text, is_day) in [
             ("2024-02-29", true),
             ("2025-02-29", false),

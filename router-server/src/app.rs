@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::middleware;
@@ -22,6 +23,7 @@ use crate::handlers::models::Form;
 use crate::handlers::openapi;
 use crate::handlers::route;
 use crate::handlers::stored;
+use crate::keyring::Bearer;
 use crate::passage;
 use crate::problem::Problem;
 use crate::shared::Shared;
@@ -121,13 +123,19 @@ fn both(paths: Paths, path: &str, method: MethodRouter<Arc<Shared>>) -> Paths {
 }
 
 fn list(form: Form) -> MethodRouter<Arc<Shared>> {
-    get(move |State(shared): State<Arc<Shared>>| async move { models::list(&shared, form) })
+    get(
+        move |State(shared): State<Arc<Shared>>, Extension(bearer): Extension<Arc<Bearer>>| async move {
+            models::list(&shared, &bearer, form)
+        },
+    )
 }
 
 fn one(form: Form) -> MethodRouter<Arc<Shared>> {
     get(
-        move |State(shared): State<Arc<Shared>>, path: Result<Path<String>, PathRejection>| async move {
-            models::one(&shared, path, form)
+        move |State(shared): State<Arc<Shared>>,
+              Extension(bearer): Extension<Arc<Bearer>>,
+              path: Result<Path<String>, PathRejection>| async move {
+            models::one(&shared, &bearer, path, form)
         },
     )
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use http::{HeaderName, HeaderValue};
+use router_core::units::KeyName;
 use tracing_subscriber::filter::Targets;
 
 #[cfg(feature = "simulate")]
@@ -60,6 +61,12 @@ pub enum Command {
     Probe(Probe),
     /// Explain what would be done with a request, and why; nothing is sent
     Explain(Explain),
+    /// Make a key for callers, or hash one that was made elsewhere
+    Key {
+        /// Which of them.
+        #[command(subcommand)]
+        what: KeyCommand,
+    },
     /// Show it at work: an emulated Azure, the router, and traffic in English and Korean
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -151,6 +158,19 @@ pub struct Explain {
     pub json: bool,
 }
 
+/// `key`.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key, and the lines for the configuration; the key is shown this once
+    New {
+        /// What logs and metrics shall call its callers
+        #[arg(long, value_name = "NAME", default_value = "my_team", value_parser = key_name)]
+        name: KeyName,
+    },
+    /// Read a key from standard input and print its hash, for `hashes` of `[keys.NAME]`
+    Hash,
+}
+
 /// `demo`.
 #[cfg(feature = "demo")]
 #[derive(Debug, Args)]
@@ -236,6 +256,10 @@ impl FromStr for Header {
         let value = value.trim().parse().map_err(|_| "the value is not a header's")?;
         Ok(Self { name, value })
     }
+}
+
+fn key_name(text: &str) -> Result<KeyName, String> {
+    KeyName::try_from(text).map_err(|rule| rule.to_string())
 }
 
 fn milliseconds(text: &str) -> Result<Duration, &'static str> {

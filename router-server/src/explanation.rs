@@ -183,6 +183,7 @@ fn because(why: Exclusion) -> String {
     match why {
         Exclusion::Model => "serves another model".to_owned(),
         Exclusion::NotAsked => "another deployment was asked for".to_owned(),
+        Exclusion::NotAllowed => "the key does not allow it".to_owned(),
         Exclusion::Residency => "processes outside the residency".to_owned(),
         Exclusion::Ability(ability) => format!("its model has no {ability}"),
         Exclusion::ContextWindow => "the prompt is longer than its model takes".to_owned(),
@@ -207,6 +208,7 @@ fn wait_left(why: Exclusion) -> Option<Duration> {
         | Exclusion::TooLarge { wait } => Some(wait),
         Exclusion::Model
         | Exclusion::NotAsked
+        | Exclusion::NotAllowed
         | Exclusion::Residency
         | Exclusion::Ability(_)
         | Exclusion::ContextWindow
@@ -222,6 +224,7 @@ fn wait_of(refusal: &Refusal) -> Option<Duration> {
         | Refusal::Ability { .. }
         | Refusal::ContextWindow { .. }
         | Refusal::Retired { .. }
+        | Refusal::NotAllowed { .. }
         | Refusal::Misconfigured => None,
     }
 }

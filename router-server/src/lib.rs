@@ -45,9 +45,11 @@
 //! | `simulation_args` | the command lines of simulate and size |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
+//! | `keyring` | who shows which key |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `explanation` | decision -> JSON and text |
 //! | `shared` | what handlers share |
+//! | `gate` | which path asks for which key |
 //! | `request_record` | one line of the request log, as it is replayed |
 //! | `simulation` | a trace replayed in virtual time |
 //! | `request_log` | one line a request |
@@ -68,11 +70,15 @@ pub mod args;
 //
 mod design_card;
 //
+mod keyring;
+//
 mod problem;
 //
 pub mod explanation;
 //
 mod shared;
+//
+mod gate;
 //
 pub mod request_record;
 //
@@ -91,4 +97,5 @@ mod serving;
 //
 pub mod commands;
 
+pub use keyring::hash_of as key_hash;
 pub use serving::{Running, StartFault, start};

@@ -16,6 +16,7 @@ use router_core::config::Expose;
 use tokio::time::Instant;
 use tracing::error;
 
+use crate::gate;
 use crate::problem::Problem;
 use crate::request_log::Line;
 use crate::shared::Shared;
@@ -44,28 +45,37 @@ const INTERNAL: [&str; 7] = [
 /// Takes a request in and its answer out.
 pub(crate) async fn pass(
     State(shared): State<Arc<Shared>>,
-    mut request: Request,
+    request: Request,
     next: Next,
 ) -> Response {
     let received = Instant::now();
     let matched = request.extensions().get::<MatchedPath>();
     let path = matched.map_or("unknown", MatchedPath::as_str).to_owned();
     if PROBES.contains(&path.as_str()) {
-        return caught(request, next).await;
+        return match gate::enter(&shared, &path, request).await {
+            Ok((request, _)) => caught(request, next).await,
+            Err(refused) => refused,
+        };
     }
     let id = request_id(request.headers());
-    request.headers_mut().insert(REQUEST_ID, id.clone());
     let text = id.to_str().unwrap_or_default().to_owned();
-    let line = Line::new(request.method().clone(), path, text, received);
-    let permit = shared.admit();
-    let response = if wants_websocket(request.headers()) {
-        Problem::no_websocket().into_response()
-    } else if permit.is_none() && request.method() == Method::POST {
-        Problem::overloaded().into_response()
-    } else {
-        caught(request, next).await
+    let mut line = Line::new(request.method().clone(), path.clone(), text, received);
+    let mut response = match gate::enter(&shared, &path, request).await {
+        Err(refused) => line.follow(refused, None),
+        Ok((mut request, bearer)) => {
+            line.asked_by(&bearer.caller);
+            request.headers_mut().insert(REQUEST_ID, id.clone());
+            let permit = shared.admit();
+            let response = if wants_websocket(request.headers()) {
+                Problem::no_websocket().into_response()
+            } else if permit.is_none() && request.method() == Method::POST {
+                Problem::overloaded().into_response()
+            } else {
+                caught(request, next).await
+            };
+            line.follow(response, permit)
+        }
     };
-    let mut response = line.follow(response, permit);
     let headers = response.headers_mut();
     if shared.expose == Expose::Minimal {
         for name in INTERNAL {

@@ -16,6 +16,8 @@ use router_core::config::Expose;
 use router_core::error::RouteError;
 use serde_json::json;
 
+use crate::keyring::Denied;
+
 /// The header in milliseconds that the official clients prefer to `retry-after`.
 const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
 /// The header by which a service overrules the official clients' own judgement.
@@ -49,8 +51,12 @@ fn status(kind: &str) -> Option<StatusCode> {
         | "unsupported_parameter"
         | "previous_response_not_found"
         | "context_length_exceeded" => StatusCode::BAD_REQUEST,
+        "residency_not_allowed" | "not_allowed_for_key" => StatusCode::FORBIDDEN,
         "model_not_found" | "model_retired" | "response_not_found" => StatusCode::NOT_FOUND,
-        "capacity_exhausted" | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
+        "rate_limit_exceeded"
+        | "insufficient_quota"
+        | "capacity_exhausted"
+        | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
         "upstream_misconfigured" | "upstream_failed" => StatusCode::BAD_GATEWAY,
         "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,
         _ => return None,
@@ -72,12 +78,39 @@ impl Problem {
         };
         let wait = error.wait();
         let retry = match status {
+            // What a key has used up comes back by itself within a minute, or not soon.
+            _ if matches!(error, RouteError::Limit(_)) => Some(wait.is_some()),
             StatusCode::TOO_MANY_REQUESTS => Some(wait.is_none_or(|wait| wait <= LONGEST_WAIT)),
             status if status.is_server_error() => Some(error.may_retry()),
             _ => None,
         };
         let param = error.param().map(str::to_owned);
         Self { status, code: kind, message, param, wait, retry }
+    }
+
+    /// Who asks may not come in.
+    pub(crate) fn denied(denied: Denied) -> Self {
+        let (status, code, message) = match denied {
+            Denied::Missing => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_api_key",
+                "a key is needed: `Authorization: Bearer KEY` or `api-key: KEY`",
+            ),
+            Denied::Unknown => {
+                (StatusCode::UNAUTHORIZED, "invalid_api_key", "the key is not known here")
+            }
+            Denied::Expired => (
+                StatusCode::UNAUTHORIZED,
+                "invalid_api_key",
+                "the key has expired or is switched off",
+            ),
+            Denied::NotOperator => (
+                StatusCode::FORBIDDEN,
+                "not_allowed_for_key",
+                "only an operator's key may see this",
+            ),
+        };
+        Self::new(status, code, message)
     }
 
     /// No such path.
@@ -149,6 +182,7 @@ impl Problem {
     /// The word in `error.type`, in OpenAI's manner.
     fn kind(&self) -> &'static str {
         match self.status {
+            _ if self.code == "insufficient_quota" => "insufficient_quota",
             StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
             status if status.is_server_error() => "server_error",
             _ => "invalid_request_error",
@@ -190,14 +224,21 @@ mod tests {
     use router_core::decision::Refusal;
     use router_core::deployment::Residency;
     use router_core::fallback::SendingFault;
-    use router_core::policy::{HintFault, UnknownModel};
+    use router_core::ledger::{LimitReached, Span};
+    use router_core::policy::{HintFault, Overreach, UnknownModel};
     use router_core::stored::{Stored, UnknownResponse};
+    use router_core::units::{Day, Tokens, Usd};
     use serde_json::Value;
 
     use super::*;
 
     fn sending(fault: SendingFault, wait: Option<u64>) -> RouteError {
         RouteError::Sending { fault, wait: wait.map(Duration::from_millis), bound: false }
+    }
+
+    fn spent() -> LimitReached {
+        let renewed = Day::try_from("2026-11-24").unwrap();
+        LimitReached::Budget { span: Span::Day, budget: Usd::ZERO, renewed }
     }
 
     /// One error of each kind, with the status that the official clients act upon.
@@ -220,6 +261,11 @@ mod tests {
             (refused(Refusal::Ability { models: models(), ability: "tools" }), 400),
             (refused(Refusal::ContextWindow { models: models() }), 400),
             (refused(Refusal::Retired { models: models() }), 404),
+            (refused(Refusal::NotAllowed { models: models() }), 403),
+            (Overreach { header: "x-router-task", problem: "x".into() }.into(), 403),
+            (Overreach { header: "x-router-residency", problem: "x".into() }.into(), 403),
+            (LimitReached::InFlight { limit: 1 }.into(), 429),
+            (spent().into(), 429),
             (refused(full(false)), 429),
             (refused(full(true)), 429),
             (refused(Refusal::Misconfigured), 502),
@@ -272,6 +318,16 @@ mod tests {
         ] {
             let response = Problem::of(&sending(fault, None), Expose::All).into_response();
             assert_eq!(response.headers()[SHOULD_RETRY], retry);
+        }
+        for (reached, retry, waits) in [
+            (LimitReached::InFlight { limit: 1 }, "true", true),
+            (LimitReached::TooLarge { limit: 1, needed: Tokens(2) }, "false", false),
+            (spent(), "false", false),
+        ] {
+            let response = Problem::of(&reached.into(), Expose::All).into_response();
+            let headers = response.headers();
+            assert_eq!(headers[SHOULD_RETRY], retry, "{reached}");
+            assert_eq!(headers.contains_key(RETRY_AFTER_MS), waits, "{reached}");
         }
         let caller = RouteError::from(ChatRequest::parse(b"{}").unwrap_err());
         let response = Problem::of(&caller, Expose::All).into_response();

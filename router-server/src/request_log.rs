@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body::{Body as _, Frame, SizeHint};
+use router_core::stored::Caller;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::info;
@@ -24,6 +25,7 @@ pub(crate) struct Line {
     method: Method,
     path: String,
     request_id: String,
+    caller: Caller,
     received: Instant,
     status: Option<u16>,
     error: Option<&'static str>,
@@ -38,12 +40,18 @@ impl Line {
             method,
             path,
             request_id,
+            caller: Caller::default(),
             received,
             status: None,
             error: None,
             headers: HeaderMap::new(),
             complete: false,
         }
+    }
+
+    /// Takes note of who asks.
+    pub(crate) fn asked_by(&mut self, caller: &Caller) {
+        self.caller = caller.clone();
     }
 
     /// Takes note of the answer's head, and stays with its body until that has left.
@@ -75,6 +83,7 @@ impl Drop for Line {
         let milliseconds = u64::try_from(self.received.elapsed().as_millis()).unwrap_or(u64::MAX);
         info!(
             request_id = self.request_id.as_str(),
+            key = self.caller.name(),
             method = self.method.as_str(),
             path = self.path.as_str(),
             status = self.status,

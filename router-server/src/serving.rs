@@ -34,8 +34,8 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 pub enum StartFault {
     /// It would be reached from other machines, whose callers show no key.
     #[error(
-        "{listen} is reached from other machines, whose callers show no key: listen at a loopback address or set \
-         server.allow_anonymous = true"
+        "{listen} is reached from other machines, whose callers show no key: give them keys ([keys.NAME]), listen at a \
+         loopback address or set server.allow_anonymous = true"
     )]
     Anonymous {
         /// The address that config names.
@@ -70,7 +70,7 @@ pub struct Running {
 /// be built.
 pub async fn start(config: &Config) -> Result<Running, StartFault> {
     let listen = config.server.listen;
-    if !config.server.may_listen(listen) {
+    if !config.may_listen() {
         return Err(StartFault::Anonymous { listen });
     }
     let registry = Registry::new();

@@ -9,6 +9,8 @@ use router_core::config::{Config, Expose};
 use router_core::router::ModelRouter;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::keyring::Keyring;
+
 /// One running server, seen from its handlers.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -20,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) passthrough: Vec<Arc<str>>,
     /// Since when it runs, in seconds since 1970: what model lists give as the day of making.
     pub(crate) since: u64,
+    /// Who may come in.
+    pub(crate) keyring: Keyring,
     room: Arc<Semaphore>,
     draining: AtomicBool,
 }
@@ -39,6 +43,7 @@ impl Shared {
             max_body_bytes: server.max_body_bytes,
             passthrough: config.passthrough.clone(),
             since: wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            keyring: Keyring::new(&config.keys),
             room: Arc::new(Semaphore::new(server.max_in_flight.min(Semaphore::MAX_PERMITS))),
             draining: AtomicBool::new(false),
         }

@@ -15,6 +15,7 @@ use crate::units::Day;
 use crate::upstream::Endpoint;
 
 use super::fault::Fault;
+use super::keys::{self, CallerKey};
 use super::raw::Raw;
 use super::request_log::{self, RequestLog};
 use super::roles::{self, Scoring};
@@ -43,11 +44,18 @@ pub struct Config {
     pub limits: Limits,
     /// How provisioned throughput is used.
     pub capacity: Settings,
+    /// Who may ask for what; where there is none, nobody is asked for a key.
+    pub keys: Vec<CallerKey>,
     /// What is allowed but that somebody should look at.
     pub warnings: Vec<Fault>,
 }
 
 impl Config {
+    /// True where it may listen at its address: callers show keys, or are on this machine, or need none by config.
+    pub fn may_listen(&self) -> bool {
+        !self.keys.is_empty() || self.server.may_listen(self.server.listen)
+    }
+
     /// Checks what was read. The shipped model records must be part of it; `today` is what retirements are told by.
     ///
     /// # Errors
@@ -55,7 +63,7 @@ impl Config {
     pub(super) fn check(raw: &Raw, today: Day) -> Result<Self, Vec<Fault>> {
         let findings = Findings::default();
         let top = findings.top();
-        let server = server::check(&raw.server, &top.sub("server"));
+        let server = server::check(raw, &top.sub("server"));
         let request_log = request_log::check(&raw.request_log, &top.sub("request_log"));
         let scoring = roles::scoring(&raw.routing, &top.sub("routing"));
         let policy = roles::policy(raw, &top);
@@ -68,7 +76,9 @@ impl Config {
         let passthrough = passthrough::check(&raw.passthrough, &top.sub("passthrough"));
         let limits = sending::check(&raw.limits, &top.sub("limits"));
         let capacity = capacity::check(&raw.capacity, &top.sub("capacity"));
+        let keys = keys::check(raw, &policy, &top.sub("keys"));
         warnings::check(raw, &policy, &catalog, today, &top);
+        warnings::keys(raw, &keys, &catalog, today, &top);
         let (faults, warnings) = findings.into_parts();
         if !faults.is_empty() {
             return Err(faults);
@@ -88,6 +98,7 @@ impl Config {
             passthrough,
             limits,
             capacity,
+            keys,
             warnings,
         })
     }

@@ -260,10 +260,16 @@ fn strike(value: &mut Value, keys: &[String]) -> bool {
 fn problem(kind: &Kind, key: &Key) -> String {
     let secret = |part: &String| part == "api_key" || part == "bearer";
     let is_secret = key.parts().last().is_some_and(secret);
+    let is_hash =
+        matches!(key.parts(), [keys, _, hashes, ..] if keys == "keys" && hashes == "hashes");
     #[expect(clippy::wildcard_enum_match_arm, reason = "figment's own words do for the rest")]
     match kind {
         Kind::InvalidType(..) | Kind::InvalidValue(..) if is_secret => {
             "must be { env = \"NAME\" } or { file = \"/path\" }; the secret itself has no place here"
+                .to_owned()
+        }
+        Kind::InvalidType(..) | Kind::InvalidValue(..) if is_hash => {
+            "must be a list of hashes, as `router-server key hash` prints them; the key itself has no place here"
                 .to_owned()
         }
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {

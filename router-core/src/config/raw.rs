@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use super::raw_keys::Key;
 pub use super::raw_models::{LongContext, Model, Prices, PtuRate};
 
 /// All of the configuration.
@@ -37,6 +38,8 @@ pub struct Raw {
     pub limits: Limits,
     /// How provisioned throughput is used.
     pub capacity: Capacity,
+    /// Who may ask for what, and how much; where there is none, nobody is asked for a key.
+    pub keys: BTreeMap<String, Key>,
 }
 
 /// The table `[server]`.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::raw;
+use super::raw::Raw;
 use super::table::Table;
 
 /// The settings of the HTTP server.
@@ -40,7 +40,8 @@ impl Default for Server {
 }
 
 impl Server {
-    /// True where it may listen at `listen`: on this machine alone, unless callers without a key are welcome.
+    /// True where it may listen at `listen` without keys: on this machine alone, unless callers without a key are
+    /// welcome.
     pub fn may_listen(&self, listen: SocketAddr) -> bool {
         self.allow_anonymous || listen.ip().is_loopback()
     }
@@ -67,8 +68,8 @@ pub enum LogForm {
 }
 
 /// Checks `[server]`.
-pub(super) fn check(raw: &raw::Server, table: &Table<'_>) -> Server {
-    let default = Server::default();
+pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
+    let (raw, default) = (&all.server, Server::default());
     let listen = table.word(
         "listen",
         raw.listen.as_deref(),
@@ -103,12 +104,12 @@ pub(super) fn check(raw: &raw::Server, table: &Table<'_>) -> Server {
             .word("log", raw.log.as_deref(), "auto, json or text", log)
             .unwrap_or(default.log),
     };
-    if !server.may_listen(server.listen) {
+    if all.keys.is_empty() && !server.may_listen(server.listen) {
         table.fault(
             "listen",
             format!(
-                "{} is reached from other machines, whose callers show no key: listen at a loopback address or set \
-                 server.allow_anonymous = true",
+                "{} is reached from other machines, whose callers show no key: give them keys ([keys.NAME]), listen at a \
+                 loopback address or set server.allow_anonymous = true",
                 server.listen
             ),
         );

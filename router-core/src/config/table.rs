@@ -58,6 +58,11 @@ impl Table<'_> {
         self.findings.warnings.borrow_mut().push(Fault::new(self.key.child(name), problem));
     }
 
+    /// Writes down a warning about the table as a whole.
+    pub(super) fn warn_here(&self, problem: impl Into<String>) {
+        self.findings.warnings.borrow_mut().push(Fault::new(self.key.clone(), problem));
+    }
+
     /// The value, which must be there; `allowed` says what it would be.
     pub(super) fn required<T>(&self, name: &str, value: Option<T>, allowed: &str) -> Option<T> {
         if value.is_none() {

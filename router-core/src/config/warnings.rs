@@ -11,6 +11,7 @@ use crate::policy::Policy;
 use crate::task::Task;
 use crate::units::Day;
 
+use super::keys::CallerKey;
 use super::raw::Raw;
 use super::table::Table;
 
@@ -32,6 +33,41 @@ pub(super) fn check(raw: &Raw, policy: &Policy, catalog: &Catalog, today: Day, t
         let used = |deployment: &Deployment| deployment.endpoint.as_str() == name;
         if !catalog.deployments().iter().any(|deployment| used(deployment)) {
             top.sub("endpoints").warn(name, "no deployment uses it");
+        }
+    }
+}
+
+/// What somebody should look at of keys.
+pub(super) fn keys(raw: &Raw, keys: &[CallerKey], catalog: &Catalog, today: Day, top: &Table<'_>) {
+    if !keys.is_empty() && raw.server.allow_anonymous == Some(true) {
+        let table = top.sub("server");
+        table.warn(
+            "allow_anonymous",
+            "means nothing where there are keys: every caller must show one",
+        );
+    }
+    for key in keys {
+        let table = top.sub("keys").sub(key.name.as_str());
+        if let Some(day) = key.expires.filter(|day| key.enabled && *day < today) {
+            table.warn("expires", format!("{day} is over: it is not accepted"));
+        }
+        let usable = |deployment: &Deployment| {
+            let bound = key.rights.residency;
+            key.rights.allow(deployment)
+                && bound.is_none_or(|bound| deployment.area.lies_inside(bound))
+        };
+        let mut usable = catalog.deployments().iter().filter(|found| usable(found)).peekable();
+        if usable.peek().is_none() {
+            table.warn_here("no deployment is inside models, deployments and residency together");
+        }
+        let budget = key.allowance.daily_budget.or(key.allowance.monthly_budget);
+        for deployment in usable.filter(|_| budget.is_some()) {
+            if deployment.model.prices.is_none() && !deployment.billing.is_provisioned() {
+                let name = &deployment.name;
+                table.warn_here(format!(
+                    "{name} has no price: its answers count nothing in the budget"
+                ));
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 //! The registry is the embedder's. Label values come from enums and config, never from what a caller or an upstream
 //! wrote, so the number of series is bounded by config.
 
+mod keys;
 mod observed;
 mod provisioned;
 mod recorder;

@@ -19,6 +19,7 @@ use crate::fallback::Step;
 use crate::task::Task;
 use crate::units::Usd;
 
+use super::keys::Keys;
 use super::observed::Observed;
 use super::provisioned::Capacity;
 
@@ -40,6 +41,7 @@ pub struct Metrics {
     surprises: Surprises,
     in_flight: Gauge,
     pub(super) capacity: Capacity,
+    pub(super) keys: Keys,
     pub(super) observed: Observed,
     gen_ai: GenAi,
 }
@@ -182,6 +184,7 @@ impl Metrics {
             surprises: Surprises::register(&make)?,
             in_flight: make.level("in_flight", "Requests being served.")?,
             capacity: Capacity::register(&make)?,
+            keys: Keys::register(&make)?,
             observed: Observed::register(&make)?,
             gen_ai: GenAi::register(&make)?,
         })

@@ -13,7 +13,9 @@ use crate::clock;
 use crate::decision::Decision;
 use crate::fallback::Note;
 use crate::fallback::Step;
+use crate::ledger::Ticket;
 use crate::metrics::InFlight;
+use crate::metrics::Metrics;
 use crate::record::Answer;
 use crate::record::Decided;
 use crate::record::Observer;
@@ -21,9 +23,10 @@ use crate::record::RequestRecord;
 use crate::task::Score;
 
 use super::call::ChatCall;
+use super::charging;
 
 /// What the caller's own end of a request is called.
-const HUNG_UP: &str = "caller_hung_up";
+pub(super) const HUNG_UP: &str = "caller_hung_up";
 
 /// Who is told of requests; observers can be added at any time.
 #[derive(Debug, Clone, Default)]
@@ -53,13 +56,18 @@ pub(super) struct OpenAccount {
 struct Kept {
     record: RequestRecord,
     observers: All,
+    /// Counts by key.
+    metrics: Metrics,
+    ticket: Option<Ticket>,
     received: Instant,
 }
 
 impl OpenAccount {
-    pub(super) fn new(call: &ChatCall, observers: &Observers, in_flight: InFlight) -> Self {
+    pub(super) fn new(call: &ChatCall, observers: &Observers, metrics: &Metrics) -> Self {
+        let in_flight = metrics.enter();
         let observers = observers.all();
-        let kept = (!observers.is_empty()).then(|| {
+        let wanted = !observers.is_empty() || call.caller.name().is_some();
+        let kept = wanted.then(|| {
             let id = call.headers.get("x-request-id").and_then(|id| id.to_str().ok());
             let record = RequestRecord {
                 at: clock::wall(),
@@ -77,7 +85,8 @@ impl OpenAccount {
                 error: HUNG_UP,
                 total: Duration::ZERO,
             };
-            Box::new(Kept { record, observers, received: call.received })
+            let (metrics, received) = (metrics.clone(), call.received);
+            Box::new(Kept { record, observers, metrics, ticket: None, received })
         });
         Self { kept, _in_flight: Some(in_flight) }
     }
@@ -104,6 +113,13 @@ impl OpenAccount {
             record.max_output = request.max_output();
             record.decided = Some(Decided::of(decision, threshold));
         });
+    }
+
+    /// From now on it is on a key's account.
+    pub(super) fn admitted(&mut self, ticket: Option<Ticket>) {
+        if let Some(kept) = &mut self.kept {
+            kept.ticket = ticket;
+        }
     }
 
     pub(super) fn walked(&mut self, attempts: &[Step], notes: &[Note]) {
@@ -135,6 +151,10 @@ impl Drop for OpenAccount {
     fn drop(&mut self) {
         if let Some(mut kept) = self.kept.take() {
             kept.record.total = kept.received.elapsed();
+            if let Some(ticket) = kept.ticket.take() {
+                charging::settle(ticket, &kept.record);
+            }
+            kept.metrics.finished(&kept.record);
             for observer in &*kept.observers {
                 observer.finished(&kept.record);
             }

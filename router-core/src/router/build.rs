@@ -71,6 +71,7 @@ impl<U: Upstream> ModelRouter<U> {
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
         let fallback = Fallback::new(upstream, waiting, limits);
         let observers = Observers::default();
+        let ledger = Arc::default();
         let yardsticks = Yardsticks::of(&rules.policy, &rules.catalog);
         Ok(Self::of(Inner {
             rules,
@@ -80,6 +81,7 @@ impl<U: Upstream> ModelRouter<U> {
             stored,
             others,
             observers,
+            ledger,
             yardsticks,
         }))
     }

@@ -10,6 +10,10 @@ use tokio::time::Instant;
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
 use crate::chat::RequestFault;
+use crate::error::RouteError;
+use crate::ledger::Allowance;
+use crate::policy::Hints;
+use crate::policy::Rights;
 use crate::stored::Caller;
 use crate::upstream::Call;
 
@@ -29,6 +33,10 @@ pub struct ChatCall {
     pub received: Instant,
     /// Who asks.
     pub caller: Caller,
+    /// What the caller may ask for.
+    pub rights: Arc<Rights>,
+    /// How much the caller may use; counted where [`Self::caller`] has a name.
+    pub allowance: Allowance,
     /// The path below the API's base, where it is one that is passed through: `images/generations`.
     pub passed: Option<Arc<str>>,
 }
@@ -48,6 +56,8 @@ impl ChatCall {
             path_model: None,
             received: Instant::now(),
             caller: Caller::default(),
+            rights: Arc::default(),
+            allowance: Allowance::default(),
             passed: None,
         }
     }
@@ -59,6 +69,11 @@ impl ChatCall {
             (Operation::Passed, Some(form)) => ChatRequest::read_form(form, &self.body),
             (operation, _) => ChatRequest::read(operation, &self.body),
         }
+    }
+
+    /// What the caller said beside the body, inside what it may.
+    pub(super) fn hints(&self) -> Result<Hints, RouteError> {
+        Ok(self.rights.narrow(Hints::from_headers(&self.headers)?)?)
     }
 
     /// What is called at a deployment.
@@ -102,9 +117,16 @@ pub struct StoredCall {
     pub received: Instant,
     /// Who asks.
     pub caller: Caller,
+    /// What the caller may ask for.
+    pub rights: Arc<Rights>,
 }
 
 impl StoredCall {
+    /// What the caller said beside the address, inside what it may.
+    pub(super) fn hints(&self) -> Result<Hints, RouteError> {
+        Ok(self.rights.narrow(Hints::from_headers(&self.headers)?)?)
+    }
+
     /// The address at the deployment, and whether a stream is asked for.
     pub(super) fn address(&self) -> (String, bool) {
         let (tail, query) = self.rest.split_once('?').unwrap_or((&self.rest, ""));
@@ -140,6 +162,7 @@ mod tests {
             headers: HeaderMap::new(),
             received: Instant::now(),
             caller: Caller::default(),
+            rights: Arc::default(),
         };
         assert_eq!(call.address(), (format!("resp_1{address}"), streamed), "{rest}");
     }

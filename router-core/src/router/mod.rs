@@ -1,8 +1,10 @@
 //! Walks one request along the whole line: parse, decide, send, record. The door of the room.
 
 mod account;
+mod audit;
 mod build;
 mod call;
+mod charging;
 mod finish;
 mod late;
 pub mod model_router;

@@ -27,9 +27,10 @@ use crate::fallback::Errand;
 use crate::fallback::Fallback;
 use crate::fallback::NoAnswer;
 use crate::fallback::Note;
+use crate::ledger::Ledger;
 use crate::metrics::Metrics;
-use crate::policy::Asked;
 use crate::policy::Hints;
+use crate::policy::Rights;
 use crate::record::Observer;
 use crate::record::Yardsticks;
 use crate::response::Response;
@@ -47,7 +48,9 @@ use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
 
 use super::account::{Observers, OpenAccount};
+use super::audit;
 use super::call::ChatCall;
+use super::charging::admit;
 use super::finish::Finish;
 use super::late::late;
 use super::naming::{name_of, role_of_follow_up};
@@ -72,6 +75,7 @@ pub(super) struct Inner<U> {
     pub(super) stored: StoredResponses,
     pub(super) others: OtherModels,
     pub(super) observers: Observers,
+    pub(super) ledger: Arc<Ledger>,
     /// By whose prices costs are compared.
     pub(super) yardsticks: Yardsticks,
 }
@@ -124,7 +128,7 @@ impl<U: Upstream> ModelRouter<U> {
     /// The call cannot be understood, or names a model that does not exist here.
     pub fn route(&self, call: &ChatCall) -> Result<Decision, RouteError> {
         let request = call.request()?;
-        let hints = Hints::from_headers(&call.headers)?;
+        let hints = call.hints()?;
         self.0.decide(&request, call, &hints)
     }
 
@@ -134,9 +138,19 @@ impl<U: Upstream> ModelRouter<U> {
         request.map(|request| self.0.rules.classifier.reasons(&request, most)).unwrap_or_default()
     }
 
-    /// All names that a caller can ask for.
-    pub fn names(&self) -> Vec<String> {
-        Asked::allowed(&self.0.rules.policy.aliases, &self.0.rules.catalog)
+    /// All names that a caller with these rights can ask for.
+    pub fn names(&self, rights: &Rights) -> Vec<String> {
+        rights.names(&self.0.rules.policy.aliases, &self.0.rules.catalog)
+    }
+
+    /// The accounts of keys; a router that takes this one's place goes on with them.
+    pub fn ledger(&self) -> &Arc<Ledger> {
+        &self.0.ledger
+    }
+
+    /// A caller showed no key that is known and valid; counted by its cause.
+    pub fn unauthorized(&self, cause: &'static str) {
+        self.0.metrics.unauthorized(cause);
     }
 
     /// True while at least one deployment may be used: none of its config or rights is known to be wrong.
@@ -195,11 +209,11 @@ impl<U: Upstream> Inner<U> {
         hints: &Hints,
     ) -> Result<Decision, RouteError> {
         let stored = (&self.stored, &call.caller);
-        let name = name_of(request, call.path_model.as_deref(), &self.rules, stored)?;
+        let name = name_of(request, call.path_model.as_deref(), &self.rules, stored, &call.rights)?;
         let path_model = name.as_deref();
         let moment = Moment { now: Instant::now(), today: clock::day(clock::wall()) };
-        let ask = Ask { request, path_model, hints };
-        let snapshot = self.state.snapshot(asker(request, hints), moment.now);
+        let ask = Ask { request, path_model, hints, rights: &call.rights };
+        let snapshot = self.state.snapshot(asker(request, call, hints), moment.now);
         Ok(decide(ask, &self.rules, &snapshot, moment)?)
     }
 
@@ -208,9 +222,10 @@ impl<U: Upstream> Inner<U> {
         call: ChatCall,
         promise: Arc<OnceLock<Promise>>,
     ) -> Result<Response, RouteError> {
-        let mut account = OpenAccount::new(&call, &self.observers, self.metrics.enter());
-        let answer = self.attempt(call, &promise, &mut account).await;
+        let mut account = OpenAccount::new(&call, &self.observers, &self.metrics);
+        let answer = self.attempt(&call, &promise, &mut account).await;
         if let Err(error) = &answer {
+            audit::refused(&self.metrics, error, (&call.caller, &call.rights, &call.headers));
             self.metrics.refused(error.kind());
             account.refused(error.kind());
         }
@@ -219,17 +234,19 @@ impl<U: Upstream> Inner<U> {
 
     async fn attempt(
         self: &Arc<Self>,
-        call: ChatCall,
+        call: &ChatCall,
         promise: &OnceLock<Promise>,
         account: &mut OpenAccount,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
         let request = call.request()?;
-        let hints = Hints::from_headers(&call.headers)?;
-        let decision = self.decide(&request, &call, &hints)?;
+        let hints = call.hints()?;
+        let decision = self.decide(&request, call, &hints)?;
         self.metrics.decided(&decision);
         account.decided(&request, &decision, self.rules.classifier.threshold());
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
+        let uncapped = self.rules.capacity.missing_output;
+        account.admitted(admit(&self.ledger, call, (&decision, plan), uncapped)?);
         let mut told = HeaderMap::with_capacity(20);
         tell_decision(&mut told, &decision);
         let limits = self.fallback.limits();
@@ -243,7 +260,7 @@ impl<U: Upstream> Inner<U> {
             call: call.call(),
             plan,
             admission: &decision.admission,
-            asker: asker(&request, &hints),
+            asker: asker(&request, call, &hints),
             task: decision.kind(&self.rules.catalog),
             effort: role.and_then(|role| role.effort),
             chosen: task.is_some(),
@@ -253,11 +270,8 @@ impl<U: Upstream> Inner<U> {
             trace: trace(&call.headers),
         };
         if request.stream() {
-            let mut headers = told.clone();
-            tell_plan(&mut headers, plan);
-            tell_adapted(&mut headers, &self.fallback.foreseen(&errand));
             // Nobody else sets it, so that it is set here is all that can come of it.
-            drop(promise.set(Promise { headers }));
+            drop(promise.set(self.promise(told.clone(), &errand)));
         }
         let decided = began.elapsed();
         match self.fallback.walk(errand).await {
@@ -282,6 +296,13 @@ impl<U: Upstream> Inner<U> {
                 Ok(finish.respond(answered, told, account.take()))
             }
         }
+    }
+
+    /// What is sure of a stream before there is an answer.
+    fn promise(&self, mut headers: HeaderMap, errand: &Errand<'_, '_>) -> Promise {
+        tell_plan(&mut headers, errand.plan);
+        tell_adapted(&mut headers, &self.fallback.foreseen(errand));
+        Promise { headers }
     }
 
     /// A reasoning model takes minutes where a chat model takes seconds; the role's limit, else the model's kind.
@@ -327,9 +348,9 @@ impl<U: Upstream> Inner<U> {
 }
 
 /// Who asks: the conversation, and the caller as far as it is told. The hash keeps names out of memory and logs.
-fn asker(request: &ChatRequest<'_>, hints: &Hints) -> Asker {
+fn asker(request: &ChatRequest<'_>, call: &ChatCall, hints: &Hints) -> Asker {
     let mut caller = DefaultHasher::new();
-    request.user().hash(&mut caller);
+    (&call.caller, request.user()).hash(&mut caller);
     let conversation = Conversation::of(request, hints.session.as_deref());
     let class = CapClass::of(request.max_output());
     Asker { conversation, caller: caller.finish(), class }

@@ -9,6 +9,7 @@ use crate::decision::Rules;
 use crate::error::RouteError;
 use crate::model::Abilities;
 use crate::policy::Asked;
+use crate::policy::Rights;
 use crate::policy::UnknownModel;
 use crate::stored::Caller;
 use crate::stored::Stored;
@@ -28,6 +29,7 @@ pub(super) fn name_of<'n>(
     path_model: Option<&'n str>,
     rules: &Rules,
     stored: (&StoredResponses, &Caller),
+    rights: &Rights,
 ) -> Result<Option<Cow<'n, str>>, RouteError> {
     if let Some(owner) = owner_of_needed(request, stored)? {
         return Ok(Some(format!("deployment:{owner}").into()));
@@ -41,14 +43,14 @@ pub(super) fn name_of<'n>(
         .filter(|name| able(name) || !request.model().is_some_and(able))
         .or_else(|| request.model())
         .filter(|name| !name.trim().is_empty());
-    let Some(name) = name else { return unnamed(request, rules).map(Some) };
-    let asked = Asked::look_up(Some(name), &rules.policy.aliases, &rules.catalog)?;
+    let Some(name) = name else { return unnamed(request, rules, rights).map(Some) };
+    let asked = rights.look_up(Some(name), &rules.policy.aliases, &rules.catalog)?;
     match asked {
         Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => Ok(Some(Cow::Borrowed(name))),
         // Two models' embeddings, voices or judgements are not each other's replacement.
         Asked::Auto(_) | Asked::Role(_) => Err(UnknownModel {
             asked: name.to_owned(),
-            allowed: able_models(rules, request.operation()),
+            allowed: able_models(rules, rights, request.operation()),
         }
         .into()),
     }
@@ -56,9 +58,13 @@ pub(super) fn name_of<'n>(
 
 /// The model of a request that must name one and does not. Of what is passed through, some need none at `OpenAI`
 /// (moderations): where a single model can take it, that one is meant. A form cannot be given another field.
-fn unnamed(request: &ChatRequest<'_>, rules: &Rules) -> Result<Cow<'static, str>, RouteError> {
+fn unnamed(
+    request: &ChatRequest<'_>,
+    rules: &Rules,
+    rights: &Rights,
+) -> Result<Cow<'static, str>, RouteError> {
     let operation = request.operation();
-    let able = able_models(rules, operation);
+    let able = able_models(rules, rights, operation);
     let may = operation == Operation::Passed && !request.is_form();
     if let ([only], true) = (able.as_slice(), may) {
         return Ok(only.clone().into());
@@ -131,9 +137,11 @@ fn serves(rules: &Rules, name: &str, operation: Operation) -> bool {
     record.is_some_and(|record| able(&record.abilities, operation))
 }
 
-fn able_models(rules: &Rules, operation: Operation) -> Vec<String> {
-    let models = rules.catalog.models().filter(|model| able(&model.abilities, operation));
-    models.map(|model| model.name.to_string()).collect()
+fn able_models(rules: &Rules, rights: &Rights, operation: Operation) -> Vec<String> {
+    let Rules { policy, catalog, .. } = rules;
+    let mut names = rights.names(&policy.aliases, catalog);
+    names.retain(|name| catalog.model(name).is_some_and(|model| able(&model.abilities, operation)));
+    names
 }
 
 fn able(abilities: &Abilities, operation: Operation) -> bool {

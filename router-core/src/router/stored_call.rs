@@ -35,6 +35,7 @@ use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
 
+use super::audit;
 use super::call::StoredCall;
 use super::model_router::{ModelRouter, trace};
 
@@ -44,16 +45,17 @@ impl<U: Upstream> ModelRouter<U> {
     /// # Errors
     /// It is not stored here for this caller, its deployment lies outside the residency asked, or does not answer.
     pub async fn stored(&self, call: StoredCall) -> Result<Response, RouteError> {
-        let answer = self.stored_answer(call).await;
+        let answer = self.stored_answer(&call).await;
         if let Err(error) = &answer {
+            audit::refused(self.metrics(), error, (&call.caller, &call.rights, &call.headers));
             self.metrics().refused(error.kind());
         }
         answer
     }
 
-    async fn stored_answer(&self, call: StoredCall) -> Result<Response, RouteError> {
-        let hints = Hints::from_headers(&call.headers)?;
-        let deployment = self.maker(&call, &hints)?;
+    async fn stored_answer(&self, call: &StoredCall) -> Result<Response, RouteError> {
+        let hints = call.hints()?;
+        let deployment = self.maker(call, &hints)?;
         let limits = self.fallback().limits();
         let (path, streamed) = call.address();
         let attempt = Attempt {
@@ -112,8 +114,12 @@ impl<U: Upstream> ModelRouter<U> {
         let owner = self.stored_responses().owner(&call.id, &call.caller).ok_or_else(unknown)?;
         let rules = self.rules();
         let deployment = rules.catalog.deployment(owner.as_str()).ok_or_else(unknown)?;
+        if !call.rights.allow(deployment) {
+            return Err(unknown().into());
+        }
         let mut residency = rules.policy.residency.clone();
-        hints.residency.into_iter().for_each(|area| residency.narrow(area));
+        let bounds = call.rights.residency.into_iter().chain(hints.residency);
+        bounds.for_each(|area| residency.narrow(area));
         if !residency.allows(deployment.area) {
             let models = deployment.model.name.to_string();
             return Err(Refusal::Residency { models, residency }.into());

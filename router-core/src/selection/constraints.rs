@@ -8,6 +8,7 @@ use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::Residency;
 use crate::policy::ModelChoice;
+use crate::policy::Rights;
 use crate::policy::Target;
 use crate::units::Day;
 use crate::units::Usd;
@@ -19,6 +20,8 @@ use super::needs::Needs;
 pub struct Constraints<'c> {
     /// The models wished and how the request is bound.
     pub choice: &'c ModelChoice,
+    /// What the caller may use at all.
+    pub rights: &'c Rights,
     /// Where the request may be processed.
     pub residency: &'c Residency,
     /// What the request needs.
@@ -34,6 +37,8 @@ pub enum Exclusion {
     Model,
     /// The caller asked for one other deployment.
     NotAsked,
+    /// The caller's key does not allow it.
+    NotAllowed,
     /// It processes outside the request's residency.
     Residency,
     /// Its model lacks what the request needs.
@@ -69,6 +74,7 @@ impl Exclusion {
         match self {
             Self::Model => "model",
             Self::NotAsked => "not_asked",
+            Self::NotAllowed => "not_allowed_for_key",
             Self::Residency => "residency",
             Self::Ability(_) => "ability",
             Self::ContextWindow => "context_window",
@@ -149,6 +155,9 @@ fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Ex
     let needs = constraints.needs;
     if !constraints.choice.models.contains(&model.name) {
         return Some(Exclusion::Model);
+    }
+    if !constraints.rights.allow(deployment) {
+        return Some(Exclusion::NotAllowed);
     }
     if !constraints.residency.allows(deployment.area) {
         return Some(Exclusion::Residency);

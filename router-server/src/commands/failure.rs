@@ -32,6 +32,17 @@ pub enum Failure {
     /// The server on this machine does not count as alive.
     #[error(transparent)]
     Probe(#[from] super::probe::Failure),
+    /// A key could be guessed.
+    #[error(
+        "expected a key of at least {least} letters without white space: a shorter one could be guessed"
+    )]
+    WeakKey {
+        /// How many letters a key has at least.
+        least: usize,
+    },
+    /// The system gives no random numbers.
+    #[error("the system gives no random numbers")]
+    NoChance,
     /// No model was trained.
     #[cfg(feature = "train")]
     #[error(transparent)]

@@ -7,6 +7,7 @@ mod demo;
 mod evaluate;
 mod explain;
 mod failure;
+mod key;
 #[cfg(feature = "simulate")]
 mod line_plots;
 #[cfg(feature = "train")]
@@ -43,6 +44,7 @@ pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
         Command::Check(check) => check::run(&check),
         Command::Probe(probe) => Ok(probe::run(&probe).await?),
         Command::Explain(explain) => explain::run(&explain),
+        Command::Key { what } => key::run(&what),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo::run(demo).await,
         #[cfg(feature = "train")]

@@ -11,6 +11,7 @@ use http::StatusCode;
 use router_core::config::Expose;
 use serde_json::{Value, json};
 
+use crate::gate;
 use crate::shared::Shared;
 
 use super::json;
@@ -33,7 +34,7 @@ pub(crate) async fn ready(
         "no_deployment_usable"
     };
     let mut body = json!({"status": status});
-    let verbose = query.unwrap_or_default().split('&').any(|word| word.starts_with("verbose"));
+    let verbose = gate::verbose(query.as_deref());
     if let (true, Expose::All, Some(fields)) = (verbose, shared.expose, body.as_object_mut()) {
         fields.insert("deployments".to_owned(), deployments(&shared));
     }

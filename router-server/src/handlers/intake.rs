@@ -12,9 +12,9 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use router_core::chat::Operation;
 use router_core::router::ChatCall;
-use router_core::stored::Caller;
 use tokio::time::{Instant, timeout};
 
+use crate::gate;
 use crate::problem::Problem;
 
 /// A caller that takes longer to send its body holds room that others wait for.
@@ -37,6 +37,7 @@ pub(crate) struct Asked {
 /// Reads a request, whatever path it came by.
 pub(crate) async fn call(request: Request, asked: Asked, most: usize) -> Result<ChatCall, Problem> {
     let (parts, body) = request.into_parts();
+    let bearer = gate::bearer(&parts.extensions)?;
     check_type(&parts.headers, asked.operation)?;
     let body = timeout(LONGEST_UPLOAD, read(body, announced(&parts.headers), most)).await;
     let mut body = body.map_err(|_| Problem::body_missing())??;
@@ -50,7 +51,9 @@ pub(crate) async fn call(request: Request, asked: Asked, most: usize) -> Result<
         headers: parts.headers,
         path_model: asked.model,
         received: Instant::now(),
-        caller: Caller::default(),
+        caller: bearer.caller.clone(),
+        rights: Arc::clone(&bearer.rights),
+        allowance: bearer.allowance,
         passed: asked.passed,
     })
 }

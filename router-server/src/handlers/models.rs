@@ -15,6 +15,7 @@ use router_core::model::{Abilities, ModelRecord};
 use router_core::policy::Asked;
 use serde_json::{Value, json};
 
+use crate::keyring::Bearer;
 use crate::problem::Problem;
 use crate::shared::Shared;
 
@@ -29,9 +30,9 @@ pub(crate) enum Form {
     AzureDated,
 }
 
-/// Lists all names, `auto` first.
-pub(crate) fn list(shared: &Shared, form: Form) -> Response {
-    let names = shared.router.names();
+/// Lists all names that the caller may ask for, `auto` first.
+pub(crate) fn list(shared: &Shared, bearer: &Bearer, form: Form) -> Response {
+    let names = shared.router.names(&bearer.rights);
     let shown = names.iter().filter(|name| shows(shared, name));
     let models: Vec<Value> = shown.map(|name| model(shared, name, form)).collect();
     json::respond(&json!({"object": "list", "data": models}))
@@ -40,13 +41,14 @@ pub(crate) fn list(shared: &Shared, form: Form) -> Response {
 /// One name, or 404 in the words of a chat request that asked for it.
 pub(crate) fn one(
     shared: &Shared,
+    bearer: &Bearer,
     path: Result<Path<String>, PathRejection>,
     form: Form,
 ) -> Response {
     let Ok(Path(name)) = path else { return Problem::unreadable_path().into_response() };
     let name = name.trim_end_matches('/');
     let rules = shared.router.rules();
-    match Asked::look_up(Some(name), &rules.policy.aliases, &rules.catalog) {
+    match bearer.rights.look_up(Some(name), &rules.policy.aliases, &rules.catalog) {
         Ok(_) => json::respond(&model(shared, name, form)),
         Err(unknown) => Problem::of(&RouteError::Model(unknown), shared.expose).into_response(),
     }

@@ -7,9 +7,9 @@ use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use router_core::router::StoredCall;
-use router_core::stored::Caller;
 use tokio::time::Instant;
 
+use crate::gate;
 use crate::problem::Problem;
 use crate::shared::Shared;
 
@@ -24,13 +24,18 @@ pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Ar
               request: Request| async move {
             let Ok(Path(id)) = path else { return Problem::unreadable_path().into_response() };
             let (parts, _) = request.into_parts();
+            let bearer = match gate::bearer(&parts.extensions) {
+                Ok(bearer) => bearer,
+                Err(problem) => return problem.into_response(),
+            };
             let call = StoredCall {
                 method: parts.method,
                 id,
                 rest: format!("{tail}?{}", parts.uri.query().unwrap_or_default()),
                 headers: parts.headers,
                 received: Instant::now(),
-                caller: Caller::default(),
+                caller: bearer.caller.clone(),
+                rights: Arc::clone(&bearer.rights),
             };
             let answered = shared.router.stored(call).await;
             answered

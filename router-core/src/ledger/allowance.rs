@@ -1,0 +1,140 @@
+//! How much a key may use, and what is said where that is used up.
+
+use std::time::Duration;
+
+use crate::units::Day;
+use crate::units::Tokens;
+use crate::units::Usd;
+
+/// How much a key may use; the default is no bound at all.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Allowance {
+    /// Requests to models begun in any 60 seconds.
+    pub requests_per_minute: Option<u64>,
+    /// Tokens of prompts and answers in any 60 seconds.
+    pub tokens_per_minute: Option<u64>,
+    /// Requests under way at once.
+    pub max_in_flight: Option<u64>,
+    /// What its answers may cost in a day of UTC.
+    pub daily_budget: Option<Usd>,
+    /// What its answers may cost in a month of UTC.
+    pub monthly_budget: Option<Usd>,
+}
+
+/// A time for which a budget is given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// A day of UTC.
+    Day,
+    /// A month of UTC.
+    Month,
+}
+
+impl Span {
+    /// Both, for tables and labels.
+    pub const ALL: [Self; 2] = [Self::Day, Self::Month];
+
+    /// The word used in labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Month => "month",
+        }
+    }
+
+    fn adjective(self) -> &'static str {
+        match self {
+            Self::Day => "daily",
+            Self::Month => "monthly",
+        }
+    }
+}
+
+/// A key has used what it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LimitReached {
+    /// As many requests as it may begin in a minute.
+    #[error("rate limit reached for this key: {limit} requests a minute; try again in {} ms", ms(*wait))]
+    Requests {
+        /// How many it may begin.
+        limit: u64,
+        /// Until one more fits.
+        wait: Duration,
+    },
+    /// As many tokens as it may use in a minute.
+    #[error("rate limit reached for this key: {limit} tokens a minute, {needed} needed; try again in {} ms", ms(*wait))]
+    Tokens {
+        /// How many it may use.
+        limit: u64,
+        /// How many this request sets aside.
+        needed: Tokens,
+        /// Until they fit.
+        wait: Duration,
+    },
+    /// The prompt alone is more than it may use in a minute.
+    #[error(
+        "the request is too large for this key: {limit} tokens a minute, {needed} in the prompt alone"
+    )]
+    TooLarge {
+        /// How many it may use.
+        limit: u64,
+        /// How many the prompt has.
+        needed: Tokens,
+    },
+    /// As many requests under way as it may have.
+    #[error("this key may have {limit} requests under way at once; try again when one has ended")]
+    InFlight {
+        /// How many it may have.
+        limit: u64,
+    },
+    /// What is left of its budget is set aside for requests under way.
+    #[error("the rest of this key's {} budget is set aside for requests under way; try again when one has ended", span.adjective())]
+    Held {
+        /// Of which time.
+        span: Span,
+    },
+    /// Its budget is spent.
+    #[error("this key's {} budget of {budget} USD is spent; the next begins on {renewed} at 00:00 UTC", span.adjective())]
+    Budget {
+        /// Of which time.
+        span: Span,
+        /// How much it may cost.
+        budget: Usd,
+        /// The first day of the next one.
+        renewed: Day,
+    },
+}
+
+/// Whole milliseconds, rounded up: a caller that waits as told must not come too early.
+fn ms(wait: Duration) -> u128 {
+    wait.as_micros().div_ceil(1_000)
+}
+
+/// What ends is not known, so this is when to ask again.
+const SOON: Duration = Duration::from_secs(1);
+
+impl LimitReached {
+    /// How long to wait; `None` where waiting is not worth it or does not help.
+    pub fn wait(&self) -> Option<Duration> {
+        match self {
+            Self::Requests { wait, .. } | Self::Tokens { wait, .. } => Some(*wait),
+            Self::InFlight { .. } | Self::Held { .. } => Some(SOON),
+            Self::TooLarge { .. } | Self::Budget { .. } => None,
+        }
+    }
+
+    /// The word for labels: which limit it was.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Requests { .. } => "requests",
+            Self::Tokens { .. } | Self::TooLarge { .. } => "tokens",
+            Self::InFlight { .. } => "in_flight",
+            Self::Held { .. } | Self::Budget { .. } => "budget",
+        }
+    }
+
+    /// True where money is spent rather than a rate exceeded.
+    pub fn is_spent(&self) -> bool {
+        matches!(self, Self::Budget { .. })
+    }
+}

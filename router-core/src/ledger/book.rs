@@ -1,0 +1,431 @@
+//! The account of each key: what its requests set aside when they begin, and what they really used when they end.
+//!
+//! Accounts outlive a config: a reload hands the ledger on. They are kept in this process. What replicas of the router
+//! share goes through two calls, [`Ledger::own`] and [`Ledger::elsewhere`]: each tells the others what it used itself,
+//! and takes what they used together; both are sums, so that a lost or doubled message does no harm, and no request
+//! waits for either.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use tokio::time::Instant;
+
+use crate::units::Day;
+use crate::units::Tokens;
+use crate::units::Usd;
+
+use super::allowance::{Allowance, LimitReached, Span};
+use super::window::{Entered, MINUTE, Window};
+
+/// What a request is expected to use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Estimate {
+    /// Its prompt, nearly.
+    pub prompt: Tokens,
+    /// Its answer, at most or nearly.
+    pub output: Tokens,
+    /// What it is expected to cost; zero where no price is known.
+    pub cost: Usd,
+}
+
+/// What a request really used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bill {
+    /// Prompt and answer, hidden reasoning included.
+    pub tokens: Tokens,
+    /// What it cost; zero where no price is known.
+    pub cost: Usd,
+}
+
+/// What a key has used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Used {
+    /// Requests begun in the last minute.
+    pub requests: u64,
+    /// Tokens in the last minute.
+    pub tokens: u64,
+    /// Requests under way.
+    pub in_flight: u64,
+    /// What those under way are expected to cost.
+    pub held: Usd,
+    /// What was spent in this day of UTC.
+    pub day: Usd,
+    /// What was spent in this month of UTC.
+    pub month: Usd,
+}
+
+impl Used {
+    fn spent(&self, span: Span) -> Usd {
+        match span {
+            Span::Day => self.day,
+            Span::Month => self.month,
+        }
+    }
+}
+
+/// The accounts of all keys, by their names.
+#[derive(Debug, Default)]
+pub struct Ledger(RwLock<HashMap<Arc<str>, Arc<Account>>>);
+
+#[derive(Debug)]
+struct Account(Mutex<Book>);
+
+#[derive(Debug)]
+struct Book {
+    requests: Window,
+    tokens: Window,
+    in_flight: u64,
+    held: Usd,
+    /// The last day on which something was entered, and what was spent in it and in its month.
+    today: Day,
+    day: Usd,
+    month: Usd,
+    elsewhere: Used,
+    /// When and on which day `elsewhere` was told.
+    told: (Instant, Day),
+}
+
+impl Ledger {
+    /// Admits a request of a key, and sets aside what it is expected to use until the ticket is settled or dropped.
+    ///
+    /// An answer longer than a minute's tokens is set aside as far as there is room in an empty minute: it is admitted
+    /// when nothing else counts, and what it really uses counts in full.
+    ///
+    /// # Errors
+    /// The first limit that leaves no room.
+    pub fn admit(
+        &self,
+        key: &str,
+        allowance: &Allowance,
+        estimate: Estimate,
+        (now, today): (Instant, Day),
+    ) -> Result<Ticket, LimitReached> {
+        let account = self.account(key, (now, today));
+        let (entered, tokens) = {
+            let mut book = account.book();
+            let tokens = book.room(allowance, estimate, (now, today))?;
+            book.requests.enter(now, 1);
+            book.in_flight += 1;
+            book.held += estimate.cost;
+            (book.tokens.enter(now, tokens), tokens)
+        };
+        Ok(Ticket { account, entered, tokens, held: estimate.cost })
+    }
+
+    /// What a key has used itself here; nothing where it has not been seen.
+    pub fn own(&self, key: &str, (now, today): (Instant, Day)) -> Used {
+        let account = self.read().get(key).cloned();
+        account.map(|account| account.book().own((now, today))).unwrap_or_default()
+    }
+
+    /// What a key has used here and elsewhere.
+    pub fn used(&self, key: &str, (now, today): (Instant, Day)) -> Used {
+        let account = self.read().get(key).cloned();
+        account.map(|account| account.book().all((now, today))).unwrap_or_default()
+    }
+
+    /// Takes note of what other replicas have used of a key, all together; it counts until it is told anew, rates for
+    /// at most a minute, budgets until their day or month ends.
+    pub fn elsewhere(&self, key: &str, used: Used, (now, today): (Instant, Day)) {
+        let account = self.account(key, (now, today));
+        let mut book = account.book();
+        book.elsewhere = used;
+        book.told = (now, today);
+    }
+
+    /// The keys that have an account.
+    pub fn keys(&self) -> Vec<Arc<str>> {
+        self.read().keys().cloned().collect()
+    }
+
+    fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Arc<str>, Arc<Account>>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn account(&self, key: &str, moment: (Instant, Day)) -> Arc<Account> {
+        if let Some(account) = self.read().get(key) {
+            return Arc::clone(account);
+        }
+        let mut accounts = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(Account(Mutex::new(Book::new(moment))));
+        Arc::clone(accounts.entry(key.into()).or_insert_with(new))
+    }
+}
+
+impl Account {
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Book {
+    fn new((now, today): (Instant, Day)) -> Self {
+        Self {
+            requests: Window::new(now),
+            tokens: Window::new(now),
+            in_flight: 0,
+            held: Usd::ZERO,
+            today,
+            day: Usd::ZERO,
+            month: Usd::ZERO,
+            elsewhere: Used::default(),
+            told: (now, today),
+        }
+    }
+
+    /// Begins a new day, and a new month where it is one. A clock that was set back ends nothing.
+    fn turn(&mut self, today: Day) {
+        if today <= self.today {
+            return;
+        }
+        if today.first_of_month() != self.today.first_of_month() {
+            self.month = Usd::ZERO;
+        }
+        self.day = Usd::ZERO;
+        self.today = today;
+    }
+
+    fn own(&mut self, (now, today): (Instant, Day)) -> Used {
+        self.turn(today);
+        Used {
+            requests: self.requests.used(now),
+            tokens: self.tokens.used(now),
+            in_flight: self.in_flight,
+            held: self.held,
+            day: self.day,
+            month: self.month,
+        }
+    }
+
+    fn others(&self, (now, today): (Instant, Day)) -> Used {
+        let (at, day) = self.told;
+        let fresh = now.saturating_duration_since(at) < MINUTE;
+        let rates = if fresh { self.elsewhere } else { Used::default() };
+        let this_month = day.first_of_month() == today.first_of_month();
+        Used {
+            day: if day == today { self.elsewhere.day } else { Usd::ZERO },
+            month: if this_month { self.elsewhere.month } else { Usd::ZERO },
+            ..rates
+        }
+    }
+
+    fn all(&mut self, moment: (Instant, Day)) -> Used {
+        let (own, others) = (self.own(moment), self.others(moment));
+        Used {
+            requests: own.requests.saturating_add(others.requests),
+            tokens: own.tokens.saturating_add(others.tokens),
+            in_flight: own.in_flight.saturating_add(others.in_flight),
+            held: own.held + others.held,
+            day: own.day + others.day,
+            month: own.month + others.month,
+        }
+    }
+
+    /// The tokens to set aside, or the limit that leaves no room for the request.
+    fn room(
+        &mut self,
+        allowance: &Allowance,
+        estimate: Estimate,
+        (now, today): (Instant, Day),
+    ) -> Result<u64, LimitReached> {
+        let (used, others) = (self.all((now, today)), self.others((now, today)));
+        for (span, budget, renewed) in [
+            (Span::Month, allowance.monthly_budget, today.first_of_next_month()),
+            (Span::Day, allowance.daily_budget, today.next()),
+        ] {
+            let Some(budget) = budget else { continue };
+            if used.spent(span) >= budget {
+                return Err(LimitReached::Budget { span, budget, renewed });
+            }
+            if used.spent(span) + used.held >= budget {
+                return Err(LimitReached::Held { span });
+            }
+        }
+        if let Some(limit) = allowance.max_in_flight.filter(|limit| used.in_flight >= *limit) {
+            return Err(LimitReached::InFlight { limit });
+        }
+        if let Some(limit) = allowance.requests_per_minute {
+            let wait = self.requests.wait(now, 1, limit.saturating_sub(others.requests));
+            if !wait.is_zero() {
+                return Err(LimitReached::Requests { limit, wait });
+            }
+        }
+        let needed = estimate.prompt + estimate.output;
+        let Some(limit) = allowance.tokens_per_minute else { return Ok(needed.0) };
+        if estimate.prompt.0 > limit {
+            return Err(LimitReached::TooLarge { limit, needed: estimate.prompt });
+        }
+        let needed = Tokens(needed.0.min(limit));
+        let wait = self.tokens.wait(now, needed.0, limit.saturating_sub(others.tokens));
+        if wait.is_zero() {
+            return Ok(needed.0);
+        }
+        Err(LimitReached::Tokens { limit, needed, wait })
+    }
+}
+
+/// A request under way, on its key's account. Settled, it counts what was really used; dropped, it gives back the tokens
+/// and the money that were set aside. The request itself counts either way.
+#[derive(Debug)]
+#[must_use = "dropping it gives back what was set aside"]
+pub struct Ticket {
+    account: Arc<Account>,
+    entered: Entered,
+    tokens: u64,
+    held: Usd,
+}
+
+impl Ticket {
+    /// Counts what was really used in place of what was set aside: less is given back to the moment at which the
+    /// request began, more is counted now.
+    pub fn settle(mut self, bill: Bill, (now, today): (Instant, Day)) {
+        let mut book = self.account.book();
+        if let Some(more) = bill.tokens.0.checked_sub(self.tokens).filter(|more| *more > 0) {
+            book.tokens.enter(now, more);
+        }
+        book.turn(today);
+        book.day += bill.cost;
+        book.month += bill.cost;
+        drop(book);
+        // What is left of it is given back by the drop.
+        self.tokens = self.tokens.saturating_sub(bill.tokens.0);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut book = self.account.book();
+        book.in_flight = book.in_flight.saturating_sub(1);
+        book.held = book.held.saturating_sub(self.held);
+        book.tokens.take_back(self.entered, self.tokens);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day(text: &str) -> Day {
+        Day::try_from(text).unwrap()
+    }
+
+    fn estimate(prompt: u64, output: u64) -> Estimate {
+        Estimate { prompt: Tokens(prompt), output: Tokens(output), cost: Usd::ZERO }
+    }
+
+    fn bill(tokens: u64, dollars: f64) -> Bill {
+        Bill { tokens: Tokens(tokens), cost: Usd::of_dollars(dollars).unwrap() }
+    }
+
+    #[test]
+    fn days_and_months_end_and_a_clock_set_back_ends_nothing() {
+        let (ledger, now) = (Ledger::default(), Instant::now());
+        let allowance = Allowance {
+            daily_budget: Usd::of_dollars(1.0),
+            monthly_budget: Usd::of_dollars(2.0),
+            ..Allowance::default()
+        };
+        let spend = |today: &str| {
+            let moment = (now, day(today));
+            let admitted = ledger.admit("k", &allowance, estimate(1, 1), moment);
+            admitted.map(|ticket| ticket.settle(bill(2, 1.0), moment))
+        };
+        let over = |span, budget, renewed| {
+            let budget = Usd::of_dollars(budget).unwrap();
+            Err(LimitReached::Budget { span, budget, renewed: day(renewed) })
+        };
+        assert_eq!(spend("2026-11-29"), Ok(()));
+        assert_eq!(spend("2026-11-29"), over(Span::Day, 1.0, "2026-11-30"));
+        assert_eq!(spend("2026-11-28"), over(Span::Day, 1.0, "2026-11-29"));
+        assert_eq!(spend("2026-11-30"), Ok(()));
+        assert_eq!(spend("2026-11-30"), over(Span::Month, 2.0, "2026-12-01"));
+        assert_eq!(spend("2026-12-01"), Ok(()));
+        assert_eq!(ledger.own("k", (now, day("2026-12-02"))).month, bill(0, 1.0).cost);
+    }
+
+    #[test]
+    fn what_others_used_counts_until_it_is_old() {
+        let (ledger, now) = (Ledger::default(), Instant::now());
+        let today = day("2026-11-30");
+        let allowance = Allowance {
+            requests_per_minute: Some(10),
+            monthly_budget: Usd::of_dollars(2.0),
+            ..Allowance::default()
+        };
+        let others = Used {
+            requests: 9,
+            day: bill(0, 2.0).cost,
+            month: bill(0, 2.0).cost,
+            ..Used::default()
+        };
+        ledger.elsewhere("k", others, (now, today));
+        let admit = |moment| ledger.admit("k", &allowance, estimate(1, 1), moment).map(drop);
+        assert!(matches!(admit((now, today)), Err(LimitReached::Budget { span: Span::Month, .. })));
+        let tomorrow = day("2026-12-01");
+        assert_eq!(admit((now, tomorrow)), Ok(()));
+        assert!(matches!(admit((now, tomorrow)), Err(LimitReached::Requests { .. })));
+        assert_eq!(ledger.own("k", (now, tomorrow)).requests, 1);
+        assert_eq!(ledger.used("k", (now, tomorrow)).requests, 10);
+        let later = now + Duration::from_secs(59);
+        assert!(admit((later, tomorrow)).is_err());
+        assert_eq!(admit((later + Duration::from_secs(1), tomorrow)), Ok(()));
+    }
+
+    #[test]
+    fn an_answer_longer_than_expected_counts_in_full() {
+        let (ledger, now, today) = (Ledger::default(), Instant::now(), day("2026-11-30"));
+        let allowance = Allowance { tokens_per_minute: Some(100), ..Allowance::default() };
+        let ticket = ledger.admit("k", &allowance, estimate(10, 20), (now, today)).unwrap();
+        let late = now + Duration::from_secs(59);
+        ticket.settle(bill(90, 0.0), (late, today));
+        assert_eq!(ledger.own("k", (late, today)).tokens, 90);
+        let later = now + Duration::from_secs(61);
+        assert_eq!(ledger.own("k", (later, today)).tokens, 60, "what came late counts from then");
+    }
+
+    proptest! {
+        /// Whatever requests do, all that was set aside comes back, and what was used is what counts.
+        #[test]
+        fn accounts_balance(
+            steps in proptest::collection::vec((0u64..50, 0u64..50, 0u64..80, 0u8..3, 0u64..500), 1..80),
+        ) {
+            let (ledger, mut now, today) = (Ledger::default(), Instant::now(), day("2026-11-30"));
+            let allowance = Allowance {
+                tokens_per_minute: Some(200),
+                max_in_flight: Some(4),
+                ..Allowance::default()
+            };
+            let (mut open, mut spent) = (Vec::new(), 0u64);
+            for (prompt, output, used, end, pause) in steps {
+                now += Duration::from_millis(pause);
+                let before = ledger.own("k", (now, today));
+                match ledger.admit("k", &allowance, estimate(prompt, output), (now, today)) {
+                    Ok(ticket) => {
+                        prop_assert!(before.in_flight < 4 && before.tokens + prompt + output <= 200);
+                        open.push(ticket);
+                    }
+                    Err(_) => prop_assert!(
+                        before.in_flight >= 4 || before.tokens + prompt + output > 200
+                    ),
+                }
+                match (end, open.is_empty()) {
+                    (0, false) => drop(open.remove(0)),
+                    (1, false) => {
+                        open.remove(0).settle(bill(used, 0.000_001), (now, today));
+                        spent += used;
+                    }
+                    _ => {}
+                }
+                prop_assert_eq!(ledger.own("k", (now, today)).in_flight, u64::try_from(open.len()).unwrap());
+            }
+            drop(open);
+            let end = ledger.own("k", (now, today));
+            prop_assert_eq!((end.in_flight, end.held), (0, Usd::ZERO));
+            prop_assert_eq!(end.tokens, spent, "within a minute nothing is forgotten");
+        }
+    }
+}

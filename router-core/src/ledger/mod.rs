@@ -1,0 +1,8 @@
+//! How much may each key use, and how much has it used? Requests, tokens, dollars. The door of the room.
+
+mod allowance;
+mod book;
+mod window;
+
+pub use allowance::{Allowance, LimitReached, Span};
+pub use book::{Bill, Estimate, Ledger, Ticket, Used};

@@ -1,0 +1,77 @@
+//! What each key used and was refused: for charge-back. The names are those of config, never what callers send.
+
+use prometheus::{CounterVec, IntCounterVec};
+
+use crate::record::Observer;
+use crate::record::RequestRecord;
+
+use super::recorder::{Maker, Metrics};
+
+/// The metrics by key, and of callers without one.
+#[derive(Debug, Clone)]
+pub(super) struct Keys {
+    requests: IntCounterVec,
+    tokens: IntCounterVec,
+    cost: CounterVec,
+    unauthorized: IntCounterVec,
+    residency: IntCounterVec,
+}
+
+impl Keys {
+    pub(super) fn register(make: &Maker<'_>) -> Result<Self, prometheus::Error> {
+        Ok(Self {
+            requests: make.count(
+                "key_requests_total",
+                "Requests to models by key; the error is empty where it went well.",
+                &["key", "error"],
+            )?,
+            tokens: make.count(
+                "key_tokens_total",
+                "Tokens used by key.",
+                &["key", "model", "token_type"],
+            )?,
+            cost: make.dollars(
+                "key_cost_usd_total",
+                "What answers cost more, by key.",
+                &["key", "model"],
+            )?,
+            unauthorized: make.count(
+                "unauthorized_total",
+                "Requests without a key that is known and valid.",
+                &["cause"],
+            )?,
+            residency: make.count(
+                "residency_refusals_total",
+                "Requests refused for their residency; the key is empty where there was none.",
+                &["key"],
+            )?,
+        })
+    }
+}
+
+impl Metrics {
+    pub(crate) fn unauthorized(&self, cause: &'static str) {
+        self.keys.unauthorized.with_label_values(&[cause]).inc();
+    }
+
+    pub(crate) fn residency_refused(&self, key: Option<&str>) {
+        self.keys.residency.with_label_values(&[key.unwrap_or_default()]).inc();
+    }
+}
+
+/// Counts requests that came with a key.
+impl Observer for Metrics {
+    fn finished(&self, record: &RequestRecord) {
+        let Some(key) = record.caller.name() else { return };
+        self.keys.requests.with_label_values(&[key, record.error]).inc();
+        let Some(answer) = &record.answer else { return };
+        let model = answer.deployment.model.name.as_str();
+        let usage = answer.usage.unwrap_or_default();
+        for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
+            self.keys.tokens.with_label_values(&[key, model, kind]).inc_by(tokens.0);
+        }
+        if let Some(cost) = answer.cost {
+            self.keys.cost.with_label_values(&[key, model]).inc_by(cost.as_f64());
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! What may a caller ask for at all? The bounds that its key sets.
+//!
+//! Rights are hard constraints: selection leaves out what they do not allow before any preference is heard, so that no
+//! header, fallback or hedge goes round them. A header can narrow what they allow and never widen it; one that tries is
+//! refused rather than bent, because a caller who asks for more than it may have should hear so.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::deployment::Area;
+use crate::deployment::Catalog;
+use crate::deployment::Deployment;
+use crate::task::Task;
+use crate::units::DeploymentName;
+use crate::units::ModelName;
+
+use super::hints::{Hints, Preference, Priority};
+use super::names::{Asked, UnknownModel};
+
+/// What a caller may ask for; the default is everything.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rights {
+    /// The one role that it may use; `None`: both.
+    pub role: Option<Task>,
+    /// The models that it may use; `None`: all.
+    pub models: Option<BTreeSet<ModelName>>,
+    /// The deployments that it may use; `None`: all.
+    pub deployments: Option<BTreeSet<DeploymentName>>,
+    /// The area in which all its requests are processed.
+    pub residency: Option<Area>,
+    /// The best priority that it may have.
+    pub priority: Option<Priority>,
+    /// The one preference that it may have.
+    pub prefer: Option<Preference>,
+    /// How long its requests may be held for a provisioned deployment, at most.
+    pub max_wait: Option<Duration>,
+}
+
+/// A header asks for more than the key allows.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("header {header}: {problem}")]
+pub struct Overreach {
+    /// The header's name.
+    pub header: &'static str,
+    /// What the key allows.
+    pub problem: String,
+}
+
+impl Overreach {
+    /// True where the caller asks to be processed outside of what its key is bound to.
+    pub fn is_residency(&self) -> bool {
+        self.header == RESIDENCY
+    }
+}
+
+const RESIDENCY: &str = "x-router-residency";
+
+impl Rights {
+    /// True where a deployment may be used: it and its model are allowed.
+    pub fn allow(&self, deployment: &Deployment) -> bool {
+        self.models.as_ref().is_none_or(|models| models.contains(&deployment.model.name))
+            && self.deployments.as_ref().is_none_or(|names| names.contains(&deployment.name))
+    }
+
+    /// True where a role may be used.
+    pub fn allow_role(&self, task: Task) -> bool {
+        self.role.is_none_or(|only| only == task)
+    }
+
+    /// The hints as far as they narrow what is allowed, with what the key sets where the caller said nothing.
+    ///
+    /// ```
+    /// use router_core::deployment::Area;
+    /// use router_core::policy::{Hints, Rights};
+    /// let korea = Area::try_from("geo:kr")?;
+    /// let rights = Rights { residency: Some(korea), ..Rights::default() };
+    /// let asks = |area| Hints { residency: Some(area), ..Hints::default() };
+    /// assert!(rights.narrow(asks(Area::try_from("region:koreacentral")?)).is_ok());
+    /// assert!(rights.narrow(asks(Area::Global)).is_err());
+    /// # Ok::<(), router_core::deployment::AreaFault>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Names the first header that asks for more than is allowed.
+    pub fn narrow(&self, mut hints: Hints) -> Result<Hints, Overreach> {
+        let overreach = |header, problem| Err(Overreach { header, problem });
+        if let (Some(only), Some(asked)) = (self.role, hints.task)
+            && only != asked
+        {
+            return overreach("x-router-task", format!("this key may use the role {only} alone"));
+        }
+        if let (Some(bound), Some(asked)) = (self.residency, hints.residency)
+            && !asked.lies_inside(bound)
+        {
+            let problem =
+                format!("this key is bound to {bound}, and {asked} does not lie inside it");
+            return overreach(RESIDENCY, problem);
+        }
+        if self.priority == Some(Priority::Batch) && hints.priority == Some(Priority::Interactive) {
+            let problem = "this key's requests are batch".to_owned();
+            return overreach("x-router-priority", problem);
+        }
+        if let (Some(only), Some(asked)) = (self.prefer, hints.prefer)
+            && only != asked
+        {
+            let problem = format!("this key's preference is {}", only.as_str());
+            return overreach("x-router-prefer", problem);
+        }
+        hints.priority = hints.priority.or(self.priority);
+        hints.prefer = hints.prefer.or(self.prefer);
+        Ok(hints)
+    }
+
+    /// Looks a name up as [`Asked::look_up`] does; what may not be used does not exist.
+    ///
+    /// # Errors
+    /// The name is unknown or may not be used; all that may are listed.
+    pub fn look_up(
+        &self,
+        name: Option<&str>,
+        aliases: &BTreeMap<Box<str>, Box<str>>,
+        catalog: &Catalog,
+    ) -> Result<Asked, UnknownModel> {
+        let asked = Asked::look_up(name, aliases, catalog).ok();
+        asked.filter(|asked| self.permit(asked, catalog)).ok_or_else(|| UnknownModel {
+            asked: name.unwrap_or("auto").trim().to_owned(),
+            allowed: self.names(aliases, catalog),
+        })
+    }
+
+    /// All names that may be asked for, in the order in which they are looked up; what lies outside the residency is
+    /// not listed.
+    pub fn names(&self, aliases: &BTreeMap<Box<str>, Box<str>>, catalog: &Catalog) -> Vec<String> {
+        let inside = |deployment: &Deployment| {
+            self.residency.is_none_or(|bound| deployment.area.lies_inside(bound))
+        };
+        let mut names = Asked::allowed(aliases, catalog);
+        names.retain(|name| {
+            let Ok(asked) = Asked::look_up(Some(name), aliases, catalog) else { return false };
+            let some = |wanted: &dyn Fn(&Deployment) -> bool| {
+                let mut deployments = catalog.deployments().iter();
+                deployments.any(|found| wanted(found) && self.allow(found) && inside(found))
+            };
+            match &asked {
+                Asked::Auto(_) | Asked::Role(_) => self.permit(&asked, catalog),
+                Asked::Model(model) => some(&|found| found.model.name == *model),
+                Asked::Deployment(name) | Asked::Pinned(name) => some(&|found| found.name == *name),
+            }
+        });
+        names
+    }
+
+    fn permit(&self, asked: &Asked, catalog: &Catalog) -> bool {
+        match asked {
+            Asked::Auto(None) => true,
+            Asked::Auto(Some(prefer)) => self.prefer.is_none_or(|only| only == *prefer),
+            Asked::Role(task) => self.allow_role(*task),
+            Asked::Model(model) => {
+                let mut deployments = catalog.deployments().iter();
+                deployments.any(|found| found.model.name == *model && self.allow(found))
+            }
+            Asked::Deployment(name) | Asked::Pinned(name) => {
+                catalog.deployment(name.as_str()).is_some_and(|found| self.allow(found))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::deployment::sample;
+
+    use super::*;
+
+    fn catalog() -> Catalog {
+        let mut seoul = sample::provisioned("seoul", "gpt-4o", 50.0);
+        seoul.area = Area::Region("koreacentral");
+        let anywhere = sample::pay_as_you_go("anywhere", "gpt-4o");
+        let reasons = sample::pay_as_you_go("reasons", "o1");
+        Catalog::new([seoul, anywhere, reasons])
+    }
+
+    fn names(rights: &Rights) -> Vec<String> {
+        rights.names(&BTreeMap::from([("gpt-4".into(), "reasons".into())]), &catalog())
+    }
+
+    #[test]
+    fn names_are_those_that_may_be_used() {
+        let all = names(&Rights::default());
+        for name in ["auto", "auto:fast", "reasoning", "chat", "gpt-4", "o1", "seoul", "reasons"] {
+            assert!(all.iter().any(|known| known == name), "{name}: {all:?}");
+        }
+        let mut rights = Rights {
+            role: Some(Task::Chat),
+            models: Some([ModelName::try_from("gpt-4o").unwrap()].into()),
+            prefer: Some(Preference::Cost),
+            ..Rights::default()
+        };
+        assert_eq!(
+            names(&rights),
+            ["auto", "auto:cost", "chat", "gpt-4o", "anywhere", "seoul"],
+            "the alias stands for what may not be used"
+        );
+        rights.residency = Some(Area::Geography("kr"));
+        assert_eq!(names(&rights), ["auto", "auto:cost", "chat", "gpt-4o", "seoul"]);
+        rights.deployments = Some([DeploymentName::try_from("anywhere").unwrap()].into());
+        assert_eq!(names(&rights), ["auto", "auto:cost", "chat"]);
+        let (aliases, catalog) = (BTreeMap::new(), catalog());
+        let asked = |name| rights.look_up(Some(name), &aliases, &catalog);
+        for name in ["o1", "reasoning", "auto:fast", "seoul", "deployment:reasons", "poetry"] {
+            let unknown = asked(name).unwrap_err();
+            assert_eq!((unknown.asked.as_str(), unknown.allowed.len()), (name, 3), "{name}");
+        }
+        assert!(asked("deployment:anywhere").is_ok() && asked("gpt-4o").is_ok());
+    }
+
+    #[track_caller]
+    fn check(rights: &Rights, hints: &Hints, expected: Result<(), &'static str>) {
+        let narrowed = rights.narrow(hints.clone());
+        assert_eq!(
+            narrowed.map(drop).map_err(|over| over.header),
+            expected,
+            "{rights:?} {hints:?}"
+        );
+    }
+
+    #[test]
+    fn a_header_narrows_and_never_widens() {
+        let (all, none) = (Rights::default, Hints::default);
+        let korea = Area::Geography("kr");
+        for (area, fits) in [
+            (korea, true),
+            (Area::Region("koreasouth"), true),
+            (Area::Global, false),
+            (Area::Zone("eu"), false),
+        ] {
+            let hints = Hints { residency: Some(area), ..none() };
+            let expected = if fits { Ok(()) } else { Err("x-router-residency") };
+            check(&Rights { residency: Some(korea), ..all() }, &hints, expected);
+            check(&all(), &hints, Ok(()));
+        }
+        let chat = || Rights { role: Some(Task::Chat), ..all() };
+        check(&chat(), &Hints { task: Some(Task::Chat), ..none() }, Ok(()));
+        check(&chat(), &Hints { task: Some(Task::Reasoning), ..none() }, Err("x-router-task"));
+        for (own, asked, expected) in [
+            (Priority::Batch, Priority::Interactive, Err("x-router-priority")),
+            (Priority::Batch, Priority::Batch, Ok(())),
+            (Priority::Interactive, Priority::Batch, Ok(())),
+        ] {
+            let hints = Hints { priority: Some(asked), ..none() };
+            check(&Rights { priority: Some(own), ..all() }, &hints, expected);
+        }
+        let cheap = || Rights { prefer: Some(Preference::Cost), ..all() };
+        let fast = Hints { prefer: Some(Preference::Fast), ..none() };
+        check(&cheap(), &fast, Err("x-router-prefer"));
+        let silent = cheap().narrow(none()).unwrap();
+        assert_eq!(silent.prefer, Some(Preference::Cost));
+    }
+}

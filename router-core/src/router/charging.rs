@@ -1,0 +1,65 @@
+//! What a request sets aside on its key's account when it begins, and what it is charged when it has ended.
+
+use tokio::time::Instant;
+
+use crate::chat::Usage;
+use crate::clock;
+use crate::decision::Decision;
+use crate::decision::Plan;
+use crate::deployment::pricing;
+use crate::ledger::Bill;
+use crate::ledger::Estimate;
+use crate::ledger::Ledger;
+use crate::ledger::LimitReached;
+use crate::ledger::Ticket;
+use crate::record::RequestRecord;
+use crate::units::Tokens;
+use crate::units::Usd;
+
+use super::account::HUNG_UP;
+use super::call::ChatCall;
+
+/// Admits a request on its key's account; `None` where it came without a key.
+pub(super) fn admit(
+    ledger: &Ledger,
+    call: &ChatCall,
+    (decision, plan): (&Decision, &Plan),
+    uncapped: Tokens,
+) -> Result<Option<Ticket>, LimitReached> {
+    let Some(key) = call.caller.name() else { return Ok(None) };
+    let estimate = estimate(decision, plan, uncapped);
+    ledger.admit(key, &call.allowance, estimate, today()).map(Some)
+}
+
+/// The tokens that the request may use at most, as far as that is known, and the money that it is likely to.
+fn estimate(decision: &Decision, plan: &Plan, uncapped: Tokens) -> Estimate {
+    let (needs, expected) = (&decision.needs, decision.admission.expected);
+    let output = needs.cap.or(expected.map(|known| known.most)).unwrap_or(uncapped);
+    let usual = needs.cap.map_or(needs.output, |cap| cap.min(needs.output));
+    let usage = Usage { prompt: needs.prompt, completion: usual, ..Usage::default() };
+    let cost = pricing::marginal_cost(&plan.first, &usage).unwrap_or_default();
+    Estimate { prompt: needs.prompt, output, cost }
+}
+
+/// Charges what the request used. One that nobody answered is charged nothing; one whose caller went away while it was
+/// under way may have been billed upstream, so its prompt is charged.
+pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
+    let bill = match (&record.answer, &record.decided) {
+        (Some(answer), _) => {
+            let usage = answer.usage.unwrap_or_default();
+            Bill { tokens: usage.prompt + usage.completion, cost: answer.cost.unwrap_or_default() }
+        }
+        (None, Some(decided)) if record.error == HUNG_UP => {
+            let usage = Usage { prompt: decided.prompt, ..Usage::default() };
+            let price = |first: &_| pricing::marginal_cost(first, &usage);
+            let cost = decided.first.as_deref().and_then(price).unwrap_or(Usd::ZERO);
+            Bill { tokens: decided.prompt, cost }
+        }
+        (None, _) => Bill::default(),
+    };
+    ticket.settle(bill, today());
+}
+
+fn today() -> (Instant, crate::units::Day) {
+    (Instant::now(), clock::day(clock::wall()))
+}

@@ -1,0 +1,113 @@
+//! Which path is whose? What each asks of the key, and what is answered to who may not come in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use futures_util::StreamExt;
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::{Extensions, Method};
+use router_core::clock;
+use tokio::time::timeout;
+
+use crate::keyring::Bearer;
+use crate::keyring::Denied;
+use crate::keyring::Door;
+use crate::problem::Problem;
+use crate::shared::Shared;
+
+/// How long, and how much, of what is refused is read on: many clients read no answer before they have sent all.
+const LINGER: Duration = Duration::from_secs(2);
+const LINGER_BYTES: usize = 1 << 20;
+
+/// Lets a request in, with who asks among its extensions, or answers in its place.
+pub(crate) async fn enter(
+    shared: &Shared,
+    path: &str,
+    mut request: Request,
+) -> Result<(Request, Arc<Bearer>), Response> {
+    let door = door(path, request.uri().query());
+    let browsed = door == Door::Operator && request.method() == Method::GET;
+    let today = clock::day(clock::wall());
+    match shared.keyring.enter(door, request.headers(), browsed, today) {
+        Ok(bearer) => {
+            request.extensions_mut().insert(Arc::clone(&bearer));
+            Ok((request, bearer))
+        }
+        Err(denied) => {
+            shared.router.unauthorized(denied.as_str());
+            drop(timeout(LINGER, read_away(request.into_body())).await);
+            Err(refusal(denied, browsed))
+        }
+    }
+}
+
+/// Who asks, as it was found at the gate.
+pub(crate) fn bearer(extensions: &Extensions) -> Result<Arc<Bearer>, Problem> {
+    extensions.get::<Arc<Bearer>>().cloned().ok_or_else(Problem::internal)
+}
+
+/// What a path asks of the key. Paths that do not exist ask for one too, so that nobody can try which do.
+fn door(path: &str, query: Option<&str>) -> Door {
+    match path.trim_end_matches('/') {
+        "/healthz" | "/health" | "/openapi.json" => Door::Open,
+        "/readyz" if !verbose(query) => Door::Open,
+        "" | "/readyz" | "/metrics" | "/v1/route" => Door::Operator,
+        path if path.starts_with("/dashboard") => Door::Operator,
+        _ => Door::Key,
+    }
+}
+
+/// True where readiness is asked for with the deployments.
+pub(crate) fn verbose(query: Option<&str>) -> bool {
+    query.unwrap_or_default().split('&').any(|word| word.starts_with("verbose"))
+}
+
+fn refusal(denied: Denied, browsed: bool) -> Response {
+    let mut response = Problem::denied(denied).into_response();
+    let ask = match denied {
+        Denied::NotOperator => return response,
+        // The browser then asks for a name and a password.
+        Denied::Missing | Denied::Unknown | Denied::Expired if browsed => {
+            HeaderValue::from_static("Basic realm=\"model router, password: an operator's key\"")
+        }
+        Denied::Missing | Denied::Unknown | Denied::Expired => HeaderValue::from_static("Bearer"),
+    };
+    response.headers_mut().insert(WWW_AUTHENTICATE, ask);
+    response
+}
+
+async fn read_away(body: Body) {
+    let mut chunks = body.into_data_stream();
+    let mut seen = 0;
+    while let Some(Ok(chunk)) = chunks.next().await {
+        seen += chunk.len();
+        if seen > LINGER_BYTES {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_path_has_its_door() {
+        for (path, query, expected) in [
+            ("/healthz", None, Door::Open),
+            ("/readyz", None, Door::Open),
+            ("/readyz", Some("verbose=1"), Door::Operator),
+            ("/", None, Door::Operator),
+            ("/metrics", None, Door::Operator),
+            ("/v1/route/", None, Door::Operator),
+            ("/v1/models", None, Door::Key),
+            ("/v1/chat/completions", Some("verbose"), Door::Key),
+            ("unknown", None, Door::Key),
+        ] {
+            assert_eq!(door(path, query), expected, "{path}");
+        }
+    }
+}
