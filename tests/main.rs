@@ -36,6 +36,7 @@ mod reasoning;
 mod recorded;
 mod records;
 mod refused;
+mod request_log;
 mod residency;
 mod responses;
 mod secrets;

@@ -50,7 +50,9 @@
 //! | `explanation` | decision -> JSON and text |
 //! | `shared` | what handlers share |
 //! | `gate` | which path asks for which key |
-//! | `request_record` | one line of the request log, as it is replayed |
+//! | `request_record` | one line of the request log, as it is written and read |
+//! | `record_file` | the file of the request log: rotation, moves, half lines |
+//! | `record_writer` | the thread that writes it, and the queue before it |
 //! | `simulation` | a trace replayed in virtual time |
 //! | `request_log` | one line a request |
 //! | `passage` | what every request passes: id, room, log, exposure |
@@ -81,6 +83,10 @@ mod shared;
 mod gate;
 //
 pub mod request_record;
+//
+mod record_file;
+//
+mod record_writer;
 //
 #[cfg(feature = "simulate")]
 pub mod simulation;

@@ -22,6 +22,10 @@ use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
 use crate::app;
+use crate::record_file;
+use crate::record_file::LogFault;
+use crate::record_writer::RecordWriter;
+use crate::record_writer::WriterFault;
 use crate::shared::Shared;
 
 /// How long a connection may stay silent between two requests, or take to send a request's head. Longer than the usual
@@ -52,12 +56,19 @@ pub enum StartFault {
     /// The router cannot be built.
     #[error(transparent)]
     Router(#[from] BuildFault),
+    /// The request log cannot be written where config says.
+    #[error(transparent)]
+    Log(#[from] LogFault),
+    /// Nobody could write the request log.
+    #[error(transparent)]
+    Writer(#[from] WriterFault),
 }
 
 /// A running server. Dropping it closes its sockets at once; [`Running::stop`] lets open requests end first.
 #[derive(Debug)]
 pub struct Running {
     shared: Arc<Shared>,
+    writer: Arc<RecordWriter>,
     addr: SocketAddr,
     stop: watch::Sender<bool>,
     accepting: Option<JoinHandle<()>>,
@@ -75,6 +86,9 @@ pub async fn start(config: &Config) -> Result<Running, StartFault> {
     }
     let registry = Registry::new();
     let router = ModelRouter::new(config, &registry)?;
+    config.request_log.as_ref().map(record_file::probe).transpose()?;
+    let writer = RecordWriter::start(&registry)?;
+    writer.follow(config.request_log.as_ref(), &router);
     let fault = |source| StartFault::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(fault)?;
     let addr = listener.local_addr().map_err(fault)?;
@@ -83,7 +97,7 @@ pub async fn start(config: &Config) -> Result<Running, StartFault> {
     let serving = accept(listener, app::app(Arc::clone(&shared)), stopped, config.server.drain);
     #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
     let accepting = Some(tokio::spawn(serving));
-    Ok(Running { shared, addr, stop, accepting })
+    Ok(Running { shared, writer, addr, stop, accepting })
 }
 
 impl Running {
@@ -120,6 +134,7 @@ impl Running {
             // It ends by itself; a panic in it would have nothing to tell us.
             drop(accepting.await);
         }
+        self.writer.flush().await;
     }
 }
 
@@ -158,6 +173,8 @@ async fn accept(
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(drain, drained).await.is_err() {
         warn!(connections = connections.len(), "requests were cut at the end of the drain time");
+        // When this is done all of them have been accounted.
+        connections.shutdown().await;
     }
 }
 

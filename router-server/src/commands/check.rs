@@ -8,6 +8,7 @@ use router_core::units::ModelName;
 
 use crate::args::Check;
 use crate::console;
+use crate::record_file;
 
 use super::Failure;
 
@@ -17,6 +18,7 @@ pub(super) fn run(check: &Check) -> Result<(), Failure> {
     for warning in &config.warnings {
         console::complain(format_args!("warning: {warning}"));
     }
+    config.request_log.as_ref().map(record_file::probe).transpose()?;
     Ok(console::say(summary(&config))?)
 }
 
@@ -36,6 +38,9 @@ fn summary(config: &Config) -> String {
     ));
     line(format!("scores           {}", mode(config)));
     line(format!("listens at       {}", config.server.listen));
+    if let Some(log) = &config.request_log {
+        line(format!("request log      {}", log.path.display()));
+    }
     line(String::new());
     line(row(["deployment", "model", "billing", "area", "endpoint"]));
     for found in config.catalog.deployments() {

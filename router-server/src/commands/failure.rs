@@ -6,6 +6,7 @@ use router_core::config::ConfigFaults;
 use router_core::error::RouteError;
 use router_core::router::BuildFault;
 
+use crate::record_file::LogFault;
 use crate::serving::StartFault;
 
 /// Why a command failed. Each ends the process with exit status 1.
@@ -17,6 +18,9 @@ pub enum Failure {
     /// The server does not start.
     #[error(transparent)]
     Start(#[from] StartFault),
+    /// The request log cannot be written where config says.
+    #[error(transparent)]
+    Log(#[from] LogFault),
     /// The router cannot be built.
     #[error(transparent)]
     Build(#[from] BuildFault),
