@@ -288,9 +288,15 @@ a.toml: keys.team.daily_budget_usd: must be at most monthly_budget_usd, which is
 fn keys_that_do_nothing_are_warned_about() {
     let hash = "1f".repeat(32);
     let told = |more: &str| {
-        warnings(&format!("{SOUND}\n[keys.team]\nhashes = [\"sha256:{hash}\"]\n{more}\n"))
+        warnings(&format!(
+            "{SOUND}\n[keys.team]\nhashes = [\"sha256:{hash}\"]\noperator = true\n{more}\n"
+        ))
     };
     assert_eq!(told("residency = \"geo:kr\"\nmax_in_flight = 3"), Vec::<String>::new());
+    assert_eq!(
+        warnings(&format!("{SOUND}\n[keys.team]\nhashes = [\"sha256:{hash}\"]\n")),
+        ["keys: none has operator = true: nobody may see /metrics, /v1/route and /"]
+    );
     assert_eq!(
         told("residency = \"zone:eu\""),
         ["keys.team: no deployment is inside models, deployments and residency together"]

@@ -153,6 +153,9 @@ pub struct Explain {
     /// A request header such as 'x-router-task: chat'; repeatable
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<Header>,
+    /// The name of a key of the configuration: explain under its rights
+    #[arg(long, value_name = "NAME", requires = "config")]
+    pub key: Option<String>,
     /// Print JSON, as POST /v1/route answers
     #[arg(long)]
     pub json: bool,

@@ -50,7 +50,7 @@ pub(crate) fn bearer(extensions: &Extensions) -> Result<Arc<Bearer>, Problem> {
 }
 
 /// What a path asks of the key. Paths that do not exist ask for one too, so that nobody can try which do.
-fn door(path: &str, query: Option<&str>) -> Door {
+pub(crate) fn door(path: &str, query: Option<&str>) -> Door {
     match path.trim_end_matches('/') {
         "/healthz" | "/health" | "/openapi.json" => Door::Open,
         "/readyz" if !verbose(query) => Door::Open,

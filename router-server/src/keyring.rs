@@ -104,6 +104,11 @@ impl Keyring {
         Self { keys: all, anonymous }
     }
 
+    /// True where callers are asked for a key.
+    pub(crate) fn asks(&self) -> bool {
+        self.anonymous.is_none()
+    }
+
     /// Who asks, if they may come in. `browsed` is true of a page that is read in a browser, which can show a key as the
     /// password of HTTP's own login alone; elsewhere that is not heeded, as browsers send it unasked.
     pub(crate) fn enter(

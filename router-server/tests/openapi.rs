@@ -104,6 +104,22 @@ async fn what_is_not_served_is_not_in_it() {
 }
 
 #[tokio::test]
+async fn with_keys_it_says_where_one_must_be_shown() {
+    let open = document(&server("").await).await;
+    assert!(open["security"].as_array().unwrap().contains(&serde_json::json!({})));
+    let hash = router_server::key_hash("mr_0123456789abcdefghijklmn");
+    let keyed = server(&format!("[keys.team]\nhashes = [\"{hash}\"]")).await;
+    let document = document(&keyed).await;
+    assert!(!document["security"].as_array().unwrap().contains(&serde_json::json!({})));
+    for (path, method, operation) in operations(&document) {
+        let free = operation["security"].as_array().is_some_and(Vec::is_empty);
+        let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+        let (status, ..) = ask(&keyed, method, path).await;
+        assert_eq!(status != 401, free, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn it_is_sound_in_itself() {
     let document = document(&server("").await).await;
     assert_eq!(document["openapi"], "3.1.0");

@@ -33,6 +33,7 @@ PYTHON_SCRIPTS = {
     "langchain_python": "langchain-openai",
     "pydantic_ai_python": "pydantic-ai-slim",
     "openai_python": "openai",
+    "keys_python": "openai",
 }
 NODE_SCRIPTS = {"openai_node": "openai", "ai_sdk_node": "ai"}
 # They wait more than they work.
@@ -130,6 +131,8 @@ class Stage:
 
     def router(self, emulator):
         files = ["--config", ROOT / "configs" / "local.toml", "--config", HERE / "router.toml"]
+        own = HERE / f"{self.name}.toml"
+        files += ["--config", own] if own.exists() else []
         settings = {
             "ROUTER__SERVER__LISTEN": "127.0.0.1:0",
             "ROUTER__SERVER__LOG": "json",

@@ -46,6 +46,9 @@ pub(super) fn keys(raw: &Raw, keys: &[CallerKey], catalog: &Catalog, today: Day,
             "means nothing where there are keys: every caller must show one",
         );
     }
+    if !keys.is_empty() && !keys.iter().any(|key| key.operator && key.enabled) {
+        top.warn("keys", "none has operator = true: nobody may see /metrics, /v1/route and /");
+    }
     for key in keys {
         let table = top.sub("keys").sub(key.name.as_str());
         if let Some(day) = key.expires.filter(|day| key.enabled && *day < today) {

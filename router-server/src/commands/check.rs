@@ -41,6 +41,10 @@ fn summary(config: &Config) -> String {
     if let Some(log) = &config.request_log {
         line(format!("request log      {}", log.path.display()));
     }
+    let keys: Vec<&str> = config.keys.iter().map(|key| key.name.as_str()).collect();
+    let keys =
+        if keys.is_empty() { "none: nobody is asked for one".to_owned() } else { keys.join(", ") };
+    line(format!("keys             {keys}"));
     line(String::new());
     line(row(["deployment", "model", "billing", "area", "endpoint"]));
     for found in config.catalog.deployments() {

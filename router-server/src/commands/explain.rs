@@ -1,6 +1,7 @@
 //! `explain`: what would be done with a request, and why. Nothing is sent.
 
 use std::io::{self, IsTerminal, Read};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -8,6 +9,7 @@ use prometheus::Registry;
 use router_core::clock;
 use router_core::config::Config;
 use router_core::router::{ChatCall, ModelRouter};
+use router_core::stored::Caller;
 use serde_json::json;
 
 use crate::args::Explain;
@@ -27,7 +29,13 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
         Config::load(&explain.config, today)?
     };
     let router = ModelRouter::new(&config, &Registry::new())?;
-    let call = call(explain)?;
+    let mut call = call(explain)?;
+    if let Some(name) = &explain.key {
+        let found = config.keys.iter().find(|key| key.name.as_str() == name);
+        let key = found.ok_or_else(|| Failure::UnknownKey { name: name.clone() })?;
+        call.caller = Caller::named(name);
+        call.rights = Arc::clone(&key.rights);
+    }
     let decision = router.route(&call)?;
     let reasons = router.reasons(&call, MOST_REASONS);
     let told = if explain.json {

@@ -36,6 +36,12 @@ pub enum Failure {
     /// The server on this machine does not count as alive.
     #[error(transparent)]
     Probe(#[from] super::probe::Failure),
+    /// The configuration has no key of that name.
+    #[error("no [keys.{name}] in the configuration")]
+    UnknownKey {
+        /// The name.
+        name: String,
+    },
     /// A key could be guessed.
     #[error(
         "expected a key of at least {least} letters without white space: a shorter one could be guessed"
