@@ -18,8 +18,8 @@ struct Fence {
 const FENCES: [Fence; 4] = [
     Fence {
         word: "reqwest",
-        files: &["router-core/src/upstream/client.rs", "router-core/src/upstream/credential.rs"],
-        reason: "one file sends; credentials borrow its client",
+        files: &["router-core/src/upstream/client.rs", "router-core/src/upstream/fetch.rs"],
+        reason: "one file sends, one fetches tokens by its client",
     },
     Fence {
         word: "figment",

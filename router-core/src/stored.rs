@@ -6,7 +6,7 @@
 //! around would let callers read what is not theirs.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crate::units::DeploymentName;
@@ -85,9 +85,15 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// An id longer than this is not remembered; those of services have some sixty letters.
 const LONGEST_ID: usize = 256;
 
-/// Which deployment made which stored response.
+/// Which deployment made which stored response. Clones share everything.
 #[derive(Debug, Clone)]
-pub struct StoredResponses(moka::sync::Cache<Box<str>, Owner>);
+pub struct StoredResponses(Arc<RwLock<Shelf>>);
+
+type Shelf = moka::sync::Cache<Box<str>, Owner>;
+
+fn shelf(most: u64) -> Shelf {
+    moka::sync::Cache::builder().max_capacity(most).time_to_live(KEPT).build()
+}
 
 #[derive(Debug, Clone)]
 struct Owner {
@@ -98,7 +104,21 @@ struct Owner {
 impl StoredResponses {
     /// Remembers at most this many.
     pub fn new(most: u64) -> Self {
-        Self(moka::sync::Cache::builder().max_capacity(most).time_to_live(KEPT).build())
+        Self(Arc::new(RwLock::new(shelf(most))))
+    }
+
+    /// From now on remembers at most this many; what is remembered stays, as far as it fits.
+    pub fn resize(&self, most: u64) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if current.policy().max_capacity() != Some(most) {
+            let resized = shelf(most);
+            current.iter().for_each(|(id, owner)| resized.insert((*id).clone(), owner));
+            *current = resized;
+        }
+    }
+
+    fn shelf(&self) -> RwLockReadGuard<'_, Shelf> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A deployment has stored a response of this caller.
@@ -107,23 +127,23 @@ impl StoredResponses {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
         if id.len() <= LONGEST_ID && id.bytes().all(plain) {
             let owner = Owner { deployment: deployment.clone(), caller: caller.clone() };
-            self.0.insert(id.into(), owner);
+            self.shelf().insert(id.into(), owner);
         }
     }
 
     /// The deployment that has the response; `None` where it is not known or another caller's.
     pub fn owner(&self, id: &str, caller: &Caller) -> Option<DeploymentName> {
-        self.0.get(id).filter(|owner| owner.caller == *caller).map(|owner| owner.deployment)
+        self.shelf().get(id).filter(|owner| owner.caller == *caller).map(|owner| owner.deployment)
     }
 
     /// True where the id is remembered, whoever's it is.
     pub fn knows(&self, id: &str) -> bool {
-        self.0.contains_key(id)
+        self.shelf().contains_key(id)
     }
 
     /// The response was deleted.
     pub fn forget(&self, id: &str) {
-        self.0.invalidate(id);
+        self.shelf().invalidate(id);
     }
 }
 
@@ -156,7 +176,16 @@ mod tests {
         for number in 0..50 {
             stored.remember(&number.to_string(), &deployment, &Caller::default());
         }
-        stored.0.run_pending_tasks();
-        assert!(stored.0.entry_count() <= 5);
+        stored.shelf().run_pending_tasks();
+        assert!(stored.shelf().entry_count() <= 5);
+        let (before, clone) = (Caller::default(), stored.clone());
+        let known = |stored: &StoredResponses| {
+            (0..50u32).filter(|number| stored.owner(&number.to_string(), &before).is_some()).count()
+        };
+        let all = known(&stored);
+        stored.resize(10);
+        clone.remember("another", &deployment, &before);
+        assert_eq!(known(&stored), all);
+        assert!(stored.knows("another"), "a clone writes into the same");
     }
 }

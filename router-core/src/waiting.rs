@@ -22,13 +22,15 @@ use crate::policy::Priority;
 use crate::state::CapacityState;
 use crate::state::Closed;
 use crate::state::Event;
+use crate::state::Renewal;
 use crate::units::DeploymentName;
 
 /// The state, with a line in front of each deployment.
 #[derive(Debug)]
 pub struct Waiting {
     state: Arc<dyn CapacityState>,
-    lines: Vec<(DeploymentName, Line)>,
+    /// Shared by the configs in which a deployment stays, so that those who wait under the old one keep their turn.
+    lines: Vec<(DeploymentName, Arc<Line>)>,
     most: usize,
 }
 
@@ -103,7 +105,27 @@ impl Waiting {
     /// Lines before the deployments of the catalog, of at most `most` waiters each.
     pub fn new(state: Arc<dyn CapacityState>, catalog: &Catalog, most: usize) -> Self {
         let names = catalog.deployments().iter().map(|known| known.name.clone());
-        let lines = names.map(|name| (name, Line::default())).collect();
+        let lines = names.map(|name| (name, Arc::default())).collect();
+        Self { state, lines, most }
+    }
+
+    /// The same lines under a new config's state. All who wait ask again: there may be more room than before.
+    #[must_use]
+    pub fn renewed(
+        &self,
+        state: Arc<dyn CapacityState>,
+        renewal: &Renewal<'_>,
+        most: usize,
+    ) -> Self {
+        let line = |name: &DeploymentName| {
+            let before = self.lines.binary_search_by(|(known, _)| known.cmp(name)).ok();
+            let before = before.filter(|_| renewal.kept.contains_key(name));
+            let line = before.and_then(|at| self.lines.get(at));
+            line.map(|(_, line)| Arc::clone(line)).unwrap_or_default()
+        };
+        let names = renewal.catalog.deployments().iter().map(|known| known.name.clone());
+        let lines = names.map(|name| (name.clone(), line(&name))).collect();
+        self.lines.iter().for_each(|(_, line)| line.ring());
         Self { state, lines, most }
     }
 
@@ -114,7 +136,7 @@ impl Waiting {
 
     fn line(&self, deployment: &DeploymentName) -> Option<&Line> {
         let at = self.lines.binary_search_by(|(name, _)| name.cmp(deployment)).ok()?;
-        self.lines.get(at).map(|(_, line)| line)
+        self.lines.get(at).map(|(_, line)| &**line)
     }
 
     /// How many wait for a deployment.

@@ -99,6 +99,20 @@ impl Affinity {
         Self { homes, keep: settings.affinity }
     }
 
+    /// The same homes under new settings.
+    #[must_use]
+    pub fn renewed(&self, settings: &Settings) -> Self {
+        let most = self.homes.policy().max_capacity();
+        if self.keep == settings.affinity && most == Some(settings.conversations_max) {
+            return Self { homes: self.homes.clone(), keep: self.keep };
+        }
+        let renewed = Self::new(settings);
+        self.homes.iter().for_each(|(conversation, home)| {
+            renewed.homes.insert(*conversation, home);
+        });
+        renewed
+    }
+
     /// The home of a conversation.
     pub fn home(&self, conversation: Conversation, now: Instant) -> Option<Home> {
         self.homes.get(&conversation).filter(|home| home.until > now)

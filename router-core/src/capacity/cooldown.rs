@@ -147,6 +147,11 @@ impl Cooldown {
         self.misconfigured = Some(now + wait);
     }
 
+    /// Its config or credential have changed: what they were to blame for is over.
+    pub fn mend(&mut self) {
+        self.misconfigured = None;
+    }
+
     /// It answered well: faults are over. A wait that it asked for stands, because it was asked of everybody.
     pub fn serve(&mut self, now: Instant) {
         if self.recovery == Recovery::Unknown {

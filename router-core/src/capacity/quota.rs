@@ -151,6 +151,11 @@ impl Quota {
         self.taken
     }
 
+    /// Config gives it another quota; what is used of it stays used.
+    pub fn set_budget(&mut self, budget: Budget) {
+        self.budget = budget;
+    }
+
     /// How long it is going to refuse such a request; zero where it should not.
     pub fn wait(&self, now: Instant, load: &Load) -> Duration {
         let requests = self.budget.requests_per_minute.into_iter().flat_map(|limit| {

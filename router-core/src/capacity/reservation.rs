@@ -131,7 +131,7 @@ type Shared = Arc<Mutex<Lengths>>;
 pub struct Habits {
     callers: moka::sync::Cache<(Task, CapClass, u64), Shared>,
     /// At most 65 classes of each task.
-    all: Mutex<HashMap<(Task, CapClass), Lengths>>,
+    all: Arc<Mutex<HashMap<(Task, CapClass), Lengths>>>,
     settings: Settings,
 }
 
@@ -139,7 +139,18 @@ impl Habits {
     /// Nothing learned yet.
     pub fn new(settings: &Settings) -> Self {
         let callers = moka::sync::Cache::new(settings.callers_max);
-        Self { callers, all: Mutex::default(), settings: settings.clone() }
+        Self { callers, all: Arc::default(), settings: settings.clone() }
+    }
+
+    /// What was learned, under new settings.
+    #[must_use]
+    pub fn renewed(&self, settings: &Settings) -> Self {
+        let mut callers = self.callers.clone();
+        if self.settings.callers_max != settings.callers_max {
+            callers = moka::sync::Cache::new(settings.callers_max);
+            self.callers.iter().for_each(|(caller, lengths)| callers.insert(*caller, lengths));
+        }
+        Self { callers, all: Arc::clone(&self.all), settings: settings.clone() }
     }
 
     /// An answer was this long.

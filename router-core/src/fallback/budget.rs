@@ -6,7 +6,7 @@
 //!
 //! **Source:** Finagle's retry budget, as in tower's `retry::budget`.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -19,13 +19,20 @@ const HELD_SECONDS: f64 = 10.0;
 #[derive(Debug)]
 pub struct RetryTokens {
     budget: RetryBudget,
-    level: Mutex<(f64, Instant)>,
+    /// Shared by the configs of one router.
+    level: Arc<Mutex<(f64, Instant)>>,
 }
 
 impl RetryTokens {
     /// A full bucket.
     pub fn new(budget: RetryBudget, now: Instant) -> Self {
-        Self { budget, level: Mutex::new((most(budget), now)) }
+        Self { budget, level: Arc::new(Mutex::new((most(budget), now))) }
+    }
+
+    /// The same bucket, filled by a new budget: a change of config buys no further attempts.
+    #[must_use]
+    pub fn renewed(&self, budget: RetryBudget) -> Self {
+        Self { budget, level: Arc::clone(&self.level) }
     }
 
     /// A request has come.

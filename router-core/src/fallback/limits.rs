@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::state::Cooldowns;
+
 /// The limits of sending.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Limits {
@@ -38,6 +40,17 @@ pub struct Limits {
     pub retry_budget: RetryBudget,
     /// Second attempts for streams that are slow to begin; `None` makes none.
     pub hedging: Option<Hedging>,
+}
+
+impl Limits {
+    /// How long deployments are left alone after faults.
+    pub fn cooldowns(&self) -> Cooldowns {
+        Cooldowns {
+            fault: self.fault_cooldown,
+            fault_max: self.fault_cooldown_max,
+            misconfigured: self.misconfigured_cooldown,
+        }
+    }
 }
 
 /// When a stream that is slow to begin is asked for a second time, elsewhere.

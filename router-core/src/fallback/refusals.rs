@@ -6,7 +6,7 @@
 //! Not done here: which fields may be left out at all (`chat::adapt`), and whether a 400 means one (`upstream::outcome`).
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -18,8 +18,8 @@ use crate::units::DeploymentName;
 const LEARNED_FOR: Duration = Duration::from_secs(3_600);
 
 /// The fields that deployments were seen to refuse.
-#[derive(Debug, Default)]
-pub(super) struct Refusals(Mutex<HashMap<(DeploymentName, Operation), Vec<Refusal>>>);
+#[derive(Debug, Clone, Default)]
+pub(super) struct Refusals(Arc<Mutex<HashMap<(DeploymentName, Operation), Vec<Refusal>>>>);
 
 /// A field, and when it may be sent again.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +29,13 @@ struct Refusal {
 }
 
 impl Refusals {
+    /// Under a new config: those of deployments that stay as they are.
+    pub(super) fn renewed(&self, stays: impl Fn(&DeploymentName) -> bool) -> Self {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|(deployment, _), _| stays(deployment));
+        self.clone()
+    }
+
     /// What to leave out now.
     pub(super) fn of(
         &self,

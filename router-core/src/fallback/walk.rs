@@ -18,6 +18,9 @@ use crate::chat::ChatRequest;
 use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::model::Effort;
+use crate::state::CapacityState;
+use crate::state::Kept;
+use crate::state::Renewal;
 use crate::task::Task;
 use crate::upstream::Call;
 use crate::upstream::ReplyBody;
@@ -137,7 +140,6 @@ impl<U: Upstream> Fallback<U> {
     /// Sends over `upstream`, waits and learns through `waiting`.
     pub fn new(upstream: U, waiting: Waiting, limits: Limits) -> Self {
         let retries = RetryTokens::new(limits.retry_budget, Instant::now());
-        let share = |hedging: Hedging| RetryBudget { ratio: hedging.ratio, per_second: 0.0 };
         let hedges = limits.hedging.map(|one| RetryTokens::new(share(one), Instant::now()));
         Self {
             upstream,
@@ -147,6 +149,30 @@ impl<U: Upstream> Fallback<U> {
             refusals: Refusals::default(),
             hedges,
         }
+    }
+
+    /// The same under a new config: budgets and what was learned of deployments that stay are carried on.
+    #[must_use]
+    pub fn renewed(&self, upstream: U, limits: Limits, renewal: &Renewal<'_>) -> Self {
+        let state = self.waiting.state().renewed(renewal);
+        let waiting = self.waiting.renewed(state, renewal, renewal.settings.queue_max);
+        let hedges = |hedging: Hedging| {
+            let before = self.hedges.as_ref().map(|tokens| tokens.renewed(share(hedging)));
+            before.unwrap_or_else(|| RetryTokens::new(share(hedging), renewal.now))
+        };
+        Self {
+            upstream,
+            waiting: Arc::new(waiting),
+            retries: self.retries.renewed(limits.retry_budget),
+            refusals: self.refusals.renewed(|name| renewal.kept.get(name) == Some(&Kept::Whole)),
+            hedges: limits.hedging.map(hedges),
+            limits,
+        }
+    }
+
+    /// The state that it learns into.
+    pub(crate) fn state(&self) -> &Arc<dyn CapacityState> {
+        self.waiting.state()
     }
 
     /// What it sends over, for calls that are not decided.
@@ -333,6 +359,11 @@ impl<U: Upstream> Fallback<U> {
         let fault = trail.last().is_some_and(|step| step.ended.is_fault());
         now < deadline && (!fault || self.retries.withdraw(now))
     }
+}
+
+/// The budget of second attempts.
+fn share(hedging: Hedging) -> RetryBudget {
+    RetryBudget { ratio: hedging.ratio, per_second: 0.0 }
 }
 
 /// A wait is the most useful thing to hear; then what the last attempts came to.

@@ -7,9 +7,9 @@ mod keys;
 mod observed;
 mod provisioned;
 mod recorder;
-pub(crate) mod retirement;
+mod retirement;
 mod standing;
 
 pub use recorder::Metrics;
 pub(crate) use recorder::{Account, InFlight};
-pub(crate) use standing::StandingCollector;
+pub(crate) use standing::Watched;

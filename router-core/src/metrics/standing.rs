@@ -1,6 +1,8 @@
 //! What only the moment of asking can tell: who is cooling, who is busy. Read from the state at each scrape.
+//!
+//! The deployments are those of the current config: a change of config changes what is read, not what is registered.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
@@ -9,15 +11,48 @@ use tokio::time::Instant;
 
 use crate::deployment::Catalog;
 use crate::state::CapacityState;
-use crate::units::DeploymentName;
 
 use super::recorder::NAMESPACE;
+use super::retirement;
 
-/// What only the moment of asking can tell: who is cooling, who is busy. Read from the state at each scrape.
+/// Whose standing is read at a scrape. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Watched(Arc<RwLock<Current>>);
+
 #[derive(Debug)]
-pub(crate) struct StandingCollector {
+struct Current {
     state: Arc<dyn CapacityState>,
-    deployments: Vec<DeploymentName>,
+    catalog: Catalog,
+    /// True until the next scrape: series of deployments that are gone must go.
+    renewed: bool,
+}
+
+impl Watched {
+    /// Makes what is known of deployments known to a registry.
+    ///
+    /// # Errors
+    /// The registry holds one of the names already.
+    pub(crate) fn register(
+        registry: &Registry,
+        state: Arc<dyn CapacityState>,
+        catalog: Catalog,
+    ) -> Result<Self, prometheus::Error> {
+        let watched = Self(Arc::new(RwLock::new(Current { state, catalog, renewed: false })));
+        StandingCollector::register(registry, watched.clone())?;
+        Ok(watched)
+    }
+
+    /// Config has changed: from now on these are read.
+    pub(crate) fn renew(&self, state: Arc<dyn CapacityState>, catalog: Catalog) {
+        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        *current = Current { state, catalog, renewed: true };
+    }
+}
+
+#[derive(Debug)]
+struct StandingCollector {
+    watched: Watched,
+    retires: GaugeVec,
     cooling: GaugeVec,
     in_flight: GaugeVec,
     utilization: GaugeVec,
@@ -28,17 +63,16 @@ pub(crate) struct StandingCollector {
 }
 
 impl StandingCollector {
-    pub(crate) fn register(
-        registry: &Registry,
-        state: Arc<dyn CapacityState>,
-        catalog: &Catalog,
-    ) -> Result<(), prometheus::Error> {
+    fn register(registry: &Registry, watched: Watched) -> Result<(), prometheus::Error> {
         let gauge = |name: &str, help: &str| {
             GaugeVec::new(Opts::new(name, help).namespace(NAMESPACE), &["deployment"])
         };
         let collector = Self {
-            state,
-            deployments: catalog.deployments().iter().map(|known| known.name.clone()).collect(),
+            watched,
+            retires: gauge(
+                "model_retires_timestamp_seconds",
+                "When the model of a deployment is due to retire, in seconds since 1970.",
+            )?,
             cooling: gauge("deployment_cooling", "1 while a deployment is left alone.")?,
             in_flight: gauge("deployment_in_flight", "Requests at a deployment.")?,
             utilization: gauge(
@@ -72,27 +106,29 @@ impl StandingCollector {
         registry.register(Box::new(build))
     }
 
-    fn all(&self) -> [&dyn Collector; 7] {
-        let Self { cooling, in_flight, utilization, level, learned_rate, .. } = self;
-        let Self { learned_window, unused, .. } = self;
-        [cooling, in_flight, utilization, level, learned_rate, learned_window, unused]
-    }
-}
-
-impl Collector for StandingCollector {
-    fn desc(&self) -> Vec<&Desc> {
-        self.all().into_iter().flat_map(Collector::desc).collect()
+    fn gauges(&self) -> [&GaugeVec; 7] {
+        let Self { retires, cooling, in_flight, utilization, level, .. } = self;
+        let Self { learned_rate, learned_window, .. } = self;
+        [retires, cooling, in_flight, utilization, level, learned_rate, learned_window]
     }
 
-    fn collect(&self) -> Vec<MetricFamily> {
-        let now = Instant::now();
-        for name in &self.deployments {
-            let standing = self.state.standing(name);
+    fn all(&self) -> impl Iterator<Item = &dyn Collector> {
+        let gauges = self.gauges().into_iter().map(|gauge| gauge as &dyn Collector);
+        gauges.chain(std::iter::once(&self.unused as &dyn Collector))
+    }
+
+    fn read(&self, current: &Current, now: Instant) {
+        for deployment in current.catalog.deployments() {
+            let label = [deployment.name.as_str()];
+            if let Some(seconds) = retirement::of(deployment) {
+                self.retires.with_label_values(&label).set(seconds);
+            }
+            let standing = current.state.standing(&deployment.name);
             // One that is full is left alone as well, though nobody but the twin says until when.
             let full = standing.twin.is_some_and(|twin| !twin.wait(now).is_zero());
             let cooling = f64::from(u8::from(full || standing.cooling(now).is_some()));
-            self.cooling.with_label_values(&[name.as_str()]).set(cooling);
-            self.in_flight.with_label_values(&[name.as_str()]).set(f64::from(standing.in_flight));
+            self.cooling.with_label_values(&label).set(cooling);
+            self.in_flight.with_label_values(&label).set(f64::from(standing.in_flight));
             let Some(twin) = standing.twin else { continue };
             for (gauge, value) in [
                 (&self.utilization, twin.utilization(now)),
@@ -100,11 +136,30 @@ impl Collector for StandingCollector {
                 (&self.learned_rate, twin.drift().rate_ratio()),
                 (&self.learned_window, twin.drift().window()),
             ] {
-                gauge.with_label_values(&[name.as_str()]).set(value);
+                gauge.with_label_values(&label).set(value);
             }
-            let unused = self.unused.with_label_values(&[name.as_str()]);
+            let unused = self.unused.with_label_values(&label);
+            if twin.unused(now) < unused.get() {
+                // Another deployment under the same name: it counts from nothing.
+                unused.reset();
+            }
             unused.inc_by((twin.unused(now) - unused.get()).max(0.0));
         }
-        self.all().into_iter().flat_map(Collector::collect).collect()
+    }
+}
+
+impl Collector for StandingCollector {
+    fn desc(&self) -> Vec<&Desc> {
+        self.all().flat_map(Collector::desc).collect()
+    }
+
+    fn collect(&self) -> Vec<MetricFamily> {
+        // Held to the end, so that no scrape sees series that another is about to fill.
+        let mut current = self.watched.0.write().unwrap_or_else(PoisonError::into_inner);
+        if std::mem::take(&mut current.renewed) {
+            self.gauges().into_iter().for_each(GaugeVec::reset);
+        }
+        self.read(&current, Instant::now());
+        self.all().flat_map(Collector::collect).collect()
     }
 }

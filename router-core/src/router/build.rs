@@ -12,11 +12,9 @@ use crate::deployment::Deployment;
 use crate::fallback::Fallback;
 use crate::fallback::Limits;
 use crate::metrics::Metrics;
-use crate::metrics::StandingCollector;
-use crate::metrics::retirement;
+use crate::metrics::Watched;
 use crate::record::Yardsticks;
 use crate::state::CapacityState;
-use crate::state::Cooldowns;
 use crate::state::InProcess;
 use crate::stored::StoredResponses;
 use crate::upstream::HttpUpstream;
@@ -54,18 +52,12 @@ impl<U: Upstream> ModelRouter<U> {
         upstream: U,
         registry: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
-        let cooldowns = Cooldowns {
-            fault: limits.fault_cooldown,
-            fault_max: limits.fault_cooldown_max,
-            misconfigured: limits.misconfigured_cooldown,
-        };
         let (catalog, settings) = (&rules.catalog, &rules.capacity);
-        let now = Instant::now();
+        let (cooldowns, now) = (limits.cooldowns(), Instant::now());
         let state: Arc<dyn CapacityState> =
             Arc::new(InProcess::new(catalog, cooldowns, settings, now));
         let metrics = Metrics::register(registry)?;
-        retirement::register(registry, &rules.catalog)?;
-        StandingCollector::register(registry, Arc::clone(&state), &rules.catalog)?;
+        let watched = Watched::register(registry, Arc::clone(&state), catalog.clone())?;
         let stored = StoredResponses::new(limits.stored_responses);
         let others = OtherModels::default();
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
@@ -78,6 +70,7 @@ impl<U: Upstream> ModelRouter<U> {
             state,
             fallback,
             metrics,
+            watched,
             stored,
             others,
             observers,
@@ -88,7 +81,7 @@ impl<U: Upstream> ModelRouter<U> {
 }
 
 /// Says which models were due to retire: they may stop answering any day.
-fn warn_of_retired(catalog: &Catalog) {
+pub(super) fn warn_of_retired(catalog: &Catalog) {
     let today = clock::day(clock::wall());
     for deployment in catalog.deployments() {
         let Deployment { name, model, .. } = &**deployment;

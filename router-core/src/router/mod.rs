@@ -10,6 +10,7 @@ mod late;
 pub mod model_router;
 mod naming;
 mod other_models;
+mod renewal;
 pub mod rules;
 mod stored_call;
 

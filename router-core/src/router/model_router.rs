@@ -29,6 +29,7 @@ use crate::fallback::NoAnswer;
 use crate::fallback::Note;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
+use crate::metrics::Watched;
 use crate::policy::Hints;
 use crate::policy::Rights;
 use crate::record::Observer;
@@ -72,6 +73,7 @@ pub(super) struct Inner<U> {
     pub(super) state: Arc<dyn CapacityState>,
     pub(super) fallback: Fallback<U>,
     pub(super) metrics: Metrics,
+    pub(super) watched: Watched,
     pub(super) stored: StoredResponses,
     pub(super) others: OtherModels,
     pub(super) observers: Observers,
@@ -89,6 +91,10 @@ struct Promise {
 impl<U: Upstream> ModelRouter<U> {
     pub(super) fn of(inner: Inner<U>) -> Self {
         Self(Arc::new(inner))
+    }
+
+    pub(super) fn inner(&self) -> &Inner<U> {
+        &self.0
     }
 
     /// From now on the observer is told of each request that begins.

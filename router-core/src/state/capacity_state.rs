@@ -4,6 +4,7 @@
 //! one it is. Every call is quick and never waits for anything outside the process.
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -17,9 +18,14 @@ use crate::units::DeploymentName;
 use super::event::Closed;
 use super::event::Event;
 use super::event::Turn;
+use super::renewal::Renewal;
 
 /// What is known of the deployments, shared by all requests.
 pub trait CapacityState: Debug + Send + Sync {
+    /// The state under a new config. Calls of the old one go on giving back what they took: deployments that stay have one
+    /// standing for both.
+    fn renewed(&self, renewal: &Renewal<'_>) -> Arc<dyn CapacityState>;
+
     /// A copy of what is known of all deployments and of who asks.
     fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot;
 

@@ -24,6 +24,7 @@ use crate::deployment::Area;
 use crate::deployment::Billing;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
+use crate::deployment::Provisioned;
 use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
@@ -35,6 +36,8 @@ use super::event::Event;
 use super::event::Turn;
 use super::news::Ledger;
 use super::outbox::Outbox;
+use super::renewal::Kept;
+use super::renewal::Renewal;
 
 /// The state kept in this process.
 #[derive(Debug)]
@@ -53,45 +56,81 @@ pub(super) struct Slot {
     pub(super) name: DeploymentName,
     /// Deployments of one model in one area draw on one pool; provisioned ones have room of their own.
     pool: Option<(ModelName, Area)>,
-    standing: Mutex<Standing>,
+    /// As config says; what was learned of it lies in the standing.
+    billing: Billing,
+    /// Shared by the configs in which the deployment stays.
+    standing: Arc<Mutex<Standing>>,
     /// Locked while the standing is, if at all.
-    pub(super) ledger: Mutex<Ledger>,
+    pub(super) ledger: Arc<Mutex<Ledger>>,
 }
 
 impl Slot {
     fn new(deployment: &Deployment, settings: &Settings, now: Instant) -> Self {
         let mut standing = Standing::default();
-        let mut pool = None;
         match &deployment.billing {
             Billing::Provisioned(provisioned) => {
-                standing.twin = provisioned.rate.map(|rate| {
-                    let size = Size {
-                        rate: provisioned.ptu * rate.input_tpm_per_ptu / 60.0,
-                        window: provisioned.window,
-                        output_ratio: rate.output_ratio,
-                        missing_output: settings.missing_output,
-                        cached_discount: settings.cached_discount,
-                    };
-                    Twin::new(size, now)
-                });
+                standing.twin = size(provisioned, settings).map(|size| Twin::new(size, now));
             }
-            Billing::PayAsYouGo(budget) => {
-                standing.quota = Quota::new(*budget);
-                pool = Some((deployment.model.name.clone(), deployment.area));
-            }
+            Billing::PayAsYouGo(budget) => standing.quota = Quota::new(*budget),
         }
+        Self::over(deployment, Arc::new(Mutex::new(standing)), Arc::default())
+    }
+
+    fn over(
+        deployment: &Deployment,
+        standing: Arc<Mutex<Standing>>,
+        ledger: Arc<Mutex<Ledger>>,
+    ) -> Self {
+        let pool = (deployment.model.name.clone(), deployment.area);
         Self {
             name: deployment.name.clone(),
-            pool,
-            standing: Mutex::new(standing),
-            ledger: Mutex::default(),
+            pool: (!deployment.billing.is_provisioned()).then_some(pool),
+            billing: deployment.billing.clone(),
+            standing,
+            ledger,
         }
+    }
+
+    /// The slot of the same deployment under a new config.
+    fn renewed(&self, deployment: &Deployment, kept: Kept, renewal: &Renewal<'_>) -> Self {
+        let mut standing = self.lock();
+        if kept == Kept::Mended {
+            standing.cooldown.mend();
+        }
+        match &deployment.billing {
+            Billing::Provisioned(provisioned) => {
+                let size = size(provisioned, renewal.settings);
+                standing.twin = size.map(|size| match standing.twin {
+                    Some(twin) => twin.resized(size, renewal.now),
+                    None => Twin::new(size, renewal.now),
+                });
+            }
+            // What answers said of the quota holds until config says something else.
+            Billing::PayAsYouGo(budget) if self.billing != deployment.billing => {
+                standing.quota.set_budget(*budget);
+            }
+            Billing::PayAsYouGo(_) => {}
+        }
+        drop(standing);
+        Self::over(deployment, Arc::clone(&self.standing), Arc::clone(&self.ledger))
     }
 
     /// A lock that a panic left behind still holds a whole value.
     pub(super) fn lock(&self) -> MutexGuard<'_, Standing> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The bucket of a provisioned deployment; `None` where its model's figures are not known.
+fn size(provisioned: &Provisioned, settings: &Settings) -> Option<Size> {
+    let rate = provisioned.rate?;
+    Some(Size {
+        rate: provisioned.ptu * rate.input_tpm_per_ptu / 60.0,
+        window: provisioned.window,
+        output_ratio: rate.output_ratio,
+        missing_output: settings.missing_output,
+        cached_discount: settings.cached_discount,
+    })
 }
 
 impl InProcess {
@@ -107,6 +146,22 @@ impl InProcess {
     #[must_use]
     pub fn telling(self, outbox: Arc<Outbox>) -> Self {
         Self { outbox: Some(outbox), ..self }
+    }
+
+    /// The same under a new config: what is known of deployments that stay is shared with the old one.
+    pub fn renewed(&self, renewal: &Renewal<'_>) -> Self {
+        let Renewal { catalog, cooldowns, settings, kept, now } = *renewal;
+        let slot = |deployment: &Arc<Deployment>| {
+            let before = self.slot(&deployment.name).zip(kept.get(&deployment.name));
+            before.map_or_else(
+                || Slot::new(deployment, settings, now),
+                |(slot, kept)| slot.renewed(deployment, *kept, renewal),
+            )
+        };
+        let slots = catalog.deployments().iter().map(slot).collect();
+        let (affinity, habits) = (self.affinity.renewed(settings), self.habits.renewed(settings));
+        let outbox = self.outbox.clone();
+        Self { slots, cooldowns, ramp: settings.ramp, affinity, habits, outbox }
     }
 
     pub(super) fn slot(&self, deployment: &DeploymentName) -> Option<&Slot> {
@@ -138,6 +193,10 @@ impl InProcess {
 }
 
 impl CapacityState for InProcess {
+    fn renewed(&self, renewal: &Renewal<'_>) -> Arc<dyn CapacityState> {
+        Arc::new(Self::renewed(self, renewal))
+    }
+
     fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot {
         let standings = self.slots.iter().map(|slot| (slot.name.clone(), *slot.lock()));
         let mut snapshot = Snapshot::new(standings);

@@ -5,9 +5,11 @@ pub mod event;
 pub mod in_process;
 pub mod news;
 pub mod outbox;
+pub mod renewal;
 
 pub use capacity_state::CapacityState;
 pub use event::{Closed, Cooldowns, Event, Turn};
 pub use in_process::InProcess;
 pub use news::{Ledger, News};
 pub use outbox::Outbox;
+pub use renewal::{Kept, Renewal};

@@ -1,11 +1,11 @@
-//! Sends one attempt over HTTP. The only file that names reqwest.
+//! Sends one attempt over HTTP. The only file that names reqwest, beside the one that fetches tokens.
 //!
 //! One pooled client for all deployments, HTTP/2 where the upstream speaks it. Redirects are not followed: they would
 //! carry the credential to wherever the redirect says. To the upstream go our own headers and the trace context, never
 //! the caller's wholesale: Azure answers 431 above ten headers that it does not know.
 //!
-//! Tokens of Entra ID are kept in `token.rs` and described in `identity.rs`; here they are fetched and used. A 401 under a
-//! token that was good by its age is answered by one other token: it may have been revoked, or the clock be wrong.
+//! Tokens of Entra ID are described in `identity.rs`, fetched in `fetch.rs` and kept in `token.rs`; here they are used. A 401
+//! under a token that was good by its age is answered by one other token: it may have been revoked, or the clock be wrong.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,10 +14,8 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
-use tokio::time::Instant;
 
 use crate::chat::Operation;
-use crate::clock;
 use crate::deployment::Catalog;
 use crate::deployment::EndpointName;
 use crate::units::DeploymentName;
@@ -25,25 +23,27 @@ use crate::units::DeploymentName;
 use super::attempt::{Attempt, Reply, Unreachable, Upstream};
 use super::credential::SecretFault;
 use super::endpoint::{Call, Credential, Endpoint, url};
-use super::identity;
+use super::fetch::{Fetch, sensitive};
 use super::identity::Identity;
-use super::token::{Keeper, Token, TokenFault, TokenSource};
-
-/// How long one request for a token may take.
-const TOKEN_TIME: Duration = Duration::from_secs(5);
-/// The gaps between the tries of a token's fetch. The identity services ask for tries over a minute; a request that waits
-/// is better served by another deployment, and the next one tries again.
-const TOKEN_GAPS: [Duration; 2] = [Duration::from_millis(200), Duration::from_millis(800)];
-/// No further try starts later than this: a service that is not there costs one time-out, not three.
-const TOKEN_PATIENCE: Duration = Duration::from_secs(2);
-/// The longest answer of an identity service that is read.
-const TOKEN_BYTES: usize = 64 << 10;
+use super::token::Keeper;
 
 /// Upstreams over HTTP.
 #[derive(Debug)]
 pub struct HttpUpstream {
     client: reqwest::Client,
+    connect_timeout: Duration,
     doors: BTreeMap<DeploymentName, Door>,
+}
+
+/// How a deployment is reached, compared with how it was under an earlier config.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// At the same address with the same credential.
+    AsBefore,
+    /// At the same address with another credential.
+    Rekeyed,
+    /// At another address, or for the first time.
+    Elsewhere,
 }
 
 /// A deployment's address and key, ready to use.
@@ -64,6 +64,19 @@ enum Key {
     Fixed((HeaderName, HeaderValue)),
     /// A token of an identity, shared by all doors that it opens.
     Token(Arc<Keeper<Fetch>>),
+}
+
+impl Key {
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::Fixed(one), Self::Fixed(other)) => one == other,
+            (Self::Token(one), Self::Token(other)) => {
+                one.source().identity == other.source().identity
+            }
+            (Self::None | Self::Fixed(_) | Self::Token(_), _) => false,
+        }
+    }
 }
 
 /// Why upstreams over HTTP cannot be set up.
@@ -104,7 +117,43 @@ impl HttpUpstream {
         connect_timeout: Duration,
     ) -> Result<Self, ClientFault> {
         let client = builder(connect_timeout).build().map_err(|_| ClientFault::Client)?;
-        let mut keys = Keys { client: &client, connect_timeout, known: BTreeMap::new() };
+        Self::over(client, (catalog, endpoints), connect_timeout, None)
+    }
+
+    /// The same under a new config: open connections and tokens of identities that stay are used on, secrets are read again.
+    ///
+    /// # Errors
+    /// As [`HttpUpstream::new`].
+    pub fn renewed(
+        &self,
+        catalog: &Catalog,
+        endpoints: &BTreeMap<EndpointName, Endpoint>,
+        connect_timeout: Duration,
+    ) -> Result<Self, ClientFault> {
+        if self.connect_timeout != connect_timeout {
+            return Self::new(catalog, endpoints, connect_timeout);
+        }
+        Self::over(self.client.clone(), (catalog, endpoints), connect_timeout, Some(self))
+    }
+
+    /// How a deployment is reached now, compared with `before`.
+    pub fn reached(&self, deployment: &DeploymentName, before: &Self) -> Reached {
+        match (self.doors.get(deployment), before.doors.get(deployment)) {
+            (Some(now), Some(before)) if now.base == before.base => {
+                if now.key.is_same(&before.key) { Reached::AsBefore } else { Reached::Rekeyed }
+            }
+            (Some(_) | None, _) => Reached::Elsewhere,
+        }
+    }
+
+    fn over(
+        client: reqwest::Client,
+        (catalog, endpoints): (&Catalog, &BTreeMap<EndpointName, Endpoint>),
+        connect_timeout: Duration,
+        before: Option<&Self>,
+    ) -> Result<Self, ClientFault> {
+        let known = BTreeMap::new();
+        let mut keys = Keys { client: &client, connect_timeout, known, before };
         let mut doors = BTreeMap::new();
         for deployment in catalog.deployments() {
             let endpoint =
@@ -119,7 +168,7 @@ impl HttpUpstream {
             let base = endpoint.base.clone();
             doors.insert(deployment.name.clone(), Door { base, chat, key });
         }
-        Ok(Self { client, doors })
+        Ok(Self { client, connect_timeout, doors })
     }
 
     async fn deliver(
@@ -154,6 +203,8 @@ struct Keys<'c> {
     client: &'c reqwest::Client,
     connect_timeout: Duration,
     known: BTreeMap<EndpointName, Key>,
+    /// Whose tokens of the same identities are used on.
+    before: Option<&'c HttpUpstream>,
 }
 
 impl Keys<'_> {
@@ -184,7 +235,8 @@ impl Keys<'_> {
             Key::Token(keeper) => keeper.source().identity == *identity,
             Key::None | Key::Fixed(..) => false,
         };
-        if let Some(key) = self.known.values().find(same) {
+        let before = self.before.into_iter().flat_map(|before| before.doors.values());
+        if let Some(key) = self.known.values().chain(before.map(|door| &door.key)).find(same) {
             return Ok(key.clone());
         }
         let client = if identity.is_local() {
@@ -200,90 +252,6 @@ impl Keys<'_> {
 /// A header marked so that it never prints. A secret is visible ASCII by its type, so it always fits.
 fn fixed(name: HeaderName, text: &str) -> Key {
     sensitive(text).map_or(Key::None, |value| Key::Fixed((name, value)))
-}
-
-fn sensitive(text: &str) -> Option<HeaderValue> {
-    let mut value = HeaderValue::from_str(text).ok()?;
-    value.set_sensitive(true);
-    Some(value)
-}
-
-/// Fetches tokens of one identity.
-#[derive(Debug)]
-struct Fetch {
-    client: reqwest::Client,
-    identity: Identity,
-    /// The first endpoint that asked for it, for the log.
-    endpoint: EndpointName,
-}
-
-impl TokenSource for Fetch {
-    async fn fetch(&self) -> Result<Token, TokenFault> {
-        let mut gaps = TOKEN_GAPS.into_iter();
-        let last = Instant::now() + TOKEN_PATIENCE;
-        loop {
-            let fault = match self.once().await {
-                Ok(token) => return Ok(token),
-                Err(fault) => fault,
-            };
-            let again = passes(&fault) && Instant::now() < last;
-            let Some(gap) = gaps.next().filter(|_| again) else {
-                tracing::error!(endpoint = %self.endpoint, %fault, "no token for the endpoint");
-                return Err(fault);
-            };
-            tokio::time::sleep(gap).await;
-        }
-    }
-}
-
-/// True for faults that may be gone at the next try.
-///
-/// **Source:** Microsoft, "How to use managed identities to acquire an access token", error handling.
-fn passes(fault: &TokenFault) -> bool {
-    match fault {
-        TokenFault::Unreachable => true,
-        TokenFault::Refused { status, .. } => {
-            matches!(status, 404 | 408 | 410 | 429 | 500..=599)
-        }
-        TokenFault::Unread(_) | TokenFault::Unreadable => false,
-    }
-}
-
-impl Fetch {
-    async fn once(&self) -> Result<Token, TokenFault> {
-        let asked =
-            self.identity.request().map_err(|fault| TokenFault::Unread(fault.to_string()))?;
-        let url: reqwest::Url = asked.url.parse().map_err(|_| TokenFault::Unreachable)?;
-        let mut request = match asked.form {
-            Some(form) => self
-                .client
-                .post(url)
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .body(form),
-            None => self.client.get(url),
-        };
-        if let Some((name, text)) = asked.header {
-            let value = sensitive(&text).ok_or(TokenFault::Unreadable)?;
-            request = request.header(name, value);
-        }
-        let sent = request.timeout(TOKEN_TIME).send().await;
-        let mut response = sent.map_err(|_| TokenFault::Unreachable)?;
-        let mut body = Vec::new();
-        while let Some(bytes) = response.chunk().await.map_err(|_| TokenFault::Unreachable)? {
-            body.extend_from_slice(&bytes);
-            if body.len() > TOKEN_BYTES {
-                return Err(TokenFault::Unreadable);
-            }
-        }
-        if !response.status().is_success() {
-            let status = response.status().as_u16();
-            return Err(TokenFault::Refused { status, word: identity::refusal(&body) });
-        }
-        let read = identity::read_answer(&body, clock::wall());
-        let (secret, lifetime) = read.ok_or(TokenFault::Unreadable)?;
-        let header = sensitive(&format!("Bearer {}", secret.expose()));
-        Ok(Token { header: header.ok_or(TokenFault::Unreadable)?, lifetime })
-    }
 }
 
 const CHAT: Call = Call::Operation(Operation::Chat);

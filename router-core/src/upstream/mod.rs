@@ -6,6 +6,8 @@ pub mod attempt;
 pub mod client;
 pub mod credential;
 pub mod endpoint;
+#[cfg(feature = "http-client")]
+mod fetch;
 pub mod identity;
 pub mod meters;
 pub mod outcome;
@@ -17,7 +19,7 @@ mod token;
 #[cfg(feature = "http-client")]
 pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream, read};
 #[cfg(feature = "http-client")]
-pub use client::{ClientFault, HttpUpstream};
+pub use client::{ClientFault, HttpUpstream, Reached};
 pub use credential::{Secret, SecretFault};
 pub use endpoint::{Call, Credential, Endpoint, SecretSource};
 pub use identity::{Identity, Proof, Setting};

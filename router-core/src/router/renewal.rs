@@ -1,0 +1,101 @@
+//! A router under a new config: what the old one has learned is carried on, and both go on side by side until the last
+//! request of the old one has ended.
+//!
+//! Whatever can fail is done first, so that a config that cannot be used changes nothing.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::config::Config;
+use crate::decision::Rules;
+use crate::fallback::Limits;
+use crate::state::Kept;
+use crate::state::Renewal;
+use crate::units::DeploymentName;
+use crate::upstream::HttpUpstream;
+use crate::upstream::Reached;
+use crate::upstream::Upstream;
+
+use super::build::{warn_of_retired, yardstick};
+use super::model_router::{Inner, ModelRouter};
+use super::rules::{BuildFault, rules_of};
+
+impl ModelRouter<HttpUpstream> {
+    /// The router that goes on from this one under a new config.
+    ///
+    /// Metrics go on counting, without being registered again. Stored responses, learned lengths, homes of conversations and
+    /// the retry budget are carried on. So is what is known of each deployment that stays: twin, quota, cooldown, latency,
+    /// requests under way and those that wait for it. One that is found elsewhere (another address, another name at its
+    /// endpoint, another model, another billing) begins anew; one that is entered with another credential is no longer
+    /// left alone for having refused the old one. Secrets are read again.
+    ///
+    /// This router goes on as well, for the requests that it has begun; new ones belong to the new one.
+    ///
+    /// # Errors
+    /// A credential or the scorer's model cannot be read; nothing has changed then.
+    pub fn renewed(&self, config: &Config) -> Result<Self, BuildFault> {
+        let (before, connect) = (self.fallback().upstream(), config.limits.connect_timeout);
+        let upstream = before.renewed(&config.catalog, &config.endpoints, connect)?;
+        let rules = rules_of(config)?;
+        warn_of_retired(&rules.catalog);
+        let reached: BTreeMap<DeploymentName, Reached> = rules
+            .catalog
+            .deployments()
+            .iter()
+            .map(|known| (known.name.clone(), upstream.reached(&known.name, before)))
+            .collect();
+        let reached = |name: &DeploymentName| reached.get(name).copied();
+        let reached = |name: &DeploymentName| reached(name).unwrap_or(Reached::Elsewhere);
+        Ok(self.renewed_with_upstream(rules, config.limits.clone(), upstream, reached))
+    }
+}
+
+impl<U: Upstream> ModelRouter<U> {
+    /// The same over any upstream, of which `reached` tells how it reaches each deployment, compared with the one before.
+    #[must_use]
+    pub fn renewed_with_upstream(
+        &self,
+        rules: Rules,
+        limits: Limits,
+        upstream: U,
+        reached: impl Fn(&DeploymentName) -> Reached,
+    ) -> Self {
+        let before = &self.rules().catalog;
+        let kept = |name: &DeploymentName| {
+            let (before, after) =
+                (before.deployment(name.as_str())?, rules.catalog.deployment(name.as_str())?);
+            match reached(name) {
+                Reached::AsBefore => Kept::of(before, after, false),
+                Reached::Rekeyed => Kept::of(before, after, true),
+                Reached::Elsewhere => None,
+            }
+        };
+        let names = rules.catalog.deployments().iter().map(|known| known.name.clone());
+        let kept = names.filter_map(|name| Some((name.clone(), kept(&name)?))).collect();
+        let renewal = Renewal {
+            catalog: &rules.catalog,
+            cooldowns: limits.cooldowns(),
+            settings: &rules.capacity,
+            kept: &kept,
+            now: Instant::now(),
+        };
+        let Inner { fallback, metrics, watched, stored, others, observers, .. } = self.inner();
+        stored.resize(limits.stored_responses);
+        let fallback = fallback.renewed(upstream, limits, &renewal);
+        let state = Arc::clone(fallback.state());
+        watched.renew(Arc::clone(&state), rules.catalog.clone());
+        Self::of(Inner {
+            reasoning: yardstick(&rules),
+            rules,
+            state,
+            fallback,
+            metrics: metrics.clone(),
+            watched: watched.clone(),
+            stored: stored.clone(),
+            others: others.clone(),
+            observers: observers.clone(),
+        })
+    }
+}
