@@ -27,6 +27,7 @@ mod key_limits;
 mod key_rights;
 mod keys;
 mod limits_of_requests;
+mod live_config;
 mod metrics;
 mod misconfigured;
 mod model_records;

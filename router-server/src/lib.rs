@@ -48,7 +48,8 @@
 //! | `keyring` | who shows which key |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `explanation` | decision -> JSON and text |
-//! | `shared` | what handlers share |
+//! | `lasting` | what outlives a configuration |
+//! | `shared` | what handlers share under one configuration |
 //! | `gate` | which path asks for which key |
 //! | `request_record` | one line of the request log, as it is written and read |
 //! | `record_file` | the file of the request log: rotation, moves, half lines |
@@ -58,6 +59,8 @@
 //! | `passage` | what every request passes: id, room, log, exposure |
 //! | `handlers` | what each path does |
 //! | `app` | which path meets which handler |
+//! | `live` | the configuration that runs, and its change |
+//! | `follow` | when the configuration's files have changed |
 //! | `serving` | sockets, start, stop |
 //! | `commands` | what each command does |
 
@@ -77,6 +80,8 @@ mod keyring;
 mod problem;
 //
 pub mod explanation;
+//
+mod lasting;
 //
 mod shared;
 //
@@ -99,9 +104,15 @@ mod handlers;
 //
 mod app;
 //
+mod live;
+//
+mod follow;
+//
 mod serving;
 //
 pub mod commands;
 
+pub use follow::Follow;
 pub use keyring::hash_of as key_hash;
+pub use live::RunFault;
 pub use serving::{Running, StartFault, start};

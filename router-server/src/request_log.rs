@@ -13,10 +13,10 @@ use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body::{Body as _, Frame, SizeHint};
 use router_core::stored::Caller;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::lasting::Permit;
 use crate::problem::Code;
 
 /// The line of one request.
@@ -55,11 +55,7 @@ impl Line {
     }
 
     /// Takes note of the answer's head, and stays with its body until that has left.
-    pub(crate) fn follow(
-        mut self,
-        response: Response,
-        permit: Option<OwnedSemaphorePermit>,
-    ) -> Response {
+    pub(crate) fn follow(mut self, response: Response, permit: Option<Permit>) -> Response {
         self.status = Some(response.status().as_u16());
         self.error = response.extensions().get::<Code>().map(|code| code.0);
         self.headers = response.headers().clone();
@@ -111,7 +107,7 @@ impl Drop for Line {
 struct Followed {
     body: Body,
     line: Line,
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Permit>,
 }
 
 impl http_body::Body for Followed {

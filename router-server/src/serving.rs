@@ -9,24 +9,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use prometheus::Registry;
-use router_core::clock;
 use router_core::config::Config;
-use router_core::router::{BuildFault, ModelRouter};
+use router_core::router::ModelRouter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tracing::warn;
 
-use crate::app;
-use crate::record_file;
-use crate::record_file::LogFault;
-use crate::record_writer::RecordWriter;
-use crate::record_writer::WriterFault;
-use crate::shared::Shared;
+use crate::follow::Follow;
+use crate::live::Live;
+use crate::live::RunFault;
 
 /// How long a connection may stay silent between two requests, or take to send a request's head. Longer than the usual
 /// pools of clients keep a connection (hyper's and reqwest's: 90 s), so that the client closes it first and no request
@@ -36,15 +33,6 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
-    /// It would be reached from other machines, whose callers show no key.
-    #[error(
-        "{listen} is reached from other machines, whose callers show no key: give them keys ([keys.NAME]), listen at a \
-         loopback address or set server.allow_anonymous = true"
-    )]
-    Anonymous {
-        /// The address that config names.
-        listen: SocketAddr,
-    },
     /// The address cannot be listened at.
     #[error("cannot listen at {listen}: {source}")]
     Listen {
@@ -53,22 +41,15 @@ pub enum StartFault {
         /// What the system says.
         source: io::Error,
     },
-    /// The router cannot be built.
+    /// The configuration cannot be run.
     #[error(transparent)]
-    Router(#[from] BuildFault),
-    /// The request log cannot be written where config says.
-    #[error(transparent)]
-    Log(#[from] LogFault),
-    /// Nobody could write the request log.
-    #[error(transparent)]
-    Writer(#[from] WriterFault),
+    Run(#[from] RunFault),
 }
 
 /// A running server. Dropping it closes its sockets at once; [`Running::stop`] lets open requests end first.
 #[derive(Debug)]
 pub struct Running {
-    shared: Arc<Shared>,
-    writer: Arc<RecordWriter>,
+    live: Arc<Live>,
     addr: SocketAddr,
     stop: watch::Sender<bool>,
     accepting: Option<JoinHandle<()>>,
@@ -81,23 +62,15 @@ pub struct Running {
 /// be built.
 pub async fn start(config: &Config) -> Result<Running, StartFault> {
     let listen = config.server.listen;
-    if !config.may_listen() {
-        return Err(StartFault::Anonymous { listen });
-    }
-    let registry = Registry::new();
-    let router = ModelRouter::new(config, &registry)?;
-    config.request_log.as_ref().map(record_file::probe).transpose()?;
-    let writer = RecordWriter::start(&registry)?;
-    writer.follow(config.request_log.as_ref(), &router);
+    let live = Arc::new(Live::new(config)?);
     let fault = |source| StartFault::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(fault)?;
     let addr = listener.local_addr().map_err(fault)?;
-    let shared = Arc::new(Shared::new(router, registry, config, clock::wall()));
     let (stop, stopped) = watch::channel(false);
-    let serving = accept(listener, app::app(Arc::clone(&shared)), stopped, config.server.drain);
+    let serving = accept(listener, Arc::clone(&live), stopped);
     #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
     let accepting = Some(tokio::spawn(serving));
-    Ok(Running { shared, writer, addr, stop, accepting })
+    Ok(Running { live, addr, stop, accepting })
 }
 
 impl Running {
@@ -111,30 +84,45 @@ impl Running {
         format!("http://{}", self.addr)
     }
 
-    /// The router inside.
-    pub fn router(&self) -> &ModelRouter {
-        &self.shared.router
+    /// The router inside, under the configuration that runs now.
+    pub fn router(&self) -> ModelRouter {
+        self.live.current().router.clone()
     }
 
     /// The metrics.
     pub fn registry(&self) -> &Registry {
-        &self.shared.registry
+        &self.live.lasting.registry
+    }
+
+    /// Runs another configuration from the next request on; requests under way end under the one before it.
+    ///
+    /// `server.listen` and `server.log` keep their values.
+    ///
+    /// # Errors
+    /// It cannot be run; the one before it goes on, and log, metrics and `/readyz?verbose` say why.
+    pub fn reload(&self, config: Config) -> Result<(), RunFault> {
+        self.live.change(config).inspect_err(|fault| self.live.keep(fault))
+    }
+
+    /// Reloads the files at each of their changes and at SIGHUP, for as long as it is awaited.
+    pub async fn follow(&self, files: Follow) {
+        files.follow(&self.live).await;
     }
 
     /// From now on `/readyz` answers 503, so that load balancers look elsewhere; requests are still served.
     pub fn drain(&self) {
-        self.shared.drain();
+        self.live.lasting.drain();
     }
 
     /// Accepts no more, lets open requests and streams end within the drain time of config, and cuts what is left.
     pub async fn stop(mut self) {
-        self.shared.drain();
+        self.live.lasting.drain();
         self.stop.send_replace(true);
         if let Some(accepting) = self.accepting.take() {
             // It ends by itself; a panic in it would have nothing to tell us.
             drop(accepting.await);
         }
-        self.writer.flush().await;
+        self.live.writer.flush().await;
     }
 }
 
@@ -146,18 +134,13 @@ impl Drop for Running {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    app: axum::Router,
-    mut stop: watch::Receiver<bool>,
-    drain: Duration,
-) {
+async fn accept(listener: TcpListener, live: Arc<Live>, mut stop: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, app.clone(), stop.clone()));
+                    connections.spawn(serve(stream, Arc::clone(&live), stop.clone()));
                 }
                 Err(error) => {
                     // Out of file handles or the like: others may close some meanwhile.
@@ -170,6 +153,7 @@ async fn accept(
         }
     }
     drop(listener);
+    let drain = live.current().config.server.drain;
     let drained = async { while connections.join_next().await.is_some() {} };
     if tokio::time::timeout(drain, drained).await.is_err() {
         warn!(connections = connections.len(), "requests were cut at the end of the drain time");
@@ -178,13 +162,16 @@ async fn accept(
     }
 }
 
-async fn serve(stream: TcpStream, app: axum::Router, mut stop: watch::Receiver<bool>) {
+async fn serve(stream: TcpStream, live: Arc<Live>, mut stop: watch::Receiver<bool>) {
     // An event of a stream leaves when it is written; a socket that refuses the option still works.
     drop(stream.set_nodelay(true));
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(LONGEST_SILENCE);
     builder.http2().timer(TokioTimer::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
+    // Each request meets the configuration of its own moment, however long its connection has been open.
+    let current =
+        service_fn(move |request| TowerToHyperService::new(live.current().app()).call(request));
+    let connection = builder.serve_connection(TokioIo::new(stream), current);
     tokio::pin!(connection);
     // However a connection ends, its requests have been logged; an error here is a caller that went away.
     tokio::select! {

@@ -1,17 +1,17 @@
-//! What all handlers of one running server share.
+//! What all handlers share while one configuration runs. A reload makes another; what outlives it is in [`Lasting`].
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
 use router_core::config::{Config, Expose};
 use router_core::router::ModelRouter;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::keyring::Keyring;
+use crate::lasting::Lasting;
+use crate::lasting::Permit;
 
-/// One running server, seen from its handlers.
+/// One running server under one configuration, seen from its handlers.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) router: ModelRouter,
@@ -20,46 +20,37 @@ pub(crate) struct Shared {
     pub(crate) max_body_bytes: usize,
     /// The paths that are passed through, without a slash before.
     pub(crate) passthrough: Vec<Arc<str>>,
-    /// Since when it runs, in seconds since 1970: what model lists give as the day of making.
+    /// Since when the server runs, in seconds since 1970: what model lists give as the day of making.
     pub(crate) since: u64,
     /// Who may come in.
     pub(crate) keyring: Keyring,
-    room: Arc<Semaphore>,
-    draining: AtomicBool,
+    /// What outlives the configuration.
+    pub(crate) lasting: Arc<Lasting>,
+    max_in_flight: usize,
 }
 
 impl Shared {
-    pub(crate) fn new(
-        router: ModelRouter,
-        registry: Registry,
-        config: &Config,
-        wall: SystemTime,
-    ) -> Self {
+    pub(crate) fn new(router: ModelRouter, config: &Config, lasting: &Arc<Lasting>) -> Self {
         let server = &config.server;
         Self {
             router,
-            registry,
+            registry: lasting.registry.clone(),
             expose: server.expose,
             max_body_bytes: server.max_body_bytes,
             passthrough: config.passthrough.clone(),
-            since: wall.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            since: lasting.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             keyring: Keyring::new(&config.keys),
-            room: Arc::new(Semaphore::new(server.max_in_flight.min(Semaphore::MAX_PERMITS))),
-            draining: AtomicBool::new(false),
+            lasting: Arc::clone(lasting),
+            max_in_flight: server.max_in_flight,
         }
     }
 
     /// Room for one more request, held until it is dropped; `None` where as many as config allows are under way.
-    pub(crate) fn admit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.room).try_acquire_owned().ok()
-    }
-
-    /// From now on readiness is false.
-    pub(crate) fn drain(&self) {
-        self.draining.store(true, Ordering::Relaxed);
+    pub(crate) fn admit(&self) -> Option<Permit> {
+        self.lasting.admit(self.max_in_flight)
     }
 
     pub(crate) fn draining(&self) -> bool {
-        self.draining.load(Ordering::Relaxed)
+        self.lasting.draining()
     }
 }

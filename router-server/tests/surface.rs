@@ -14,7 +14,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use router_core::config::Config;
 use router_core::units::Day;
-use router_server::{Running, StartFault, start};
+use router_server::{RunFault, Running, StartFault, start};
 use serde_json::{Value, json};
 
 /// One deployment of each role at `url`, and what a test adds to it.
@@ -366,7 +366,7 @@ async fn nobody_listens_beyond_this_machine_unasked() {
     open.server.allow_anonymous = false;
     let fault = start(&open).await.unwrap_err();
     assert!(
-        matches!(fault, StartFault::Anonymous { .. })
+        matches!(fault, StartFault::Run(RunFault::Anonymous { .. }))
             && fault.to_string().contains("allow_anonymous")
     );
 }

@@ -4,6 +4,7 @@
 //! the environment. Every fault is found in one pass.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::capacity::Settings;
@@ -12,7 +13,9 @@ use crate::deployment::EndpointName;
 use crate::fallback::Limits;
 use crate::policy::Policy;
 use crate::units::Day;
+use crate::upstream::Credential;
 use crate::upstream::Endpoint;
+use crate::upstream::SecretSource;
 
 use super::fault::Fault;
 use super::keys::{self, CallerKey};
@@ -21,7 +24,7 @@ use super::request_log::{self, RequestLog};
 use super::roles::{self, Scoring};
 use super::server::{self, Server};
 use super::table::Findings;
-use super::{capacity, deployments, endpoints, passthrough, records, sending, warnings};
+use super::{capacity, deployments, endpoints, passthrough, records, sending, version, warnings};
 
 /// A configuration without faults.
 #[derive(Debug, Clone)]
@@ -46,6 +49,8 @@ pub struct Config {
     pub capacity: Settings,
     /// Who may ask for what; where there is none, nobody is asked for a key.
     pub keys: Vec<CallerKey>,
+    /// A short word for all of its values: the same word, the same configuration. Secrets are no part of it.
+    pub version: Box<str>,
     /// What is allowed but that somebody should look at.
     pub warnings: Vec<Fault>,
 }
@@ -99,7 +104,23 @@ impl Config {
             limits,
             capacity,
             keys,
+            version: version::of(raw),
             warnings,
         })
+    }
+
+    /// The files beside the configuration's own that are read when a router is built: secrets and the scorer's model. When
+    /// one changes, a router built anew differs.
+    pub fn other_files(&self) -> Vec<PathBuf> {
+        let secret = |endpoint: &Endpoint| match &endpoint.credential {
+            Credential::ApiKey(SecretSource::File(path))
+            | Credential::Bearer(SecretSource::File(path)) => Some(path.clone()),
+            // Those of identities are read anew for each token.
+            Credential::ApiKey(_)
+            | Credential::Bearer(_)
+            | Credential::Identity(_)
+            | Credential::Anonymous => None,
+        };
+        self.endpoints.values().filter_map(secret).chain(self.scoring.model.clone()).collect()
     }
 }

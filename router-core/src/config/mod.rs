@@ -21,6 +21,7 @@ mod roles;
 mod sending;
 mod server;
 mod table;
+mod version;
 mod warnings;
 
 pub use checked::Config;

@@ -56,6 +56,8 @@ pub struct Server {
     pub max_in_flight: Option<i64>,
     /// How long requests under way may take to end at shutdown; 30000.
     pub drain_ms: Option<i64>,
+    /// How often the configuration's files are looked at for changes; 1000; 0 looks at SIGHUP alone.
+    pub watch_ms: Option<i64>,
     /// How much callers learn of the inside: `all` or `minimal`; all.
     pub expose: Option<String>,
     /// The form of log lines: `auto`, `json` or `text`; auto, which is text at a terminal.

@@ -19,6 +19,8 @@ pub struct Server {
     pub max_in_flight: usize,
     /// How long requests under way may take to end at shutdown.
     pub drain: Duration,
+    /// How often the files are looked at for changes; `None` where only SIGHUP makes it look.
+    pub watch: Option<Duration>,
     /// How much callers learn of the inside.
     pub expose: Expose,
     /// The form of log lines.
@@ -33,6 +35,7 @@ impl Default for Server {
             max_body_bytes: 32 << 20,
             max_in_flight: 1024,
             drain: Duration::from_secs(30),
+            watch: Some(Duration::from_secs(1)),
             expose: Expose::All,
             log: LogForm::Auto,
         }
@@ -97,6 +100,9 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
             .count("max_in_flight", raw.max_in_flight, 1..=1_000_000)
             .unwrap_or(default.max_in_flight),
         drain: table.milliseconds("drain_ms", raw.drain_ms, 0).unwrap_or(default.drain),
+        watch: table
+            .milliseconds("watch_ms", raw.watch_ms, 0)
+            .map_or(default.watch, |watch| Some(watch).filter(|watch| !watch.is_zero())),
         expose: table
             .word("expose", raw.expose.as_deref(), "all or minimal", expose)
             .unwrap_or(default.expose),

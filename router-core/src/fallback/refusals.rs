@@ -19,7 +19,9 @@ const LEARNED_FOR: Duration = Duration::from_secs(3_600);
 
 /// The fields that deployments were seen to refuse.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Refusals(Arc<Mutex<HashMap<(DeploymentName, Operation), Vec<Refusal>>>>);
+pub(super) struct Refusals(Arc<Mutex<Known>>);
+
+type Known = HashMap<(DeploymentName, Operation), Vec<Refusal>>;
 
 /// A field, and when it may be sent again.
 #[derive(Debug, Clone, Copy)]

@@ -22,6 +22,7 @@ use crate::state::CapacityState;
 use crate::state::Kept;
 use crate::state::Renewal;
 use crate::task::Task;
+use crate::units::DeploymentName;
 use crate::upstream::Call;
 use crate::upstream::ReplyBody;
 use crate::upstream::Unreachable;
@@ -168,6 +169,11 @@ impl<U: Upstream> Fallback<U> {
             hedges: limits.hedging.map(hedges),
             limits,
         }
+    }
+
+    /// How many wait for a deployment.
+    pub(crate) fn queued(&self, deployment: &DeploymentName) -> usize {
+        self.waiting.queued(deployment)
     }
 
     /// The state that it learns into.

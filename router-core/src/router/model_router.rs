@@ -14,6 +14,7 @@ use crate::capacity::Asker;
 use crate::capacity::CapClass;
 use crate::capacity::Cause;
 use crate::capacity::Conversation;
+use crate::capacity::Standing;
 use crate::chat::ChatRequest;
 use crate::clock;
 use crate::decision::Ask;
@@ -45,6 +46,7 @@ use crate::state::CapacityState;
 use crate::stored::StoredResponses;
 use crate::task::Reason;
 use crate::task::Task;
+use crate::units::DeploymentName;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
 
@@ -166,6 +168,16 @@ impl<U: Upstream> ModelRouter<U> {
             let cooling = self.0.state.standing(&deployment.name).cooling(now);
             cooling.is_none_or(|(cause, _)| cause != Cause::Misconfigured)
         })
+    }
+
+    /// What is known of a deployment now.
+    pub fn standing(&self, deployment: &DeploymentName) -> Standing {
+        self.0.state.standing(deployment)
+    }
+
+    /// How many requests wait for a deployment now.
+    pub fn waiting_for(&self, deployment: &DeploymentName) -> usize {
+        self.0.fallback.queued(deployment)
     }
 
     pub(super) fn fallback(&self) -> &Fallback<U> {

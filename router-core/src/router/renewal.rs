@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::decision::Rules;
 use crate::fallback::Limits;
+use crate::record::Yardsticks;
 use crate::state::Kept;
 use crate::state::Renewal;
 use crate::units::DeploymentName;
@@ -18,7 +19,7 @@ use crate::upstream::HttpUpstream;
 use crate::upstream::Reached;
 use crate::upstream::Upstream;
 
-use super::build::{warn_of_retired, yardstick};
+use super::build::warn_of_retired;
 use super::model_router::{Inner, ModelRouter};
 use super::rules::{BuildFault, rules_of};
 
@@ -81,13 +82,14 @@ impl<U: Upstream> ModelRouter<U> {
             kept: &kept,
             now: Instant::now(),
         };
-        let Inner { fallback, metrics, watched, stored, others, observers, .. } = self.inner();
+        let Inner { fallback, metrics, watched, stored, others, observers, ledger, .. } =
+            self.inner();
         stored.resize(limits.stored_responses);
         let fallback = fallback.renewed(upstream, limits, &renewal);
         let state = Arc::clone(fallback.state());
         watched.renew(Arc::clone(&state), rules.catalog.clone());
         Self::of(Inner {
-            reasoning: yardstick(&rules),
+            yardsticks: Yardsticks::of(&rules.policy, &rules.catalog),
             rules,
             state,
             fallback,
@@ -96,6 +98,7 @@ impl<U: Upstream> ModelRouter<U> {
             stored: stored.clone(),
             others: others.clone(),
             observers: observers.clone(),
+            ledger: Arc::clone(ledger),
         })
     }
 }

@@ -149,6 +149,7 @@ impl InProcess {
     }
 
     /// The same under a new config: what is known of deployments that stay is shared with the old one.
+    #[must_use]
     pub fn renewed(&self, renewal: &Renewal<'_>) -> Self {
         let Renewal { catalog, cooldowns, settings, kept, now } = *renewal;
         let slot = |deployment: &Arc<Deployment>| {

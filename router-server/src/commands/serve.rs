@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use tracing_subscriber::filter::Targets;
 
 use crate::args::Serve;
+use crate::follow::Follow;
 use crate::serving;
 use crate::shutdown;
 use crate::shutdown::Asked;
@@ -16,6 +17,8 @@ use super::Failure;
 
 /// Serves until SIGTERM or Ctrl-C.
 pub(super) async fn run(serve: Serve, log: Targets) -> Result<(), Failure> {
+    // Before the files are read, so that no change after it is missed.
+    let files = Follow::new(&serve.files.config)?;
     let config = Config::load(&serve.files.config, clock::day(clock::wall()))?;
     // Somebody else's subscriber in this process is as good as ours.
     drop(telemetry::start(config.server.log, log));
@@ -23,8 +26,12 @@ pub(super) async fn run(serve: Serve, log: Targets) -> Result<(), Failure> {
         warn!(%warning, "configuration");
     }
     let running = serving::start(&config).await?;
-    info!(address = %running.addr(), deployments = config.catalog.deployments().len(), "listening");
-    let asked = shutdown::asked().await?;
+    let (version, deployments) = (&*config.version, config.catalog.deployments().len());
+    info!(address = %running.addr(), deployments, version, "listening");
+    let asked = tokio::select! {
+        asked = shutdown::asked() => asked?,
+        () = running.follow(files) => return Ok(()),
+    };
     running.drain();
     info!(drain_seconds = config.server.drain.as_secs_f64(), "draining");
     let ending = async {

@@ -4,14 +4,20 @@
 //! process drains and while no deployment may be used.
 
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
+use router_core::clock;
 use router_core::config::Expose;
+use router_core::deployment::Deployment;
+use router_core::router::ModelRouter;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::gate;
+use crate::lasting::Reloads;
 use crate::shared::Shared;
 
 use super::json;
@@ -21,7 +27,8 @@ pub(crate) async fn alive() -> Response {
     json::respond(&json!({"status": "ok"}))
 }
 
-/// 200 where requests are welcome, else 503 with the cause; `?verbose` adds the deployments.
+/// 200 where requests are welcome, else 503 with the cause; `?verbose` adds the configuration that runs, how its last
+/// reload went, and how each deployment stands.
 pub(crate) async fn ready(
     State(shared): State<Arc<Shared>>,
     RawQuery(query): RawQuery,
@@ -36,6 +43,7 @@ pub(crate) async fn ready(
     let mut body = json!({"status": status});
     let verbose = gate::verbose(query.as_deref());
     if let (true, Expose::All, Some(fields)) = (verbose, shared.expose, body.as_object_mut()) {
+        fields.insert("config".to_owned(), configuration(&shared.lasting.reloads()));
         fields.insert("deployments".to_owned(), deployments(&shared));
     }
     let mut response = json::respond(&body);
@@ -45,15 +53,69 @@ pub(crate) async fn ready(
     response
 }
 
-fn deployments(shared: &Shared) -> Value {
-    let catalog = &shared.router.rules().catalog;
-    let each = catalog.deployments().iter().map(|deployment| {
+/// Which configuration runs, since when, and what became of the last reload. Faults name files, keys and places of secrets,
+/// never a secret.
+fn configuration(reloads: &Reloads) -> Value {
+    let last = reloads.last.as_ref().map(|last| {
         json!({
-            "deployment": deployment.name.as_str(),
-            "model": deployment.model.name.as_str(),
-            "billing": deployment.billing.as_str(),
-            "area": deployment.area.to_string(),
+            "at": rfc_3339(last.at),
+            "successful": last.faults.is_empty(),
+            "faults": last.faults,
+            "needs_restart": last.needs_restart,
         })
     });
-    each.collect()
+    json!({
+        "version": reloads.version,
+        "loaded_at": rfc_3339(reloads.loaded),
+        "last_reload": last,
+    })
+}
+
+fn deployments(shared: &Shared) -> Value {
+    let (router, now) = (&shared.router, Instant::now());
+    let catalog = &router.rules().catalog;
+    catalog.deployments().iter().map(|known| deployment(known, router, now)).collect()
+}
+
+/// What a deployment is and how it stands: left alone or not and why, how busy, how full.
+fn deployment(known: &Deployment, router: &ModelRouter, now: Instant) -> Value {
+    let standing = router.standing(&known.name);
+    let cooling = standing.cooling(now).map(|(cause, until)| {
+        let wait = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
+        json!({"cause": cause.as_str(), "wait_ms": wait})
+    });
+    let rounded = |ratio: f64| (ratio * 1_000.0).round() / 1_000.0;
+    let utilization = standing.twin.map(|twin| rounded(twin.utilization(now)));
+    json!({
+        "deployment": known.name.as_str(),
+        "model": known.model.name.as_str(),
+        "billing": known.billing.as_str(),
+        "area": known.area.to_string(),
+        "cooling": cooling,
+        "in_flight": standing.in_flight,
+        "max_in_flight": known.max_in_flight,
+        "utilization_ratio": utilization,
+        "waiting": router.waiting_for(&known.name),
+    })
+}
+
+/// `2026-11-23T19:45:00Z`.
+fn rfc_3339(moment: SystemTime) -> String {
+    let seconds = moment.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let (day, of_day) = (clock::day(moment), seconds % 86_400);
+    let (hours, minutes, seconds) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{day}T{hours:02}:{minutes:02}:{seconds:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn moments_are_written_in_utc() {
+        let moment = UNIX_EPOCH + Duration::from_secs(1_795_046_400 + 3_661);
+        assert_eq!(rfc_3339(moment), "2026-11-19T01:01:01Z");
+    }
 }

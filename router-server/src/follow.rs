@@ -1,0 +1,156 @@
+//! When has the configuration changed? Looks at its files every second or so, and reloads at SIGHUP.
+//!
+//! The files are read and compared rather than watched through the kernel. What a mounted secret or a config map changes is
+//! a link above the file, editors put a new file in the old one's place, and network and container file systems often
+//! report no change at all: reading by the path that config names sees all of these alike, costs microseconds for a few
+//! small files, and takes neither a thread nor a crate. A change counts once two looks agree on it, so that a file that is
+//! still being written is not read by half.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hasher};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use crate::live::Live;
+
+/// The files of a configuration, as they were when it was read.
+#[derive(Debug)]
+pub struct Follow {
+    files: Vec<PathBuf>,
+    seen: Seen,
+    hang_up: HangUp,
+}
+
+/// What was seen of each file.
+type Seen = BTreeMap<PathBuf, Look>;
+
+/// What is seen of a file; a file that cannot be read is seen as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Absent,
+    /// A hash of the content.
+    Small(u64),
+    /// Too long to be read each time: its length and its last change.
+    Large(u64, Option<SystemTime>),
+}
+
+/// Files up to this length are read whole.
+const SMALL_BYTES: u64 = 1 << 20;
+
+/// The gap between two looks that must agree.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// A file that goes on changing is read all the same after so many looks.
+const MOST_LOOKS: usize = 50;
+
+impl Follow {
+    /// Takes a first look at the files of a configuration; to be called before it is read, so that no change is missed.
+    ///
+    /// # Errors
+    /// The process may not listen to signals.
+    pub fn new(files: &[PathBuf]) -> io::Result<Self> {
+        let seen = look(files.iter());
+        Ok(Self { files: files.to_vec(), seen, hang_up: HangUp::new()? })
+    }
+
+    /// Reloads at each change, for as long as it is awaited.
+    pub(crate) async fn follow(mut self, live: &Arc<Live>) {
+        // Those that the configuration names are known only now that it has been read.
+        let first = self.look(live).await;
+        for (path, seen) in first {
+            self.seen.entry(path).or_insert(seen);
+        }
+        loop {
+            let pause = live.current().config.server.watch;
+            let asked = tokio::select! {
+                () = self.hang_up.heard() => true,
+                () = sleep(pause.unwrap_or(Duration::MAX)), if pause.is_some() => false,
+            };
+            let mut now = self.look(live).await;
+            if !asked {
+                if now == self.seen {
+                    continue;
+                }
+                now = self.settled(live, now).await;
+            }
+            info!(asked, "reloading the configuration");
+            self.seen = now;
+            let (live_again, files) = (Arc::clone(live), self.files.clone());
+            blocking(move || live_again.reload(&files)).await;
+            for (path, look) in self.look(live).await {
+                self.seen.entry(path).or_insert(look);
+            }
+        }
+    }
+
+    /// Looks until two looks agree.
+    async fn settled(&self, live: &Arc<Live>, mut now: Seen) -> Seen {
+        for _ in 0..MOST_LOOKS {
+            sleep(SETTLE).await;
+            let again = self.look(live).await;
+            if again == now {
+                break;
+            }
+            now = again;
+        }
+        now
+    }
+
+    /// Looks at the files and at those that the configuration names.
+    async fn look(&self, live: &Live) -> Seen {
+        let mut paths = self.files.clone();
+        paths.extend(live.current().config.other_files());
+        blocking(move || look(paths.iter())).await.unwrap_or_else(|| self.seen.clone())
+    }
+}
+
+/// Does what reads files where it holds nobody up; `None` where it panicked.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.inspect_err(|error| warn!(%error, "a reload ended early")).ok()
+}
+
+fn look<'p>(paths: impl Iterator<Item = &'p PathBuf>) -> Seen {
+    paths.map(|path| (path.clone(), look_at(path).unwrap_or(Look::Absent))).collect()
+}
+
+fn look_at(path: &Path) -> io::Result<Look> {
+    let about = std::fs::metadata(path)?;
+    if about.len() > SMALL_BYTES {
+        return Ok(Look::Large(about.len(), about.modified().ok()));
+    }
+    let mut hasher = DefaultHasher::new();
+    hasher.write(&std::fs::read(path)?);
+    Ok(Look::Small(hasher.finish()))
+}
+
+/// SIGHUP, where there is such a thing.
+#[derive(Debug)]
+struct HangUp(#[cfg(unix)] tokio::signal::unix::Signal);
+
+impl HangUp {
+    #[cfg(unix)]
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    #[cfg(not(unix))]
+    #[expect(clippy::unnecessary_wraps, reason = "elsewhere it can fail")]
+    fn new() -> io::Result<Self> {
+        Ok(Self())
+    }
+
+    async fn heard(&mut self) {
+        #[cfg(unix)]
+        if self.0.recv().await.is_some() {
+            return;
+        }
+        std::future::pending::<()>().await;
+    }
+}

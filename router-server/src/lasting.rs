@@ -1,0 +1,175 @@
+//! What outlives a configuration: the metrics' registry, whether the process drains, how many requests are under way, and
+//! how the last reload went.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
+use router_core::clock;
+
+/// What all configurations of one running server share.
+#[derive(Debug)]
+pub(crate) struct Lasting {
+    pub(crate) registry: Registry,
+    /// Since when the server runs.
+    pub(crate) since: SystemTime,
+    draining: AtomicBool,
+    under_way: Arc<AtomicUsize>,
+    reloads: RwLock<Reloads>,
+    told: Told,
+}
+
+/// Which configuration runs, and how the last reload went.
+#[derive(Debug, Clone)]
+pub(crate) struct Reloads {
+    /// The word for the configuration that runs.
+    pub(crate) version: Box<str>,
+    /// Since when it runs.
+    pub(crate) loaded: SystemTime,
+    /// The last reload; `None` before the first.
+    pub(crate) last: Option<Reload>,
+}
+
+/// A reload.
+#[derive(Debug, Clone)]
+pub(crate) struct Reload {
+    /// When.
+    pub(crate) at: SystemTime,
+    /// Why the configuration was not taken; empty where it was.
+    pub(crate) faults: Vec<String>,
+    /// The keys that differ and cannot change while the server runs.
+    pub(crate) needs_restart: Vec<&'static str>,
+}
+
+/// The same as metrics.
+#[derive(Debug)]
+struct Told {
+    successful: Gauge,
+    loaded: Gauge,
+    reloads: IntCounterVec,
+    version: GaugeVec,
+}
+
+impl Told {
+    fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let options = |name: &str, help: &str| Opts::new(name, help).namespace("model_router");
+        let told = Self {
+            successful: Gauge::with_opts(options(
+                "config_last_reload_successful",
+                "1 where the configuration that was read last is the one that runs, else 0.",
+            ))?,
+            loaded: Gauge::with_opts(options(
+                "config_last_reload_success_timestamp_seconds",
+                "Since when the configuration runs, in seconds since 1970.",
+            ))?,
+            reloads: IntCounterVec::new(
+                options("config_reloads_total", "Reloads of the configuration."),
+                &["result"],
+            )?,
+            version: GaugeVec::new(
+                options("config_info", "The configuration that runs, as a word for its values."),
+                &["version"],
+            )?,
+        };
+        registry.register(Box::new(told.successful.clone()))?;
+        registry.register(Box::new(told.loaded.clone()))?;
+        registry.register(Box::new(told.reloads.clone()))?;
+        registry.register(Box::new(told.version.clone()))?;
+        // Both lines are there from the start, so that a first failure is a rise.
+        for result in ["success", "failure"] {
+            drop(told.reloads.with_label_values(&[result]));
+        }
+        Ok(told)
+    }
+
+    fn runs(&self, version: &str, loaded: SystemTime) {
+        let since = loaded.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.successful.set(1.0);
+        self.loaded.set(since.as_secs_f64());
+        self.version.reset();
+        self.version.with_label_values(&[version]).set(1.0);
+    }
+}
+
+impl Lasting {
+    /// A server begins with a configuration.
+    pub(crate) fn new(registry: Registry, version: &str) -> Result<Self, prometheus::Error> {
+        let told = Told::register(&registry)?;
+        let now = clock::wall();
+        told.runs(version, now);
+        Ok(Self {
+            registry,
+            since: now,
+            draining: AtomicBool::new(false),
+            under_way: Arc::default(),
+            reloads: RwLock::new(Reloads { version: version.into(), loaded: now, last: None }),
+            told,
+        })
+    }
+
+    /// From now on readiness is false.
+    pub(crate) fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Room for one more request, held until it is dropped; `None` where `most` are under way.
+    pub(crate) fn admit(&self, most: usize) -> Option<Permit> {
+        let one_more = |count: usize| (count < most).then_some(count + 1);
+        let order = Ordering::Relaxed;
+        self.under_way.fetch_update(order, order, one_more).ok()?;
+        Some(Permit(Arc::clone(&self.under_way)))
+    }
+
+    /// Another configuration runs.
+    pub(crate) fn reloaded(&self, version: &str, needs_restart: Vec<&'static str>) {
+        let now = clock::wall();
+        self.told.reloads.with_label_values(&["success"]).inc();
+        self.told.runs(version, now);
+        let last = Some(Reload { at: now, faults: Vec::new(), needs_restart });
+        let mut reloads = self.reloads.write().unwrap_or_else(PoisonError::into_inner);
+        *reloads = Reloads { version: version.into(), loaded: now, last };
+    }
+
+    /// What was read does not run: the configuration before it goes on.
+    pub(crate) fn kept(&self, faults: Vec<String>) {
+        self.told.reloads.with_label_values(&["failure"]).inc();
+        self.told.successful.set(0.0);
+        let mut reloads = self.reloads.write().unwrap_or_else(PoisonError::into_inner);
+        reloads.last = Some(Reload { at: clock::wall(), faults, needs_restart: Vec::new() });
+    }
+
+    pub(crate) fn reloads(&self) -> Reloads {
+        self.reloads.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Room for a request while it lasts.
+#[derive(Debug)]
+pub(crate) struct Permit(Arc<AtomicUsize>);
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_counted_over_all_configurations_and_given_back() {
+        let lasting = Lasting::new(Registry::new(), "a").unwrap();
+        let first = lasting.admit(2);
+        let second = lasting.admit(2);
+        assert!(first.is_some() && second.is_some() && lasting.admit(2).is_none());
+        assert!(lasting.admit(3).is_some(), "a larger bound of a new configuration");
+        drop(first);
+        assert!(lasting.admit(1).is_none() && lasting.admit(2).is_some());
+    }
+}

@@ -1,0 +1,184 @@
+//! The configuration that runs, and its change into another while requests are served.
+//!
+//! Each configuration has an app of its own: router, handlers, limits. A reload builds the next one beside the one that
+//! runs, and only when all of it stands does the next request meet it. Requests under way end where they began. What
+//! cannot be built changes nothing: the last good configuration goes on, and the log, a metric and `/readyz?verbose` say
+//! so.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use prometheus::Registry;
+use router_core::clock;
+use router_core::config::{Config, ConfigFaults};
+use router_core::router::{BuildFault, ModelRouter};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::app;
+use crate::lasting::Lasting;
+use crate::record_file;
+use crate::record_file::LogFault;
+use crate::record_writer::RecordWriter;
+use crate::record_writer::WriterFault;
+use crate::shared::Shared;
+
+/// Why a configuration does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunFault {
+    /// It would be reached from other machines, whose callers show no key.
+    #[error(
+        "{listen} is reached from other machines, whose callers show no key: give them keys ([keys.NAME]), listen at a \
+         loopback address or set server.allow_anonymous = true"
+    )]
+    Anonymous {
+        /// The address that config names.
+        listen: SocketAddr,
+    },
+    /// The router cannot be built.
+    #[error(transparent)]
+    Router(#[from] BuildFault),
+    /// The configuration has faults.
+    #[error(transparent)]
+    Config(#[from] ConfigFaults),
+    /// The request log cannot be written where config says.
+    #[error(transparent)]
+    Log(#[from] LogFault),
+    /// Nobody could write the request log.
+    #[error(transparent)]
+    Writer(#[from] WriterFault),
+}
+
+impl RunFault {
+    /// One line a fault.
+    fn lines(&self) -> Vec<String> {
+        match self {
+            Self::Config(faults) => faults.0.iter().map(ToString::to_string).collect(),
+            Self::Anonymous { .. } | Self::Router(_) | Self::Log(_) | Self::Writer(_) => {
+                vec![self.to_string()]
+            }
+        }
+    }
+}
+
+/// The configuration that runs.
+#[derive(Debug)]
+pub(crate) struct Live {
+    current: watch::Sender<Arc<Current>>,
+    pub(crate) lasting: Arc<Lasting>,
+    /// Writes the request log of whichever configuration runs.
+    pub(crate) writer: Arc<RecordWriter>,
+    /// Held while a configuration takes another's place: each goes on from the one before it.
+    change: Mutex<()>,
+}
+
+/// One configuration with what was built of it.
+#[derive(Debug)]
+pub(crate) struct Current {
+    pub(crate) config: Config,
+    pub(crate) router: ModelRouter,
+    app: axum::Router,
+}
+
+impl Current {
+    fn new(config: Config, router: ModelRouter, lasting: &Arc<Lasting>) -> Arc<Self> {
+        let shared = Shared::new(router.clone(), &config, lasting);
+        Arc::new(Self { config, router, app: app::app(Arc::new(shared)) })
+    }
+
+    /// What answers requests under this configuration.
+    pub(crate) fn app(&self) -> axum::Router {
+        self.app.clone()
+    }
+}
+
+impl Live {
+    /// Begins with a configuration.
+    pub(crate) fn new(config: &Config) -> Result<Self, RunFault> {
+        may_run(config)?;
+        let registry = Registry::new();
+        let router = ModelRouter::new(config, &registry)?;
+        config.request_log.as_ref().map(record_file::probe).transpose()?;
+        let writer = RecordWriter::start(&registry)?;
+        writer.follow(config.request_log.as_ref(), &router);
+        let lasting = Lasting::new(registry, &config.version).map_err(BuildFault::from)?;
+        let lasting = Arc::new(lasting);
+        let (current, _) = watch::channel(Current::new(config.clone(), router, &lasting));
+        Ok(Self { current, lasting, writer, change: Mutex::default() })
+    }
+
+    /// The configuration that runs now.
+    pub(crate) fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current.borrow())
+    }
+
+    /// Reads the files and runs what they say. Blocks while files are read; what comes of it is told by log and metrics.
+    pub(crate) fn reload(&self, files: &[PathBuf]) {
+        let read = Config::load(files, clock::day(clock::wall()));
+        let changed = read.map_err(RunFault::from).and_then(|config| self.change(config));
+        if let Err(fault) = changed {
+            self.keep(&fault);
+        }
+    }
+
+    /// Runs another configuration from the next request on.
+    pub(crate) fn change(&self, mut config: Config) -> Result<(), RunFault> {
+        let turn = self.change.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.current();
+        let fixed = keep_fixed(&before.config, &mut config);
+        may_run(&config)?;
+        config.request_log.as_ref().map(record_file::probe).transpose()?;
+        let router = before.router.renewed(&config)?;
+        for key in &fixed {
+            warn!(key, "this key cannot change while the server runs: restart it");
+        }
+        for warning in &config.warnings {
+            warn!(%warning, "configuration");
+        }
+        let (version, deployments) = (config.version.clone(), config.catalog.deployments().len());
+        self.writer.follow(config.request_log.as_ref(), &router);
+        self.current.send_replace(Current::new(config, router, &self.lasting));
+        self.lasting.reloaded(&version, fixed);
+        drop(turn);
+        info!(
+            version = &*version,
+            before = &*before.config.version,
+            deployments,
+            "configuration reloaded"
+        );
+        Ok(())
+    }
+
+    /// Says why what was read does not run.
+    pub(crate) fn keep(&self, fault: &RunFault) {
+        let lines = fault.lines();
+        for fault in &lines {
+            error!(fault, "configuration not reloaded");
+        }
+        let version = self.current().config.version.clone();
+        error!(faults = lines.len(), version = &*version, "the last good configuration goes on");
+        self.lasting.kept(lines);
+    }
+}
+
+/// Callers without a key come from this machine alone, unless config says otherwise.
+fn may_run(config: &Config) -> Result<(), RunFault> {
+    let listen = config.server.listen;
+    if config.may_listen() { Ok(()) } else { Err(RunFault::Anonymous { listen }) }
+}
+
+/// Gives keys that cannot change while the server runs their old values; names those that differ.
+fn keep_fixed(before: &Config, after: &mut Config) -> Vec<&'static str> {
+    let (before, after) = (&before.server, &mut after.server);
+    let mut differ = Vec::new();
+    if before.listen != after.listen {
+        after.listen = before.listen;
+        differ.push("server.listen");
+    }
+    if before.log != after.log {
+        after.log = before.log;
+        differ.push("server.log");
+    }
+    differ
+}
