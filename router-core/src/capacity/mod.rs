@@ -10,6 +10,7 @@ pub mod latency;
 pub mod others;
 pub mod quota;
 pub mod reservation;
+mod resized;
 pub mod settings;
 pub mod size;
 pub mod snapshot;

@@ -73,7 +73,7 @@ pub struct Told {
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Twin {
-    size: Size,
+    pub(super) size: Size,
     pub(super) drift: Drift,
     pub(super) level: f64,
     pub(super) at: Instant,
@@ -134,22 +134,6 @@ impl Twin {
             doubt: Doubt::new(now),
             guard: Guard::new(now),
         }
-    }
-
-    /// The same bucket after its size was changed: what is in it stays in it, and what was learned of the old size is
-    /// forgotten. Calls under way still give back what they took.
-    #[must_use]
-    pub fn resized(mut self, size: Size, now: Instant) -> Self {
-        if self.size == size {
-            return self;
-        }
-        self.drain(now);
-        self.size = size;
-        self.drift = Drift::new(size.rate, size.window.as_secs_f64());
-        let above = (self.level - self.capacity()) / size.rate;
-        let over = (self.level > 0.0).then_some(above);
-        self.learned(Known { at: now, over, added: 0.0 });
-        self
     }
 
     /// What it was made of.
