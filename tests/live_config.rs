@@ -10,7 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use crate::support::{Answer, Bench, Layout, checked, question};
+use crate::support::{Answer, Bench, Layout, PATIENCE, checked, question};
 
 /// Runs another configuration before the same emulator.
 #[track_caller]
@@ -197,4 +197,29 @@ async fn what_cannot_change_while_it_runs_keeps_its_value_and_is_told() {
     open.server.listen = "0.0.0.0:0".parse().unwrap();
     bench.server.reload(open).unwrap();
     assert_eq!(bench.get("/healthz").await.status, 200);
+}
+
+#[tokio::test]
+async fn the_request_log_goes_on_with_one_line_for_each_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let logged = |name: &str| Layout::pair().text("request_log.path", path(name).to_str().unwrap());
+    let bench = logged("one.jsonl").start().await;
+    let lines = |name: &str| {
+        std::fs::read_to_string(path(name)).map_or(0, |text| text.matches('\n').count())
+    };
+    for (name, count) in [("one.jsonl", 1), ("one.jsonl", 2), ("two.jsonl", 1)] {
+        change(&bench, &logged(name));
+        bench.ask("chat", json!({})).await;
+        // It is written a moment after the answer.
+        let began = Instant::now();
+        while lines(name) < count && began.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    change(&bench, &Layout::pair());
+    bench.ask("chat", json!({})).await;
+    let Bench { server, .. } = bench;
+    server.stop().await;
+    assert_eq!((lines("one.jsonl"), lines("two.jsonl")), (2, 1));
 }
