@@ -73,15 +73,14 @@ const PASSED: [&str; 8] = [
     "openai-version",
 ];
 
-/// The headers of the upstream's answer that the caller gets.
-pub(crate) fn passed(upstream: &HeaderMap) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(20);
-    for name in PASSED {
-        if let Some(value) = upstream.get(name) {
-            headers.insert(HeaderName::from_static(name), value.clone());
+/// Adds the headers of the upstream's answer that the caller gets.
+pub(crate) fn pass_on(headers: &mut HeaderMap, upstream: &HeaderMap) {
+    // One walk over what came, rather than one search for each name that might have.
+    for (name, value) in upstream {
+        if PASSED.contains(&name.as_str()) && !headers.contains_key(name) {
+            headers.insert(name, value.clone());
         }
     }
-    headers
 }
 
 /// Marks an answer as an event stream that nothing on its way may hold back.
@@ -91,22 +90,35 @@ pub(crate) fn as_event_stream(headers: &mut HeaderMap) {
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
 }
 
-fn put(headers: &mut HeaderMap, name: &'static str, value: impl fmt::Display) {
-    // All values are names checked by their types, numbers and our own words.
-    if let Ok(value) = HeaderValue::try_from(value.to_string()) {
-        headers.insert(HeaderName::from_static(name), value);
+// What callers are told.
+const TASK: HeaderName = HeaderName::from_static("x-router-task");
+const SCORE: HeaderName = HeaderName::from_static("x-router-score");
+const MODEL: HeaderName = HeaderName::from_static("x-router-model");
+const DEPLOYMENT: HeaderName = HeaderName::from_static("x-router-deployment");
+const BILLING: HeaderName = HeaderName::from_static("x-router-billing");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-router-attempts");
+const FALLBACK: HeaderName = HeaderName::from_static("x-router-fallback");
+const ADAPTED: HeaderName = HeaderName::from_static("x-router-adapted");
+const RESIDENCY: HeaderName = HeaderName::from_static("x-router-residency");
+const COST: HeaderName = HeaderName::from_static("x-router-cost-usd");
+const OVERHEAD: HeaderName = HeaderName::from_static("x-router-overhead-us");
+
+/// All values are names checked by their types, numbers and our own words.
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
     }
 }
 
 /// What the decision alone says.
 pub(crate) fn tell_decision(headers: &mut HeaderMap, decision: &Decision) {
     if let Some(task) = decision.task() {
-        put(headers, "x-router-task", task);
+        put(headers, TASK, task.as_str());
     }
     if let Some(verdict) = decision.verdict {
-        put(headers, "x-router-score", format_args!("{:.3}", verdict.score.value()));
+        put(headers, SCORE, &format!("{:.3}", verdict.score.value()));
     }
-    put(headers, "x-router-residency", &decision.residency);
+    put(headers, RESIDENCY, &decision.residency.to_string());
 }
 
 /// What is sure of the answer before there is one: what all of the plan have in common. A provisioned deployment may be
@@ -116,13 +128,13 @@ pub(crate) fn tell_plan(headers: &mut HeaderMap, plan: &Plan) {
     let all =
         |same: fn(&Deployment, &Deployment) -> bool| plan.rest.iter().all(|next| same(first, next));
     if all(|first, next| first.model.name == next.model.name) {
-        put(headers, "x-router-model", &first.model.name);
+        put(headers, MODEL, first.model.name.as_str());
     }
     if plan.rest.is_empty() {
-        put(headers, "x-router-deployment", &first.name);
+        put(headers, DEPLOYMENT, first.name.as_str());
     }
     if !first.billing.is_provisioned() && all(|_, next| !next.billing.is_provisioned()) {
-        put(headers, "x-router-billing", &first.billing);
+        put(headers, BILLING, first.billing.as_str());
     }
 }
 
@@ -133,36 +145,37 @@ pub(crate) fn tell_attempts(
     trail: &[Step],
     fallback: Option<&str>,
 ) {
-    put(headers, "x-router-model", &deployment.model.name);
-    put(headers, "x-router-deployment", &deployment.name);
-    put(headers, "x-router-billing", &deployment.billing);
-    put(headers, "x-router-attempts", trail.len());
+    put(headers, MODEL, deployment.model.name.as_str());
+    put(headers, DEPLOYMENT, deployment.name.as_str());
+    put(headers, BILLING, deployment.billing.as_str());
+    headers.insert(ATTEMPTS, trail.len().into());
     if let Some(cause) = fallback {
-        put(headers, "x-router-fallback", cause);
+        put(headers, FALLBACK, cause);
     }
 }
 
 /// Azure's own spillover answered in the place of the provisioned deployment that was asked: paid by the token.
 pub(crate) fn tell_spilled(headers: &mut HeaderMap) {
-    put(headers, "x-router-billing", "pay_as_you_go");
-    put(headers, "x-router-fallback", "spillover");
+    headers.insert(BILLING, HeaderValue::from_static("pay_as_you_go"));
+    headers.insert(FALLBACK, HeaderValue::from_static("spillover"));
 }
 
 /// What was changed for the model; nothing where nothing was.
 pub(crate) fn tell_adapted(headers: &mut HeaderMap, fields: &[&str]) {
     if !fields.is_empty() {
-        put(headers, "x-router-adapted", fields.join(","));
+        put(headers, ADAPTED, &fields.join(","));
     }
 }
 
 /// What the answer cost more; nothing where no price is known.
 pub(crate) fn tell_cost(headers: &mut HeaderMap, cost: Option<Usd>) {
     if let Some(cost) = cost {
-        put(headers, "x-router-cost-usd", cost);
+        put(headers, COST, &cost.to_string());
     }
 }
 
 /// Our own time.
 pub(crate) fn tell_overhead(headers: &mut HeaderMap, overhead: Duration) {
-    put(headers, "x-router-overhead-us", overhead.as_micros());
+    let micros = u64::try_from(overhead.as_micros()).unwrap_or(u64::MAX);
+    headers.insert(OVERHEAD, micros.into());
 }

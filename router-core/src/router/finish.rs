@@ -35,7 +35,7 @@ use crate::response::Body;
 use crate::response::ByteStream;
 use crate::response::Response;
 use crate::response::as_event_stream;
-use crate::response::passed;
+use crate::response::pass_on;
 use crate::response::tell_adapted;
 use crate::response::tell_attempts;
 use crate::response::tell_cost;
@@ -69,7 +69,7 @@ impl Finish<'_, '_> {
     pub(super) fn respond(
         &self,
         answered: Answered,
-        told: HeaderMap,
+        mut headers: HeaderMap,
         mut account: OpenAccount,
     ) -> Response {
         let Answered { deployment, delivery, mut adapted, restream: again, trail, notes } =
@@ -83,8 +83,7 @@ impl Finish<'_, '_> {
         metrics.noted(self.decision, &notes);
         account.walked(&trail, &notes);
         metrics.adapted(&deployment, &adapted);
-        let mut headers = passed(&delivery.headers);
-        headers.extend(told);
+        pass_on(&mut headers, &delivery.headers);
         let fallback = self.fallback_cause(&deployment, &trail, &notes);
         account.fell_back(fallback);
         tell_attempts(&mut headers, &deployment, &trail, fallback);

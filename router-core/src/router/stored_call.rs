@@ -23,7 +23,7 @@ use crate::response::Body;
 use crate::response::ByteStream;
 use crate::response::Response;
 use crate::response::as_event_stream;
-use crate::response::passed;
+use crate::response::pass_on;
 use crate::response::tell_attempts;
 use crate::stored::Stored;
 use crate::stored::UnknownResponse;
@@ -70,7 +70,8 @@ impl<U: Upstream> ModelRouter<U> {
         let reply = self.fallback().upstream().send(attempt);
         let reply = tokio::time::timeout_at(deadline.min(began + limits.deadline), reply).await;
         let reply = reply.unwrap_or(Err(Unreachable::Timeout)).map_err(unreachable)?;
-        let (status, mut headers) = (reply.status, passed(&reply.headers));
+        let (status, mut headers) = (reply.status, HeaderMap::new());
+        pass_on(&mut headers, &reply.headers);
         let events = is_event_stream(&reply.headers) && status.is_success();
         let took = began.elapsed();
         let step = |ended| [Step { deployment: Arc::clone(&deployment), ended, took }];

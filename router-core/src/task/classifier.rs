@@ -21,6 +21,7 @@ use super::kind::Reason;
 use super::kind::Score;
 use super::kind::Scorer;
 use super::kind::Task;
+use super::remembered::Remembered;
 
 /// What may speak beside the score of the last turn. All but `threshold` are weights in log-odds (1.0 makes reasoning
 /// 2.7 times as likely); 0 switches a signal off.
@@ -125,6 +126,7 @@ pub struct Verdict {
 pub struct Classifier {
     scorer: Arc<dyn Scorer>,
     signals: Signals,
+    remembered: Remembered,
 }
 
 /// The signals that push log-odds, in the order of [`Pushes::all`].
@@ -171,7 +173,7 @@ impl Pushes {
 impl Classifier {
     /// A classifier over any scorer.
     pub fn new(scorer: Arc<dyn Scorer>, signals: Signals) -> Self {
-        Self { scorer, signals }
+        Self { scorer, signals, remembered: Remembered::default() }
     }
 
     /// The score at which reasoning begins.
@@ -253,11 +255,16 @@ impl Classifier {
         }
         let mut pushes = Pushes { own: Score::nearest(0.0).log_odds(), ..Pushes::default() };
         let mut carried: Option<f32> = None;
-        for turn in turns.into_iter().flatten() {
+        for (place, turn) in turns.into_iter().enumerate() {
+            let Some(turn) = turn else { continue };
             let threshold = self.signals.threshold.log_odds();
             let task = |sum| task_of(sum, self.held(threshold, pushes.before));
             pushes.before = carried.map(task);
-            pushes.own = self.scorer.score_turn(turn).log_odds();
+            pushes.own = match place {
+                EARLIER => self.scorer.score_turn(turn),
+                _ => self.again(turn),
+            }
+            .log_odds();
             pushes.follow_up = carried.map_or(0.0, |before| {
                 signals.follow_up * lean(turn) * before.clamp(-MOST_CARRIED, MOST_CARRIED)
             });
@@ -272,8 +279,12 @@ impl Classifier {
         }
         let mut all = request.messages().iter();
         let first = all.find(|message| matches!(message.role, Role::System | Role::Developer));
-        first
-            .map_or(0.0, |turn| self.scorer.score_turn(turn).log_odds() * self.signals.instructions)
+        first.map_or(0.0, |turn| self.again(turn).log_odds() * self.signals.instructions)
+    }
+
+    /// The score of a turn that has most likely been here before.
+    fn again(&self, turn: &Message<'_>) -> Score {
+        self.remembered.score(turn, || self.scorer.score_turn(turn))
     }
 }
 

@@ -85,7 +85,7 @@ pub struct Reason {
 
 /// Tells how probable it is that a turn needs reasoning.
 pub trait Scorer: Debug + Send + Sync {
-    /// The score of one message, taken alone.
+    /// The score of one message, taken alone. It is a property of the message: scores of earlier turns are remembered.
     fn score_turn(&self, turn: &Message<'_>) -> Score;
 
     /// The features of the last user's turn that weighed most, heaviest first, at most `most` of them.

@@ -7,6 +7,7 @@ mod letters;
 mod linear;
 mod model;
 mod reasons;
+mod remembered;
 mod sample;
 mod shape;
 mod words;

@@ -1,0 +1,102 @@
+//! Scores of turns that come again and again: instructions, and what was said before in a conversation.
+//!
+//! A turn's score depends on the turn alone, so remembering it changes nothing but the time. The last turn is new nearly
+//! always and is not looked up. What is kept is a keyed hash and a number, never a text.
+
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+
+use crate::chat::Content;
+use crate::chat::Message;
+use crate::chat::Part;
+
+use super::kind::Score;
+
+/// The most scores kept; some hundred bytes each.
+const MOST: u64 = 16_384;
+
+/// A turn longer than this, in bytes, is scored again: to hash it whole costs as much.
+const LONGEST: usize = 8_192;
+
+/// Scores by the hash of their turn.
+#[derive(Debug, Clone)]
+pub(super) struct Remembered {
+    scores: moka::sync::Cache<u64, Score>,
+    keys: RandomState,
+}
+
+impl Default for Remembered {
+    fn default() -> Self {
+        Self { scores: moka::sync::Cache::new(MOST), keys: RandomState::new() }
+    }
+}
+
+impl Remembered {
+    /// The score of a turn, by `score` where it is not known yet.
+    pub(super) fn score(&self, turn: &Message<'_>, score: impl FnOnce() -> Score) -> Score {
+        if turn.texts().map(str::len).sum::<usize>() > LONGEST {
+            return score();
+        }
+        let key = self.key(turn);
+        if let Some(known) = self.scores.get(&key) {
+            return known;
+        }
+        let new = score();
+        self.scores.insert(key, new);
+        new
+    }
+
+    /// All that a scorer sees of a turn.
+    fn key(&self, turn: &Message<'_>) -> u64 {
+        let mut hasher = self.keys.build_hasher();
+        (turn.role, turn.calls_tools).hash(&mut hasher);
+        match &turn.content {
+            Content::Empty => hasher.write_u8(0),
+            Content::Text(text) => (1_u8, text).hash(&mut hasher),
+            Content::Parts(parts) => {
+                hasher.write_u8(2);
+                for part in parts {
+                    match part {
+                        Part::Text(text) => (0_u8, text).hash(&mut hasher),
+                        Part::Image => hasher.write_u8(1),
+                        Part::Other => hasher.write_u8(2),
+                    }
+                }
+            }
+        }
+        hasher.finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::chat::ChatRequest;
+
+    #[test]
+    fn a_turn_is_scored_once_and_another_turn_is_another() {
+        let body =
+            |content: &str| format!(r#"{{"messages":[{{"role":"user","content":{content}}}]}}"#);
+        let long = format!("\"{}\"", "a".repeat(LONGEST + 1));
+        let bodies =
+            [r#""a""#, r#""b""#, r#"[{"type":"text","text":"a"}]"#, "null", &long].map(body);
+        let remembered = Remembered::default();
+        let mut times = Vec::new();
+        for body in &bodies {
+            let request = ChatRequest::parse(body.as_bytes()).unwrap();
+            let turn = &request.messages()[0];
+            let scored = Cell::new(0_u8);
+            for _ in 0..3 {
+                let own = 0.1 * f32::from(u8::try_from(times.len()).unwrap());
+                let score = remembered.score(turn, || {
+                    scored.set(scored.get() + 1);
+                    Score::nearest(own)
+                });
+                assert!((score.value() - Score::nearest(own).value()).abs() < 1e-6, "{body:.60}");
+            }
+            times.push(scored.get());
+        }
+        assert_eq!(times, [1, 1, 1, 1, 3], "the long one is scored each time");
+    }
+}
