@@ -15,6 +15,7 @@ mod bodies;
 mod budget;
 mod config_files;
 mod config_messages;
+mod dashboard;
 mod deadline;
 mod faults;
 mod floor_plan;

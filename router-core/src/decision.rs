@@ -116,6 +116,11 @@ impl Decision {
     pub fn task(&self) -> Option<Task> {
         self.choice.role
     }
+
+    /// The provisioned deployments that were left out because they may not be used just now, and why.
+    pub fn passed_over(&self) -> impl Iterator<Item = (&Arc<Deployment>, Exclusion)> {
+        self.candidates.iter().filter_map(Candidate::passed_over)
+    }
 }
 
 /// The deployments to try, in order; never empty, without repeats.

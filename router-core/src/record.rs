@@ -19,6 +19,7 @@ use crate::fallback::Note;
 use crate::fallback::Step;
 use crate::policy::Policy;
 use crate::policy::Priority;
+use crate::selection::Exclusion;
 use crate::stored::Caller;
 use crate::task::Score;
 use crate::task::Task;
@@ -85,6 +86,8 @@ pub struct Decided {
     pub prompt: Tokens,
     /// The deployment tried first; `None` where there is none.
     pub first: Option<Arc<Deployment>>,
+    /// Provisioned deployments that were left out because they might not be used just then, and why.
+    pub passed_over: Vec<(Arc<Deployment>, Exclusion)>,
 }
 
 impl Decided {
@@ -100,6 +103,10 @@ impl Decided {
             priority: decision.priority,
             prompt: decision.needs.prompt,
             first: decision.plan.as_ref().ok().map(|plan| Arc::clone(&plan.first)),
+            passed_over: decision
+                .passed_over()
+                .map(|(deployment, why)| (Arc::clone(deployment), why))
+                .collect(),
         }
     }
 }

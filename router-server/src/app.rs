@@ -15,7 +15,9 @@ use http::{Method, Uri};
 use router_core::chat::Operation;
 use router_core::config::Expose;
 
+use crate::dashboard::page;
 use crate::handlers::answer;
+use crate::handlers::dashboard;
 use crate::handlers::health;
 use crate::handlers::metrics;
 use crate::handlers::models;
@@ -60,6 +62,10 @@ pub(crate) fn app(shared: Arc<Shared>) -> axum::Router {
     if shared.expose == Expose::All {
         paths = both(paths, "/v1/route", post(route::explain));
     }
+    // Callers shall see little then; where keys tell operators from callers, operators still see everything.
+    if shared.expose == Expose::All || shared.keyring.asks() {
+        paths = dashboard(paths);
+    }
     paths
         .route("/healthz", get(health::alive))
         .route("/health", get(health::alive))
@@ -70,6 +76,17 @@ pub(crate) fn app(shared: Arc<Shared>) -> axum::Router {
         .method_not_allowed_fallback(method_not_allowed)
         .layer(middleware::from_fn_with_state(Arc::clone(&shared), passage::pass))
         .with_state(shared)
+}
+
+/// The page, its files, and what it shows.
+fn dashboard(mut paths: Paths) -> Paths {
+    for file in page::FILES {
+        paths = paths.route(file.path, dashboard::file(file));
+    }
+    paths
+        .route(page::PATH, get(dashboard::page))
+        .route(dashboard::STATE, get(dashboard::state))
+        .route(dashboard::EVENTS, get(dashboard::events))
 }
 
 /// What is asked of models, in each dialect.

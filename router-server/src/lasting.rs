@@ -8,10 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 use router_core::clock;
 
+use crate::dashboard::Hub;
+
 /// What all configurations of one running server share.
 #[derive(Debug)]
 pub(crate) struct Lasting {
     pub(crate) registry: Registry,
+    /// What the dashboard shows.
+    pub(crate) dashboard: Arc<Hub>,
     /// Since when the server runs.
     pub(crate) since: SystemTime,
     draining: AtomicBool,
@@ -100,6 +104,7 @@ impl Lasting {
         told.runs(version, now);
         Ok(Self {
             registry,
+            dashboard: Arc::new(Hub::new(now)),
             since: now,
             draining: AtomicBool::new(false),
             under_way: Arc::default(),

@@ -48,6 +48,7 @@
 //! | `keyring` | who shows which key |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `explanation` | decision -> JSON and text |
+//! | `dashboard` | what an operator sees in a browser: counts, series, feeds, the page |
 //! | `lasting` | what outlives a configuration |
 //! | `shared` | what handlers share under one configuration |
 //! | `gate` | which path asks for which key |
@@ -80,6 +81,8 @@ mod keyring;
 mod problem;
 //
 pub mod explanation;
+//
+mod dashboard;
 //
 mod lasting;
 //

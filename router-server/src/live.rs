@@ -14,9 +14,12 @@ use router_core::clock;
 use router_core::config::{Config, ConfigFaults};
 use router_core::router::{BuildFault, ModelRouter};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::app;
+use crate::dashboard::Facts;
+use crate::dashboard::Hub;
 use crate::lasting::Lasting;
 use crate::record_file;
 use crate::record_file::LogFault;
@@ -104,6 +107,7 @@ impl Live {
         writer.follow(config.request_log.as_ref(), &router);
         let lasting = Lasting::new(registry, &config.version).map_err(BuildFault::from)?;
         let lasting = Arc::new(lasting);
+        router.observe(Arc::<Hub>::clone(&lasting.dashboard));
         let (current, _) = watch::channel(Current::new(config.clone(), router, &lasting));
         Ok(Self { current, lasting, writer, change: Mutex::default() })
     }
@@ -111,6 +115,18 @@ impl Live {
     /// The configuration that runs now.
     pub(crate) fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.borrow())
+    }
+
+    /// Closes a second of the dashboard's.
+    pub(crate) fn sample(&self) {
+        let reloads = self.lasting.reloads();
+        let facts = Facts {
+            config: reloads.version,
+            fault: reloads.last.is_some_and(|last| !last.faults.is_empty()),
+            draining: self.lasting.draining(),
+        };
+        let (router, now) = (&self.current().router, Instant::now());
+        self.lasting.dashboard.sample(router, facts, now, clock::wall());
     }
 
     /// Reads the files and runs what they say. Blocks while files are read; what comes of it is told by log and metrics.

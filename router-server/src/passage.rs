@@ -16,6 +16,7 @@ use router_core::config::Expose;
 use tokio::time::Instant;
 use tracing::error;
 
+use crate::dashboard::page;
 use crate::gate;
 use crate::problem::Problem;
 use crate::request_log::Line;
@@ -29,6 +30,11 @@ const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-requ
 
 /// Paths that machines ask every few seconds; a line for each would bury the others.
 const PROBES: [&str; 4] = ["/healthz", "/health", "/readyz", "/metrics"];
+
+/// The dashboard takes no room from requests, and a page that watches is no request of anybody's.
+fn is_dashboard(path: &str) -> bool {
+    path == page::PATH || path.starts_with("/dashboard/")
+}
 
 /// Answer headers that callers do not see with `expose = "minimal"`: which deployment, how paid, how often tried, at
 /// what cost. What the caller must know of its own request stays: task, model, residency, and fields changed.
@@ -51,7 +57,7 @@ pub(crate) async fn pass(
     let received = Instant::now();
     let matched = request.extensions().get::<MatchedPath>();
     let path = matched.map_or("unknown", MatchedPath::as_str).to_owned();
-    if PROBES.contains(&path.as_str()) {
+    if PROBES.contains(&path.as_str()) || is_dashboard(&path) {
         return match gate::enter(&shared, &path, request).await {
             Ok((request, _)) => caught(request, next).await,
             Err(refused) => refused,

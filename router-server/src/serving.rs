@@ -19,6 +19,7 @@ use router_core::router::ModelRouter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
 use crate::follow::Follow;
@@ -53,6 +54,7 @@ pub struct Running {
     addr: SocketAddr,
     stop: watch::Sender<bool>,
     accepting: Option<JoinHandle<()>>,
+    sampling: JoinHandle<()>,
 }
 
 /// Starts a server: builds the router and listens where config says.
@@ -66,11 +68,15 @@ pub async fn start(config: &Config) -> Result<Running, StartFault> {
     let fault = |source| StartFault::Listen { listen, source };
     let listener = TcpListener::bind(listen).await.map_err(fault)?;
     let addr = listener.local_addr().map_err(fault)?;
+    // Whoever watches from the first moment finds the deployments.
+    live.sample();
     let (stop, stopped) = watch::channel(false);
     let serving = accept(listener, Arc::clone(&live), stopped);
     #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
     let accepting = Some(tokio::spawn(serving));
-    Ok(Running { live, addr, stop, accepting })
+    #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
+    let sampling = tokio::spawn(sample(Arc::clone(&live)));
+    Ok(Running { live, addr, stop, accepting, sampling })
 }
 
 impl Running {
@@ -117,6 +123,7 @@ impl Running {
     /// Accepts no more, lets open requests and streams end within the drain time of config, and cuts what is left.
     pub async fn stop(mut self) {
         self.live.lasting.drain();
+        self.live.lasting.dashboard.close();
         self.stop.send_replace(true);
         if let Some(accepting) = self.accepting.take() {
             // It ends by itself; a panic in it would have nothing to tell us.
@@ -131,6 +138,18 @@ impl Drop for Running {
         if let Some(accepting) = &self.accepting {
             accepting.abort();
         }
+        self.sampling.abort();
+    }
+}
+
+/// Closes a second of the dashboard's each second.
+async fn sample(live: Arc<Live>) {
+    let mut second = tokio::time::interval(Duration::from_secs(1));
+    second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    second.tick().await;
+    loop {
+        second.tick().await;
+        live.sample();
     }
 }
 

@@ -23,7 +23,7 @@ pub use cooldown::{Cause, Cooldown, Ends};
 pub use doubt::{Doubt, Guard};
 pub use drift::Drift;
 pub use latency::{Latency, Timing};
-pub use quota::{LimitReading, Quota, QuotaReading, Taken};
+pub use quota::{Left, LimitReading, Quota, QuotaReading, Taken};
 pub use reservation::{CapClass, Expected, Habits, Load};
 pub use settings::{Reserve, Settings};
 pub use size::Size;

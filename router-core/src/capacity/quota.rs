@@ -99,6 +99,9 @@ impl Slice {
 /// let load = Load::default();
 /// (0..10).for_each(|_| quota.take(now, &load));
 /// assert_eq!(quota.wait(now, &load).as_secs(), 1); // 600 a minute are 10 a second
+/// let (requests, tokens) = quota.left(now);
+/// assert_eq!(requests.map(|requests| (requests.left, requests.limit)), Some((590, 600)));
+/// assert_eq!(tokens, None);
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
@@ -115,6 +118,15 @@ pub struct Taken {
     pub requests: u64,
     /// Tokens.
     pub tokens: u64,
+}
+
+/// What is left of a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// So much.
+    pub left: u64,
+    /// Of this.
+    pub limit: u64,
 }
 
 impl Default for Quota {
@@ -167,6 +179,17 @@ impl Quota {
         let tokens = self.budget.tokens_per_minute;
         let tokens = tokens.map(|limit| self.tokens.wait(now, counted(load), limit));
         requests.chain(tokens).max().unwrap_or_default()
+    }
+
+    /// What is left of this minute's requests and tokens; each `None` where no limit is known.
+    pub fn left(&self, now: Instant) -> (Option<Left>, Option<Left>) {
+        let [.., minute] = &self.requests;
+        let left =
+            |limit: u64, slice: &Slice| Left { left: limit.saturating_sub(slice.used(now)), limit };
+        (
+            self.budget.requests_per_minute.map(|limit| left(limit, minute)),
+            self.budget.tokens_per_minute.map(|limit| left(limit, &self.tokens)),
+        )
     }
 
     /// A request is sent. Refused ones may count as well, so all do.

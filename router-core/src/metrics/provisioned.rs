@@ -4,8 +4,6 @@ use prometheus::{CounterVec, HistogramVec, IntCounterVec};
 
 use crate::decision::Decision;
 use crate::fallback::Note;
-use crate::selection::Exclusion;
-use crate::selection::Place;
 
 use super::recorder::{Maker, Metrics};
 
@@ -54,20 +52,8 @@ impl Metrics {
     /// What happened beside attempts: holds, spills, answers asked again.
     pub(crate) fn noted(&self, decision: &Decision, notes: &[Note]) {
         let Capacity { holds, held, spills, asked_again, .. } = &self.capacity;
-        for candidate in &decision.candidates {
-            let cause = match candidate.place {
-                Place::Out(
-                    why @ (Exclusion::Full { .. }
-                    | Exclusion::TooLarge { .. }
-                    | Exclusion::Cooling { .. }
-                    | Exclusion::InFlight),
-                ) => why,
-                Place::In(_) | Place::Out(_) => continue,
-            };
-            if candidate.deployment.billing.is_provisioned() {
-                let labels = [candidate.deployment.name.as_str(), cause.as_str()];
-                spills.with_label_values(&labels).inc();
-            }
+        for (deployment, cause) in decision.passed_over() {
+            spills.with_label_values(&[deployment.name.as_str(), cause.as_str()]).inc();
         }
         for note in notes {
             match note {

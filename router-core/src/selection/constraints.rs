@@ -96,6 +96,22 @@ pub struct Candidate {
     pub place: Place,
 }
 
+impl Candidate {
+    /// The deployment and the reason, where it is provisioned and out only because it may not be used just now.
+    pub fn passed_over(&self) -> Option<(&Arc<Deployment>, Exclusion)> {
+        let why = match self.place {
+            Place::Out(
+                why @ (Exclusion::Full { .. }
+                | Exclusion::TooLarge { .. }
+                | Exclusion::Cooling { .. }
+                | Exclusion::InFlight),
+            ) => why,
+            Place::In(_) | Place::Out(_) => return None,
+        };
+        self.deployment.billing.is_provisioned().then_some((&self.deployment, why))
+    }
+}
+
 /// Where a candidate stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Place {

@@ -1,6 +1,7 @@
 //! What each path does: bytes to the router, its answer to HTTP. The door of the room.
 
 pub(crate) mod answer;
+pub(crate) mod dashboard;
 pub(crate) mod health;
 pub(crate) mod intake;
 pub(crate) mod json;

@@ -29,7 +29,7 @@ pub(super) fn text(answers: &[Answer], catalog: &Catalog, seen: Seen) -> String 
 pub(super) fn farewell(url: &str) -> String {
     let post = format!("curl -i {url}/v1/chat/completions -H 'content-type: application/json' -d");
     format!(
-        "\nTry it yourself (Ctrl-C ends):\n\n\
+        "\nThe dashboard is at {url}/. Try it yourself (Ctrl-C ends):\n\n\
          {post} '{{\"model\":\"auto\",\"messages\":[{{\"role\":\"user\",\"content\":\"안녕하세요! 점심 메뉴 추천해 줘\"}}]}}'\n\n\
          {post} '{{\"model\":\"auto\",\"stream\":true,\"messages\":[{{\"role\":\"user\",\"content\":\"Prove that there are infinitely many primes\"}}]}}'\n\n\
          curl {url}/v1/route -H 'content-type: application/json' -d \

@@ -81,6 +81,7 @@ pub(super) fn seen(emulator: &Emulator) -> Seen {
 pub(super) fn opening(url: &str) -> String {
     format!(
         "An emulated Azure (gpt-4o on 15 PTU, gpt-4o and o1 on pay-as-you-go) and the router run in this process.\n\
-         The router listens at {url}. Callers ask for the model `auto` and get, by what they ask, o1 or gpt-4o."
+         The router listens at {url}. Callers ask for the model `auto` and get, by what they ask, o1 or gpt-4o.\n\
+         Watch it in a browser: {url}/"
     )
 }

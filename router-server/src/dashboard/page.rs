@@ -1,0 +1,74 @@
+//! The files of the page, inside the program: no other server is ever asked for any part of it.
+
+/// A file of the page.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct File {
+    /// Where it is served.
+    pub(crate) path: &'static str,
+    /// Its media type.
+    pub(crate) kind: &'static str,
+    /// Its text.
+    pub(crate) text: &'static str,
+}
+
+/// Where the page is served.
+pub(crate) const PATH: &str = "/";
+
+/// The page as it is without anything in it.
+pub(crate) const PAGE: &str = include_str!("page/index.html");
+
+/// What the page may do: run our own scripts, with our own styles, and ask our own server.
+pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+    connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+    require-trusted-types-for 'script'; trusted-types 'none'";
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+/// What the page loads.
+pub(crate) const FILES: [File; 9] = [
+    File {
+        path: "/dashboard/style.css",
+        kind: "text/css; charset=utf-8",
+        text: include_str!("page/style.css"),
+    },
+    File {
+        path: "/dashboard/icon.svg",
+        kind: "image/svg+xml",
+        text: include_str!("page/icon.svg"),
+    },
+    File { path: "/dashboard/main.js", kind: SCRIPT, text: include_str!("page/main.js") },
+    File { path: "/dashboard/model.js", kind: SCRIPT, text: include_str!("page/model.js") },
+    File { path: "/dashboard/panels.js", kind: SCRIPT, text: include_str!("page/panels.js") },
+    File { path: "/dashboard/charts.js", kind: SCRIPT, text: include_str!("page/charts.js") },
+    File { path: "/dashboard/dom.js", kind: SCRIPT, text: include_str!("page/dom.js") },
+    File { path: "/dashboard/format.js", kind: SCRIPT, text: include_str!("page/format.js") },
+    File { path: "/dashboard/stream.js", kind: SCRIPT, text: include_str!("page/stream.js") },
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_loaded_from_elsewhere_and_nothing_runs_inline() {
+        let texts = FILES.iter().map(|file| file.text).chain([PAGE]);
+        for text in texts.clone() {
+            let elsewhere = text.replace("http://www.w3.org/2000/svg", "");
+            assert!(!elsewhere.contains("://"), "an address of another server");
+            for word in ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("]
+            {
+                assert!(!text.contains(word), "{word}");
+            }
+        }
+        for word in [" style=", " onclick", " onload", "<style", "<script>"] {
+            assert!(!PAGE.contains(word), "{word}");
+        }
+        // Each file that is named is one of ours.
+        let named = texts.flat_map(|text| text.split(['"', '\'']));
+        for path in named.filter(|path| path.starts_with("/dashboard/") || path.starts_with("./")) {
+            let path = path.replace("./", "/dashboard/");
+            let known = FILES.iter().any(|file| file.path == path) || path == "/dashboard/events";
+            assert!(known, "{path}");
+        }
+    }
+}

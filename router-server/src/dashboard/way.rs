@@ -1,0 +1,95 @@
+//! Which way did a request take, and why? One of six, told from its record.
+
+use router_core::fallback::{Ended, Note};
+use router_core::record::RequestRecord;
+use router_core::selection::Exclusion;
+
+/// The way of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Way {
+    /// A provisioned deployment answered at once.
+    Provisioned,
+    /// A provisioned deployment answered once it had room.
+    Held,
+    /// Pay-as-you-go answered because a provisioned deployment was full.
+    Spilled,
+    /// Another deployment answered than the one wished, for another reason than fullness.
+    FellBack,
+    /// Pay-as-you-go answered, and nothing else was wished.
+    PayAsYouGo,
+    /// Nobody answered.
+    Failed,
+}
+
+/// How many ways there are.
+pub(super) const WAYS: usize = 6;
+
+impl Way {
+    /// All, in the order in which they are told and drawn.
+    pub(super) const ALL: [Self; WAYS] = [
+        Self::Provisioned,
+        Self::Held,
+        Self::Spilled,
+        Self::FellBack,
+        Self::PayAsYouGo,
+        Self::Failed,
+    ];
+
+    /// The word that the page knows it by.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioned => "provisioned",
+            Self::Held => "held",
+            Self::Spilled => "spilled",
+            Self::FellBack => "fell_back",
+            Self::PayAsYouGo => "pay_as_you_go",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// The way that a request took.
+    pub(super) fn of(record: &RequestRecord) -> Self {
+        let Some(answer) = &record.answer else { return Self::Failed };
+        if answer.spilled_over {
+            return Self::Spilled;
+        }
+        let name = &answer.deployment.name;
+        if answer.deployment.billing.is_provisioned() {
+            let held = record.notes.iter().any(|note| {
+                matches!(note, Note::Held { deployment, entered: true, .. } if deployment.name == *name)
+            });
+            return match (held, record.fallback.is_some() && !found_full(record)) {
+                (_, true) => Self::FellBack,
+                (true, false) => Self::Held,
+                (false, false) => Self::Provisioned,
+            };
+        }
+        match (found_full(record), record.fallback.is_some()) {
+            (true, _) => Self::Spilled,
+            (false, true) => Self::FellBack,
+            (false, false) => Self::PayAsYouGo,
+        }
+    }
+
+    /// Why it went there, in one word; empty for a first choice that answered.
+    pub(super) fn cause(record: &RequestRecord) -> &'static str {
+        match &record.answer {
+            None => record.error,
+            Some(answer) if answer.spilled_over => "native_spillover",
+            Some(_) => record.fallback.unwrap_or_default(),
+        }
+    }
+}
+
+/// True where a provisioned deployment had no room for the request.
+fn found_full(record: &RequestRecord) -> bool {
+    let passed_over = record.decided.iter().flat_map(|decided| &decided.passed_over);
+    let passed_over = passed_over.map(|(_, why)| why).any(|why| {
+        matches!(why, Exclusion::Full { .. } | Exclusion::TooLarge { .. } | Exclusion::InFlight)
+    });
+    let spilled = record.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
+    let refused = record.attempts.iter().any(|step| {
+        step.deployment.billing.is_provisioned() && matches!(step.ended, Ended::Throttled(..))
+    });
+    passed_over || spilled || refused
+}
