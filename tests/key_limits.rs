@@ -99,6 +99,15 @@ async fn what_fails_gives_its_tokens_back_and_what_hangs_up_pays_its_prompt() {
         let used = used(&router);
         assert_eq!((used.requests, used.tokens, used.in_flight), (1, 0, 0));
     }
+    // A refusal of the upstream costs nothing, an answer that does not tell its usage what was set aside.
+    let untold = r#"{"id":"c","object":"chat.completion","model":"m","choices":[]}"#;
+    for (status, body, least) in [(400, "{}", 0), (200, untold, 500)] {
+        let router = InMemory::new(&Layout::pair(), move |_, _| Ok(Canned::of(status, body)));
+        router.read(call(plenty, json!({"max_tokens": 500}))).await.unwrap();
+        let after = used(&router);
+        assert!((least..least + 30).contains(&after.tokens), "{status}: {after:?}");
+        assert!(after.in_flight == 0 && (status == 200 || after.tokens == 0), "{after:?}");
+    }
     // Gone before the answer.
     let router = InMemory::new(&Layout::pair(), |attempt, _| {
         Ok(Canned { delay: Duration::from_secs(5), ..Canned::good(attempt) })

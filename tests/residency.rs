@@ -7,6 +7,10 @@ use std::time::Duration;
 use azure_emulator::Step;
 use proptest::prelude::*;
 use router_core::deployment::Area;
+use router_core::policy::Rights;
+use router_core::router::ChatCall;
+use router_core::task::Task;
+use router_core::units::{DeploymentName, ModelName};
 use router_core::upstream::Unreachable;
 use serde_json::json;
 use tokio::time::Instant;
@@ -58,6 +62,36 @@ struct Asked {
     task: Option<&'static str>,
     streamed: bool,
     pause_ms: u64,
+    key: Key,
+}
+
+/// What the caller's key allows: an area, every second deployment, chat alone.
+#[derive(Debug, Clone, Copy)]
+struct Key {
+    area: Option<&'static str>,
+    even: bool,
+    chat: bool,
+}
+
+impl Key {
+    fn rights(self) -> Rights {
+        let even =
+            || (0..9).step_by(2).map(|at| DeploymentName::try_from(&*format!("d{at}")).unwrap());
+        let chat = || [ModelName::try_from("gpt-4o").unwrap()].into();
+        Rights {
+            role: self.chat.then_some(Task::Chat),
+            models: self.chat.then(chat),
+            deployments: self.even.then(|| even().collect()),
+            residency: self.area.map(|area| Area::try_from(area).unwrap()),
+            ..Rights::default()
+        }
+    }
+}
+
+fn keys() -> impl Strategy<Value = Key> {
+    let area = prop_oneof![2 => Just(None), 1 => area().prop_map(Some)];
+    (area, prop::bool::weighted(0.3), prop::bool::weighted(0.3))
+        .prop_map(|(area, even, chat)| Key { area, even, chat })
 }
 
 fn area() -> impl Strategy<Value = &'static str> {
@@ -73,13 +107,14 @@ fn asked() -> impl Strategy<Value = Asked> {
     let model = prop::sample::select(&MODELS[..]);
     let header = prop_oneof![2 => Just(None), 1 => area().prop_map(Some)];
     let task = prop::sample::select(&TASKS[..]);
-    (model, header, task, any::<bool>(), 0u64..2_000).prop_map(
-        |(model, header, task, streamed, pause_ms)| Asked {
+    (model, header, task, any::<bool>(), 0u64..2_000, keys()).prop_map(
+        |(model, header, task, streamed, pause_ms, key)| Asked {
             model,
             header,
             task,
             streamed,
             pause_ms,
+            key,
         },
     )
 }
@@ -132,10 +167,13 @@ fn act(
 async fn one(router: &InMemory, asked: &Asked) -> (Vec<Arrived>, Option<&'static str>) {
     let before = router.arrived().len();
     let body = question(asked.model, json!({"stream": asked.streamed, "user": "u"}));
-    let mut headers = Vec::new();
-    headers.extend(asked.header.map(|area| ("x-router-residency", area)));
-    headers.extend(asked.task.map(|task| ("x-router-task", task)));
-    let kind = router.ask(&body, &headers).await.err().map(|error| error.kind());
+    let mut call = ChatCall::of_body(body.to_string());
+    call.rights = Arc::new(asked.key.rights());
+    let header = asked.header.map(|area| ("x-router-residency", area));
+    for (name, value) in header.into_iter().chain(asked.task.map(|task| ("x-router-task", task))) {
+        call.headers.insert(name, value.parse().unwrap());
+    }
+    let kind = router.read(call).await.err().map(|error| error.kind());
     (router.arrived().split_off(before), kind)
 }
 
@@ -161,15 +199,23 @@ async fn run(
     let router = InMemory::new(&layout, script);
     for asked in &requests {
         let (attempts, kind) = one(&router, asked).await;
-        for Arrived { deployment, area, .. } in &attempts {
+        for Arrived { deployment, area, model, .. } in &attempts {
             assert!(inside(*area, residency), "{deployment} in {area} left {residency}: {asked:?}");
             let header = asked.header.unwrap_or("global");
             assert!(inside(*area, header), "{deployment} in {area} left {header}: {asked:?}");
+            let key = asked.key;
+            let bound = key.area.unwrap_or("global");
+            assert!(inside(*area, bound), "{deployment} in {area} left its key: {asked:?}");
+            let names = key.rights().deployments;
+            let own = names.is_none_or(|names| names.contains(deployment.as_str()));
+            assert!(own, "{deployment} is not the key's: {asked:?}");
+            assert!(!key.chat || *model == "gpt-4o", "{model} is not the key's: {asked:?}");
             // Twice at most: the second time with a field left out.
             let times = attempts.iter().filter(|seen| seen.deployment == *deployment).count();
             assert!(times <= 2, "{deployment} was tried {times} times: {asked:?}");
         }
-        if kind == Some("residency_unsatisfiable") {
+        let refused = ["residency_unsatisfiable", "residency_not_allowed", "not_allowed_for_key"];
+        if kind.is_some_and(|kind| refused.contains(&kind)) {
             assert!(attempts.is_empty(), "{asked:?}");
         }
         tokio::time::sleep(Duration::from_millis(asked.pause_ms)).await;
@@ -180,7 +226,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_attempt_ever_leaves_the_residency_or_comes_before_its_time(
+    fn no_attempt_ever_leaves_the_residency_or_its_key_or_comes_before_its_time(
         deployments in prop::collection::vec((any::<bool>(), any::<bool>(), area()), 2..7),
         residency in area(),
         acts in prop::collection::vec(acts(), 1..20),

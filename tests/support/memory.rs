@@ -76,6 +76,7 @@ pub(crate) const DONE: &str = "data: [DONE]\n\n";
 #[derive(Debug, Clone)]
 pub(crate) struct Arrived {
     pub(crate) deployment: String,
+    pub(crate) model: String,
     pub(crate) area: router_core::deployment::Area,
     pub(crate) at: Instant,
 }
@@ -99,7 +100,8 @@ impl Upstream for Memory {
             let mut arrived = self.arrived.lock().unwrap_or_else(PoisonError::into_inner);
             let Attempt { deployment, .. } = &attempt;
             let (name, area) = (deployment.name.to_string(), deployment.area);
-            arrived.push(Arrived { deployment: name, area, at: Instant::now() });
+            let model = deployment.model.name.to_string();
+            arrived.push(Arrived { deployment: name, model, area, at: Instant::now() });
             arrived.len() - 1
         };
         let canned = (self.script)(&attempt, number)?;

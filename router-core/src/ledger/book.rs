@@ -276,6 +276,11 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// What was set aside.
+    pub fn set_aside(&self) -> Bill {
+        Bill { tokens: Tokens(self.tokens), cost: self.held }
+    }
+
     /// Counts what was really used in place of what was set aside: less is given back to the moment at which the
     /// request began, more is counted now.
     pub fn settle(mut self, bill: Bill, (now, today): (Instant, Day)) {

@@ -12,6 +12,7 @@ use crate::ledger::Estimate;
 use crate::ledger::Ledger;
 use crate::ledger::LimitReached;
 use crate::ledger::Ticket;
+use crate::record::Answer;
 use crate::record::RequestRecord;
 use crate::units::Tokens;
 use crate::units::Usd;
@@ -41,14 +42,20 @@ fn estimate(decision: &Decision, plan: &Plan, uncapped: Tokens) -> Estimate {
     Estimate { prompt: needs.prompt, output, cost }
 }
 
-/// Charges what the request used. One that nobody answered is charged nothing; one whose caller went away while it was
+/// The first status that says that nothing was made.
+const REFUSED: u16 = 400;
+
+/// Charges what the request used, or what was set aside where the answer does not tell. One that nobody answered is
+/// charged nothing; one whose caller went away while it was
 /// under way may have been billed upstream, so its prompt is charged.
 pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
     let bill = match (&record.answer, &record.decided) {
-        (Some(answer), _) => {
-            let usage = answer.usage.unwrap_or_default();
-            Bill { tokens: usage.prompt + usage.completion, cost: answer.cost.unwrap_or_default() }
+        (Some(Answer { usage: Some(usage), cost, .. }), _) => {
+            Bill { tokens: usage.prompt + usage.completion, cost: cost.unwrap_or_default() }
         }
+        // Made in the background, say: it tells no usage, and is not free for that.
+        (Some(answer), _) if answer.status < REFUSED => ticket.set_aside(),
+        (Some(answer), _) => Bill { cost: answer.cost.unwrap_or_default(), ..Bill::default() },
         (None, Some(decided)) if record.error == HUNG_UP => {
             let usage = Usage { prompt: decided.prompt, ..Usage::default() };
             let price = |first: &_| pricing::marginal_cost(first, &usage);
