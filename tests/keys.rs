@@ -172,3 +172,32 @@ fn a_hash_is_sha256_as_other_programs_make_it() {
     let known = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae";
     assert_eq!(hash("foo"), known);
 }
+
+#[tokio::test]
+async fn keys_come_and_go_with_the_configuration_and_what_they_used_stays() {
+    let layout = with_keys(Layout::pair(), &["team"]).set("keys.team.requests_per_minute", 2);
+    let bench = layout.clone().start().await;
+    let change = |layout: &Layout| bench.server.reload(checked(&layout.toml(bench.emulator.url())));
+    for expected in [200, 200] {
+        assert_eq!(ask_as(&bench, "team", "chat").await.status, expected);
+        change(&layout).unwrap();
+    }
+    assert_eq!(ask_as(&bench, "team", "chat").await.code(), "rate_limit_exceeded");
+    change(&layout.clone().set("keys.team.requests_per_minute", 3)).unwrap();
+    assert_eq!(ask_as(&bench, "team", "chat").await.status, 200, "one more than before");
+    assert_eq!(ask_as(&bench, "new", "chat").await.status, 401);
+    change(&with_keys(Layout::pair(), &["new"])).unwrap();
+    assert_eq!(ask_as(&bench, "new", "chat").await.status, 200);
+    assert_eq!(ask_as(&bench, "team", "chat").await.status, 401, "taken out, gone at once");
+}
+
+#[tokio::test]
+async fn the_last_key_cannot_be_taken_out_of_a_server_that_others_reach() {
+    let wide = with_keys(Layout::pair(), &["team"]).text("server.listen", "0.0.0.0:0");
+    let server = router_server::start(&checked(&wide.toml("http://127.0.0.1:9"))).await.unwrap();
+    // On paper it listens at this machine alone; the socket that is open does not.
+    let open = checked(&Layout::pair().toml("http://127.0.0.1:9"));
+    let fault = server.reload(open).unwrap_err().to_string();
+    assert!(fault.contains("0.0.0.0:0 is reached from other machines"), "{fault}");
+    server.stop().await;
+}
