@@ -5,6 +5,7 @@
 //! fro would lose the cache on both sides. The time that counts is in the value; the cache's own expiry only tidies up.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -85,8 +86,14 @@ impl Home {
 /// The homes of conversations.
 #[derive(Debug)]
 pub struct Affinity {
-    homes: moka::sync::Cache<Conversation, Home>,
+    /// A turn changes its conversation's home in place: to insert again costs several times as much.
+    homes: moka::sync::Cache<Conversation, Arc<Mutex<Home>>>,
     keep: Duration,
+}
+
+/// A lock that a panic left behind still holds a whole value.
+fn lock(home: &Mutex<Home>) -> MutexGuard<'_, Home> {
+    home.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Affinity {
@@ -94,7 +101,7 @@ impl Affinity {
     pub fn new(settings: &Settings) -> Self {
         let homes = moka::sync::Cache::builder()
             .max_capacity(settings.conversations_max)
-            .time_to_live(settings.affinity.saturating_mul(2).max(Duration::from_secs(1)))
+            .time_to_idle(settings.affinity.saturating_mul(2).max(Duration::from_secs(1)))
             .build();
         Self { homes, keep: settings.affinity }
     }
@@ -115,26 +122,30 @@ impl Affinity {
 
     /// The home of a conversation.
     pub fn home(&self, conversation: Conversation, now: Instant) -> Option<Home> {
-        self.homes.get(&conversation).filter(|home| home.until > now)
+        let home = self.homes.get(&conversation)?;
+        let home = lock(&home);
+        (home.until > now).then(|| home.clone())
     }
 
     /// Another replica answered a turn.
     pub fn hear(&self, conversation: Conversation, home: Home) {
-        self.homes.insert(conversation, home);
+        self.homes.insert(conversation, Arc::new(Mutex::new(home)));
     }
 
     /// A turn was answered; gives where the conversation is at home now. A spilled conversation's time is not made longer by
     /// each further turn: it may go back.
     pub fn settle(&self, conversation: Conversation, home: &Home, now: Instant) -> Home {
         let mut home = Home { until: now + self.keep, ..home.clone() };
-        if let Some(before) = self.home(conversation, now)
-            && before.deployment == home.deployment
-            && before.spilled
-        {
+        let Some(known) = self.homes.get(&conversation) else {
+            self.hear(conversation, home.clone());
+            return home;
+        };
+        let mut before = lock(&known);
+        if before.until > now && before.deployment == home.deployment && before.spilled {
             home.spilled = true;
             home.until = before.until;
         }
-        self.homes.insert(conversation, home.clone());
+        before.clone_from(&home);
         home
     }
 }
