@@ -134,6 +134,7 @@ fn the_example_names_every_key_there_is() {
         "request_log",
         "routing",
         "routing.signals",
+        "replicas",
         "roles.NAME",
         "endpoints.NAME",
         "endpoints.NAME.identity",

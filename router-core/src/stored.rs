@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+use crate::state::Outbox;
 use crate::units::DeploymentName;
 
 /// Who asks. Callers without a key are all one.
@@ -87,7 +88,11 @@ const LONGEST_ID: usize = 256;
 
 /// Which deployment made which stored response. Clones share everything.
 #[derive(Debug, Clone)]
-pub struct StoredResponses(Arc<RwLock<Shelf>>);
+pub struct StoredResponses {
+    shelf: Arc<RwLock<Shelf>>,
+    /// What is remembered here is kept for other replicas too.
+    outbox: Option<Arc<Outbox>>,
+}
 
 type Shelf = moka::sync::Cache<Box<str>, Owner>;
 
@@ -104,12 +109,18 @@ struct Owner {
 impl StoredResponses {
     /// Remembers at most this many.
     pub fn new(most: u64) -> Self {
-        Self(Arc::new(RwLock::new(shelf(most))))
+        Self { shelf: Arc::new(RwLock::new(shelf(most))), outbox: None }
+    }
+
+    /// The same, keeping what is remembered for other replicas.
+    #[must_use]
+    pub fn telling(self, outbox: Arc<Outbox>) -> Self {
+        Self { outbox: Some(outbox), ..self }
     }
 
     /// From now on remembers at most this many; what is remembered stays, as far as it fits.
     pub fn resize(&self, most: u64) {
-        let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
         if current.policy().max_capacity() != Some(most) {
             let resized = shelf(most);
             current.iter().for_each(|(id, owner)| resized.insert((*id).clone(), owner));
@@ -118,15 +129,28 @@ impl StoredResponses {
     }
 
     fn shelf(&self) -> RwLockReadGuard<'_, Shelf> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.shelf.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A deployment has stored a response of this caller.
     pub fn remember(&self, id: &str, deployment: &DeploymentName, caller: &Caller) {
-        // It becomes part of an address.
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        if id.len() <= LONGEST_ID && id.bytes().all(plain) {
+        if is_plain(id) {
             let owner = Owner { deployment: deployment.clone(), caller: caller.clone() };
+            if let Some(outbox) = &self.outbox {
+                outbox.keep(&kept_key(id), Some(&owner.written()));
+            }
+            self.shelf().insert(id.into(), owner);
+        }
+    }
+
+    /// The key under which replicas keep an id; `None` where it is known here, or could not be remembered.
+    pub fn key_elsewhere(&self, id: &str) -> Option<Box<str>> {
+        (is_plain(id) && !self.knows(id)).then(|| kept_key(id).into())
+    }
+
+    /// What replicas kept for an id; what cannot be read is as good as unknown.
+    pub fn hear(&self, id: &str, kept: &str) {
+        if let Some(owner) = Owner::read(kept) {
             self.shelf().insert(id.into(), owner);
         }
     }
@@ -144,7 +168,37 @@ impl StoredResponses {
     /// The response was deleted.
     pub fn forget(&self, id: &str) {
         self.shelf().invalidate(id);
+        if let Some(outbox) = self.outbox.as_ref().filter(|_| is_plain(id)) {
+            outbox.keep(&kept_key(id), None);
+        }
     }
+}
+
+impl Owner {
+    /// The deployment, and behind a space the caller where there is one: both are names of config.
+    fn written(&self) -> String {
+        let Self { deployment, caller: Caller(caller) } = self;
+        let caller = caller.iter().map(|name| format!(" {name}"));
+        caller.fold(deployment.to_string(), |text, caller| text + &caller)
+    }
+
+    fn read(text: &str) -> Option<Self> {
+        let (deployment, caller) = match text.split_once(' ') {
+            Some((deployment, caller)) => (deployment, Caller::named(caller)),
+            None => (text, Caller::default()),
+        };
+        Some(Self { deployment: DeploymentName::try_from(deployment).ok()?, caller })
+    }
+}
+
+/// True for an id that may become part of an address.
+fn is_plain(id: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    id.len() <= LONGEST_ID && id.bytes().all(plain)
+}
+
+fn kept_key(id: &str) -> String {
+    format!("stored:{id}")
 }
 
 #[cfg(test)]
@@ -167,6 +221,30 @@ mod tests {
             stored.remember(&odd, &deployment, &one);
             assert_eq!(stored.owner(&odd, &one), None, "{odd}");
         }
+    }
+
+    #[test]
+    fn what_one_replica_remembers_another_hears() {
+        let outbox = Arc::new(Outbox::every(Duration::from_millis(25)));
+        let (here, there) =
+            (StoredResponses::new(10).telling(Arc::clone(&outbox)), StoredResponses::new(10));
+        let deployment = DeploymentName::try_from("kr_ptu").unwrap();
+        for (id, caller) in [("resp_1", Caller::named("one")), ("resp_2", Caller::default())] {
+            here.remember(id, &deployment, &caller);
+            let key = there.key_elsewhere(id).unwrap();
+            let mut kept = outbox.take().kept;
+            let (told, value) = kept.pop_back().unwrap();
+            assert_eq!(told, key);
+            there.hear(id, &value.unwrap());
+            assert_eq!(there.owner(id, &caller), Some(deployment.clone()));
+            assert_eq!(there.owner(id, &Caller::named("other")), None);
+            assert_eq!(there.key_elsewhere(id), None, "it is known now");
+        }
+        here.forget("resp_1");
+        assert_eq!(outbox.take().kept.pop_back().unwrap().1, None);
+        there.hear("resp_3", "NOT A NAME");
+        assert!(!there.knows("resp_3"));
+        assert_eq!(there.key_elsewhere("a/b"), None);
     }
 
     #[test]

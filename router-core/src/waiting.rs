@@ -58,9 +58,6 @@ struct Waiter {
 /// The shortest time after which the first of a line asks again.
 const LEAST_GAP: Duration = Duration::from_millis(1);
 
-/// The longest: others may have changed what is known.
-const LONGEST_GAP: Duration = Duration::from_secs(1);
-
 impl Line {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -188,13 +185,14 @@ impl Waiting {
         (since, until): (Instant, Instant),
     ) -> Option<Ticket> {
         let place = self.join(deployment, entry, since)?;
+        let longest = self.state.changes_every().max(LEAST_GAP);
         loop {
             let now = Instant::now();
             let mut again = until;
             if place.is_next() {
                 match self.state.enter(deployment, entry, false, now) {
                     Ok(ticket) => return Some(ticket),
-                    Err(Closed::Full(wait)) => again = now + wait.clamp(LEAST_GAP, LONGEST_GAP),
+                    Err(Closed::Full(wait)) => again = now + wait.clamp(LEAST_GAP, longest),
                     Err(Closed::Recovering) => return None,
                 }
             }

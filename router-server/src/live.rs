@@ -186,8 +186,12 @@ fn may_run(config: &Config) -> Result<(), RunFault> {
 
 /// Gives keys that cannot change while the server runs their old values; names those that differ.
 fn keep_fixed(before: &Config, after: &mut Config) -> Vec<&'static str> {
-    let (before, after) = (&before.server, &mut after.server);
     let mut differ = Vec::new();
+    if before.replicas != after.replicas {
+        after.replicas.clone_from(&before.replicas);
+        differ.push("replicas");
+    }
+    let (before, after) = (&before.server, &mut after.server);
     if before.listen != after.listen {
         after.listen = before.listen;
         differ.push("server.listen");

@@ -16,6 +16,7 @@ use hyper_util::service::TowerToHyperService;
 use prometheus::Registry;
 use router_core::config::Config;
 use router_core::router::ModelRouter;
+use router_core::state::Replicas;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -71,7 +72,9 @@ pub async fn start(config: &Config) -> Result<Running, StartFault> {
     // Whoever watches from the first moment finds the deployments.
     live.sample();
     let (stop, stopped) = watch::channel(false);
+    let replicas = live.current().router.replicas().cloned();
     let serving = accept(listener, Arc::clone(&live), stopped);
+    let serving = beside_replicas(serving, replicas);
     #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
     let accepting = Some(tokio::spawn(serving));
     #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
@@ -150,6 +153,15 @@ async fn sample(live: Arc<Live>) {
     loop {
         second.tick().await;
         live.sample();
+    }
+}
+
+/// Keeps in touch with the other replicas while it serves, and no longer.
+async fn beside_replicas(serving: impl Future<Output = ()>, replicas: Option<Arc<Replicas>>) {
+    let Some(replicas) = replicas else { return serving.await };
+    tokio::select! {
+        () = serving => {}
+        () = replicas.run() => {}
     }
 }
 

@@ -7,6 +7,7 @@ pub mod cooldown;
 pub mod doubt;
 pub mod drift;
 pub mod latency;
+pub mod open;
 pub mod others;
 pub mod quota;
 pub mod reservation;

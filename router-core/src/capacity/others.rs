@@ -20,6 +20,11 @@ impl Twin {
         self.told
     }
 
+    /// What calls under way here will give back when they end, nearly: what other replicas take off if this one is no more.
+    pub fn spare(&self) -> f64 {
+        self.open.spare()
+    }
+
     /// Another replica added `tokens` at `at`; below zero where its calls gave back.
     pub fn absorb(&mut self, now: Instant, at: Instant, tokens: f64) {
         if self.told.is_some_and(|told| at <= told.at) {

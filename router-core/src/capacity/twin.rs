@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::doubt::{Doubt, Guard};
 use super::drift::Drift;
+use super::open::Open;
 use super::size::Size;
 
 /// What a call took; given back with what came of it.
@@ -81,6 +82,7 @@ pub struct Twin {
     pub(super) told: Option<Told>,
     /// What this process has added in all, less what its calls gave back.
     pub(super) net: f64,
+    pub(super) open: Open,
     /// Seconds of drain left to replicas whose turn comes before ours.
     pub(super) spacing: f64,
     evidence: u32,
@@ -127,6 +129,7 @@ impl Twin {
             known: Known { at: now, over: None, added: 0.0 },
             told: None,
             net: 0.0,
+            open: Open::default(),
             spacing: 0.0,
             evidence: 0,
             returned: 0.0,
@@ -198,6 +201,7 @@ impl Twin {
             sent: Some(now),
         };
         self.add(reserved);
+        self.open.begun(reserved);
         ticket
     }
 
@@ -277,6 +281,7 @@ impl Twin {
     /// there; what the deployment has told meanwhile stands, since the call may not have been in it.
     pub fn withdraw(&mut self, now: Instant, ticket: Ticket) {
         self.drain(now);
+        self.open.withdrawn(ticket.reserved);
         if ticket.evidence == self.evidence {
             self.add(-ticket.reserved);
         }
@@ -285,6 +290,7 @@ impl Twin {
     /// The call ended, and used so much.
     pub fn settle(&mut self, now: Instant, ticket: Ticket, used: f64) {
         self.drain(now);
+        self.open.ended(ticket.reserved, used);
         let fade = ticket.reserved - used;
         if fade > 0.0 {
             self.returned += fade;

@@ -72,6 +72,9 @@ mod tests {
         for answer in ["", "[]", "{}", r#"{"output":5}"#] {
             assert!(of_answer(answer.as_bytes()).is_empty(), "{answer}");
         }
-        assert_eq!(of_answer(br#"{"output":[5,{"id":7},{"id":"msg_1"}]}"#), ["msg_1".into()]);
+        assert_eq!(
+            of_answer(br#"{"output":[5,{"id":7},{"id":"msg_1"}]}"#),
+            [Box::<str>::from("msg_1")]
+        );
     }
 }

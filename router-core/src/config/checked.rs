@@ -20,6 +20,7 @@ use crate::upstream::SecretSource;
 use super::fault::Fault;
 use super::keys::{self, CallerKey};
 use super::raw::Raw;
+use super::replicas_table::{self, ReplicaSettings};
 use super::request_log::{self, RequestLog};
 use super::roles::{self, Scoring};
 use super::server::{self, Server};
@@ -51,6 +52,8 @@ pub struct Config {
     pub keys: Vec<CallerKey>,
     /// A short word for all of its values: the same word, the same configuration. Secrets are no part of it.
     pub version: Box<str>,
+    /// The other routers with which this one shares what it knows; `None` where it is alone.
+    pub replicas: Option<ReplicaSettings>,
     /// What is allowed but that somebody should look at.
     pub warnings: Vec<Fault>,
 }
@@ -82,6 +85,7 @@ impl Config {
         let limits = sending::check(&raw.limits, &top.sub("limits"));
         let capacity = capacity::check(&raw.capacity, &top.sub("capacity"));
         let keys = keys::check(raw, &policy, &top.sub("keys"));
+        let replicas = replicas_table::check(&raw.replicas, &top.sub("replicas"));
         warnings::check(raw, &policy, &catalog, today, &top);
         warnings::keys(raw, &keys, &catalog, today, &top);
         let (faults, warnings) = findings.into_parts();
@@ -105,6 +109,7 @@ impl Config {
             capacity,
             keys,
             version: version::of(raw),
+            replicas,
             warnings,
         })
     }

@@ -9,6 +9,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::raw_replicas::Replicas;
+
 pub use super::raw_keys::Key;
 pub use super::raw_models::{LongContext, Model, Prices, PtuRate};
 
@@ -40,6 +42,8 @@ pub struct Raw {
     pub capacity: Capacity,
     /// Who may ask for what, and how much; where there is none, nobody is asked for a key.
     pub keys: BTreeMap<String, Key>,
+    /// The other routers with which this one shares what it knows.
+    pub replicas: Replicas,
 }
 
 /// The table `[server]`.

@@ -7,9 +7,11 @@ mod keys;
 mod observed;
 mod provisioned;
 mod recorder;
+mod replica_gauges;
 mod retirement;
 mod standing;
 
 pub use recorder::Metrics;
 pub(crate) use recorder::{Account, InFlight};
+pub(crate) use replica_gauges::ReplicaCollector;
 pub(crate) use standing::Watched;

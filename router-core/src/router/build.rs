@@ -12,10 +12,12 @@ use crate::deployment::Deployment;
 use crate::fallback::Fallback;
 use crate::fallback::Limits;
 use crate::metrics::Metrics;
+use crate::metrics::ReplicaCollector;
 use crate::metrics::Watched;
 use crate::record::Yardsticks;
 use crate::state::CapacityState;
 use crate::state::InProcess;
+use crate::state::Replicas;
 use crate::stored::StoredResponses;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
@@ -24,6 +26,7 @@ use crate::waiting::Waiting;
 use super::account::Observers;
 use super::model_router::{Inner, ModelRouter};
 use super::other_models::OtherModels;
+use super::replicas_of::replicas_of;
 use super::rules::{BuildFault, rules_of};
 
 impl ModelRouter<HttpUpstream> {
@@ -36,7 +39,8 @@ impl ModelRouter<HttpUpstream> {
         let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
         let rules = rules_of(config)?;
         warn_of_retired(&rules.catalog);
-        Self::with_upstream(rules, config.limits.clone(), upstream, registry)
+        let replicas = replicas_of(config)?;
+        Self::among_replicas(rules, config.limits.clone(), upstream, registry, replicas)
             .map_err(BuildFault::from)
     }
 }
@@ -52,13 +56,36 @@ impl<U: Upstream> ModelRouter<U> {
         upstream: U,
         registry: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
+        Self::among_replicas(rules, limits, upstream, registry, None)
+    }
+
+    /// A router over any upstream that shares what it knows with others. Somebody has to run the [`Replicas`].
+    ///
+    /// # Errors
+    /// The registry serves another router already.
+    pub fn among_replicas(
+        rules: Rules,
+        limits: Limits,
+        upstream: U,
+        registry: &prometheus::Registry,
+        replicas: Option<Arc<Replicas>>,
+    ) -> Result<Self, prometheus::Error> {
         let (catalog, settings) = (&rules.catalog, &rules.capacity);
         let (cooldowns, now) = (limits.cooldowns(), Instant::now());
-        let state: Arc<dyn CapacityState> =
-            Arc::new(InProcess::new(catalog, cooldowns, settings, now));
+        let mut state = InProcess::new(catalog, cooldowns, settings, now);
+        let mut stored = StoredResponses::new(limits.stored_responses);
+        if let Some(replicas) = &replicas {
+            state = state.telling(Arc::clone(replicas.outbox()));
+            stored = stored.telling(Arc::clone(replicas.outbox()));
+            ReplicaCollector::register(registry, Arc::clone(replicas))?;
+        }
+        let state = Arc::new(state);
+        if let Some(replicas) = &replicas {
+            replicas.attach(Arc::clone(&state));
+        }
+        let state: Arc<dyn CapacityState> = state;
         let metrics = Metrics::register(registry)?;
         let watched = Watched::register(registry, Arc::clone(&state), catalog.clone())?;
-        let stored = StoredResponses::new(limits.stored_responses);
         let others = OtherModels::default();
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
         let fallback = Fallback::new(upstream, waiting, limits);
@@ -76,6 +103,7 @@ impl<U: Upstream> ModelRouter<U> {
             observers,
             ledger,
             yardsticks,
+            replicas,
         }))
     }
 }

@@ -10,7 +10,9 @@ mod late;
 pub mod model_router;
 mod naming;
 mod other_models;
+mod owners;
 mod renewal;
+mod replicas_of;
 pub mod rules;
 mod stored_call;
 

@@ -43,6 +43,7 @@ use crate::response::tell_plan;
 use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::state::CapacityState;
+use crate::state::Replicas;
 use crate::stored::StoredResponses;
 use crate::task::Reason;
 use crate::task::Task;
@@ -58,6 +59,7 @@ use super::finish::Finish;
 use super::late::late;
 use super::naming::{name_of, role_of_follow_up};
 use super::other_models::OtherModels;
+use super::owners::owners_elsewhere;
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
 #[derive(Debug)]
@@ -82,6 +84,7 @@ pub(super) struct Inner<U> {
     pub(super) ledger: Arc<Ledger>,
     /// By whose prices costs are compared.
     pub(super) yardsticks: Yardsticks,
+    pub(super) replicas: Option<Arc<Replicas>>,
 }
 
 /// What the caller of a slow stream is told before there is an answer.
@@ -180,6 +183,11 @@ impl<U: Upstream> ModelRouter<U> {
         self.0.fallback.queued(deployment)
     }
 
+    /// The other routers with which it shares what it knows. Whoever starts it runs them: [`Replicas::run`].
+    pub fn replicas(&self) -> Option<&Arc<Replicas>> {
+        self.0.replicas.as_ref()
+    }
+
     pub(super) fn fallback(&self) -> &Fallback<U> {
         &self.0.fallback
     }
@@ -214,6 +222,12 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
         let router = self.clone();
         Box::pin(async move { router.chat(call).await })
     }
+}
+
+fn told_of(decision: &Decision) -> HeaderMap {
+    let mut told = HeaderMap::with_capacity(20);
+    tell_decision(&mut told, decision);
+    told
 }
 
 /// The headers of tracing that pass to the upstream.
@@ -259,14 +273,14 @@ impl<U: Upstream> Inner<U> {
         let began = Instant::now();
         let request = call.request()?;
         let hints = call.hints()?;
+        owners_elsewhere(&request, &self.stored, self.replicas.as_deref()).await;
         let decision = self.decide(&request, call, &hints)?;
         self.metrics.decided(&decision);
         account.decided(&request, &decision, self.rules.classifier.threshold());
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let uncapped = self.rules.capacity.missing_output;
         account.admitted(admit(&self.ledger, call, (&decision, plan), uncapped)?);
-        let mut told = HeaderMap::with_capacity(20);
-        tell_decision(&mut told, &decision);
+        let mut told = told_of(&decision);
         let limits = self.fallback.limits();
         let patience = hints.caller_timeout.map_or(limits.deadline, |own| own.min(limits.deadline));
         let task = decision

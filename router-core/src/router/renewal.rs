@@ -84,9 +84,14 @@ impl<U: Upstream> ModelRouter<U> {
         };
         let Inner { fallback, metrics, watched, stored, others, observers, ledger, .. } =
             self.inner();
+        let replicas = self.replicas().cloned();
         stored.resize(limits.stored_responses);
         let fallback = fallback.renewed(upstream, limits, &renewal);
         let state = Arc::clone(fallback.state());
+        let hearing = Arc::clone(&state).in_process();
+        if let (Some(replicas), Some(state)) = (&replicas, hearing) {
+            replicas.attach(state);
+        }
         watched.renew(Arc::clone(&state), rules.catalog.clone());
         Self::of(Inner {
             yardsticks: Yardsticks::of(&rules.policy, &rules.catalog),
@@ -99,6 +104,7 @@ impl<U: Upstream> ModelRouter<U> {
             others: others.clone(),
             observers: observers.clone(),
             ledger: Arc::clone(ledger),
+            replicas,
         })
     }
 }

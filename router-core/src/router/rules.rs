@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::decision::Rules;
+use crate::state::ExchangeFault;
 use crate::task::Classifier;
 use crate::task::LinearScorer;
 use crate::task::ModelError;
@@ -27,6 +28,12 @@ pub enum BuildFault {
         /// What the system says.
         cause: std::io::Error,
     },
+    /// The place where replicas meet cannot be set up.
+    #[error("replicas: {0}")]
+    Replicas(ExchangeFault),
+    /// This program was built without it.
+    #[error("replicas: this program was built without the feature redis")]
+    NoReplicas,
     /// The registry holds a metric of ours already.
     #[error("metrics: {0}")]
     Metrics(#[from] prometheus::Error),

@@ -38,6 +38,7 @@ use crate::upstream::judge;
 use super::audit;
 use super::call::StoredCall;
 use super::model_router::{ModelRouter, trace};
+use super::owners::owner_elsewhere;
 
 impl<U: Upstream> ModelRouter<U> {
     /// Reads, deletes or cancels a stored response at the deployment that made it.
@@ -55,6 +56,9 @@ impl<U: Upstream> ModelRouter<U> {
 
     async fn stored_answer(&self, call: &StoredCall) -> Result<Response, RouteError> {
         let hints = call.hints()?;
+        if let Some(replicas) = self.replicas() {
+            owner_elsewhere(&call.id, self.stored_responses(), replicas).await;
+        }
         let deployment = self.maker(call, &hints)?;
         let limits = self.fallback().limits();
         let (path, streamed) = call.address();

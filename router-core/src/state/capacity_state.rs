@@ -5,6 +5,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -18,6 +19,7 @@ use crate::units::DeploymentName;
 use super::event::Closed;
 use super::event::Event;
 use super::event::Turn;
+use super::in_process::InProcess;
 use super::renewal::Renewal;
 
 /// What is known of the deployments, shared by all requests.
@@ -47,6 +49,16 @@ pub trait CapacityState: Debug + Send + Sync {
 
     /// Learns what happened. A deployment that is not known is ignored: config may have dropped it meanwhile.
     fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant);
+
+    /// The state of this process, where it is one: what other replicas tell is put in there.
+    fn in_process(self: Arc<Self>) -> Option<Arc<InProcess>> {
+        None
+    }
+
+    /// After this time what is known may have changed though nothing happened here: who waits for room looks again.
+    fn changes_every(&self) -> Duration {
+        Duration::from_secs(1)
+    }
 
     /// Learns how long an answer was and where its conversation is at home.
     fn remember(&self, turn: &Turn, now: Instant);

@@ -253,6 +253,14 @@ impl CapacityState for InProcess {
         self.note(slot, now, &before, &standing);
     }
 
+    fn in_process(self: Arc<Self>) -> Option<Arc<InProcess>> {
+        Some(self)
+    }
+
+    fn changes_every(&self) -> Duration {
+        self.outbox.as_ref().map_or(Duration::from_secs(1), |outbox| outbox.interval())
+    }
+
     fn remember(&self, turn: &Turn, now: Instant) {
         let Asker { caller, class, .. } = turn.asker;
         self.habits.learn(turn.task, (caller, class), turn.output);

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -12,8 +13,9 @@ use crate::capacity::Conversation;
 use crate::capacity::Home;
 
 /// Waiting to be told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
+    every: Duration,
     bell: Notify,
     held: Mutex<Held>,
 }
@@ -31,6 +33,16 @@ pub struct Held {
 const MOST: usize = 2_048;
 
 impl Outbox {
+    /// One that is emptied so often, and filled as often by others elsewhere.
+    pub fn every(every: Duration) -> Self {
+        Self { every, bell: Notify::new(), held: Mutex::default() }
+    }
+
+    /// How often others may change what is known here.
+    pub fn interval(&self) -> Duration {
+        self.every
+    }
+
     /// Somebody should send what there is.
     pub fn ring(&self) {
         self.bell.notify_one();
@@ -55,6 +67,20 @@ impl Outbox {
     /// All there is; from now on it counts as sent.
     pub fn take(&self) -> Held {
         std::mem::take(&mut self.lock())
+    }
+
+    /// Where conversations moved; from now on it counts as sent.
+    pub fn take_homes(&self) -> VecDeque<(Conversation, Home)> {
+        std::mem::take(&mut self.lock().homes)
+    }
+
+    /// These were not sent after all.
+    pub fn put_back(&self, mut homes: VecDeque<(Conversation, Home)>) {
+        let mut held = self.lock();
+        homes.append(&mut held.homes);
+        let over = homes.len().saturating_sub(MOST);
+        homes.drain(..over);
+        held.homes = homes;
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {

@@ -6,5 +6,6 @@ mod kinds;
 mod learned;
 mod long_answers;
 mod recovery;
+mod replicas;
 mod spill;
 mod world;

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, StatusCode};
 use router_core::config::Config;
+use router_core::decision::Rules;
 use router_core::deployment::{Billing, Catalog};
 use router_core::router::{ChatCall, ModelRouter, rules_of};
 use router_core::units::Day;
@@ -87,6 +88,10 @@ impl World {
 
     pub(crate) fn seen(&self) -> Vec<Seen> {
         self.0.seen.lock().unwrap().clone()
+    }
+
+    pub(crate) fn truth(&self, row: usize) -> Truth {
+        self.0.rows.lock().unwrap()[row]
     }
 
     pub(crate) fn utilization(&self, deployment: &str) -> f64 {
@@ -205,6 +210,14 @@ pub(crate) fn router(
         one
     });
     rules.catalog = Catalog::new(scaled);
+    let world = World::new(buckets(&rules));
+    let registry = prometheus::Registry::new();
+    let router =
+        ModelRouter::with_upstream(rules, config.limits.clone(), world.clone(), &registry).unwrap();
+    (router, world, registry)
+}
+
+fn buckets(rules: &Rules) -> Vec<(String, BucketSettings)> {
     let buckets = rules.catalog.deployments().iter().filter_map(|known| match &known.billing {
         Billing::Provisioned(size) => {
             let rate = size.rate.unwrap();
@@ -216,11 +229,13 @@ pub(crate) fn router(
         }
         Billing::PayAsYouGo(_) => None,
     });
-    let world = World::new(buckets);
-    let registry = prometheus::Registry::new();
-    let router =
-        ModelRouter::with_upstream(rules, config.limits.clone(), world.clone(), &registry).unwrap();
-    (router, world, registry)
+    buckets.collect()
+}
+
+/// The rules with a bucket behind each provisioned deployment.
+pub(crate) fn world_of(rules: Rules) -> (Rules, World) {
+    let world = World::new(buckets(&rules));
+    (rules, world)
 }
 
 /// A call with a text of about so many tokens, told from others by its number.

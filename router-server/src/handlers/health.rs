@@ -13,6 +13,7 @@ use router_core::clock;
 use router_core::config::Expose;
 use router_core::deployment::Deployment;
 use router_core::router::ModelRouter;
+use router_core::state::ReplicaStatus;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -45,12 +46,29 @@ pub(crate) async fn ready(
     if let (true, Expose::All, Some(fields)) = (verbose, shared.expose, body.as_object_mut()) {
         fields.insert("config".to_owned(), configuration(&shared.lasting.reloads()));
         fields.insert("deployments".to_owned(), deployments(&shared));
+        if let Some(replicas) = shared.router.replicas() {
+            fields.insert("replicas".to_owned(), touch(&replicas.status(Instant::now())));
+        }
     }
     let mut response = json::respond(&body);
     if status != "ready" {
         *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
     }
     response
+}
+
+/// Losing the others is no reason not to be sent requests: each replica can go on alone.
+fn touch(status: &ReplicaStatus) -> Value {
+    let ReplicaStatus { connected, replicas, age, meetings, failures, .. } = status;
+    let age = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+    json!({
+        "connected": connected,
+        "known": replicas,
+        "sync_age_ms": age,
+        "syncs": meetings,
+        "failures": failures,
+        "summary": status.to_string(),
+    })
 }
 
 /// Which configuration runs, since when, and what became of the last reload. Faults name files, keys and places of secrets,

@@ -1,0 +1,55 @@
+//! How much of what calls under way have reserved will they give back?
+//!
+//! A replica that dies gives nothing back: the others take it off for it, by what it said last. Calls reserve far more than
+//! they use, so the share that calls gave back lately tells nearly how much.
+
+/// What calls under way have reserved, and what those before gave back.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Open {
+    reserved: f64,
+    /// Of calls that ended: what they had reserved, and what of it they gave back. Fading.
+    ended: f64,
+    given: f64,
+}
+
+/// How much the latest call counts.
+const LATEST_SHARE: f64 = 0.05;
+
+impl Open {
+    pub(super) fn begun(&mut self, reserved: f64) {
+        self.reserved += reserved;
+    }
+
+    pub(super) fn withdrawn(&mut self, reserved: f64) {
+        self.reserved = (self.reserved - reserved).max(0.0);
+    }
+
+    pub(super) fn ended(&mut self, reserved: f64, used: f64) {
+        self.withdrawn(reserved);
+        let share = if self.ended > 0.0 { LATEST_SHARE } else { 1.0 };
+        self.ended += (reserved - self.ended) * share;
+        self.given += ((reserved - used).max(0.0) - self.given) * share;
+    }
+
+    /// Normalized tokens.
+    pub(super) fn spare(&self) -> f64 {
+        if self.ended > 0.0 { self.reserved * (self.given / self.ended).min(1.0) } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_that_was_given_back_lately_is_expected_again() {
+        let mut open = Open::default();
+        open.begun(1_000.0);
+        assert!(open.spare().abs() < 1e-9, "nothing is known yet");
+        open.ended(1_000.0, 250.0);
+        open.begun(400.0);
+        assert!((open.spare() - 300.0).abs() < 1e-9, "{open:?}");
+        open.withdrawn(400.0);
+        assert!(open.spare().abs() < 1e-9);
+    }
+}

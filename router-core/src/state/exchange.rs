@@ -1,0 +1,72 @@
+//! The place where replicas meet: what one brings there, what it finds, and how long either takes.
+//!
+//! A log that all append to and read on from where they were, a list of who is there, and a store of values by key. One
+//! call does all of the first two at once. Whoever implements it has a clock that all replicas share; theirs need not agree.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::pin::Pin;
+
+/// What a call gives when it is over.
+pub type Answer<'e, T> = Pin<Box<dyn Future<Output = Result<T, ExchangeFault>> + Send + 'e>>;
+
+/// Why replicas could not meet. The text names no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ExchangeFault(pub Box<str>);
+
+/// What a replica brings.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Push {
+    /// Which replica it is: unlike any other, and any earlier run of the same.
+    pub replica: Box<str>,
+    /// What the shared clock says, nearly; 0 where it does not know.
+    pub micros: u64,
+    /// The place in the log up to which it has read; `None` where it begins at the end.
+    pub read: Option<Box<str>>,
+    /// What it has to tell, with a number that grows by one.
+    pub batch: Option<(u64, Box<str>)>,
+    /// True where it asks who is there.
+    pub beat: bool,
+    /// What it says of itself, for the list of who is there.
+    pub report: Option<Box<str>>,
+    /// Replicas that have been silent for so long that their reports may go.
+    pub gone: Vec<Box<str>>,
+    /// Values for all by their keys; `None` where a key is to be forgotten.
+    pub kept: Vec<(Box<str>, Option<Box<str>>)>,
+}
+
+/// What a replica finds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pull {
+    /// What the shared clock said, in microseconds.
+    pub micros: u64,
+    /// The place in the log up to which it has read now.
+    pub read: Option<Box<str>>,
+    /// What was told since, its own as well.
+    pub batches: Vec<Batch>,
+    /// True where there is more to read.
+    pub more: bool,
+    /// Who is there, by their own reports; of those who were not heard of lately too. `None` where it was not asked.
+    pub reports: Option<Vec<Box<str>>>,
+}
+
+/// What a replica told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Which replica.
+    pub replica: Box<str>,
+    /// Its number: one that was seen is not heard again.
+    pub number: u64,
+    /// What it told.
+    pub text: Box<str>,
+}
+
+/// The place where replicas meet.
+pub trait Exchange: Debug + Send + Sync {
+    /// Brings and takes, in one round trip.
+    fn meet<'e>(&'e self, push: &'e Push) -> Answer<'e, Pull>;
+
+    /// Finds values by their keys, in the order of the keys.
+    fn find<'e>(&'e self, keys: &'e [Box<str>]) -> Answer<'e, Vec<Option<Box<str>>>>;
+}

@@ -1,0 +1,200 @@
+//! Several routers that behave nearly like one: tells the others what was learned here, and learns from them.
+//!
+//! No request waits for this. Each process decides by its own state; [`Replicas::run`] meets the others every few
+//! milliseconds, sooner when a deployment has refused, and puts in what they told. Where they cannot be met, the process goes
+//! on alone and says so; when they are there again it joins as a newcomer, so nothing is counted twice.
+//!
+//! No task is spawned here: who starts the server runs it and ends it.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::exchange::{Exchange, ExchangeFault};
+use super::in_process::InProcess;
+use super::member::Member;
+use super::outbox::Outbox;
+use super::pace::Pace;
+
+/// How it stands with the other replicas.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReplicaStatus {
+    /// True while they are met.
+    pub connected: bool,
+    /// How many there are, this one included, as far as is known.
+    pub replicas: usize,
+    /// Since the last meeting; `None` where there was none yet.
+    pub age: Option<Duration>,
+    /// How long the last meeting took.
+    pub trip: Duration,
+    /// How many meetings there were.
+    pub meetings: u64,
+    /// How many failed.
+    pub failures: u64,
+}
+
+impl fmt::Display for ReplicaStatus {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.connected, self.age) {
+            (true, _) => write!(out, "connected, {} replicas", self.replicas),
+            (false, Some(age)) => write!(out, "alone for {} s", age.as_secs()),
+            (false, None) => write!(out, "alone since the start"),
+        }
+    }
+}
+
+/// The other replicas, as seen from here.
+#[derive(Debug)]
+pub struct Replicas {
+    exchange: Box<dyn Exchange>,
+    pace: Pace,
+    outbox: Arc<Outbox>,
+    state: Mutex<Option<Arc<InProcess>>>,
+    status: Mutex<Status>,
+}
+
+#[derive(Debug, Default)]
+struct Status {
+    connected: bool,
+    replicas: usize,
+    met: Option<Instant>,
+    trip: Duration,
+    meetings: u64,
+    failures: u64,
+    /// The loss was logged.
+    said: bool,
+}
+
+impl Replicas {
+    /// Those who meet at this place. Nothing happens before [`Replicas::run`].
+    pub fn new(exchange: impl Exchange + 'static, pace: Pace) -> Arc<Self> {
+        Arc::new(Self {
+            exchange: Box::new(exchange),
+            outbox: Arc::new(Outbox::every(pace.sync)),
+            pace,
+            state: Mutex::default(),
+            status: Mutex::default(),
+        })
+    }
+
+    /// Where a state puts what the others should know.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// From now on this is the state of this process: what the others tell goes there.
+    pub fn attach(&self, state: Arc<InProcess>) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    }
+
+    /// How it stands now.
+    pub fn status(&self, now: Instant) -> ReplicaStatus {
+        let Status { connected, replicas, met, trip, meetings, failures, .. } = *self.lock();
+        let age = met.map(|met| now.saturating_duration_since(met));
+        ReplicaStatus { connected, replicas, age, trip, meetings, failures }
+    }
+
+    /// What the others keep under these keys, in their order; nothing where they cannot be asked within the budget.
+    pub async fn find(&self, keys: &[Box<str>]) -> Vec<Option<Box<str>>> {
+        if !self.lock().connected {
+            return Vec::new();
+        }
+        let asked = tokio::time::timeout(self.pace.budget, self.exchange.find(keys));
+        asked.await.ok().and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Meets the others again and again, until it is dropped.
+    pub async fn run(&self) {
+        let mut member = Member::new(Instant::now());
+        let mut failures = 0;
+        loop {
+            let began = Instant::now();
+            let more = match self.meet(&mut member).await {
+                Ok(more) => {
+                    failures = 0;
+                    more
+                }
+                Err(fault) => {
+                    failures += 1;
+                    self.failed(&fault, &member);
+                    false
+                }
+            };
+            if more {
+                continue;
+            }
+            if failures > 0 {
+                let pause = self.pace.sync.saturating_mul(1 << failures.min(6));
+                tokio::time::sleep(pause.min(self.pace.patience())).await;
+                continue;
+            }
+            tokio::time::sleep_until(began + self.pace.soonest()).await;
+            tokio::select! {
+                biased;
+                () = self.outbox.rung() => {}
+                () = tokio::time::sleep_until(began + self.pace.sync) => {}
+            }
+        }
+    }
+
+    /// One meeting; true where there is more to read at once.
+    async fn meet(&self, member: &mut Member) -> Result<bool, ExchangeFault> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let Some(state) = state else { return Ok(false) };
+        let began = Instant::now();
+        if member.silent(began) > self.pace.ttl {
+            *member = Member::new(began);
+        }
+        let push = member.push(&state, &self.outbox, &self.pace, began);
+        let pull = tokio::time::timeout(self.pace.patience(), self.exchange.meet(&push));
+        let pull = pull.await.map_err(|_| ExchangeFault("no answer in time".into()))??;
+        let now = Instant::now();
+        let more = pull.more;
+        member.pull(pull, &state, (began, now), &self.pace);
+        self.met(member, now - began, now);
+        Ok(more)
+    }
+
+    fn met(&self, member: &Member, trip: Duration, now: Instant) {
+        let mut status = self.lock();
+        let before = status.met;
+        status.meetings += 1;
+        status.replicas = member.replicas();
+        status.met = Some(now);
+        status.trip = trip;
+        let joined = !std::mem::replace(&mut status.connected, true);
+        status.said = false;
+        let replicas = status.replicas;
+        drop(status);
+        if joined {
+            let alone = before.map(|before| now.saturating_duration_since(before).as_millis());
+            tracing::info!(replicas, alone_ms = ?alone, "met the other replicas");
+        }
+    }
+
+    fn failed(&self, fault: &ExchangeFault, member: &Member) {
+        let now = Instant::now();
+        let mut status = self.lock();
+        status.failures += 1;
+        status.connected = false;
+        status.replicas = 1;
+        let said = std::mem::replace(&mut status.said, true);
+        drop(status);
+        if !said {
+            tracing::warn!(%fault, "the other replicas cannot be met: going on alone");
+        }
+        if member.silent(now) > self.pace.ttl
+            && let Some(state) = &*self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            // Nobody comes before us, and what nobody will hear need not be kept.
+            state.leave(Duration::ZERO);
+            drop((state.untold(), self.outbox.take_homes()));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
