@@ -29,6 +29,7 @@ mod key_rights;
 mod keys;
 mod limits_of_requests;
 mod live_config;
+mod live_files;
 mod metrics;
 mod misconfigured;
 mod model_records;

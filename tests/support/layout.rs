@@ -115,6 +115,11 @@ impl Layout {
         lines.collect::<String>().replace("{url}", url)
     }
 
+    /// The emulator's side.
+    pub(crate) fn emulated(&self) -> Vec<Deployment> {
+        self.emulated.clone()
+    }
+
     /// Starts both sides on ports of their own.
     pub(crate) async fn start(self) -> Bench {
         logs::capture();
