@@ -3,8 +3,8 @@
 //! The files are read and compared rather than watched through the kernel. What a mounted secret or a config map changes is
 //! a link above the file, editors put a new file in the old one's place, and network and container file systems often
 //! report no change at all: reading by the path that config names sees all of these alike, costs microseconds for a few
-//! small files, and takes neither a thread nor a crate. A change counts once two looks agree on it, so that a file that is
-//! still being written is not read by half.
+//! small files, and takes neither a thread nor a crate. A change counts once two looks agree on it, and what was read counts
+//! where a look after it agrees as well, so that a file that is still being written is not read by half.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use router_core::clock;
+use router_core::config::{Config, ConfigFaults};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
@@ -71,34 +73,51 @@ impl Follow {
                 () = self.hang_up.heard() => true,
                 () = sleep(pause.unwrap_or(Duration::MAX)), if pause.is_some() => false,
             };
-            let mut now = self.look(live).await;
-            if !asked {
-                if now == self.seen {
-                    continue;
-                }
-                now = self.settled(live, now).await;
+            let now = self.look(live).await;
+            if !asked && now == self.seen {
+                continue;
             }
             info!(asked, "reloading the configuration");
-            self.seen = now;
-            let (live_again, files) = (Arc::clone(live), self.files.clone());
-            blocking(move || live_again.reload(&files)).await;
+            let Some((seen, read)) = self.read(live, now, asked).await else { continue };
+            self.seen = seen;
+            let live_again = Arc::clone(live);
+            blocking(move || live_again.take(read)).await;
             for (path, look) in self.look(live).await {
                 self.seen.entry(path).or_insert(look);
             }
         }
     }
 
-    /// Looks until two looks agree.
-    async fn settled(&self, live: &Arc<Live>, mut now: Seen) -> Seen {
+    /// Reads the configuration from files that no longer change: looks before and after agree. `None` where reading
+    /// panicked.
+    async fn read(
+        &self,
+        live: &Live,
+        mut now: Seen,
+        at_once: bool,
+    ) -> Option<(Seen, Result<Config, ConfigFaults>)> {
+        let mut settled = at_once;
         for _ in 0..MOST_LOOKS {
-            sleep(SETTLE).await;
+            if !settled {
+                sleep(SETTLE).await;
+                let again = self.look(live).await;
+                settled = again == now;
+                now = again;
+                continue;
+            }
+            let read = self.load().await?;
             let again = self.look(live).await;
             if again == now {
-                break;
+                return Some((now, read));
             }
-            now = again;
+            (now, settled) = (again, false);
         }
-        now
+        Some((now, self.load().await?))
+    }
+
+    async fn load(&self) -> Option<Result<Config, ConfigFaults>> {
+        let files = self.files.clone();
+        blocking(move || Config::load(&files, clock::day(clock::wall()))).await
     }
 
     /// Looks at the files and at those that the configuration names.

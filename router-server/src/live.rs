@@ -6,7 +6,6 @@
 //! so.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use prometheus::Registry;
@@ -129,9 +128,8 @@ impl Live {
         self.lasting.dashboard.sample(router, facts, now, clock::wall());
     }
 
-    /// Reads the files and runs what they say. Blocks while files are read; what comes of it is told by log and metrics.
-    pub(crate) fn reload(&self, files: &[PathBuf]) {
-        let read = Config::load(files, clock::day(clock::wall()));
+    /// Runs what was read. Blocks while secrets are read; what comes of it is told by log and metrics.
+    pub(crate) fn take(&self, read: Result<Config, ConfigFaults>) {
         let changed = read.map_err(RunFault::from).and_then(|config| self.change(config));
         if let Err(fault) = changed {
             self.keep(&fault);
