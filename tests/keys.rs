@@ -4,7 +4,7 @@ use reqwest::RequestBuilder;
 use router_core::units::Day;
 use serde_json::json;
 
-use crate::support::{Answer, Bench, Layout, checked, logs, question};
+use crate::support::{Answer, Bench, Layout, PATIENCE, checked, logs, question};
 
 /// What one of these tests shows.
 const TEAM: &str = "mr_team_0123456789abcdefghijk";
@@ -19,6 +19,13 @@ pub(crate) fn with_keys(layout: Layout, keys: &[&str]) -> Layout {
 /// The key of a name in these tests.
 pub(crate) fn key(name: &str) -> String {
     format!("mr_{name}_0123456789abcdefghijk")
+}
+
+/// A client that shows a key with each request.
+pub(crate) fn client_of(name: &str) -> reqwest::Client {
+    let shown = format!("Bearer {}", key(name)).parse().unwrap();
+    let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, shown)]);
+    reqwest::Client::builder().timeout(PATIENCE).default_headers(headers).build().unwrap()
 }
 
 /// A key's hash, as config takes it, made by the program's own rule: SHA-256.
@@ -82,13 +89,17 @@ async fn operators_see_what_others_do_not() {
     let layout = with_keys(Layout::pair(), &["team", "watch"]).set("keys.watch.operator", true);
     let bench = layout.start().await;
     let get = |path: &str, name: &str| bench.client.get(bench.url(path)).bearer_auth(key(name));
-    for path in ["/metrics", "/readyz?verbose=1"] {
+    for path in ["/", "/dashboard/state", "/metrics", "/readyz?verbose=1"] {
         assert_refused(&Answer::of(get(path, "team")).await, 403, "not_allowed_for_key");
         assert_eq!(Answer::of(get(path, "watch")).await.status, 200, "{path}");
     }
     // A browser shows the key as a password, for pages alone.
-    let browsed = bench.client.get(bench.url("/metrics")).basic_auth("me", Some(key("watch")));
-    assert_eq!(Answer::of(browsed).await.status, 200);
+    for path in ["/", "/dashboard/state", "/metrics"] {
+        let browsed = bench.client.get(bench.url(path)).basic_auth("me", Some(key("watch")));
+        assert_eq!(Answer::of(browsed).await.status, 200);
+    }
+    let events = bench.client.get(bench.url("/dashboard/events"));
+    assert_eq!(events.send().await.unwrap().status(), 401);
     let asked = bench.get("/metrics").await;
     assert!(asked.header("www-authenticate").unwrap().starts_with("Basic "));
     let route = |name| {
@@ -99,8 +110,8 @@ async fn operators_see_what_others_do_not() {
     assert_eq!(route("watch").await.status, 200);
     let counted = Answer::of(get("/metrics", "watch")).await.text;
     for line in [
-        "model_router_unauthorized_total{cause=\"not_operator\"} 3",
-        "model_router_unauthorized_total{cause=\"missing\"} 1",
+        "model_router_unauthorized_total{cause=\"not_operator\"} 5",
+        "model_router_unauthorized_total{cause=\"missing\"} 2",
     ] {
         assert!(counted.contains(line), "{line}\n{counted}");
     }

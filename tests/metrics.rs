@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use azure_emulator::Step;
 use serde_json::json;
 
+use crate::keys::{client_of, with_keys};
 use crate::support::{Answer, Bench, Layout, question};
 
 /// One line a metric: name, type, labels.
@@ -36,7 +37,8 @@ fn shapes(exposition: &str) -> String {
 
 /// Something of everything that is counted.
 async fn exercised() -> Bench {
-    let bench = Layout::pair()
+    let mut bench = with_keys(Layout::pair(), &["team"])
+        .set("keys.team.operator", true)
         .set("models.own.context_window_tokens", 100_000)
         .set("models.own.max_output_tokens", 10_000)
         .written("own_payg", "own", "pay_as_you_go")
@@ -47,6 +49,10 @@ async fn exercised() -> Bench {
         ))
         .start()
         .await;
+    bench.ask("chat", json!({})).await;
+    bench.client = client_of("team");
+    let abroad = bench.request(&question("chat", json!({})));
+    Answer::of(abroad.header("x-router-residency", "zone:eu")).await;
     bench.emulator.script("chat_ptu", Step::throttled_ms(1));
     bench.ask("auto", json!({})).await;
     bench.emulator.script("chat_ptu", Step::throttled_ms(50));
