@@ -34,6 +34,7 @@ mod metrics;
 mod misconfigured;
 mod model_records;
 mod names;
+mod observability;
 mod observe;
 mod reasoning;
 mod recorded;
