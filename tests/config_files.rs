@@ -96,8 +96,9 @@ fn written() -> BTreeMap<String, BTreeSet<String>> {
         } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#'))
         {
             kinds.entry(kind.clone()).or_default().insert(key.to_owned());
-            let inner = value.strip_prefix("{ ").and_then(|rest| rest.split(" = ").next());
-            if let Some(inner) = inner {
+            let inner = value.strip_prefix("{ ").and_then(|rest| rest.split(" }").next());
+            for pair in inner.into_iter().flat_map(|inner| inner.split(", ")) {
+                let inner = pair.split(" = ").next().unwrap_or_default();
                 kinds.entry(format!("{kind}.{key}")).or_default().insert(inner.to_owned());
             }
         }
@@ -160,6 +161,9 @@ fn the_example_names_every_key_there_is() {
         .flat_map(|key| written[&format!("endpoints.NAME.{key}")].clone())
         .collect();
     assert_eq!(secrets, known("endpoints.NAME.api_key"));
+    let mut tls = written["server.tls"].clone();
+    tls.insert("client_ca".to_owned());
+    assert_eq!(tls, known("server.tls"), "client_ca is told of in a comment");
     let tables: BTreeSet<String> =
         written.keys().filter_map(|kind| kind.split('.').next()).map(str::to_owned).collect();
     let all = Config::from_toml("no_such_key = 1", today()).unwrap_err().to_string();

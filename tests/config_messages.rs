@@ -201,6 +201,26 @@ fn a_request_log_and_an_observing_router_are_checked_as_all_else() {
 }
 
 #[test]
+fn ways_to_an_endpoint_and_files_of_the_listener_are_checked() {
+    let text = format!(
+        "{SOUND}\n[server.tls]\ncertificate = \"\"\nclient_ca = 7\n[endpoints.other]\n\
+         url = \"https://o.azure.com\"\napi = \"azure_v1\"\nanonymous = true\nca_file = \"\"\n\
+         proxy = \"http://me:hidden@proxy:3128\"\n"
+    );
+    check(
+        &[("a.toml", &text)],
+        &[("SEOUL_KEY", "k"), ("ROUTER__ENDPOINTS__SEOUL__PROXY", "socks5://proxy:1080")],
+        "a.toml: server.tls.client_ca: must be a path in quotes, found `7`\n\
+         a.toml: server.tls.certificate: must be the path of a file, found nothing\n\
+         a.toml: server.tls.key: missing; must be the path of a PEM file\n\
+         a.toml: endpoints.other.proxy: must be none, or a URL such as http://proxy.example:3128; a user or password has \
+         its place in the variable HTTPS_PROXY\n\
+         ROUTER__ENDPOINTS__SEOUL__PROXY: must be none, or a URL such as http://proxy.example:3128; found neither http nor \
+         https, or no host",
+    );
+}
+
+#[test]
 fn a_file_that_cannot_be_read_hides_no_other_file() {
     check(
         &[

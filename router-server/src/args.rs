@@ -131,6 +131,9 @@ pub struct Probe {
     /// Ask whether it may be sent requests (/readyz) instead of whether it lives (/healthz)
     #[arg(long)]
     pub ready: bool,
+    /// Ask over TLS; the certificate is not verified, for it names the public host
+    #[arg(long)]
+    pub tls: bool,
 }
 
 /// `explain`.

@@ -60,9 +60,16 @@ impl Follow {
         Ok(Self { files: files.to_vec(), seen, hang_up: HangUp::new()? })
     }
 
+    /// Takes a first look at the files that a configuration names; to be called before they are read.
+    #[must_use]
+    pub fn with_files_of(mut self, config: &Config) -> Self {
+        self.seen.extend(look(config.other_files().iter()));
+        self
+    }
+
     /// Reloads at each change, for as long as it is awaited.
     pub(crate) async fn follow(mut self, live: &Arc<Live>) {
-        // Those that the configuration names are known only now that it has been read.
+        // Those that the configuration names, where nobody has looked at them before.
         let first = self.look(live).await;
         for (path, seen) in first {
             self.seen.entry(path).or_insert(seen);

@@ -42,6 +42,7 @@
 //! | `console` | what a person at a terminal reads |
 //! | `shutdown` | when shall the process end |
 //! | `telemetry` | the form of log lines |
+//! | `tls` | certificate and handshakes of the listener |
 //! | `simulation_args` | the command lines of simulate and size |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
@@ -68,6 +69,8 @@
 mod console;
 mod shutdown;
 mod telemetry;
+//
+mod tls;
 //
 #[cfg(feature = "simulate")]
 pub mod simulation_args;
@@ -119,3 +122,4 @@ pub use follow::Follow;
 pub use keyring::hash_of as key_hash;
 pub use live::RunFault;
 pub use serving::{Running, StartFault, start};
+pub use tls::TlsFault;

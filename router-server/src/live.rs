@@ -25,6 +25,8 @@ use crate::record_file::LogFault;
 use crate::record_writer::RecordWriter;
 use crate::record_writer::WriterFault;
 use crate::shared::Shared;
+use crate::tls::Handshakes;
+use crate::tls::TlsFault;
 
 /// Why a configuration does not run.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,9 @@ pub enum RunFault {
     /// The router cannot be built.
     #[error(transparent)]
     Router(#[from] BuildFault),
+    /// The listener cannot speak TLS with these files.
+    #[error(transparent)]
+    Tls(#[from] TlsFault),
     /// The configuration has faults.
     #[error(transparent)]
     Config(#[from] ConfigFaults),
@@ -57,7 +62,11 @@ impl RunFault {
     fn lines(&self) -> Vec<String> {
         match self {
             Self::Config(faults) => faults.0.iter().map(ToString::to_string).collect(),
-            Self::Anonymous { .. } | Self::Router(_) | Self::Log(_) | Self::Writer(_) => {
+            Self::Anonymous { .. }
+            | Self::Router(_)
+            | Self::Log(_)
+            | Self::Writer(_)
+            | Self::Tls(_) => {
                 vec![self.to_string()]
             }
         }
@@ -80,13 +89,20 @@ pub(crate) struct Live {
 pub(crate) struct Current {
     pub(crate) config: Config,
     pub(crate) router: ModelRouter,
+    /// How connections begin; `None` where they are plain.
+    pub(crate) handshakes: Option<Handshakes>,
     app: axum::Router,
 }
 
 impl Current {
-    fn new(config: Config, router: ModelRouter, lasting: &Arc<Lasting>) -> Arc<Self> {
+    fn new(
+        config: Config,
+        router: ModelRouter,
+        handshakes: Option<Handshakes>,
+        lasting: &Arc<Lasting>,
+    ) -> Arc<Self> {
         let shared = Shared::new(router.clone(), &config, lasting);
-        Arc::new(Self { config, router, app: app::app(Arc::new(shared)) })
+        Arc::new(Self { config, router, handshakes, app: app::app(Arc::new(shared)) })
     }
 
     /// What answers requests under this configuration.
@@ -99,6 +115,7 @@ impl Live {
     /// Begins with a configuration.
     pub(crate) fn new(config: &Config) -> Result<Self, RunFault> {
         may_run(config)?;
+        let handshakes = config.server.tls.as_ref().map(Handshakes::new).transpose()?;
         let registry = Registry::new();
         let router = ModelRouter::new(config, &registry)?;
         config.request_log.as_ref().map(record_file::probe).transpose()?;
@@ -107,7 +124,8 @@ impl Live {
         let lasting = Lasting::new(registry, &config.version).map_err(BuildFault::from)?;
         let lasting = Arc::new(lasting);
         router.observe(Arc::<Hub>::clone(&lasting.dashboard));
-        let (current, _) = watch::channel(Current::new(config.clone(), router, &lasting));
+        let current = Current::new(config.clone(), router, handshakes, &lasting);
+        let (current, _) = watch::channel(current);
         Ok(Self { current, lasting, writer, change: Mutex::default() })
     }
 
@@ -143,6 +161,7 @@ impl Live {
         let fixed = keep_fixed(&before.config, &mut config);
         may_run(&config)?;
         config.request_log.as_ref().map(record_file::probe).transpose()?;
+        let handshakes = config.server.tls.as_ref().map(Handshakes::new).transpose()?;
         let router = before.router.renewed(&config)?;
         for key in &fixed {
             warn!(key, "this key cannot change while the server runs: restart it");
@@ -152,7 +171,7 @@ impl Live {
         }
         let (version, deployments) = (config.version.clone(), config.catalog.deployments().len());
         self.writer.follow(config.request_log.as_ref(), &router);
-        self.current.send_replace(Current::new(config, router, &self.lasting));
+        self.current.send_replace(Current::new(config, router, handshakes, &self.lasting));
         self.lasting.reloaded(&version, fixed);
         drop(turn);
         info!(

@@ -17,6 +17,7 @@ use prometheus::Registry;
 use router_core::config::Config;
 use router_core::router::ModelRouter;
 use router_core::state::Replicas;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -88,9 +89,10 @@ impl Running {
         self.addr
     }
 
-    /// `http://` and the address.
+    /// `http://` or `https://`, and the address.
     pub fn url(&self) -> String {
-        format!("http://{}", self.addr)
+        let scheme = if self.live.current().handshakes.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.addr)
     }
 
     /// The router inside, under the configuration that runs now.
@@ -171,7 +173,7 @@ async fn accept(listener: TcpListener, live: Arc<Live>, mut stop: watch::Receive
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(serve(stream, Arc::clone(&live), stop.clone()));
+                    connections.spawn(welcome(stream, Arc::clone(&live), stop.clone()));
                 }
                 Err(error) => {
                     // Out of file handles or the like: others may close some meanwhile.
@@ -193,9 +195,25 @@ async fn accept(listener: TcpListener, live: Arc<Live>, mut stop: watch::Receive
     }
 }
 
-async fn serve(stream: TcpStream, live: Arc<Live>, mut stop: watch::Receiver<bool>) {
+/// Begins a connection as the configuration of the moment says, and serves it.
+async fn welcome(stream: TcpStream, live: Arc<Live>, stop: watch::Receiver<bool>) {
     // An event of a stream leaves when it is written; a socket that refuses the option still works.
     drop(stream.set_nodelay(true));
+    let handshakes = live.current().handshakes.clone();
+    match handshakes {
+        None => serve(stream, live, stop).await,
+        Some(handshakes) => {
+            if let Some(stream) = handshakes.make(stream).await {
+                serve(stream, live, stop).await;
+            }
+        }
+    }
+}
+
+async fn serve<S>(stream: S, live: Arc<Live>, mut stop: watch::Receiver<bool>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let mut builder = Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(LONGEST_SILENCE);
     builder.http2().timer(TokioTimer::new());

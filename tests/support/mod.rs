@@ -5,6 +5,7 @@ mod bench;
 mod layout;
 pub(crate) mod logs;
 pub(crate) mod memory;
+pub(crate) mod tls;
 
 pub(crate) use answer::{Answer, words};
 pub(crate) use bench::{Bench, PATIENCE, question};

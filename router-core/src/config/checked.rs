@@ -114,8 +114,8 @@ impl Config {
         })
     }
 
-    /// The files beside the configuration's own that are read when a router is built: secrets and the scorer's model. When
-    /// one changes, a router built anew differs.
+    /// The files beside the configuration's own that are read when a server is built: secrets, the scorer's model,
+    /// certificates and their key. When one changes, a server built anew differs.
     pub fn other_files(&self) -> Vec<PathBuf> {
         let secret = |endpoint: &Endpoint| match &endpoint.credential {
             Credential::ApiKey(SecretSource::File(path))
@@ -126,6 +126,12 @@ impl Config {
             | Credential::Identity(_)
             | Credential::Anonymous => None,
         };
-        self.endpoints.values().filter_map(secret).chain(self.scoring.model.clone()).collect()
+        let endpoints = self.endpoints.values();
+        let authorities = endpoints.clone().filter_map(|endpoint| endpoint.reach.ca_file.clone());
+        let tls = self.server.tls.iter().flat_map(|tls| {
+            [Some(&tls.certificate), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten()
+        });
+        let files = endpoints.filter_map(secret).chain(authorities).chain(tls.cloned());
+        files.chain(self.scoring.model.clone()).collect()
     }
 }

@@ -11,6 +11,8 @@ use crate::deployment::Area;
 use crate::deployment::EndpointName;
 use crate::upstream::Credential;
 use crate::upstream::Endpoint;
+use crate::upstream::Proxy;
+use crate::upstream::Reach;
 use crate::upstream::SecretSource;
 
 use super::identity;
@@ -56,9 +58,10 @@ fn one(name: &str, raw: &raw::Endpoint, table: &Table<'_>) -> Option<Checked> {
     let url = table.required("url", raw.url.as_deref(), "a URL such as https://r.openai.azure.com");
     let base = url.and_then(|url| base(url, form, table));
     let credential = credential(raw, form, table);
+    let reach = reach(raw, table);
     let (base, bound) = base?;
     Some(Checked {
-        endpoint: Endpoint { name: name?, base, credential: credential? },
+        endpoint: Endpoint { name: name?, base, credential: credential?, reach: reach? },
         form: form?,
         api_version,
         bound,
@@ -174,6 +177,40 @@ fn credential(raw: &raw::Endpoint, form: Option<Form>, table: &Table<'_>) -> Opt
         "missing; one of api_key, bearer, identity and anonymous = true says how the endpoint is entered",
     );
     None
+}
+
+fn reach(raw: &raw::Endpoint, table: &Table<'_>) -> Option<Reach> {
+    let proxy = match raw.proxy.as_deref() {
+        None => Proxy::Environment,
+        Some("none") => Proxy::Direct,
+        Some(url) => Proxy::Through(proxy(url, table)?),
+    };
+    let ca_file = table.path("ca_file", raw.ca_file.as_deref());
+    Some(Reach { ca_file, proxy })
+}
+
+/// Whatever is in the address of a proxy is not repeated: passwords stand there as well.
+fn proxy(url: &str, table: &Table<'_>) -> Option<Box<str>> {
+    let fault = |why: &str| {
+        table.fault(
+            "proxy",
+            format!("must be none, or a URL such as http://proxy.example:3128; {why}"),
+        );
+        None
+    };
+    let Ok(parsed) = url.trim().parse::<Uri>() else { return fault("found no URL") };
+    let (Some(scheme @ ("http" | "https")), Some(authority)) =
+        (parsed.scheme_str(), parsed.authority())
+    else {
+        return fault("found neither http nor https, or no host");
+    };
+    if authority.as_str().contains('@') {
+        return fault("a user or password has its place in the variable HTTPS_PROXY");
+    }
+    if parsed.path() != "/" || parsed.query().is_some() {
+        return fault("found more than scheme, host and port");
+    }
+    Some(format!("{scheme}://{authority}").into())
 }
 
 /// The address of a service that is sent secrets, or that hands them out.

@@ -33,4 +33,4 @@ pub use layers::{Layers, shipped_records};
 pub use replicas_table::ReplicaSettings;
 pub use request_log::RequestLog;
 pub use roles::Scoring;
-pub use server::{Expose, LogForm, Server};
+pub use server::{Expose, LogForm, Server, Tls};

@@ -66,6 +66,20 @@ pub struct Server {
     pub expose: Option<String>,
     /// The form of log lines: `auto`, `json` or `text`; auto, which is text at a terminal.
     pub log: Option<String>,
+    /// Certificate and key of the listener; without them it speaks plain HTTP.
+    pub tls: Option<Tls>,
+}
+
+/// The table `[server.tls]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Tls {
+    /// A file (PEM) with the certificate and those between it and its authority; required.
+    pub certificate: Option<PathBuf>,
+    /// A file (PEM) with the certificate's private key; required.
+    pub key: Option<PathBuf>,
+    /// A file (PEM) with certificates of authorities: callers must show a certificate of one of them.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// The table `[request_log]`.
@@ -166,6 +180,10 @@ pub struct Endpoint {
     pub identity: Option<Identity>,
     /// Whether it is entered without a credential; false.
     pub anonymous: Option<bool>,
+    /// A file of certificates (PEM) of authorities that are believed beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The proxy by which it is reached: its URL, or `none`; what the environment says.
+    pub proxy: Option<String>,
 }
 
 /// A table `[endpoints.NAME.identity]`.

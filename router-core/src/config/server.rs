@@ -1,9 +1,10 @@
 //! What config says to the HTTP server: where it listens, how much it takes, what it shows.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use super::raw::Raw;
+use super::raw::{self, Raw};
 use super::table::Table;
 
 /// The settings of the HTTP server.
@@ -25,6 +26,8 @@ pub struct Server {
     pub expose: Expose,
     /// The form of log lines.
     pub log: LogForm,
+    /// The files by which the listener speaks TLS; plain HTTP where it is `None`.
+    pub tls: Option<Tls>,
 }
 
 impl Default for Server {
@@ -38,6 +41,7 @@ impl Default for Server {
             watch: Some(Duration::from_secs(1)),
             expose: Expose::All,
             log: LogForm::Auto,
+            tls: None,
         }
     }
 }
@@ -48,6 +52,17 @@ impl Server {
     pub fn may_listen(&self, listen: SocketAddr) -> bool {
         self.allow_anonymous || listen.ip().is_loopback()
     }
+}
+
+/// The files by which a listener speaks TLS, all in PEM form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// The certificate, and those between it and its authority.
+    pub certificate: PathBuf,
+    /// The certificate's private key.
+    pub key: PathBuf,
+    /// Authorities of which callers must show a certificate; `None` where they need none.
+    pub client_ca: Option<PathBuf>,
 }
 
 /// How much callers learn of the inside: deployments, models, scores, attempts.
@@ -109,6 +124,7 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         log: table
             .word("log", raw.log.as_deref(), "auto, json or text", log)
             .unwrap_or(default.log),
+        tls: raw.tls.as_ref().and_then(|raw| tls(raw, &table.sub("tls"))),
     };
     if all.keys.is_empty() && !server.may_listen(server.listen) {
         table.fault(
@@ -121,4 +137,15 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         );
     }
     server
+}
+
+fn tls(raw: &raw::Tls, table: &Table<'_>) -> Option<Tls> {
+    let file = |name: &str, value: Option<&PathBuf>| {
+        let value = table.required(name, value, "the path of a PEM file")?;
+        table.path(name, Some(value))
+    };
+    let certificate = file("certificate", raw.certificate.as_ref());
+    let key = file("key", raw.key.as_ref());
+    let client_ca = table.path("client_ca", raw.client_ca.as_deref());
+    Some(Tls { certificate: certificate?, key: key?, client_ca })
 }

@@ -6,6 +6,7 @@
 use std::cell::RefCell;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::fault::{Fault, Key};
@@ -69,6 +70,16 @@ impl Table<'_> {
             self.fault(name, format!("missing; must be {allowed}"));
         }
         value
+    }
+
+    /// The path of a file.
+    pub(super) fn path(&self, name: &str, value: Option<&Path>) -> Option<PathBuf> {
+        let value = value?;
+        if value.as_os_str().is_empty() {
+            self.fault(name, "must be the path of a file, found nothing");
+            return None;
+        }
+        Some(value.to_owned())
     }
 
     /// A whole number inside `range`.

@@ -1,7 +1,6 @@
-//! Sends one attempt over HTTP. The only file that names reqwest, beside the one that fetches tokens.
+//! Sends one attempt over HTTP. The only file that names reqwest, beside those that make clients and fetch tokens.
 //!
-//! One pooled client for all deployments, HTTP/2 where the upstream speaks it. Redirects are not followed: they would
-//! carry the credential to wherever the redirect says. To the upstream go our own headers and the trace context, never
+//! One pooled client for all deployments that are reached alike, HTTP/2 where the upstream speaks it. To the upstream go our own headers and the trace context, never
 //! the caller's wholesale: Azure answers 431 above ten headers that it does not know.
 //!
 //! Tokens of Entra ID are described in `identity.rs`, fetched in `fetch.rs` and kept in `token.rs`; here they are used. A 401
@@ -22,16 +21,17 @@ use crate::units::DeploymentName;
 
 use super::attempt::{Attempt, Reply, Unreachable, Upstream};
 use super::credential::SecretFault;
+use super::dial::{Clients, Dialled, direct};
 use super::endpoint::{Call, Credential, Endpoint, url};
 use super::fetch::{Fetch, sensitive};
 use super::identity::Identity;
+use super::reach::ReachFault;
 use super::token::Keeper;
 
 /// Upstreams over HTTP.
 #[derive(Debug)]
 pub struct HttpUpstream {
-    client: reqwest::Client,
-    connect_timeout: Duration,
+    clients: Clients,
     doors: BTreeMap<DeploymentName, Door>,
 }
 
@@ -40,7 +40,7 @@ pub struct HttpUpstream {
 pub enum Reached {
     /// At the same address with the same credential.
     AsBefore,
-    /// At the same address with another credential.
+    /// At the same address with another credential, by another proxy, or believing other authorities.
     Rekeyed,
     /// At another address, or for the first time.
     Elsewhere,
@@ -53,6 +53,7 @@ struct Door {
     /// Of chat completions, the most usual call.
     chat: reqwest::Url,
     key: Key,
+    dialled: Dialled,
 }
 
 /// What opens a door.
@@ -72,7 +73,7 @@ impl Key {
             (Self::None, Self::None) => true,
             (Self::Fixed(one), Self::Fixed(other)) => one == other,
             (Self::Token(one), Self::Token(other)) => {
-                one.source().identity == other.source().identity
+                one.source().is_of(&other.source().identity, &other.source().dialled)
             }
             (Self::None | Self::Fixed(_) | Self::Token(_), _) => false,
         }
@@ -82,9 +83,14 @@ impl Key {
 /// Why upstreams over HTTP cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientFault {
-    /// The TLS library or the client would not start.
-    #[error("the HTTP client cannot start")]
-    Client,
+    /// An endpoint cannot be reached as config says.
+    #[error("endpoints.{endpoint}.{fault}")]
+    Reach {
+        /// The endpoint.
+        endpoint: EndpointName,
+        /// Why.
+        fault: ReachFault,
+    },
     /// A deployment's endpoint is not in config.
     #[error("deployments.{deployment}: no endpoint {endpoint}")]
     Endpoint {
@@ -107,7 +113,7 @@ pub enum ClientFault {
 }
 
 impl HttpUpstream {
-    /// Reads the credentials and prepares the client.
+    /// Reads the credentials and prepares the clients.
     ///
     /// # Errors
     /// An endpoint is missing, has no address, or its credential cannot be read.
@@ -116,8 +122,20 @@ impl HttpUpstream {
         endpoints: &BTreeMap<EndpointName, Endpoint>,
         connect_timeout: Duration,
     ) -> Result<Self, ClientFault> {
-        let client = builder(connect_timeout).build().map_err(|_| ClientFault::Client)?;
-        Self::over(client, (catalog, endpoints), connect_timeout, None)
+        Self::over(Clients::new(connect_timeout), (catalog, endpoints), None)
+    }
+
+    /// What is wrong with the files and proxies by which endpoints are reached, for a check before they are needed. Nothing
+    /// is sent.
+    pub fn check(
+        endpoints: &BTreeMap<EndpointName, Endpoint>,
+        connect_timeout: Duration,
+    ) -> Vec<ClientFault> {
+        let mut clients = Clients::new(connect_timeout);
+        let fault = |endpoint: &Endpoint| {
+            clients.of(&endpoint.reach).err().map(|fault| unreached(endpoint, fault))
+        };
+        endpoints.values().filter_map(fault).collect()
     }
 
     /// The same under a new config: open connections and tokens of identities that stay are used on, secrets are read again.
@@ -130,30 +148,27 @@ impl HttpUpstream {
         endpoints: &BTreeMap<EndpointName, Endpoint>,
         connect_timeout: Duration,
     ) -> Result<Self, ClientFault> {
-        if self.connect_timeout != connect_timeout {
-            return Self::new(catalog, endpoints, connect_timeout);
-        }
-        Self::over(self.client.clone(), (catalog, endpoints), connect_timeout, Some(self))
+        Self::over(self.clients.renewed(connect_timeout), (catalog, endpoints), Some(self))
     }
 
     /// How a deployment is reached now, compared with `before`.
     pub fn reached(&self, deployment: &DeploymentName, before: &Self) -> Reached {
         match (self.doors.get(deployment), before.doors.get(deployment)) {
             (Some(now), Some(before)) if now.base == before.base => {
-                if now.key.is_same(&before.key) { Reached::AsBefore } else { Reached::Rekeyed }
+                let alike = now.key.is_same(&before.key) && now.dialled == before.dialled;
+                if alike { Reached::AsBefore } else { Reached::Rekeyed }
             }
             (Some(_) | None, _) => Reached::Elsewhere,
         }
     }
 
     fn over(
-        client: reqwest::Client,
+        mut clients: Clients,
         (catalog, endpoints): (&Catalog, &BTreeMap<EndpointName, Endpoint>),
-        connect_timeout: Duration,
         before: Option<&Self>,
     ) -> Result<Self, ClientFault> {
-        let known = BTreeMap::new();
-        let mut keys = Keys { client: &client, connect_timeout, known, before };
+        let connect_timeout = clients.connect_timeout();
+        let mut keys = Keys { connect_timeout, known: BTreeMap::new(), before };
         let mut doors = BTreeMap::new();
         for deployment in catalog.deployments() {
             let endpoint =
@@ -164,43 +179,40 @@ impl HttpUpstream {
             let chat = url(&endpoint.base, deployment, &CHAT)
                 .parse()
                 .map_err(|_| ClientFault::Address(endpoint.name.clone()))?;
-            let key = keys.of(endpoint)?;
+            let dialled =
+                clients.of(&endpoint.reach).map_err(|fault| unreached(endpoint, fault))?;
+            let key = keys.of(endpoint, &dialled)?;
             let base = endpoint.base.clone();
-            doors.insert(deployment.name.clone(), Door { base, chat, key });
+            doors.insert(deployment.name.clone(), Door { base, chat, key, dialled });
         }
-        Ok(Self { client, connect_timeout, doors })
-    }
-
-    async fn deliver(
-        &self,
-        door: &Door,
-        attempt: &Attempt,
-        key: Option<&(HeaderName, HeaderValue)>,
-    ) -> Result<reqwest::Response, Unreachable> {
-        let address = door.url(attempt)?;
-        let (method, content_type, accept) = manner(attempt);
-        let mut request = self.client.request(method, address).header(ACCEPT, accept);
-        if let Some(content_type) = content_type {
-            request = request.header(CONTENT_TYPE, content_type).body(attempt.body.clone());
-        }
-        for (name, value) in key.into_iter().chain(attempt.trace.iter()) {
-            request = request.header(name, value);
-        }
-        request.send().await.map_err(|fault| named(&fault))
+        clients.forget_others();
+        Ok(Self { clients, doors })
     }
 }
 
-fn builder(connect_timeout: Duration) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(Duration::from_secs(90))
-        .user_agent(concat!("model-router/", env!("CARGO_PKG_VERSION")))
+async fn deliver(
+    door: &Door,
+    attempt: &Attempt,
+    key: Option<&(HeaderName, HeaderValue)>,
+) -> Result<reqwest::Response, Unreachable> {
+    let address = door.url(attempt)?;
+    let (method, content_type, accept) = manner(attempt);
+    let mut request = door.dialled.client().request(method, address).header(ACCEPT, accept);
+    if let Some(content_type) = content_type {
+        request = request.header(CONTENT_TYPE, content_type).body(attempt.body.clone());
+    }
+    for (name, value) in key.into_iter().chain(attempt.trace.iter()) {
+        request = request.header(name, value);
+    }
+    request.send().await.map_err(|fault| named(&fault))
+}
+
+fn unreached(endpoint: &Endpoint, fault: ReachFault) -> ClientFault {
+    ClientFault::Reach { endpoint: endpoint.name.clone(), fault }
 }
 
 /// Makes the keys of endpoints, each once.
 struct Keys<'c> {
-    client: &'c reqwest::Client,
     connect_timeout: Duration,
     known: BTreeMap<EndpointName, Key>,
     /// Whose tokens of the same identities are used on.
@@ -208,7 +220,7 @@ struct Keys<'c> {
 }
 
 impl Keys<'_> {
-    fn of(&mut self, endpoint: &Endpoint) -> Result<Key, ClientFault> {
+    fn of(&mut self, endpoint: &Endpoint, dialled: &Dialled) -> Result<Key, ClientFault> {
         if let Some(key) = self.known.get(&endpoint.name) {
             return Ok(key.clone());
         }
@@ -223,28 +235,34 @@ impl Keys<'_> {
                 let secret = source.read().map_err(unread)?;
                 fixed(AUTHORIZATION, &format!("Bearer {}", secret.expose()))
             }
-            Credential::Identity(identity) => self.token(identity, &endpoint.name)?,
+            Credential::Identity(identity) => self.token(identity, endpoint, dialled)?,
         };
         self.known.insert(endpoint.name.clone(), key.clone());
         Ok(key)
     }
 
     /// Nothing is fetched yet: the identity service may start after us.
-    fn token(&self, identity: &Identity, endpoint: &EndpointName) -> Result<Key, ClientFault> {
+    fn token(
+        &self,
+        identity: &Identity,
+        endpoint: &Endpoint,
+        dialled: &Dialled,
+    ) -> Result<Key, ClientFault> {
+        let dialled = if identity.is_local() {
+            direct(self.connect_timeout).map_err(|fault| unreached(endpoint, fault))?
+        } else {
+            dialled.clone()
+        };
         let same = |key: &&Key| match key {
-            Key::Token(keeper) => keeper.source().identity == *identity,
+            Key::Token(keeper) => keeper.source().is_of(identity, &dialled),
             Key::None | Key::Fixed(..) => false,
         };
         let before = self.before.into_iter().flat_map(|before| before.doors.values());
         if let Some(key) = self.known.values().chain(before.map(|door| &door.key)).find(same) {
             return Ok(key.clone());
         }
-        let client = if identity.is_local() {
-            builder(self.connect_timeout).no_proxy().build().map_err(|_| ClientFault::Client)?
-        } else {
-            self.client.clone()
-        };
-        let fetch = Fetch { client, identity: identity.clone(), endpoint: endpoint.clone() };
+        let endpoint = endpoint.name.clone();
+        let fetch = Fetch { dialled, identity: identity.clone(), endpoint };
         Ok(Key::Token(Arc::new(Keeper::new(fetch))))
     }
 }
@@ -286,18 +304,16 @@ impl Upstream for HttpUpstream {
     async fn send(&self, attempt: Attempt) -> Result<Reply, Unreachable> {
         let door = self.doors.get(&attempt.deployment.name).ok_or(Unreachable::Connect)?;
         let mut response = match &door.key {
-            Key::None => self.deliver(door, &attempt, None).await?,
-            Key::Fixed(header) => self.deliver(door, &attempt, Some(header)).await?,
+            Key::None => deliver(door, &attempt, None).await?,
+            Key::Fixed(header) => deliver(door, &attempt, Some(header)).await?,
             Key::Token(keeper) => {
                 // Without a token there is no connection to speak of; the fetch has told the log why.
                 let first = keeper.token().await.map_err(|_| Unreachable::Connect)?;
                 let header = (AUTHORIZATION, first.clone());
-                let response = self.deliver(door, &attempt, Some(&header)).await?;
+                let response = deliver(door, &attempt, Some(&header)).await?;
                 match response.status() {
                     StatusCode::UNAUTHORIZED => match keeper.instead_of(&first).await {
-                        Ok(other) => {
-                            self.deliver(door, &attempt, Some(&(AUTHORIZATION, other))).await?
-                        }
+                        Ok(other) => deliver(door, &attempt, Some(&(AUTHORIZATION, other))).await?,
                         Err(_) => response,
                     },
                     _ => response,

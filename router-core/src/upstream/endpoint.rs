@@ -11,6 +11,7 @@ use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 
 use super::identity::Identity;
+use super::reach::Reach;
 
 /// An Azure resource or an OpenAI base.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Endpoint {
     pub base: Box<str>,
     /// How it is entered.
     pub credential: Credential,
+    /// How it is reached.
+    pub reach: Reach,
 }
 
 /// How an endpoint is entered.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use crate::clock;
 use crate::deployment::EndpointName;
 
+use super::dial::Dialled;
 use super::identity;
 use super::identity::Identity;
 use super::token::{Token, TokenFault, TokenSource};
@@ -27,10 +28,17 @@ const TOKEN_BYTES: usize = 64 << 10;
 /// Fetches tokens of one identity.
 #[derive(Debug)]
 pub(super) struct Fetch {
-    pub(super) client: reqwest::Client,
+    pub(super) dialled: Dialled,
     pub(super) identity: Identity,
     /// The first endpoint that asked for it, for the log.
     pub(super) endpoint: EndpointName,
+}
+
+impl Fetch {
+    /// True of the tokens of this identity, fetched this way.
+    pub(super) fn is_of(&self, identity: &Identity, dialled: &Dialled) -> bool {
+        self.identity == *identity && self.dialled == *dialled
+    }
 }
 
 impl TokenSource for Fetch {
@@ -72,11 +80,12 @@ impl Fetch {
         let url: reqwest::Url = asked.url.parse().map_err(|_| TokenFault::Unreachable)?;
         let mut request = match asked.form {
             Some(form) => self
-                .client
+                .dialled
+                .client()
                 .post(url)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form),
-            None => self.client.get(url),
+            None => self.dialled.client().get(url),
         };
         if let Some((name, text)) = asked.header {
             let value = sensitive(&text).ok_or(TokenFault::Unreadable)?;

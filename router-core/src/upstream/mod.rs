@@ -5,12 +5,15 @@ pub mod attempt;
 #[cfg(feature = "http-client")]
 pub mod client;
 pub mod credential;
+#[cfg(feature = "http-client")]
+mod dial;
 pub mod endpoint;
 #[cfg(feature = "http-client")]
 mod fetch;
 pub mod identity;
 pub mod meters;
 pub mod outcome;
+pub mod reach;
 pub mod retry_after;
 pub mod spillover;
 #[cfg(feature = "http-client")]
@@ -25,4 +28,5 @@ pub use endpoint::{Call, Credential, Endpoint, SecretSource};
 pub use identity::{Identity, Proof, Setting};
 pub use meters::Meters;
 pub use outcome::{Circumstances, Outcome, Throttle, judge};
+pub use reach::{Proxy, Reach, ReachFault};
 pub use spillover::spilled_over;

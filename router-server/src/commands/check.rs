@@ -5,10 +5,12 @@ use router_core::config::Config;
 use router_core::policy::Mode;
 use router_core::task::Task;
 use router_core::units::ModelName;
+use router_core::upstream::HttpUpstream;
 
 use crate::args::Check;
 use crate::console;
 use crate::record_file;
+use crate::tls::Handshakes;
 
 use super::Failure;
 
@@ -19,7 +21,19 @@ pub(super) fn run(check: &Check) -> Result<(), Failure> {
         console::complain(format_args!("warning: {warning}"));
     }
     config.request_log.as_ref().map(record_file::probe).transpose()?;
+    let faults = unread(&config);
+    if !faults.is_empty() {
+        return Err(Failure::Files(faults.join("\n")));
+    }
     Ok(console::say(summary(&config))?)
+}
+
+/// What is wrong with the files that certificates are in. Those of secrets may be there only where the server runs.
+fn unread(config: &Config) -> Vec<String> {
+    let endpoints = HttpUpstream::check(&config.endpoints, config.limits.connect_timeout);
+    let listener = config.server.tls.as_ref().and_then(|tls| Handshakes::new(tls).err());
+    let listener = listener.iter().map(ToString::to_string);
+    listener.chain(endpoints.iter().map(ToString::to_string)).collect()
 }
 
 /// What the configuration says, in a few lines.

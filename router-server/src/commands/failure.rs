@@ -15,6 +15,9 @@ pub enum Failure {
     /// The configuration has faults.
     #[error(transparent)]
     Config(#[from] ConfigFaults),
+    /// Files that the configuration names hold something else than they should; one line each.
+    #[error("{0}")]
+    Files(String),
     /// The server does not start.
     #[error(transparent)]
     Start(#[from] StartFault),

@@ -7,10 +7,11 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::args::Probe;
+use crate::tls;
 
 /// How long the answer may take. Orchestrators ask every few seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -50,7 +51,7 @@ pub enum Failure {
 pub(super) async fn run(probe: &Probe) -> Result<(), Failure> {
     let at = reachable(probe.address);
     let path = if probe.ready { "/readyz" } else { "/healthz" };
-    let asked = tokio::time::timeout(PATIENCE, ask(at, path)).await;
+    let asked = tokio::time::timeout(PATIENCE, ask(at, path, probe.tls)).await;
     let answer = asked
         .map_err(|_| Failure::Late { at })?
         .map_err(|fault| Failure::Unreachable { at, fault })?;
@@ -71,8 +72,19 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 }
 
 /// The first line of the answer.
-async fn ask(at: SocketAddr, path: &str) -> io::Result<String> {
-    let mut stream = TcpStream::connect(at).await?;
+async fn ask(at: SocketAddr, path: &str, over_tls: bool) -> io::Result<String> {
+    let stream = TcpStream::connect(at).await?;
+    if over_tls {
+        return ask_on(tls::unverified(stream).await?, at, path).await;
+    }
+    ask_on(stream, at, path).await
+}
+
+async fn ask_on(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    at: SocketAddr,
+    path: &str,
+) -> io::Result<String> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {at}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut head = Vec::new();
@@ -101,7 +113,7 @@ mod tests {
             stream.write_all(answer.as_bytes()).await.unwrap();
             String::from_utf8_lossy(asked.get(..length).unwrap()).into_owned()
         };
-        let probe = Probe { address, ready };
+        let probe = Probe { address, ready, tls: false };
         let (told, asked) = tokio::join!(run(&probe), serving);
         (told.map_or_else(|fault| fault.to_string(), |()| "alive".to_owned()), asked)
     }
@@ -123,7 +135,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         drop(listener);
-        let told = run(&Probe { address, ready: false }).await.unwrap_err();
+        let told = run(&Probe { address, ready: false, tls: false }).await.unwrap_err();
         assert!(told.to_string().starts_with(&address.to_string()), "{told}");
     }
 

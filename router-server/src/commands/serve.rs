@@ -25,6 +25,7 @@ pub(super) async fn run(serve: Serve, log: Targets) -> Result<(), Failure> {
     for warning in &config.warnings {
         warn!(%warning, "configuration");
     }
+    let files = files.with_files_of(&config);
     let running = serving::start(&config).await?;
     let (version, deployments) = (&*config.version, config.catalog.deployments().len());
     info!(address = %running.addr(), deployments, version, "listening");

@@ -1,0 +1,54 @@
+//! How an endpoint is reached: by which proxy, and whose certificates are believed there.
+//!
+//! Both are told for each endpoint, since a company's own gateway stands beside public ones. What is here only says so;
+//! `client.rs` does it.
+
+use std::path::PathBuf;
+
+/// How an endpoint is reached. Endpoints that are reached alike share their connections.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reach {
+    /// A file of certificates (PEM) of authorities that are believed beside those of the system.
+    pub ca_file: Option<PathBuf>,
+    /// The proxy.
+    pub proxy: Proxy,
+}
+
+/// By which proxy an endpoint is reached.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proxy {
+    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in capitals or not.
+    #[default]
+    Environment,
+    /// By none, whatever the environment says.
+    Direct,
+    /// By this one: scheme, host and port.
+    Through(Box<str>),
+}
+
+/// Why an endpoint cannot be reached as config says.
+#[derive(Debug, thiserror::Error)]
+pub enum ReachFault {
+    /// The file of authorities cannot be read.
+    #[error("ca_file: {} cannot be read: {cause}", path.display())]
+    NotRead {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// The file holds no certificate, or something in it is none.
+    #[error("ca_file: {} must hold certificates in PEM form, found {found}", path.display())]
+    NotAuthorities {
+        /// The file.
+        path: PathBuf,
+        /// What was found instead.
+        found: &'static str,
+    },
+    /// The HTTP client does not take the proxy's address.
+    #[error("proxy: not an address")]
+    Proxy,
+    /// The TLS library or the client would not start.
+    #[error("the HTTP client cannot start")]
+    Client,
+}

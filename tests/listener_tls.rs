@@ -1,0 +1,242 @@
+//! A listener that speaks TLS: both versions of HTTP, callers' certificates, and files that change while it runs.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_emulator::Step;
+use reqwest::{Certificate, Client, Identity, Version};
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::support::tls::{Authority, Files, Pair};
+use crate::support::{Bench, Layout, PATIENCE, checked, question};
+
+/// A router with a certificate, and who made it.
+struct Secured {
+    authority: Authority,
+    files: Files,
+    pair: Pair,
+    layout: Layout,
+}
+
+impl Secured {
+    fn new() -> Self {
+        let (authority, files) = (Authority::new(), Files::new());
+        let pair = authority.pair();
+        let certificate = files.write("tls.crt", &pair.certificate);
+        let key = files.write("tls.key", &pair.key);
+        let layout = Layout::pair()
+            .text("server.tls.certificate", certificate.to_str().unwrap())
+            .text("server.tls.key", key.to_str().unwrap());
+        Self { authority, files, pair, layout }
+    }
+
+    fn client(&self) -> reqwest::ClientBuilder {
+        let authority = Certificate::from_pem(self.authority.pem().as_bytes()).unwrap();
+        Client::builder().timeout(PATIENCE).tls_certs_only([authority])
+    }
+
+    /// Both sides, and a caller that believes the authority.
+    async fn start(&self) -> Bench {
+        let mut bench = self.layout.clone().start().await;
+        bench.client = self.client().build().unwrap();
+        bench
+    }
+
+    /// What the router would read of its files now.
+    fn reload(&self, bench: &Bench) -> Result<(), String> {
+        let config = checked(&self.layout.toml(bench.emulator.url()));
+        bench.server.reload(config).map_err(|fault| fault.to_string())
+    }
+
+    /// A connection of its own.
+    async fn connect(&self, bench: &Bench) -> TlsStream<TcpStream> {
+        let mut roots = RootCertStore::empty();
+        let authority = self.authority.pem();
+        roots
+            .add(rustls::pki_types::pem::PemObject::from_pem_slice(authority.as_bytes()).unwrap())
+            .unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let stream = TcpStream::connect(bench.server.addr()).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+    }
+}
+
+fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
+    stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
+}
+
+/// The status of a path, asked on a connection that stays open.
+async fn asked_on(stream: &mut TlsStream<TcpStream>, path: &str) -> String {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut read = vec![0; 4_096];
+    let count = timeout(PATIENCE, stream.read(&mut read)).await.unwrap().unwrap();
+    String::from_utf8_lossy(&read[..count]).lines().next().unwrap_or_default().to_owned()
+}
+
+async fn status(client: &Client, bench: &Bench, version: Version, body: &Value) -> u16 {
+    let url = bench.url("/v1/chat/completions");
+    let response = client.post(url).version(version).json(body).send().await.unwrap();
+    assert_eq!(response.version(), version);
+    response.status().as_u16()
+}
+
+#[tokio::test]
+async fn both_versions_of_http_are_spoken() {
+    let secured = Secured::new();
+    let bench = secured.start().await;
+    assert!(bench.server.url().starts_with("https://"));
+    for streamed in [false, true] {
+        let answer = bench.ask_in_form("gpt-4o", streamed).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+    }
+    let body = question("gpt-4o", json!({}));
+    assert_eq!(status(&bench.client, &bench, Version::HTTP_2, &body).await, 200);
+    let old = secured.client().http1_only().build().unwrap();
+    assert_eq!(status(&old, &bench, Version::HTTP_11, &body).await, 200);
+}
+
+#[tokio::test]
+async fn plain_http_is_not_answered() {
+    let bench = Secured::new().start().await;
+    let plain = format!("http://{}/healthz", bench.server.addr());
+    assert!(bench.client.get(plain).send().await.is_err());
+    assert_eq!(bench.get("/healthz").await.status, 200, "and harms nobody");
+}
+
+#[tokio::test]
+async fn a_changed_pair_serves_the_next_handshake_and_cuts_no_connection() {
+    let secured = Secured::new();
+    let bench = secured.start().await;
+    let mut open = secured.connect(&bench).await;
+    assert_eq!(shown(&open), secured.pair.chain()[0]);
+    let next = secured.authority.pair();
+    // A stream that is under way ends under the old pair.
+    bench.emulator.script(
+        "chat_ptu",
+        Step::normal().text("one two").pause_after(1, Duration::from_millis(200)),
+    );
+    let stream = async { bench.ask_in_form("gpt-4o", true).await };
+    let change = async {
+        assert!(bench.emulator.wait_for(|entries| !entries.is_empty(), PATIENCE).await);
+        secured.files.write("tls.crt", &next.certificate);
+        secured.files.write("tls.key", &next.key);
+        secured.reload(&bench).unwrap();
+    };
+    let (answer, ()) = tokio::join!(stream, change);
+    assert!(answer.text.contains("[DONE]"), "{}", answer.text);
+    assert_eq!(shown(&secured.connect(&bench).await), next.chain()[0]);
+    assert_eq!(asked_on(&mut open, "/healthz").await, "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn a_broken_pair_keeps_the_last_good_one() {
+    let secured = Secured::new();
+    let bench = secured.start().await;
+    let other = secured.authority.pair();
+    for (name, text, expected) in [
+        ("tls.key", &*other.key, "server.tls.key: {path} does not fit "),
+        (
+            "tls.key",
+            "",
+            "server.tls.key: {path} must hold a private key without a password in PEM form, found none",
+        ),
+        (
+            "tls.crt",
+            &other.key,
+            "server.tls.certificate: {path} must hold a certificate in PEM form, found none",
+        ),
+    ] {
+        let path = secured.files.write(name, text);
+        let fault = secured.reload(&bench).unwrap_err();
+        assert!(fault.starts_with(&expected.replace("{path}", path.to_str().unwrap())), "{fault}");
+        assert!(!fault.contains("-----"), "{fault}");
+        assert_eq!(shown(&secured.connect(&bench).await), secured.pair.chain()[0]);
+        assert!(bench.metric("model_router_config_last_reload_successful").await < 0.5);
+        secured.files.write("tls.crt", &secured.pair.certificate);
+        secured.files.write("tls.key", &secured.pair.key);
+        secured.reload(&bench).unwrap();
+        assert!(bench.metric("model_router_config_last_reload_successful").await > 0.5);
+    }
+}
+
+#[tokio::test]
+async fn the_files_are_followed_without_being_asked() {
+    let secured = Secured::new();
+    let emulator = azure_emulator::Emulator::start(azure_emulator::Settings::new()).await.unwrap();
+    let layout = secured.layout.clone().set("server.watch_ms", 20);
+    let file = secured.files.write("router.toml", &layout.toml(emulator.url()));
+    let config = checked(&layout.toml(emulator.url()));
+    let files = router_server::Follow::new(&[file]).unwrap().with_files_of(&config);
+    let server = router_server::start(&config).await.unwrap();
+    let mut bench = Bench::new(emulator, server);
+    bench.client = secured.client().build().unwrap();
+    let next = secured.authority.pair();
+    let taken = async {
+        secured.files.write("tls.crt", &next.certificate);
+        secured.files.write("tls.key", &next.key);
+        let until = Instant::now() + PATIENCE;
+        while shown(&secured.connect(&bench).await) != next.chain()[0] {
+            assert!(Instant::now() < until, "the new pair is not taken");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        () = taken => {}
+        () = bench.server.follow(files) => panic!("it follows for as long as it is awaited"),
+    }
+}
+
+#[tokio::test]
+async fn callers_show_certificates_where_they_must() {
+    let secured = Secured::new();
+    let callers = Authority::new();
+    let path = secured.files.write("callers.pem", &callers.pem());
+    let layout = secured.layout.clone().text("server.tls.client_ca", path.to_str().unwrap());
+    let bench = layout.start().await;
+    let as_caller = |pair: &Pair| {
+        let identity = format!("{}{}", pair.certificate, pair.key);
+        let identity = Identity::from_pem(identity.as_bytes()).unwrap();
+        secured.client().identity(identity).build().unwrap()
+    };
+    let known = as_caller(&callers.pair()).get(bench.url("/healthz")).send().await.unwrap();
+    assert_eq!(known.status().as_u16(), 200);
+    for stranger in [secured.client().build().unwrap(), as_caller(&secured.authority.pair())] {
+        assert!(stranger.get(bench.url("/healthz")).send().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn files_that_cannot_serve_are_told_before_anything_listens() {
+    let secured = Secured::new();
+    let start = |key: &str, path: &Path| {
+        let layout = secured.layout.clone().text(key, path.to_str().unwrap());
+        let config = checked(&layout.toml("http://127.0.0.1:1"));
+        async move { router_server::start(&config).await.unwrap_err().to_string() }
+    };
+    let missing = secured.files.write("tls.key", "").with_file_name("missing");
+    let fault = start("server.tls.certificate", &missing).await;
+    assert!(
+        fault.starts_with("server.tls.certificate: ") && fault.contains("cannot be read"),
+        "{fault}"
+    );
+    let empty = secured.files.write("empty", "nothing");
+    let expected = "must hold authorities' certificates in PEM form, found none";
+    secured.files.write("tls.key", &secured.pair.key);
+    let fault = start("server.tls.client_ca", &empty).await;
+    assert!(fault.starts_with("server.tls.client_ca: ") && fault.ends_with(expected), "{fault}");
+}
