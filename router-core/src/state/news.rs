@@ -183,7 +183,10 @@ impl Ledger {
         let full = self.untold.len() >= MOST_UNTOLD;
         for news in self.untold.iter_mut().rev() {
             match news {
-                News::Added { at, tokens } if full || *at + TOGETHER > now => {
+                // Room given back to an empty bucket is lost, so what was added after it must not make up for it.
+                News::Added { at, tokens }
+                    if full || *at + TOGETHER > now && (*tokens > 0.0) == (more > 0.0) =>
+                {
                     *tokens += more;
                     return;
                 }
@@ -222,5 +225,105 @@ impl Ledger {
             self.untold.remove(0);
         }
         self.untold.push(news);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capacity::Cause;
+    use crate::capacity::Load;
+    use crate::capacity::Size;
+    use crate::capacity::Timing;
+    use crate::capacity::Twin;
+    use crate::units::Tokens;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn standing(now: Instant) -> Standing {
+        let size = Size {
+            rate: 100.0,
+            window: 10 * SECOND,
+            output_ratio: 4.0,
+            missing_output: Tokens(100),
+            cached_discount: 1.0,
+        };
+        Standing { twin: Some(Twin::new(size, now)), ..Standing::default() }
+    }
+
+    /// What a change here is told as.
+    fn told(now: Instant, change: impl FnOnce(&mut Standing)) -> (bool, Vec<News>) {
+        let (mut ledger, before) = (Ledger::default(), standing(now));
+        let mut after = before;
+        change(&mut after);
+        let urgent = ledger.note(now, &before, &after);
+        (urgent, ledger.take())
+    }
+
+    #[test]
+    fn each_change_is_told_and_bad_news_at_once() {
+        let now = Instant::now();
+        assert_eq!(told(now, |_| {}), (false, vec![]));
+        let (urgent, news) = told(now, |here| {
+            here.twin.as_mut().unwrap().admit(now, 30.0);
+        });
+        assert_eq!((urgent, news), (false, vec![News::Added { at: now, tokens: 30.0 }]));
+        let (urgent, news) = told(now, |here| here.cooldown.throttle(now, SECOND));
+        let ends = Ends { throttled: Some(now + SECOND), ..Ends::default() };
+        assert_eq!((urgent, news), (true, vec![News::Cooling { ends, faults: 0 }]));
+        let (urgent, news) = told(now, |here| {
+            let twin = here.twin.as_mut().unwrap();
+            let ticket = twin.admit(now, 30.0);
+            twin.refused(now, ticket, 2 * SECOND, None);
+        });
+        assert!(urgent);
+        assert!(matches!(news[..], [News::Told(Told { over, .. })] if (over - 2.0).abs() < 1e-9));
+        let (_, news) = told(now, |here| here.quota.take(now, &Load::default()));
+        assert!(matches!(news[..], [News::Taken { taken: Taken { requests: 1, .. }, .. }]));
+        let large = TooLarge { from: Tokens(9), until: now + SECOND };
+        let (urgent, news) = told(now, |here| here.large = Some(large));
+        assert_eq!((urgent, news), (true, vec![News::TooLarge(large)]));
+    }
+
+    #[test]
+    fn what_was_added_together_is_told_as_one_unless_room_was_given_back_between() {
+        let now = Instant::now();
+        let mut ledger = Ledger::default();
+        for tokens in [30.0, 20.0, -10.0, -5.0, 40.0] {
+            ledger.tell_added(now, tokens);
+        }
+        ledger.tell_added(now + TOGETHER, 1.0);
+        let tokens = |news: &News| {
+            let News::Added { tokens, .. } = news else { panic!("{news:?}") };
+            *tokens
+        };
+        let all: Vec<f64> = ledger.take().iter().map(tokens).collect();
+        assert_eq!(all, [50.0, -15.0, 40.0, 1.0]);
+        // While nobody takes it, it stays bounded and sums up.
+        for number in 0..3_000u32 {
+            ledger.tell_added(now + TOGETHER * number, 1.0);
+        }
+        let all: Vec<f64> = ledger.take().iter().map(tokens).collect();
+        assert!(all.len() <= MOST_UNTOLD);
+        assert!((all.iter().sum::<f64>() - 3_000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_replica_that_was_just_served_does_not_believe_that_rights_are_wrong() {
+        let now = Instant::now();
+        let ends = Ends { misconfigured: Some(now + 60 * SECOND), ..Ends::default() };
+        let news = News::Cooling { ends, faults: 0 };
+        let cause = |ledger: &mut Ledger, here: &mut Standing, at: Instant| {
+            ledger.hear(at, here, news);
+            here.cooling(at).map(|(cause, _)| cause)
+        };
+        let (mut ledger, mut here) = (Ledger::default(), standing(now));
+        let before = here;
+        here.latency.learn(now, Timing { first: SECOND, total: SECOND });
+        ledger.note(now, &before, &here);
+        assert_eq!(cause(&mut ledger, &mut here, now + SECOND), None);
+        assert_eq!(cause(&mut ledger, &mut here, now + OWN_WORD), Some(Cause::Misconfigured));
+        ledger.hear(now + OWN_WORD, &mut here, News::Recovered(now + OWN_WORD));
+        assert_eq!(here.cooling(now + OWN_WORD), None);
     }
 }

@@ -11,6 +11,8 @@ use crate::world::{Truth, World, call, config, world_of};
 const PTU: i64 = 150;
 /// What 150 units of gpt-4o drain in a second.
 const RATE: f64 = 6_250.0;
+/// A full bucket, in seconds of drain.
+const WINDOW_SECONDS: f64 = 10.0;
 const SPAN: Duration = Duration::from_secs(120);
 
 /// Numbers that are the same in every run.
@@ -103,10 +105,10 @@ async fn play(routers: usize, load: f64, board: Option<Board>) -> Outcome {
         });
     }
     under_way.join_all().await;
-    outcome(&world)
+    outcome(&world, began.elapsed())
 }
 
-fn outcome(world: &World) -> Outcome {
+fn outcome(world: &World, took: Duration) -> Outcome {
     let seen = world.seen();
     let at_ptu = || seen.iter().filter(|seen| seen.deployment == "ptu");
     let served: f64 = at_ptu()
@@ -118,7 +120,9 @@ fn outcome(world: &World) -> Outcome {
             used
         })
         .sum();
-    let used = served / RATE / SPAN.as_secs_f64();
+    // What it still has to serve is not yet used.
+    let left = world.utilization("ptu") * RATE * WINDOW_SECONDS;
+    let used = (served - left) / RATE / took.as_secs_f64();
     Outcome { used, refused: at_ptu().filter(|seen| seen.status == 429).count() }
 }
 
@@ -146,4 +150,105 @@ async fn those_who_share_are_refused_less_often_than_those_who_do_not() {
     let (shared, alone) = (play(4, 1.2, Some(board())).await, play(4, 1.2, None).await);
     println!("load 1.2: 4 sharing {shared}; 4 alone {alone}");
     assert!(shared.refused < alone.refused, "{shared}; alone {alone}");
+}
+
+/// Two routers that share over a board, over one world.
+async fn pair(board: &Board) -> (Vec<ModelRouter<World>>, World, tokio::task::JoinSet<()>) {
+    let config = config(&[("ptu", PTU)], true, "");
+    let (rules, world) = world_of(rules_of(&config).unwrap());
+    let mut running = tokio::task::JoinSet::new();
+    let routers = [(), ()].map(|()| {
+        let replicas = Replicas::new(board.clone(), Pace::default());
+        let (limits, registry) = (config.limits.clone(), prometheus::Registry::new());
+        let shared = Some(std::sync::Arc::clone(&replicas));
+        running.spawn(async move { replicas.run().await });
+        ModelRouter::among_replicas(rules.clone(), limits, world.clone(), &registry, shared)
+            .unwrap()
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    (routers.into(), world, running)
+}
+
+/// How full a router believes the deployment to be.
+fn believed(router: &ModelRouter<World>) -> f64 {
+    let ptu = "ptu".try_into().unwrap();
+    router.standing(&ptu).twin.unwrap().utilization(Instant::now())
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_router_adds_and_is_told_the_other_knows_a_moment_later() {
+    let board = board();
+    let (routers, world, _running) = pair(&board).await;
+    let large = Truth { prompt: 9_000, output: 100 };
+    let mut under_way = tokio::task::JoinSet::new();
+    under_way.spawn({
+        let (router, world) = (routers[0].clone(), world.clone());
+        async move { router.chat(call(&world, large, Some(5_000), &[])).await.is_ok() }
+    });
+    tokio::time::sleep(Duration::from_millis(40)).await;
+    for router in &routers {
+        assert!((believed(router) - world.utilization("ptu")).abs() < 0.02, "{}", believed(router));
+    }
+    assert_eq!(under_way.join_all().await, [true]);
+    // Others fill it, one router is refused, and the other does not even ask.
+    world.fill("ptu", 3.0 * RATE * WINDOW_SECONDS);
+    routers[0].chat(call(&world, large, Some(100), &[])).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let asked = world.seen().len();
+    routers[1].chat(call(&world, large, Some(100), &[])).await.unwrap();
+    let seen = world.seen();
+    assert_eq!(seen.len(), asked + 1);
+    assert_eq!(seen[asked].deployment, "payg");
+    assert!((believed(&routers[1]) - world.utilization("ptu")).abs() < 0.05);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_loss_they_agree_again_and_count_nothing_twice() {
+    let board = board();
+    let (routers, world, _running) = pair(&board).await;
+    for (loss, requests) in [(Duration::from_secs(1), 3), (Duration::from_secs(8), 6)] {
+        board.lose(true);
+        for number in 0..requests {
+            let truth = Truth { prompt: 8_000, output: 100 };
+            routers[number % 2].chat(call(&world, truth, Some(200), &[])).await.unwrap();
+        }
+        tokio::time::sleep(loss).await;
+        board.lose(false);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        for router in &routers {
+            let (believed, truth) = (believed(router), world.utilization("ptu"));
+            assert!(believed <= truth + 0.05, "{loss:?}: believed {believed}, truly {truth}");
+            let status = router.replicas().unwrap().status(Instant::now());
+            assert!(status.connected && status.replicas == 2, "{status:?}");
+        }
+        assert!((believed(&routers[0]) - believed(&routers[1])).abs() < 0.05);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_dead_router_had_open_is_taken_off() {
+    let board = board();
+    let (mut routers, world, mut running) = pair(&board).await;
+    let short = Truth { prompt: 1_000, output: 20 };
+    for _ in 0..5 {
+        routers[1].chat(call(&world, short, Some(4_000), &[])).await.unwrap();
+    }
+    let long = Truth { prompt: 1_000, output: 4_000 };
+    let mut under_way = tokio::task::JoinSet::new();
+    under_way.spawn({
+        let (router, world) = (routers[1].clone(), world.clone());
+        async move { router.chat(call(&world, long, Some(12_000), &[])).await.is_ok() }
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(believed(&routers[0]) > 0.5, "{}", believed(&routers[0]));
+    // Both die at once, and so does what it had under way.
+    under_way.abort_all();
+    running.abort_all();
+    drop(routers.remove(1));
+    let alive = routers[0].replicas().unwrap().clone();
+    running.spawn(async move { alive.run().await });
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert!(believed(&routers[0]) < 0.1, "{}", believed(&routers[0]));
+    assert_eq!(routers[0].replicas().unwrap().status(Instant::now()).replicas, 1);
 }
