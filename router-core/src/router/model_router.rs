@@ -1,6 +1,6 @@
 //! Walks one request along the whole line: parse, decide, send, record. The only file that sees all of it.
 //!
-//! What is not here: building ([`super::build`]), closing the account, and keeping slow streams alive.
+//! What is not here: building (`build.rs`), closing the account, and keeping slow streams alive.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
