@@ -21,7 +21,7 @@ COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
 
 FROM chef AS build
-# Features of router-server beside serving, for example `redis,otel`. The demo and the tools for training and simulation
+# Features of router-server beside serving: a comma between two. The demo and the tools for training and simulation
 # are left out of the image: they have no business beside production traffic.
 ARG FEATURES="redis"
 COPY --from=plan /build/recipe.json recipe.json

@@ -43,3 +43,19 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- printf "%s:%s" .Values.image.repository (default .Chart.AppVersion .Values.image.tag) -}}
 {{- end -}}
 {{- end -}}
+
+{{- /* How the kubelet asks for a path: it has no certificate to show where callers must show one. */ -}}
+{{- define "model-router.probe" -}}
+{{- $root := index . 0 -}}
+{{- if $root.Values.tls.clientCa -}}
+tcpSocket:
+  port: http
+{{- else -}}
+httpGet:
+  path: {{ index . 1 }}
+  port: http
+  {{- if $root.Values.tls.existingSecret }}
+  scheme: HTTPS
+  {{- end }}
+{{- end -}}
+{{- end -}}
