@@ -50,5 +50,6 @@ mod shutdown;
 mod spillover;
 mod streams;
 mod surface;
+mod switches;
 mod told;
 mod waits;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::capacity::Admission;
-use crate::capacity::Cause;
 use crate::capacity::Reserve;
 use crate::capacity::Settings;
 use crate::capacity::Snapshot;
@@ -37,10 +36,13 @@ use crate::selection::Place;
 use crate::selection::Preferences;
 use crate::selection::eligible;
 use crate::selection::order;
+use crate::selection::refusal;
 use crate::task::Classifier;
 use crate::task::Task;
 use crate::task::Verdict;
 use crate::units::Day;
+
+pub use crate::selection::Refusal;
 
 /// What decisions go by; fixed until config changes.
 #[derive(Debug, Clone)]
@@ -88,6 +90,8 @@ pub struct Decision {
     pub would: Option<Task>,
     /// The models wished.
     pub choice: ModelChoice,
+    /// True where config says which role serves, whatever was scored or asked for.
+    pub forced: bool,
     /// True where the reasoning role had no deployment inside the residency and the chat role serves.
     pub downgraded: bool,
     /// Where the request may be processed.
@@ -139,59 +143,6 @@ impl Plan {
     }
 }
 
-/// Why nothing is sent.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum Refusal {
-    /// No deployment of the models lies inside the residency.
-    #[error("no deployment of {models} processes inside {residency}")]
-    Residency {
-        /// The models wished.
-        models: String,
-        /// The residency asked.
-        residency: Residency,
-    },
-    /// No model wished can do what the request needs.
-    #[error("{models}: no {ability}")]
-    Ability {
-        /// The models wished.
-        models: String,
-        /// What they lack.
-        ability: &'static str,
-    },
-    /// The prompt is longer than any model wished takes.
-    #[error("the prompt is longer than {models} takes")]
-    ContextWindow {
-        /// The models wished.
-        models: String,
-    },
-    /// The models wished have retired.
-    #[error("{models}: retired")]
-    Retired {
-        /// The models wished.
-        models: String,
-    },
-    /// The caller's key allows no deployment of the models wished.
-    #[error("this key may use no deployment of {models}")]
-    NotAllowed {
-        /// The models wished.
-        models: String,
-    },
-    /// Every deployment asked to be left alone for a time, or serves as many requests as it may.
-    #[error("every deployment is full; the shortest wait is {} ms", wait.as_millis())]
-    Full {
-        /// The shortest wait.
-        wait: Duration,
-        /// True where the residency allows no other place to go to.
-        bound: bool,
-    },
-    /// Every deployment refuses us.
-    #[error("every deployment is misconfigured")]
-    Misconfigured,
-}
-
-/// What a deployment that is merely busy is believed to need.
-const BUSY_WAIT: Duration = Duration::from_secs(1);
-
 /// Decides what shall be done with a request.
 ///
 /// # Errors
@@ -204,18 +155,20 @@ pub fn decide(
     moment: Moment,
 ) -> Result<Decision, UnknownModel> {
     let Rules { classifier, policy, catalog, capacity } = rules;
-    let name = ask.path_model.or_else(|| ask.request.model());
-    let rights = ask.rights;
+    let (name, rights) = (ask.path_model.or_else(|| ask.request.model()), ask.rights);
     let asked = rights.look_up(name, &policy.aliases, catalog)?;
+    // A switch of config's widens no right of a key.
+    let forced = policy.forced.filter(|role| rights.allow_role(*role));
     let (verdict, task, named_preference) = match &asked {
         Asked::Auto(prefer) => {
             let verdict = classifier.classify(ask.request, ask.hints.task);
-            (Some(verdict), rights.role.unwrap_or_else(|| policy.heed(verdict)), *prefer)
+            let task = forced.or(rights.role).unwrap_or_else(|| policy.heed(verdict));
+            (Some(verdict), task, *prefer)
         }
-        Asked::Role(task) => (None, *task, None),
+        Asked::Role(task) => (None, forced.unwrap_or(*task), None),
         Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
     };
-    let would = verdict.and_then(|verdict| policy.would(verdict));
+    let would = verdict.and_then(|verdict| policy.would(verdict)).filter(|_| forced.is_none());
     let mut residency = policy.residency.clone();
     let bounds = rights.residency.into_iter().chain(ask.hints.residency);
     bounds.for_each(|area| residency.narrow(area));
@@ -244,19 +197,19 @@ pub fn decide(
     let mut candidates = order(kept, preferences, snapshot, moment.now);
     let plan = plan_of(&candidates).ok_or_else(|| {
         let all = candidates.iter().chain(&removed);
-        refusal(all.filter_map(excluded), &choice, &residency)
+        refusal(all.filter_map(excluded), &choice.models, &residency)
     });
     candidates.append(&mut removed);
-    let priority = admission.priority;
     Ok(Decision {
         asked,
         verdict,
         would,
+        forced: forced.is_some() && choice.role.is_some(),
         choice,
         downgraded,
         residency,
         prefer,
-        priority,
+        priority: admission.priority,
         needs,
         admission,
         candidates,
@@ -324,7 +277,13 @@ fn excluded(candidate: &Candidate) -> Option<Exclusion> {
 /// True where the reasoning role fell to residency, rights or retirement alone and config lets chat serve instead.
 fn may_downgrade(policy: &Policy, choice: &ModelChoice, removed: &[Candidate]) -> bool {
     let fell = removed.iter().filter_map(excluded).any(|why| {
-        matches!(why, Exclusion::Residency | Exclusion::Retired(_) | Exclusion::NotAllowed)
+        matches!(
+            why,
+            Exclusion::Residency
+                | Exclusion::Retired(_)
+                | Exclusion::NotAllowed
+                | Exclusion::Disabled
+        )
     });
     choice.role == Some(Task::Reasoning)
         && policy.reasoning.on_unavailable == OnUnavailable::Downgrade
@@ -338,58 +297,4 @@ fn plan_of(candidates: &[Candidate]) -> Option<Plan> {
         .map(|candidate| Arc::clone(&candidate.deployment));
     let first = inside.next()?;
     Some(Plan { first, rest: inside.collect() })
-}
-
-/// The reason that the caller can do most about: a wait before a fault of ours, residency only where it alone decided.
-fn refusal(
-    reasons: impl Iterator<Item = Exclusion>,
-    choice: &ModelChoice,
-    residency: &Residency,
-) -> Refusal {
-    let reasons: Vec<Exclusion> = reasons.collect();
-    let has = |wanted: fn(&Exclusion) -> bool| reasons.iter().any(wanted);
-    if let Some(wait) = reasons.iter().filter_map(wait_of).min() {
-        return Refusal::Full { wait, bound: residency.is_bound() };
-    }
-    if has(|why| matches!(why, Exclusion::Cooling { .. })) {
-        return Refusal::Misconfigured;
-    }
-    let names: Vec<&str> = choice.models.iter().map(crate::units::ModelName::as_str).collect();
-    let models = names.join(", ");
-    let ability = |why: &Exclusion| {
-        if let Exclusion::Ability(ability) = why { Some(*ability) } else { None }
-    };
-    if let Some(ability) = reasons.iter().find_map(ability) {
-        Refusal::Ability { models, ability }
-    } else if has(|why| matches!(why, Exclusion::ContextWindow)) {
-        Refusal::ContextWindow { models }
-    } else if has(|why| matches!(why, Exclusion::Retired(_)))
-        && !has(|why| matches!(why, Exclusion::Residency))
-    {
-        Refusal::Retired { models }
-    } else if has(|why| matches!(why, Exclusion::NotAllowed))
-        && !has(|why| matches!(why, Exclusion::Residency))
-    {
-        Refusal::NotAllowed { models }
-    } else {
-        Refusal::Residency { models, residency: residency.clone() }
-    }
-}
-
-/// How long until a deployment may have room again; `None` where time alone does not help.
-fn wait_of(why: &Exclusion) -> Option<Duration> {
-    match why {
-        Exclusion::Cooling { cause: Cause::Throttled | Cause::Fault, wait }
-        | Exclusion::Full { wait }
-        | Exclusion::TooLarge { wait } => Some(*wait),
-        Exclusion::InFlight => Some(BUSY_WAIT),
-        Exclusion::Cooling { cause: Cause::Misconfigured, .. }
-        | Exclusion::Model
-        | Exclusion::NotAsked
-        | Exclusion::NotAllowed
-        | Exclusion::Residency
-        | Exclusion::Ability(_)
-        | Exclusion::ContextWindow
-        | Exclusion::Retired(_) => None,
-    }
 }

@@ -87,6 +87,7 @@ impl RouteError {
                 Refusal::NotAllowed { .. } => "not_allowed_for_key",
                 Refusal::Full { bound: true, .. } => "capacity_in_residency_exhausted",
                 Refusal::Full { bound: false, .. } => "capacity_exhausted",
+                Refusal::Disabled => "deployment_disabled",
                 Refusal::Misconfigured => "upstream_misconfigured",
             },
             Self::Sending { fault, bound, .. } => match fault {
@@ -103,7 +104,7 @@ impl RouteError {
     /// Whose side it is on.
     pub fn side(&self) -> Side {
         match self.kind() {
-            "upstream_misconfigured" => Side::Router,
+            "upstream_misconfigured" | "deployment_disabled" => Side::Router,
             "upstream_timeout"
             | "upstream_failed"
             | "capacity_exhausted"

@@ -193,6 +193,8 @@ impl Waiting {
                 match self.state.enter(deployment, entry, false, now) {
                     Ok(ticket) => return Some(ticket),
                     Err(Closed::Full(wait)) => again = now + wait.clamp(LEAST_GAP, longest),
+                    // Who ends there rings.
+                    Err(Closed::Busy) => {}
                     Err(Closed::Recovering) => return None,
                 }
             }

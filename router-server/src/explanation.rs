@@ -35,6 +35,7 @@ pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
         "would": decision.would.map(Task::as_str),
         "scored": decision.verdict.map(|verdict| scored(verdict, reasons)),
         "models": models,
+        "forced": decision.forced,
         "downgraded": decision.downgraded,
         "residency": decision.residency.to_string(),
         "prefer": decision.prefer.as_str(),
@@ -143,6 +144,9 @@ fn scored_task(decision: &Decision, verdict: Verdict) -> String {
         (Some(_), Some(served)) => {
             format!("{served}, as scores are only observed; would be {judged}")
         }
+        (None, Some(served)) if decision.forced => {
+            format!("{served}, as routing.force_role says; would be {judged}")
+        }
         (Some(_) | None, _) => judged,
     }
 }
@@ -184,6 +188,7 @@ fn because(why: Exclusion) -> String {
         Exclusion::Model => "serves another model".to_owned(),
         Exclusion::NotAsked => "another deployment was asked for".to_owned(),
         Exclusion::NotAllowed => "the key does not allow it".to_owned(),
+        Exclusion::Disabled => "is switched off".to_owned(),
         Exclusion::Residency => "processes outside the residency".to_owned(),
         Exclusion::Ability(ability) => format!("its model has no {ability}"),
         Exclusion::ContextWindow => "the prompt is longer than its model takes".to_owned(),
@@ -209,6 +214,7 @@ fn wait_left(why: Exclusion) -> Option<Duration> {
         Exclusion::Model
         | Exclusion::NotAsked
         | Exclusion::NotAllowed
+        | Exclusion::Disabled
         | Exclusion::Residency
         | Exclusion::Ability(_)
         | Exclusion::ContextWindow
@@ -225,6 +231,7 @@ fn wait_of(refusal: &Refusal) -> Option<Duration> {
         | Refusal::ContextWindow { .. }
         | Refusal::Retired { .. }
         | Refusal::NotAllowed { .. }
+        | Refusal::Disabled
         | Refusal::Misconfigured => None,
     }
 }

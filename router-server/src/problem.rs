@@ -58,6 +58,7 @@ fn status(kind: &str) -> Option<StatusCode> {
         | "capacity_exhausted"
         | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
         "upstream_misconfigured" | "upstream_failed" => StatusCode::BAD_GATEWAY,
+        "deployment_disabled" => StatusCode::SERVICE_UNAVAILABLE,
         "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,
         _ => return None,
     })
@@ -268,6 +269,7 @@ mod tests {
             (spent().into(), 429),
             (refused(full(false)), 429),
             (refused(full(true)), 429),
+            (refused(Refusal::Disabled), 503),
             (refused(Refusal::Misconfigured), 502),
             (sending(SendingFault::Throttled, Some(61_000)), 429),
             (sending(SendingFault::Misconfigured, None), 502),

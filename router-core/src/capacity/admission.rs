@@ -42,7 +42,8 @@ impl Admission {
         let load = Load { cached, cap: tight.or(self.load.cap), ..self.load };
         let Self { priority, limit, bound, insists, .. } = *self;
         let answer = self.expected.filter(|_| !bound).map(|expected| expected.mean);
-        Entry { load, priority, limit, answer, insists }
+        let most = deployment.max_in_flight;
+        Entry { load, priority, limit, answer, insists, most }
     }
 
     /// The same after every other deployment was tried.

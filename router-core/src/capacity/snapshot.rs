@@ -66,6 +66,8 @@ pub struct Entry {
     pub answer: Option<f64>,
     /// True where every other deployment was tried before: it enters one that is recovering as well.
     pub insists: bool,
+    /// The most requests that the deployment may serve at once; `None` for no bound.
+    pub most: Option<u32>,
 }
 
 impl Standing {

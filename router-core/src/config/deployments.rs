@@ -60,6 +60,10 @@ fn one(
     let max_in_flight = table
         .whole("max_in_flight", raw.max_in_flight, 1..=1_000_000)
         .and_then(|most| u32::try_from(most).ok());
+    let enabled = raw.enabled.unwrap_or(true);
+    if !enabled {
+        table.warn("enabled", "it is switched off: nothing is sent to it");
+    }
     let azure_deployment = azure_deployment(key, raw, endpoint, table);
     let (endpoint, model) = (endpoint?, model?);
     Some(Deployment {
@@ -71,6 +75,7 @@ fn one(
         azure_deployment: azure_deployment?,
         api: api?,
         max_in_flight,
+        enabled,
     })
 }
 

@@ -104,6 +104,8 @@ pub struct Routing {
     pub mode: Option<String>,
     /// The role that serves all that is scored in the mode `observe`: `reasoning` or `chat`; chat.
     pub default_role: Option<String>,
+    /// The role that serves whatever names no model, scored or not: `reasoning` or `chat`; no default: none.
+    pub force_role: Option<String>,
     /// What matters more where the caller says nothing: `cost`, `fast` or `balanced`; balanced.
     pub prefer: Option<String>,
     /// The area in which every request must be processed; global.
@@ -246,6 +248,8 @@ pub struct Deployment {
     pub tokens_per_minute: Option<i64>,
     /// The most requests at once; no bound.
     pub max_in_flight: Option<i64>,
+    /// Whether anything is sent to it; true.
+    pub enabled: Option<bool>,
 }
 
 /// The table `[passthrough]`.

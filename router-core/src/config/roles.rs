@@ -95,7 +95,17 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         exclude_retired: routing.exclude_retired.unwrap_or(false),
         reject_unsupported: unsupported.unwrap_or(false),
         mode: mode(routing, &table),
+        forced: forced(routing, &table),
     }
+}
+
+fn forced(routing: &raw::Routing, table: &Table<'_>) -> Option<Task> {
+    let word = routing.force_role.as_deref();
+    let forced = table.word("force_role", word, "reasoning or chat", Task::from_word);
+    if let Some(role) = forced {
+        table.warn("force_role", format!("the role {role} serves all that names no model"));
+    }
+    forced
 }
 
 fn mode(routing: &raw::Routing, table: &Table<'_>) -> Mode {

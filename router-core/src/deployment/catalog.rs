@@ -34,6 +34,8 @@ pub struct Deployment {
     pub api: Api,
     /// The most requests at once; `None` for no bound.
     pub max_in_flight: Option<u32>,
+    /// False where config has switched it off: nothing is sent to it.
+    pub enabled: bool,
 }
 
 /// Our name for an endpoint: the key in config.

@@ -19,6 +19,7 @@ pub(crate) fn pay_as_you_go(name: &str, model: &str) -> Deployment {
         azure_deployment: model.into(),
         api: Api::AzureDated { version: "2024-10-21".into() },
         max_in_flight: None,
+        enabled: true,
     }
 }
 

@@ -32,6 +32,10 @@ pub(super) async fn admit(
     let wait = match waiting.enter(name, entry, since) {
         Ok(ticket) => return Some(ticket),
         Err(Closed::Full(wait)) => wait,
+        Err(Closed::Busy) => {
+            notes.push(spilled(Spill::Busy));
+            return None;
+        }
         Err(Closed::Recovering) => {
             notes.push(Note::Recovering { deployment: Arc::clone(deployment) });
             return None;

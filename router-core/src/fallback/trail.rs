@@ -82,6 +82,8 @@ pub enum Spill {
     Held,
     /// It was refused, and may not be held any longer.
     Refused,
+    /// It serves as many requests as config allows.
+    Busy,
 }
 
 impl Spill {
@@ -91,6 +93,7 @@ impl Spill {
             Self::Wait => "full",
             Self::Held => "held",
             Self::Refused => "throttled",
+            Self::Busy => "in_flight",
         }
     }
 }

@@ -9,8 +9,10 @@ use prometheus::proto::MetricFamily;
 use prometheus::{CounterVec, GaugeVec, Opts, Registry};
 use tokio::time::Instant;
 
+use crate::decision::Rules;
 use crate::deployment::Catalog;
 use crate::state::CapacityState;
+use crate::task::Task;
 
 use super::recorder::NAMESPACE;
 use super::retirement;
@@ -23,8 +25,16 @@ pub(crate) struct Watched(Arc<RwLock<Current>>);
 struct Current {
     state: Arc<dyn CapacityState>,
     catalog: Catalog,
+    forced: Option<Task>,
     /// True until the next scrape: series of deployments that are gone must go.
     renewed: bool,
+}
+
+impl Current {
+    fn of(state: Arc<dyn CapacityState>, rules: &Rules) -> Self {
+        let (catalog, forced) = (rules.catalog.clone(), rules.policy.forced);
+        Self { state, catalog, forced, renewed: false }
+    }
 }
 
 impl Watched {
@@ -35,17 +45,17 @@ impl Watched {
     pub(crate) fn register(
         registry: &Registry,
         state: Arc<dyn CapacityState>,
-        catalog: Catalog,
+        rules: &Rules,
     ) -> Result<Self, prometheus::Error> {
-        let watched = Self(Arc::new(RwLock::new(Current { state, catalog, renewed: false })));
+        let watched = Self(Arc::new(RwLock::new(Current::of(state, rules))));
         StandingCollector::register(registry, watched.clone())?;
         Ok(watched)
     }
 
     /// Config has changed: from now on these are read.
-    pub(crate) fn renew(&self, state: Arc<dyn CapacityState>, catalog: Catalog) {
+    pub(crate) fn renew(&self, state: Arc<dyn CapacityState>, rules: &Rules) {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Current { state, catalog, renewed: true };
+        *current = Current { renewed: true, ..Current::of(state, rules) };
     }
 }
 
@@ -53,6 +63,8 @@ impl Watched {
 struct StandingCollector {
     watched: Watched,
     retires: GaugeVec,
+    disabled: GaugeVec,
+    forced: GaugeVec,
     cooling: GaugeVec,
     in_flight: GaugeVec,
     utilization: GaugeVec,
@@ -72,6 +84,15 @@ impl StandingCollector {
             retires: gauge(
                 "model_retires_timestamp_seconds",
                 "When the model of a deployment is due to retire, in seconds since 1970.",
+            )?,
+            disabled: gauge("deployment_disabled", "1 where config has switched it off.")?,
+            forced: GaugeVec::new(
+                Opts::new(
+                    "forced_role",
+                    "1 for the role that config has serve whatever names no model.",
+                )
+                .namespace(NAMESPACE),
+                &["role"],
             )?,
             cooling: gauge("deployment_cooling", "1 while a deployment is left alone.")?,
             in_flight: gauge("deployment_in_flight", "Requests at a deployment.")?,
@@ -106,10 +127,20 @@ impl StandingCollector {
         registry.register(Box::new(build))
     }
 
-    fn gauges(&self) -> [&GaugeVec; 7] {
-        let Self { retires, cooling, in_flight, utilization, level, .. } = self;
+    fn gauges(&self) -> [&GaugeVec; 9] {
+        let Self { retires, disabled, forced, cooling, in_flight, utilization, level, .. } = self;
         let Self { learned_rate, learned_window, .. } = self;
-        [retires, cooling, in_flight, utilization, level, learned_rate, learned_window]
+        [
+            retires,
+            disabled,
+            forced,
+            cooling,
+            in_flight,
+            utilization,
+            level,
+            learned_rate,
+            learned_window,
+        ]
     }
 
     fn all(&self) -> impl Iterator<Item = &dyn Collector> {
@@ -118,11 +149,17 @@ impl StandingCollector {
     }
 
     fn read(&self, current: &Current, now: Instant) {
+        for role in Task::ALL {
+            let forced = f64::from(u8::from(current.forced == Some(role)));
+            self.forced.with_label_values(&[role.as_str()]).set(forced);
+        }
         for deployment in current.catalog.deployments() {
             let label = [deployment.name.as_str()];
             if let Some(seconds) = retirement::of(deployment) {
                 self.retires.with_label_values(&label).set(seconds);
             }
+            let disabled = f64::from(u8::from(!deployment.enabled));
+            self.disabled.with_label_values(&label).set(disabled);
             let standing = current.state.standing(&deployment.name);
             // One that is full is left alone as well, though nobody but the twin says until when.
             let full = standing.twin.is_some_and(|twin| !twin.wait(now).is_zero());

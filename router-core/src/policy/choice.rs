@@ -38,6 +38,8 @@ pub struct Policy {
     pub reject_unsupported: bool,
     /// Whether scores are heeded.
     pub mode: Mode,
+    /// The role that serves whatever names no model, whatever its score, its hints or the role it asks for.
+    pub forced: Option<Task>,
 }
 
 impl Policy {
@@ -77,8 +79,7 @@ impl Policy {
                 .collect()
         };
         let (role, models, target) = match asked {
-            Asked::Auto(_) => (Some(task), of_role(task), Target::Any),
-            Asked::Role(role) => (Some(*role), of_role(*role), Target::Any),
+            Asked::Auto(_) | Asked::Role(_) => (Some(task), of_role(task), Target::Any),
             Asked::Model(model) => (None, vec![model.clone()], Target::Any),
             Asked::Deployment(name) if self.strict_deployment => {
                 (None, of_deployment(name), Target::Only(name.clone()))

@@ -85,7 +85,7 @@ impl<U: Upstream> ModelRouter<U> {
         }
         let state: Arc<dyn CapacityState> = state;
         let metrics = Metrics::register(registry)?;
-        let watched = Watched::register(registry, Arc::clone(&state), catalog.clone())?;
+        let watched = Watched::register(registry, Arc::clone(&state), &rules)?;
         let others = OtherModels::default();
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
         let fallback = Fallback::new(upstream, waiting, limits);

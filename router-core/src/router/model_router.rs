@@ -42,6 +42,7 @@ use crate::response::tell_overhead;
 use crate::response::tell_plan;
 use crate::selection::Exclusion;
 use crate::selection::Place;
+use crate::selection::refusal::BUSY_WAIT;
 use crate::state::CapacityState;
 use crate::state::Replicas;
 use crate::stored::StoredResponses;
@@ -164,12 +165,13 @@ impl<U: Upstream> ModelRouter<U> {
         self.0.metrics.unauthorized(cause);
     }
 
-    /// True while at least one deployment may be used: none of its config or rights is known to be wrong.
+    /// True while at least one deployment may be used: it is not switched off, and nothing of its config or rights is known
+    /// to be wrong.
     pub fn ready(&self) -> bool {
         let now = Instant::now();
         self.0.rules.catalog.deployments().iter().any(|deployment| {
             let cooling = self.0.state.standing(&deployment.name).cooling(now);
-            cooling.is_none_or(|(cause, _)| cause != Cause::Misconfigured)
+            deployment.enabled && cooling.is_none_or(|(cause, _)| cause != Cause::Misconfigured)
         })
     }
 
@@ -371,7 +373,9 @@ impl<U: Upstream> Inner<U> {
                 let cooling =
                     standing.cooling(now).filter(|(cause, _)| *cause != Cause::Misconfigured);
                 let cooling = cooling.map(|(_, until)| until - now);
-                cooling.max((!full.is_zero()).then_some(full))
+                let busy = candidate.deployment.max_in_flight;
+                let busy = busy.filter(|most| standing.in_flight >= *most).map(|_| BUSY_WAIT);
+                cooling.max((!full.is_zero()).then_some(full)).or(busy)
             })
             .min();
         let bound = decision.residency.is_bound();

@@ -92,7 +92,7 @@ impl<U: Upstream> ModelRouter<U> {
         if let (Some(replicas), Some(state)) = (&replicas, hearing) {
             replicas.attach(state);
         }
-        watched.renew(Arc::clone(&state), rules.catalog.clone());
+        watched.renew(Arc::clone(&state), &rules);
         Self::of(Inner {
             yardsticks: Yardsticks::of(&rules.policy, &rules.catalog),
             rules,

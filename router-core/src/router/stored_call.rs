@@ -129,6 +129,9 @@ impl<U: Upstream> ModelRouter<U> {
             let models = deployment.model.name.to_string();
             return Err(Refusal::Residency { models, residency }.into());
         }
+        if !deployment.enabled {
+            return Err(Refusal::Disabled.into());
+        }
         Ok(Arc::clone(deployment))
     }
 }

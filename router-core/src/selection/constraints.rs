@@ -41,6 +41,8 @@ pub enum Exclusion {
     NotAllowed,
     /// It processes outside the request's residency.
     Residency,
+    /// Config has switched it off.
+    Disabled,
     /// Its model lacks what the request needs.
     Ability(&'static str),
     /// The prompt is longer than the model takes.
@@ -76,6 +78,7 @@ impl Exclusion {
             Self::NotAsked => "not_asked",
             Self::NotAllowed => "not_allowed_for_key",
             Self::Residency => "residency",
+            Self::Disabled => "disabled",
             Self::Ability(_) => "ability",
             Self::ContextWindow => "context_window",
             Self::Retired(_) => "retired",
@@ -181,6 +184,9 @@ fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Ex
     match &constraints.choice.target {
         Target::Only(name) if *name != deployment.name => return Some(Exclusion::NotAsked),
         Target::Only(_) | Target::First(_) | Target::Any => {}
+    }
+    if !deployment.enabled {
+        return Some(Exclusion::Disabled);
     }
     let retired =
         model.retires.filter(|day| constraints.retired_before.is_some_and(|today| *day < today));

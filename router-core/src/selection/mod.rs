@@ -7,7 +7,10 @@
 pub mod constraints;
 pub mod needs;
 pub mod order;
+pub mod refusal;
 
 pub use constraints::{Candidate, Constraints, Eligible, Exclusion, Place, Rank, eligible};
 pub use needs::Needs;
 pub use order::{Preferences, order};
+pub use refusal::Refusal;
+pub(crate) use refusal::refusal;

@@ -83,4 +83,6 @@ pub enum Closed {
     Full(Duration),
     /// It is coming back after faults, and others try it already.
     Recovering,
+    /// It serves as many requests as config allows.
+    Busy,
 }

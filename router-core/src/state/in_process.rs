@@ -225,6 +225,9 @@ impl CapacityState for InProcess {
         if !(entry.insists || standing.cooldown.admits(now, in_flight, self.ramp)) {
             return Err(Closed::Recovering);
         }
+        if entry.most.is_some_and(|most| in_flight >= most) {
+            return Err(Closed::Busy);
+        }
         let wait = standing.entry_wait(entry, now);
         let doubtful = doubtful && standing.may_doubt(entry, now);
         let mut ticket = Ticket::default();

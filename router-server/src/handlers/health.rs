@@ -14,6 +14,7 @@ use router_core::config::Expose;
 use router_core::deployment::Deployment;
 use router_core::router::ModelRouter;
 use router_core::state::ReplicaStatus;
+use router_core::task::Task;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -44,7 +45,9 @@ pub(crate) async fn ready(
     let mut body = json!({"status": status});
     let verbose = gate::verbose(query.as_deref());
     if let (true, Expose::All, Some(fields)) = (verbose, shared.expose, body.as_object_mut()) {
+        let forced = shared.router.rules().policy.forced.map(Task::as_str);
         fields.insert("config".to_owned(), configuration(&shared.lasting.reloads()));
+        fields.insert("forced_role".to_owned(), forced.into());
         fields.insert("deployments".to_owned(), deployments(&shared));
         if let Some(replicas) = shared.router.replicas() {
             fields.insert("replicas".to_owned(), touch(&replicas.status(Instant::now())));
@@ -109,6 +112,7 @@ fn deployment(known: &Deployment, router: &ModelRouter, now: Instant) -> Value {
         "model": known.model.name.as_str(),
         "billing": known.billing.as_str(),
         "area": known.area.to_string(),
+        "enabled": known.enabled,
         "cooling": cooling,
         "in_flight": standing.in_flight,
         "max_in_flight": known.max_in_flight,

@@ -1,0 +1,123 @@
+//! Why is nothing sent? What removed every deployment, told by the reason that the caller can do most about.
+
+use std::time::Duration;
+
+use crate::capacity::Cause;
+use crate::deployment::Residency;
+use crate::units::ModelName;
+
+use super::constraints::Exclusion;
+
+/// Why nothing is sent.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// No deployment of the models lies inside the residency.
+    #[error("no deployment of {models} processes inside {residency}")]
+    Residency {
+        /// The models wished.
+        models: String,
+        /// The residency asked.
+        residency: Residency,
+    },
+    /// No model wished can do what the request needs.
+    #[error("{models}: no {ability}")]
+    Ability {
+        /// The models wished.
+        models: String,
+        /// What they lack.
+        ability: &'static str,
+    },
+    /// The prompt is longer than any model wished takes.
+    #[error("the prompt is longer than {models} takes")]
+    ContextWindow {
+        /// The models wished.
+        models: String,
+    },
+    /// The models wished have retired.
+    #[error("{models}: retired")]
+    Retired {
+        /// The models wished.
+        models: String,
+    },
+    /// The caller's key allows no deployment of the models wished.
+    #[error("this key may use no deployment of {models}")]
+    NotAllowed {
+        /// The models wished.
+        models: String,
+    },
+    /// Every deployment asked to be left alone for a time, or serves as many requests as it may.
+    #[error("every deployment is full; the shortest wait is {} ms", wait.as_millis())]
+    Full {
+        /// The shortest wait.
+        wait: Duration,
+        /// True where the residency allows no other place to go to.
+        bound: bool,
+    },
+    /// Every deployment that could serve it is switched off.
+    #[error("every deployment that could serve this is switched off")]
+    Disabled,
+    /// Every deployment refuses us.
+    #[error("every deployment is misconfigured")]
+    Misconfigured,
+}
+
+/// What a deployment that is merely busy is believed to need.
+pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(1);
+
+/// The reason that the caller can do most about: a wait before a fault of ours, residency only where it alone decided.
+pub(crate) fn refusal(
+    reasons: impl Iterator<Item = Exclusion>,
+    models: &[ModelName],
+    residency: &Residency,
+) -> Refusal {
+    let reasons: Vec<Exclusion> = reasons.collect();
+    let has = |wanted: fn(&Exclusion) -> bool| reasons.iter().any(wanted);
+    if let Some(wait) = reasons.iter().filter_map(wait_of).min() {
+        return Refusal::Full { wait, bound: residency.is_bound() };
+    }
+    if has(|why| matches!(why, Exclusion::Cooling { .. })) {
+        return Refusal::Misconfigured;
+    }
+    if has(|why| matches!(why, Exclusion::Disabled)) {
+        return Refusal::Disabled;
+    }
+    let names: Vec<&str> = models.iter().map(ModelName::as_str).collect();
+    let models = names.join(", ");
+    let ability = |why: &Exclusion| {
+        if let Exclusion::Ability(ability) = why { Some(*ability) } else { None }
+    };
+    if let Some(ability) = reasons.iter().find_map(ability) {
+        Refusal::Ability { models, ability }
+    } else if has(|why| matches!(why, Exclusion::ContextWindow)) {
+        Refusal::ContextWindow { models }
+    } else if has(|why| matches!(why, Exclusion::Retired(_)))
+        && !has(|why| matches!(why, Exclusion::Residency))
+    {
+        Refusal::Retired { models }
+    } else if has(|why| matches!(why, Exclusion::NotAllowed))
+        && !has(|why| matches!(why, Exclusion::Residency))
+    {
+        Refusal::NotAllowed { models }
+    } else {
+        Refusal::Residency { models, residency: residency.clone() }
+    }
+}
+
+/// How long until a deployment may have room again; `None` where time alone does not help.
+fn wait_of(why: &Exclusion) -> Option<Duration> {
+    match why {
+        Exclusion::Cooling { cause: Cause::Throttled | Cause::Fault, wait }
+        | Exclusion::Full { wait }
+        | Exclusion::TooLarge { wait } => Some(*wait),
+        Exclusion::InFlight => Some(BUSY_WAIT),
+        Exclusion::Cooling { cause: Cause::Misconfigured, .. }
+        | Exclusion::Model
+        | Exclusion::NotAsked
+        | Exclusion::NotAllowed
+        | Exclusion::Disabled
+        | Exclusion::Residency
+        | Exclusion::Ability(_)
+        | Exclusion::ContextWindow
+        | Exclusion::Retired(_) => None,
+    }
+}
