@@ -314,7 +314,11 @@ def logged(log, seen):
             faults.append(f"a panic: {line[:300]}")
         if not line.startswith("{"):
             continue
-        fields = json.loads(line)
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            faults.append(f"a broken line in the log: {line[:300]}")
+            continue
         marker = fields.get("request_id", "")
         if fields.get("message") != "request" or not MARKER.fullmatch(marker):
             continue
