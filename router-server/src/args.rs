@@ -14,6 +14,7 @@ use tracing_subscriber::filter::Targets;
 use crate::simulation_args::Simulate;
 #[cfg(feature = "simulate")]
 use crate::simulation_args::Size;
+use crate::tuning_args::Calibrate;
 
 const LONG: &str = "\
 Routes chat requests to OpenAI models on Azure.
@@ -70,6 +71,8 @@ pub enum Command {
     /// Show it at work: an emulated Azure, the router, and traffic in English and Korean
     #[cfg(feature = "demo")]
     Demo(Demo),
+    /// Find the threshold that gives a wished share of reasoning calls, from a request log
+    Calibrate(Calibrate),
     /// Train a task model on labelled rows, and measure it on sources held out
     #[cfg(feature = "train")]
     Train(Train),

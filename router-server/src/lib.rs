@@ -44,6 +44,7 @@
 //! | `telemetry` | the form of log lines |
 //! | `tls` | certificate and handshakes of the listener |
 //! | `simulation_args` | the command lines of simulate and size |
+//! | `tuning_args` | the command lines of calibrate and replay |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
 //! | `keyring` | who shows which key |
@@ -54,6 +55,7 @@
 //! | `shared` | what handlers share under one configuration |
 //! | `gate` | which path asks for which key |
 //! | `request_record` | one line of the request log, as it is written and read |
+//! | `calibration` | which threshold gives which share of reasoning |
 //! | `record_file` | the file of the request log: rotation, moves, half lines |
 //! | `record_writer` | the thread that writes it, and the queue before it |
 //! | `simulation` | a trace replayed in virtual time |
@@ -75,6 +77,8 @@ mod tls;
 #[cfg(feature = "simulate")]
 pub mod simulation_args;
 //
+pub mod tuning_args;
+//
 pub mod args;
 //
 mod design_card;
@@ -94,6 +98,8 @@ mod shared;
 mod gate;
 //
 pub mod request_record;
+//
+pub mod calibration;
 //
 mod record_file;
 //

@@ -3,6 +3,7 @@
 //! The log is JSON lines. What is not known is absent, and fields that are not named here are skipped by who reads it, so
 //! that the log can grow. Nothing a caller wrote is in it but the request's id: names are config's, words are our own.
 
+use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use router_core::chat::Operation;
@@ -176,7 +177,46 @@ pub struct Log {
     pub torn: usize,
 }
 
+/// Why a log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogReadFault {
+    /// The file cannot be read.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// A line is no line of a log.
+    #[error("{}: line {line}: expected a line of a request log: JSON with at_unix_ms", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Its number, from 1.
+        line: usize,
+    },
+}
+
 impl Log {
+    /// Reads the files of a log; the requests come out in the order of time.
+    ///
+    /// # Errors
+    /// The first file that cannot be read or is no log.
+    pub fn read(paths: &[PathBuf]) -> Result<Self, LogReadFault> {
+        let mut all = Self::default();
+        for path in paths {
+            let file = |cause| LogReadFault::File { path: path.clone(), cause };
+            let text = std::fs::read_to_string(path).map_err(file)?;
+            let line = |line| LogReadFault::Line { path: path.clone(), line };
+            let log = Self::parse(&text).map_err(line)?;
+            all.requests.extend(log.requests);
+            all.torn += log.torn;
+        }
+        all.requests.sort_by_key(|request| request.at_unix_ms);
+        Ok(all)
+    }
+
     /// Reads the text of a log.
     ///
     /// # Errors

@@ -7,6 +7,7 @@ use router_core::error::RouteError;
 use router_core::router::BuildFault;
 
 use crate::record_file::LogFault;
+use crate::request_record::LogReadFault;
 use crate::serving::StartFault;
 
 /// Why a command failed. Each ends the process with exit status 1.
@@ -21,6 +22,12 @@ pub enum Failure {
     /// The server does not start.
     #[error(transparent)]
     Start(#[from] StartFault),
+    /// A request log cannot be read.
+    #[error(transparent)]
+    LogRead(#[from] LogReadFault),
+    /// There is nothing to calibrate by.
+    #[error("no request in the log was scored: the threshold is for requests whose model is auto")]
+    NothingScored,
     /// The request log cannot be written where config says.
     #[error(transparent)]
     Log(#[from] LogFault),

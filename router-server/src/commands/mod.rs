@@ -1,5 +1,6 @@
 //! What each command does. The door of the room.
 
+mod calibrate;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
@@ -41,6 +42,7 @@ pub use failure::Failure;
 pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => serve::run(serve, log).await,
+        Command::Calibrate(calibrate) => calibrate::run(&calibrate),
         Command::Check(check) => check::run(&check),
         Command::Probe(probe) => Ok(probe::run(&probe).await?),
         Command::Explain(explain) => explain::run(&explain),
