@@ -15,6 +15,8 @@ use crate::simulation_args::Simulate;
 #[cfg(feature = "simulate")]
 use crate::simulation_args::Size;
 use crate::tuning_args::Calibrate;
+#[cfg(feature = "simulate")]
+use crate::tuning_args::Replay;
 
 const LONG: &str = "\
 Routes chat requests to OpenAI models on Azure.
@@ -73,6 +75,9 @@ pub enum Command {
     Demo(Demo),
     /// Find the threshold that gives a wished share of reasoning calls, from a request log
     Calibrate(Calibrate),
+    /// Replay a request log in virtual time under one configuration or two: costs, waits, fallbacks side by side
+    #[cfg(feature = "simulate")]
+    Replay(Replay),
     /// Train a task model on labelled rows, and measure it on sources held out
     #[cfg(feature = "train")]
     Train(Train),

@@ -66,8 +66,8 @@ pub fn prices_of(yardsticks: &Yardsticks, hidden: u64, request: &LoggedRequest) 
 }
 
 /// How much hidden reasoning an answer has in the mean, of those that have any; 0 where none has.
-pub fn hidden_reasoning(requests: &[LoggedRequest]) -> u64 {
-    let hidden = requests.iter().filter_map(|request| request.outcome.reasoning_tokens);
+pub fn hidden_reasoning<'l>(requests: impl IntoIterator<Item = &'l LoggedRequest>) -> u64 {
+    let hidden = requests.into_iter().filter_map(|request| request.outcome.reasoning_tokens);
     let (mut sum, mut count) = (0_u64, 0_u64);
     for tokens in hidden.filter(|tokens| *tokens > 0) {
         (sum, count) = (sum.saturating_add(tokens), count + 1);

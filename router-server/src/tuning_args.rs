@@ -27,6 +27,41 @@ pub struct Calibrate {
     pub json: bool,
 }
 
+/// `replay`.
+#[cfg(feature = "simulate")]
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  router-server replay --log requests.jsonl --config router.toml --vs router.toml more_ptu.toml
+  router-server replay --log requests.jsonl --config today.toml --vs tomorrow.toml --ptu-hourly-usd 0.9 --json
+
+The requests of the log are sent again through the router itself, in virtual time, against emulated deployments as each \
+configuration has them. Nothing is sent anywhere. The log has no text: requests keep their scores, and each \
+configuration's threshold and mode decide what they lead to.")]
+pub struct Replay {
+    /// A request log; repeatable, in any order
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub log: Vec<PathBuf>,
+    /// The files of one configuration, as `serve` takes them
+    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
+    pub config: Vec<PathBuf>,
+    /// The files of the configuration to compare it with
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    pub vs: Vec<PathBuf>,
+    /// What one PTU costs an hour, in dollars; without it provisioned throughput is not in the costs
+    #[arg(long, value_name = "USD", value_parser = price)]
+    pub ptu_hourly_usd: Option<f64>,
+    /// Print JSON instead of a table
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[cfg(feature = "simulate")]
+fn price(text: &str) -> Result<f64, &'static str> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=1e6).contains(number));
+    number.ok_or("expected a number of dollars")
+}
+
 fn share(text: &str) -> Result<f64, &'static str> {
     let number = text.parse::<f64>().ok().filter(|number| (0.0..=1.0).contains(number));
     number.ok_or("expected a number of 0 to 1")

@@ -96,7 +96,7 @@ fn report(calibrate: &Calibrate, log: &Log, config: Option<&Config>) -> Result<R
     };
     let found = at(calibrate.target_share);
     let signals = config.map_or_else(Signals::default, |config| config.scoring.signals);
-    let present = config.map(|config| config_threshold(config)).or_else(|| last_threshold(log));
+    let present = config.map(config_threshold).or_else(|| last_threshold(log));
     let served = log.requests.iter().filter(|request| request.decision.score.is_some());
     let share = found.share;
     let mut report = Report {

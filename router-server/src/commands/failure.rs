@@ -28,6 +28,10 @@ pub enum Failure {
     /// There is nothing to calibrate by.
     #[error("no request in the log was scored: the threshold is for requests whose model is auto")]
     NothingScored,
+    /// There is nothing to replay.
+    #[cfg(feature = "simulate")]
+    #[error("no request in the log can be played: each has no tokens, or is no conversation")]
+    NothingPlayable,
     /// The request log cannot be written where config says.
     #[error(transparent)]
     Log(#[from] LogFault),

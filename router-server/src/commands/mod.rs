@@ -14,6 +14,8 @@ mod line_plots;
 #[cfg(feature = "train")]
 mod plots;
 mod probe;
+#[cfg(feature = "simulate")]
+mod replay;
 #[cfg(feature = "train")]
 mod rows;
 mod serve;
@@ -53,6 +55,8 @@ pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
         Command::Train(args) => Ok(console::say(train::run(&args)?.trim_end())?),
         #[cfg(feature = "train")]
         Command::Evaluate(args) => Ok(console::say(evaluate::run(&args)?.trim_end())?),
+        #[cfg(feature = "simulate")]
+        Command::Replay(replay) => replay::run(&replay),
         #[cfg(feature = "simulate")]
         Command::Simulate(simulate) => simulate::run(&simulate),
         #[cfg(feature = "simulate")]

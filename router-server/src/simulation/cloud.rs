@@ -112,8 +112,9 @@ impl Cloud {
 
     fn admit(&self, index: usize, call: Call, cap: Option<u64>, to: &Arc<Deployment>) -> Admitted {
         let now = Instant::now();
-        let output = cap.map_or(call.output, |cap| cap.min(call.output));
-        let capped = output < call.output;
+        let whole = if to.model.reasons() { call.reasoning_output } else { call.output };
+        let output = cap.map_or(whole, |cap| cap.min(whole));
+        let capped = output < whole;
         let serving = |admission| {
             let mut meter = self.meter();
             if let Some(spent) = meter.spent.get_mut(index) {

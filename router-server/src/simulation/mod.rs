@@ -5,6 +5,7 @@ pub mod bound;
 mod cloud;
 pub mod generate;
 pub mod reference;
+pub mod replay;
 pub mod routed;
 pub mod stage;
 pub mod tally;

@@ -3,6 +3,7 @@
 //! Time is tokio's, stopped: whenever every task waits, the clock jumps to the next moment at which one need not. One
 //! thread and no other source of chance than the stage make two runs of one stage agree.
 
+use std::future::Future;
 use std::time::Duration;
 
 use azure_emulator::bucket::BucketFault;
@@ -46,38 +47,42 @@ pub enum PlayFault {
 /// # Errors
 /// The router cannot be built of the stage's configuration.
 pub fn play(stage: &Stage, progress: &(dyn Fn(u64) + Sync)) -> Result<Tally, PlayFault> {
+    in_virtual_time(|| all(stage, progress))
+}
+
+/// Does it on a thread of its own whose time jumps.
+pub(super) fn in_virtual_time<T: Send, F: Future<Output = Result<T, PlayFault>>>(
+    work: impl FnOnce() -> F + Send,
+) -> Result<T, PlayFault> {
     std::thread::scope(|scope| {
         let played = scope.spawn(|| {
             let mut builder = tokio::runtime::Builder::new_current_thread();
             let runtime = builder.enable_time().start_paused(true).build()?;
-            runtime.block_on(all(stage, progress))
+            runtime.block_on(work())
         });
         played.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     })
 }
 
-async fn all(stage: &Stage, progress: &(dyn Fn(u64) + Sync)) -> Result<Tally, PlayFault> {
+/// Begins each piece of work at its time from now on, and gives what came of it to `ended`.
+pub(super) async fn at_their_times<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+    work: impl Iterator<Item = (Duration, F)>,
+    progress: &(dyn Fn(u64) + Sync),
+    mut ended: impl FnMut(T),
+) {
     let began = Instant::now();
-    let cloud = Cloud::new(stage.clone(), began)?;
-    let router = router(&stage.config, cloud.clone())?;
     let mut under_way = JoinSet::new();
-    let mut endings = vec![Ending::default(); stage.calls.len()];
-    let mut told = |(index, ending): (usize, Ending)| {
-        if let Some(place) = endings.get_mut(index) {
-            *place = ending;
-        }
-    };
-    for (index, call) in stage.calls.iter().copied().enumerate() {
-        tokio::time::sleep_until(began + call.at).await;
-        under_way.spawn(one(router.clone(), index, call));
-        progress(u64::try_from(index).unwrap_or(u64::MAX));
-        while let Some(Ok(ended)) = under_way.try_join_next() {
-            told(ended);
+    for (number, (at, work)) in (0..).zip(work) {
+        tokio::time::sleep_until(began + at).await;
+        under_way.spawn(work);
+        progress(number);
+        while let Some(Ok(done)) = under_way.try_join_next() {
+            ended(done);
         }
     }
-    while let Some(ended) = under_way.join_next().await {
-        match ended {
-            Ok(ended) => told(ended),
+    while let Some(done) = under_way.join_next().await {
+        match done {
+            Ok(done) => ended(done),
             Err(fault) => {
                 if let Ok(panic) = fault.try_into_panic() {
                     std::panic::resume_unwind(panic);
@@ -85,6 +90,21 @@ async fn all(stage: &Stage, progress: &(dyn Fn(u64) + Sync)) -> Result<Tally, Pl
             }
         }
     }
+}
+
+async fn all(stage: &Stage, progress: &(dyn Fn(u64) + Sync)) -> Result<Tally, PlayFault> {
+    let began = Instant::now();
+    let cloud = Cloud::new(stage.clone(), began)?;
+    let router = router(&stage.config, cloud.clone())?;
+    let mut endings = vec![Ending::default(); stage.calls.len()];
+    let told = |(index, ending): (usize, Ending)| {
+        if let Some(place) = endings.get_mut(index) {
+            *place = ending;
+        }
+    };
+    let calls = stage.calls.iter().copied().enumerate();
+    let work = calls.map(|(index, call)| (call.at, one(router.clone(), index, call)));
+    at_their_times(work, progress, told).await;
     let meter = cloud.meter();
     let fates = meter.spent.iter().zip(&endings).map(|(spent, ending)| Fate {
         sent: spent.sent,
@@ -150,12 +170,17 @@ fn headers(index: usize, call: &Call) -> HeaderMap {
 
 /// A chat request of about so many tokens by the router's estimate. Every call is a conversation of its own.
 pub fn body(index: usize, call: &Call) -> Bytes {
-    let mut text = format!("Call {index}:");
+    body_for("auto", index, call)
+}
+
+/// The same for a model by its name.
+pub(super) fn body_for(model: &str, index: usize, call: &Call) -> Bytes {
+    let mut text = format!("{NAMED}{index}:");
     let frame = tokens::estimate(&text).0 + 4;
     let hundred = tokens::estimate(&WORD.repeat(100)).0.max(1);
     let words = call.estimate.saturating_sub(frame) * 100 / hundred;
     text.push_str(&WORD.repeat(usize::try_from(words).unwrap_or(usize::MAX).min(1 << 24)));
-    let mut body = json!({"model": "auto", "messages": [{"role": "user", "content": text}]});
+    let mut body = json!({"model": model, "messages": [{"role": "user", "content": text}]});
     if let Value::Object(fields) = &mut body {
         if let Some(cap) = call.cap {
             fields.insert("max_tokens".to_owned(), cap.into());
@@ -169,3 +194,11 @@ pub fn body(index: usize, call: &Call) -> Bytes {
 }
 
 const WORD: &str = " word";
+
+/// A call's number stands behind this in its text.
+const NAMED: &str = "Call ";
+
+/// The number of the call that has this text.
+pub(super) fn number_in(text: &str) -> Option<usize> {
+    text.strip_prefix(NAMED)?.split(':').next()?.parse().ok()
+}

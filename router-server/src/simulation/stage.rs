@@ -127,6 +127,12 @@ impl Stage {
         Ok(Self { config, calls: calls.into(), pools, span, utilization_header: false })
     }
 
+    /// Sets the stage as the configuration has it, without pools: for plays that are not measured against others.
+    pub fn as_configured(config: Config, calls: Vec<Call>) -> Self {
+        let span = calls.last().map_or(Duration::ZERO, |last| last.at);
+        Self { config, calls: calls.into(), pools: Vec::new(), span, utilization_header: false }
+    }
+
     /// The pool of a call's task.
     pub fn pool(&self, call: &Call) -> Option<&Pool> {
         self.pools.iter().find(|pool| pool.task == call.task)

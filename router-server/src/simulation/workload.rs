@@ -31,6 +31,8 @@ pub struct Call {
     pub estimate: u64,
     /// The answer's tokens; never above the cap.
     pub output: u64,
+    /// The same where a model answers that reasons, its hidden reasoning included.
+    pub reasoning_output: u64,
     /// The caller's cap.
     pub cap: Option<u64>,
     /// Whether the caller asks for a stream.
@@ -85,13 +87,18 @@ pub fn calls(arrivals: &[Arrival], scenario: &Scenario) -> Vec<Call> {
             prompt: arrival.prompt,
             cached: arrival.cached,
             estimate: arrival.estimate.unwrap_or_else(|| scaled(arrival.prompt, 1.0 + error)),
-            output: cap.map_or(arrival.output, |cap| cap.min(arrival.output)),
+            output: output(arrival, cap),
+            reasoning_output: output(arrival, cap),
             cap,
             streamed: streamed.unwrap_or(false),
             task: task.unwrap_or(Task::Chat),
         }
     };
     arrivals.iter().map(call).collect()
+}
+
+fn output(arrival: &Arrival, cap: Option<u64>) -> u64 {
+    cap.map_or(arrival.output, |cap| cap.min(arrival.output))
 }
 
 fn cap(model: CapModel, arrival: &Arrival, dice: &mut Dice) -> Option<u64> {
