@@ -48,9 +48,6 @@ pub struct CommandLine {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Which log lines to write: a level, or levels by module as in `warn,router_server=debug`
-    #[arg(long, global = true, value_name = "LEVELS", env = "ROUTER_LOG", default_value = "info")]
-    pub log: Targets,
 }
 
 /// What to do.
@@ -112,6 +109,9 @@ pub struct Serve {
     /// How long to go on accepting requests after SIGTERM, until load balancers have looked elsewhere
     #[arg(long, value_name = "MILLISECONDS", default_value = "2000", value_parser = milliseconds)]
     pub unready_ms: Duration,
+    /// Which log lines to write: a level, or levels by module as in `warn,router_server=debug`
+    #[arg(long, value_name = "LEVELS", env = "ROUTER_LOG", default_value = "info")]
+    pub log: Targets,
 }
 
 /// `check`.
@@ -322,6 +322,15 @@ mod tests {
         ] {
             assert_eq!(parse(line).err(), Some(kind), "{line}");
         }
+    }
+
+    #[test]
+    fn a_log_is_read_where_logs_are_read() {
+        let line = "calibrate --log a.jsonl b.jsonl --target-share 0.2";
+        let Ok(Command::Calibrate(calibrate)) = parse(line) else { panic!("{line}") };
+        assert_eq!(calibrate.log, [PathBuf::from("a.jsonl"), PathBuf::from("b.jsonl")]);
+        let refused = parse("calibrate --log a.jsonl --target-share 1.2").err();
+        assert_eq!(refused, Some(clap::error::ErrorKind::ValueValidation));
     }
 
     #[test]

@@ -9,5 +9,5 @@ use router_server::commands;
 #[tokio::main]
 async fn main() -> ExitCode {
     let line = CommandLine::parse();
-    commands::finish(commands::run(line.command, line.log).await)
+    commands::finish(commands::run(line.command).await)
 }

@@ -30,8 +30,6 @@ mod train;
 
 use std::process::ExitCode;
 
-use tracing_subscriber::filter::Targets;
-
 use crate::args::Command;
 use crate::console;
 
@@ -41,9 +39,9 @@ pub use failure::Failure;
 ///
 /// # Errors
 /// What failed, in words for the terminal.
-pub async fn run(command: Command, log: Targets) -> Result<(), Failure> {
+pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
-        Command::Serve(serve) => serve::run(serve, log).await,
+        Command::Serve(serve) => serve::run(serve).await,
         Command::Calibrate(calibrate) => calibrate::run(&calibrate),
         Command::Check(check) => check::run(&check),
         Command::Probe(probe) => Ok(probe::run(&probe).await?),

@@ -4,7 +4,6 @@ use router_core::clock;
 use router_core::config::Config;
 use tokio::time::sleep;
 use tracing::{info, warn};
-use tracing_subscriber::filter::Targets;
 
 use crate::args::Serve;
 use crate::follow::Follow;
@@ -16,12 +15,12 @@ use crate::telemetry;
 use super::Failure;
 
 /// Serves until SIGTERM or Ctrl-C.
-pub(super) async fn run(serve: Serve, log: Targets) -> Result<(), Failure> {
+pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     // Before the files are read, so that no change after it is missed.
     let files = Follow::new(&serve.files.config)?;
     let config = Config::load(&serve.files.config, clock::day(clock::wall()))?;
     // Somebody else's subscriber in this process is as good as ours.
-    drop(telemetry::start(config.server.log, log));
+    drop(telemetry::start(config.server.log, serve.log));
     for warning in &config.warnings {
         warn!(%warning, "configuration");
     }

@@ -29,7 +29,7 @@ pub struct Call {
     pub cached: u64,
     /// The prompt's tokens, as the router shall estimate them.
     pub estimate: u64,
-    /// The answer's tokens; never above the cap.
+    /// The answer's tokens; not above the cap, but for hidden reasoning.
     pub output: u64,
     /// The same where a model answers that reasons, its hidden reasoning included.
     pub reasoning_output: u64,
@@ -77,6 +77,13 @@ pub fn calls(arrivals: &[Arrival], scenario: &Scenario) -> Vec<Call> {
     let (mut tasks, mut estimates) = (dice(b"tasks"), dice(b"estimates"));
     let call = |arrival: &Arrival| {
         let cap = cap(scenario.max_tokens, arrival, &mut caps);
+        let output = match scenario.max_tokens {
+            // What came is known; hidden reasoning has room beside the caller's cap.
+            CapModel::Trace => arrival.output,
+            CapModel::Tight | CapModel::Mixed | CapModel::Unset => {
+                cap.map_or(arrival.output, |cap| cap.min(arrival.output))
+            }
+        };
         let said = |share: Option<f64>, dice: &mut Dice| share.map(|share| dice.share() < share);
         let streamed = said(scenario.streamed_share, &mut streams).or(arrival.streamed);
         let of_share = |reasoning| if reasoning { Task::Reasoning } else { Task::Chat };
@@ -87,18 +94,14 @@ pub fn calls(arrivals: &[Arrival], scenario: &Scenario) -> Vec<Call> {
             prompt: arrival.prompt,
             cached: arrival.cached,
             estimate: arrival.estimate.unwrap_or_else(|| scaled(arrival.prompt, 1.0 + error)),
-            output: output(arrival, cap),
-            reasoning_output: output(arrival, cap),
+            output,
+            reasoning_output: output,
             cap,
             streamed: streamed.unwrap_or(false),
             task: task.unwrap_or(Task::Chat),
         }
     };
     arrivals.iter().map(call).collect()
-}
-
-fn output(arrival: &Arrival, cap: Option<u64>) -> u64 {
-    cap.map_or(arrival.output, |cap| cap.min(arrival.output))
 }
 
 fn cap(model: CapModel, arrival: &Arrival, dice: &mut Dice) -> Option<u64> {
