@@ -168,8 +168,7 @@ pub fn decide(
         Asked::Role(task) => (None, forced.unwrap_or(*task), None),
         Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
     };
-    let free = forced.or(rights.role).is_none();
-    let would = verdict.filter(|_| free).and_then(|verdict| policy.would(verdict));
+    let would = verdict.and_then(|verdict| policy.would(verdict, forced.or(rights.role)));
     let mut residency = policy.residency.clone();
     let bounds = rights.residency.into_iter().chain(ask.hints.residency);
     bounds.for_each(|area| residency.narrow(area));

@@ -60,10 +60,13 @@ impl Policy {
         }
     }
 
-    /// The task that would have been served, where the verdict was only observed.
-    pub fn would(&self, verdict: Verdict) -> Option<Task> {
+    /// The task that would have been served, where the verdict was only observed; `None` where the role was set, by a key or a
+    /// switch.
+    pub fn would(&self, verdict: Verdict, set: Option<Task>) -> Option<Task> {
         match self.mode {
-            Mode::Observe(_) if verdict.because != Because::Hint => Some(verdict.task),
+            Mode::Observe(_) if set.is_none() && verdict.because != Because::Hint => {
+                Some(verdict.task)
+            }
             Mode::Observe(_) | Mode::Route => None,
         }
     }
