@@ -29,7 +29,8 @@ function link(state) {
 function draw() {
   if (!model.now || page.paused) return;
   const { config, started_ms: started, at_ms: at, version, observe, draining } = model.now;
-  text(byId("fact-config"), config.version);
+  text(byId("fact-config"), config.version.slice(0, 8));
+  byId("fact-config").title = config.version;
   text(byId("fact-uptime"), duration(Math.max(0, at - started)));
   text(byId("fact-version"), version);
   byId("observe").hidden = !observe;
