@@ -124,7 +124,8 @@ impl Scores {
             let prices = scored.prices?;
             Some(if scored.score >= threshold { prices.reasoning } else { prices.chat })
         };
-        self.0.iter().filter_map(dollars).sum()
+        // Of nothing the sum is -0.
+        0.0 + self.0.iter().filter_map(dollars).sum::<f64>()
     }
 
     /// How many have no price.

@@ -105,7 +105,9 @@ fn report(calibrate: &Calibrate, log: &Log, config: Option<&Config>) -> Result<R
         target_share: calibrate.target_share,
         present: present.map(effect),
         found,
-        served_usd: served.filter_map(|request| request.outcome.pay_as_you_go_usd).sum(),
+        // Of nothing the sum is -0.
+        served_usd: 0.0
+            + served.filter_map(|request| request.outcome.pay_as_you_go_usd).sum::<f64>(),
         hidden_reasoning_tokens: hidden,
         unpriced: scores.unpriced(),
         near: scores.near(found.threshold, NEAR),
