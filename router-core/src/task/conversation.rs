@@ -37,9 +37,11 @@ pub(super) fn ends_with_tool(request: &ChatRequest<'_>) -> bool {
 
 /// How much of the log-odds of the turn before a turn takes over: 0 to 1.
 pub(super) fn lean(turn: &Message<'_>) -> f32 {
-    // A character has at most four bytes, and folding halves no turn that is worth a look.
+    // A character has at most four bytes, and folding takes a third of no turn that is worth a look.
     let bytes: usize = turn.texts().map(str::len).sum();
-    if bytes > 4 * LONG || turn.texts().map(|text| text.chars().count()).sum::<usize>() > 2 * LONG {
+    if bytes > 4 * LONG
+        || turn.texts().map(|text| text.chars().count()).sum::<usize>() > 3 * LONG / 2
+    {
         return 0.0;
     }
     let mut letters: Vec<char> = Vec::with_capacity(LONG + 1);
