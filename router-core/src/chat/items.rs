@@ -13,7 +13,7 @@ use super::message::Text;
 /// ```
 /// use router_core::chat::items::of_answer;
 /// let answer = br#"{"id":"resp_1","output":[{"type":"reasoning","id":"rs_1"},{"type":"message","id":"msg_1"}]}"#;
-/// assert_eq!(of_answer(answer), ["rs_1".into(), "msg_1".into()]);
+/// assert_eq!(of_answer(answer).join(" "), "rs_1 msg_1");
 /// ```
 pub fn of_answer(answer: &[u8]) -> Vec<Box<str>> {
     #[derive(Deserialize)]
