@@ -67,6 +67,21 @@ pub enum Command {
         #[command(subcommand)]
         what: KeyCommand,
     },
+    /// Look into a configuration
+    Config {
+        /// What to do with it.
+        #[command(subcommand)]
+        what: ConfigCommand,
+    },
+    /// Print the JSON Schema of the configuration, for editors and checks
+    #[cfg(feature = "schema")]
+    Schema,
+    /// Print a shell's completions of this command line
+    #[cfg(feature = "manual")]
+    Completions(Completions),
+    /// Print the manual page, or write one for each command
+    #[cfg(feature = "manual")]
+    Man(Man),
     /// Show it at work: an emulated Azure, the router, and traffic in English and Korean
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -183,6 +198,42 @@ pub enum KeyCommand {
     },
     /// Read a key from standard input and print its hash, for `hashes` of `[keys.NAME]`
     Hash,
+}
+
+/// `config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print what all files and the environment together set, as TOML that means the same; no secret is looked up
+    Show {
+        /// The configuration.
+        #[command(flatten)]
+        files: Files,
+        /// Hide hosts, paths of files, names of variables, hashes of keys, ids and users: for a support ticket
+        #[arg(long)]
+        redacted: bool,
+    },
+}
+
+/// `completions`.
+#[cfg(feature = "manual")]
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  router-server completions bash > ~/.local/share/bash-completion/completions/router-server
+  router-server completions zsh > ~/.zfunc/_router-server
+  router-server completions fish > ~/.config/fish/completions/router-server.fish")]
+pub struct Completions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[cfg(feature = "manual")]
+#[derive(Debug, Args)]
+pub struct Man {
+    /// Write the pages of all commands into this folder, which is made where it is missing
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `demo`.

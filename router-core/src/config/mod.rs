@@ -17,11 +17,15 @@ mod raw_keys;
 mod raw_models;
 mod raw_replicas;
 mod records;
+mod redacted;
 mod replicas_table;
 mod request_log;
 mod roles;
+#[cfg(feature = "schema")]
+mod schema;
 mod sending;
 mod server;
+mod shown;
 mod table;
 mod version;
 mod warnings;
@@ -33,4 +37,7 @@ pub use layers::{Layers, shipped_records};
 pub use replicas_table::ReplicaSettings;
 pub use request_log::RequestLog;
 pub use roles::Scoring;
+#[cfg(feature = "schema")]
+pub use schema::schema;
 pub use server::{Expose, LogForm, Server, Tls};
+pub use shown::Unwritable;

@@ -16,6 +16,7 @@ pub use super::raw_models::{LongContext, Model, Prices, PtuRate};
 
 /// All of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Raw {
     /// The HTTP server.
@@ -48,6 +49,7 @@ pub struct Raw {
 
 /// The table `[server]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
     /// Address and port to listen at; 127.0.0.1:8080.
@@ -72,6 +74,7 @@ pub struct Server {
 
 /// The table `[server.tls]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Tls {
     /// A file (PEM) with the certificate and those between it and its authority; required.
@@ -84,6 +87,7 @@ pub struct Tls {
 
 /// The table `[request_log]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RequestLog {
     /// The file; no default: no log.
@@ -96,6 +100,7 @@ pub struct RequestLog {
 
 /// The table `[routing]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Routing {
     /// From this score on a task counts as reasoning, 0 to 1; 0.5.
@@ -124,6 +129,7 @@ pub struct Routing {
 
 /// The table `[routing.signals]`: weights in log-odds, of which 0 switches a signal off.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Signals {
     /// How much a follow-up takes over from the turns before, 0 to 10; 1.
@@ -142,6 +148,7 @@ pub struct Signals {
 
 /// The tables `[roles.reasoning]` and `[roles.chat]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Roles {
     /// The role of tasks that need reasoning.
@@ -152,6 +159,7 @@ pub struct Roles {
 
 /// A role.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Role {
     /// Names of models, the wished one first.
@@ -166,6 +174,7 @@ pub struct Role {
 
 /// A table `[endpoints.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Endpoint {
     /// Scheme and host, such as `https://r.openai.azure.com`.
@@ -190,6 +199,7 @@ pub struct Endpoint {
 
 /// A table `[endpoints.NAME.identity]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
     /// Who hands tokens out, and on what proof: `instance_metadata`, `app_service`, `workload` or `client_secret`.
@@ -210,6 +220,7 @@ pub struct Identity {
 
 /// Where a secret is read from; exactly one of the two.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct SecretReference {
     /// The name of an environment variable.
@@ -220,6 +231,7 @@ pub struct SecretReference {
 
 /// A table `[deployments.NAME]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Deployment {
     /// The key of its endpoint.
@@ -254,6 +266,7 @@ pub struct Deployment {
 
 /// The table `[passthrough]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Passthrough {
     /// Paths below `/v1/` that are sent on as they come; those of images, audio and moderations.
@@ -262,6 +275,7 @@ pub struct Passthrough {
 
 /// The table `[limits]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// From the request's first byte to the start of the last attempt; 600000.
@@ -305,6 +319,7 @@ pub struct Limits {
 
 /// The table `[capacity]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Capacity {
     /// How long a request may be held for a full provisioned deployment before it goes to pay-as-you-go; 450.

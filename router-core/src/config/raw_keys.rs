@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A table `[keys.NAME]`: a caller's key.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Key {
     /// The hashes of the keys that callers of this name show, as `router-server key hash` prints them; required.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// A table `[models."NAME"]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
     /// Whether it answers chat completions; true unless it embeds.
@@ -64,6 +65,7 @@ pub struct Model {
 
 /// Prices in US dollars per million tokens.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Prices {
     /// Of the prompt; required.
@@ -80,6 +82,7 @@ pub struct Prices {
 
 /// The prices of requests with a long prompt; all but `cache_write` are required.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct LongContext {
     /// Prompts with more tokens than this pay this tariff.
@@ -96,6 +99,7 @@ pub struct LongContext {
 
 /// How much of a model one PTU serves; the sizes are all given or all missing.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PtuRate {
     /// Normalized tokens a minute for each PTU; required.

@@ -6,6 +6,7 @@ use super::raw::SecretReference;
 
 /// The table `[replicas]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Replicas {
     /// The Redis over which routers share what they know: `redis://host:port/database`, `rediss://` with TLS; no default:

@@ -11,6 +11,8 @@ mod failure;
 mod key;
 #[cfg(feature = "simulate")]
 mod line_plots;
+#[cfg(feature = "manual")]
+mod manual;
 #[cfg(feature = "train")]
 mod plots;
 mod probe;
@@ -18,7 +20,10 @@ mod probe;
 mod replay;
 #[cfg(feature = "train")]
 mod rows;
+#[cfg(feature = "schema")]
+mod schema;
 mod serve;
+mod show;
 #[cfg(feature = "simulate")]
 mod simulate;
 #[cfg(feature = "simulate")]
@@ -47,6 +52,13 @@ pub async fn run(command: Command) -> Result<(), Failure> {
         Command::Probe(probe) => Ok(probe::run(&probe).await?),
         Command::Explain(explain) => explain::run(&explain),
         Command::Key { what } => key::run(&what),
+        Command::Config { what } => show::run(&what),
+        #[cfg(feature = "schema")]
+        Command::Schema => schema::run(),
+        #[cfg(feature = "manual")]
+        Command::Completions(completions) => manual::completions(&completions),
+        #[cfg(feature = "manual")]
+        Command::Man(man) => manual::man(&man),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo::run(demo).await,
         #[cfg(feature = "train")]

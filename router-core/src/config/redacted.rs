@@ -1,0 +1,118 @@
+//! The configuration as written, without what a stranger who helps should not learn.
+//!
+//! Hidden are hosts, paths of files, names of environment variables, hashes of keys, and ids and users. What is hidden is
+//! numbered, and equal things get equal numbers, so that the shape stays visible and the result can still be checked.
+//! Names that the operator gave (endpoints, deployments, keys, aliases, models) stay: without them no question can be asked.
+
+use std::path::PathBuf;
+
+use http::Uri;
+
+use super::endpoints::is_loopback;
+use super::raw::{Endpoint, Identity, Raw, SecretReference};
+
+/// What a host may keep: these tell a service of everybody's, not whose it is.
+const SERVICES: [&str; 3] =
+    ["openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"];
+const OPENAI: &str = "api.openai.com";
+/// Scopes that are everybody's.
+const SCOPES: [&str; 2] =
+    ["https://ai.azure.com/.default", "https://cognitiveservices.azure.com/.default"];
+
+impl Raw {
+    /// The same configuration without hosts, paths of files, names of variables, hashes of keys, ids and users.
+    #[must_use]
+    pub fn redacted(mut self) -> Self {
+        let mut hide = Hide::default();
+        self.endpoints.values_mut().for_each(|endpoint| hide.endpoint(endpoint));
+        for hash in self.keys.values_mut().filter_map(|key| key.hashes.as_mut()).flatten() {
+            let number = hide.number(hash);
+            *hash = format!("sha256:{number:064}");
+        }
+        hide.url(self.replicas.url.as_mut());
+        hide.word("user", self.replicas.username.as_mut());
+        hide.secret(self.replicas.password.as_mut());
+        if let Some(tls) = &mut self.server.tls {
+            hide.file(tls.certificate.as_mut());
+            hide.file(tls.key.as_mut());
+            hide.file(tls.client_ca.as_mut());
+        }
+        hide.file(self.request_log.path.as_mut());
+        hide.file(self.routing.scorer_model.as_mut());
+        self
+    }
+}
+
+/// What was hidden so far; its place is its number.
+#[derive(Default)]
+struct Hide(Vec<String>);
+
+impl Hide {
+    fn number(&mut self, value: &str) -> usize {
+        let known = self.0.iter().position(|known| known == value);
+        let at = known.unwrap_or_else(|| {
+            self.0.push(value.to_owned());
+            self.0.len() - 1
+        });
+        at + 1
+    }
+
+    fn endpoint(&mut self, endpoint: &mut Endpoint) {
+        self.url(endpoint.url.as_mut());
+        self.secret(endpoint.api_key.as_mut());
+        self.secret(endpoint.bearer.as_mut());
+        self.file(endpoint.ca_file.as_mut());
+        self.url(endpoint.proxy.as_mut().filter(|proxy| *proxy != "none"));
+        if let Some(identity) = &mut endpoint.identity {
+            self.identity(identity);
+        }
+    }
+
+    fn identity(&mut self, identity: &mut Identity) {
+        self.word("id", identity.tenant_id.as_mut());
+        self.word("id", identity.client_id.as_mut());
+        self.file(identity.token_file.as_mut());
+        self.secret(identity.secret.as_mut());
+        self.url(identity.url.as_mut());
+        if let Some(scope) = &mut identity.scope
+            && !SCOPES.contains(&scope.as_str())
+        {
+            *scope = format!("api://hidden-{}/.default", self.number(scope));
+        }
+    }
+
+    /// Hides host, port and path; the scheme stays.
+    fn url(&mut self, url: Option<&mut String>) {
+        let Some(url) = url else { return };
+        let parsed = url.trim().parse::<Uri>().ok();
+        let parsed = parsed.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.host()?)));
+        let Some((scheme, host)) = parsed else {
+            return self.word("url", Some(url));
+        };
+        let host = host.to_ascii_lowercase();
+        let under = |whole: &str| host.strip_suffix(whole).is_some_and(|rest| rest.ends_with('.'));
+        if is_loopback(&host) || host == OPENAI || under(OPENAI) {
+            return;
+        }
+        let service = SERVICES.into_iter().find(|service| under(service)).unwrap_or("invalid");
+        *url = format!("{scheme}://hidden-{}.{service}", self.number(&host));
+    }
+
+    fn secret(&mut self, secret: Option<&mut SecretReference>) {
+        let Some(secret) = secret else { return };
+        if let Some(name) = &mut secret.env {
+            *name = format!("HIDDEN_{}", self.number(name));
+        }
+        self.file(secret.file.as_mut());
+    }
+
+    fn file(&mut self, path: Option<&mut PathBuf>) {
+        let Some(path) = path else { return };
+        *path = format!("/hidden/{}", self.number(&path.to_string_lossy())).into();
+    }
+
+    fn word(&mut self, kind: &str, word: Option<&mut String>) {
+        let Some(word) = word else { return };
+        *word = format!("hidden-{kind}-{}", self.number(word));
+    }
+}

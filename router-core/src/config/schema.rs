@@ -1,0 +1,45 @@
+//! The JSON Schema of the configuration, for editors and for checks before anything is deployed.
+//!
+//! It is derived from the configuration as written, so it knows every key and the kind of its value and cannot fall
+//! behind. What a value must be beyond its kind, and whether names fit together, is told by the check of the
+//! configuration alone.
+
+use schemars::Schema;
+use schemars::transform::{RecursiveTransform, Transform};
+use serde_json::Value;
+
+use super::raw::Raw;
+
+/// The JSON Schema (2020-12) of the configuration: its keys, what they mean, and the kind of each value.
+///
+/// ```
+/// let schema = router_core::config::schema();
+/// assert_eq!(schema["additionalProperties"], false);
+/// assert!(schema["properties"]["deployments"].is_object());
+/// ```
+pub fn schema() -> Value {
+    let mut schema = schemars::schema_for!(Raw);
+    schema.insert("title".to_owned(), "Configuration of the model router".into());
+    RecursiveTransform(as_written).transform(&mut schema);
+    schema.to_value()
+}
+
+/// A value that is not set is missing in TOML and never null; its default stands in the description.
+fn as_written(schema: &mut Schema) {
+    schema.remove("default");
+    if let Some(Value::Array(kinds)) = schema.get_mut("type") {
+        kinds.retain(|kind| kind != "null");
+        if let [only] = kinds.as_slice() {
+            let only = only.clone();
+            schema.insert("type".to_owned(), only);
+        }
+    }
+    if let Some(Value::Array(kinds)) = schema.get_mut("anyOf") {
+        kinds.retain(|kind| kind.get("type").is_none_or(|kind| kind != "null"));
+        if let [Value::Object(only)] = kinds.as_slice() {
+            let only = only.clone();
+            schema.remove("anyOf");
+            only.into_iter().for_each(|(key, value)| drop(schema.insert(key, value)));
+        }
+    }
+}

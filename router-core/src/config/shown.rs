@@ -1,0 +1,43 @@
+//! The configuration as written -> TOML that reads as the same configuration.
+//!
+//! Only what was set is written: a default that were written out would stay when the program's default changes.
+
+use toml::{Table, Value};
+
+use super::raw::Raw;
+
+/// A configuration holds a value that TOML cannot say.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("cannot be written as TOML: {0}")]
+pub struct Unwritable(Box<str>);
+
+impl Raw {
+    /// All that is set, as TOML.
+    ///
+    /// ```
+    /// use router_core::config::raw::Raw;
+    /// let mut raw = Raw::default();
+    /// raw.server.drain_ms = Some(5_000);
+    /// assert_eq!(raw.to_toml()?, "[server]\ndrain_ms = 5000\n");
+    /// # Ok::<(), router_core::config::Unwritable>(())
+    /// ```
+    ///
+    /// # Errors
+    /// A path is not Unicode.
+    pub fn to_toml(&self) -> Result<String, Unwritable> {
+        let unwritable = |fault: toml::ser::Error| Unwritable(fault.to_string().into());
+        let mut tables = Table::try_from(self).map_err(unwritable)?;
+        for (table, inner) in [("routing", &["signals"][..]), ("roles", &["reasoning", "chat"])] {
+            if let Some(Value::Table(table)) = tables.get_mut(table) {
+                table.retain(|key, value| !inner.contains(&key) || !is_empty(value));
+            }
+        }
+        // These tables are always there; one of the tables below them, such as an endpoint, only where it was written.
+        tables.retain(|_, value| !is_empty(value));
+        toml::to_string_pretty(&tables).map_err(unwritable)
+    }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_table().is_some_and(Table::is_empty)
+}

@@ -1,0 +1,21 @@
+//! `config show`: what all layers together say, as one file. Credentials are names in it and are never looked up.
+
+use router_core::clock;
+use router_core::config::Layers;
+
+use crate::args::ConfigCommand;
+use crate::console;
+
+use super::Failure;
+
+/// A configuration with faults is not shown: a fault may be a secret where none belongs.
+pub(super) fn run(what: &ConfigCommand) -> Result<(), Failure> {
+    let ConfigCommand::Show { files, redacted } = what;
+    let layers = Layers::of_process(&files.config, clock::day(clock::wall()));
+    let version = layers.check()?.version;
+    let raw = layers.raw()?;
+    let (raw, kind) =
+        if *redacted { (raw.redacted(), "redacted") } else { (raw, "files and environment") };
+    let text = raw.to_toml().map_err(|fault| Failure::Files(fault.to_string()))?;
+    Ok(console::say(format_args!("# {kind}, version {version}\n\n{}", text.trim_end()))?)
+}
