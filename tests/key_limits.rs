@@ -215,6 +215,42 @@ async fn callers_read_the_wait_and_whether_to_try_again() {
     }
 }
 
+#[tokio::test]
+async fn what_is_left_of_a_keys_rates_is_told_and_nobody_elses() {
+    let bench = with_keys(Layout::pair(), &["two", "free"])
+        .set("keys.two.requests_per_minute", 2)
+        .set("keys.two.tokens_per_minute", 10_000)
+        .start()
+        .await;
+    let told = |answer: &Answer, what: &str| {
+        let header = |of: &str| answer.header(&format!("x-ratelimit-{of}-{what}"));
+        ["limit", "remaining", "reset"].map(|of| header(of).map(str::to_owned))
+    };
+    let first = ask_as(&bench, "two", "chat").await;
+    let [limit, remaining, reset] = told(&first, "requests");
+    assert_eq!((limit.as_deref(), remaining.as_deref()), (Some("2"), Some("1")));
+    assert!(reset.is_some_and(|reset| reset.starts_with("1m0") || reset.starts_with("59.")));
+    let usage = first.json()["usage"]["total_tokens"].as_u64().unwrap();
+    let [limit, remaining, _] = told(&first, "tokens");
+    assert_eq!(limit.as_deref(), Some("10000"));
+    assert_eq!(
+        remaining,
+        Some((10_000 - usage).to_string()),
+        "what was used, not what was set aside"
+    );
+    let body = question("chat", json!({"stream": true, "max_tokens": 4_000}));
+    let stream = Answer::of(bench.request(&body).bearer_auth(key("two"))).await;
+    assert_eq!(told(&stream, "requests")[1].as_deref(), Some("0"));
+    let left: u64 = told(&stream, "tokens")[1].as_ref().unwrap().parse().unwrap();
+    assert!(left <= 6_000, "its cap is set aside: {left}");
+    let full = ask_as(&bench, "two", "chat").await;
+    assert_eq!((full.status, told(&full, "requests")[1].as_deref()), (429, Some("0")));
+    // The emulator tells its own quota of a pay-as-you-go deployment, which is nothing of the key's.
+    let free = ask_as(&bench, "free", "chat_payg").await;
+    assert_eq!(free.status, 200);
+    assert_eq!([told(&free, "requests"), told(&free, "tokens")].concat(), [const { None }; 6]);
+}
+
 fn in_flight(bench: &Bench, name: &str) -> u64 {
     let today = router_core::clock::day(router_core::clock::wall());
     bench.server.router().ledger().used(name, (Instant::now(), today)).in_flight

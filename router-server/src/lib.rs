@@ -85,6 +85,8 @@ mod design_card;
 //
 mod keyring;
 //
+mod rates_left;
+//
 mod problem;
 //
 pub mod explanation;

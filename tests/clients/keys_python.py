@@ -68,7 +68,10 @@ def a_pinned_residency_is_not_left(router, order):
 
 def a_rate_tells_its_wait(router, order):
     client = clients(router, "one", max_retries=0)["OpenAI"]
-    ask(client)
+    told = client.chat.completions.with_raw_response.create(model="chat", messages=SAY_HELLO).headers
+    left = [told.get(f"x-ratelimit-{what}-requests") for what in ("limit", "remaining")]
+    expect(["1", "0"], left, "what is left of the rate")
+    assert told["x-ratelimit-reset-requests"].endswith("s") and "x-ratelimit-limit-tokens" not in told, told
     error = raises(openai.RateLimitError, lambda: ask(client))
     expect("rate_limit_exceeded", error.code, "code")
     assert 0 < int(error.response.headers["retry-after-ms"]) <= 60_010, error.response.headers

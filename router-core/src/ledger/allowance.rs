@@ -21,6 +21,37 @@ pub struct Allowance {
     pub monthly_budget: Option<Usd>,
 }
 
+/// What is left of one rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// How much may be used in any 60 seconds.
+    pub limit: u64,
+    /// How much of it may be used now.
+    pub remaining: u64,
+    /// How long until all of it may be used, if nothing more is.
+    pub resets: Duration,
+}
+
+/// What is left of a key's rates; `None` where it has no such bound.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RatesLeft {
+    /// Requests.
+    pub requests: Option<Left>,
+    /// Tokens, what is set aside for requests under way taken off.
+    pub tokens: Option<Left>,
+}
+
+impl RatesLeft {
+    /// Of a key that has used nothing.
+    pub(super) fn untouched(allowance: &Allowance) -> Self {
+        let all = |limit| Left { limit, remaining: limit, resets: Duration::ZERO };
+        Self {
+            requests: allowance.requests_per_minute.map(all),
+            tokens: allowance.tokens_per_minute.map(all),
+        }
+    }
+}
+
 /// A time for which a budget is given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -14,7 +15,7 @@ use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
 
-use super::allowance::{Allowance, LimitReached, Span};
+use super::allowance::{Allowance, Left, LimitReached, RatesLeft, Span};
 use super::window::{Entered, MINUTE, Window};
 
 /// What a request is expected to use.
@@ -124,6 +125,13 @@ impl Ledger {
         account.map(|account| account.book().all((now, today))).unwrap_or_default()
     }
 
+    /// What is left of a key's rates, here and elsewhere together.
+    pub fn left(&self, key: &str, allowance: &Allowance, moment: (Instant, Day)) -> RatesLeft {
+        let account = self.read().get(key).cloned();
+        let Some(account) = account else { return RatesLeft::untouched(allowance) };
+        account.book().left(allowance, moment)
+    }
+
     /// Takes note of what other replicas have used of a key, all together; it counts until it is told anew, rates for
     /// at most a minute, budgets until their day or month ends.
     pub fn elsewhere(&self, key: &str, used: Used, (now, today): (Instant, Day)) {
@@ -221,6 +229,22 @@ impl Book {
         }
     }
 
+    fn left(&mut self, allowance: &Allowance, moment: (Instant, Day)) -> RatesLeft {
+        let (now, others) = (moment.0, self.others(moment));
+        // Of what others used no more is known than that it counts for at most a minute since it was told.
+        let told = (self.told.0 + MINUTE).saturating_duration_since(now);
+        let left = |window: &mut Window, others: u64, limit: u64| Left {
+            limit,
+            remaining: limit.saturating_sub(window.used(now).saturating_add(others)),
+            resets: window.empties(now).max(if others > 0 { told } else { Duration::ZERO }),
+        };
+        let (requests, tokens) = (allowance.requests_per_minute, allowance.tokens_per_minute);
+        RatesLeft {
+            requests: requests.map(|limit| left(&mut self.requests, others.requests, limit)),
+            tokens: tokens.map(|limit| left(&mut self.tokens, others.tokens, limit)),
+        }
+    }
+
     /// The tokens to set aside, or the limit that leaves no room for the request.
     fn room(
         &mut self,
@@ -308,8 +332,6 @@ impl Drop for Ticket {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
     use super::*;
@@ -378,6 +400,33 @@ mod tests {
         let later = now + Duration::from_secs(59);
         assert!(admit((later, tomorrow)).is_err());
         assert_eq!(admit((later + Duration::from_secs(1), tomorrow)), Ok(()));
+    }
+
+    #[test]
+    fn what_is_left_counts_others_and_what_is_set_aside() {
+        let (ledger, now, today) = (Ledger::default(), Instant::now(), day("2026-11-30"));
+        let allowance = Allowance {
+            requests_per_minute: Some(10),
+            tokens_per_minute: Some(1_000),
+            ..Allowance::default()
+        };
+        let left = |moment| {
+            let left = ledger.left("k", &allowance, (moment, today));
+            let told = |left: Left| (left.remaining, left.resets.as_millis());
+            (left.requests.map(told), left.tokens.map(told))
+        };
+        assert_eq!(ledger.left("k", &Allowance::default(), (now, today)), RatesLeft::default());
+        assert_eq!(left(now), (Some((10, 0)), Some((1_000, 0))));
+        let ticket = ledger.admit("k", &allowance, estimate(10, 200), (now, today)).unwrap();
+        assert_eq!(left(now), (Some((9, 60_010)), Some((790, 60_010))));
+        let later = now + Duration::from_secs(20);
+        ticket.settle(bill(30, 0.0), (later, today));
+        assert_eq!(left(later), (Some((9, 40_010)), Some((970, 40_010))));
+        let others = Used { requests: 4, tokens: 2_000, ..Used::default() };
+        ledger.elsewhere("k", others, (later, today));
+        assert_eq!(left(later), (Some((5, 60_000)), Some((0, 60_000))));
+        let over = later + Duration::from_secs(60);
+        assert_eq!(left(over), (Some((10, 0)), Some((1_000, 0))));
     }
 
     #[test]

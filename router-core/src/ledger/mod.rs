@@ -4,5 +4,5 @@ mod allowance;
 mod book;
 mod window;
 
-pub use allowance::{Allowance, LimitReached, Span};
+pub use allowance::{Allowance, Left, LimitReached, RatesLeft, Span};
 pub use book::{Bill, Estimate, Ledger, Ticket, Used};

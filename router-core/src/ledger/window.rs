@@ -61,6 +61,13 @@ impl Window {
         MINUTE
     }
 
+    /// How long until nothing counts any more; zero where nothing does now.
+    pub(super) fn empties(&mut self, now: Instant) -> Duration {
+        self.used(now);
+        let last = self.entries.iter().rev().find(|(_, amount)| *amount > 0);
+        last.map_or(Duration::ZERO, |(at, _)| (*at + MINUTE).saturating_duration_since(now))
+    }
+
     /// Enters a use.
     pub(super) fn enter(&mut self, now: Instant, amount: u64) -> Entered {
         let steps = now.saturating_duration_since(self.began).as_millis() / STEP_MS + 1;
@@ -165,6 +172,20 @@ mod tests {
             window.enter(now, 1);
         }
         assert!(window.entries.len() <= 6_001, "{}", window.entries.len());
+    }
+
+    #[test]
+    fn it_is_empty_when_the_last_use_that_counts_is_a_minute_old() {
+        let began = Instant::now();
+        let mut window = Window::new(began);
+        assert_eq!(window.empties(began), Duration::ZERO);
+        window.enter(began, 5);
+        let second = began + Duration::from_secs(1);
+        let taken_back = window.enter(second, 3);
+        assert_eq!(window.empties(second), Duration::from_millis(60_010));
+        window.take_back(taken_back, 3);
+        assert_eq!(window.empties(second), Duration::from_millis(59_010));
+        assert_eq!(window.empties(began + Duration::from_millis(60_010)), Duration::ZERO);
     }
 
     #[test]

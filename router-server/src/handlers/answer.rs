@@ -11,6 +11,7 @@ use router_core::chat::Operation;
 use router_core::response;
 
 use crate::problem::Problem;
+use crate::rates_left;
 use crate::shared::Shared;
 
 use super::intake;
@@ -20,7 +21,7 @@ use super::intake::Asked;
 pub(crate) fn by_body(operation: Operation) -> MethodRouter<Arc<Shared>> {
     post(move |State(shared): State<Arc<Shared>>, request: Request| async move {
         let asked = Asked { operation, model: None, passed: None };
-        complete(&shared, request, asked).await.unwrap_or_else(IntoResponse::into_response)
+        complete(&shared, request, asked).await
     })
 }
 
@@ -33,7 +34,7 @@ pub(crate) fn by_deployment(operation: Operation) -> MethodRouter<Arc<Shared>> {
 pub(crate) fn passed(path: Arc<str>) -> MethodRouter<Arc<Shared>> {
     post(move |State(shared): State<Arc<Shared>>, request: Request| async move {
         let asked = Asked { operation: Operation::Passed, model: None, passed: Some(path) };
-        complete(&shared, request, asked).await.unwrap_or_else(IntoResponse::into_response)
+        complete(&shared, request, asked).await
     })
 }
 
@@ -49,15 +50,22 @@ fn named(operation: Operation, passed: Option<Arc<str>>) -> MethodRouter<Arc<Sha
               request: Request| async move {
             let Ok(Path(name)) = path else { return Problem::unreadable_path().into_response() };
             let asked = Asked { operation, model: Some(name), passed };
-            complete(&shared, request, asked).await.unwrap_or_else(IntoResponse::into_response)
+            complete(&shared, request, asked).await
         },
     )
 }
 
-async fn complete(shared: &Shared, request: Request, asked: Asked) -> Result<Response, Problem> {
-    let call = intake::call(request, asked, shared.max_body_bytes).await?;
+async fn complete(shared: &Shared, request: Request, asked: Asked) -> Response {
+    let call = match intake::call(request, asked, shared.max_body_bytes).await {
+        Ok(call) => call,
+        Err(problem) => return problem.into_response(),
+    };
+    let (caller, allowance) = (call.caller.clone(), call.allowance);
     let answered = shared.router.chat(call).await;
-    answered.map(respond).map_err(|error| Problem::of(&error, shared.expose))
+    let mut response =
+        answered.map_or_else(|error| Problem::of(&error, shared.expose).into_response(), respond);
+    rates_left::tell(response.headers_mut(), shared.router.ledger(), &caller, &allowance);
+    response
 }
 
 /// A stream is handed on as it is: dropping the body, as the server does when the caller hangs up, drops the stream.

@@ -1,0 +1,92 @@
+//! How much is left of a key's rates, told as OpenAI tells it: limit, what remains, and when all of it is there again.
+//!
+//! Clients slow down by these headers before they are refused. They speak of the key alone: what an upstream says of its own
+//! quota is not passed on, as a deployment has many callers and a caller many deployments. A stream's head counts what is set
+//! aside for it, a whole answer's what it used.
+//!
+//! **Source:** OpenAI, "Rate limits", the headers; durations are written as Go writes them (`1s`, `6m0s`, `20ms`).
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use router_core::clock;
+use router_core::ledger::{Allowance, Ledger, Left};
+use router_core::stored::Caller;
+use tokio::time::Instant;
+
+/// Limit, remaining, reset.
+type Names = [HeaderName; 3];
+
+const REQUESTS: Names = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+
+const TOKENS: Names = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
+
+/// Tells what is left of the caller's rates; nothing where it has none.
+pub(crate) fn tell(
+    headers: &mut HeaderMap,
+    ledger: &Ledger,
+    caller: &Caller,
+    allowance: &Allowance,
+) {
+    let Some(key) = caller.name() else { return };
+    if allowance.requests_per_minute.is_none() && allowance.tokens_per_minute.is_none() {
+        return;
+    }
+    let left = ledger.left(key, allowance, (Instant::now(), clock::day(clock::wall())));
+    put(headers, REQUESTS, left.requests);
+    put(headers, TOKENS, left.tokens);
+}
+
+fn put(headers: &mut HeaderMap, [limit, remaining, reset]: Names, left: Option<Left>) {
+    let Some(left) = left else { return };
+    headers.insert(limit, left.limit.into());
+    headers.insert(remaining, left.remaining.into());
+    if let Ok(duration) = HeaderValue::try_from(written(left.resets)) {
+        headers.insert(reset, duration);
+    }
+}
+
+/// A duration to the millisecond, rounded up: who waits so long must not come too early.
+fn written(duration: Duration) -> String {
+    let ms = duration.as_micros().div_ceil(1_000);
+    if (1..1_000).contains(&ms) {
+        return format!("{ms}ms");
+    }
+    let (minutes, rest) = (ms / 60_000, ms % 60_000);
+    let minutes = if minutes > 0 { format!("{minutes}m") } else { String::new() };
+    let fraction = format!("{:03}", rest % 1_000);
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{minutes}{}{point}{fraction}s", rest / 1_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_written_as_openai_writes_them() {
+        for (micros, expected) in [
+            (0, "0s"),
+            (1, "1ms"),
+            (20_000, "20ms"),
+            (999_001, "1s"),
+            (1_000_000, "1s"),
+            (8_640_000, "8.64s"),
+            (59_999_000, "59.999s"),
+            (60_000_000, "1m0s"),
+            (60_010_000, "1m0.01s"),
+            (360_000_000, "6m0s"),
+        ] {
+            assert_eq!(written(Duration::from_micros(micros)), expected);
+        }
+    }
+}
