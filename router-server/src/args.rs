@@ -260,7 +260,7 @@ pub struct Train {
     /// JSONL files of labelled rows (fields: text, label, optional messages, lang, source, license, hard)
     #[arg(long, required = true, num_args = 1..)]
     pub data: Vec<PathBuf>,
-    /// Where the model file is written
+    /// Where the model file is written; one that is there already is replaced
     #[arg(long)]
     pub out: PathBuf,
     /// The same seed and rows give the same file

@@ -138,10 +138,18 @@ pub struct Signals {
     pub hysteresis: Option<f64>,
     /// How much of the instructions' own score counts, -10 to 10; 0.1.
     pub instructions: Option<f64>,
-    /// Added where the request continues from the result of a tool, -10 to 10; -0.25.
+    /// Added where tools are offered, -10 to 10; 0.25.
+    pub tools: Option<f64>,
+    /// Added where the request continues from the result of a tool, -10 to 10; -0.5.
     pub tool_result: Option<f64>,
+    /// Added where the last user turn shows an image, -10 to 10; -0.25.
+    pub image: Option<f64>,
     /// Added where the answer shall have a JSON schema, -10 to 10; -0.75.
     pub json_schema: Option<f64>,
+    /// Added where the answer shall be any JSON object, -10 to 10; -0.5.
+    pub json_object: Option<f64>,
+    /// Added where the answer is capped at 32 tokens, -10 to 10; -0.5.
+    pub short_answer: Option<f64>,
     /// Added where the caller asks for much `reasoning_effort`, taken away for little, -10 to 10; 1.5.
     pub reasoning_effort: Option<f64>,
 }

@@ -49,8 +49,12 @@ pub(super) fn scoring(raw: &raw::Routing, table: &Table<'_>) -> Scoring {
         follow_up: weight("follow_up", raw.follow_up, 0.0, default.follow_up),
         hysteresis: weight("hysteresis", raw.hysteresis, 0.0, default.hysteresis),
         instructions: weight("instructions", raw.instructions, -10.0, default.instructions),
+        tools: weight("tools", raw.tools, -10.0, default.tools),
         tool_result: weight("tool_result", raw.tool_result, -10.0, default.tool_result),
         json_schema: weight("json_schema", raw.json_schema, -10.0, default.json_schema),
+        image: weight("image", raw.image, -10.0, default.image),
+        json_object: weight("json_object", raw.json_object, -10.0, default.json_object),
+        short_answer: weight("short_answer", raw.short_answer, -10.0, default.short_answer),
         reasoning_effort: weight(
             "reasoning_effort",
             raw.reasoning_effort,

@@ -12,9 +12,11 @@ use crate::chat::ChatRequest;
 use crate::chat::Message;
 use crate::chat::ResponseFormat;
 use crate::chat::Role;
+use crate::units::Tokens;
 
 use super::conversation::EARLIER;
 use super::conversation::ends_with_tool;
+use super::conversation::last_user;
 use super::conversation::lean;
 use super::conversation::user_turns;
 use super::kind::Reason;
@@ -36,10 +38,18 @@ pub struct Signals {
     pub hysteresis: f32,
     /// How much of the instructions' own score counts: a tutor's prompt differs from a shop's.
     pub instructions: f32,
-    /// Added where the request continues from the result of a tool.
+    /// Added where tools are offered: to choose one and its arguments takes a step of planning.
+    pub tools: f32,
+    /// Added where the request continues from the result of a tool; tools are offered then too, and both add up.
     pub tool_result: f32,
+    /// Added where the last user turn shows an image: most are to be described or read off.
+    pub image: f32,
     /// Added where the answer shall have a JSON schema: extraction, mostly.
     pub json_schema: f32,
+    /// Added where the answer shall be any JSON object: less surely so.
+    pub json_object: f32,
+    /// Added where the caller caps the answer at 32 tokens: a label or a name, and no room to reason in.
+    pub short_answer: f32,
     /// Added where the caller asks for `reasoning_effort` of `medium` or more, and taken away for `low` or less.
     pub reasoning_effort: f32,
 }
@@ -51,8 +61,12 @@ impl Default for Signals {
             follow_up: 1.0,
             hysteresis: 0.25,
             instructions: 0.1,
-            tool_result: -0.25,
+            tools: 0.25,
+            tool_result: -0.5,
+            image: -0.25,
             json_schema: -0.75,
+            json_object: -0.5,
+            short_answer: -0.5,
             reasoning_effort: 1.5,
         }
     }
@@ -71,10 +85,18 @@ pub enum Because {
     Hysteresis,
     /// The instructions.
     Instructions,
+    /// Tools are offered.
+    Tools,
     /// The request continues from the result of a tool.
     ToolResult,
+    /// The last user turn shows an image.
+    Image,
     /// The answer shall have a JSON schema.
     JsonSchema,
+    /// The answer shall be a JSON object.
+    JsonObject,
+    /// The answer may have few tokens only.
+    ShortAnswer,
     /// The caller named a reasoning effort.
     ReasoningEffort,
 }
@@ -88,8 +110,12 @@ impl Because {
             Self::FollowUp => "follow_up",
             Self::Hysteresis => "hysteresis",
             Self::Instructions => "instructions",
+            Self::Tools => "tools",
             Self::ToolResult => "tool_result",
+            Self::Image => "image",
             Self::JsonSchema => "json_schema",
+            Self::JsonObject => "json_object",
+            Self::ShortAnswer => "short_answer",
             Self::ReasoningEffort => "reasoning_effort",
         }
     }
@@ -136,20 +162,28 @@ struct Pushes {
     own: f32,
     follow_up: f32,
     instructions: f32,
+    tools: f32,
     tool_result: f32,
+    image: f32,
     json_schema: f32,
+    json_object: f32,
+    short_answer: f32,
     reasoning_effort: f32,
     /// The task of the conversation before the last turn; `None` where that is the first.
     before: Option<Task>,
 }
 
 impl Pushes {
-    fn all(&self) -> [(Because, f32); 5] {
+    fn all(&self) -> [(Because, f32); 9] {
         [
             (Because::FollowUp, self.follow_up),
             (Because::Instructions, self.instructions),
+            (Because::Tools, self.tools),
             (Because::ToolResult, self.tool_result),
+            (Because::Image, self.image),
             (Because::JsonSchema, self.json_schema),
+            (Because::JsonObject, self.json_object),
+            (Because::ShortAnswer, self.short_answer),
             (Because::ReasoningEffort, self.reasoning_effort),
         ]
     }
@@ -230,18 +264,35 @@ impl Classifier {
         let signals = &self.signals;
         let mut pushes = self.conversation(request);
         pushes.instructions = self.instructions(request);
-        if ends_with_tool(request) {
-            pushes.tool_result = signals.tool_result;
-        }
-        if request.response_format() == ResponseFormat::JsonSchema {
-            pushes.json_schema = signals.json_schema;
-        }
+        self.offered(request, &mut pushes);
         pushes.reasoning_effort = match request.reasoning_effort() {
             Some("none" | "minimal" | "low") => -signals.reasoning_effort,
             Some("medium" | "high" | "xhigh") => signals.reasoning_effort,
             Some(_) | None => 0.0,
         };
         pushes
+    }
+
+    /// What comes with the words: tools, an image, the form and the length that the answer shall have.
+    fn offered(&self, request: &ChatRequest<'_>, pushes: &mut Pushes) {
+        let signals = &self.signals;
+        if request.offers_tools() {
+            pushes.tools = signals.tools;
+        }
+        if ends_with_tool(request) {
+            pushes.tool_result = signals.tool_result;
+        }
+        if last_user(request).is_some_and(|turn| turn.images() > 0) {
+            pushes.image = signals.image;
+        }
+        match request.response_format() {
+            ResponseFormat::JsonSchema => pushes.json_schema = signals.json_schema,
+            ResponseFormat::JsonObject => pushes.json_object = signals.json_object,
+            ResponseFormat::Text => {}
+        }
+        if request.max_output().is_some_and(|cap| cap <= SHORT_ANSWER) {
+            pushes.short_answer = signals.short_answer;
+        }
     }
 
     /// Walks through the user's last turns, oldest first: each leans on the one before it.
@@ -290,6 +341,8 @@ impl Classifier {
 
 /// What a turn can hand on at most, in log-odds: one very sure turn must not decide all that follow.
 const MOST_CARRIED: f32 = 3.0;
+/// The longest answer that is a label or a name.
+const SHORT_ANSWER: Tokens = Tokens(32);
 
 fn task_of(log_odds: f32, threshold: f32) -> Task {
     if log_odds >= threshold { Task::Reasoning } else { Task::Chat }
@@ -332,8 +385,12 @@ mod tests {
             follow_up: 0.0,
             hysteresis: 0.0,
             instructions: 0.0,
+            tools: 0.0,
             tool_result: 0.0,
+            image: 0.0,
             json_schema: 0.0,
+            json_object: 0.0,
+            short_answer: 0.0,
             reasoning_effort: 0.0,
         }
     }
@@ -384,11 +441,15 @@ mod tests {
     fn each_signal_speaks_and_can_be_switched_off() {
         let turn = ("user", "0.1");
         let schema = r#","response_format":{"type":"json_schema","json_schema":{}}"#;
+        let object = r#","response_format":{"type":"json_object"}"#;
+        let few = r#","max_tokens":32"#;
         let low = r#","reasoning_effort":"low""#;
         let tool = [turn, ("assistant", "calls"), ("tool", "42")];
         let told = [("system", "-3"), turn];
         for (turns, rest, because) in [
             (&[turn][..], schema, Because::JsonSchema),
+            (&[turn], object, Because::JsonObject),
+            (&[turn], few, Because::ShortAnswer),
             (&[turn], low, Because::ReasoningEffort),
             (&tool, "", Because::ToolResult),
             (&told, "", Because::Instructions),
@@ -401,6 +462,32 @@ mod tests {
         let high = r#","reasoning_effort":"high""#;
         let found = verdict(Signals::default(), &[("user", "-1")], high);
         assert_eq!((found.task, found.because), (Task::Reasoning, Because::ReasoningEffort));
+        let tools = r#","tools":[{"type":"function","function":{"name":"f"}}]"#;
+        let found = verdict(Signals::default(), &[("user", "-0.1")], tools);
+        assert_eq!((found.task, found.because), (Task::Reasoning, Because::Tools));
+        let found = verdict(Signals::default(), &[turn], r#","max_tokens":33"#);
+        assert_eq!((found.task, found.because), (Task::Reasoning, Because::Score));
+    }
+
+    #[test]
+    fn an_image_of_the_last_turn_speaks() {
+        let turn = |text: &str, shown: bool| {
+            let text = serde_json::json!({"type": "text", "text": text});
+            let image =
+                serde_json::json!({"type": "image_url", "image_url": {"url": "https://a.example"}});
+            let parts = if shown { vec![text, image] } else { vec![text] };
+            serde_json::json!({"role": "user", "content": parts})
+        };
+        let said = |turns: [serde_json::Value; 2]| {
+            let body = serde_json::json!({"messages": turns}).to_string();
+            let request = ChatRequest::parse(body.as_bytes()).unwrap();
+            let signals = Signals { image: -0.25, ..off() };
+            Classifier::new(Arc::new(Stated), signals).classify(&request, None)
+        };
+        let found = said([turn("1", false), turn("0.1", true)]);
+        assert_eq!((found.task, found.because), (Task::Chat, Because::Image));
+        let found = said([turn("1", true), turn("0.1", false)]);
+        assert_eq!((found.task, found.because), (Task::Reasoning, Because::Score));
     }
 
     #[test]

@@ -96,8 +96,12 @@ async fn play(
         follow_up: 0.0,
         hysteresis: 0.0,
         instructions: 0.0,
+        tools: 0.0,
         tool_result: 0.0,
+        image: 0.0,
         json_schema: 0.0,
+        json_object: 0.0,
+        short_answer: 0.0,
         reasoning_effort: 0.0,
     };
     rules.classifier = Classifier::new(Arc::new(scores), signals);
