@@ -200,6 +200,37 @@ async fn a_new_secret_is_used_and_ends_what_the_old_one_was_refused_for() {
 }
 
 #[tokio::test]
+async fn a_secret_that_comes_after_the_configuration_that_names_it_is_awaited() {
+    let mut followed = Followed::start(plain).await;
+    followed
+        .during(async |bench, folder| {
+            let later = folder.join("later-key");
+            let names_it = layout(folder)
+                .without("endpoints.azure.api_key.file")
+                .text("endpoints.azure.api_key.file", later.to_str().unwrap());
+            let path = folder.join("router.toml");
+            std::fs::write(&path, names_it.toml(bench.emulator.url())).unwrap();
+            until(bench, |now| now["last_reload"]["successful"] == false).await;
+            bench.ask("chat", json!({})).await.assert_answered_by("chat_ptu", false);
+            // Nothing else changes.
+            std::fs::write(&later, "later-key\n").unwrap();
+            until(bench, |now| now["last_reload"]["successful"] == true).await;
+            bench.ask("chat", json!({})).await.assert_answered_by("chat_ptu", false);
+            let asked = bench.asked("chat_ptu");
+            let keys: Vec<_> = asked.iter().map(|entry| entry.header("api-key").unwrap()).collect();
+            assert_eq!(keys, ["first-key", "later-key"]);
+            // The file that is named no longer is nobody's business: no second reload because of it.
+            for turn in 0..20 {
+                std::fs::write(folder.join(KEY), format!("unused-{turn}\n")).unwrap();
+                tokio::time::sleep(Duration::from_millis(15)).await;
+                let reloads = "model_router_config_reloads_total{result=\"success\"}";
+                assert!((bench.metric(reloads).await - 1.0).abs() < 1e-9);
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
 async fn files_that_change_all_the_time_lose_no_request() {
     let mut followed = Followed::start(plain).await;
     followed

@@ -5,6 +5,9 @@
 //! report no change at all: reading by the path that config names sees all of these alike, costs microseconds for a few
 //! small files, and takes neither a thread nor a crate. A change counts once two looks agree on it, and what was read counts
 //! where a look after it agrees as well, so that a file that is still being written is not read by half.
+//!
+//! Looked at are the files of the configuration that runs and of the one that was read last: where that one does not run
+//! because a certificate or a secret has yet to come, its coming is a change.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};
@@ -24,6 +27,8 @@ use crate::live::Live;
 #[derive(Debug)]
 pub struct Follow {
     files: Vec<PathBuf>,
+    /// The files that the configuration names which was read last, be it that it runs or not.
+    named: Vec<PathBuf>,
     seen: Seen,
     hang_up: HangUp,
 }
@@ -57,7 +62,7 @@ impl Follow {
     /// The process may not listen to signals.
     pub fn new(files: &[PathBuf]) -> io::Result<Self> {
         let seen = look(files.iter());
-        Ok(Self { files: files.to_vec(), seen, hang_up: HangUp::new()? })
+        Ok(Self { files: files.to_vec(), named: Vec::new(), seen, hang_up: HangUp::new()? })
     }
 
     /// Takes a first look at the files that a configuration names; to be called before they are read.
@@ -69,37 +74,42 @@ impl Follow {
 
     /// Reloads at each change, for as long as it is awaited.
     pub(crate) async fn follow(mut self, live: &Arc<Live>) {
-        // Those that the configuration names, where nobody has looked at them before.
-        let first = self.look(live).await;
-        for (path, seen) in first {
-            self.seen.entry(path).or_insert(seen);
-        }
         loop {
+            self.cover(live).await;
             let pause = live.current().config.server.watch;
             let asked = tokio::select! {
                 () = self.hang_up.heard() => true,
                 () = sleep(pause.unwrap_or(Duration::MAX)), if pause.is_some() => false,
             };
-            let now = self.look(live).await;
+            let now = self.look().await;
             if !asked && now == self.seen {
                 continue;
             }
             info!(asked, "reloading the configuration");
-            let Some((seen, read)) = self.read(live, now, asked).await else { continue };
+            let Some((seen, read)) = self.read(now, asked).await else { continue };
             self.seen = seen;
-            let live_again = Arc::clone(live);
-            blocking(move || live_again.take(read)).await;
-            for (path, look) in self.look(live).await {
-                self.seen.entry(path).or_insert(look);
-            }
+            self.named = read.as_ref().map(Config::other_files).unwrap_or_default();
+            // Before they are read, so that no change is missed.
+            self.cover(live).await;
+            let live = Arc::clone(live);
+            blocking(move || live.take(read)).await;
         }
+    }
+
+    /// Takes a first look at files that have come in question, and forgets those that no longer are.
+    async fn cover(&mut self, live: &Live) {
+        let mut paths = self.files.clone();
+        paths.extend(live.current().config.other_files());
+        paths.extend_from_slice(&self.named);
+        self.seen.retain(|path, _| paths.contains(path));
+        paths.retain(|path| !self.seen.contains_key(path));
+        self.seen.extend(blocking(move || look(paths.iter())).await.unwrap_or_default());
     }
 
     /// Reads the configuration from files that no longer change: looks before and after agree. `None` where reading
     /// panicked.
     async fn read(
         &self,
-        live: &Live,
         mut now: Seen,
         at_once: bool,
     ) -> Option<(Seen, Result<Config, ConfigFaults>)> {
@@ -107,13 +117,13 @@ impl Follow {
         for _ in 0..MOST_LOOKS {
             if !settled {
                 sleep(SETTLE).await;
-                let again = self.look(live).await;
+                let again = self.look().await;
                 settled = again == now;
                 now = again;
                 continue;
             }
             let read = self.load().await?;
-            let again = self.look(live).await;
+            let again = self.look().await;
             if again == now {
                 return Some((now, read));
             }
@@ -127,10 +137,9 @@ impl Follow {
         blocking(move || Config::load(&files, clock::day(clock::wall()))).await
     }
 
-    /// Looks at the files and at those that the configuration names.
-    async fn look(&self, live: &Live) -> Seen {
-        let mut paths = self.files.clone();
-        paths.extend(live.current().config.other_files());
+    /// Looks again at all that was looked at.
+    async fn look(&self) -> Seen {
+        let paths: Vec<PathBuf> = self.seen.keys().cloned().collect();
         blocking(move || look(paths.iter())).await.unwrap_or_else(|| self.seen.clone())
     }
 }

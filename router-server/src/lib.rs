@@ -48,6 +48,7 @@
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
 //! | `keyring` | who shows which key |
+//! | `rates_left` | what is left of a key's rates, as headers |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `explanation` | decision -> JSON and text |
 //! | `dashboard` | what an operator sees in a browser: counts, series, feeds, the page |

@@ -198,7 +198,12 @@ fn moved(open: &Open, path: &Path) -> bool {
 }
 
 /// The file becomes `.1`, that one `.2`, and so on; the oldest goes.
+///
+/// Only what the path itself names is moved: a device, a pipe or a link, `/dev/stdout` say, is there for others too.
 fn rotate(log: &RequestLog) -> io::Result<()> {
+    if !fs::symlink_metadata(&log.path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::Unsupported, "it is no plain file"));
+    }
     let kept = |number: u32| {
         let mut name = log.path.clone().into_os_string();
         name.push(format!(".{number}"));
@@ -258,6 +263,22 @@ mod tests {
         RecordFile::new(log.clone()).append(b"hhhh\n").unwrap();
         RecordFile::new(log.clone()).append(b"iiii\n").unwrap();
         assert_eq!([text(&log, ""), text(&log, ".1")], ["iiii\n", "gggg\nhhhh\n"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_plain_file_is_left_where_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = log(&folder, Some(10), 2);
+        let target = folder.path().join("target");
+        std::os::unix::fs::symlink(&target, &log.path).unwrap();
+        let mut file = RecordFile::new(log.clone());
+        for line in ["aaaa\n", "bbbb\n", "cccc\n", "dddd\n"] {
+            file.append(line.as_bytes()).unwrap();
+        }
+        assert_eq!(fs::read_to_string(&target).unwrap(), "aaaa\nbbbb\ncccc\ndddd\n");
+        assert!(fs::symlink_metadata(&log.path).unwrap().is_symlink());
+        assert_eq!(text(&log, ".1"), "");
     }
 
     #[test]

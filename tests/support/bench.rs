@@ -22,7 +22,8 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(emulator: Emulator, server: Running) -> Self {
-        let client = Client::builder().timeout(PATIENCE).build().unwrap();
+        // A whole answer has many steps where it comes byte by byte.
+        let client = Client::builder().timeout(3 * PATIENCE).build().unwrap();
         Self { emulator, server, client }
     }
 
