@@ -267,6 +267,35 @@ const steps = {
     await stranger.context().close();
   },
 
+  async switches({ browser, emulator }) {
+    const file = path.join(shots, "switches.toml");
+    const set = (text) => {
+      fs.writeFileSync(`${file}.new`, text);
+      fs.renameSync(`${file}.new`, file);
+    };
+    set('[routing]\nmode = "observe"\nforce_role = "chat"\n[deployments.chat_ptu]\nenabled = false\n');
+    const [address] = await router(emulator, "127.0.0.1:0", "--config", file);
+    const url = `http://${address}`;
+    const page = await open(browser, url, { viewport: { width: 360, height: 800 } });
+    await live(page);
+    assert.ok(await page.isVisible("#observe"));
+    assert.equal(await page.textContent("#forced:not([hidden])"), "All to chat");
+    const standing = (name) => page.$eval(`.health tbody tr:has-text("${name}") .pill`, (pill) => pill.textContent.trim());
+    assert.deepEqual([await standing("chat_ptu"), await standing("chat_payg")], ["switched off", "ready"]);
+    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    assert.equal(wide, 0, "with its badges the page is too wide");
+    await accessible(page, "switches");
+    assert.equal(await ask(url, "hello"), 200);
+    set('[routing]\nforce_role = "reasoning"\n');
+    await page.waitForSelector("#observe", { state: "hidden", timeout: PATIENCE });
+    await page.waitForSelector('#forced:text-is("All to reasoning")', { timeout: PATIENCE });
+    assert.equal(await standing("chat_ptu"), "ready");
+    set("");
+    await page.waitForSelector("#forced", { state: "hidden", timeout: PATIENCE });
+    fs.rmSync(file);
+    await close(page);
+  },
+
   async restart(stage) {
     const { browser, emulator, url } = stage;
     const page = await open(browser, url);

@@ -14,6 +14,7 @@ use router_core::fallback::Ended;
 use router_core::policy::Mode;
 use router_core::record::{Observer, RequestRecord};
 use router_core::router::ModelRouter;
+use router_core::task::Task;
 use router_core::units::DeploymentName;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -201,6 +202,7 @@ impl Inner {
         self.now.config = ConfigView { version: config, fault };
         self.now.draining = draining;
         self.now.observe = matches!(router.rules().policy.mode, Mode::Observe(_));
+        self.now.forced = router.rules().policy.forced.map(Task::as_str);
         let threshold = router.rules().classifier.threshold();
         self.now.threshold = rounded(f64::from(threshold.value()), 1e4);
     }
@@ -236,7 +238,11 @@ fn standings(router: &ModelRouter, now: Instant) -> (Vec<Health>, BTreeMap<Deplo
     let mut all = Vec::with_capacity(rules.catalog.deployments().len());
     for deployment in rules.catalog.deployments() {
         let standing = router.standing(&deployment.name);
-        let stands = Stands::of(&standing, rules.capacity.ramp, now);
+        let stands = if deployment.enabled {
+            Stands::of(&standing, rules.capacity.ramp, now)
+        } else {
+            Stands::DISABLED
+        };
         let mut health = Health::new(deployment, stands);
         health.in_flight = standing.in_flight;
         if let Some(twin) = standing.twin {

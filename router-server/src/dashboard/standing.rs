@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// How a deployment stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stands {
-    /// `ready`, `full`, `cooling`, `recovering`, `misconfigured` or `removed`.
+    /// `ready`, `full`, `cooling`, `recovering`, `misconfigured`, `disabled` or `removed`.
     pub(super) word: &'static str,
     /// Why it is left alone.
     pub(super) cause: Option<&'static str>,
@@ -19,6 +19,9 @@ pub(super) struct Stands {
 impl Stands {
     /// No longer in the configuration.
     pub(super) const REMOVED: Self = Self { word: "removed", cause: None, time: None };
+
+    /// Switched off by the configuration, whatever else is known of it.
+    pub(super) const DISABLED: Self = Self { word: "disabled", cause: None, time: None };
 
     /// What the state says at this moment; `ramp` is how long a deployment takes to come back after faults.
     pub(super) fn of(standing: &Standing, ramp: Duration, now: Instant) -> Self {

@@ -48,6 +48,8 @@ pub(super) struct Now {
     pub(super) config: ConfigView,
     /// True where scores are only observed: one role serves everything.
     pub(super) observe: bool,
+    /// The role that serves whatever names no model, where config forces one.
+    pub(super) forced: Option<&'static str>,
     pub(super) draining: bool,
     pub(super) threshold: f64,
     pub(super) decisions_kept: usize,

@@ -1,7 +1,7 @@
 // Brings the server's events to the panels, and people's wishes (pause, range) with them.
 
 import { byId, text } from "./dom.js";
-import { duration } from "./format.js";
+import { duration, task } from "./format.js";
 import { Model } from "./model.js";
 import { Decisions, Glance, Health, Provisioned, Saved, Scores, Waits, Ways } from "./panels.js";
 import { Stream } from "./stream.js";
@@ -28,12 +28,14 @@ function link(state) {
 
 function draw() {
   if (!model.now || page.paused) return;
-  const { config, started_ms: started, at_ms: at, version, observe, draining } = model.now;
+  const { config, started_ms: started, at_ms: at, version, observe, forced, draining } = model.now;
   text(byId("fact-config"), config.version.slice(0, 8));
   byId("fact-config").title = config.version;
   text(byId("fact-uptime"), duration(Math.max(0, at - started)));
   text(byId("fact-version"), version);
   byId("observe").hidden = !observe;
+  byId("forced").hidden = !forced;
+  if (forced) text(byId("forced"), `All to ${task(forced)}`);
   const notice = byId("notice");
   notice.hidden = !config.fault;
   if (config.fault) text(notice, "The configuration file has faults: the last good one goes on. The log names them all.");

@@ -263,10 +263,11 @@ const SHAPES = {
   cooling: () => s("circle", { cx: 5, cy: 5, r: 3.7, fill: "none", stroke: "currentColor", "stroke-width": 1.7 }),
   recovering: () => s("circle", { cx: 5, cy: 5, r: 3.7, fill: "none", stroke: "currentColor", "stroke-width": 1.7, "stroke-dasharray": "3 2" }),
   misconfigured: () => s("path", { d: "M5 .3 10 9.5H0Z", fill: "currentColor" }),
+  disabled: () => s("path", { d: "M1.5 1.5l7 7m0-7l-7 7", stroke: "currentColor", "stroke-width": 2 }),
   removed: () => s("path", { d: "M1 5h8", stroke: "currentColor", "stroke-width": 2 }),
 };
 
-const STANDINGS = { ready: "ready", full: "full", cooling: "left alone", recovering: "coming back", misconfigured: "misconfigured", removed: "no longer in config" };
+const STANDINGS = { ready: "ready", full: "full", cooling: "left alone", recovering: "coming back", misconfigured: "misconfigured", disabled: "switched off", removed: "no longer in config" };
 
 function standing(cell, each) {
   const forTime = each.for_ms === null ? "" : `, ${duration(each.for_ms)}`;
