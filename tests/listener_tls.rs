@@ -137,6 +137,9 @@ async fn a_changed_pair_serves_the_next_handshake_and_cuts_no_connection() {
         secured.files.write("tls.key", &next.key);
         secured.reload(&bench).unwrap();
     };
+    let expires = "model_router_tls_certificate_expires_timestamp_seconds";
+    // 4096-01-01, which is what certificates of these tests end at.
+    assert!((bench.metric(expires).await - 67_090_118_400.0).abs() < 1.0);
     let (answer, ()) = tokio::join!(stream, change);
     assert!(answer.text.contains("[DONE]"), "{}", answer.text);
     assert_eq!(shown(&secured.connect(&bench).await), next.chain()[0]);

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use crate::keys::{ask_as, key, with_keys};
+use crate::support::tls::{Authority, Files};
 use crate::support::{Answer, Layout};
 
 const RULES: [&str; 2] = [
@@ -30,19 +31,33 @@ async fn exposed() -> BTreeMap<String, BTreeSet<String>> {
         let name = words.next().unwrap().to_owned();
         known.insert(name, words.skip(1).map(str::to_owned).collect::<BTreeSet<_>>());
     }
-    let layout = with_keys(Layout::pair(), &["ops"]).set("keys.ops.operator", true);
-    let bench = layout.start().await;
+    let (files, pair) = (Files::new(), Authority::new().pair());
+    let file = |name: &str, text: &str| files.write(name, text).to_str().unwrap().to_owned();
+    // Of a Redis that is not there as much is told as of one that is.
+    let layout = with_keys(Layout::pair(), &["ops"])
+        .set("keys.ops.operator", true)
+        .text("replicas.url", "redis://127.0.0.1:9/0")
+        .text("server.tls.certificate", &file("tls.crt", &pair.certificate))
+        .text("server.tls.key", &file("tls.key", &pair.key));
+    let mut bench = layout.start().await;
+    let unverified = reqwest::Client::builder().tls_danger_accept_invalid_certs(true);
+    bench.client = unverified.build().unwrap();
     ask_as(&bench, "ops", "chat").await;
+    Answer::of(bench.client.get(bench.url("/metrics"))).await;
     let metrics = bench.client.get(bench.url("/metrics")).bearer_auth(key("ops"));
+    let some = ["model_router_key", "model_router_una", "model_router_repl", "model_router_tls"];
     for line in Answer::of(metrics).await.text.lines() {
-        if let Some((name, labels)) =
-            line.split_once('{').filter(|(name, _)| name.starts_with("model_router_key"))
-        {
-            let labels = labels.split("\",").filter_map(|pair| pair.split_once('='));
+        let name = line.split(['{', ' ']).next().unwrap();
+        if some.iter().any(|start| name.starts_with(start)) {
+            let labels = line.split_once('{').map_or("", |(_, labels)| labels).split("\",");
+            let labels = labels.filter_map(|pair| pair.split_once('='));
             known.insert(name.to_owned(), labels.map(|(label, _)| label.to_owned()).collect());
         }
     }
-    assert!(known.contains_key("model_router_key_cost_usd_total"), "{:?}", known.keys());
+    for end in ["key_cost_usd_total", "replicas_known", "tls_certificate_expires_timestamp_seconds"]
+    {
+        assert!(known.contains_key(&format!("model_router_{end}")), "{end}: {:?}", known.keys());
+    }
     known
 }
 

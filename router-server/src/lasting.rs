@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 use router_core::clock;
@@ -53,6 +53,8 @@ struct Told {
     loaded: Gauge,
     reloads: IntCounterVec,
     version: GaugeVec,
+    /// Has a line where the listener speaks TLS.
+    expires: GaugeVec,
 }
 
 impl Told {
@@ -75,11 +77,19 @@ impl Told {
                 options("config_info", "The configuration that runs, as a word for its values."),
                 &["version"],
             )?,
+            expires: GaugeVec::new(
+                options(
+                    "tls_certificate_expires_timestamp_seconds",
+                    "When the listener's certificate ends, or the first of its chain, in seconds since 1970.",
+                ),
+                &[],
+            )?,
         };
         registry.register(Box::new(told.successful.clone()))?;
         registry.register(Box::new(told.loaded.clone()))?;
         registry.register(Box::new(told.reloads.clone()))?;
         registry.register(Box::new(told.version.clone()))?;
+        registry.register(Box::new(told.expires.clone()))?;
         // Both lines are there from the start, so that a first failure is a rise.
         for result in ["success", "failure"] {
             drop(told.reloads.with_label_values(&[result]));
@@ -128,6 +138,14 @@ impl Lasting {
         let order = Ordering::Relaxed;
         self.under_way.fetch_update(order, order, one_more).ok()?;
         Some(Permit(Arc::clone(&self.under_way)))
+    }
+
+    /// The listener shows another certificate, which ends then; `None` where it shows none.
+    pub(crate) fn certificate(&self, expires: Option<Duration>) {
+        self.told.expires.reset();
+        if let Some(expires) = expires {
+            self.told.expires.with_label_values::<&str>(&[]).set(expires.as_secs_f64());
+        }
     }
 
     /// Another configuration runs.

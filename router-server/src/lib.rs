@@ -42,6 +42,7 @@
 //! | `console` | what a person at a terminal reads |
 //! | `shutdown` | when shall the process end |
 //! | `telemetry` | the form of log lines |
+//! | `validity` | until when a certificate is valid |
 //! | `tls` | certificate and handshakes of the listener |
 //! | `simulation_args` | the command lines of simulate and size |
 //! | `tuning_args` | the command lines of calibrate and replay |
@@ -72,6 +73,8 @@
 mod console;
 mod shutdown;
 mod telemetry;
+//
+mod validity;
 //
 mod tls;
 //

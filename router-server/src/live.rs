@@ -101,6 +101,7 @@ impl Current {
         handshakes: Option<Handshakes>,
         lasting: &Arc<Lasting>,
     ) -> Arc<Self> {
+        lasting.certificate(handshakes.as_ref().and_then(Handshakes::expires));
         let shared = Shared::new(router.clone(), &config, lasting);
         Arc::new(Self { config, router, handshakes, app: app::app(Arc::new(shared)) })
     }

@@ -24,6 +24,8 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::debug;
 
+use crate::validity::not_after;
+
 /// How long a handshake may take; who only opens connections shall not keep them.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
@@ -66,7 +68,10 @@ pub enum TlsFault {
 
 /// Makes handshakes.
 #[derive(Clone)]
-pub(crate) struct Handshakes(TlsAcceptor);
+pub(crate) struct Handshakes {
+    acceptor: TlsAcceptor,
+    expires: Option<u64>,
+}
 
 impl std::fmt::Debug for Handshakes {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,6 +83,7 @@ impl Handshakes {
     /// Reads the files.
     pub(crate) fn new(files: &Tls) -> Result<Self, TlsFault> {
         let chain = certificates("certificate", &files.certificate, "a certificate")?;
+        let expires = chain.iter().filter_map(|one| not_after(one)).min();
         let key = key(&files.key)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let not_a_pair = |cause| TlsFault::NotAPair {
@@ -96,12 +102,31 @@ impl Handshakes {
             .with_single_cert(chain, key)
             .map_err(not_a_pair)?;
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-        Ok(Self(TlsAcceptor::from(Arc::new(config))))
+        Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), expires })
+    }
+
+    /// When the first certificate of the chain ends, since 1970.
+    pub(crate) fn expires(&self) -> Option<Duration> {
+        self.expires.map(Duration::from_secs)
+    }
+
+    /// All that is wrong with the files.
+    pub(crate) fn faults(files: &Tls) -> Vec<TlsFault> {
+        let chain = certificates("certificate", &files.certificate, "a certificate").err();
+        let key = key(&files.key).err();
+        let unfit = if chain.is_none() && key.is_none() {
+            Self::new(&Tls { client_ca: None, ..files.clone() }).err()
+        } else {
+            None
+        };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let callers = files.client_ca.as_ref().and_then(|path| callers(path, &provider).err());
+        [chain, key, unfit, callers].into_iter().flatten().collect()
     }
 
     /// Makes one; `None` where the caller does not speak TLS, does not believe us, or shows no certificate that we believe.
     pub(crate) async fn make(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-        match timeout(HANDSHAKE, self.0.accept(stream)).await {
+        match timeout(HANDSHAKE, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),
             Ok(Err(error)) => {
                 debug!(%error, "a TLS handshake failed");

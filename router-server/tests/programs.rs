@@ -166,6 +166,20 @@ fn check_reads_the_files_of_certificates_and_tells_all_faults() {
     let said = told(&bad);
     assert!(said.contains("server.tls.key: ") && said.contains("found none"), "{said}");
     assert!(said.contains("endpoints.azure.ca_file: no-such.pem cannot be read: "), "{said}");
+    // All files at once, and beside faults of the configuration itself.
+    let log = "[request_log]\npath = 'no-such-folder/requests.jsonl'\n";
+    let keyless = tls(&write("other.key", "")).replace("key = ", "client_ca = 'no-ca.pem'\nkey = ");
+    for (limits, expected) in [("", 4), ("[limits]\nhold_ms = 0\n", 4)] {
+        let all = check(&(text("ca_file = 'no-such.pem'", &keyless) + log + limits));
+        let said = told(&all);
+        let mut named = vec!["request_log.path: ", "server.tls.key: ", "server.tls.client_ca: "];
+        named.push(if limits.is_empty() { ".ca_file: " } else { "limits.hold_ms: " });
+        assert!(named.iter().all(|name| said.contains(name)), "{said}");
+        assert_eq!(
+            said.lines().filter(|line| named.iter().any(|name| line.contains(name))).count(),
+            expected
+        );
+    }
     let other = rcgen::KeyPair::generate().unwrap().serialize_pem();
     let unfit = told(&check(&text("", &tls(&write("other.key", &other)))));
     assert!(unfit.contains("other.key does not fit "), "{unfit}");

@@ -1,7 +1,10 @@
 //! `check`: all faults of a configuration at once, or a summary of what it says.
 
+use std::path::PathBuf;
+
 use router_core::clock;
-use router_core::config::Config;
+use router_core::config::raw::Raw;
+use router_core::config::{Config, Layers, RequestLog, Tls};
 use router_core::policy::Mode;
 use router_core::task::Task;
 use router_core::units::ModelName;
@@ -16,24 +19,46 @@ use super::Failure;
 
 /// Checks the files; warnings are told and change nothing.
 pub(super) fn run(check: &Check) -> Result<(), Failure> {
-    let config = Config::load(&check.files.config, clock::day(clock::wall()))?;
+    let layers = Layers::of_process(&check.files.config, clock::day(clock::wall()));
+    let config = match layers.check() {
+        Ok(config) => config,
+        Err(faults) => {
+            let files = layers.raw().map(|raw| unread_of(&raw)).unwrap_or_default();
+            let faults = faults.0.iter().map(ToString::to_string);
+            return Err(Failure::Files(faults.chain(files).collect::<Vec<_>>().join("\n")));
+        }
+    };
     for warning in &config.warnings {
         console::complain(format_args!("warning: {warning}"));
     }
-    config.request_log.as_ref().map(record_file::probe).transpose()?;
-    let faults = unread(&config);
+    let endpoints = HttpUpstream::check(&config.endpoints, config.limits.connect_timeout);
+    let mut faults = unread(config.request_log.as_ref(), config.server.tls.as_ref());
+    faults.extend(endpoints.iter().map(ToString::to_string));
     if !faults.is_empty() {
         return Err(Failure::Files(faults.join("\n")));
     }
     Ok(console::say(summary(&config))?)
 }
 
-/// What is wrong with the files that certificates are in. Those of secrets may be there only where the server runs.
-fn unread(config: &Config) -> Vec<String> {
-    let endpoints = HttpUpstream::check(&config.endpoints, config.limits.connect_timeout);
-    let listener = config.server.tls.as_ref().and_then(|tls| Handshakes::new(tls).err());
-    let listener = listener.iter().map(ToString::to_string);
-    listener.chain(endpoints.iter().map(ToString::to_string)).collect()
+/// What is wrong with the files of the request log and of certificates. Those of secrets may be there only where the
+/// server runs.
+fn unread(log: Option<&RequestLog>, tls: Option<&Tls>) -> Vec<String> {
+    let log = log.and_then(|log| record_file::probe(log).err());
+    let tls = tls.map(Handshakes::faults).unwrap_or_default();
+    let tls = tls.iter().map(ToString::to_string);
+    log.iter().map(ToString::to_string).chain(tls).collect()
+}
+
+/// The same where the configuration has other faults, as far as it names those files, so that all is told at once.
+fn unread_of(raw: &Raw) -> Vec<String> {
+    let named = |path: &Option<PathBuf>| path.clone().filter(|path| path.file_name().is_some());
+    let log =
+        named(&raw.request_log.path).map(|path| RequestLog { path, max_bytes: None, keep: 1 });
+    let tls = raw.server.tls.as_ref().and_then(|tls| {
+        let (certificate, key) = named(&tls.certificate).zip(named(&tls.key))?;
+        Some(Tls { certificate, key, client_ca: named(&tls.client_ca) })
+    });
+    unread(log.as_ref(), tls.as_ref())
 }
 
 /// What the configuration says, in a few lines.
