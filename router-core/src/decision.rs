@@ -37,6 +37,7 @@ use crate::selection::Preferences;
 use crate::selection::eligible;
 use crate::selection::order;
 use crate::selection::refusal;
+use crate::task::Because;
 use crate::task::Classifier;
 use crate::task::Task;
 use crate::task::Verdict;
@@ -92,6 +93,8 @@ pub struct Decision {
     pub choice: ModelChoice,
     /// True where config says which role serves, whatever was scored or asked for.
     pub forced: bool,
+    /// True where the caller's key leaves one role alone, which serves whatever was scored.
+    pub set_by_key: bool,
     /// True where the reasoning role had no deployment inside the residency and the chat role serves.
     pub downgraded: bool,
     /// Where the request may be processed.
@@ -119,6 +122,14 @@ impl Decision {
     /// The task by which the models were chosen.
     pub fn task(&self) -> Option<Task> {
         self.choice.role
+    }
+
+    /// The word for what gave the task, where it was scored: `key` where the caller's key leaves one role alone, else what
+    /// [`Because`] says.
+    pub fn decided_by(&self) -> Option<&'static str> {
+        let because = self.verdict?.because;
+        let set = self.set_by_key && because != Because::Hint;
+        Some(if set { "key" } else { because.as_str() })
     }
 
     /// The provisioned deployments that were left out because they may not be used just now, and why.
@@ -169,11 +180,10 @@ pub fn decide(
         Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
     };
     let would = verdict.and_then(|verdict| policy.would(verdict, forced.or(rights.role)));
-    let mut residency = policy.residency.clone();
+    let (mut residency, needs) = (policy.residency.clone(), Needs::of(ask.request));
     let bounds = rights.residency.into_iter().chain(ask.hints.residency);
     bounds.for_each(|area| residency.narrow(area));
     let prefer = ask.hints.prefer.or(named_preference).unwrap_or(policy.prefer);
-    let needs = Needs::of(ask.request);
     let sieve = |choice: &ModelChoice| {
         let retired_before = policy.exclude_retired.then_some(moment.today);
         eligible(
@@ -205,6 +215,7 @@ pub fn decide(
         verdict,
         would,
         forced: forced.is_some() && choice.role.is_some(),
+        set_by_key: verdict.is_some() && rights.role.is_some(),
         choice,
         downgraded,
         residency,

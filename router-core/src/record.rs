@@ -72,6 +72,8 @@ pub struct Decided {
     pub task: Option<Task>,
     /// The score, the task it gave and why; `None` where nothing had to be scored.
     pub verdict: Option<Verdict>,
+    /// The word for what gave the task, where it was scored; see [`Decision::decided_by`].
+    pub decided_by: Option<&'static str>,
     /// The task that the score would have chosen, where scores are only observed; else `None`.
     pub would: Option<Task>,
     /// The score at which reasoning begins.
@@ -96,6 +98,7 @@ impl Decided {
         Self {
             task: decision.task(),
             verdict: decision.verdict,
+            decided_by: decision.decided_by(),
             would: decision.would,
             threshold,
             downgraded: decision.downgraded,

@@ -30,14 +30,19 @@ pub struct Prices {
     pub chat: f64,
 }
 
-/// The requests of a log whose task the score gave; those that their caller decided have none.
+/// The words of `decided_by` for requests that no threshold decides.
+const NOT_BY_SCORE: [&str; 2] = ["hint", "key"];
+
+/// The requests of a log whose task the score gives: not those that their caller decided, or whose key leaves one role alone.
+/// `routing.force_role` and `routing.mode` are no such thing: when they are taken out the threshold decides again.
 pub fn scored<'l>(
     requests: &'l [LoggedRequest],
     prices: impl Fn(&LoggedRequest) -> Option<Prices> + 'l,
 ) -> impl Iterator<Item = Scored> + 'l {
     requests.iter().filter_map(move |request| {
         let decision = &request.decision;
-        let score = decision.score.filter(|_| decision.decided_by.as_deref() != Some("hint"))?;
+        let by = decision.decided_by.as_deref();
+        let score = decision.score.filter(|_| by.is_none_or(|by| !NOT_BY_SCORE.contains(&by)))?;
         Some(Scored { score, prices: prices(request) })
     })
 }
@@ -187,6 +192,26 @@ mod tests {
 
     fn scores(values: &[f64]) -> Scores {
         Scores::new(values.iter().map(|score| Scored { score: *score, prices: None }))
+    }
+
+    #[test]
+    fn what_no_threshold_decides_is_not_counted() {
+        let request = |score: Option<f64>, by: Option<&str>| {
+            let mut request = LoggedRequest::default();
+            request.decision.score = score;
+            request.decision.decided_by = by.map(Box::from);
+            request
+        };
+        let log = [
+            request(Some(0.1), Some("score")),
+            request(Some(0.2), Some("hint")),
+            request(Some(0.3), Some("key")),
+            request(Some(0.4), Some("follow_up")),
+            request(Some(0.5), None),
+            request(None, None),
+        ];
+        let counted: Vec<f64> = scored(&log, |_| None).map(|scored| scored.score).collect();
+        assert_eq!(counted, [0.1, 0.4, 0.5]);
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
         "asked": asked(&decision.asked),
         "task": decision.task().map(Task::as_str),
         "would": decision.would.map(Task::as_str),
-        "scored": decision.verdict.map(|verdict| scored(verdict, reasons)),
+        "scored": decision.verdict.map(|verdict| scored(decision, verdict, reasons)),
         "models": models,
         "forced": decision.forced,
         "downgraded": decision.downgraded,
@@ -51,14 +51,14 @@ pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
     })
 }
 
-fn scored(verdict: Verdict, reasons: &[Reason]) -> Value {
+fn scored(decision: &Decision, verdict: Verdict, reasons: &[Reason]) -> Value {
     let reasons: Vec<Value> = reasons
         .iter()
         .map(|reason| json!({"feature": reason.name, "weight": rounded(reason.weight)}))
         .collect();
     json!({
         "score": rounded(verdict.score.value()),
-        "decided_by": verdict.because.as_str(),
+        "decided_by": decision.decided_by(),
         "reasons": reasons,
     })
 }
@@ -82,7 +82,7 @@ fn candidate(candidate: &Candidate) -> Value {
             "in_plan": false,
             "excluded": why.as_str(),
             "why": because(why),
-            "wait_ms": wait_left(why).map(milliseconds),
+            "wait_ms": why.wait().map(milliseconds),
         }),
     };
     if let (Some(shown), Value::Object(place)) = (shown.as_object_mut(), place) {
@@ -136,7 +136,7 @@ pub fn to_text(decision: &Decision, reasons: &[Reason]) -> String {
     lines.join("\n")
 }
 
-/// The task and what decided it; where scores are only observed, what they would have decided as well.
+/// The task and what decided it; where the score did not, what it would have decided as well.
 fn scored_task(decision: &Decision, verdict: Verdict) -> String {
     let (task, because) = (verdict.task, verdict.because.as_str());
     let judged = format!("{task}, by {because} (score {:.3})", verdict.score.value());
@@ -146,6 +146,9 @@ fn scored_task(decision: &Decision, verdict: Verdict) -> String {
         }
         (None, Some(served)) if decision.forced => {
             format!("{served}, as routing.force_role says; would be {judged}")
+        }
+        (None, Some(served)) if decision.set_by_key => {
+            format!("{served}, the one role that this key may use; would be {judged}")
         }
         (Some(_) | None, _) => judged,
     }
@@ -206,23 +209,6 @@ fn because(why: Exclusion) -> String {
     }
 }
 
-fn wait_left(why: Exclusion) -> Option<Duration> {
-    match why {
-        Exclusion::Cooling { wait, .. }
-        | Exclusion::Full { wait }
-        | Exclusion::TooLarge { wait } => Some(wait),
-        Exclusion::Model
-        | Exclusion::NotAsked
-        | Exclusion::NotAllowed
-        | Exclusion::Disabled
-        | Exclusion::Residency
-        | Exclusion::Ability(_)
-        | Exclusion::ContextWindow
-        | Exclusion::Retired(_)
-        | Exclusion::InFlight => None,
-    }
-}
-
 fn wait_of(refusal: &Refusal) -> Option<Duration> {
     match refusal {
         Refusal::Full { wait, .. } => Some(*wait),
@@ -248,7 +234,7 @@ fn rounded(value: f32) -> f64 {
 #[cfg(test)]
 mod tests {
     use prometheus::Registry;
-    use router_core::policy::Mode;
+    use router_core::policy::{Mode, Rights};
     use router_core::router::{ChatCall, ModelRouter};
     use router_core::units::Day;
 
@@ -303,6 +289,21 @@ mod tests {
             text.contains("reasoning, as scores are only observed; would be chat, by"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_role_that_a_key_leaves_alone_is_not_told_as_the_scores() {
+        let today = Day::try_from("2026-11-23").unwrap();
+        let config = design_card::config(design_card::NOWHERE, today).unwrap();
+        let router = ModelRouter::new(&config, &Registry::new()).unwrap();
+        let mut call = ChatCall::of_body(HELLO);
+        call.rights = Rights { role: Some(Task::Reasoning), ..Rights::default() }.into();
+        let decision = router.route(&call).unwrap();
+        let json = to_json(&decision, &[]);
+        assert_eq!(json["task"], "reasoning");
+        assert_eq!(json["scored"]["decided_by"], "key");
+        let text = to_text(&decision, &[]);
+        assert!(text.contains("the one role that this key may use; would be chat, by"), "{text}");
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub struct LoggedDecision {
     /// The score at which reasoning began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// What gave the task: `score`, `hint`, `follow_up` ..
+    /// What gave the task: `score`, `hint`, `follow_up` .., or `key` where the caller's key leaves one role alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Box<str>>,
     /// The task that served: `reasoning` or `chat`; absent where the caller named a model.
@@ -281,7 +281,7 @@ impl LoggedDecision {
         Self {
             score: verdict.map(|verdict| short(verdict.score.value())),
             threshold: verdict.map(|_| short(decided.threshold.value())),
-            decided_by: verdict.map(|verdict| verdict.because.as_str().into()),
+            decided_by: decided.decided_by.map(Box::from),
             task: decided.task.map(word),
             would: decided.would.map(word),
             downgraded: decided.downgraded.then_some(true),

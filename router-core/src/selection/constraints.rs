@@ -88,6 +88,24 @@ impl Exclusion {
             Self::TooLarge { .. } => "too_large",
         }
     }
+
+    /// For how much longer it is out; `None` where time alone does not bring it back, or nobody knows when.
+    pub fn wait(self) -> Option<Duration> {
+        match self {
+            Self::Cooling { wait, .. } | Self::Full { wait } | Self::TooLarge { wait } => {
+                Some(wait)
+            }
+            Self::Model
+            | Self::NotAsked
+            | Self::NotAllowed
+            | Self::Disabled
+            | Self::Residency
+            | Self::Ability(_)
+            | Self::ContextWindow
+            | Self::Retired(_)
+            | Self::InFlight => None,
+        }
+    }
 }
 
 /// A deployment with its place.

@@ -105,19 +105,7 @@ pub(crate) fn refusal(
 
 /// How long until a deployment may have room again; `None` where time alone does not help.
 fn wait_of(why: &Exclusion) -> Option<Duration> {
-    match why {
-        Exclusion::Cooling { cause: Cause::Throttled | Cause::Fault, wait }
-        | Exclusion::Full { wait }
-        | Exclusion::TooLarge { wait } => Some(*wait),
-        Exclusion::InFlight => Some(BUSY_WAIT),
-        Exclusion::Cooling { cause: Cause::Misconfigured, .. }
-        | Exclusion::Model
-        | Exclusion::NotAsked
-        | Exclusion::NotAllowed
-        | Exclusion::Disabled
-        | Exclusion::Residency
-        | Exclusion::Ability(_)
-        | Exclusion::ContextWindow
-        | Exclusion::Retired(_) => None,
-    }
+    let busy = matches!(why, Exclusion::InFlight).then_some(BUSY_WAIT);
+    let hopeless = matches!(why, Exclusion::Cooling { cause: Cause::Misconfigured, .. });
+    busy.or_else(|| why.wait().filter(|_| !hopeless))
 }
