@@ -25,15 +25,15 @@ pub mod capacity;
 pub mod selection;
 // all of the above as one pure function
 pub mod decision;
-// where capacity lives
+// how much each key may use, and has used
+pub mod ledger;
+// where capacity lives, and what replicas tell each other
 pub mod state;
 // who waits for a full deployment, and who is next?
 #[cfg(feature = "http-client")]
 pub mod waiting;
 // which deployment made a stored response
 pub mod stored;
-// how much each key may use, and has used
-pub mod ledger;
 // send to one deployment, name what came back
 pub mod upstream;
 // the next of the plan, within a deadline

@@ -89,6 +89,16 @@ impl Usd {
         self.0 as f64 / 1e12
     }
 
+    /// A whole number of picodollars.
+    pub fn of_picodollars(picodollars: u64) -> Self {
+        Self(picodollars)
+    }
+
+    /// The sum in whole picodollars: exact, for what another process reads.
+    pub fn picodollars(self) -> u64 {
+        self.0
+    }
+
     /// `self - other`, and zero where that would be negative.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {

@@ -1,7 +1,7 @@
 //! The account of each key: what its requests set aside when they begin, and what they really used when they end.
 //!
 //! Accounts outlive a config: a reload hands the ledger on. They are kept in this process. What replicas of the router
-//! share goes through two calls, [`Ledger::own`] and [`Ledger::elsewhere`]: each tells the others what it used itself,
+//! share goes through two calls, [`Ledger::all_own`] and [`Ledger::elsewhere`]: each tells the others what it used itself,
 //! and takes what they used together; both are sums, so that a lost or doubled message does no harm, and no request
 //! waits for either.
 
@@ -119,6 +119,22 @@ impl Ledger {
         account.map(|account| account.book().own((now, today))).unwrap_or_default()
     }
 
+    /// What each key has used itself here, and the day to which its money belongs: today, or a later one where the clock was
+    /// set back.
+    pub fn all_own(&self, moment: (Instant, Day)) -> Vec<(Arc<str>, Used, Day)> {
+        let accounts: Vec<_> = self
+            .read()
+            .iter()
+            .map(|(key, account)| (Arc::clone(key), Arc::clone(account)))
+            .collect();
+        let own = |(key, account): (Arc<str>, Arc<Account>)| {
+            let mut book = account.book();
+            let used = book.own(moment);
+            (key, used, book.today)
+        };
+        accounts.into_iter().map(own).collect()
+    }
+
     /// What a key has used here and elsewhere.
     pub fn used(&self, key: &str, (now, today): (Instant, Day)) -> Used {
         let account = self.read().get(key).cloned();
@@ -139,11 +155,6 @@ impl Ledger {
         let mut book = account.book();
         book.elsewhere = used;
         book.told = (now, today);
-    }
-
-    /// The keys that have an account.
-    pub fn keys(&self) -> Vec<Arc<str>> {
-        self.read().keys().cloned().collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Arc<str>, Arc<Account>>> {
@@ -209,9 +220,10 @@ impl Book {
         let (at, day) = self.told;
         let fresh = now.saturating_duration_since(at) < MINUTE;
         let rates = if fresh { self.elsewhere } else { Used::default() };
-        let this_month = day.first_of_month() == today.first_of_month();
+        // A clock that was set back ends nothing.
+        let this_month = day.first_of_month() >= today.first_of_month();
         Used {
-            day: if day == today { self.elsewhere.day } else { Usd::ZERO },
+            day: if day >= today { self.elsewhere.day } else { Usd::ZERO },
             month: if this_month { self.elsewhere.month } else { Usd::ZERO },
             ..rates
         }

@@ -79,9 +79,9 @@ impl<U: Upstream> ModelRouter<U> {
             stored = stored.telling(Arc::clone(replicas.outbox()));
             ReplicaCollector::register(registry, Arc::clone(replicas))?;
         }
-        let state = Arc::new(state);
+        let (state, ledger) = (Arc::new(state), Arc::default());
         if let Some(replicas) = &replicas {
-            replicas.attach(Arc::clone(&state));
+            replicas.attach(Arc::clone(&state), Arc::clone(&ledger));
         }
         let state: Arc<dyn CapacityState> = state;
         let metrics = Metrics::register(registry)?;
@@ -90,7 +90,6 @@ impl<U: Upstream> ModelRouter<U> {
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
         let fallback = Fallback::new(upstream, waiting, limits);
         let observers = Observers::default();
-        let ledger = Arc::default();
         let yardsticks = Yardsticks::of(&rules.policy, &rules.catalog);
         Ok(Self::of(Inner {
             rules,

@@ -90,7 +90,7 @@ impl<U: Upstream> ModelRouter<U> {
         let state = Arc::clone(fallback.state());
         let hearing = Arc::clone(&state).in_process();
         if let (Some(replicas), Some(state)) = (&replicas, hearing) {
-            replicas.attach(state);
+            replicas.attach(state, Arc::clone(ledger));
         }
         watched.renew(Arc::clone(&state), &rules);
         Self::of(Inner {

@@ -29,6 +29,7 @@ struct Kept {
     dropped: usize,
     log: Vec<(Instant, Batch)>,
     reports: BTreeMap<Box<str>, Box<str>>,
+    spent: BTreeMap<Box<str>, Box<str>>,
     values: BTreeMap<Box<str>, Box<str>>,
     trips: u64,
 }
@@ -48,6 +49,13 @@ impl Board {
     /// From now on nobody reaches it, or everybody does again.
     pub fn lose(&self, lost: bool) {
         self.lock().lost = lost;
+    }
+
+    /// Forgets everything, as a place that began anew.
+    pub fn clear(&self) {
+        let mut kept = self.lock();
+        let dropped = kept.dropped + kept.log.len();
+        *kept = Kept { dropped, lost: kept.lost, trips: kept.trips, ..Kept::default() };
     }
 
     /// How often it was visited.
@@ -83,6 +91,7 @@ impl Exchange for Board {
         let began = self.0.began;
         Box::pin(self.visit(move |kept, now| {
             let since = u64::try_from((now - began).as_micros()).unwrap_or(u64::MAX);
+            let spent = push.all_spent.then(|| kept.spent.clone().into_iter().collect());
             kept.take(push, now);
             let end = kept.dropped + kept.log.len();
             let read = push.read.as_ref().and_then(|read| read.parse().ok()).unwrap_or(end);
@@ -93,6 +102,8 @@ impl Exchange for Board {
                 batches: unread.map(|(_, batch)| batch.clone()).collect(),
                 more: false,
                 reports: push.beat.then(|| kept.reports.values().cloned().collect()),
+                spent,
+                spent_count: push.beat.then(|| u64::try_from(kept.spent.len()).unwrap_or(u64::MAX)),
             }
         }))
     }
@@ -120,6 +131,10 @@ impl Kept {
         }
         for gone in &push.gone {
             self.reports.remove(gone);
+        }
+        self.spent.extend(push.spent.iter().cloned());
+        for ended in &push.ended {
+            self.spent.remove(ended);
         }
         for (key, value) in &push.kept {
             match value {

@@ -1,7 +1,7 @@
 //! The place where replicas meet: what one brings there, what it finds, and how long either takes.
 //!
-//! A log that all append to and read on from where they were, a list of who is there, and a store of values by key. One
-//! call does all of the first two at once. Whoever implements it has a clock that all replicas share; theirs need not agree.
+//! A log that all append to and read on from where they were, a list of who is there, figures of what keys spent, and a
+//! store of values by key. One call does all of it at once, but for finding values. Whoever implements it has a clock that all replicas share; theirs need not agree.
 
 use std::fmt::Debug;
 use std::future::Future;
@@ -32,6 +32,12 @@ pub struct Push {
     pub report: Option<Box<str>>,
     /// Replicas that have been silent for so long that their reports may go.
     pub gone: Vec<Box<str>>,
+    /// Figures of what keys spent, by their names, in place of what is kept there under these.
+    pub spent: Vec<(Box<str>, Box<str>)>,
+    /// The names of figures that are worth nothing any longer.
+    pub ended: Vec<Box<str>>,
+    /// True where it asks for all figures that are kept.
+    pub all_spent: bool,
     /// Values for all by their keys; `None` where a key is to be forgotten.
     pub kept: Vec<(Box<str>, Option<Box<str>>)>,
 }
@@ -49,6 +55,10 @@ pub struct Pull {
     pub more: bool,
     /// Who is there, by their own reports; of those who were not heard of lately too. `None` where it was not asked.
     pub reports: Option<Vec<Box<str>>>,
+    /// All figures of what keys spent, by their names, its own as well; `None` where it was not asked.
+    pub spent: Option<Vec<(Box<str>, Box<str>)>>,
+    /// How many figures are kept, those brought now included; `None` where it was not asked who is there.
+    pub spent_count: Option<u64>,
 }
 
 /// What a replica told.

@@ -34,7 +34,7 @@ use super::event::Closed;
 use super::event::Cooldowns;
 use super::event::Event;
 use super::event::Turn;
-use super::news::Ledger;
+use super::news::Chronicle;
 use super::outbox::Outbox;
 use super::renewal::Kept;
 use super::renewal::Renewal;
@@ -61,7 +61,7 @@ pub(super) struct Slot {
     /// Shared by the configs in which the deployment stays.
     standing: Arc<Mutex<Standing>>,
     /// Locked while the standing is, if at all.
-    pub(super) ledger: Arc<Mutex<Ledger>>,
+    pub(super) chronicle: Arc<Mutex<Chronicle>>,
 }
 
 impl Slot {
@@ -79,7 +79,7 @@ impl Slot {
     fn over(
         deployment: &Deployment,
         standing: Arc<Mutex<Standing>>,
-        ledger: Arc<Mutex<Ledger>>,
+        chronicle: Arc<Mutex<Chronicle>>,
     ) -> Self {
         let pool = (deployment.model.name.clone(), deployment.area);
         Self {
@@ -87,7 +87,7 @@ impl Slot {
             pool: (!deployment.billing.is_provisioned()).then_some(pool),
             billing: deployment.billing.clone(),
             standing,
-            ledger,
+            chronicle,
         }
     }
 
@@ -112,7 +112,7 @@ impl Slot {
             Billing::PayAsYouGo(_) => {}
         }
         drop(standing);
-        Self::over(deployment, Arc::clone(&self.standing), Arc::clone(&self.ledger))
+        Self::over(deployment, Arc::clone(&self.standing), Arc::clone(&self.chronicle))
     }
 
     /// A lock that a panic left behind still holds a whole value.
@@ -185,8 +185,8 @@ impl InProcess {
     /// Notes for other replicas what has changed.
     fn note(&self, slot: &Slot, now: Instant, before: &Standing, after: &Standing) {
         if let Some(outbox) = &self.outbox {
-            let mut ledger = slot.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            if ledger.note(now, before, after) {
+            let mut chronicle = slot.chronicle.lock().unwrap_or_else(PoisonError::into_inner);
+            if chronicle.note(now, before, after) {
                 outbox.ring();
             }
         }

@@ -11,12 +11,25 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::ledger::Ledger;
+use crate::units::Day;
+
+use super::accounts::Accounts;
 use super::exchange::{Pull, Push};
 use super::in_process::InProcess;
 use super::news::News;
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::wire::{Bulletin, Report, SharedClock};
+
+/// What of this process is told, and where what is heard goes.
+#[derive(Debug, Clone)]
+pub(super) struct Here {
+    /// What is known of the deployments.
+    pub(super) state: Arc<InProcess>,
+    /// The accounts of keys.
+    pub(super) ledger: Arc<Ledger>,
+}
 
 /// One replica's part in the meetings.
 #[derive(Debug)]
@@ -35,6 +48,7 @@ pub(super) struct Member {
     /// When it asked last who is there.
     beat: Option<Instant>,
     peers: BTreeMap<Box<str>, Peer>,
+    accounts: Accounts,
 }
 
 #[derive(Debug, Default)]
@@ -58,12 +72,22 @@ const TURN: Duration = Duration::from_secs(1);
 const MOST_PEERS: usize = 1_024;
 
 impl Member {
-    /// A newcomer.
-    pub(super) fn new(now: Instant) -> Self {
-        // The hasher's keys are the one source of chance in the standard library.
-        let name = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+    /// A newcomer; the accounts are of this run.
+    pub(super) fn new(now: Instant, run: &str) -> Self {
+        Self::with(now, Accounts::of(run.into()))
+    }
+
+    /// It was away for so long that it comes back as a newcomer; the run is the same.
+    pub(super) fn begin_anew(&mut self, now: Instant) {
+        let none = Accounts::of(Box::default());
+        let mut accounts = std::mem::replace(&mut self.accounts, none);
+        accounts.rejoin();
+        *self = Self::with(now, accounts);
+    }
+
+    fn with(now: Instant, accounts: Accounts) -> Self {
         Self {
-            name: name.into(),
+            name: name(),
             number: 0,
             born: now,
             met: None,
@@ -74,6 +98,7 @@ impl Member {
             gone: Vec::new(),
             beat: None,
             peers: BTreeMap::new(),
+            accounts,
         }
     }
 
@@ -90,19 +115,21 @@ impl Member {
     /// What it brings now.
     pub(super) fn push(
         &mut self,
-        state: &Arc<InProcess>,
+        Here { state, ledger }: &Here,
         outbox: &Outbox,
         pace: &Pace,
-        now: Instant,
+        (now, today): (Instant, Day),
     ) -> Push {
         let beat = self.beat.is_none_or(|last| last + pace.ttl / BEATS <= now);
         let mut report = None;
         let held = outbox.take();
         self.kept.extend(held.kept);
         if let Some(clock) = self.clock {
+            let (own, micros) = (ledger.all_own((now, today)), clock.micros(now));
             if self.pending.is_none() {
                 let homes = held.homes.into();
-                let bulletin = Bulletin { news: state.untold(), homes };
+                let statement = self.accounts.changes(&own, micros);
+                let bulletin = Bulletin { news: state.untold(), homes, statement };
                 if !bulletin.is_empty() {
                     self.number += 1;
                     self.pending = Some((self.number, bulletin.written(&clock).into()));
@@ -110,9 +137,11 @@ impl Member {
             } else {
                 outbox.put_back(held.homes);
             }
-            let buckets = state.buckets(now);
-            let (replica, micros) = (self.name.clone(), clock.micros(now));
-            report = beat.then(|| Report { replica, micros, buckets }.written().into());
+            report = beat.then(|| {
+                let (replica, buckets) = (self.name.clone(), state.buckets(now));
+                let statement = self.accounts.live(&own, micros);
+                Report { replica, micros, buckets, statement }.written().into()
+            });
         } else {
             // What was added before it came is in its level, which it takes from the others and they from it.
             drop(state.untold());
@@ -125,6 +154,9 @@ impl Member {
             beat,
             report,
             gone: std::mem::take(&mut self.gone),
+            spent: self.accounts.unkept(),
+            ended: self.accounts.ended(),
+            all_spent: self.accounts.wants_spent(),
             kept: self.kept.clone(),
         }
     }
@@ -133,10 +165,11 @@ impl Member {
     pub(super) fn pull(
         &mut self,
         pull: Pull,
-        state: &Arc<InProcess>,
-        (began, now): (Instant, Instant),
+        here: &Here,
+        (began, now, today): (Instant, Instant, Day),
         pace: &Pace,
     ) {
+        let state = &here.state;
         let joined = self.clock.is_none();
         let clock = SharedClock::new(began + (now - began) / 2, pull.micros);
         self.clock = Some(clock);
@@ -144,6 +177,7 @@ impl Member {
         self.read = pull.read.or(self.read.take());
         self.pending = None;
         self.kept.clear();
+        self.accounts.kept();
         for batch in pull.batches {
             if batch.replica == self.name || joined {
                 continue;
@@ -154,46 +188,65 @@ impl Member {
             let peer = self.peers.entry(batch.replica).or_default();
             if batch.number > peer.heard {
                 peer.heard = batch.number;
-                let Bulletin { news, homes } = Bulletin::read(&batch.text, &clock);
+                let Bulletin { news, homes, statement } = Bulletin::read(&batch.text, &clock);
                 for (deployment, news) in news {
                     state.hear(&deployment, &news, now);
                 }
                 for (conversation, home) in homes {
                     state.affinity.hear(conversation, home);
                 }
+                if let Some(statement) = statement {
+                    self.accounts.hear(statement, &clock, (now, today));
+                }
             }
         }
+        let beat = pull.reports.is_some();
         if let Some(reports) = pull.reports {
             // A newcomer's first report follows at once: it has a clock only now.
             self.beat = (!joined).then_some(now);
-            self.hear_reports(&reports, state, joined.then_some(now), pace);
+            self.hear_reports(&reports, state, (joined, today), pace);
             self.take_turn(state, now - began, pace);
         }
+        if let Some(count) = pull.spent_count {
+            self.accounts.count(count, (now, today));
+        }
+        if let Some(spent) = pull.spent {
+            self.accounts.hear_spent(&spent, (now, today), pace.ttl);
+        }
+        self.settle(here, (now, today), pace, beat);
+    }
+
+    /// Tells the ledger what others have used: of `all` keys, as time has passed, or of those of which something was heard.
+    pub(super) fn settle(&mut self, here: &Here, moment: (Instant, Day), pace: &Pace, all: bool) {
+        self.accounts.settle(&here.ledger, moment, (pace.ttl, all));
     }
 
     fn hear_reports(
         &mut self,
         reports: &[Box<str>],
         state: &Arc<InProcess>,
-        joined: Option<Instant>,
+        (joined, today): (bool, Day),
         pace: &Pace,
     ) {
         let Some(clock) = self.clock else { return };
         let now = Instant::now();
         for text in reports {
-            let Some(report) = Report::read(text).filter(|report| report.replica != self.name)
+            let Some(mut report) = Report::read(text).filter(|report| report.replica != self.name)
             else {
                 continue;
             };
-            let said = clock.local(report.micros).unwrap_or(now);
-            let ago = now.saturating_duration_since(said);
+            // A report from before the shared clock was set back is as old as one that is far behind.
+            let ago = clock.away(report.micros, now);
+            if let Some(statement) = report.statement.take() {
+                self.accounts.hear(statement, &clock, (now, today));
+            }
             if ago > pace.ttl {
                 if ago > pace.ttl * FORGOTTEN {
                     self.gone.push(report.replica);
                 }
                 continue;
             }
-            if joined.is_some() {
+            if joined {
                 state.adopt(&report.buckets, ago, now);
             }
             if self.peers.len() < MOST_PEERS || self.peers.contains_key(&report.replica) {
@@ -202,10 +255,7 @@ impl Member {
             }
         }
         for peer in self.peers.values_mut() {
-            let gone = |report: &mut Report| {
-                let said = clock.local(report.micros);
-                said.is_none_or(|said| now.saturating_duration_since(said) > pace.ttl)
-            };
+            let gone = |report: &mut Report| clock.away(report.micros, now) > pace.ttl;
             if let Some(report) = peer.report.take_if(gone) {
                 for (deployment, _, spare) in &report.buckets {
                     let given = News::Added { at: now, tokens: -spare };
@@ -232,4 +282,10 @@ impl Member {
         let place = (before + shift) % all;
         state.leave((pace.sync + trip) * place);
     }
+}
+
+/// A name unlike any other: of a replica, and of a run.
+pub(super) fn name() -> Box<str> {
+    // The hasher's keys are the one source of chance in the standard library.
+    format!("{:016x}", RandomState::new().hash_one(std::process::id())).into()
 }

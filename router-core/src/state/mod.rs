@@ -1,6 +1,8 @@
 //! Where capacity lives: a snapshot to decide from, events to learn from. The door of the room.
 
 #[cfg(feature = "http-client")]
+mod accounts;
+#[cfg(feature = "http-client")]
 pub mod board;
 pub mod capacity_state;
 pub mod event;
@@ -20,6 +22,8 @@ pub mod replicas;
 #[cfg(feature = "http-client")]
 mod shared;
 #[cfg(feature = "http-client")]
+pub mod statement;
+#[cfg(feature = "http-client")]
 pub mod wire;
 
 #[cfg(feature = "http-client")]
@@ -29,7 +33,7 @@ pub use event::{Closed, Cooldowns, Event, Turn};
 #[cfg(feature = "http-client")]
 pub use exchange::{Batch, Exchange, ExchangeFault, Pull, Push};
 pub use in_process::InProcess;
-pub use news::{Ledger, News};
+pub use news::{Chronicle, News};
 pub use outbox::Outbox;
 pub use pace::Pace;
 #[cfg(feature = "redis")]

@@ -62,13 +62,13 @@ const OWN_WORD: Duration = Duration::from_secs(10);
 
 /// What happened here and is not yet told, and what all have added lately.
 #[derive(Debug, Default)]
-pub struct Ledger {
+pub struct Chronicle {
     untold: Vec<News>,
     added: VecDeque<(Instant, f64)>,
     served: Option<Instant>,
 }
 
-impl Ledger {
+impl Chronicle {
     /// Notes what was learned here. True where others should hear of it at once.
     pub fn note(&mut self, now: Instant, before: &Standing, after: &Standing) -> bool {
         let mut urgent = false;
@@ -253,11 +253,11 @@ mod tests {
 
     /// What a change here is told as.
     fn told(now: Instant, change: impl FnOnce(&mut Standing)) -> (bool, Vec<News>) {
-        let (mut ledger, before) = (Ledger::default(), standing(now));
+        let (mut chronicle, before) = (Chronicle::default(), standing(now));
         let mut after = before;
         change(&mut after);
-        let urgent = ledger.note(now, &before, &after);
-        (urgent, ledger.take())
+        let urgent = chronicle.note(now, &before, &after);
+        (urgent, chronicle.take())
     }
 
     #[test]
@@ -288,22 +288,22 @@ mod tests {
     #[test]
     fn what_was_added_together_is_told_as_one_unless_room_was_given_back_between() {
         let now = Instant::now();
-        let mut ledger = Ledger::default();
+        let mut chronicle = Chronicle::default();
         for tokens in [30.0, 20.0, -10.0, -5.0, 40.0] {
-            ledger.tell_added(now, tokens);
+            chronicle.tell_added(now, tokens);
         }
-        ledger.tell_added(now + TOGETHER, 1.0);
+        chronicle.tell_added(now + TOGETHER, 1.0);
         let tokens = |news: &News| {
             let News::Added { tokens, .. } = news else { panic!("{news:?}") };
             *tokens
         };
-        let all: Vec<f64> = ledger.take().iter().map(tokens).collect();
+        let all: Vec<f64> = chronicle.take().iter().map(tokens).collect();
         assert_eq!(all, [50.0, -15.0, 40.0, 1.0]);
         // While nobody takes it, it stays bounded and sums up.
         for number in 0..3_000u32 {
-            ledger.tell_added(now + TOGETHER * number, 1.0);
+            chronicle.tell_added(now + TOGETHER * number, 1.0);
         }
-        let all: Vec<f64> = ledger.take().iter().map(tokens).collect();
+        let all: Vec<f64> = chronicle.take().iter().map(tokens).collect();
         assert!(all.len() <= MOST_UNTOLD);
         assert!((all.iter().sum::<f64>() - 3_000.0).abs() < 1e-9);
     }
@@ -313,17 +313,17 @@ mod tests {
         let now = Instant::now();
         let ends = Ends { misconfigured: Some(now + 60 * SECOND), ..Ends::default() };
         let news = News::Cooling { ends, faults: 0 };
-        let cause = |ledger: &mut Ledger, here: &mut Standing, at: Instant| {
-            ledger.hear(at, here, news);
+        let cause = |chronicle: &mut Chronicle, here: &mut Standing, at: Instant| {
+            chronicle.hear(at, here, news);
             here.cooling(at).map(|(cause, _)| cause)
         };
-        let (mut ledger, mut here) = (Ledger::default(), standing(now));
+        let (mut chronicle, mut here) = (Chronicle::default(), standing(now));
         let before = here;
         here.latency.learn(now, Timing { first: SECOND, total: SECOND });
-        ledger.note(now, &before, &here);
-        assert_eq!(cause(&mut ledger, &mut here, now + SECOND), None);
-        assert_eq!(cause(&mut ledger, &mut here, now + OWN_WORD), Some(Cause::Misconfigured));
-        ledger.hear(now + OWN_WORD, &mut here, News::Recovered(now + OWN_WORD));
+        chronicle.note(now, &before, &here);
+        assert_eq!(cause(&mut chronicle, &mut here, now + SECOND), None);
+        assert_eq!(cause(&mut chronicle, &mut here, now + OWN_WORD), Some(Cause::Misconfigured));
+        chronicle.hear(now + OWN_WORD, &mut here, News::Recovered(now + OWN_WORD));
         assert_eq!(here.cooling(now + OWN_WORD), None);
     }
 }

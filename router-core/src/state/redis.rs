@@ -1,4 +1,5 @@
-//! Redis as the place where replicas meet: a stream for what they tell, a hash of who is there, plain keys for the rest.
+//! Redis as the place where replicas meet: a stream for what they tell, a hash of who is there, one of what keys spent, plain
+//! keys for the rest.
 //!
 //! The one file that names the client. A meeting is one pipeline, so one round trip; there are no scripts, so it also runs
 //! where those are forbidden. The server's clock is the one that all share. A connection that failed is dropped and made anew
@@ -9,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -42,7 +44,11 @@ pub struct RedisAddress {
 impl fmt::Debug for RedisAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, prefix, .. } = self;
-        out.debug_struct("RedisAddress").field("url", url).field("prefix", prefix).finish()
+        // Whoever writes a password into the address all the same does not read it in a log.
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
+        let url = format!("{scheme}://{host}");
+        out.debug_struct("RedisAddress").field("url", &url).field("prefix", prefix).finish()
     }
 }
 
@@ -51,7 +57,10 @@ pub struct RedisExchange {
     address: RedisAddress,
     log: String,
     members: String,
+    spent: String,
     connection: Mutex<Option<MultiplexedConnection>>,
+    /// The log is of a clock that went ahead of the server's: it is to be dropped.
+    stale: AtomicBool,
 }
 
 impl fmt::Debug for RedisExchange {
@@ -62,6 +71,9 @@ impl fmt::Debug for RedisExchange {
 
 /// The most batches read at once.
 const MOST_READ: usize = 256;
+
+/// What keys spent is kept for longer than a month after the last of it.
+const SPENT_KEPT: Duration = Duration::from_secs(40 * 24 * 3_600);
 
 /// For how long values by key are kept: stored responses live for 30 days.
 const VALUES_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -80,8 +92,15 @@ impl RedisExchange {
     pub fn new(address: RedisAddress) -> Result<Self, ExchangeFault> {
         Client::open(&*address.url).map_err(|error| fault(&error))?;
         let key = |what: &str| format!("{{{}}}:{what}", address.prefix);
-        let (log, members) = (key("log"), key("members"));
-        Ok(Self { address, log, members, connection: Mutex::default() })
+        let (log, members, spent) = (key("log"), key("members"), key("spent"));
+        Ok(Self {
+            address,
+            log,
+            members,
+            spent,
+            connection: Mutex::default(),
+            stale: AtomicBool::default(),
+        })
     }
 
     fn value_key(&self, key: &str) -> String {
@@ -117,9 +136,13 @@ impl RedisExchange {
         Ok(connection)
     }
 
-    /// The commands of a meeting. The answers that count come first, in this order: time, log, members.
+    /// The commands of a meeting. The answers that count come in this order: time, log, members, what was spent, how many
+    /// figures of it there are.
     fn pipeline(&self, push: &Push) -> Pipeline {
         let mut pipe = redis_client::pipe();
+        if self.stale.swap(false, Ordering::Relaxed) {
+            pipe.cmd("DEL").arg(&self.log).ignore();
+        }
         pipe.cmd("TIME");
         match &push.read {
             Some(read) => pipe
@@ -133,6 +156,9 @@ impl RedisExchange {
         };
         if push.beat {
             pipe.cmd("HGETALL").arg(&self.members);
+        }
+        if push.all_spent {
+            pipe.cmd("HGETALL").arg(&self.spent);
         }
         if let Some((number, text)) = &push.batch {
             let keep = u64::try_from(self.address.keep.as_millis()).unwrap_or(u64::MAX);
@@ -160,24 +186,52 @@ impl RedisExchange {
                 None => pipe.cmd("DEL").arg(key).ignore(),
             };
         }
+        self.spend(&mut pipe, push);
         pipe
+    }
+
+    fn spend(&self, pipe: &mut Pipeline, push: &Push) {
+        if !push.spent.is_empty() {
+            let set = pipe.cmd("HSET").arg(&self.spent);
+            for (name, figure) in &push.spent {
+                set.arg(&**name).arg(&**figure);
+            }
+            set.ignore();
+            pipe.cmd("PEXPIRE").arg(&self.spent).arg(millis(SPENT_KEPT)).ignore();
+        }
+        if !push.ended.is_empty() {
+            let delete = pipe.cmd("HDEL").arg(&self.spent);
+            for name in &push.ended {
+                delete.arg(&**name);
+            }
+            delete.ignore();
+        }
+        if push.beat {
+            pipe.cmd("HLEN").arg(&self.spent);
+        }
     }
 
     async fn met(&self, push: &Push) -> Result<Pull, ExchangeFault> {
         let mut connection = self.connected().await?;
+        let doubt = Doubt(self);
         let answers: Result<Vec<Value>, RedisError> =
             self.pipeline(push).query_async(&mut connection).await;
-        let answers = answers.map_err(|error| {
-            self.lock().take();
-            fault(&error)
-        })?;
+        let answers = answers.map_err(|error| fault(&error))?;
+        doubt.over();
         let mut answers = answers.into_iter();
         let (seconds, micros): (u64, u64) = read(answers.next())?;
         let log: Vec<Entry> = read(answers.next())?;
         let members: Option<BTreeMap<String, String>> =
             push.beat.then(|| read(answers.next())).transpose()?;
+        let spent: Option<BTreeMap<String, String>> =
+            push.all_spent.then(|| read(answers.next())).transpose()?;
+        let spent_count = push.beat.then(|| read(answers.next())).transpose()?;
         let micros = seconds.saturating_mul(1_000_000).saturating_add(micros);
         let last = log.last().map(|(id, _)| id.clone().into_boxed_str());
+        // The server's clock was set back. Its log would go on at the old time, where nothing of it is ever old enough to go.
+        if last.as_deref().is_some_and(|last| ahead(last, micros)) {
+            self.stale.store(true, Ordering::Relaxed);
+        }
         let (read, more) = match &push.read {
             None => (last.or_else(|| Some(START.into())), false),
             // Another server, whose clock is behind: its log is read from the start, and numbers tell what was heard.
@@ -189,7 +243,9 @@ impl RedisExchange {
             Some(_) => log.into_iter().filter_map(batch).collect(),
         };
         let reports = members.map(|members| members.into_values().map(Into::into).collect());
-        Ok(Pull { micros, read, batches, more, reports })
+        let text = |(name, figure): (String, String)| (name.into(), figure.into());
+        let spent = spent.map(|spent| spent.into_iter().map(text).collect());
+        Ok(Pull { micros, read, batches, more, reports, spent, spent_count })
     }
 
     async fn found(&self, keys: &[Box<str>]) -> Result<Vec<Option<Box<str>>>, ExchangeFault> {
@@ -214,6 +270,23 @@ impl Exchange for RedisExchange {
 
     fn find<'e>(&'e self, keys: &'e [Box<str>]) -> Answer<'e, Vec<Option<Box<str>>>> {
         Box::pin(self.found(keys))
+    }
+}
+
+/// While an answer is awaited: where it fails, or is not waited for any longer, the connection is dropped. One whose other end
+/// is gone without a word would else be asked for as long as the system takes to notice.
+struct Doubt<'e>(&'e RedisExchange);
+
+impl Doubt<'_> {
+    /// It was answered.
+    fn over(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Doubt<'_> {
+    fn drop(&mut self) {
+        self.0.lock().take();
     }
 }
 
@@ -268,5 +341,45 @@ mod tests {
         assert!(!format!("{exchange:?}").contains("hidden"));
         assert_eq!(exchange.value_key("x"), "{p}:value:x");
         assert!(RedisExchange::new(address("http://127.0.0.1")).is_err());
+        let careless = format!("{:?}", address("rediss://me:hidden@redis.example.com:6379/0"));
+        assert!(
+            !careless.contains("hidden") && careless.contains("redis.example.com"),
+            "{careless}"
+        );
+    }
+
+    /// A server that lets in and then says nothing, as one behind a broken network does.
+    #[tokio::test]
+    async fn a_connection_that_gave_no_answer_in_time_is_not_asked_again() {
+        let server = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let exchange = RedisExchange::new(RedisAddress {
+            url: format!("redis://{}/0", server.local_addr().unwrap()).into(),
+            username: None,
+            password: None,
+            prefix: "p".into(),
+            patience: Duration::from_secs(20),
+            keep: Duration::from_secs(10),
+        });
+        let (exchange, push) = (exchange.unwrap(), Push::default());
+        let mut held = Vec::new();
+        for _ in 0..2 {
+            // Given up by who asks, as the replicas do, long before the client's own patience ends.
+            let asked = tokio::time::timeout(Duration::from_millis(200), exchange.meet(&push));
+            let (asked, came) = tokio::join!(asked, greeted(&server));
+            assert!(asked.is_err(), "{asked:?}");
+            held.push(came);
+            assert!(exchange.lock().is_none());
+        }
+    }
+
+    /// A new connection, whose greeting is answered, and nothing after it.
+    async fn greeted(server: &tokio::net::TcpListener) -> tokio::net::TcpStream {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let (mut stream, _) = server.accept().await.unwrap();
+        let mut asked = [0; 4_096];
+        let count = stream.read(&mut asked).await.unwrap();
+        assert!(count > 0 && !String::from_utf8_lossy(&asked).contains("XREVRANGE"));
+        stream.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
+        stream
     }
 }

@@ -12,9 +12,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock;
+use crate::ledger::Ledger;
+
 use super::exchange::{Exchange, ExchangeFault};
 use super::in_process::InProcess;
-use super::member::Member;
+use super::member::{Here, Member, name};
 use super::outbox::Outbox;
 use super::pace::Pace;
 
@@ -51,7 +54,9 @@ pub struct Replicas {
     exchange: Box<dyn Exchange>,
     pace: Pace,
     outbox: Arc<Outbox>,
-    state: Mutex<Option<Arc<InProcess>>>,
+    /// The life of this process's accounts.
+    run: Box<str>,
+    here: Mutex<Option<Here>>,
     status: Mutex<Status>,
 }
 
@@ -74,7 +79,8 @@ impl Replicas {
             exchange: Box::new(exchange),
             outbox: Arc::new(Outbox::every(pace.sync)),
             pace,
-            state: Mutex::default(),
+            run: name(),
+            here: Mutex::default(),
             status: Mutex::default(),
         })
     }
@@ -84,9 +90,10 @@ impl Replicas {
         &self.outbox
     }
 
-    /// From now on this is the state of this process: what the others tell goes there.
-    pub fn attach(&self, state: Arc<InProcess>) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = Some(state);
+    /// From now on these are the state of this process and its keys' accounts: what the others tell goes there. The accounts
+    /// are the same for as long as it lives.
+    pub fn attach(&self, state: Arc<InProcess>, ledger: Arc<Ledger>) {
+        *self.here.lock().unwrap_or_else(PoisonError::into_inner) = Some(Here { state, ledger });
     }
 
     /// How it stands now.
@@ -107,7 +114,7 @@ impl Replicas {
 
     /// Meets the others again and again, until it is dropped.
     pub async fn run(&self) {
-        let mut member = Member::new(Instant::now());
+        let mut member = Member::new(Instant::now(), &self.run);
         let mut failures = 0;
         loop {
             let began = Instant::now();
@@ -118,7 +125,7 @@ impl Replicas {
                 }
                 Err(fault) => {
                     failures += 1;
-                    self.failed(&fault, &member);
+                    self.failed(&fault, &mut member);
                     false
                 }
             };
@@ -141,18 +148,18 @@ impl Replicas {
 
     /// One meeting; true where there is more to read at once.
     async fn meet(&self, member: &mut Member) -> Result<bool, ExchangeFault> {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let Some(state) = state else { return Ok(false) };
+        let Some(here) = self.here() else { return Ok(false) };
         let began = Instant::now();
         if member.silent(began) > self.pace.ttl {
-            *member = Member::new(began);
+            member.begin_anew(began);
         }
-        let push = member.push(&state, &self.outbox, &self.pace, began);
+        let today = clock::day(clock::wall());
+        let push = member.push(&here, &self.outbox, &self.pace, (began, today));
         let pull = tokio::time::timeout(self.pace.patience(), self.exchange.meet(&push));
         let pull = pull.await.map_err(|_| ExchangeFault("no answer in time".into()))??;
         let now = Instant::now();
         let more = pull.more;
-        member.pull(pull, &state, (began, now), &self.pace);
+        member.pull(pull, &here, (began, now, today), &self.pace);
         self.met(member, now - began, now);
         Ok(more)
     }
@@ -174,7 +181,7 @@ impl Replicas {
         }
     }
 
-    fn failed(&self, fault: &ExchangeFault, member: &Member) {
+    fn failed(&self, fault: &ExchangeFault, member: &mut Member) {
         let now = Instant::now();
         let mut status = self.lock();
         status.failures += 1;
@@ -185,13 +192,18 @@ impl Replicas {
         if !said {
             tracing::warn!(%fault, "the other replicas cannot be met: going on alone");
         }
-        if member.silent(now) > self.pace.ttl
-            && let Some(state) = &*self.state.lock().unwrap_or_else(PoisonError::into_inner)
-        {
+        let Some(here) = self.here() else { return };
+        // What others used grows old, and nobody tells it anew.
+        member.settle(&here, (now, clock::day(clock::wall())), &self.pace, true);
+        if member.silent(now) > self.pace.ttl {
             // Nobody comes before us, and what nobody will hear need not be kept.
-            state.leave(Duration::ZERO);
-            drop((state.untold(), self.outbox.take_homes()));
+            here.state.leave(Duration::ZERO);
+            drop((here.state.untold(), self.outbox.take_homes()));
         }
+    }
+
+    fn here(&self) -> Option<Here> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Status> {

@@ -19,8 +19,8 @@ impl InProcess {
     /// What is to be told of each deployment; from now on it counts as told.
     pub(super) fn untold(&self) -> Vec<(DeploymentName, Vec<News>)> {
         let untold = self.slots.iter().map(|slot| {
-            let mut ledger = slot.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-            (slot.name.clone(), ledger.take())
+            let mut chronicle = slot.chronicle.lock().unwrap_or_else(PoisonError::into_inner);
+            (slot.name.clone(), chronicle.take())
         });
         untold.filter(|(_, news)| !news.is_empty()).collect()
     }
@@ -29,9 +29,9 @@ impl InProcess {
     pub(super) fn hear(&self, deployment: &DeploymentName, news: &[News], now: Instant) {
         let Some(slot) = self.slot(deployment) else { return };
         let mut standing = slot.lock();
-        let mut ledger = slot.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chronicle = slot.chronicle.lock().unwrap_or_else(PoisonError::into_inner);
         for one in news {
-            ledger.hear(now, &mut standing, *one);
+            chronicle.hear(now, &mut standing, *one);
         }
     }
 

@@ -19,6 +19,7 @@ use crate::units::DeploymentName;
 use crate::units::Tokens;
 
 use super::news::News;
+use super::statement::Statement;
 
 /// The clock that replicas share, as seen from here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +45,11 @@ impl SharedClock {
         self.micros.saturating_add(later).saturating_sub(earlier)
     }
 
+    /// How far from `now` it said `micros`, before it or after.
+    pub fn away(&self, micros: u64, now: Instant) -> Duration {
+        Duration::from_micros(self.micros(now).abs_diff(micros))
+    }
+
     /// Our moment at which it says `micros`; `None` where that is more than a day off.
     pub fn local(&self, micros: u64) -> Option<Instant> {
         let away = Duration::from_micros(self.micros.abs_diff(micros));
@@ -65,6 +71,8 @@ pub struct Bulletin {
     pub news: Vec<(DeploymentName, Vec<News>)>,
     /// Where conversations are at home.
     pub homes: Vec<(Conversation, Home)>,
+    /// What is new of keys' use.
+    pub statement: Option<Statement>,
 }
 
 /// What a replica says of itself.
@@ -76,12 +84,14 @@ pub struct Report {
     pub micros: u64,
     /// Of each provisioned deployment: the level of its copy, and what it will give back of what it has reserved.
     pub buckets: Vec<(DeploymentName, f64, f64)>,
+    /// What keys have under way and used of late.
+    pub statement: Option<Statement>,
 }
 
 impl Bulletin {
     /// True where there is nothing to tell.
     pub fn is_empty(&self) -> bool {
-        self.news.is_empty() && self.homes.is_empty()
+        self.news.is_empty() && self.homes.is_empty() && self.statement.is_none()
     }
 
     /// As text.
@@ -102,12 +112,15 @@ impl Bulletin {
                 format_args!("h {number:x} {deployment} {until} {} {spilled}", prefix.0),
             );
         }
+        if let Some(statement) = &self.statement {
+            statement.write(&mut text);
+        }
         text
     }
 
     /// From text; what is not understood is left out.
     pub fn read(text: &str, clock: &SharedClock) -> Self {
-        let mut bulletin = Self::default();
+        let mut bulletin = Self { statement: Statement::read(text), ..Self::default() };
         for line in text.lines() {
             let (kind, rest) = line.split_once(' ').unwrap_or_default();
             match kind {
@@ -136,6 +149,9 @@ impl Report {
         for (deployment, level, spare) in &self.buckets {
             line(&mut text, format_args!("b {deployment} {level:.3} {spare:.3}"));
         }
+        if let Some(statement) = &self.statement {
+            statement.write(&mut text);
+        }
         text
     }
 
@@ -143,8 +159,9 @@ impl Report {
     pub fn read(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let (replica, micros) = lines.next()?.strip_prefix("i ")?.split_once(' ')?;
-        let mut report =
-            Self { replica: replica.into(), micros: micros.parse().ok()?, buckets: Vec::new() };
+        let (replica, micros) = (replica.into(), micros.parse().ok()?);
+        let statement = Statement::read(text);
+        let mut report = Self { replica, micros, buckets: Vec::new(), statement };
         for line in lines {
             let bucket = || {
                 let mut fields = line.strip_prefix("b ")?.split(' ');
@@ -294,7 +311,7 @@ mod tests {
             let homes = vec![(Conversation::numbered(number), home)];
             // The parts before this moment lose less than a microsecond.
             let all: Vec<News> = all.into_iter().map(|news| whole(news, &clock)).collect();
-            let bulletin = Bulletin { news: vec![(name, all)], homes };
+            let bulletin = Bulletin { news: vec![(name, all)], homes, statement: None };
             prop_assert_eq!(Bulletin::read(&bulletin.written(&clock), &clock), bulletin);
         }
 
@@ -328,6 +345,7 @@ mod tests {
             replica: "a1".into(),
             micros: 7,
             buckets: vec![("one".try_into().unwrap(), 5.5, 1.0)],
+            statement: None,
         };
         assert_eq!(Report::read(&report.written()), Some(report));
     }

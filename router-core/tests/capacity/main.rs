@@ -7,5 +7,6 @@ mod learned;
 mod long_answers;
 mod recovery;
 mod replicas;
+mod shared_keys;
 mod spill;
 mod world;

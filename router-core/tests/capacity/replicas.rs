@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use router_core::router::{ModelRouter, rules_of};
-use router_core::state::{Board, Pace, Replicas};
+use router_core::state::{Board, Exchange, Pace, Push, Replicas};
 use tokio::time::Instant;
 
 use crate::world::{Truth, World, call, config, world_of};
@@ -251,4 +251,27 @@ async fn what_a_dead_router_had_open_is_taken_off() {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert!(believed(&routers[0]) < 0.1, "{}", believed(&routers[0]));
     assert_eq!(routers[0].replicas().unwrap().status(Instant::now()).replicas, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_of_another_age_is_nobody_and_is_cleared_away() {
+    let board = board();
+    let (routers, _world, _running) = pair(&board).await;
+    let large = RATE * WINDOW_SECONDS;
+    let shared = board.meet(&Push::default()).await.unwrap().micros;
+    // A week old, an hour old, and from before the shared clock was set back by an hour.
+    let (hour, week) = (3_600_000_000, 7 * 24 * 3_600_000_000);
+    for (number, micros) in [shared - week, shared - hour, shared + hour].into_iter().enumerate() {
+        let replica: Box<str> = format!("ghost{number}").into();
+        let report = format!("i {replica} {micros}\nb ptu {large} {large}\n");
+        let push = Push { replica, report: Some(report.into()), ..Push::default() };
+        board.meet(&push).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    for router in &routers {
+        assert_eq!(router.replicas().unwrap().status(Instant::now()).replicas, 2);
+        assert!(believed(router) < 0.01);
+    }
+    let reports = board.meet(&Push { beat: true, ..Push::default() }).await.unwrap().reports;
+    assert_eq!(reports.unwrap().len(), 2);
 }

@@ -86,6 +86,8 @@ pub(crate) struct Fleet {
     pub(crate) redis: Process,
     pub(crate) port: u16,
     pub(crate) routers: Vec<Router>,
+    /// What stands at the end of each config.
+    more: &'static str,
     folder: TempDir,
 }
 
@@ -111,20 +113,64 @@ async fn emulator() -> Emulator {
 impl Fleet {
     /// So many routers over one Redis, all met.
     pub(crate) async fn start(routers: usize) -> Self {
+        Self::with(routers, "").await
+    }
+
+    /// The same with more in the config of each.
+    pub(crate) async fn with(routers: usize, more: &'static str) -> Self {
         let port = free_port();
         let (emulator, redis) = (emulator().await, redis(port));
         let folder = tempfile::tempdir().unwrap();
-        let mut fleet = Self { emulator, redis, port, routers: Vec::new(), folder };
-        for number in 0..routers {
-            let router = fleet.router(number);
-            fleet.routers.push(router);
+        let mut fleet = Self { emulator, redis, port, routers: Vec::new(), more, folder };
+        for _ in 0..routers {
+            fleet.add();
         }
         fleet.all_met(routers).await;
         fleet
     }
 
+    /// One more router.
+    pub(crate) fn add(&mut self) {
+        let router = self.router(self.routers.len());
+        self.routers.push(router);
+    }
+
+    /// What the Redis says to a command.
+    pub(crate) fn ask_redis(&self, words: &[&str]) -> String {
+        let port = self.port.to_string();
+        let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    /// Waits until the Redis answers as wished.
+    pub(crate) async fn redis_says(&self, words: &[&str], wished: impl Fn(&str) -> bool) {
+        let by = Instant::now() + PATIENCE;
+        let mut last = String::new();
+        while Instant::now() < by {
+            last = self.ask_redis(words);
+            if wished(&last) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("{words:?}: it never came so far: {last}");
+    }
+
+    /// Waits until what one router did is known to another: a meeting of the one that began later, then one of the other.
+    pub(crate) async fn told(&self, from: usize, to: usize) {
+        for router in [&self.routers[from], &self.routers[to]] {
+            let name = "model_router_replicas_syncs_total";
+            let (before, by) = (router.metric(name).await, Instant::now() + PATIENCE);
+            // The first of two may have begun before.
+            while router.metric(name).await < before + 2.0 {
+                assert!(Instant::now() < by, "{}", router.logged());
+            }
+        }
+    }
+
     fn router(&self, number: usize) -> Router {
         let (listen, redis, upstream) = (free_port(), self.port, self.emulator.url());
+        let more = self.more;
         let text = format!(
             r#"
             server.listen = "127.0.0.1:{listen}"
@@ -144,6 +190,7 @@ impl Fleet {
             model = "gpt-4o"
             billing = "pay_as_you_go"
             area = "global"
+            {more}
             "#
         );
         let config = self.folder.path().join(format!("{number}.toml"));
@@ -221,8 +268,12 @@ pub(crate) async fn send(
 }
 
 pub(crate) async fn get(url: &str) -> Option<Got> {
-    send(&client(), Request::get(url).body(Body::empty()).unwrap()).await
+    let request = Request::get(url).header("authorization", format!("Bearer {OPERATOR}"));
+    send(&client(), request.body(Body::empty()).unwrap()).await
 }
+
+/// Of an operator, where a test has keys.
+pub(crate) const OPERATOR: &str = "mr-operator-of-replicas";
 
 pub(crate) fn post(url: &str, path: &str, body: &Value) -> Request<Body> {
     let request = Request::post(format!("{url}{path}")).header("content-type", "application/json");

@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "a helper that cannot go on says why")]
 
 mod fleet;
+mod shared_keys;
 
 use std::time::Duration;
 
