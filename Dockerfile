@@ -23,7 +23,7 @@ RUN cargo chef prepare --recipe-path recipe.json
 FROM chef AS build
 # Features of router-server beside serving: a comma between two. The demo and the tools for training and simulation
 # are left out of the image: they have no business beside production traffic.
-ARG FEATURES="redis"
+ARG FEATURES="redis,otel"
 COPY --from=plan /build/recipe.json recipe.json
 RUN cargo chef cook --profile dist --locked --recipe-path recipe.json \
         --package router-server --no-default-features --features "${FEATURES}" \

@@ -136,6 +136,7 @@ fn the_example_names_every_key_there_is() {
         "routing",
         "routing.signals",
         "replicas",
+        "traces",
         "roles.NAME",
         "endpoints.NAME",
         "endpoints.NAME.identity",

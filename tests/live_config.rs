@@ -14,7 +14,7 @@ use crate::support::{Answer, Bench, Layout, PATIENCE, checked, question};
 
 /// Runs another configuration before the same emulator.
 #[track_caller]
-fn change(bench: &Bench, layout: &Layout) {
+pub(crate) fn change(bench: &Bench, layout: &Layout) {
     bench.server.reload(checked(&layout.toml(bench.emulator.url()))).unwrap();
 }
 

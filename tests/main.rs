@@ -52,4 +52,5 @@ mod streams;
 mod surface;
 mod switches;
 mod told;
+mod traces;
 mod waits;

@@ -39,6 +39,8 @@ fn shapes(exposition: &str) -> String {
 async fn exercised() -> Bench {
     let mut bench = with_keys(Layout::pair(), &["team"])
         .set("keys.team.operator", true)
+        // Nobody listens there.
+        .text("traces.endpoint", "http://127.0.0.1:9")
         .set("models.own.context_window_tokens", 100_000)
         .set("models.own.max_output_tokens", 10_000)
         .written("own_payg", "own", "pay_as_you_go")

@@ -9,6 +9,7 @@ use router_core::response::Body;
 use router_core::router::ChatCall;
 use router_core::stored::Caller;
 use router_core::task::Task;
+use router_core::trace::RequestSpan;
 use router_core::upstream::{Attempt, Unreachable};
 use serde_json::json;
 
@@ -141,4 +142,42 @@ async fn what_is_refused_is_told_with_its_reason() {
     router.ask(&json!({"messages": 3}), &[]).await.unwrap_err();
     let record = keeper.only();
     assert_eq!((record.error, record.decided.is_none()), ("invalid_request", true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_attempt_is_known_by_the_id_it_went_out_under_those_that_were_outrun_too() {
+    let layout = Layout::pair().set("limits.hedge_quantile", 0.99);
+    // Forty quick answers, from which it is known what is slow.
+    let router = InMemory::new(&layout, |attempt, number| {
+        let slow = number >= 40 && attempt.deployment.billing.is_provisioned();
+        let delay = Duration::from_millis(if slow { 9_000 } else { 100 });
+        Ok(Canned { delay, ..Canned::good(attempt) })
+    });
+    let body = question("chat", json!({"stream": true}));
+    for _ in 0..40 {
+        router.ask(&body, &[]).await.unwrap();
+    }
+    let keeper = Arc::new(Keeper::default());
+    router.router.observe(Arc::<Keeper>::clone(&keeper));
+    let mut call = ChatCall::of_body(body.to_string());
+    call.span = Some(RequestSpan::begin(&call.headers, |_| true));
+    router.read(call).await.unwrap();
+    let record = keeper.only();
+    let went: Vec<_> = record
+        .attempts
+        .iter()
+        .map(|step| (step.deployment.name.as_str(), step.ended.as_str(), step.span.unwrap()))
+        .collect();
+    let [(first, "outrun", outrun), (second, "served", served)] = went.as_slice() else {
+        panic!("{went:?}")
+    };
+    let trace = record.span.unwrap().trace();
+    let arrived = &router.arrived()[40..];
+    for (arrived, (name, id)) in arrived.iter().zip([(first, outrun), (second, served)]) {
+        assert_eq!(arrived.deployment, **name);
+        assert_eq!(arrived.traceparent.as_ref().unwrap(), format!("00-{trace}-{id}-03").as_str());
+    }
+    assert_eq!(arrived.len(), 2);
+    let late = record.attempts[1].began - record.attempts[0].began;
+    assert!(late >= Duration::from_millis(100), "{late:?}");
 }

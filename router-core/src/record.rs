@@ -7,6 +7,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use tokio::time::Instant;
+
 use crate::capacity::Timing;
 use crate::chat::Operation;
 use crate::chat::Usage;
@@ -24,6 +26,7 @@ use crate::stored::Caller;
 use crate::task::Score;
 use crate::task::Task;
 use crate::task::Verdict;
+use crate::trace::RequestSpan;
 use crate::units::ModelName;
 use crate::units::Tokens;
 use crate::units::Usd;
@@ -39,6 +42,10 @@ pub trait Observer: Debug + Send + Sync {
 pub struct RequestRecord {
     /// When it came.
     pub at: SystemTime,
+    /// The same by the clock that its attempts go by.
+    pub received: Instant,
+    /// Its place in a trace; `None` where no traces are kept.
+    pub span: Option<RequestSpan>,
     /// The header `x-request-id`, as the caller or the server set it.
     pub request_id: Option<Box<str>>,
     /// Who asked.
@@ -123,6 +130,8 @@ pub struct Answer {
     pub status: u16,
     /// True where Azure's own spillover answered in a provisioned deployment's place.
     pub spilled_over: bool,
+    /// The model that answered, by the upstream's word; `None` where it told none, or no name.
+    pub model: Option<Box<str>>,
     /// The tokens; `None` where the upstream refused.
     pub usage: Option<Usage>,
     /// What it cost; `None` where no price is known.

@@ -9,6 +9,7 @@ use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 use router_core::clock;
 
 use crate::dashboard::Hub;
+use crate::traces::Tracer;
 
 /// What all configurations of one running server share.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Lasting {
     pub(crate) dashboard: Arc<Hub>,
     /// Since when the server runs.
     pub(crate) since: SystemTime,
+    /// Makes spans of requests; `None` where nobody wants any.
+    pub(crate) tracer: Option<Arc<Tracer>>,
     draining: AtomicBool,
     under_way: Arc<AtomicUsize>,
     reloads: RwLock<Reloads>,
@@ -108,7 +111,11 @@ impl Told {
 
 impl Lasting {
     /// A server begins with a configuration.
-    pub(crate) fn new(registry: Registry, version: &str) -> Result<Self, prometheus::Error> {
+    pub(crate) fn new(
+        registry: Registry,
+        version: &str,
+        tracer: Option<Arc<Tracer>>,
+    ) -> Result<Self, prometheus::Error> {
         let told = Told::register(&registry)?;
         let now = clock::wall();
         told.runs(version, now);
@@ -116,6 +123,7 @@ impl Lasting {
             registry,
             dashboard: Arc::new(Hub::new(now)),
             since: now,
+            tracer,
             draining: AtomicBool::new(false),
             under_way: Arc::default(),
             reloads: RwLock::new(Reloads { version: version.into(), loaded: now, last: None }),
@@ -187,7 +195,7 @@ mod tests {
 
     #[test]
     fn room_is_counted_over_all_configurations_and_given_back() {
-        let lasting = Lasting::new(Registry::new(), "a").unwrap();
+        let lasting = Lasting::new(Registry::new(), "a", None).unwrap();
         let first = lasting.admit(2);
         let second = lasting.admit(2);
         assert!(first.is_some() && second.is_some() && lasting.admit(2).is_none());

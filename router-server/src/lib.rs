@@ -51,6 +51,7 @@
 //! | `keyring` | who shows which key |
 //! | `rates_left` | what is left of a key's rates, as headers |
 //! | `problem` | error -> status and OpenAI-shaped body |
+//! | `traces` | spans of requests for a collector |
 //! | `explanation` | decision -> JSON and text |
 //! | `dashboard` | what an operator sees in a browser: counts, series, feeds, the page |
 //! | `lasting` | what outlives a configuration |
@@ -92,6 +93,8 @@ mod keyring;
 mod rates_left;
 //
 mod problem;
+//
+mod traces;
 //
 pub mod explanation;
 //
@@ -135,3 +138,4 @@ pub use keyring::hash_of as key_hash;
 pub use live::RunFault;
 pub use serving::{Running, StartFault, start};
 pub use tls::TlsFault;
+pub use traces::TraceFault;

@@ -27,6 +27,8 @@ use crate::record_writer::WriterFault;
 use crate::shared::Shared;
 use crate::tls::Handshakes;
 use crate::tls::TlsFault;
+use crate::traces::TraceFault;
+use crate::traces::Tracer;
 
 /// Why a configuration does not run.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +57,9 @@ pub enum RunFault {
     /// Nobody could write the request log.
     #[error(transparent)]
     Writer(#[from] WriterFault),
+    /// No spans can be made as config says.
+    #[error(transparent)]
+    Traces(#[from] TraceFault),
 }
 
 impl RunFault {
@@ -66,6 +71,7 @@ impl RunFault {
             | Self::Router(_)
             | Self::Log(_)
             | Self::Writer(_)
+            | Self::Traces(_)
             | Self::Tls(_) => {
                 vec![self.to_string()]
             }
@@ -122,7 +128,11 @@ impl Live {
         config.request_log.as_ref().map(record_file::probe).transpose()?;
         let writer = RecordWriter::start(&registry)?;
         writer.follow(config.request_log.as_ref(), &router);
-        let lasting = Lasting::new(registry, &config.version).map_err(BuildFault::from)?;
+        let tracer = Tracer::start(config, &registry)?;
+        if let Some(tracer) = &tracer {
+            tracer.follow(config, &router);
+        }
+        let lasting = Lasting::new(registry, &config.version, tracer).map_err(BuildFault::from)?;
         let lasting = Arc::new(lasting);
         router.observe(Arc::<Hub>::clone(&lasting.dashboard));
         let current = Current::new(config.clone(), router, handshakes, &lasting);
@@ -172,6 +182,9 @@ impl Live {
         }
         let (version, deployments) = (config.version.clone(), config.catalog.deployments().len());
         self.writer.follow(config.request_log.as_ref(), &router);
+        if let Some(tracer) = &self.lasting.tracer {
+            tracer.follow(&config, &router);
+        }
         self.current.send_replace(Current::new(config, router, handshakes, &self.lasting));
         self.lasting.reloaded(&version, fixed);
         drop(turn);
@@ -208,6 +221,10 @@ fn keep_fixed(before: &Config, after: &mut Config) -> Vec<&'static str> {
     if before.replicas != after.replicas {
         after.replicas.clone_from(&before.replicas);
         differ.push("replicas");
+    }
+    if before.traces != after.traces {
+        after.traces.clone_from(&before.traces);
+        differ.push("traces");
     }
     let (before, after) = (&before.server, &mut after.server);
     if before.listen != after.listen {

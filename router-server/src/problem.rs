@@ -42,7 +42,7 @@ pub(crate) struct Problem {
 }
 
 /// The status of each kind of [`RouteError`]; `None` for one that this table does not know.
-fn status(kind: &str) -> Option<StatusCode> {
+pub(crate) fn status(kind: &str) -> Option<StatusCode> {
     Some(match kind {
         "invalid_request"
         | "invalid_header"

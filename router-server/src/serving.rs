@@ -107,7 +107,7 @@ impl Running {
 
     /// Runs another configuration from the next request on; requests under way end under the one before it.
     ///
-    /// `server.listen` and `server.log` keep their values.
+    /// `server.listen`, `server.log`, `replicas` and `traces` keep their values.
     ///
     /// # Errors
     /// It cannot be run; the one before it goes on, and log, metrics and `/readyz?verbose` say why.
@@ -134,7 +134,12 @@ impl Running {
             // It ends by itself; a panic in it would have nothing to tell us.
             drop(accepting.await);
         }
-        self.live.writer.flush().await;
+        let spans = async {
+            if let Some(tracer) = self.live.lasting.tracer.clone() {
+                tracer.close().await;
+            }
+        };
+        tokio::join!(self.live.writer.flush(), spans);
     }
 }
 

@@ -79,6 +79,7 @@ pub(crate) struct Arrived {
     pub(crate) model: String,
     pub(crate) area: router_core::deployment::Area,
     pub(crate) at: Instant,
+    pub(crate) traceparent: Option<HeaderValue>,
 }
 
 /// An upstream in memory: it answers by a script and keeps what it was asked.
@@ -101,7 +102,10 @@ impl Upstream for Memory {
             let Attempt { deployment, .. } = &attempt;
             let (name, area) = (deployment.name.to_string(), deployment.area);
             let model = deployment.model.name.to_string();
-            arrived.push(Arrived { deployment: name, model, area, at: Instant::now() });
+            let trace = attempt.trace.iter().find(|(name, _)| name == "traceparent");
+            let traceparent = trace.map(|(_, value)| value.clone());
+            let at = Instant::now();
+            arrived.push(Arrived { deployment: name, model, area, at, traceparent });
             arrived.len() - 1
         };
         let canned = (self.script)(&attempt, number)?;

@@ -25,6 +25,7 @@ use super::request_log::{self, RequestLog};
 use super::roles::{self, Scoring};
 use super::server::{self, Server};
 use super::table::Findings;
+use super::traces::{self, TraceSettings};
 use super::{capacity, deployments, endpoints, passthrough, records, sending, version, warnings};
 
 /// A configuration without faults.
@@ -54,6 +55,8 @@ pub struct Config {
     pub version: Box<str>,
     /// The other routers with which this one shares what it knows; `None` where it is alone.
     pub replicas: Option<ReplicaSettings>,
+    /// Where spans of requests go; `None` where config names no place.
+    pub traces: Option<TraceSettings>,
     /// What is allowed but that somebody should look at.
     pub warnings: Vec<Fault>,
 }
@@ -86,6 +89,7 @@ impl Config {
         let capacity = capacity::check(&raw.capacity, &top.sub("capacity"));
         let keys = keys::check(raw, &policy, &top.sub("keys"));
         let replicas = replicas_table::check(&raw.replicas, &top.sub("replicas"));
+        let traces = traces::check(&raw.traces, &top.sub("traces"));
         warnings::check(raw, &policy, &catalog, today, &top);
         warnings::keys(raw, &keys, &catalog, today, &top);
         let (faults, warnings) = findings.into_parts();
@@ -110,6 +114,7 @@ impl Config {
             keys,
             version: version::of(raw),
             replicas,
+            traces,
             warnings,
         })
     }

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::raw_replicas::Replicas;
+use super::raw_traces::Traces;
 
 pub use super::raw_keys::Key;
 pub use super::raw_models::{LongContext, Model, Prices, PtuRate};
@@ -45,6 +46,8 @@ pub struct Raw {
     pub keys: BTreeMap<String, Key>,
     /// The other routers with which this one shares what it knows.
     pub replicas: Replicas,
+    /// The collector to which spans of requests go.
+    pub traces: Traces,
 }
 
 /// The table `[server]`.

@@ -32,6 +32,9 @@ impl Raw {
         hide.url(self.replicas.url.as_mut());
         hide.word("user", self.replicas.username.as_mut());
         hide.secret(self.replicas.password.as_mut());
+        hide.url(self.traces.endpoint.as_mut());
+        self.traces.headers.values_mut().for_each(|source| hide.secret(Some(source)));
+        hide.word("service", self.traces.service_name.as_mut());
         if let Some(tls) = &mut self.server.tls {
             hide.file(tls.certificate.as_mut());
             hide.file(tls.key.as_mut());

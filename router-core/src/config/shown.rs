@@ -27,7 +27,12 @@ impl Raw {
     pub fn to_toml(&self) -> Result<String, Unwritable> {
         let unwritable = |fault: toml::ser::Error| Unwritable(fault.to_string().into());
         let mut tables = Table::try_from(self).map_err(unwritable)?;
-        for (table, inner) in [("routing", &["signals"][..]), ("roles", &["reasoning", "chat"])] {
+        let inner_tables = [
+            ("routing", &["signals"][..]),
+            ("roles", &["reasoning", "chat"]),
+            ("traces", &["headers"]),
+        ];
+        for (table, inner) in inner_tables {
             if let Some(Value::Table(table)) = tables.get_mut(table) {
                 table.retain(|key, value| !inner.contains(&key) || !is_empty(value));
             }

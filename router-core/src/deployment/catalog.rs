@@ -109,6 +109,16 @@ impl Api {
         }
     }
 
+    /// The word of OpenTelemetry for who answers.
+    ///
+    /// **Source:** `OpenTelemetry`, semantic conventions for generative AI, `gen_ai.provider.name`.
+    pub fn provider(&self) -> &'static str {
+        match self {
+            Self::AzureDated { .. } | Self::AzureV1 => "azure.ai.openai",
+            Self::OpenAi => "openai",
+        }
+    }
+
     /// True where the Responses API is known.
     ///
     /// **Source:** Microsoft, "Azure OpenAI Responses API": api-version 2025-03-01-preview or later, or v1.

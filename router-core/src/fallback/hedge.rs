@@ -17,6 +17,7 @@ use crate::capacity::Admission;
 use crate::capacity::Ticket;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
+use crate::trace::SpanId;
 use crate::upstream::Upstream;
 
 use super::journey::Journey;
@@ -49,12 +50,12 @@ impl<U: Upstream> Fallback<U> {
             next = &mut first => (next, true),
             next = &mut hedge => (next, false),
         };
-        let outrun = |deployment: &Arc<Deployment>, since: Instant| {
+        let outrun = |deployment: &Arc<Deployment>, began: Instant, span: Option<SpanId>| {
             let usage = Usage { prompt: admission.load.prompt, ..Usage::default() };
             let deployment = Arc::clone(deployment);
-            let (ended, took) = (Ended::Outrun, since.elapsed());
+            let (ended, took) = (Ended::Outrun, began.elapsed());
             (
-                Step { deployment: Arc::clone(&deployment), ended, took },
+                Step { deployment: Arc::clone(&deployment), ended, began, took, span },
                 Note::Outrun { deployment, usage },
             )
         };
@@ -68,12 +69,12 @@ impl<U: Upstream> Fallback<U> {
                 true,
             ) => {
                 drop((first, hedge));
-                journey.lost(outrun(&second, asked));
+                journey.lost(outrun(&second, asked, other.under_way));
                 next
             }
             (next @ Next::Answer(_), false) => {
                 drop((first, hedge));
-                journey.lost(outrun(deployment, began));
+                journey.lost(outrun(deployment, began, journey.under_way));
                 journey.join(other, true);
                 next
             }

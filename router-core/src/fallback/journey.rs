@@ -3,10 +3,12 @@
 //! Not done here: what follows from it (`walk.rs`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::deployment::Deployment;
+use crate::trace::SpanId;
 use crate::units::Tokens;
 use crate::upstream::Throttle;
 
@@ -19,6 +21,8 @@ pub(super) struct Journey {
     pub(super) began: Instant,
     pub(super) trail: Vec<Step>,
     pub(super) notes: Vec<Note>,
+    /// The span of the attempt that is under way, where traces are kept.
+    pub(super) under_way: Option<SpanId>,
     /// Those that were passed by because others try them already: they come last.
     pub(super) crowded: Vec<Arc<Deployment>>,
     /// An answer that says that the prompt is too long, and for which window.
@@ -29,7 +33,7 @@ impl Journey {
     /// A journey that begins.
     pub(super) fn new(began: Instant) -> Self {
         let (trail, notes, crowded) = (Vec::new(), Vec::new(), Vec::new());
-        Self { began, trail, notes, crowded, too_long: None }
+        Self { began, trail, notes, under_way: None, crowded, too_long: None }
     }
 
     /// What happened to an attempt that was made beside; the last step stays last unless it was the other's to answer.
@@ -43,6 +47,18 @@ impl Journey {
     pub(super) fn lost(&mut self, (step, note): (Step, Note)) {
         self.trail.push(step);
         self.notes.push(note);
+    }
+
+    /// The attempt that was under way has ended; how long it took.
+    pub(super) fn ended(
+        &mut self,
+        deployment: &Arc<Deployment>,
+        ended: Ended,
+        began: Instant,
+    ) -> Duration {
+        let (took, span) = (began.elapsed(), self.under_way.take());
+        self.trail.push(Step { deployment: Arc::clone(deployment), ended, began, took, span });
+        took
     }
 
     /// True where the last attempt found a provisioned deployment full.

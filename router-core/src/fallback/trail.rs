@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::chat::Usage;
 use crate::deployment::Deployment;
+use crate::trace::SpanId;
 use crate::upstream::Throttle;
 
 /// One attempt.
@@ -14,8 +17,12 @@ pub struct Step {
     pub deployment: Arc<Deployment>,
     /// How it ended.
     pub ended: Ended,
+    /// When it began.
+    pub began: Instant,
     /// How long it took, to the head of the answer or to the first content of a stream.
     pub took: Duration,
+    /// The id under which the upstream knows it; `None` where no traces are kept.
+    pub span: Option<SpanId>,
 }
 
 /// What else happened on the way.

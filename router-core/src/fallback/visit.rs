@@ -15,6 +15,7 @@ use crate::chat::adapt;
 use crate::deployment::Api;
 use crate::deployment::Deployment;
 use crate::state::Event;
+use crate::trace::SpanId;
 use crate::units::Tokens;
 use crate::upstream::Attempt;
 use crate::upstream::Throttle;
@@ -23,7 +24,7 @@ use crate::upstream::Upstream;
 use super::flight::{Bearing, Flight};
 use super::journey::Journey;
 use super::sending::{Delivered, Delivery, Sending, Sent};
-use super::trail::{Ended, Note, SendingFault, Step};
+use super::trail::{Ended, Note, SendingFault};
 
 use super::walk::{Answered, Errand, Fallback, Next};
 
@@ -67,16 +68,18 @@ impl<U: Upstream> Fallback<U> {
                 || self.waiting.state().enter(&deployment.name, &entry, true, Instant::now());
             let Ok(room) = ticket.take().map_or_else(again, Ok) else { return Next::Deployment };
             let (changed, restream) = (adapted.changed.clone(), adapted.restream);
-            let started = Instant::now();
+            let began = Instant::now();
             let bearing = bearing(errand, admission, journey);
             let flight = Flight::start(&self.waiting, deployment, bearing, room);
-            let sent = self.send(deployment, (errand, entry.load, tight), adapted, flight).await;
+            let (attempt, span) = attempt(deployment, errand, &adapted);
+            journey.under_way = span;
+            let load = (entry.load, tight.is_some());
+            let sent = self.send(errand, load, (adapted, attempt), flight).await;
             let (ended, delivery) = match sent {
                 Sent::Answer(ended, delivery) => (ended, Some(delivery)),
                 Sent::None(ended) => (ended, None),
             };
-            let took = started.elapsed();
-            journey.trail.push(Step { deployment: Arc::clone(deployment), ended, took });
+            let took = journey.ended(deployment, ended, began);
             if let Some(field) = self.refused_field(ended, deployment, operation)
                 && !refused.contains(&field)
             {
@@ -135,30 +138,41 @@ impl<U: Upstream> Fallback<U> {
 
     async fn send(
         &self,
-        deployment: &Arc<Deployment>,
-        (errand, load, tight): (&Errand<'_, '_>, Load, Option<Tokens>),
-        adapted: Adapted,
+        errand: &Errand<'_, '_>,
+        (load, tight): (Load, bool),
+        (adapted, attempt): (Adapted, Attempt),
         flight: Flight,
     ) -> Sent {
-        let attempt = Attempt {
-            deployment: Arc::clone(deployment),
-            call: errand.call.clone(),
-            body: adapted.body.clone(),
-            streamed: errand.request.stream() && !adapted.restream,
-            trace: errand.trace.clone(),
-        };
+        let deployment = &Arc::clone(&attempt.deployment);
         let sending = Sending {
             upstream: &self.upstream,
             limits: &self.limits,
             deployment,
             load,
-            tight: tight.is_some(),
+            tight,
             first_by: (Instant::now() + patience(errand, deployment, &attempt, load.cap))
                 .min(errand.deadline),
             deadline: errand.deadline,
         };
         sending.send(adapted, attempt, flight).await
     }
+}
+
+/// What goes out, and the id under which it does where traces are kept.
+fn attempt(
+    deployment: &Arc<Deployment>,
+    errand: &Errand<'_, '_>,
+    adapted: &Adapted,
+) -> (Attempt, Option<SpanId>) {
+    let (span, trace) = errand.trace.attempt();
+    let attempt = Attempt {
+        deployment: Arc::clone(deployment),
+        call: errand.call.clone(),
+        body: adapted.body.clone(),
+        streamed: errand.request.stream() && !adapted.restream,
+        trace,
+    };
+    (attempt, span)
 }
 
 fn bearing(errand: &Errand<'_, '_>, admission: &Admission, journey: &Journey) -> Bearing {

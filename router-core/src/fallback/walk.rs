@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue};
 use tokio::time::Instant;
 
 use crate::capacity::Admission;
@@ -22,6 +21,7 @@ use crate::state::CapacityState;
 use crate::state::Kept;
 use crate::state::Renewal;
 use crate::task::Task;
+use crate::trace::Propagation;
 use crate::units::DeploymentName;
 use crate::upstream::Call;
 use crate::upstream::ReplyBody;
@@ -66,8 +66,8 @@ pub struct Errand<'r, 'a> {
     pub first_byte: Duration,
     /// No attempt starts after this moment, and none waits for its first byte beyond it.
     pub deadline: Instant,
-    /// Headers of tracing that pass on.
-    pub trace: Vec<(HeaderName, HeaderValue)>,
+    /// What its attempts tell of its trace.
+    pub trace: Propagation,
 }
 
 /// An answer and how it was come by.

@@ -11,7 +11,6 @@ use crate::capacity::Timing;
 use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::decision::Decision;
-use crate::deployment::Api;
 use crate::deployment::Deployment;
 use crate::deployment::pricing;
 use crate::fallback::Ended;
@@ -254,7 +253,7 @@ impl Metrics {
     pub(crate) fn answered(&self, account: &Account<'_>) {
         let Account { operation, deployment, usage, cost, timing, streamed, error } = *account;
         let model = deployment.model.name.as_str();
-        let gen_ai = [operation.as_str(), provider(&deployment.api), model];
+        let gen_ai = [operation.as_str(), deployment.api.provider(), model];
         let [operation, provider, _] = gen_ai;
         self.gen_ai
             .duration
@@ -295,13 +294,6 @@ pub(crate) struct Account<'a> {
     pub(crate) timing: Timing,
     pub(crate) streamed: bool,
     pub(crate) error: &'a str,
-}
-
-fn provider(api: &Api) -> &'static str {
-    match api {
-        Api::AzureDated { .. } | Api::AzureV1 => "azure.ai.openai",
-        Api::OpenAi => "openai",
-    }
 }
 
 /// Counts a request while it lasts.

@@ -6,8 +6,6 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::chat::ChatRequest;
 use crate::clock;
 use crate::decision::Decision;
@@ -66,7 +64,6 @@ struct Kept {
     /// Counts by key.
     metrics: Metrics,
     ticket: Option<Ticket>,
-    received: Instant,
 }
 
 impl OpenAccount {
@@ -78,6 +75,8 @@ impl OpenAccount {
             let id = call.headers.get("x-request-id").and_then(|id| id.to_str().ok());
             let record = RequestRecord {
                 at: clock::wall(),
+                received: call.received,
+                span: call.span.clone(),
                 request_id: id.map(Box::from),
                 caller: call.caller.clone(),
                 operation: call.operation,
@@ -92,8 +91,8 @@ impl OpenAccount {
                 error: HUNG_UP,
                 total: Duration::ZERO,
             };
-            let (metrics, received) = (metrics.clone(), call.received);
-            Box::new(Kept { record, observers, metrics, ticket: None, received })
+            let metrics = metrics.clone();
+            Box::new(Kept { record, observers, metrics, ticket: None })
         });
         Self { kept, _in_flight: Some(in_flight) }
     }
@@ -157,7 +156,7 @@ impl OpenAccount {
 impl Drop for OpenAccount {
     fn drop(&mut self) {
         if let Some(mut kept) = self.kept.take() {
-            kept.record.total = kept.received.elapsed();
+            kept.record.total = kept.record.received.elapsed();
             if let Some(ticket) = kept.ticket.take() {
                 charging::settle(ticket, &kept.record);
             }

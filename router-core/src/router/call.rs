@@ -15,6 +15,7 @@ use crate::ledger::Allowance;
 use crate::policy::Hints;
 use crate::policy::Rights;
 use crate::stored::Caller;
+use crate::trace::RequestSpan;
 use crate::upstream::Call;
 
 /// A request to a model, to be routed.
@@ -39,6 +40,8 @@ pub struct ChatCall {
     pub allowance: Allowance,
     /// The path below the API's base, where it is one that is passed through: `images/generations`.
     pub passed: Option<Arc<str>>,
+    /// Its place in a trace, where traces are kept; `None`: the caller's context passes as it came.
+    pub span: Option<RequestSpan>,
 }
 
 impl ChatCall {
@@ -59,6 +62,7 @@ impl ChatCall {
             rights: Arc::default(),
             allowance: Allowance::default(),
             passed: None,
+            span: None,
         }
     }
 

@@ -112,11 +112,13 @@ impl Finish<'_, '_> {
                         Account { operation, deployment, usage, cost, timing, streamed, error };
                     metrics.answered(&told);
                     bill.observed(metrics, &usage);
-                    account.close("", || bill.answer(status.as_u16(), answer.usage, timing));
+                    let told = (answer.usage, answer.model.as_deref());
+                    account.close("", || bill.answer(status.as_u16(), told, timing));
                 } else {
                     let total = self.began.elapsed();
                     let timing = Timing { first: total, total };
-                    account.close("rejected", || bill.answer(status.as_u16(), None, timing));
+                    account
+                        .close("rejected", || bill.answer(status.as_u16(), (None, None), timing));
                 }
                 let again = again && status.is_success();
                 whole(status, headers, body, again.then_some(self.request))
@@ -242,7 +244,8 @@ impl Finish<'_, '_> {
             metrics.stream_ended(deployment, ended);
             metrics.answered(&told);
             bill.observed(&metrics, &usage);
-            account.close(error, || bill.answer(status.as_u16(), Some(usage), timing));
+            let told = (Some(usage), end.model.as_deref());
+            account.close(error, || bill.answer(status.as_u16(), told, timing));
         }
     }
 }
@@ -277,7 +280,12 @@ impl Bill {
         }
     }
 
-    fn answer(&self, status: u16, usage: Option<Usage>, timing: Timing) -> Answer {
+    fn answer(
+        &self,
+        status: u16,
+        (usage, model): (Option<Usage>, Option<&str>),
+        timing: Timing,
+    ) -> Answer {
         let instead = usage
             .map(|usage| Instead::of(&self.deployment, &self.yardsticks, &usage))
             .unwrap_or_default();
@@ -285,12 +293,18 @@ impl Bill {
             deployment: Arc::clone(&self.deployment),
             status,
             spilled_over: self.spilled_over,
+            model: model.filter(|name| is_name(name)).map(Box::from),
             usage,
             cost: usage.map_or(self.before, |usage| self.cost(&usage)),
             timing,
             instead,
         }
     }
+}
+
+/// True for what may be the name of a model: an upstream says what it likes.
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What an answer that nobody sees has cost; `None` where no price is known.

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::capacity::Asker;
@@ -48,6 +48,7 @@ use crate::state::Replicas;
 use crate::stored::StoredResponses;
 use crate::task::Reason;
 use crate::task::Task;
+use crate::trace::Propagation;
 use crate::units::DeploymentName;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
@@ -232,9 +233,6 @@ fn told_of(decision: &Decision) -> HeaderMap {
     told
 }
 
-/// The headers of tracing that pass to the upstream.
-const TRACE: [&str; 3] = ["traceparent", "tracestate", "x-request-id"];
-
 impl<U: Upstream> Inner<U> {
     fn decide(
         &self,
@@ -301,7 +299,7 @@ impl<U: Upstream> Inner<U> {
             reject_unsupported: self.rules.policy.reject_unsupported,
             first_byte: self.first_byte(&decision, &plan.first),
             deadline: call.received + patience,
-            trace: trace(&call.headers),
+            trace: Propagation::new(&call.headers, call.span.clone()),
         };
         if request.stream() {
             // Nobody else sets it, so that it is set here is all that can come of it.
@@ -390,11 +388,4 @@ fn asker(request: &ChatRequest<'_>, call: &ChatCall, hints: &Hints) -> Asker {
     let conversation = Conversation::of(request, hints.session.as_deref());
     let class = CapClass::of(request.max_output());
     Asker { conversation, caller: caller.finish(), class }
-}
-
-pub(super) fn trace(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
-    TRACE
-        .into_iter()
-        .filter_map(|name| Some((HeaderName::from_static(name), headers.get(name)?.clone())))
-        .collect()
 }

@@ -27,6 +27,7 @@ use crate::response::pass_on;
 use crate::response::tell_attempts;
 use crate::stored::Stored;
 use crate::stored::UnknownResponse;
+use crate::trace::Propagation;
 use crate::upstream::Attempt;
 use crate::upstream::Call;
 use crate::upstream::Circumstances;
@@ -37,7 +38,7 @@ use crate::upstream::judge;
 
 use super::audit;
 use super::call::StoredCall;
-use super::model_router::{ModelRouter, trace};
+use super::model_router::ModelRouter;
 use super::owners::owner_elsewhere;
 
 impl<U: Upstream> ModelRouter<U> {
@@ -67,7 +68,7 @@ impl<U: Upstream> ModelRouter<U> {
             call: Call::Stored { method: call.method.clone(), path: path.into() },
             body: Bytes::new(),
             streamed,
-            trace: trace(&call.headers),
+            trace: Propagation::new(&call.headers, None).attempt().1,
         };
         let began = Instant::now();
         let deadline = call.received + hints.caller_timeout.unwrap_or(limits.deadline);
@@ -78,7 +79,8 @@ impl<U: Upstream> ModelRouter<U> {
         pass_on(&mut headers, &reply.headers);
         let events = is_event_stream(&reply.headers) && status.is_success();
         let took = began.elapsed();
-        let step = |ended| [Step { deployment: Arc::clone(&deployment), ended, took }];
+        let step =
+            |ended| [Step { deployment: Arc::clone(&deployment), ended, began, took, span: None }];
         if events {
             let watch = Watch {
                 content_by: deadline.min(began + limits.deadline),

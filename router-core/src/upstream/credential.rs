@@ -20,6 +20,13 @@ impl Secret {
             .then(|| Self(text.into()))
     }
 
+    /// The same for the whole value of a header, in which spaces may stand: `Bearer k-1`.
+    pub fn try_header(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let fits = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
+        (!text.is_empty() && text.bytes().all(fits)).then(|| Self(text.into()))
+    }
+
     /// The text, for the header that carries it.
     pub fn expose(&self) -> &str {
         &self.0
@@ -70,7 +77,22 @@ impl SecretSource {
     /// # Errors
     /// It is not there, or it is no secret that a header could carry.
     pub fn read(&self) -> Result<Secret, SecretFault> {
-        let (text, place) = match self {
+        let (text, place) = self.text()?;
+        Secret::try_new(&text).ok_or(SecretFault::NotASecret(place))
+    }
+
+    /// Reads the whole value of a header, in which spaces may stand.
+    ///
+    /// # Errors
+    /// It is not there, or no header could carry it.
+    pub fn read_header(&self) -> Result<Secret, SecretFault> {
+        let (text, place) = self.text()?;
+        Secret::try_header(&text).ok_or(SecretFault::NotASecret(place))
+    }
+
+    /// What is there, and where that is.
+    fn text(&self) -> Result<(String, String), SecretFault> {
+        Ok(match self {
             Self::Environment(name) => {
                 #[expect(clippy::disallowed_methods, reason = "credentials are named by config")]
                 let text = std::env::var(&**name);
@@ -82,8 +104,7 @@ impl SecretSource {
                     .map_err(|cause| SecretFault::NotRead { path: path.clone(), cause })?;
                 (text, format!("file {}", path.display()))
             }
-        };
-        Secret::try_new(&text).ok_or(SecretFault::NotASecret(place))
+        })
     }
 }
 
@@ -98,6 +119,10 @@ mod tests {
         assert_eq!(format!("{secret} {secret:?}"), "*** ***");
         for wrong in ["", " \n", "a b", "a\nb", "열쇠", "a\u{0}"] {
             assert_eq!(Secret::try_new(wrong), None, "{wrong:?}");
+        }
+        assert_eq!(Secret::try_header(" Bearer k-1\n").unwrap().expose(), "Bearer k-1");
+        for wrong in ["", " \n", "a\nb", "열쇠", "a\u{0}"] {
+            assert_eq!(Secret::try_header(wrong), None, "{wrong:?}");
         }
     }
 

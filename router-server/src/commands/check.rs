@@ -14,6 +14,7 @@ use crate::args::Check;
 use crate::console;
 use crate::record_file;
 use crate::tls::Handshakes;
+use crate::traces::TraceFault;
 
 use super::Failure;
 
@@ -34,6 +35,7 @@ pub(super) fn run(check: &Check) -> Result<(), Failure> {
     let endpoints = HttpUpstream::check(&config.endpoints, config.limits.connect_timeout);
     let mut faults = unread(config.request_log.as_ref(), config.server.tls.as_ref());
     faults.extend(endpoints.iter().map(ToString::to_string));
+    faults.extend(TraceFault::of_build(&config).map(|fault| fault.to_string()));
     if !faults.is_empty() {
         return Err(Failure::Files(faults.join("\n")));
     }

@@ -56,10 +56,11 @@ fn named(operation: Operation, passed: Option<Arc<str>>) -> MethodRouter<Arc<Sha
 }
 
 async fn complete(shared: &Shared, request: Request, asked: Asked) -> Response {
-    let call = match intake::call(request, asked, shared.max_body_bytes).await {
+    let mut call = match intake::call(request, asked, shared.max_body_bytes).await {
         Ok(call) => call,
         Err(problem) => return problem.into_response(),
     };
+    call.span = shared.lasting.tracer.as_ref().map(|tracer| tracer.begin(&call.headers));
     let (caller, allowance) = (call.caller.clone(), call.allowance);
     let answered = shared.router.chat(call).await;
     let mut response =

@@ -55,6 +55,7 @@ pub(crate) async fn call(request: Request, asked: Asked, most: usize) -> Result<
         rights: Arc::clone(&bearer.rights),
         allowance: bearer.allowance,
         passed: asked.passed,
+        span: None,
     })
 }
 
