@@ -91,17 +91,27 @@ pub struct Answer {
     pub id: Option<Box<str>>,
 }
 
+/// `U` is the usage: as it should be, or [`Loose`].
 #[derive(Deserialize)]
-struct RawAnswer<'a> {
+struct RawAnswer<'a, U> {
     #[serde(default, borrow)]
     id: Option<Text<'a>>,
-    #[serde(default, deserialize_with = "loosely")]
-    usage: Option<RawUsage>,
+    #[serde(default = "none")]
+    usage: Option<U>,
     #[serde(default, borrow)]
     model: Option<Text<'a>>,
     #[serde(default, borrow)]
     choices: Option<Vec<RawChoice<'a>>>,
 }
+
+/// Absent, whatever it would have been: `serde` would ask for a default of it.
+fn none<U>() -> Option<U> {
+    None
+}
+
+/// A usage if it can be read as one.
+#[derive(Deserialize)]
+struct Loose(#[serde(deserialize_with = "loosely")] Option<RawUsage>);
 
 #[derive(Deserialize)]
 struct RawChoice<'a> {
@@ -120,11 +130,19 @@ impl Answer {
     /// assert_eq!((usage.prompt.0, usage.completion.0, usage.reasoning.0), (9, 40, 30));
     /// ```
     pub fn read(body: &[u8]) -> Self {
-        let Ok(raw) = serde_json::from_slice::<RawAnswer<'_>>(body) else { return Self::default() };
+        // Nearly every usage is as it should be: one reading. Loosely, its bytes are looked at twice.
+        if let Ok(raw) = serde_json::from_slice::<RawAnswer<'_, RawUsage>>(body) {
+            return Self::of(raw, Some);
+        }
+        serde_json::from_slice::<RawAnswer<'_, Loose>>(body)
+            .map_or_else(|_| Self::default(), |raw| Self::of(raw, |usage| usage.0))
+    }
+
+    fn of<U>(raw: RawAnswer<'_, U>, usage: impl FnOnce(U) -> Option<RawUsage>) -> Self {
         let boxed = |text: Text<'_>| -> Box<str> { text.0.into() };
         let first = raw.choices.and_then(|choices| choices.into_iter().next());
         Self {
-            usage: raw.usage.map(Usage::from),
+            usage: raw.usage.and_then(usage).map(Usage::from),
             model: raw.model.filter(|model| !model.0.is_empty()).map(boxed),
             id: raw.id.filter(|id| !id.0.is_empty()).map(boxed),
             finish_reason: first.and_then(|choice| choice.finish_reason).map(boxed),

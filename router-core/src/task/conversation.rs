@@ -37,16 +37,15 @@ pub(super) fn ends_with_tool(request: &ChatRequest<'_>) -> bool {
 
 /// How much of the log-odds of the turn before a turn takes over: 0 to 1.
 pub(super) fn lean(turn: &Message<'_>) -> f32 {
-    // A character has at most four bytes, and folding takes a third of no turn that is worth a look.
+    // A letter has at most four bytes: a long turn is not even counted.
     let bytes: usize = turn.texts().map(str::len).sum();
-    if bytes > 4 * LONG
-        || turn.texts().map(|text| text.chars().count()).sum::<usize>() > 3 * LONG / 2
-    {
+    if bytes > 4 * LONG || turn.texts().map(|text| text.chars().count()).sum::<usize>() > LONG {
         return 0.0;
     }
-    let mut letters: Vec<char> = Vec::with_capacity(LONG + 1);
-    for letter in turn.texts().flat_map(str::chars).take(LONG + 1) {
-        fold(letter, letters.last().copied(), &mut letters);
+    let mut letters: Vec<char> = Vec::with_capacity(LONG);
+    let mut last = None;
+    for letter in turn.texts().flat_map(str::chars) {
+        last = fold(letter, last, &mut letters);
     }
     if closes(&letters) {
         return 0.0;
@@ -54,10 +53,9 @@ pub(super) fn lean(turn: &Message<'_>) -> f32 {
     let by_length = match letters.len() {
         letters if letters <= SHORT => 0.5,
         letters if letters <= MEDIUM => 0.3,
-        letters if letters <= LONG => 0.15,
-        _ => 0.0,
+        _ => 0.15,
     };
-    if by_length > 0.0 && points_back(&letters) { by_length + 0.3 } else { by_length }
+    if points_back(&letters) { by_length + 0.3 } else { by_length }
 }
 
 /// Letters of a turn that can hardly stand alone, that may, and that mostly does.

@@ -24,6 +24,7 @@ use super::kind::Score;
 use super::kind::Scorer;
 use super::model::Model;
 use super::model::ModelError;
+use super::model::weight_of;
 use super::reasons::Collected;
 use super::sample::Sample;
 use super::shape::Mark;
@@ -94,7 +95,7 @@ impl LinearScorer {
     pub(super) fn weigh(&self, turn: &Message<'_>) -> (f32, Script) {
         let mut sample = Sample::new();
         sample.read(turn);
-        let mut sums = Sums { model: &self.model, sums: [(0, 0); NAMESPACES] };
+        let mut sums = Sums::new(&self.model);
         let script = walk(&sample, &mut sums);
         let all = sums.sums.iter().map(|&(sum, count)| as_float(sum) / root(count));
         (self.model.bias + all.sum::<f32>() * self.model.scale, script)
@@ -112,7 +113,7 @@ impl Scorer for LinearScorer {
         let Some(turn) = last_user(request) else { return Vec::new() };
         let mut sample = Sample::new();
         sample.read(turn);
-        let mut counts = Sums { model: &self.model, sums: [(0, 0); NAMESPACES] };
+        let mut counts = Sums::new(&self.model);
         let script = walk(&sample, &mut counts);
         // What one unit of a weight moves the log-odds, namespace by namespace.
         let unit = self.model.scale * self.model.calibration(script).slope;
@@ -128,14 +129,25 @@ pub(super) const NAMESPACES: usize = Namespace::ALL.len();
 
 /// Adds weights, namespace by namespace.
 struct Sums<'m> {
-    model: &'m Model,
+    /// What a weight is looked up with, out of the model so that no look-up goes through it.
+    weights: &'m [u8],
+    seed: u32,
+    bits: u32,
     /// Sum of weights and number of n-grams.
     sums: [(i32, u16); NAMESPACES],
 }
 
+impl<'m> Sums<'m> {
+    fn new(model: &'m Model) -> Self {
+        let sums = [(0, 0); NAMESPACES];
+        Self { weights: model.weights(), seed: model.seed, bits: model.bits, sums }
+    }
+}
+
 impl Sink for Sums<'_> {
+    #[inline]
     fn gram(&mut self, namespace: Namespace, hash: u32, _span: Span) {
-        let weight = self.model.weight(bucket(self.model.seed, namespace, hash, self.model.bits));
+        let weight = weight_of(self.weights, bucket(self.seed, namespace, hash, self.bits));
         if let Some((sum, count)) = self.sums.get_mut(namespace as usize) {
             *sum += weight;
             *count = count.saturating_add(1);

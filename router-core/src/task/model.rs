@@ -209,7 +209,12 @@ impl Model {
 
     /// The weight of a bucket, in units of `scale`; zero where there is no such bucket.
     pub(super) fn weight(&self, bucket: usize) -> i32 {
-        self.weights.get(bucket).map_or(0, |&byte| i32::from(i8::from_le_bytes([byte])))
+        weight_of(&self.weights, bucket)
+    }
+
+    /// The weights as they stand in the file.
+    pub(super) fn weights(&self) -> &[u8] {
+        &self.weights
     }
 
     /// The calibration for turns of a script.
@@ -259,6 +264,12 @@ impl Fields<'_> {
     fn calibration(&mut self) -> Option<Calibration> {
         Some(Calibration { slope: self.f32()?, offset: self.f32()? })
     }
+}
+
+/// The weight of a bucket; zero where there is no such bucket.
+#[inline]
+pub(super) fn weight_of(weights: &[u8], bucket: usize) -> i32 {
+    weights.get(bucket).map_or(0, |&byte| i32::from(i8::from_le_bytes([byte])))
 }
 
 #[cfg(test)]
