@@ -97,7 +97,7 @@ impl LinearScorer {
         sample.read(turn);
         let mut sums = Sums::new(&self.model);
         let script = walk(&sample, &mut sums);
-        let all = sums.sums.iter().map(|&(sum, count)| as_float(sum) / root(count));
+        let all = sums.added.iter().map(|&(sum, count)| as_float(sum) / root(count));
         (self.model.bias + all.sum::<f32>() * self.model.scale, script)
     }
 }
@@ -117,7 +117,7 @@ impl Scorer for LinearScorer {
         let script = walk(&sample, &mut counts);
         // What one unit of a weight moves the log-odds, namespace by namespace.
         let unit = self.model.scale * self.model.calibration(script).slope;
-        let units = counts.sums.map(|(_, count)| unit / root(count));
+        let units = counts.added.map(|(_, count)| unit / root(count));
         let mut collected = Collected::new(&self.model, units);
         walk(&sample, &mut collected);
         collected.reasons(sample.letters(), most)
@@ -134,13 +134,13 @@ struct Sums<'m> {
     seed: u32,
     bits: u32,
     /// Sum of weights and number of n-grams.
-    sums: [(i32, u16); NAMESPACES],
+    added: [(i32, u16); NAMESPACES],
 }
 
 impl<'m> Sums<'m> {
     fn new(model: &'m Model) -> Self {
-        let sums = [(0, 0); NAMESPACES];
-        Self { weights: model.weights(), seed: model.seed, bits: model.bits, sums }
+        let added = [(0, 0); NAMESPACES];
+        Self { weights: model.weights(), seed: model.seed, bits: model.bits, added }
     }
 }
 
@@ -148,7 +148,7 @@ impl Sink for Sums<'_> {
     #[inline]
     fn gram(&mut self, namespace: Namespace, hash: u32, _span: Span) {
         let weight = weight_of(self.weights, bucket(self.seed, namespace, hash, self.bits));
-        if let Some((sum, count)) = self.sums.get_mut(namespace as usize) {
+        if let Some((sum, count)) = self.added.get_mut(namespace as usize) {
             *sum += weight;
             *count = count.saturating_add(1);
         }
