@@ -200,12 +200,13 @@ impl Live {
     /// Says why what was read does not run.
     pub(crate) fn keep(&self, fault: &RunFault) {
         let lines = fault.lines();
+        // Before the log: who reads it there and asks finds it told everywhere.
+        self.lasting.kept(lines.clone());
         for fault in &lines {
             error!(fault, "configuration not reloaded");
         }
         let version = self.current().config.version.clone();
         error!(faults = lines.len(), version = &*version, "the last good configuration goes on");
-        self.lasting.kept(lines);
     }
 }
 
