@@ -68,6 +68,37 @@ async fn tokens(bench: &Bench, model: &str, kind: &str) -> f64 {
     bench.metric(&format!("gen_ai_client_token_usage_sum{{{labels}}}")).await
 }
 
+#[tokio::test]
+async fn each_decided_request_is_one_operation_whatever_came_of_it() {
+    let bench = Layout::empty().payg("only", "gpt-4o").payg("o1_payg", "o1").start().await;
+    bench.ask("chat", json!({})).await.assert_answered_by("only", false);
+    bench.emulator.script("only", Step::normal().cut_after(2));
+    bench.ask("chat", json!({"stream": true})).await;
+    bench.emulator.script("only", Step::answer(400, [], r#"{"error":{"message":"no"}}"#));
+    assert_eq!(bench.ask("chat", json!({})).await.status, 400);
+    bench.emulator.script("only", Step::answer(503, [("retry-after", "60")], "{}"));
+    assert_eq!(bench.ask("chat", json!({})).await.status, 502);
+    // It asked to be left alone: refused before anything is sent.
+    assert_eq!(bench.ask("chat", json!({})).await.status, 429);
+    // Not decided: there is no such model.
+    assert_eq!(bench.ask("gpt-9", json!({})).await.status, 404);
+    let text = bench.get("/metrics").await.text;
+    let operations = |error: &str| {
+        let label = format!("error_type=\"{error}\"");
+        let counts = text.lines().filter(|line| {
+            line.starts_with("gen_ai_client_operation_duration_seconds_count")
+                && line.contains(&label)
+                && line.contains("gen_ai_request_model=\"gpt-4o\"")
+        });
+        counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u32>().unwrap()).sum::<u32>()
+    };
+    let errors = ["", "stream_interrupted", "rejected", "upstream_failed", "capacity_exhausted"];
+    assert_eq!(errors.map(operations), [1; 5], "{text}");
+    let decided = "model_router_decisions_total{model=\"gpt-4o\",task=\"chat\"}";
+    let none = "model_router_decisions_total{model=\"none\",task=\"chat\"}";
+    assert!((bench.metric(decided).await + bench.metric(none).await - 5.0).abs() < 1e-9, "{text}");
+}
+
 /// Events that only report usage.
 fn reports(answer: &Answer) -> usize {
     let choiceless = |event: &&Value| {

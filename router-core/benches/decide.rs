@@ -14,6 +14,10 @@ use tokio::time::Instant;
 
 mod support;
 
+/// As in `router-server`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn decisions(criterion: &mut Criterion) {
     let today = Day::try_from("2026-11-23").expect("a day");
     let config = Config::from_toml(support::CONFIG, today).expect("a good config");

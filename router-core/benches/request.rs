@@ -13,11 +13,15 @@ use router_core::upstream::{Attempt, Reply, Unreachable, Upstream};
 
 mod support;
 
-/// Answers at once with the same answer.
+/// As in `router-server`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Answers at once with the same answer, by the model that these requests go to.
 #[derive(Debug)]
 struct InMemory;
 
-const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"o1-2024-12-17",
+const ANSWER: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"gpt-4o-2024-11-20",
     "choices":[{"index":0,"message":{"role":"assistant","content":"Because of the time zone."},
     "finish_reason":"stop"}],"usage":{"prompt_tokens":250,"completion_tokens":120,"total_tokens":370,
     "completion_tokens_details":{"reasoning_tokens":64},"prompt_tokens_details":{"cached_tokens":0}}}"#;

@@ -110,10 +110,15 @@ fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
     }
 }
 
+/// One of our own words: nothing is copied.
+fn put_word(headers: &mut HeaderMap, name: HeaderName, word: &'static str) {
+    headers.insert(name, HeaderValue::from_static(word));
+}
+
 /// What the decision alone says.
 pub(crate) fn tell_decision(headers: &mut HeaderMap, decision: &Decision) {
     if let Some(task) = decision.task() {
-        put(headers, TASK, task.as_str());
+        put_word(headers, TASK, task.as_str());
     }
     if let Some(verdict) = decision.verdict {
         put(headers, SCORE, &format!("{:.3}", verdict.score.value()));
@@ -134,7 +139,7 @@ pub(crate) fn tell_plan(headers: &mut HeaderMap, plan: &Plan) {
         put(headers, DEPLOYMENT, first.name.as_str());
     }
     if !first.billing.is_provisioned() && all(|_, next| !next.billing.is_provisioned()) {
-        put(headers, BILLING, first.billing.as_str());
+        put_word(headers, BILLING, first.billing.as_str());
     }
 }
 
@@ -143,21 +148,21 @@ pub(crate) fn tell_attempts(
     headers: &mut HeaderMap,
     deployment: &Deployment,
     trail: &[Step],
-    fallback: Option<&str>,
+    fallback: Option<&'static str>,
 ) {
     put(headers, MODEL, deployment.model.name.as_str());
     put(headers, DEPLOYMENT, deployment.name.as_str());
-    put(headers, BILLING, deployment.billing.as_str());
+    put_word(headers, BILLING, deployment.billing.as_str());
     headers.insert(ATTEMPTS, trail.len().into());
     if let Some(cause) = fallback {
-        put(headers, FALLBACK, cause);
+        put_word(headers, FALLBACK, cause);
     }
 }
 
 /// Azure's own spillover answered in the place of the provisioned deployment that was asked: paid by the token.
 pub(crate) fn tell_spilled(headers: &mut HeaderMap) {
-    headers.insert(BILLING, HeaderValue::from_static("pay_as_you_go"));
-    headers.insert(FALLBACK, HeaderValue::from_static("spillover"));
+    put_word(headers, BILLING, "pay_as_you_go");
+    put_word(headers, FALLBACK, "spillover");
 }
 
 /// What was changed for the model; nothing where nothing was.

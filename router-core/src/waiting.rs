@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::capacity::Entry;
 use crate::capacity::Load;
+use crate::capacity::Standing;
 use crate::capacity::Ticket;
 use crate::deployment::Catalog;
 use crate::policy::Priority;
@@ -61,6 +62,10 @@ const LEAST_GAP: Duration = Duration::from_millis(1);
 impl Line {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_empty(&self) -> bool {
+        self.lock().waiters.is_empty()
     }
 
     /// Lets the first ask, and after it those that may enter a fuller deployment than all before them.
@@ -149,7 +154,7 @@ impl Waiting {
         }
     }
 
-    /// Enters at once, if nobody with more right waits and there is room; `since` is when the request came.
+    /// Enters at once, if nobody with more right waits and there is room; the request came at `since`, and `now` is now.
     ///
     /// # Errors
     /// There is none; where it is full, for how long, nearly, behind those who wait.
@@ -157,11 +162,11 @@ impl Waiting {
         &self,
         deployment: &DeploymentName,
         entry: &Entry,
-        since: Instant,
+        (since, now): (Instant, Instant),
     ) -> Result<Ticket, Closed> {
-        let now = Instant::now();
-        let mark = self.state.standing(deployment).mark(entry);
-        let before = self.line(deployment).map_or((0, 0.0), |line| {
+        let line = self.line(deployment).filter(|line| !line.is_empty());
+        let before = line.map_or((0, 0.0), |line| {
+            let mark = self.state.see(deployment, |standing| standing.mark(entry));
             let inner = line.lock();
             // Those of a lower priority, or who came later, or who need more room than there will be, are not before us.
             let before = inner.waiters.range(..=(entry.priority, since, u64::MAX));
@@ -174,7 +179,8 @@ impl Waiting {
                 over => return over,
             }
         }
-        Err(Closed::Full(self.state.standing(deployment).expected_wait(entry, before.1, now)))
+        let wait = |standing: &Standing| standing.expected_wait(entry, before.1, now);
+        Err(Closed::Full(self.state.see(deployment, wait)))
     }
 
     /// Waits since `since` until there is room, at most until `until`; `None` where none came, or where too many wait already.

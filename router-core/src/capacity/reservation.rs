@@ -155,7 +155,10 @@ impl Habits {
 
     /// An answer was this long.
     pub fn learn(&self, task: Task, (caller, class): (u64, CapClass), length: Tokens) {
-        let own = self.callers.get_with((task, class, caller), Shared::default);
+        let key = (task, class, caller);
+        // To look first costs nothing that is kept, and a caller is new only once.
+        let own = self.callers.get(&key);
+        let own = own.unwrap_or_else(|| self.callers.get_with(key, Shared::default));
         locked(&own).learn(length, &self.settings);
         locked(&self.all).entry((task, class)).or_default().learn(length, &self.settings);
     }

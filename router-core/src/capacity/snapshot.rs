@@ -1,5 +1,6 @@
 //! A copy of what is known of all deployments at a moment: what a decision reads.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -156,12 +157,11 @@ impl Snapshot {
     }
 
     /// What is known of a deployment.
-    pub fn standing(&self, name: &DeploymentName) -> Standing {
+    pub fn standing(&self, name: &DeploymentName) -> &Standing {
+        static NEW: LazyLock<Standing> = LazyLock::new(Standing::default);
         let at = self.standings.binary_search_by(|(known, _)| known.cmp(name));
-        at.ok()
-            .and_then(|at| self.standings.get(at))
-            .map(|(_, standing)| *standing)
-            .unwrap_or_default()
+        let known = at.ok().and_then(|at| self.standings.get(at));
+        known.map_or_else(|| &*NEW, |(_, standing)| standing)
     }
 
     /// How long answers to tasks of this kind will be.

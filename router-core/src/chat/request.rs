@@ -109,7 +109,7 @@ impl<'a> ChatRequest<'a> {
     /// # Errors
     /// As [`Self::parse`], by what the operation's bodies have.
     pub fn read(operation: Operation, body: &'a [u8]) -> Result<Self, RequestFault> {
-        let text = std::str::from_utf8(body)
+        let text = simdutf8::compat::from_utf8(body)
             .map_err(|fault| RequestFault::new("body", format!("expected UTF-8 text: {fault}")))?;
         let RawBody { messages, references, fields } = parsed(operation, text)
             .map_err(|quick| named(operation, text).unwrap_or_else(|| at(&quick)))?;

@@ -113,6 +113,11 @@ fn none<U>() -> Option<U> {
 #[derive(Deserialize)]
 struct Loose(#[serde(deserialize_with = "loosely")] Option<RawUsage>);
 
+/// What was found to be text need not be looked at again, string by string; what is none may still be read in part.
+fn parsed<'a, T: Deserialize<'a>>(text: Option<&'a str>, body: &'a [u8]) -> Option<T> {
+    text.map_or_else(|| serde_json::from_slice(body), serde_json::from_str).ok()
+}
+
 #[derive(Deserialize)]
 struct RawChoice<'a> {
     #[serde(default, borrow)]
@@ -131,11 +136,12 @@ impl Answer {
     /// ```
     pub fn read(body: &[u8]) -> Self {
         // Nearly every usage is as it should be: one reading. Loosely, its bytes are looked at twice.
-        if let Ok(raw) = serde_json::from_slice::<RawAnswer<'_, RawUsage>>(body) {
+        let text = simdutf8::basic::from_utf8(body).ok();
+        if let Some(raw) = parsed::<RawAnswer<'_, RawUsage>>(text, body) {
             return Self::of(raw, Some);
         }
-        serde_json::from_slice::<RawAnswer<'_, Loose>>(body)
-            .map_or_else(|_| Self::default(), |raw| Self::of(raw, |usage| usage.0))
+        parsed::<RawAnswer<'_, Loose>>(text, body)
+            .map_or_else(Self::default, |raw| Self::of(raw, |usage| usage.0))
     }
 
     fn of<U>(raw: RawAnswer<'_, U>, usage: impl FnOnce(U) -> Option<RawUsage>) -> Self {

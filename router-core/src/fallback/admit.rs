@@ -29,7 +29,7 @@ pub(super) async fn admit(
     let began = Instant::now();
     let name = &deployment.name;
     let spilled = |cause| Note::Spilled { deployment: Arc::clone(deployment), cause };
-    let wait = match waiting.enter(name, entry, since) {
+    let wait = match waiting.enter(name, entry, (since, began)) {
         Ok(ticket) => return Some(ticket),
         Err(Closed::Full(wait)) => wait,
         Err(Closed::Busy) => {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::capacity::Asker;
 use crate::capacity::Home;
 use crate::capacity::QuotaReading;
+use crate::capacity::Standing;
 use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Usage;
@@ -65,7 +66,12 @@ impl Flight {
 
     /// Learns what happened, now.
     pub(super) fn learn(&self, event: Event) {
-        self.waiting.learn(&self.deployment.name, event, Instant::now());
+        self.learn_at(event, Instant::now());
+    }
+
+    /// Learns what happened at a moment that is known.
+    pub(super) fn learn_at(&self, event: Event, now: Instant) {
+        self.waiting.learn(&self.deployment.name, event, now);
     }
 
     /// Azure answered from elsewhere, because this one is full: as good as a 429 without a wait, and nothing is used here.
@@ -79,8 +85,9 @@ impl Flight {
         if self.elsewhere {
             return;
         }
-        let twin = self.waiting.state().standing(&self.deployment.name).twin;
-        self.used = Some(twin.map_or(0.0, |twin| twin.size().used(usage)));
+        let used = |standing: &Standing| standing.twin.as_ref().map(|twin| twin.size().used(usage));
+        let used = self.waiting.state().see(&self.deployment.name, used);
+        self.used = Some(used.unwrap_or_default());
     }
 
     /// The head of an answer has come; gives how full the deployment says that it is.
@@ -92,9 +99,14 @@ impl Flight {
         utilization
     }
 
-    /// A whole answer has ended: what it used, where its conversation is at home, and how long such answers are.
-    pub(super) fn served(&mut self, timing: Timing, usage: Option<Usage>, cut_by_us: bool) {
-        self.learn(Event::Served(timing));
+    /// A whole answer has ended at `now`: what it used, where its conversation is at home, and how long such answers are.
+    pub(super) fn served(
+        &mut self,
+        (timing, now): (Timing, Instant),
+        usage: Option<Usage>,
+        cut_by_us: bool,
+    ) {
+        self.learn_at(Event::Served(timing), now);
         let Some(usage) = usage else { return };
         self.uses(&usage);
         // What has no text, such as embeddings, teaches nothing about the length of answers.
@@ -103,7 +115,6 @@ impl Flight {
         }
         let Bearing { asker, task, spilled, .. } = self.bearing;
         let deployment = self.deployment.name.clone();
-        let now = Instant::now();
         let prefix = usage.prompt + usage.completion;
         let home = Home { deployment, until: now, prefix, spilled };
         self.waiting.state().remember(&Turn { asker, task, output: usage.completion, home }, now);

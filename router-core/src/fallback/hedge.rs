@@ -14,6 +14,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::capacity::Admission;
+use crate::capacity::Standing;
 use crate::capacity::Ticket;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
@@ -103,11 +104,11 @@ impl<U: Upstream> Fallback<U> {
     ) -> Option<(Duration, Arc<Deployment>)> {
         let hedging = self.limits.hedging?;
         let streamed = errand.request.stream() && deployment.model.abilities.streaming;
-        let standing = self.waiting.state().standing(&deployment.name);
-        let silence = standing.latency.first_within(hedging.quantile).filter(|_| streamed)?;
+        let within = |standing: &Standing| standing.latency.first_within(hedging.quantile);
+        let silence = self.waiting.state().see(&deployment.name, within).filter(|_| streamed)?;
         let untried = |other: &&Arc<Deployment>| {
             let tried = journey.trail.iter().any(|step| step.deployment.name == other.name);
-            other.name != deployment.name && !tried && !self.began_cooling(other)
+            other.name != deployment.name && !tried && !self.began_cooling(other, Instant::now())
         };
         Some((silence, errand.plan.iter().find(untried).cloned()?))
     }

@@ -78,6 +78,8 @@ pub(super) struct Sending<'s, U> {
     pub(super) load: Load,
     /// True where a cap of ours is sent in place of the caller's.
     pub(super) tight: bool,
+    /// When it began.
+    pub(super) began: Instant,
     /// The answer's head, or the first content of a stream, must come before this moment.
     pub(super) first_by: Instant,
     /// A whole answer must have ended before this moment.
@@ -92,7 +94,6 @@ impl<U: Upstream> Sending<'_, U> {
         attempt: Attempt,
         mut flight: Flight,
     ) -> Sent {
-        let started = Instant::now();
         let streamed = attempt.streamed;
         let call = attempt.call.clone();
         let reply = tokio::time::timeout_at(self.first_by, self.upstream.send(attempt)).await;
@@ -107,25 +108,21 @@ impl<U: Upstream> Sending<'_, U> {
         if flight.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
             flight.spilled_over(self.limits.provisioned_wait);
         } else {
+            let now = Instant::now();
             if let Some(utilization) = utilization {
-                flight.learn(Event::Utilization(flight.ticket, utilization));
+                flight.learn_at(Event::Utilization(flight.ticket, utilization), now);
             }
-            flight.learn(Event::Admitted(flight.ticket));
+            flight.learn_at(Event::Admitted(flight.ticket), now);
         }
         if streamed && is_event_stream(&reply.headers) {
-            self.streamed((reply, &call), flight, started, adapted.withhold_usage).await
+            self.streamed((reply, &call), flight, adapted.withhold_usage).await
         } else {
-            self.whole((reply, &call), &mut flight, started).await
+            self.whole((reply, &call), &mut flight).await
         }
     }
 
     /// A whole answer: read before anything goes to the caller, so that a break in the middle can still fall back.
-    async fn whole(
-        &self,
-        (reply, call): (Reply, &Call),
-        flight: &mut Flight,
-        started: Instant,
-    ) -> Sent {
+    async fn whole(&self, (reply, call): (Reply, &Call), flight: &mut Flight) -> Sent {
         let idle = self.limits.idle_timeout;
         let body = read(reply.body, self.limits.max_answer_bytes, idle);
         let body = tokio::time::timeout_at(self.deadline, body).await;
@@ -133,7 +130,8 @@ impl<U: Upstream> Sending<'_, U> {
             Ok(body) => body,
             Err(fault) => return failed(flight, unreachable(fault)),
         };
-        let total = started.elapsed();
+        let now = Instant::now();
+        let total = now - self.began;
         let answer = Answer::read(&body);
         // What passes through may have answers of any shape.
         if answer.usage.is_none()
@@ -143,7 +141,7 @@ impl<U: Upstream> Sending<'_, U> {
             return self.reported(reported, (reply.headers, call), flight).await;
         }
         let cut = self.tight && answer.finish_reason.as_deref() == Some("length");
-        flight.served(Timing { first: total, total }, answer.usage, cut);
+        flight.served((Timing { first: total, total }, now), answer.usage, cut);
         let body = Delivered::Full(body, answer);
         let delivery = Delivery { status: reply.status, headers: reply.headers, body };
         Sent::Answer(Ended::Served, Box::new(delivery))
@@ -153,9 +151,9 @@ impl<U: Upstream> Sending<'_, U> {
         &self,
         (reply, call): (Reply, &Call),
         mut flight: Flight,
-        started: Instant,
         withhold_usage: bool,
     ) -> Sent {
+        let began = self.began;
         let watch = Watch {
             content_by: self.first_by,
             idle: self.limits.idle_timeout,
@@ -171,15 +169,16 @@ impl<U: Upstream> Sending<'_, U> {
                 return self.reported(reported, (reply.headers, call), &mut flight).await;
             }
         };
-        let first = started.elapsed();
+        let first = began.elapsed();
         relay.on_end(move |end| {
             use super::relay::How;
             let usage = end.usage.unwrap_or_else(|| end.estimated(flight.bearing.prompt));
             flight.uses(&usage);
             match end.how {
                 How::Whole => {
-                    let timing = Timing { first, total: started.elapsed() };
-                    flight.served(timing, Some(usage), false);
+                    let now = Instant::now();
+                    let timing = Timing { first, total: now - began };
+                    flight.served((timing, now), Some(usage), false);
                 }
                 How::Interrupted => flight.learn(Event::Failed),
                 // The caller's doing says nothing about the deployment.

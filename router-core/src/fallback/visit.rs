@@ -74,7 +74,7 @@ impl<U: Upstream> Fallback<U> {
             let (attempt, span) = attempt(deployment, errand, &adapted);
             journey.under_way = span;
             let load = (entry.load, tight.is_some());
-            let sent = self.send(errand, load, (adapted, attempt), flight).await;
+            let sent = self.send((errand, began), load, (adapted, attempt), flight).await;
             let (ended, delivery) = match sent {
                 Sent::Answer(ended, delivery) => (ended, Some(delivery)),
                 Sent::None(ended) => (ended, None),
@@ -138,7 +138,7 @@ impl<U: Upstream> Fallback<U> {
 
     async fn send(
         &self,
-        errand: &Errand<'_, '_>,
+        (errand, began): (&Errand<'_, '_>, Instant),
         (load, tight): (Load, bool),
         (adapted, attempt): (Adapted, Attempt),
         flight: Flight,
@@ -150,7 +150,8 @@ impl<U: Upstream> Fallback<U> {
             deployment,
             load,
             tight,
-            first_by: (Instant::now() + patience(errand, deployment, &attempt, load.cap))
+            began,
+            first_by: (began + patience(errand, deployment, &attempt, load.cap))
                 .min(errand.deadline),
             deadline: errand.deadline,
         };

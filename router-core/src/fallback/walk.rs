@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::capacity::Admission;
 use crate::capacity::Asker;
 use crate::capacity::Cause;
+use crate::capacity::Standing;
 use crate::chat::ChatRequest;
 use crate::decision::Plan;
 use crate::deployment::Deployment;
@@ -211,7 +212,7 @@ impl<U: Upstream> Fallback<U> {
         }
         let mut journey = Journey::new(began);
         let mut admission = errand.admission.clone();
-        if !self.time_to_ask_again(&errand) {
+        if !self.time_to_ask_again(&errand, began) {
             admission.tight = None;
         }
         let patient = began.checked_add(admission.patience).unwrap_or(errand.deadline);
@@ -233,11 +234,11 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// True where the deadline leaves the time for a second answer after a first that was cut off.
-    fn time_to_ask_again(&self, errand: &Errand<'_, '_>) -> bool {
-        let standing = self.waiting.state().standing(&errand.plan.first.name);
-        let usual = standing.latency.total().unwrap_or_default();
-        let left = errand.deadline.saturating_duration_since(Instant::now());
-        left > (usual * 4).max(ASK_AGAIN_LEAST)
+    fn time_to_ask_again(&self, errand: &Errand<'_, '_>, now: Instant) -> bool {
+        let first = &errand.plan.first.name;
+        let usual = self.waiting.state().see(first, |standing| standing.latency.total());
+        let left = errand.deadline.saturating_duration_since(now);
+        left > (usual.unwrap_or_default() * 4).max(ASK_AGAIN_LEAST)
     }
 
     /// Tries the plan's deployments in order. Where there is nothing but provisioned ones, those with room come first, and
@@ -255,10 +256,11 @@ impl<U: Upstream> Fallback<U> {
                 .too_long
                 .as_ref()
                 .is_some_and(|(window, _)| deployment.model.context_window <= *window);
-            if small || self.began_cooling(deployment) {
+            let now = Instant::now();
+            if small || self.began_cooling(deployment, now) {
                 continue;
             }
-            if !self.may_go_on(&journey.trail, errand.deadline) {
+            if !self.may_go_on(&journey.trail, (now, errand.deadline)) {
                 return Passed::Nobody;
             }
             match self.stay(deployment, (errand, admission), hold_until, journey).await {
@@ -269,8 +271,12 @@ impl<U: Upstream> Fallback<U> {
             }
         }
         let crowded = std::mem::take(&mut journey.crowded);
-        for deployment in crowded.iter().filter(|deployment| !self.began_cooling(deployment)) {
-            if !self.may_go_on(&journey.trail, errand.deadline) {
+        for deployment in &crowded {
+            let now = Instant::now();
+            if self.began_cooling(deployment, now) {
+                continue;
+            }
+            if !self.may_go_on(&journey.trail, (now, errand.deadline)) {
                 return Passed::Nobody;
             }
             let insisting = admission.insisting();
@@ -307,11 +313,12 @@ impl<U: Upstream> Fallback<U> {
             })
         };
         let usable = errand.plan.iter();
-        let usable =
-            usable.filter(|deployment| !(self.began_cooling(deployment) || failed(deployment)));
+        let usable = usable
+            .filter(|deployment| !(self.began_cooling(deployment, now) || failed(deployment)));
         let wait = |deployment: &&Arc<Deployment>| {
-            let standing = self.waiting.state().standing(&deployment.name);
-            standing.expected_wait(&admission.entry(deployment), 0.0, now)
+            let entry = admission.entry(deployment);
+            let wait = |standing: &Standing| standing.expected_wait(&entry, 0.0, now);
+            self.waiting.state().see(&deployment.name, wait)
         };
         usable.min_by_key(wait).cloned()
     }
@@ -354,14 +361,12 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// True where the deployment asked to be left alone since the decision was made.
-    pub(super) fn began_cooling(&self, deployment: &Deployment) -> bool {
-        let standing = self.waiting.state().standing(&deployment.name);
-        let cause = standing.cooling(Instant::now()).map(|(cause, _)| cause);
-        matches!(cause, Some(Cause::Throttled | Cause::Misconfigured))
+    pub(super) fn began_cooling(&self, deployment: &Deployment, now: Instant) -> bool {
+        let cause = self.waiting.state().see(&deployment.name, |standing| standing.cooling(now));
+        matches!(cause, Some((Cause::Throttled | Cause::Misconfigured, _)))
     }
 
-    fn may_go_on(&self, trail: &[Step], deadline: Instant) -> bool {
-        let now = Instant::now();
+    fn may_go_on(&self, trail: &[Step], (now, deadline): (Instant, Instant)) -> bool {
         let fault = trail.last().is_some_and(|step| step.ended.is_fault());
         now < deadline && (!fault || self.retries.withdraw(now))
     }

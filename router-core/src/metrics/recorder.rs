@@ -249,6 +249,24 @@ impl Metrics {
         self.surprises.spillovers.with_label_values(&[deployment.name.as_str()]).inc();
     }
 
+    /// A request that was decided has ended without an answer of a model: what it was decided to be, why it failed, and how
+    /// long that took. Each decision ends here or as [`Self::answered`], but for those whose caller left before an answer.
+    pub(crate) fn failed(
+        &self,
+        operation: Operation,
+        decision: &Decision,
+        error: &str,
+        took: Duration,
+    ) {
+        let wished = decision.choice.models.first().map_or("none", |name| name.as_str());
+        let first = decision.candidates.first().map(|candidate| &candidate.deployment);
+        let provider = first.map_or("none", |deployment| deployment.api.provider());
+        self.gen_ai
+            .duration
+            .with_label_values(&[operation.as_str(), provider, wished, error])
+            .observe(took.as_secs_f64());
+    }
+
     /// An answer has ended: what it used, cost and took. `error` is empty for a good one.
     pub(crate) fn answered(&self, account: &Account<'_>) {
         let Account { operation, deployment, usage, cost, timing, streamed, error } = *account;

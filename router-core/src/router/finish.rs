@@ -51,6 +51,9 @@ use crate::upstream::spilled_over;
 use super::account::OpenAccount;
 use super::other_models::OtherModels;
 
+/// How the end of a request is called where an upstream says that the request is to blame.
+const REJECTED: &str = "rejected";
+
 /// Turns an answer into the response, and closes the account when it ends.
 pub(super) struct Finish<'f, 'a> {
     pub(super) metrics: &'f Metrics,
@@ -117,8 +120,8 @@ impl Finish<'_, '_> {
                 } else {
                     let total = self.began.elapsed();
                     let timing = Timing { first: total, total };
-                    account
-                        .close("rejected", || bill.answer(status.as_u16(), (None, None), timing));
+                    metrics.failed(self.request.operation(), self.decision, REJECTED, total);
+                    account.close(REJECTED, || bill.answer(status.as_u16(), (None, None), timing));
                 }
                 let again = again && status.is_success();
                 whole(status, headers, body, again.then_some(self.request))

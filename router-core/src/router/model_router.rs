@@ -227,12 +227,6 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
     }
 }
 
-fn told_of(decision: &Decision) -> HeaderMap {
-    let mut told = HeaderMap::with_capacity(20);
-    tell_decision(&mut told, decision);
-    told
-}
-
 impl<U: Upstream> Inner<U> {
     fn decide(
         &self,
@@ -277,27 +271,43 @@ impl<U: Upstream> Inner<U> {
         let decision = self.decide(&request, call, &hints)?;
         self.metrics.decided(&decision);
         account.decided(&request, &decision, self.rules.classifier.threshold());
+        let asked = (call, &request, &hints);
+        let answer = self.carry_out(asked, (&decision, began), promise, account).await;
+        answer.inspect_err(|error| {
+            let operation = request.operation();
+            self.metrics.failed(operation, &decision, error.kind(), began.elapsed());
+        })
+    }
+
+    async fn carry_out(
+        self: &Arc<Self>,
+        (call, request, hints): (&ChatCall, &ChatRequest<'_>, &Hints),
+        (decision, began): (&Decision, Instant),
+        promise: &OnceLock<Promise>,
+        account: &mut OpenAccount,
+    ) -> Result<Response, RouteError> {
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let uncapped = self.rules.capacity.missing_output;
-        account.admitted(admit(&self.ledger, call, (&decision, plan), uncapped)?);
-        let mut told = told_of(&decision);
+        account.admitted(admit(&self.ledger, call, (decision, plan), uncapped)?);
+        let mut told = HeaderMap::with_capacity(20);
+        tell_decision(&mut told, decision);
         let limits = self.fallback.limits();
         let patience = hints.caller_timeout.map_or(limits.deadline, |own| own.min(limits.deadline));
         let task = decision
             .task()
-            .or_else(|| role_of_follow_up(&request, &plan.first.model.name, &self.rules));
+            .or_else(|| role_of_follow_up(request, &plan.first.model.name, &self.rules));
         let role = task.map(|task| self.rules.policy.role(task));
         let errand = Errand {
-            request: &request,
+            request,
             call: call.call(),
             plan,
             admission: &decision.admission,
-            asker: asker(&request, call, &hints),
+            asker: asker(request, call, hints),
             task: decision.kind(&self.rules.catalog),
             effort: role.and_then(|role| role.effort),
             chosen: task.is_some(),
             reject_unsupported: self.rules.policy.reject_unsupported,
-            first_byte: self.first_byte(&decision, &plan.first),
+            first_byte: self.first_byte(decision, &plan.first),
             deadline: call.received + patience,
             trace: Propagation::new(&call.headers, call.span.clone()),
         };
@@ -309,9 +319,9 @@ impl<U: Upstream> Inner<U> {
         match self.fallback.walk(errand).await {
             Err(NoAnswer { fault, trail, notes }) => {
                 self.metrics.attempted(&trail);
-                self.metrics.noted(&decision, &notes);
+                self.metrics.noted(decision, &notes);
                 account.walked(&trail, &notes);
-                Err(self.sending_fault(fault, &decision))
+                Err(self.sending_fault(fault, decision))
             }
             Ok(answered) => {
                 let upstream: Duration = answered.trail.iter().map(|step| step.took).sum();
@@ -321,8 +331,7 @@ impl<U: Upstream> Inner<U> {
                 tell_overhead(&mut told, overhead);
                 let metrics = &self.metrics;
                 let stored = (&self.stored, &call.caller);
-                let (decision, request, others) = (&decision, &request, &self.others);
-                let yardsticks = &self.yardsticks;
+                let (others, yardsticks) = (&self.others, &self.yardsticks);
                 let finish =
                     Finish { metrics, decision, request, stored, others, yardsticks, began };
                 Ok(finish.respond(answered, told, account.take()))

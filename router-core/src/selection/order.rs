@@ -53,9 +53,9 @@ pub fn order(
         .into_iter()
         .map(|deployment| {
             let standing = snapshot.standing(&deployment.name);
-            let place = place(&deployment, &standing, preferences, now);
+            let place = place(&deployment, standing, preferences, now);
             let away = pinned && preferences.admission.home.as_ref() != Some(&deployment.name);
-            let key = sort_key(&deployment, &standing, (place, away), preferences);
+            let key = sort_key(&deployment, standing, (place, away), preferences);
             (key, Candidate { deployment, place })
         })
         .collect();
@@ -73,7 +73,7 @@ fn pinned(
 ) -> bool {
     let spilled = snapshot.home.as_ref().is_some_and(|home| home.spilled);
     let roomy = |deployment: &Arc<Deployment>| {
-        let twin = snapshot.standing(&deployment.name).twin;
+        let twin = snapshot.standing(&deployment.name).twin.as_ref();
         twin.is_some_and(|twin| twin.utilization(now) < RETURN_BELOW)
     };
     spilled && preferences.admission.load.cached.0 > 0 && !eligible.0.iter().any(roomy)

@@ -31,8 +31,8 @@ pub trait CapacityState: Debug + Send + Sync {
     /// A copy of what is known of all deployments and of who asks.
     fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot;
 
-    /// What is known of one deployment.
-    fn standing(&self, deployment: &DeploymentName) -> Standing;
+    /// Shows what is known of one deployment where it lies; whoever looks holds it, so it looks and goes.
+    fn look(&self, deployment: &DeploymentName, at: &mut dyn FnMut(&Standing));
 
     /// Takes room for an attempt that is sent now; `doubtful` also where there seems to be none, if it is time to see
     /// whether that is true.
@@ -62,4 +62,22 @@ pub trait CapacityState: Debug + Send + Sync {
 
     /// Learns how long an answer was and where its conversation is at home.
     fn remember(&self, turn: &Turn, now: Instant);
+}
+
+impl dyn CapacityState {
+    /// A copy of what is known of one deployment.
+    pub fn standing(&self, deployment: &DeploymentName) -> Standing {
+        self.see(deployment, |standing| *standing)
+    }
+
+    /// One thing of what is known of a deployment: a standing is large, and its parts are asked for several times a request.
+    pub fn see<T: Default>(
+        &self,
+        deployment: &DeploymentName,
+        part: impl FnOnce(&Standing) -> T,
+    ) -> T {
+        let (mut part, mut seen) = (Some(part), None);
+        self.look(deployment, &mut |standing| seen = part.take().map(|part| part(standing)));
+        seen.unwrap_or_default()
+    }
 }

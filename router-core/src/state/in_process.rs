@@ -176,15 +176,20 @@ impl InProcess {
         };
         for slot in self.slots.iter().filter(same) {
             let mut standing = slot.lock();
-            let before = *standing;
+            let before = self.before(&standing);
             standing.cooldown.throttle(now, wait);
-            self.note(slot, now, &before, &standing);
+            self.note(slot, now, before.as_ref(), &standing);
         }
     }
 
+    /// What to compare with after a change; none where there are no other replicas to be told.
+    fn before(&self, standing: &Standing) -> Option<Standing> {
+        self.outbox.as_ref().map(|_| *standing)
+    }
+
     /// Notes for other replicas what has changed.
-    fn note(&self, slot: &Slot, now: Instant, before: &Standing, after: &Standing) {
-        if let Some(outbox) = &self.outbox {
+    fn note(&self, slot: &Slot, now: Instant, before: Option<&Standing>, after: &Standing) {
+        if let Some((outbox, before)) = self.outbox.as_ref().zip(before) {
             let mut chronicle = slot.chronicle.lock().unwrap_or_else(PoisonError::into_inner);
             if chronicle.note(now, before, after) {
                 outbox.ring();
@@ -207,8 +212,11 @@ impl CapacityState for InProcess {
         snapshot
     }
 
-    fn standing(&self, deployment: &DeploymentName) -> Standing {
-        self.slot(deployment).map(|slot| *slot.lock()).unwrap_or_default()
+    fn look(&self, deployment: &DeploymentName, at: &mut dyn FnMut(&Standing)) {
+        match self.slot(deployment) {
+            Some(slot) => at(&slot.lock()),
+            None => at(&Standing::default()),
+        }
     }
 
     fn enter(
@@ -220,7 +228,7 @@ impl CapacityState for InProcess {
     ) -> Result<Ticket, Closed> {
         let Some(slot) = self.slot(deployment) else { return Ok(Ticket::default()) };
         let mut standing = slot.lock();
-        let before = *standing;
+        let before = self.before(&standing);
         let in_flight = standing.in_flight;
         if !(entry.insists || standing.cooldown.admits(now, in_flight, self.ramp)) {
             return Err(Closed::Recovering);
@@ -241,7 +249,7 @@ impl CapacityState for InProcess {
         }
         standing.quota.take(now, &entry.load);
         standing.in_flight = standing.in_flight.saturating_add(1);
-        self.note(slot, now, &before, &standing);
+        self.note(slot, now, before.as_ref(), &standing);
         Ok(ticket)
     }
 
@@ -251,9 +259,9 @@ impl CapacityState for InProcess {
             return self.exhaust(slot, wait, now);
         }
         let mut standing = slot.lock();
-        let before = *standing;
+        let before = self.before(&standing);
         standing.learn(event, self.cooldowns, now);
-        self.note(slot, now, &before, &standing);
+        self.note(slot, now, before.as_ref(), &standing);
     }
 
     fn in_process(self: Arc<Self>) -> Option<Arc<InProcess>> {

@@ -7,12 +7,26 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 
 use crate::capacity::LimitReading;
 use crate::capacity::QuotaReading;
 
 use super::retry_after::duration;
+
+static UTILIZATION: HeaderName = HeaderName::from_static("azure-openai-deployment-utilization");
+
+/// Of each limit: how much it is, what is left, and when all of it is there again.
+static REQUESTS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-requests"),
+    HeaderName::from_static("x-ratelimit-remaining-requests"),
+    HeaderName::from_static("x-ratelimit-reset-requests"),
+];
+static TOKENS: [HeaderName; 3] = [
+    HeaderName::from_static("x-ratelimit-limit-tokens"),
+    HeaderName::from_static("x-ratelimit-remaining-tokens"),
+    HeaderName::from_static("x-ratelimit-reset-tokens"),
+];
 
 /// What the headers say.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -37,11 +51,11 @@ impl Meters {
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```
     pub fn read(headers: &HeaderMap) -> Self {
-        let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-        let percent = text("azure-openai-deployment-utilization")
+        let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+        let percent = text(&UTILIZATION)
             .and_then(|value| value.trim_end_matches('%').trim().parse::<f64>().ok())
             .filter(|percent| percent.is_finite() && *percent >= 0.0);
-        let limit = |limit: &str, remaining: &str, reset: &str| LimitReading {
+        let limit = |[limit, remaining, reset]: &[HeaderName; 3]| LimitReading {
             limit: text(limit).and_then(|value| value.parse().ok()).filter(|limit| *limit > 0),
             remaining: text(remaining).and_then(|value| value.parse().ok()),
             reset: text(reset)
@@ -50,18 +64,7 @@ impl Meters {
         };
         Self {
             utilization: percent.map(|percent| percent / 100.0),
-            quota: QuotaReading {
-                requests: limit(
-                    "x-ratelimit-limit-requests",
-                    "x-ratelimit-remaining-requests",
-                    "x-ratelimit-reset-requests",
-                ),
-                tokens: limit(
-                    "x-ratelimit-limit-tokens",
-                    "x-ratelimit-remaining-tokens",
-                    "x-ratelimit-reset-tokens",
-                ),
-            },
+            quota: QuotaReading { requests: limit(&REQUESTS), tokens: limit(&TOKENS) },
         }
     }
 }
