@@ -1,9 +1,11 @@
 //! Usage and cost: from whole answers and from streams, to the micro-dollar, and never invented.
 
+use std::time::Duration;
+
 use azure_emulator::Step;
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Bench, Layout, logs};
+use crate::support::{Answer, Bench, Layout, logs, question};
 
 /// Dollars by gpt-4o's shipped prices, in the form of the header.
 fn cost_of(usage: &Value) -> String {
@@ -68,6 +70,14 @@ async fn tokens(bench: &Bench, model: &str, kind: &str) -> f64 {
     bench.metric(&format!("gen_ai_client_token_usage_sum{{{labels}}}")).await
 }
 
+/// How many operations of a model ended with an error, and at which provider.
+async fn operations(bench: &Bench, provider: &str, model: &str, error: &str) -> f64 {
+    let labels = format!(
+        "error_type=\"{error}\",gen_ai_operation_name=\"chat\",gen_ai_provider_name=\"{provider}\",gen_ai_request_model=\"{model}\""
+    );
+    bench.metric(&format!("gen_ai_client_operation_duration_seconds_count{{{labels}}}")).await
+}
+
 #[tokio::test]
 async fn each_decided_request_is_one_operation_whatever_came_of_it() {
     let bench = Layout::empty().payg("only", "gpt-4o").payg("o1_payg", "o1").start().await;
@@ -76,27 +86,53 @@ async fn each_decided_request_is_one_operation_whatever_came_of_it() {
     bench.ask("chat", json!({"stream": true})).await;
     bench.emulator.script("only", Step::answer(400, [], r#"{"error":{"message":"no"}}"#));
     assert_eq!(bench.ask("chat", json!({})).await.status, 400);
+    bench.emulator.script("only", Step::hang());
+    let impatient = bench.request(&question("chat", json!({}))).timeout(Duration::from_millis(200));
+    assert!(impatient.send().await.is_err());
+    while operations(&bench, "azure.ai.openai", "gpt-4o", "caller_hung_up").await < 1.0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
     bench.emulator.script("only", Step::answer(503, [("retry-after", "60")], "{}"));
     assert_eq!(bench.ask("chat", json!({})).await.status, 502);
     // It asked to be left alone: refused before anything is sent.
     assert_eq!(bench.ask("chat", json!({})).await.status, 429);
     // Not decided: there is no such model.
     assert_eq!(bench.ask("gpt-9", json!({})).await.status, 404);
-    let text = bench.get("/metrics").await.text;
-    let operations = |error: &str| {
-        let label = format!("error_type=\"{error}\"");
-        let counts = text.lines().filter(|line| {
-            line.starts_with("gen_ai_client_operation_duration_seconds_count")
-                && line.contains(&label)
-                && line.contains("gen_ai_request_model=\"gpt-4o\"")
-        });
-        counts.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u32>().unwrap()).sum::<u32>()
-    };
-    let errors = ["", "stream_interrupted", "rejected", "upstream_failed", "capacity_exhausted"];
-    assert_eq!(errors.map(operations), [1; 5], "{text}");
+    for error in [
+        "",
+        "stream_interrupted",
+        "rejected",
+        "caller_hung_up",
+        "upstream_failed",
+        "capacity_exhausted",
+    ] {
+        let count = operations(&bench, "azure.ai.openai", "gpt-4o", error).await;
+        assert!((count - 1.0).abs() < 1e-9, "{error}: {count}");
+    }
     let decided = "model_router_decisions_total{model=\"gpt-4o\",task=\"chat\"}";
     let none = "model_router_decisions_total{model=\"none\",task=\"chat\"}";
-    assert!((bench.metric(decided).await + bench.metric(none).await - 5.0).abs() < 1e-9, "{text}");
+    assert!((bench.metric(decided).await + bench.metric(none).await - 6.0).abs() < 1e-9);
+}
+
+#[tokio::test]
+async fn a_failed_operation_is_that_of_the_deployment_that_failed_it() {
+    let layout = Layout::empty()
+        .payg("gpt4o_payg", "gpt-4o")
+        .payg("o1_payg", "o1")
+        .written("a_other", "gpt-4.1", "pay_as_you_go")
+        .text("endpoints.plain.url", "http://127.0.0.1:9")
+        .text("endpoints.plain.api", "openai")
+        .set("endpoints.plain.anonymous", true)
+        .text("deployments.a_other.endpoint", "plain");
+    let bench = layout.start().await;
+    let far = bench.request(&question("gpt-4o", json!({})));
+    let far = Answer::of(far.header("x-router-residency", "geo:kr")).await;
+    assert_eq!(far.code(), "residency_unsatisfiable", "{far:?}");
+    let error = "residency_unsatisfiable";
+    assert!((operations(&bench, "azure.ai.openai", "gpt-4o", error).await - 1.0).abs() < 1e-9);
+    // Nobody listens there.
+    assert_eq!(bench.ask("gpt-4.1", json!({})).await.status, 502);
+    assert!((operations(&bench, "openai", "gpt-4.1", "upstream_failed").await - 1.0).abs() < 1e-9);
 }
 
 /// Events that only report usage.

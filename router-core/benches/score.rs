@@ -7,6 +7,10 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use router_core::chat::ChatRequest;
 use router_core::task::{LinearScorer, Scorer};
 
+/// As in `router-server`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ENGLISH: &str = "The committee met on Tuesday to talk about the new library, and most of the members agreed \
     that the reading room should stay open later. Please work out how many staff hours that adds in 52 weeks. ";
 const KOREAN: &str = "위원회는 화요일에 모여 새 도서관에 대해 이야기했고, 대부분 열람실을 더 늦게까지 열자는 데 동의했다. \

@@ -381,6 +381,9 @@ def storm_adds_up(figures, seen):
     decided = total(figures, "model_router_decisions_total")
     if not asked - hung_up <= decided <= asked:
         faults.append(f"decisions: {decided:.0f} of {asked} requests, of which {hung_up} were hung up on")
+    ended = total(figures, "gen_ai_client_operation_duration_seconds_count")
+    if ended != decided:
+        faults.append(f"{decided:.0f} requests were decided and {ended:.0f} have ended")
     answers = total(figures, "gen_ai_client_token_usage_count", 'gen_ai_token_type="input"')
     if not seen.ends["whole"] <= answers <= asked:
         faults.append(f"answers with tokens: {answers:.0f}, while {seen.ends['whole']} were whole")

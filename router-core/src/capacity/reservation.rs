@@ -156,7 +156,7 @@ impl Habits {
     /// An answer was this long.
     pub fn learn(&self, task: Task, (caller, class): (u64, CapClass), length: Tokens) {
         let key = (task, class, caller);
-        // To look first costs nothing that is kept, and a caller is new only once.
+        // `get_with` allocates for the case that the caller is new, which it is only once.
         let own = self.callers.get(&key);
         let own = own.unwrap_or_else(|| self.callers.get_with(key, Shared::default));
         locked(&own).learn(length, &self.settings);

@@ -3,6 +3,7 @@
 //! The registry is the embedder's. Label values come from enums and config, never from what a caller or an upstream
 //! wrote, so the number of series is bounded by config.
 
+mod failures;
 mod keys;
 mod observed;
 mod provisioned;
@@ -11,6 +12,7 @@ mod replica_gauges;
 mod retirement;
 mod standing;
 
+pub(crate) use failures::HUNG_UP;
 pub use recorder::Metrics;
 pub(crate) use recorder::{Account, InFlight};
 pub(crate) use replica_gauges::ReplicaCollector;

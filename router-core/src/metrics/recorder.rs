@@ -42,7 +42,7 @@ pub struct Metrics {
     pub(super) capacity: Capacity,
     pub(super) keys: Keys,
     pub(super) observed: Observed,
-    gen_ai: GenAi,
+    pub(super) gen_ai: GenAi,
 }
 
 /// The names that are shared with every client of a model service.
@@ -50,8 +50,8 @@ pub struct Metrics {
 /// **Source:** `OpenTelemetry`, semantic conventions for generative AI, status "development": a change there is a change
 /// of this block alone.
 #[derive(Debug, Clone)]
-struct GenAi {
-    duration: HistogramVec,
+pub(super) struct GenAi {
+    pub(super) duration: HistogramVec,
     first_chunk: HistogramVec,
     tokens: HistogramVec,
 }
@@ -247,24 +247,6 @@ impl Metrics {
 
     pub(crate) fn spilled_over(&self, deployment: &Deployment) {
         self.surprises.spillovers.with_label_values(&[deployment.name.as_str()]).inc();
-    }
-
-    /// A request that was decided has ended without an answer of a model: what it was decided to be, why it failed, and how
-    /// long that took. Each decision ends here or as [`Self::answered`], but for those whose caller left before an answer.
-    pub(crate) fn failed(
-        &self,
-        operation: Operation,
-        decision: &Decision,
-        error: &str,
-        took: Duration,
-    ) {
-        let wished = decision.choice.models.first().map_or("none", |name| name.as_str());
-        let first = decision.candidates.first().map(|candidate| &candidate.deployment);
-        let provider = first.map_or("none", |deployment| deployment.api.provider());
-        self.gen_ai
-            .duration
-            .with_label_values(&[operation.as_str(), provider, wished, error])
-            .observe(took.as_secs_f64());
     }
 
     /// An answer has ended: what it used, cost and took. `error` is empty for a good one.

@@ -12,6 +12,7 @@ use crate::decision::Decision;
 use crate::fallback::Note;
 use crate::fallback::Step;
 use crate::ledger::Ticket;
+use crate::metrics::HUNG_UP;
 use crate::metrics::InFlight;
 use crate::metrics::Metrics;
 use crate::record::Answer;
@@ -22,9 +23,6 @@ use crate::task::Score;
 
 use super::call::ChatCall;
 use super::charging;
-
-/// What the caller's own end of a request is called.
-pub(super) const HUNG_UP: &str = "caller_hung_up";
 
 /// Who is told of requests; observers can be added at any time.
 #[derive(Debug, Clone, Default)]

@@ -12,12 +12,12 @@ use crate::ledger::Estimate;
 use crate::ledger::Ledger;
 use crate::ledger::LimitReached;
 use crate::ledger::Ticket;
+use crate::metrics::HUNG_UP;
 use crate::record::Answer;
 use crate::record::RequestRecord;
 use crate::units::Tokens;
 use crate::units::Usd;
 
-use super::account::HUNG_UP;
 use super::call::ChatCall;
 
 /// Admits a request on its key's account; `None` where it came without a key.

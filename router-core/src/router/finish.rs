@@ -27,6 +27,7 @@ use crate::fallback::Step;
 use crate::fallback::StreamEnd;
 use crate::fallback::relay::How;
 use crate::metrics::Account;
+use crate::metrics::HUNG_UP;
 use crate::metrics::Metrics;
 use crate::record::Answer;
 use crate::record::Instead;
@@ -120,7 +121,8 @@ impl Finish<'_, '_> {
                 } else {
                     let total = self.began.elapsed();
                     let timing = Timing { first: total, total };
-                    metrics.failed(self.request.operation(), self.decision, REJECTED, total);
+                    let refused = (self.request.operation(), self.decision);
+                    metrics.failed(refused, Some(&bill.deployment), REJECTED, total);
                     account.close(REJECTED, || bill.answer(status.as_u16(), (None, None), timing));
                 }
                 let again = again && status.is_success();
@@ -239,7 +241,7 @@ impl Finish<'_, '_> {
             let (ended, error) = match end.how {
                 How::Whole => ("whole", ""),
                 How::Interrupted => ("interrupted", "stream_interrupted"),
-                How::HungUp => ("hung_up", "caller_hung_up"),
+                How::HungUp => ("hung_up", HUNG_UP),
             };
             let timing = Timing { first, total: began.elapsed() };
             let told =

@@ -272,11 +272,10 @@ impl<U: Upstream> Inner<U> {
         self.metrics.decided(&decision);
         account.decided(&request, &decision, self.rules.classifier.threshold());
         let asked = (call, &request, &hints);
+        let unanswered = self.metrics.unanswered(request.operation(), &decision, began);
         let answer = self.carry_out(asked, (&decision, began), promise, account).await;
-        answer.inspect_err(|error| {
-            let operation = request.operation();
-            self.metrics.failed(operation, &decision, error.kind(), began.elapsed());
-        })
+        unanswered.ended(answer.as_ref().err().map(RouteError::kind));
+        answer
     }
 
     async fn carry_out(

@@ -31,7 +31,8 @@ pub trait CapacityState: Debug + Send + Sync {
     /// A copy of what is known of all deployments and of who asks.
     fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot;
 
-    /// Shows what is known of one deployment where it lies; whoever looks holds it, so it looks and goes.
+    /// Shows what is known of one deployment where it lies, by calling `at` exactly once; of an unknown one, what is known of
+    /// a new one. A lock may be held meanwhile: `at` neither asks the state nor waits.
     fn look(&self, deployment: &DeploymentName, at: &mut dyn FnMut(&Standing));
 
     /// Takes room for an attempt that is sent now; `doubtful` also where there seems to be none, if it is time to see
