@@ -3,6 +3,7 @@
 pub mod adapt;
 mod adapt_cap;
 mod adapt_responses;
+mod body;
 pub mod error_event;
 mod form;
 mod input;
@@ -20,11 +21,12 @@ pub mod tokens;
 pub mod usage;
 
 pub use adapt::{Adapted, adapt};
+pub use body::RequestFault;
 pub use error_event::error_event;
 pub use input::Reference;
 pub use message::{Content, Message, Part, Role};
 pub use operation::Operation;
 pub use reported::Reported;
-pub use request::{ChatRequest, RequestFault, ResponseFormat};
+pub use request::{ChatRequest, ResponseFormat};
 pub use splice::Splice;
 pub use usage::{Answer, Usage};

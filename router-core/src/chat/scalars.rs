@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::body::{Field, RequestFault};
 use super::operation::Operation;
-use super::request::{Field, RequestFault, ResponseFormat};
+use super::request::ResponseFormat;
 
 /// The small fields that routing reads, decoded.
 #[derive(Debug, Clone, Default)]

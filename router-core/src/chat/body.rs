@@ -1,0 +1,142 @@
+//! Takes the JSON of a request apart, once: the conversation is read, all else is kept as it was written.
+//!
+//! Not done here: what the other fields mean (`scalars.rs`), and what a request must have (`request.rs`).
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::input::{Input, Reference};
+use super::message::{Message, Text};
+use super::operation::Operation;
+use super::scalars::READ_ONCE;
+
+/// Why a body is not a chat request: which field, and what was expected there.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field}: {problem}")]
+pub struct RequestFault {
+    /// Path of the field, such as `messages[2].role`; `body` where no field can be named.
+    pub field: String,
+    /// What is wrong and what is expected; never text of a message.
+    pub problem: String,
+}
+
+impl RequestFault {
+    pub(super) fn new(field: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
+    }
+}
+
+/// One top-level field of the body as it was written.
+#[derive(Debug, Clone)]
+pub(super) struct Field<'a> {
+    pub(super) name: Cow<'a, str>,
+    pub(super) value: &'a RawValue,
+}
+
+/// A body taken apart: the conversation, and all other fields as they were written.
+pub(super) struct RawBody<'a> {
+    pub(super) messages: Option<Vec<Message<'a>>>,
+    pub(super) references: Vec<Reference<'a>>,
+    pub(super) fields: Vec<Field<'a>>,
+}
+
+impl<'a> RawBody<'a> {
+    /// Takes a body apart. Where the quick parse fails, a second one that keeps track of the path runs, so that the error
+    /// names the field; no good request pays.
+    pub(super) fn read(operation: Operation, body: &'a str) -> Result<Self, RequestFault> {
+        parsed(operation, body)
+            .map_err(|quick| named(operation, body).unwrap_or_else(|| at(&quick)))
+    }
+}
+
+fn parsed(operation: Operation, body: &str) -> serde_json::Result<RawBody<'_>> {
+    let mut json = serde_json::Deserializer::from_str(body);
+    let raw = BodySeed(operation).deserialize(&mut json)?;
+    json.end()?;
+    Ok(raw)
+}
+
+/// Parses again, keeping track of the path, to name the field at fault.
+fn named(operation: Operation, body: &str) -> Option<RequestFault> {
+    let mut json = serde_json::Deserializer::from_str(body);
+    let mut track = serde_path_to_error::Track::new();
+    let json = serde_path_to_error::Deserializer::new(&mut json, &mut track);
+    let fault = BodySeed(operation).deserialize(json).err()?;
+    let path = track.path().to_string();
+    let field = if path == "." || path.is_empty() { "body".to_owned() } else { path };
+    Some(RequestFault::new(field, without_values(&fault)))
+}
+
+fn at(fault: &serde_json::Error) -> RequestFault {
+    RequestFault::new("body", without_values(fault))
+}
+
+/// serde's text of a fault, but without the value found: it may be text of a message.
+fn without_values(fault: &serde_json::Error) -> String {
+    let text = fault.to_string();
+    match (text.find("string \""), text.rfind("\", expected")) {
+        (Some(from), Some(to)) if from < to => {
+            let (head, tail) = (text.get(..from), text.get(to + 1..));
+            format!("{}string{}", head.unwrap_or_default(), tail.unwrap_or_default())
+        }
+        _ => text,
+    }
+}
+
+/// Reads a body of an operation.
+struct BodySeed(Operation);
+
+impl<'de> DeserializeSeed<'de> for BodySeed {
+    type Value = RawBody<'de>;
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
+        from.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for BodySeed {
+    type Value = RawBody<'de>;
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("a JSON object")
+    }
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut messages, mut instructions, mut input) = (None, None, None);
+        let mut fields: Vec<Field<'de>> = Vec::with_capacity(12);
+        let mut references = Vec::new();
+        while let Some(Text(name)) = map.next_key()? {
+            let twice = || A::Error::custom(format!("`{name}` is given twice"));
+            match (self.0, name.as_ref()) {
+                (Operation::Chat, "messages") if messages.is_some() => return Err(twice()),
+                (Operation::Responses, "instructions") if instructions.is_some() => {
+                    return Err(twice());
+                }
+                (Operation::Responses, "input") if input.is_some() => return Err(twice()),
+                (Operation::Chat, "messages") => {
+                    messages = map.next_value::<Option<Vec<Message<'de>>>>()?;
+                }
+                (Operation::Responses, "instructions") => {
+                    instructions = Some(map.next_value::<Option<Text<'de>>>()?);
+                }
+                (Operation::Responses, "input") => {
+                    input = Some(map.next_value::<Option<Input<'de>>>()?);
+                }
+                _ => {
+                    let read_once = READ_ONCE.contains(&name.as_ref());
+                    if read_once && fields.iter().any(|field| field.name == name) {
+                        return Err(twice());
+                    }
+                    fields.push(Field { name, value: map.next_value()? });
+                }
+            }
+        }
+        if self.0 == Operation::Responses {
+            let said = instructions.flatten().map(|Text(text)| Message::instructing(text));
+            let Input { turns, references: named } = input.flatten().unwrap_or_default();
+            messages = Some(said.into_iter().chain(turns).collect());
+            references = named;
+        }
+        Ok(RawBody { messages, references, fields })
+    }
+}
