@@ -124,7 +124,8 @@ pub struct Serve {
     /// How long to go on accepting requests after SIGTERM, until load balancers have looked elsewhere
     #[arg(long, value_name = "MILLISECONDS", default_value = "2000", value_parser = milliseconds)]
     pub unready_ms: Duration,
-    /// Which log lines to write: a level, or levels by module as in `warn,router_server=debug`
+    /// Which log lines to write: a level, or levels by module as in `warn,router_server=debug`. A level without a module is for
+    /// the router's own lines, which name no endpoint; those of a library are written only if it is named (`hyper_util=debug`)
     #[arg(long, value_name = "LEVELS", env = "ROUTER_LOG", default_value = "info")]
     pub log: Targets,
 }

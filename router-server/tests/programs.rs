@@ -34,23 +34,35 @@ fn program(arguments: &[&str]) -> Command {
 struct Router {
     process: Child,
     addr: SocketAddr,
+    /// Its log, line by line.
+    log: Receiver<String>,
     _folder: tempfile::TempDir,
 }
 
 impl Router {
     fn start(config: &str, environment: &[(&str, &str)]) -> Self {
+        Self::start_with(config, environment, &[])
+    }
+
+    fn start_with(config: &str, environment: &[(&str, &str)], more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("router.toml");
         std::fs::write(&path, config).unwrap();
         let mut command = program(&["serve", "--config", path.to_str().unwrap()]);
-        let mut process = command.envs(environment.iter().copied()).spawn().unwrap();
+        let mut process = command.args(more).envs(environment.iter().copied()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let listening = lines.find(|line| line.as_ref().unwrap().contains("listening"));
-        let line: serde_json::Value = serde_json::from_str(&listening.unwrap().unwrap()).unwrap();
+        let (told, log) = channel();
+        let listening = lines.by_ref().map(Result::unwrap).find(|line| {
+            told.send(line.clone()).unwrap();
+            line.contains("\"listening\"")
+        });
+        let line: serde_json::Value = serde_json::from_str(&listening.unwrap()).unwrap();
         let addr = line.get("address").unwrap().as_str().unwrap().parse().unwrap();
-        // What it says further must be read by somebody.
-        std::thread::spawn(move || lines.for_each(drop));
-        Self { process, addr, _folder: folder }
+        // The pipe must be read to its end, or the program stops at a full one.
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| drop(told.send(line)))
+        });
+        Self { process, addr, log, _folder: folder }
     }
 
     /// The head of the answer to a question.
@@ -135,6 +147,22 @@ fn hosts_that_need_no_proxy_are_reached_without() {
         assert!(line.starts_with("POST /openai/v1/chat/completions"), "{line}");
     }
     assert!(asked_of_proxy.try_recv().is_err());
+}
+
+#[test]
+fn no_level_of_the_log_names_an_endpoint() {
+    let (upstream, asked) = listener();
+    let url = format!("http://localhost:{}", upstream.port());
+    let router = Router::start_with(&config(&url, ""), &[], &["--log", "trace"]);
+    assert!(router.ask().starts_with("HTTP/1.1 50"));
+    asked.recv_timeout(PATIENCE).unwrap();
+    let mut request = None;
+    while request.is_none() {
+        let line = router.log.recv_timeout(PATIENCE).unwrap();
+        assert!(!line.contains("localhost"), "{line}");
+        assert!(!line.contains(&upstream.to_string()), "{line}");
+        request = line.contains("\"request\"").then_some(line);
+    }
 }
 
 fn told(output: &Output) -> String {

@@ -20,7 +20,7 @@ pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     let files = Follow::new(&serve.files.config)?;
     let config = Config::load(&serve.files.config, clock::day(clock::wall()))?;
     // Somebody else's subscriber in this process is as good as ours.
-    drop(telemetry::start(config.server.log, serve.log));
+    drop(telemetry::start(config.server.log, &serve.log));
     for warning in &config.warnings {
         warn!(%warning, "configuration");
     }
