@@ -222,8 +222,8 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-const CRATES: [(&str, usize); 3] =
-    [("router-core", 50), ("router-server", 15), ("azure-emulator", 40)];
+const CRATES: [(&str, usize); 4] =
+    [("router-core", 50), ("router-server", 15), ("router-lab", 15), ("azure-emulator", 40)];
 
 #[test]
 fn every_room_imports_only_from_below() {

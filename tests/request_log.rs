@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use azure_emulator::Step;
-use router_server::request_record::{Log, LoggedRequest};
+use router_core::log_line::{Log, LoggedRequest};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -134,7 +134,7 @@ async fn every_end_leaves_one_line_and_none_has_content() {
     let errors: Vec<_> = found.iter().map(|line| word(line.error.as_deref())).collect();
     let expected = ["", "", "model_not_found", "rejected", "stream_interrupted", "caller_hung_up"];
     assert_eq!(errors, expected);
-    assert_eq!(found[2].decision, router_server::request_record::LoggedDecision::default());
+    assert_eq!(found[2].decision, router_core::log_line::LoggedDecision::default());
     assert_eq!((found[3].outcome.status, found[3].tokens()), (Some(400), None));
     assert_eq!(found[4].outcome.usage_estimated, Some(true));
     assert!(bench.metric("model_router_request_log_lines_total{outcome=\"written\"}").await > 5.5);

@@ -48,6 +48,9 @@ pub mod error;
 // what is left of a request when it has ended
 #[cfg(feature = "http-client")]
 pub mod record;
+// the request log: a record as one line of JSON
+#[cfg(feature = "http-client")]
+pub mod log_line;
 // files and environment to checked settings
 pub mod config;
 // every metric

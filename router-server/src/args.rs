@@ -10,14 +10,6 @@ use http::{HeaderName, HeaderValue};
 use router_core::units::KeyName;
 use tracing_subscriber::filter::Targets;
 
-#[cfg(feature = "simulate")]
-use crate::simulation_args::Simulate;
-#[cfg(feature = "simulate")]
-use crate::simulation_args::Size;
-use crate::tuning_args::Calibrate;
-#[cfg(feature = "simulate")]
-use crate::tuning_args::Replay;
-
 const LONG: &str = "\
 Routes chat requests to OpenAI models on Azure.
 
@@ -83,25 +75,12 @@ pub enum Command {
     #[cfg(feature = "manual")]
     Man(Man),
     /// Show it at work: an emulated Azure, the router, and traffic in English and Korean
-    #[cfg(feature = "demo")]
+    #[cfg(feature = "lab")]
     Demo(Demo),
-    /// Find the threshold that gives a wished share of reasoning calls, from a request log
-    Calibrate(Calibrate),
-    /// Replay a request log in virtual time under one configuration or two: costs, waits, fallbacks side by side
-    #[cfg(feature = "simulate")]
-    Replay(Replay),
-    /// Train a task model on labelled rows, and measure it on sources held out
-    #[cfg(feature = "train")]
-    Train(Train),
-    /// Measure the task scorer on labelled rows: quality, calibration, time
-    #[cfg(feature = "train")]
-    Evaluate(Evaluate),
-    /// Replay a trace in virtual time: what provisioned deployments save, and what others reach with them
-    #[cfg(feature = "simulate")]
-    Simulate(Simulate),
-    /// Replay a trace at every size that is sold: how many PTUs to buy
-    #[cfg(feature = "simulate")]
-    Size(Size),
+    /// Measure, train, replay and size.
+    #[cfg(feature = "lab")]
+    #[command(flatten)]
+    Lab(router_lab::LabCommand),
 }
 
 /// The files of a configuration.
@@ -238,7 +217,7 @@ pub struct Man {
 }
 
 /// `demo`.
-#[cfg(feature = "demo")]
+#[cfg(feature = "lab")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Exit status with --once: 0 where every request was answered 200, else 1.")]
@@ -252,57 +231,6 @@ pub struct Demo {
     /// What the emulator's chance is drawn from
     #[arg(long, value_name = "NUMBER", default_value_t = 7)]
     pub seed: u64,
-}
-
-/// `train`.
-#[cfg(feature = "train")]
-#[derive(Debug, Args)]
-pub struct Train {
-    /// JSONL files of labelled rows (fields: text, label, optional messages, lang, source, license, hard)
-    #[arg(long, required = true, num_args = 1..)]
-    pub data: Vec<PathBuf>,
-    /// Where the model file is written; one that is there already is replaced
-    #[arg(long)]
-    pub out: PathBuf,
-    /// The same seed and rows give the same file
-    #[arg(long, default_value_t = 1)]
-    pub seed: u32,
-    /// Parts that sources are dealt into; each part is held out once
-    #[arg(long, default_value_t = 8)]
-    pub folds: usize,
-    /// Threads that train side by side
-    #[arg(long, default_value_t = 2)]
-    pub threads: usize,
-    /// JSONL files of rows that do not train; the last step of calibration is fitted on them
-    #[arg(long, num_args = 1.., value_name = "FILE")]
-    pub calibrate: Vec<PathBuf>,
-    /// Leaves out rows whose licence contains this text (may be given more than once)
-    #[arg(long, value_name = "TEXT")]
-    pub without_license: Vec<String>,
-    /// Leaves out rows whose source contains this text, and conversations that quote such a row
-    #[arg(long, value_name = "TEXT")]
-    pub without_source: Vec<String>,
-}
-
-/// `evaluate`.
-#[cfg(feature = "train")]
-#[derive(Debug, Args)]
-pub struct Evaluate {
-    /// JSONL files of labelled rows
-    #[arg(long, required = true, num_args = 1..)]
-    pub data: Vec<PathBuf>,
-    /// A model file instead of the shipped model
-    #[arg(long)]
-    pub model: Option<PathBuf>,
-    /// From this score on a row counts as reasoning
-    #[arg(long, default_value_t = 0.5)]
-    pub threshold: f32,
-    /// Prints JSON instead of a table
-    #[arg(long)]
-    pub json: bool,
-    /// Draws curves and histograms into this HTML file
-    #[arg(long, value_name = "FILE")]
-    pub html: Option<PathBuf>,
 }
 
 /// A header as it is written on a command line.
@@ -374,15 +302,6 @@ mod tests {
         ] {
             assert_eq!(parse(line).err(), Some(kind), "{line}");
         }
-    }
-
-    #[test]
-    fn a_log_is_read_where_logs_are_read() {
-        let line = "calibrate --log a.jsonl b.jsonl --target-share 0.2";
-        let Ok(Command::Calibrate(calibrate)) = parse(line) else { panic!("{line}") };
-        assert_eq!(calibrate.log, [PathBuf::from("a.jsonl"), PathBuf::from("b.jsonl")]);
-        let refused = parse("calibrate --log a.jsonl --target-share 1.2").err();
-        assert_eq!(refused, Some(clap::error::ErrorKind::ValueValidation));
     }
 
     #[test]

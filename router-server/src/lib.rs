@@ -44,8 +44,6 @@
 //! | `telemetry` | the form of log lines |
 //! | `validity` | until when a certificate is valid |
 //! | `tls` | certificate and handshakes of the listener |
-//! | `simulation_args` | the command lines of simulate and size |
-//! | `tuning_args` | the command lines of calibrate and replay |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
 //! | `keyring` | who shows which key |
@@ -57,11 +55,8 @@
 //! | `lasting` | what outlives a configuration |
 //! | `shared` | what handlers share under one configuration |
 //! | `gate` | which path asks for which key |
-//! | `request_record` | one line of the request log, as it is written and read |
-//! | `calibration` | which threshold gives which share of reasoning |
 //! | `record_file` | the file of the request log: rotation, moves, half lines |
 //! | `record_writer` | the thread that writes it, and the queue before it |
-//! | `simulation` | a trace replayed in virtual time |
 //! | `request_log` | one line a request |
 //! | `passage` | what every request passes: id, room, log, exposure |
 //! | `handlers` | what each path does |
@@ -78,11 +73,6 @@ mod telemetry;
 mod validity;
 //
 mod tls;
-//
-#[cfg(feature = "simulate")]
-pub mod simulation_args;
-//
-pub mod tuning_args;
 //
 pub mod args;
 //
@@ -106,16 +96,9 @@ mod shared;
 //
 mod gate;
 //
-pub mod request_record;
-//
-pub mod calibration;
-//
 mod record_file;
 //
 mod record_writer;
-//
-#[cfg(feature = "simulate")]
-pub mod simulation;
 //
 mod request_log;
 //

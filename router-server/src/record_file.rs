@@ -287,7 +287,7 @@ mod tests {
         let log = log(&folder, None, 5);
         fs::write(&log.path, "{\"at_unix_ms\":1}\n{\"at_un").unwrap();
         RecordFile::new(log.clone()).append(b"{\"at_unix_ms\":2}\n").unwrap();
-        let parsed = crate::request_record::Log::parse(&text(&log, "")).unwrap();
+        let parsed = router_core::log_line::Log::parse(&text(&log, "")).unwrap();
         assert_eq!((parsed.requests.len(), parsed.torn), (2, 1));
     }
 

@@ -17,7 +17,7 @@ use tracing::{error, info};
 
 use crate::record_file::Lost;
 use crate::record_file::RecordFile;
-use crate::request_record::LoggedRequest;
+use router_core::log_line::LoggedRequest;
 
 /// So many lines wait at most; a line has about a kilobyte.
 const QUEUE: usize = 8_192;

@@ -1,5 +1,5 @@
 //! The quality that the model card states, by the program itself, on data that is not part of this repository.
-#![cfg(feature = "train")]
+#![cfg(feature = "lab")]
 
 use std::path::PathBuf;
 use std::process::Command;

@@ -1,6 +1,6 @@
 //! What the simulator promises: the same figures for the same seed, no policy above the bound, figures that agree with an
 //! independent model, and the shape of its JSON.
-#![cfg(feature = "simulate")]
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 use std::io::Write;
@@ -11,15 +11,15 @@ use clap::Parser;
 use router_core::capacity::Reserve;
 use router_core::config::Config;
 use router_core::units::Day;
-use router_server::simulation::bound;
-use router_server::simulation::generate::generate;
-use router_server::simulation::reference::replay;
-use router_server::simulation::routed::play;
-use router_server::simulation::stage::{Scale, Stage};
-use router_server::simulation::tally::{Figures, ServedBy, Tally};
-use router_server::simulation::trace::{Arrival, read};
-use router_server::simulation::workload::calls;
-use router_server::simulation_args::{Generated, PolicyName, Scenario};
+use router_lab::simulation::bound;
+use router_lab::simulation::generate::generate;
+use router_lab::simulation::reference::replay;
+use router_lab::simulation::routed::play;
+use router_lab::simulation::stage::{Scale, Stage};
+use router_lab::simulation::tally::{Figures, ServedBy, Tally};
+use router_lab::simulation::trace::{Arrival, read};
+use router_lab::simulation::workload::calls;
+use router_lab::simulation_args::{Generated, PolicyName, Scenario};
 use serde_json::Value;
 
 const CONFIG: &str = r#"

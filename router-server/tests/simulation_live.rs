@@ -1,6 +1,6 @@
 //! The simulator against the world it simulates: the same calls over real sockets, through the router, to the emulator, in
 //! real time. Half a minute, because that is what real time costs.
-#![cfg(feature = "simulate")]
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
 
 use std::time::Duration;
@@ -16,12 +16,12 @@ use router_core::config::Config;
 use router_core::response::{Body, Response};
 use router_core::router::{ChatCall, ModelRouter};
 use router_core::units::Day;
-use router_server::simulation::generate::generate;
-use router_server::simulation::routed;
-use router_server::simulation::stage::{Scale, Stage};
-use router_server::simulation::tally::ServedBy;
-use router_server::simulation::workload::{self, Call};
-use router_server::simulation_args::{Generated, Scenario};
+use router_lab::simulation::generate::generate;
+use router_lab::simulation::routed;
+use router_lab::simulation::stage::{Scale, Stage};
+use router_lab::simulation::tally::ServedBy;
+use router_lab::simulation::workload::{self, Call};
+use router_lab::simulation_args::{Generated, Scenario};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;

@@ -1,6 +1,6 @@
 //! From traffic to a better configuration: a server writes a log under load, and what reads logs reads this one. Each
 //! program runs as its user runs it.
-#![cfg(feature = "simulate")]
+#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 #![expect(clippy::indexing_slicing, reason = "serde_json gives null for what is not there")]
 
@@ -16,8 +16,8 @@ use http::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use router_core::config::Config;
+use router_core::log_line::{Log, LoggedRequest};
 use router_core::units::Day;
-use router_server::request_record::{Log, LoggedRequest};
 use router_server::start;
 use serde_json::{Value, json};
 use tempfile::TempDir;

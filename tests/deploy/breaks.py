@@ -50,7 +50,7 @@ BREAKS = [
 ]
 # All that the checks read.
 FILES = ["Cargo.toml", "Cargo.lock", "Dockerfile", ".dockerignore", "compose.yaml", "configs", "deploy"]
-FILES += ["router-core", "router-server", "azure-emulator", "tests"]
+FILES += ["router-core", "router-server", "router-lab", "azure-emulator", "tests"]
 
 
 def noticed(tree, row):

@@ -7,7 +7,6 @@ use router_core::error::RouteError;
 use router_core::router::BuildFault;
 
 use crate::record_file::LogFault;
-use crate::request_record::LogReadFault;
 use crate::serving::StartFault;
 
 /// Why a command failed. Each ends the process with exit status 1.
@@ -22,16 +21,6 @@ pub enum Failure {
     /// The server does not start.
     #[error(transparent)]
     Start(#[from] StartFault),
-    /// A request log cannot be read.
-    #[error(transparent)]
-    LogRead(#[from] LogReadFault),
-    /// There is nothing to calibrate by.
-    #[error("no request in the log was scored: the threshold is for requests whose model is auto")]
-    NothingScored,
-    /// There is nothing to replay.
-    #[cfg(feature = "simulate")]
-    #[error("no request in the log can be played: each has no tokens, or is no conversation")]
-    NothingPlayable,
     /// The request log cannot be written where config says.
     #[error(transparent)]
     Log(#[from] LogFault),
@@ -67,16 +56,12 @@ pub enum Failure {
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     NoChance,
-    /// No model was trained.
-    #[cfg(feature = "train")]
+    /// A command of the lab failed.
+    #[cfg(feature = "lab")]
     #[error(transparent)]
-    Train(#[from] super::train::Failure),
-    /// Nothing was measured.
-    #[cfg(feature = "train")]
-    #[error(transparent)]
-    Evaluate(#[from] super::evaluate::Failure),
+    Lab(#[from] router_lab::Failure),
     /// Not every request of the demo was answered.
-    #[cfg(feature = "demo")]
+    #[cfg(feature = "lab")]
     #[error("{failed} of {sent} requests were not answered with 200")]
     Demo {
         /// Requests without a 200.
@@ -84,16 +69,4 @@ pub enum Failure {
         /// All requests.
         sent: usize,
     },
-    /// The trace cannot be read.
-    #[cfg(feature = "simulate")]
-    #[error(transparent)]
-    Trace(#[from] crate::simulation::trace::TraceFault),
-    /// The configuration cannot be played.
-    #[cfg(feature = "simulate")]
-    #[error(transparent)]
-    Stage(#[from] crate::simulation::stage::StageFault),
-    /// The play does not start.
-    #[cfg(feature = "simulate")]
-    #[error(transparent)]
-    Play(#[from] crate::simulation::routed::PlayFault),
 }

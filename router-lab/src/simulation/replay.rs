@@ -24,7 +24,7 @@ use router_core::task::{Classifier, Reason, Score, Scorer, Signals, Task};
 use tokio::time::Instant;
 
 use crate::calibration::hidden_reasoning;
-use crate::request_record::LoggedRequest;
+use router_core::log_line::LoggedRequest;
 
 use super::cloud::Cloud;
 use super::routed::{PlayFault, at_their_times, body_for, in_virtual_time, number_in};

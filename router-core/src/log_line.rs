@@ -1,23 +1,23 @@
-//! One line of the request log: what a request used, where it went and why; no content.
+//! The request log: one JSON line per request with its usage, decision, attempts and result. Writing files is not its job.
 //!
-//! The log is JSON lines. What is not known is absent, and fields that are not named here are skipped by who reads it, so
-//! that the log can grow. Nothing a caller wrote is in it but the request's id: names are config's, words are our own.
+//! Unknown values are absent, and readers skip unknown fields, so that the format can grow. A line contains no prompt or
+//! completion text; the request id is the only text that comes from the caller.
 
 use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
-use router_core::chat::Operation;
-use router_core::fallback::Ended;
-use router_core::fallback::Note;
-use router_core::fallback::Step;
-use router_core::record::Answer;
-use router_core::record::Decided;
-use router_core::record::RequestRecord;
-use router_core::task::Task;
-use router_core::units::Usd;
+use crate::chat::Operation;
+use crate::fallback::Ended;
+use crate::fallback::Note;
+use crate::fallback::Step;
+use crate::record::Answer;
+use crate::record::Decided;
+use crate::record::RequestRecord;
+use crate::task::Task;
+use crate::units::Usd;
 use serde::{Deserialize, Serialize};
 
-/// One request, as the log tells it.
+/// One request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoggedRequest {
     /// When it came, in milliseconds since 1970-01-01T00:00:00Z.
@@ -49,7 +49,7 @@ pub struct LoggedRequest {
     /// The attempts, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trail: Vec<LoggedAttempt>,
-    /// Why the deployment wished most did not answer.
+    /// Why the preferred deployment did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Box<str>>,
     /// How long it was held back until a deployment had room.
@@ -94,10 +94,10 @@ pub struct LoggedDecision {
     /// The prompt's tokens as the router counted them beforehand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub estimated_prompt_tokens: Option<u64>,
-    /// The model wished first.
+    /// The preferred model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_model: Option<Box<str>>,
-    /// The deployment wished first.
+    /// The preferred deployment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_deployment: Option<Box<str>>,
 }
@@ -121,19 +121,19 @@ pub struct LoggedOutcome {
     /// True where Azure's own spillover answered in the deployment's place, which is paid as you go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spilled_over: Option<bool>,
-    /// The prompt's tokens, by the upstream's word.
+    /// Prompt tokens as the upstream reported them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<u64>,
     /// The part of the prompt that came from the cache.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
-    /// The answer's tokens, hidden reasoning included, by the upstream's word.
+    /// Completion tokens, reasoning included, as the upstream reported them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completion_tokens: Option<u64>,
     /// The part of the answer that was hidden reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
-    /// True where the upstream told no usage and the router estimated it.
+    /// True if the upstream reported no usage and the router estimated it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usage_estimated: Option<bool>,
     /// To the first content of a stream.
@@ -153,7 +153,7 @@ pub struct LoggedOutcome {
     pub chat_usd: Option<f64>,
 }
 
-/// One attempt, as the log tells it.
+/// One attempt.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoggedAttempt {
@@ -168,12 +168,12 @@ pub struct LoggedAttempt {
     pub wait_ms: Option<u64>,
 }
 
-/// What a log says.
+/// The content of a log.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Log {
     /// The requests, in the order of their lines.
     pub requests: Vec<LoggedRequest>,
-    /// Lines that break off: whoever wrote them ended in the middle.
+    /// Incomplete lines: the writer was stopped in the middle of one.
     pub torn: usize,
 }
 
@@ -188,7 +188,7 @@ pub enum LogReadFault {
         /// What the system says.
         cause: std::io::Error,
     },
-    /// A line is no line of a log.
+    /// A line is not a request log entry.
     #[error("{}: line {line}: expected a line of a request log: JSON with at_unix_ms", path.display())]
     Line {
         /// The file.

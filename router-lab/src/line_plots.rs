@@ -11,24 +11,24 @@ use plotters::style::{BLACK, WHITE};
 
 /// One line of a plot.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// What it is called.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its points, from left to right.
-    pub(super) points: Vec<(f64, f64)>,
+    pub(crate) points: Vec<(f64, f64)>,
 }
 
 /// A plot: what it shows, what its axes are, and its lines.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Plot {
+pub(crate) struct Plot {
     /// Its heading.
-    pub(super) title: &'static str,
+    pub(crate) title: &'static str,
     /// The axis to the right.
-    pub(super) across: &'static str,
+    pub(crate) across: &'static str,
     /// The axis upwards.
-    pub(super) up: &'static str,
+    pub(crate) up: &'static str,
     /// What is drawn.
-    pub(super) lines: Vec<Line>,
+    pub(crate) lines: Vec<Line>,
 }
 
 /// Five colours that are told apart with any kind of colour sight.
@@ -98,7 +98,7 @@ impl Plot {
 }
 
 /// A page of a heading, a text that is shown as it is, and plots.
-pub(super) fn page(heading: &str, text: &str, plots: &[Plot]) -> String {
+pub(crate) fn page(heading: &str, text: &str, plots: &[Plot]) -> String {
     let mut page = format!(
         "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width\"><title>{heading}</title><style>\

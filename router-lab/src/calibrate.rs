@@ -13,11 +13,11 @@ use crate::calibration::hidden_reasoning;
 use crate::calibration::prices_of;
 use crate::calibration::recorded_prices;
 use crate::calibration::scored;
-use crate::console;
-use crate::request_record::Log;
+use crate::printout::Printout;
 use crate::tuning_args::Calibrate;
+use router_core::log_line::Log;
 
-use super::Failure;
+use crate::failure::Failure;
 
 /// Shares that are shown beside the wished one.
 const SHARES: [f64; 8] = [0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5];
@@ -56,19 +56,18 @@ struct Report {
 }
 
 /// Reads the logs, finds the threshold and tells what it would do.
-pub(super) fn run(calibrate: &Calibrate) -> Result<(), Failure> {
+pub(crate) fn run(calibrate: &Calibrate) -> Result<Printout, Failure> {
     let log = Log::read(&calibrate.log)?;
     let config = match calibrate.config.as_slice() {
         [] => None,
         files => Some(Config::load(files, clock::day(clock::wall()))?),
     };
     let report = report(calibrate, &log, config.as_ref())?;
-    if calibrate.json {
-        console::say(serde_json::to_string_pretty(&report).unwrap_or_default())?;
+    Ok(if calibrate.json {
+        Printout::json(&report)
     } else {
-        console::say(text(&report, config.is_some()))?;
-    }
-    Ok(())
+        Printout::of(text(&report, config.is_some()))
+    })
 }
 
 fn report(calibrate: &Calibrate, log: &Log, config: Option<&Config>) -> Result<Report, Failure> {

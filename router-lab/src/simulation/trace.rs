@@ -6,8 +6,8 @@ use std::time::Duration;
 use router_core::task::Task;
 use router_core::units::Day;
 
-use crate::request_record::Log;
-use crate::request_record::LoggedRequest;
+use router_core::log_line::Log;
+use router_core::log_line::LoggedRequest;
 
 /// One request of a trace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,6 +37,15 @@ pub struct Trace {
     pub arrivals: Vec<Arrival>,
     /// How many lines tell of no tokens, or of no conversation, and cannot be played.
     pub left_out: usize,
+}
+
+impl Trace {
+    /// One line for the terminal if lines were skipped.
+    pub(crate) fn remarks(&self) -> Vec<String> {
+        let skipped = self.left_out;
+        let remark = || format!("left out: {skipped} lines without tokens or words");
+        (skipped > 0).then(remark).into_iter().collect()
+    }
 }
 
 /// Why a trace cannot be read.

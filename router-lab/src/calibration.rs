@@ -10,7 +10,7 @@ use router_core::record::Yardsticks;
 use router_core::task::{Score, Task};
 use router_core::units::{Tokens, Usd};
 
-use crate::request_record::LoggedRequest;
+use router_core::log_line::LoggedRequest;
 
 /// A request that was scored.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -11,10 +11,10 @@ use router_core::task::train::{
     Quality, Settings, Stage, TrainError, Trained, on_other_sources, train,
 };
 
-use crate::args::Train;
+use crate::learning_args::Train;
 
-use super::rows::ReadError;
-use super::rows::read_all;
+use crate::rows::ReadError;
+use crate::rows::read_all;
 
 /// Why no model was written.
 #[derive(Debug, thiserror::Error)]
@@ -36,10 +36,10 @@ pub enum Failure {
 }
 
 /// Trains, writes the file, and gives the report to print.
-pub(super) fn run(args: &Train) -> Result<String, Failure> {
+pub(crate) fn run(args: &Train) -> Result<String, Failure> {
     let all = read_all(&args.data)?;
     let read = all.len();
-    let rows = super::rows::without(all, &args.without_license, &args.without_source);
+    let rows = crate::rows::without(all, &args.without_license, &args.without_source);
     let settings = Settings { seed: args.seed, folds: args.folds, threads: args.threads };
     let bar = ProgressBar::new(0).with_style(style());
     let mut trained = train(&rows, &settings, &|stage| match stage {

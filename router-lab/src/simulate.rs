@@ -2,11 +2,11 @@
 
 use indicatif::{ProgressBar, ProgressStyle};
 use router_core::clock;
-use router_core::config::Config;
+use router_core::config::{Config, ConfigFaults};
 use serde::Serialize;
 
-use crate::console;
-use crate::design_card;
+use crate::printout::Printout;
+use crate::simulate_page;
 use crate::simulation::bound;
 use crate::simulation::generate;
 use crate::simulation::reference;
@@ -17,12 +17,16 @@ use crate::simulation::tally::Figures;
 use crate::simulation::tally::Tally;
 use crate::simulation::trace;
 use crate::simulation::trace::Arrival;
+use crate::simulation::trace::Trace;
 use crate::simulation::workload;
 use crate::simulation_args::PolicyName;
 use crate::simulation_args::Scenario;
 use crate::simulation_args::Simulate;
 
-use super::Failure;
+use crate::failure::Failure;
+
+/// The configuration of a command without `--config`.
+pub(crate) type DefaultConfig<'c> = &'c dyn Fn() -> Result<Config, ConfigFaults>;
 
 /// What `--json` prints.
 #[derive(Debug, Serialize)]
@@ -33,9 +37,10 @@ struct Report {
 }
 
 /// Replays the trace and reports.
-pub(super) fn run(simulate: &Simulate) -> Result<(), Failure> {
+pub(crate) fn run(simulate: &Simulate, default: DefaultConfig<'_>) -> Result<Printout, Failure> {
     let scenario = &simulate.scenario;
-    let stage = stage(scenario, &arrivals(scenario)?, Scale::Load(simulate.load))?;
+    let trace = trace_of(scenario)?;
+    let stage = stage(scenario, default, &trace.arrivals, Scale::Load(simulate.load))?;
     let names: &[PolicyName] =
         if simulate.compare { &PolicyName::ALL } else { std::slice::from_ref(&simulate.policy) };
     let tallies = names.iter().map(|name| play(&stage, *name)).collect::<Result<Vec<_>, _>>()?;
@@ -43,44 +48,36 @@ pub(super) fn run(simulate: &Simulate) -> Result<(), Failure> {
     let figures = tallies.iter().map(|tally| tally.figures(&stage, all_payg_usd, bound_usd));
     let report = Report { all_payg_usd, bound_usd, policies: figures.collect() };
     if let Some(path) = &simulate.html {
-        let page = super::simulate_page::page(&stage, &tallies, &table(&stage, &report));
+        let page = simulate_page::page(&stage, &tallies, &table(&stage, &report));
         std::fs::write(path, page)?;
     }
-    if simulate.json {
-        console::say(serde_json::to_string_pretty(&report).unwrap_or_default())?;
-    } else {
-        console::say(table(&stage, &report))?;
-    }
-    Ok(())
+    let printout =
+        if simulate.json { Printout::json(&report) } else { Printout::of(table(&stage, &report)) };
+    Ok(Printout { remarks: trace.remarks(), ..printout })
 }
 
-/// The calls that come, read or made up.
-pub(super) fn arrivals(scenario: &Scenario) -> Result<Vec<Arrival>, Failure> {
+/// The trace of a scenario, read from its file or generated.
+pub(crate) fn trace_of(scenario: &Scenario) -> Result<Trace, Failure> {
     match (&scenario.trace, scenario.generate) {
-        (Some(path), _) => {
-            let trace = trace::read(path)?;
-            if trace.left_out > 0 {
-                let lines = trace.left_out;
-                console::complain(format_args!("left out: {lines} lines without tokens or words"));
-            }
-            Ok(trace.arrivals)
+        (Some(path), _) => Ok(trace::read(path)?),
+        (None, Some(kind)) => {
+            Ok(Trace { arrivals: generate::generate(kind, scenario.seed), left_out: 0 })
         }
-        (None, Some(kind)) => Ok(generate::generate(kind, scenario.seed)),
         (None, None) => Err(Failure::NoRequest),
     }
 }
 
 /// The stage of a scenario.
-pub(super) fn stage(
+pub(crate) fn stage(
     scenario: &Scenario,
+    default: DefaultConfig<'_>,
     arrivals: &[Arrival],
     scale: Scale,
 ) -> Result<Stage, Failure> {
-    let today = clock::day(clock::wall());
     let config = if scenario.config.is_empty() {
-        design_card::config(design_card::NOWHERE, today)?
+        default()?
     } else {
-        Config::load(&scenario.config, today)?
+        Config::load(&scenario.config, clock::day(clock::wall()))?
     };
     let calls = workload::calls(arrivals, scenario);
     let mut stage = Stage::set(config, calls, scale, scenario.window)?;
@@ -89,7 +86,7 @@ pub(super) fn stage(
 }
 
 /// Plays a stage; the progress shows on a terminal.
-pub(super) fn play(stage: &Stage, policy: PolicyName) -> Result<Tally, Failure> {
+pub(crate) fn play(stage: &Stage, policy: PolicyName) -> Result<Tally, Failure> {
     if policy != PolicyName::Router {
         return Ok(reference::replay(stage, policy).map_err(routed::PlayFault::from)?);
     }
@@ -101,7 +98,7 @@ pub(super) fn play(stage: &Stage, policy: PolicyName) -> Result<Tally, Failure> 
 }
 
 /// A bar that counts these.
-pub(super) fn style(counted: &str) -> ProgressStyle {
+pub(crate) fn style(counted: &str) -> ProgressStyle {
     let shown = format!("{{bar:40}} {{pos}}/{{len}} {counted}, {{eta}} left");
     ProgressStyle::with_template(&shown).unwrap_or_else(|_| ProgressStyle::default_bar())
 }

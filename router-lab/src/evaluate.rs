@@ -12,12 +12,12 @@ use router_core::task::{Classifier, LinearScorer, ModelError, Score, Signals};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use crate::args::Evaluate;
+use crate::learning_args::Evaluate;
 
-use super::plots;
-use super::plots::PlotError;
-use super::rows::ReadError;
-use super::rows::read_all;
+use crate::plots;
+use crate::plots::PlotError;
+use crate::rows::ReadError;
+use crate::rows::read_all;
 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +50,7 @@ pub enum Failure {
 }
 
 /// Measures, draws where asked, and gives the report to print.
-pub(super) fn run(args: &Evaluate) -> Result<String, Failure> {
+pub(crate) fn run(args: &Evaluate) -> Result<String, Failure> {
     let threshold = Score::try_new(args.threshold).ok_or(Failure::Threshold(args.threshold))?;
     let rows = read_all(&args.data)?;
     let classifier = Classifier::new(Arc::new(scorer(args)?), Signals::default());

@@ -1,13 +1,11 @@
 //! `size`: how many PTUs to buy, by replaying a trace at every size that is sold.
 
-use std::path::Path;
-
 use indicatif::ProgressBar;
 use router_core::model::PtuSize;
 use router_core::task::Task;
 use serde::Serialize;
 
-use crate::console;
+use crate::printout::Printout;
 use crate::simulation::bound;
 use crate::simulation::routed;
 use crate::simulation::stage::Pool;
@@ -16,9 +14,14 @@ use crate::simulation::stage::Stage;
 use crate::simulation::stage::StageFault;
 use crate::simulation_args::Size;
 
-use super::Failure;
-use super::line_plots::{Line, Plot, page};
-use super::simulate::{arrivals, stage, style};
+use crate::failure::Failure;
+use crate::line_plots::Line;
+use crate::line_plots::Plot;
+use crate::line_plots::page;
+use crate::simulate::DefaultConfig;
+use crate::simulate::stage;
+use crate::simulate::style;
+use crate::simulate::trace_of;
 
 /// No more sizes than this are looked at; where more are sold, every second one, or every third.
 const MOST_SIZES: u32 = 200;
@@ -52,10 +55,10 @@ struct Report {
 }
 
 /// Replays the trace at each size and reports.
-pub(super) fn run(size: &Size) -> Result<(), Failure> {
-    let arrivals = arrivals(&size.scenario)?;
+pub(crate) fn run(size: &Size, default: DefaultConfig<'_>) -> Result<Printout, Failure> {
+    let trace = trace_of(&size.scenario)?;
     // At the mean demand: whatever the configuration says, this many PTUs are fully used.
-    let level = stage(&size.scenario, &arrivals, Scale::Load(1.0))?;
+    let level = stage(&size.scenario, default, &trace.arrivals, Scale::Load(1.0))?;
     let pool = provisioned(&level)?;
     let mean: f64 = pool.tanks.iter().map(|tank| tank.settings.ptu).sum();
     let sold = sold(&level, pool, size.regional)?;
@@ -65,7 +68,7 @@ pub(super) fn run(size: &Size) -> Result<(), Failure> {
         ProgressBar::new(u64::try_from(sizes.len()).unwrap_or(u64::MAX)).with_style(style("sizes"));
     let mut found = Vec::new();
     for ptu in sizes {
-        let stage = stage(&size.scenario, &arrivals, Scale::Ptu(f64::from(ptu)))?;
+        let stage = stage(&size.scenario, default, &trace.arrivals, Scale::Ptu(f64::from(ptu)))?;
         let all = bound::all_pay_as_you_go(&stage);
         let figures = routed::play(&stage, &|_| {})?.figures(&stage, all, 0.0);
         let ptu_usd = f64::from(ptu) * size.ptu_hourly_usd * hours;
@@ -94,7 +97,11 @@ pub(super) fn run(size: &Size) -> Result<(), Failure> {
         within_2_percent,
         sizes: found,
     };
-    tell(&report, size.json, size.html.as_deref())
+    if let Some(path) = &size.html {
+        std::fs::write(path, page("How many PTUs?", &table(&report), &plots(&report)))?;
+    }
+    let printout = if size.json { Printout::json(&report) } else { Printout::of(table(&report)) };
+    Ok(Printout { remarks: trace.remarks(), ..printout })
 }
 
 /// The pool that is sized.
@@ -138,19 +145,6 @@ fn best(sizes: &[Sized]) -> Option<(u32, [u32; 2])> {
     let smallest = below.last().map_or(cheapest.ptu, |size| size.ptu);
     let largest = above.last().map_or(cheapest.ptu, |size| size.ptu);
     Some((cheapest.ptu, [smallest, largest]))
-}
-
-fn tell(report: &Report, json: bool, html: Option<&Path>) -> Result<(), Failure> {
-    let table = table(report);
-    if let Some(path) = html {
-        std::fs::write(path, page("How many PTUs?", &table, &plots(report)))?;
-    }
-    if json {
-        console::say(serde_json::to_string_pretty(report).unwrap_or_default())?;
-    } else {
-        console::say(table)?;
-    }
-    Ok(())
 }
 
 fn plots(report: &Report) -> [Plot; 3] {

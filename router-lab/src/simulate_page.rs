@@ -8,13 +8,15 @@ use crate::simulation::tally::milliseconds;
 use crate::simulation::tally::share;
 use crate::simulation::workload::as_f64;
 
-use super::line_plots::{Line, Plot, page as page_of};
+use crate::line_plots::Line;
+use crate::line_plots::Plot;
+use crate::line_plots::page as page_of;
 
 /// Into how many parts the time is cut.
 const PARTS: u32 = 60;
 
 /// The page; `table` stands above the plots.
-pub(super) fn page(stage: &Stage, tallies: &[Tally], table: &str) -> String {
+pub(crate) fn page(stage: &Stage, tallies: &[Tally], table: &str) -> String {
     let lines = |points: fn(&Stage, &Tally) -> Vec<(f64, f64)>| -> Vec<Line> {
         let line = |tally: &Tally| {
             let name = tally.policy.as_str().to_owned();

@@ -14,9 +14,7 @@ use router_core::task::Task;
 use serde::Serialize;
 
 use crate::calibration::as_f64;
-use crate::console;
-use crate::request_record::Log;
-use crate::request_record::LoggedRequest;
+use crate::printout::Printout;
 use crate::simulation::replay;
 use crate::simulation::replay::Replayed;
 use crate::simulation::stage::Stage;
@@ -24,9 +22,11 @@ use crate::simulation::tally::milliseconds;
 use crate::simulation::tally::quantile;
 use crate::simulation::tally::share;
 use crate::tuning_args::Replay;
+use router_core::log_line::Log;
+use router_core::log_line::LoggedRequest;
 
-use super::Failure;
-use super::simulate::style;
+use crate::failure::Failure;
+use crate::simulate::style;
 
 /// What one configuration makes of the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -63,7 +63,7 @@ struct Report {
 }
 
 /// Plays the log under each configuration and reports.
-pub(super) fn run(args: &Replay) -> Result<(), Failure> {
+pub(crate) fn run(args: &Replay) -> Result<Printout, Failure> {
     let log = Log::read(&args.log)?;
     let requests = replay::playable(&log.requests);
     if requests.is_empty() {
@@ -86,12 +86,7 @@ pub(super) fn run(args: &Replay) -> Result<(), Failure> {
     }
     let report =
         Report { requests: log.requests.len(), played: requests.len(), hours, configs: figures };
-    if args.json {
-        console::say(serde_json::to_string_pretty(&report).unwrap_or_default())?;
-    } else {
-        console::say(table(&report))?;
-    }
-    Ok(())
+    Ok(if args.json { Printout::json(&report) } else { Printout::of(table(&report)) })
 }
 
 fn play(requests: &[&LoggedRequest], config: Config, name: &str) -> Result<Replayed, Failure> {

@@ -28,7 +28,6 @@ pub struct Calibrate {
 }
 
 /// `replay`.
-#[cfg(feature = "simulate")]
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -56,7 +55,6 @@ pub struct Replay {
     pub json: bool,
 }
 
-#[cfg(feature = "simulate")]
 fn price(text: &str) -> Result<f64, &'static str> {
     let number = text.parse::<f64>().ok().filter(|number| (0.0..=1e6).contains(number));
     number.ok_or("expected a number of dollars")

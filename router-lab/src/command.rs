@@ -1,0 +1,83 @@
+//! Which command line runs which command.
+
+use clap::Subcommand;
+use router_core::config::{Config, ConfigFaults};
+
+use crate::calibrate;
+use crate::evaluate;
+use crate::failure::Failure;
+use crate::learning_args::Evaluate;
+use crate::learning_args::Train;
+use crate::printout::Printout;
+use crate::replay;
+use crate::simulate;
+use crate::simulation_args::Simulate;
+use crate::simulation_args::Size;
+use crate::size;
+use crate::train;
+use crate::tuning_args::Calibrate;
+use crate::tuning_args::Replay;
+
+/// A command of the lab.
+#[derive(Debug, Subcommand)]
+pub enum LabCommand {
+    /// Find the threshold that gives a wished share of reasoning calls, from a request log
+    Calibrate(Calibrate),
+    /// Replay a request log in virtual time under one configuration or two: costs, waits, fallbacks side by side
+    Replay(Replay),
+    /// Train a task model on labelled rows, and measure it on sources held out
+    Train(Train),
+    /// Measure the task scorer on labelled rows: quality, calibration, time
+    Evaluate(Evaluate),
+    /// Replay a trace in virtual time: what provisioned deployments save, and what others reach with them
+    Simulate(Simulate),
+    /// Replay a trace at every size that is sold: how many PTUs to buy
+    Size(Size),
+}
+
+/// Runs a command. `default` is the configuration of `simulate` and `size` without `--config`.
+///
+/// # Errors
+/// The input cannot be read, the configuration has faults, or the result cannot be written.
+pub fn run(
+    command: &LabCommand,
+    default: impl Fn() -> Result<Config, ConfigFaults>,
+) -> Result<Printout, Failure> {
+    match command {
+        LabCommand::Calibrate(calibrate) => calibrate::run(calibrate),
+        LabCommand::Replay(replay) => replay::run(replay),
+        LabCommand::Train(train) => Ok(Printout::of(train::run(train)?.trim_end())),
+        LabCommand::Evaluate(evaluate) => Ok(Printout::of(evaluate::run(evaluate)?.trim_end())),
+        LabCommand::Simulate(simulate) => simulate::run(simulate, &default),
+        LabCommand::Size(size) => size::run(size, &default),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(subcommand)]
+        command: LabCommand,
+    }
+
+    fn parse(line: &str) -> Result<LabCommand, clap::error::ErrorKind> {
+        let words = std::iter::once("lab").chain(line.split(' '));
+        Line::try_parse_from(words).map(|parsed| parsed.command).map_err(|fault| fault.kind())
+    }
+
+    #[test]
+    fn calibrate_takes_several_logs_and_a_share_of_at_most_one() {
+        let line = "calibrate --log a.jsonl b.jsonl --target-share 0.2";
+        let Ok(LabCommand::Calibrate(calibrate)) = parse(line) else { panic!("{line}") };
+        assert_eq!(calibrate.log, [PathBuf::from("a.jsonl"), PathBuf::from("b.jsonl")]);
+        let refused = parse("calibrate --log a.jsonl --target-share 1.2").err();
+        assert_eq!(refused, Some(clap::error::ErrorKind::ValueValidation));
+    }
+}

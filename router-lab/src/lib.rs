@@ -1,0 +1,69 @@
+//! The offline half of the router: everything that works on traces, request logs and labelled rows.
+//!
+//! `router-server` links this crate behind its feature `lab` and prints what [`run`] returns. The crate replays traces in
+//! virtual time (`simulate`, `size`), replays request logs under other configurations (`replay`), finds thresholds
+//! (`calibrate`), and trains and measures the task scorer (`train`, `evaluate`). It serves nothing and prints nothing.
+//!
+//! # Modules, in dependency order
+//! A file may import only from modules listed earlier in this table.
+//!
+//! | module | purpose |
+//! | --- | --- |
+//! | `simulation_args` | the command lines of `simulate` and `size` |
+//! | `tuning_args` | the command lines of `calibrate` and `replay` |
+//! | `learning_args` | the command lines of `train` and `evaluate` |
+//! | `printout` | the result of a command: a report and remarks |
+//! | `calibration` | the threshold that yields a requested share of reasoning |
+//! | `simulation` | a trace replayed in virtual time |
+//! | `line_plots` | line plots as SVG in one HTML page |
+//! | `plots` | ROC curve, calibration and histogram of the scorer |
+//! | `rows` | labelled rows from files |
+//! | `train` | trains a model file |
+//! | `evaluate` | measures a model file |
+//! | `failure` | why a command failed |
+//! | `simulate_page` | the HTML page of `simulate` |
+//! | `simulate` | policies side by side on one trace |
+//! | `size` | how many PTUs to buy |
+//! | `replay` | one request log under one or two configurations |
+//! | `calibrate` | a threshold from a request log |
+//! | `command` | which command line runs which command |
+
+pub mod simulation_args;
+//
+pub mod tuning_args;
+//
+pub mod learning_args;
+//
+mod printout;
+//
+pub mod calibration;
+//
+pub mod simulation;
+//
+mod line_plots;
+//
+mod plots;
+//
+mod rows;
+//
+mod train;
+//
+mod evaluate;
+//
+mod failure;
+//
+mod simulate_page;
+//
+mod simulate;
+//
+mod size;
+//
+mod replay;
+//
+mod calibrate;
+//
+mod command;
+
+pub use command::{LabCommand, run};
+pub use failure::Failure;
+pub use printout::Printout;
