@@ -1,6 +1,4 @@
-//! The program as a process: the proxies that its environment names, files that `check` reads, and `probe`.
-//!
-//! A process of its own, since no test may change the environment of the others.
+//! The program as a child process: proxies from its environment, files that `check` reads, and `probe`.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -60,7 +58,7 @@ impl Router {
         let addr = line.get("address").unwrap().as_str().unwrap().parse().unwrap();
         // The pipe must be read to its end, or the program stops at a full one.
         std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| drop(told.send(line)))
+            lines.map_while(Result::ok).for_each(|line| drop(told.send(line)));
         });
         Self { process, addr, log, _folder: folder }
     }

@@ -1,16 +1,15 @@
 //! What the simulator promises: the same figures for the same seed, no policy above the bound, figures that agree with an
 //! independent model, and the shape of its JSON.
-#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
 
 use clap::Parser;
 use router_core::capacity::Reserve;
 use router_core::config::Config;
 use router_core::units::Day;
+use router_lab::LabCommand;
 use router_lab::simulation::bound;
 use router_lab::simulation::generate::generate;
 use router_lab::simulation::reference::replay;
@@ -202,11 +201,17 @@ fn the_router_saves_what_is_promised() {
     });
 }
 
+/// A command line of the lab.
+#[derive(Debug, Parser)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: LabCommand,
+}
+
 fn program(words: &str) -> Value {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_router-server"));
-    let output = command.args(words.split_whitespace()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+    let line = CommandLine::parse_from(std::iter::once("lab").chain(words.split_whitespace()));
+    let default = || Config::from_toml(CONFIG, Day::try_from("2026-11-23").unwrap());
+    serde_json::from_str(&router_lab::run(&line.command, default).unwrap().report).unwrap()
 }
 
 /// A short request log, and where it lies.

@@ -1,6 +1,5 @@
 //! The simulator against the world it simulates: the same calls over real sockets, through the router, to the emulator, in
 //! real time. Half a minute, because that is what real time costs.
-#![cfg(feature = "lab")]
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
 
 use std::time::Duration;

@@ -1,0 +1,14 @@
+//! The one test program of the server: its command line, its processes and its HTTP surface over real sockets.
+
+mod hang_up;
+mod key_command;
+mod log_lines;
+mod openapi;
+mod programs;
+#[cfg(feature = "redis")]
+mod replicas;
+mod scorer_quality;
+mod surface;
+mod tuning;
+#[cfg(all(feature = "manual", feature = "schema"))]
+mod written_out;
