@@ -264,6 +264,23 @@ fn every_member_of_the_workspace_has_a_plan() {
     }
 }
 
+#[test]
+fn every_test_file_belongs_to_its_program() {
+    for folder in ["tests", "router-server/tests"] {
+        let folder = root().join(folder);
+        let program = fs::read_to_string(folder.join("main.rs")).unwrap();
+        let included = modules(&program);
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            let module = path.extension().is_some_and(|extension| extension == "rs")
+                || path.join("mod.rs").exists();
+            let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+            let known = !module || name == "main" || included.contains(&name);
+            assert!(known, "{}: main.rs has no `mod {name};`", path.display());
+        }
+    }
+}
+
 fn made_up() -> Plan {
     let door = "//! | `units` | x |\n//! | `chat`, `task` | x |\n//! | `router` | x |\n";
     Plan { folder: "router-core", floors: floors(door) }
