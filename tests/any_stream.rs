@@ -227,6 +227,7 @@ proptest! {
                 effort: Some(Effort::Medium),
                 refused: &["user", "max_tokens"],
                 tight: None,
+                unreadable: &[],
  chosen: false,
             };
             let adapted = adapt(&request, target);

@@ -17,6 +17,7 @@ mod config_files;
 mod config_messages;
 mod dashboard;
 mod deadline;
+mod encrypted_reasoning;
 mod faults;
 mod floor_plan;
 mod full;

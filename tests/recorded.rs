@@ -220,6 +220,7 @@ fn every_recorded_body_fits_every_known_model_without_loss() {
                     stream_options: true,
                     refused: &[],
                     tight: None,
+                    unreadable: &[],
                     chosen: false,
                 };
                 let adapted = adapt(&request, target);

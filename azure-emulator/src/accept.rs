@@ -32,6 +32,7 @@ pub fn chat(profile: &Profile, body: &Value, ask: &Ask) -> Result<(), Refusal> {
         return Err(Refusal::unsupported_value("stream", "true", supported));
     }
     features(profile, body, ask)?;
+    verbosity(profile, body.get("verbosity"), "verbosity")?;
     messages(profile, body)?;
     window(profile, ask)
 }
@@ -46,6 +47,11 @@ pub fn responses(profile: &Profile, body: &Value, ask: &Ask) -> Result<(), Refus
     }
     effort(profile, ask, "reasoning.effort")?;
     sampling(profile, body, ask)?;
+    verbosity(profile, body.pointer("/text/verbosity"), "text.verbosity")?;
+    let hidden = |item: &Value| item.get("type").and_then(Value::as_str) == Some("reasoning");
+    if !profile.is_reasoning() && array(body, "input").any(hidden) {
+        return Err(Refusal::reasoning_items());
+    }
     window(profile, ask)
 }
 
@@ -157,6 +163,18 @@ fn features(profile: &Profile, body: &Value, ask: &Ask) -> Result<(), Refusal> {
         .map(|(param, ..)| *param);
     match lacking.or(minimal.then_some("parallel_tool_calls")) {
         Some(param) => Err(Refusal::unsupported_parameter(param, None)),
+        None => Ok(()),
+    }
+}
+
+/// Models before gpt-5 know one verbosity.
+fn verbosity(profile: &Profile, given: Option<&Value>, param: &str) -> Result<(), Refusal> {
+    let other = given.and_then(Value::as_str).filter(|word| *word != "medium");
+    match other.filter(|_| profile.is_lacking(Feature::Verbosity)) {
+        Some(word) => {
+            let supported = "Supported values are: 'medium'.";
+            Err(Refusal::unsupported_value(param, &format!("'{word}'"), supported))
+        }
         None => Ok(()),
     }
 }

@@ -44,6 +44,7 @@ struct Written {
     listen: Option<SocketAddr>,
     #[serde(default)]
     seed: u64,
+    resource: Option<String>,
     #[serde(default)]
     api_keys: Vec<String>,
     #[serde(default)]
@@ -113,6 +114,7 @@ pub fn read(toml: &str) -> Result<Settings, ConfigFault> {
         .map_err(|fault| ConfigFault::Written(Box::new(fault)))?;
     let mut settings = Settings {
         seed: written.seed,
+        resource: written.resource,
         api_keys: written.api_keys,
         tokens_only: written.tokens_only,
         ..Settings::default()

@@ -35,9 +35,10 @@ impl Emulator {
     ///
     /// # Errors
     /// The address cannot be listened on, or a bucket's settings make no sense (`InvalidInput`).
-    pub async fn start(settings: Settings) -> io::Result<Self> {
+    pub async fn start(mut settings: Settings) -> io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         let addr = listener.local_addr()?;
+        settings.resource.get_or_insert_with(|| addr.to_string());
         let shared = Shared::new(settings, Instant::now())
             .map_err(|fault| io::Error::new(io::ErrorKind::InvalidInput, fault))?;
         let shared = Arc::new(shared);

@@ -30,6 +30,8 @@ pub enum Feature {
     StructuredOutputs,
     /// Image parts.
     Images,
+    /// `verbosity` and `text.verbosity` other than `medium`.
+    Verbosity,
     /// `stream_options`, which old api-versions do not know. No profile lacks it by itself.
     StreamOptions,
 }
@@ -72,6 +74,9 @@ impl Profile {
         if name.ends_with("-pro") || name.contains("codex") {
             let mut profile = Self::reasoning(&LOW_TO_HIGH, "medium", 200_000);
             profile.lacks.push(ChatCompletions);
+            if !name.starts_with("gpt-") {
+                profile.lacks.push(Feature::Verbosity);
+            }
             return profile;
         }
         match name {
@@ -112,7 +117,7 @@ impl Profile {
 
     fn chat(context_tokens: u64, max_output_tokens: u64) -> Self {
         Self {
-            lacks: Vec::new(),
+            lacks: vec![Feature::Verbosity],
             sampling: Sampling::Free,
             efforts: Vec::new(),
             default_effort: None,
@@ -137,6 +142,7 @@ impl Profile {
         use Feature::{Images, Instructions, ParallelTools, Streaming, StructuredOutputs, Tools};
         let mut profile = Self::reasoning(&[], "medium", 128_000);
         profile.lacks.extend([
+            Feature::Verbosity,
             Streaming,
             Instructions,
             Tools,
@@ -150,6 +156,7 @@ impl Profile {
 
     fn o_series(lacks: &[Feature]) -> Self {
         let mut profile = Self::reasoning(&LOW_TO_HIGH, "medium", 200_000);
+        profile.lacks.push(Feature::Verbosity);
         profile.lacks.extend_from_slice(lacks);
         profile
     }

@@ -180,6 +180,8 @@ pub struct Settings {
     pub tokens_only: bool,
     /// What all chance comes from.
     pub seed: u64,
+    /// Which Azure resource this is: encrypted reasoning that it makes is refused by every other. `None`: its address.
+    pub resource: Option<String>,
     /// How many requests the journal holds; the oldest leave first.
     pub journal_length: usize,
     /// The deployments.
@@ -193,6 +195,7 @@ impl Default for Settings {
             api_keys: Vec::new(),
             tokens_only: false,
             seed: 0,
+            resource: None,
             journal_length: 5_000,
             deployments: Vec::new(),
         }
@@ -230,6 +233,13 @@ impl Settings {
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Sets which Azure resource this is; two emulators of one name read each other's encrypted reasoning.
+    #[must_use]
+    pub fn resource(mut self, resource: &str) -> Self {
+        self.resource = Some(resource.to_owned());
         self
     }
 

@@ -5,7 +5,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use router_core::capacity::Snapshot;
 use router_core::chat::ChatRequest;
 use router_core::config::Config;
-use router_core::decision::{Ask, Moment, decide};
+use router_core::decision::{Ask, Moment, Ties, decide};
 use router_core::policy::{Hints, Rights};
 use router_core::router::rules_of;
 use router_core::units::Day;
@@ -31,8 +31,13 @@ fn decisions(criterion: &mut Criterion) {
         group.bench_function(name, |bencher| {
             bencher.iter(|| {
                 let request = ChatRequest::parse(black_box(body.as_bytes())).expect("a request");
-                let ask =
-                    Ask { request: &request, path_model: None, hints: &hints, rights: &rights };
+                let ask = Ask {
+                    request: &request,
+                    path_model: None,
+                    hints: &hints,
+                    rights: &rights,
+                    ties: Ties::default(),
+                };
                 let moment = Moment { now: Instant::now(), today };
                 decide(ask, &rules, &snapshot, moment).expect("a decision")
             });

@@ -5,7 +5,7 @@
 use router_core::capacity::Snapshot;
 use router_core::chat::ChatRequest;
 use router_core::config::Config;
-use router_core::decision::{Ask, Moment, decide};
+use router_core::decision::{Ask, Moment, Ties, decide};
 use router_core::policy::{Hints, Rights};
 use router_core::router::{ChatCall, ModelRouter, rules_of};
 use router_core::units::Day;
@@ -53,7 +53,13 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         let body = body.to_string();
         let request = ChatRequest::parse(body.as_bytes())?;
         let (hints, rights) = (Hints::default(), Rights::default());
-        let ask = Ask { request: &request, path_model: None, hints: &hints, rights: &rights };
+        let ask = Ask {
+            request: &request,
+            path_model: None,
+            hints: &hints,
+            rights: &rights,
+            ties: Ties::default(),
+        };
         let moment = Moment { now: tokio::time::Instant::now(), today };
         let decision = decide(ask, &rules, &Snapshot::default(), moment)?;
         let plan = decision.plan?;

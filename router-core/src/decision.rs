@@ -17,6 +17,7 @@ use crate::chat::ChatRequest;
 use crate::chat::Operation;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
+use crate::deployment::EndpointName;
 use crate::deployment::Residency;
 use crate::policy::Asked;
 use crate::policy::Hints;
@@ -69,6 +70,17 @@ pub struct Ask<'r, 'a> {
     pub hints: &'r Hints,
     /// What the caller may use; hints are to be inside it ([`Rights::narrow`]).
     pub rights: &'r Rights,
+    /// How what it refers to ties it to endpoints.
+    pub ties: Ties<'r>,
+}
+
+/// How a request is tied to endpoints by what it refers to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Ties<'r> {
+    /// The only endpoint that has what it refers to: no other is used.
+    pub only: Option<&'r EndpointName>,
+    /// The endpoint that can read its encrypted items: it comes first and is waited for.
+    pub reader: Option<&'r EndpointName>,
 }
 
 /// When: the moment, and the day that retirements are compared with.
@@ -165,31 +177,25 @@ pub fn decide(
     snapshot: &Snapshot,
     moment: Moment,
 ) -> Result<Decision, UnknownModel> {
-    let Rules { classifier, policy, catalog, capacity } = rules;
+    let Rules { policy, catalog, capacity, .. } = rules;
     let (name, rights) = (ask.path_model.or_else(|| ask.request.model()), ask.rights);
     let asked = rights.look_up(name, &policy.aliases, catalog)?;
     // A switch of config's widens no right of a key.
     let forced = policy.forced.filter(|role| rights.allow_role(*role));
-    let (verdict, task, named_preference) = match &asked {
-        Asked::Auto(prefer) => {
-            let verdict = classifier.classify(ask.request, ask.hints.task);
-            let task = forced.or(rights.role).unwrap_or_else(|| policy.heed(verdict));
-            (Some(verdict), task, *prefer)
-        }
-        Asked::Role(task) => (None, forced.unwrap_or(*task), None),
-        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
-    };
+    let (verdict, task, named_preference) = judged(ask, &asked, forced, rules);
     let would = verdict.and_then(|verdict| policy.would(verdict, forced.or(rights.role)));
-    let (mut residency, needs) = (policy.residency.clone(), Needs::of(ask.request));
-    let bounds = rights.residency.into_iter().chain(ask.hints.residency);
-    bounds.for_each(|area| residency.narrow(area));
+    let (residency, needs) = (residency_of(policy, rights, ask.hints), Needs::of(ask.request));
     let prefer = ask.hints.prefer.or(named_preference).unwrap_or(policy.prefer);
     let sieve = |choice: &ModelChoice| {
-        let retired_before = policy.exclude_retired.then_some(moment.today);
-        eligible(
-            catalog,
-            Constraints { choice, rights, residency: &residency, needs: &needs, retired_before },
-        )
+        let constraints = Constraints {
+            choice,
+            rights,
+            residency: &residency,
+            needs: &needs,
+            retired_before: policy.exclude_retired.then_some(moment.today),
+            endpoint: ask.ties.only,
+        };
+        eligible(catalog, constraints)
     };
     let mut choice = policy.choose(&asked, task, catalog);
     let (mut kept, mut removed) = sieve(&choice);
@@ -201,9 +207,14 @@ pub fn decide(
         (kept, removed) = sieve(&choice);
     }
     let admission = admission(ask, &choice, &needs, (rules, snapshot), kept.all_provisioned());
-    let ramp = capacity.ramp;
-    let preferences =
-        Preferences { prefer, choice: &choice, needs: &needs, admission: &admission, ramp };
+    let preferences = Preferences {
+        prefer,
+        choice: &choice,
+        needs: &needs,
+        admission: &admission,
+        ramp: capacity.ramp,
+        reader: ask.ties.reader,
+    };
     let mut candidates = order(kept, preferences, snapshot, moment.now);
     let plan = plan_of(&candidates).ok_or_else(|| {
         let all = candidates.iter().chain(&removed);
@@ -226,6 +237,32 @@ pub fn decide(
         candidates,
         plan,
     })
+}
+
+/// The task, with its score if it was scored, and the preference that came with the name.
+fn judged(
+    ask: Ask<'_, '_>,
+    asked: &Asked,
+    forced: Option<Task>,
+    rules: &Rules,
+) -> (Option<Verdict>, Task, Option<Preference>) {
+    match asked {
+        Asked::Auto(prefer) => {
+            let verdict = rules.classifier.classify(ask.request, ask.hints.task);
+            let task = forced.or(ask.rights.role);
+            (Some(verdict), task.unwrap_or_else(|| rules.policy.heed(verdict)), *prefer)
+        }
+        Asked::Role(task) => (None, forced.unwrap_or(*task), None),
+        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
+    }
+}
+
+/// Where a request may be processed: config's residency, narrowed by its caller's rights and hints.
+pub fn residency_of(policy: &Policy, rights: &Rights, hints: &Hints) -> Residency {
+    let mut residency = policy.residency.clone();
+    let bounds = rights.residency.into_iter().chain(hints.residency);
+    bounds.for_each(|area| residency.narrow(area));
+    residency
 }
 
 /// The kind of task that answers are learned by: the role, or the kind of model where one was named.
@@ -273,6 +310,7 @@ fn admission(
         // Where there is nowhere else to go, nothing is kept free for others: the line's order sees to that.
         limit: if bound { 1.0 } else { settings.limit(priority) },
         patience: ask.hints.max_wait.unwrap_or(usual).min(most),
+        reader_patience: ask.hints.max_wait.unwrap_or(settings.max_wait).min(most),
         bound,
         insists: false,
     }

@@ -87,6 +87,7 @@ impl RouteError {
                 Refusal::NotAllowed { .. } => "not_allowed_for_key",
                 Refusal::Full { bound: true, .. } => "capacity_in_residency_exhausted",
                 Refusal::Full { bound: false, .. } => "capacity_exhausted",
+                Refusal::Elsewhere { .. } => "model_not_at_owner",
                 Refusal::Disabled => "deployment_disabled",
                 Refusal::Misconfigured => "upstream_misconfigured",
             },

@@ -34,6 +34,8 @@ pub mod state;
 pub mod waiting;
 // which deployment made a stored response
 pub mod stored;
+// which endpoint can read which encrypted item
+pub mod encrypted_items;
 // to which trace a request belongs, and what an upstream is told of it
 pub mod trace;
 // send to one deployment, name what came back

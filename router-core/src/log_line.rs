@@ -333,6 +333,7 @@ impl LoggedAttempt {
             | Ended::FieldRefused(_)
             | Ended::ValueRefused(_)
             | Ended::ContextLength
+            | Ended::Unreadable
             | Ended::Outrun
             | Ended::Rejected(_) => None,
         };

@@ -192,6 +192,7 @@ fn because(why: Exclusion) -> String {
         Exclusion::NotAsked => "another deployment was asked for".to_owned(),
         Exclusion::NotAllowed => "the key does not allow it".to_owned(),
         Exclusion::Disabled => "is switched off".to_owned(),
+        Exclusion::Endpoint => "lies elsewhere than what the request refers to".to_owned(),
         Exclusion::Residency => "processes outside the residency".to_owned(),
         Exclusion::Ability(ability) => format!("its model has no {ability}"),
         Exclusion::ContextWindow => "the prompt is longer than its model takes".to_owned(),
@@ -217,6 +218,7 @@ fn wait_of(refusal: &Refusal) -> Option<Duration> {
         | Refusal::ContextWindow { .. }
         | Refusal::Retired { .. }
         | Refusal::NotAllowed { .. }
+        | Refusal::Elsewhere { .. }
         | Refusal::Disabled
         | Refusal::Misconfigured => None,
     }

@@ -269,6 +269,7 @@ mod tests {
             (spent().into(), 429),
             (refused(full(false)), 429),
             (refused(full(true)), 429),
+            (refused(Refusal::Elsewhere { models: models() }), 400),
             (refused(Refusal::Disabled), 503),
             (refused(Refusal::Misconfigured), 502),
             (sending(SendingFault::Throttled, Some(61_000)), 429),

@@ -23,6 +23,7 @@ use crate::wire::chat;
 use crate::wire::chat::Envelope;
 use crate::wire::chunks;
 use crate::wire::completions;
+use crate::wire::encrypted;
 use crate::wire::error::Refusal;
 use crate::wire::filter::Filter;
 use crate::wire::request::Ask;
@@ -203,7 +204,8 @@ async fn ordinary(reached: &Reached, changes: &Changes) -> Result<Response, Resp
     let ask = read(reached, changes);
     let accepted = match reached.operation {
         Operation::Responses => accept::responses(&settings.profile, &reached.body, &ask)
-            .and_then(|()| previous(reached)),
+            .and_then(|()| previous(reached))
+            .and_then(|()| encrypted::check(&reached.shared.resource, &reached.body)),
         Operation::Completions | Operation::Embeddings | Operation::Media(_) => Ok(()),
         Operation::Chat => accept::chat(&settings.profile, &reached.body, &ask),
     };
@@ -300,7 +302,10 @@ impl Answered {
     fn body(&self, reached: &Reached) -> Value {
         let Self { envelope, choices, usage } = self;
         match reached.operation {
-            Operation::Responses => responses::response(envelope, &reached.body, choices, usage),
+            Operation::Responses => {
+                let resource = &reached.shared.resource;
+                responses::response(envelope, (&reached.body, resource), choices, usage)
+            }
             Operation::Completions => completions::completion(envelope, choices, usage),
             Operation::Chat | Operation::Embeddings | Operation::Media(_) => {
                 chat::completion(envelope, choices, usage)

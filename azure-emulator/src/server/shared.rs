@@ -22,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<Journal>,
     pub(crate) identity: Identity,
     pub(crate) stored: Stored,
+    /// Which resource this is: what it encrypts no other can read.
+    pub(crate) resource: String,
     answers: AtomicU64,
 }
 
@@ -35,6 +37,7 @@ impl Shared {
             journal: Journal::new(settings.journal_length),
             identity: Identity::new(),
             stored: Stored::default(),
+            resource: settings.resource.clone().unwrap_or_default(),
             answers: AtomicU64::new(0),
             settings,
         })

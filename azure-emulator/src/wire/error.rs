@@ -108,6 +108,33 @@ impl Refusal {
         Self { status: StatusCode::BAD_REQUEST, body }
     }
 
+    /// 400: an encrypted item was made by another resource. Only the start of the content is repeated, as Azure does.
+    pub fn invalid_encrypted_content(content: &str) -> Self {
+        let start: String = content.chars().take(4).collect();
+        let message = format!(
+            "The encrypted content {start}... could not be verified. Reason: Encrypted content \
+             could not be decrypted or parsed."
+        );
+        Self::model(
+            StatusCode::BAD_REQUEST,
+            "invalid_request_error",
+            (None, Some("invalid_encrypted_content")),
+            &message,
+        )
+    }
+
+    /// 400: hidden reasoning was brought to a model that has none.
+    pub fn reasoning_items() -> Self {
+        let message = "Reasoning input items can only be provided to a reasoning or computer use \
+                       model. Remove reasoning items from your input and try again.";
+        Self::model(
+            StatusCode::BAD_REQUEST,
+            "invalid_request_error",
+            (Some("input"), None),
+            message,
+        )
+    }
+
     /// 400: `previous_response_id` is unknown here.
     pub fn previous_response_not_found(id: &str) -> Self {
         let message = format!("Previous response with id '{id}' not found.");

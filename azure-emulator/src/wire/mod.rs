@@ -5,6 +5,7 @@ pub mod chat;
 pub mod chunks;
 pub mod completions;
 pub mod embeddings;
+pub mod encrypted;
 pub mod error;
 pub mod filter;
 pub mod listing;

@@ -3,11 +3,17 @@
 //! **Source:** OpenAI's schema of `/responses`; only what a text or function-calling client reads.
 
 use super::chat::Envelope;
+use super::encrypted;
 use super::said::{Finish, Said, Usage};
 use serde_json::{Value, json};
 
-/// The whole response. `request` is repeated where the schema asks for it.
-pub fn response(envelope: &Envelope, request: &Value, choices: &[Said], usage: &Usage) -> Value {
+/// The whole response. The request is repeated where the schema asks for it; its resource encrypts what is hidden.
+pub fn response(
+    envelope: &Envelope,
+    (request, resource): (&Value, &str),
+    choices: &[Said],
+    usage: &Usage,
+) -> Value {
     let cut = choices.iter().find_map(|said| match said.finish {
         Finish::Length => Some("max_output_tokens"),
         Finish::ContentFilter => Some("content_filter"),
@@ -29,7 +35,7 @@ pub fn response(envelope: &Envelope, request: &Value, choices: &[Said], usage: &
         "max_output_tokens": asked("max_output_tokens"),
         "metadata": or("metadata", json!({})),
         "model": envelope.model,
-        "output": output(envelope, choices),
+        "output": output(envelope, choices, encrypted::is_wanted(request).then_some(resource)),
         "parallel_tool_calls": or("parallel_tool_calls", json!(true)),
         "previous_response_id": asked("previous_response_id"),
         "reasoning": or("reasoning", json!({"effort": null, "summary": null})),
@@ -51,12 +57,17 @@ pub fn response(envelope: &Envelope, request: &Value, choices: &[Said], usage: &
 }
 
 /// The items of the output: hidden reasoning, then a message or calls.
-fn output(envelope: &Envelope, choices: &[Said]) -> Vec<Value> {
+fn output(envelope: &Envelope, choices: &[Said], encrypted_by: Option<&str>) -> Vec<Value> {
     let mut items = Vec::new();
     for said in choices {
         if said.reasoning_tokens > 0 {
             let id = format!("rs_{}", envelope.id);
-            items.push(json!({"id": id, "type": "reasoning", "summary": []}));
+            let mut item = json!({"id": id, "type": "reasoning", "summary": []});
+            if let (Some(resource), Some(item)) = (encrypted_by, item.as_object_mut()) {
+                let content = encrypted::content(resource, &id);
+                item.insert("encrypted_content".to_owned(), content.into());
+            }
+            items.push(item);
         }
         for call in &said.calls {
             items.push(json!({

@@ -27,6 +27,8 @@ pub struct Admission {
     pub limit: f64,
     /// How long it may be held for a provisioned deployment.
     pub patience: Duration,
+    /// How long it may be held for an endpoint that can read its encrypted items, before it goes elsewhere without them.
+    pub reader_patience: Duration,
     /// True where no pay-as-you-go deployment may serve it.
     pub bound: bool,
     /// True where every other deployment was tried before.

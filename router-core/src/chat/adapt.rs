@@ -18,6 +18,7 @@ use crate::model::ModelRecord;
 use crate::model::Sampling;
 use crate::units::Tokens;
 
+use super::encrypted::ContentHash;
 use super::message::Role;
 use super::operation::Operation;
 use super::request::ChatRequest;
@@ -42,6 +43,8 @@ pub struct Target<'t> {
     /// A tighter cap to send in place of the caller's; it is no change that the caller sees, because an answer that it
     /// cuts off is asked again.
     pub tight: Option<Tokens>,
+    /// Encrypted contents that it cannot read.
+    pub unreadable: &'t [ContentHash],
 }
 
 /// A body fit for a deployment.
@@ -160,6 +163,9 @@ const DISPENSABLE: [&str; 25] = [
     "reasoning",
     "truncation",
 ];
+
+/// The words for items that were left out of an `input`.
+pub const LEFT_OUT_ITEMS: [&str; 2] = super::adapt_responses::LEFT_OUT_ITEMS;
 
 /// The dispensable field of that name: what an upstream's refusal may name to be heeded.
 pub fn dispensable(name: &str) -> Option<&'static str> {
@@ -385,6 +391,7 @@ mod tests {
             chosen: false,
             refused: &[],
             tight: None,
+            unreadable: &[],
         };
         let adapted = adapt(&request, target);
         let mut actual: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -407,6 +414,7 @@ mod tests {
             chosen: false,
             refused: &[],
             tight: None,
+            unreadable: &[],
         };
         assert_eq!(adapt(&request, target).body, body);
     }
@@ -464,6 +472,7 @@ mod tests {
                 chosen,
                 refused: &[],
                 tight: None,
+                unreadable: &[],
             };
             let adapted = adapt(&request, target);
             let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -488,6 +497,7 @@ mod tests {
             chosen: false,
             refused,
             tight: None,
+            unreadable: &[],
         };
         let adapted = adapt(&request, target);
         let value: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -520,6 +530,7 @@ mod tests {
                 chosen: false,
                 refused,
                 tight,
+                unreadable: &[],
             };
             let adapted = adapt(&request, target);
             let mut value: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -602,6 +613,7 @@ mod tests {
                 chosen: false,
                 refused: &[],
                 tight: None,
+                unreadable: &[],
             };
             let adapted = adapt(&request, target);
             let value: Value = serde_json::from_slice(&adapted.body).unwrap();

@@ -13,6 +13,12 @@ use crate::units::Tokens;
 
 use super::adapt::{Edit, Fitted, Target};
 use super::adapt_cap::reasoning_room;
+use super::encrypted::{ContentHash, leave_out};
+
+/// How the caller reads that hidden reasoning was left out: because the model does not reason, or cannot decrypt it.
+pub(super) const LEFT_OUT_ITEMS: [&str; 2] = [REASONING_ITEMS, UNREADABLE];
+const REASONING_ITEMS: &str = "input.reasoning";
+const UNREADABLE: &str = "input.encrypted_content";
 
 impl<'r, 'a> Edit<'r, 'a> {
     /// Fits a request of the Responses API.
@@ -29,6 +35,7 @@ impl<'r, 'a> Edit<'r, 'a> {
         if !record.reasons() {
             self.without_hidden_reasoning();
         }
+        self.reasoning_items(record, target.unreadable);
         // Without `store` the answer would be kept: who said `false` must hear of the refusal instead.
         for name in target.refused.iter().filter(|name| **name != "store") {
             self.leave_out_once(name);
@@ -88,6 +95,23 @@ impl<'r, 'a> Edit<'r, 'a> {
         }
     }
 
+    /// Leaves out hidden reasoning that the model does not take, or that cannot be decrypted there.
+    fn reasoning_items(&mut self, record: &ModelRecord, unreadable: &[ContentHash]) {
+        if !self.request.holds_reasoning() {
+            return;
+        }
+        let body = self.request.body();
+        if !record.reasons() && leave_out(&mut self.splice, body, |_| true) {
+            self.note(REASONING_ITEMS);
+        } else if !unreadable.is_empty() {
+            let unwanted =
+                |hash: Option<ContentHash>| hash.is_some_and(|hash| unreadable.contains(&hash));
+            if leave_out(&mut self.splice, body, unwanted) {
+                self.note(UNREADABLE);
+            }
+        }
+    }
+
     /// A model without hidden reasoning refuses to include it.
     fn without_hidden_reasoning(&mut self) {
         const ENCRYPTED: &str = "reasoning.encrypted_content";
@@ -127,6 +151,7 @@ mod tests {
             chosen: false,
             refused: &["truncation"],
             tight: None,
+            unreadable: &[],
         };
         let adapted = adapt(&request, target);
         let mut expected = expected.clone();
@@ -180,6 +205,7 @@ mod tests {
                 chosen: true,
                 refused: &[],
                 tight: None,
+                unreadable: &[],
             };
             let adapted = adapt(&request, target);
             let sent: Value = serde_json::from_slice(&adapted.body).unwrap();

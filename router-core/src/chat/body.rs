@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::encrypted::Hidden;
 use super::input::{Input, Reference};
 use super::message::{Message, Text};
 use super::operation::Operation;
@@ -40,6 +41,7 @@ pub(super) struct Field<'a> {
 pub(super) struct RawBody<'a> {
     pub(super) messages: Option<Vec<Message<'a>>>,
     pub(super) references: Vec<Reference<'a>>,
+    pub(super) hidden: Hidden,
     pub(super) fields: Vec<Field<'a>>,
 }
 
@@ -104,7 +106,7 @@ impl<'de> Visitor<'de> for BodySeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut messages, mut instructions, mut input) = (None, None, None);
         let mut fields: Vec<Field<'de>> = Vec::with_capacity(12);
-        let mut references = Vec::new();
+        let (mut references, mut hidden) = (Vec::new(), Hidden::default());
         while let Some(Text(name)) = map.next_key()? {
             let twice = || A::Error::custom(format!("`{name}` is given twice"));
             match (self.0, name.as_ref()) {
@@ -133,10 +135,10 @@ impl<'de> Visitor<'de> for BodySeed {
         }
         if self.0 == Operation::Responses {
             let said = instructions.flatten().map(|Text(text)| Message::instructing(text));
-            let Input { turns, references: named } = input.flatten().unwrap_or_default();
-            messages = Some(said.into_iter().chain(turns).collect());
-            references = named;
+            let input = input.flatten().unwrap_or_default();
+            messages = Some(said.into_iter().chain(input.turns).collect());
+            (references, hidden) = (input.references, input.hidden);
         }
-        Ok(RawBody { messages, references, fields })
+        Ok(RawBody { messages, references, hidden, fields })
     }
 }

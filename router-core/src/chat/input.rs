@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::encrypted::{ContentHash, Hidden, REASONING};
 use super::message::{Content, Message, Role, Text};
 
 /// The turns of an `input`, and the stored items that they need.
@@ -17,6 +18,7 @@ use super::message::{Content, Message, Role, Text};
 pub(super) struct Input<'a> {
     pub(super) turns: Vec<Message<'a>>,
     pub(super) references: Vec<Reference<'a>>,
+    pub(super) hidden: Hidden,
 }
 
 /// A stored item that an `input` needs.
@@ -32,7 +34,7 @@ pub struct Reference<'a> {
 impl<'a> Input<'a> {
     fn said(text: Cow<'a, str>) -> Self {
         let turns = vec![Message::of(Role::User, Content::Text(text))];
-        Self { turns, references: Vec::new() }
+        Self { turns, ..Self::default() }
     }
 }
 
@@ -57,27 +59,37 @@ impl<'de> Visitor<'de> for InputVisitor {
     }
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut turns = Vec::with_capacity(list.size_hint().unwrap_or(4));
-        let mut references = Vec::new();
-        while let Some((turn, reference)) = list.next_element_seed(ItemSeed)? {
-            turns.push(turn);
-            references.extend(reference);
+        let (mut references, mut hidden) = (Vec::new(), Hidden::default());
+        while let Some(item) = list.next_element_seed(ItemSeed)? {
+            turns.push(item.turn);
+            references.extend(item.reference);
+            hidden.encrypted.extend(item.encrypted);
+            hidden.reasoning |= item.reasoning;
         }
-        Ok(Input { turns, references })
+        Ok(Input { turns, references, hidden })
     }
+}
+
+/// One item of an `input`.
+struct Item<'a> {
+    turn: Message<'a>,
+    reference: Option<Reference<'a>>,
+    encrypted: Option<ContentHash>,
+    reasoning: bool,
 }
 
 /// Reads one item.
 struct ItemSeed;
 
 impl<'de> DeserializeSeed<'de> for ItemSeed {
-    type Value = (Message<'de>, Option<Reference<'de>>);
+    type Value = Item<'de>;
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Self::Value, D::Error> {
         from.deserialize_map(self)
     }
 }
 
 impl<'de> Visitor<'de> for ItemSeed {
-    type Value = (Message<'de>, Option<Reference<'de>>);
+    type Value = Item<'de>;
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an item: an object")
     }
@@ -90,7 +102,10 @@ impl<'de> Visitor<'de> for ItemSeed {
                 "role" => role = map.next_value::<Option<Text<'de>>>()?,
                 "type" => kind = map.next_value::<Option<Text<'de>>>()?,
                 "id" => id = map.next_value::<Option<Text<'de>>>()?,
-                "encrypted_content" => encrypted = map.next_value::<Option<IgnoredAny>>()?,
+                "encrypted_content" => {
+                    let content = map.next_value::<Option<Text<'de>>>()?;
+                    encrypted = content.map(|Text(content)| ContentHash::of(&content));
+                }
                 "content" => content = map.next_value()?,
                 "output" => {
                     // A text, parts, or whatever the tool at hand gives back.
@@ -103,12 +118,14 @@ impl<'de> Visitor<'de> for ItemSeed {
             }
         }
         if let Some(Text(role)) = role {
-            return Ok((Message::of(Role::from_text(&role), content), None));
+            let turn = Message::of(Role::from_text(&role), content);
+            return Ok(Item { turn, reference: None, encrypted, reasoning: false });
         }
         // An item without a kind is a reference too.
         let kind = kind.map_or(Cow::Borrowed(REFERENCE), |Text(kind)| kind);
         let bare = kind == REFERENCE;
-        let needed = bare || (kind == "reasoning" && encrypted.is_none());
+        let reasoning = kind == REASONING;
+        let needed = bare || (reasoning && encrypted.is_none());
         let reference = id.filter(|_| needed).map(|Text(id)| Reference { id, bare });
         let turn = if kind.ends_with("_output") {
             Message::of(Role::Tool, output)
@@ -117,7 +134,7 @@ impl<'de> Visitor<'de> for ItemSeed {
         } else {
             Message::of(Role::Other, Content::Empty)
         };
-        Ok((turn, reference))
+        Ok(Item { turn, reference, encrypted, reasoning })
     }
 }
 

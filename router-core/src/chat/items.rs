@@ -1,21 +1,33 @@
-//! Which items a response holds: a later request may name them in place of what they say.
+//! Which items a response holds: a later request may name them in place of what they say, or bring their encrypted content
+//! back.
 //!
-//! Only ids are read. Of a stream each item is told whole once, when it is done.
+//! Ids and hashes are read, and no text. Of a stream each item is reported whole once, when it is done.
 
 use memchr::memmem;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::encrypted::ContentHash;
 use super::message::Text;
 
-/// The ids of the items in the output of a whole response; none where the answer is no response.
+/// An item of a response.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Item {
+    /// Its id.
+    pub id: Option<Box<str>>,
+    /// What it holds that only the resource which made it can read.
+    pub encrypted: Option<ContentHash>,
+}
+
+/// The items in the output of a whole response; none where the answer is no response.
 ///
 /// ```
 /// use router_core::chat::items::of_answer;
 /// let answer = br#"{"id":"resp_1","output":[{"type":"reasoning","id":"rs_1"},{"type":"message","id":"msg_1"}]}"#;
-/// assert_eq!(of_answer(answer).join(" "), "rs_1 msg_1");
+/// let ids: Vec<_> = of_answer(answer).into_iter().filter_map(|item| item.id).collect();
+/// assert_eq!(ids.join(" "), "rs_1 msg_1");
 /// ```
-pub fn of_answer(answer: &[u8]) -> Vec<Box<str>> {
+pub fn of_answer(answer: &[u8]) -> Vec<Item> {
     #[derive(Deserialize)]
     struct Whole<'a> {
         #[serde(default, borrow)]
@@ -23,11 +35,11 @@ pub fn of_answer(answer: &[u8]) -> Vec<Box<str>> {
     }
     let whole: Option<Whole<'_>> = serde_json::from_slice(answer).ok();
     let output = whole.map(|whole| whole.output).unwrap_or_default();
-    output.into_iter().filter_map(|item| id_of(item.get())).collect()
+    output.into_iter().filter_map(|item| read(item.get())).collect()
 }
 
-/// The id of the item that an event of a stream says is done.
-pub fn of_event(event: &[u8]) -> Option<Box<str>> {
+/// The item that an event of a stream says is done.
+pub fn of_event(event: &[u8]) -> Option<Item> {
     #[derive(Deserialize)]
     struct Done<'a> {
         #[serde(borrow)]
@@ -38,26 +50,34 @@ pub fn of_event(event: &[u8]) -> Option<Box<str>> {
     let mut lines = event.split(|byte| matches!(byte, b'\n' | b'\r'));
     let data = lines.find_map(|line| line.strip_prefix(b"data:"))?;
     let done: Done<'_> = serde_json::from_slice(data).ok()?;
-    id_of(done.item.get())
+    read(done.item.get())
 }
 
-fn id_of(item: &str) -> Option<Box<str>> {
+fn read(item: &str) -> Option<Item> {
     #[derive(Deserialize)]
-    struct Item<'a> {
+    struct Read<'a> {
         #[serde(borrow)]
-        id: Text<'a>,
+        id: Option<Text<'a>>,
+        #[serde(borrow)]
+        encrypted_content: Option<Text<'a>>,
     }
-    serde_json::from_str::<Item<'_>>(item).ok().map(|Item { id: Text(id) }| id.into())
+    let Read { id, encrypted_content } = serde_json::from_str(item).ok()?;
+    let encrypted = encrypted_content.map(|Text(content)| ContentHash::of(&content));
+    Some(Item { id: id.map(|Text(id)| id.into()), encrypted })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of_id(id: &str) -> Item {
+        Item { id: Some(id.into()), encrypted: None }
+    }
+
     #[test]
     fn an_item_is_told_when_it_is_done_and_by_no_other_event() {
         let done = "event: response.output_item.done\ndata: {\"item\":{\"id\":\"msg_1\",\"type\":\"message\"}}\n\n";
-        assert_eq!(of_event(done.as_bytes()).as_deref(), Some("msg_1"));
+        assert_eq!(of_event(done.as_bytes()), Some(of_id("msg_1")));
         for other in [
             "event: response.output_item.added\ndata: {\"item\":{\"id\":\"msg_1\"}}\n\n",
             "data: {\"type\":\"response.output_text.delta\",\"delta\":\"response.output_item.done\"}\n\n",
@@ -72,9 +92,15 @@ mod tests {
         for answer in ["", "[]", "{}", r#"{"output":5}"#] {
             assert!(of_answer(answer.as_bytes()).is_empty(), "{answer}");
         }
-        assert_eq!(
-            of_answer(br#"{"output":[5,{"id":7},{"id":"msg_1"}]}"#),
-            [Box::<str>::from("msg_1")]
-        );
+        assert_eq!(of_answer(br#"{"output":[5,{"id":7},{"id":"msg_1"}]}"#), [of_id("msg_1")]);
+    }
+
+    #[test]
+    fn encrypted_content_is_told_as_its_hash() {
+        let item = r#"{"type":"reasoning","id":"rs_1","encrypted_content":"gAAA"}"#;
+        let expected = Item { encrypted: Some(ContentHash::of("gAAA")), ..of_id("rs_1") };
+        let event = format!("event: response.output_item.done\ndata: {{\"item\":{item}}}\n\n");
+        assert_eq!(of_event(event.as_bytes()), Some(expected.clone()));
+        assert_eq!(of_answer(format!("{{\"output\":[{item}]}}").as_bytes()), [expected]);
     }
 }

@@ -4,6 +4,7 @@ pub mod adapt;
 mod adapt_cap;
 mod adapt_responses;
 mod body;
+mod encrypted;
 pub mod error_event;
 mod form;
 mod input;
@@ -22,6 +23,7 @@ pub mod usage;
 
 pub use adapt::{Adapted, adapt};
 pub use body::RequestFault;
+pub use encrypted::ContentHash;
 pub use error_event::error_event;
 pub use input::Reference;
 pub use message::{Content, Message, Part, Role};

@@ -12,6 +12,7 @@ use std::ops::Range;
 use crate::units::Tokens;
 
 use super::body::{Field, RawBody, RequestFault};
+use super::encrypted::{ContentHash, Hidden};
 use super::form;
 use super::input::Reference;
 use super::message::Message;
@@ -50,6 +51,7 @@ pub struct ChatRequest<'a> {
     body: &'a [u8],
     messages: Vec<Message<'a>>,
     references: Vec<Reference<'a>>,
+    hidden: Hidden,
     /// All top-level fields but the conversation, in the order of the body.
     fields: Vec<Field<'a>>,
     scalars: Scalars<'a>,
@@ -86,7 +88,7 @@ impl<'a> ChatRequest<'a> {
     pub fn read(operation: Operation, body: &'a [u8]) -> Result<Self, RequestFault> {
         let text = simdutf8::compat::from_utf8(body)
             .map_err(|fault| RequestFault::new("body", format!("expected UTF-8 text: {fault}")))?;
-        let RawBody { messages, references, fields } = RawBody::read(operation, text)?;
+        let RawBody { messages, references, hidden, fields } = RawBody::read(operation, text)?;
         if operation == Operation::Chat {
             let messages = messages
                 .as_ref()
@@ -103,6 +105,7 @@ impl<'a> ChatRequest<'a> {
             body,
             messages,
             references,
+            hidden,
             fields,
             scalars,
             form: false,
@@ -123,8 +126,17 @@ impl<'a> ChatRequest<'a> {
         let model = model.and_then(|model| std::str::from_utf8(model).ok()).map(Cow::Borrowed);
         let scalars = Scalars { model, ..Scalars::default() };
         let (messages, references, fields) = (Vec::new(), Vec::new(), Vec::new());
-        let operation = Operation::Passed;
-        Ok(Self { operation, body, messages, references, fields, scalars, form: true, form_model })
+        Ok(Self {
+            operation: Operation::Passed,
+            body,
+            messages,
+            references,
+            hidden: Hidden::default(),
+            fields,
+            scalars,
+            form: true,
+            form_model,
+        })
     }
 
     /// The operation that it is a request of.
@@ -210,6 +222,16 @@ impl<'a> ChatRequest<'a> {
     /// The stored items that the conversation needs.
     pub fn references(&self) -> &[Reference<'a>] {
         &self.references
+    }
+
+    /// The encrypted contents of its items, in their order: the resource that made one can read it, and no other.
+    pub fn encrypted(&self) -> &[ContentHash] {
+        &self.hidden.encrypted
+    }
+
+    /// True if hidden reasoning is among its items, encrypted or stored.
+    pub fn holds_reasoning(&self) -> bool {
+        self.hidden.reasoning
     }
 
     /// How many images the messages carry.

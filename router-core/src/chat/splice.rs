@@ -69,6 +69,19 @@ impl<'r, 'a> Splice<'r, 'a> {
         true
     }
 
+    /// Leaves out an item of a list; `item` is a slice of the body.
+    pub(super) fn remove_item(&mut self, item: &str) {
+        let place = self.forget(item);
+        self.removed.push(place);
+    }
+
+    /// Leaves out a field by its value, at whatever depth; `value` is a slice of the body.
+    pub(super) fn remove_value(&mut self, value: &str) {
+        let value = self.forget(value);
+        let name_start = self.name_start(value.start);
+        self.removed.push(name_start..value.end);
+    }
+
     /// Where a value lies; edits of it so far are dropped, because the last one counts.
     fn forget(&mut self, value: &str) -> Range<usize> {
         let place = self.range(value);

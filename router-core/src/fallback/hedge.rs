@@ -106,7 +106,12 @@ impl<U: Upstream> Fallback<U> {
         let streamed = errand.request.stream() && deployment.model.abilities.streaming;
         let within = |standing: &Standing| standing.latency.first_within(hedging.quantile);
         let silence = self.waiting.state().see(&deployment.name, within).filter(|_| streamed)?;
+        let bound = errand.readers.endpoint();
         let untried = |other: &&Arc<Deployment>| {
+            // Elsewhere it would go without its encrypted items.
+            if bound.is_some_and(|endpoint| *endpoint != other.endpoint) {
+                return false;
+            }
             let tried = journey.trail.iter().any(|step| step.deployment.name == other.name);
             other.name != deployment.name && !tried && !self.began_cooling(other, Instant::now())
         };

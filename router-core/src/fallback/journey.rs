@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::chat::ChatRequest;
 use crate::deployment::Deployment;
 use crate::trace::SpanId;
 use crate::units::Tokens;
@@ -27,13 +28,29 @@ pub(super) struct Journey {
     pub(super) crowded: Vec<Arc<Deployment>>,
     /// An answer that says that the prompt is too long, and for which window.
     pub(super) too_long: Option<(Tokens, Box<Answered>)>,
+    /// True once a deployment could not read the encrypted items: the request goes on without them.
+    pub(super) encrypted_left_out: bool,
 }
 
 impl Journey {
     /// A journey that begins.
     pub(super) fn new(began: Instant) -> Self {
         let (trail, notes, crowded) = (Vec::new(), Vec::new(), Vec::new());
-        Self { began, trail, notes, under_way: None, crowded, too_long: None }
+        Self {
+            began,
+            trail,
+            notes,
+            under_way: None,
+            crowded,
+            too_long: None,
+            encrypted_left_out: false,
+        }
+    }
+
+    /// From now on the request goes without its encrypted reasoning; false if it did so before, or has none.
+    pub(super) fn leave_encrypted_out(&mut self, request: &ChatRequest<'_>) -> bool {
+        let before = std::mem::replace(&mut self.encrypted_left_out, true);
+        !before && request.holds_reasoning() && !request.encrypted().is_empty()
     }
 
     /// What happened to an attempt that was made beside; the last step stays last unless it was the other's to answer.

@@ -12,6 +12,8 @@ mod hedge;
 mod journey;
 pub mod limits;
 #[cfg(feature = "http-client")]
+mod readers;
+#[cfg(feature = "http-client")]
 mod refusals;
 #[cfg(feature = "http-client")]
 pub mod relay;

@@ -262,6 +262,7 @@ impl<U: Upstream> Sending<'_, U> {
             Outcome::FieldRefused(field) => Ended::FieldRefused(field),
             Outcome::ValueRefused(field) => Ended::ValueRefused(field),
             Outcome::ContextLength => Ended::ContextLength,
+            Outcome::Unreadable => Ended::Unreadable,
             Outcome::Served | Outcome::Rejected => Ended::Rejected(code),
         };
         let body = Delivered::Full(body, Answer::default());

@@ -130,6 +130,8 @@ pub enum Ended {
     ValueRefused(&'static str),
     /// 400: the prompt is too long for the model.
     ContextLength,
+    /// 400: it cannot read an encrypted item, which another resource made.
+    Unreadable,
     /// Another deployment, asked as well, was quicker; it may have been billed.
     Outrun,
     /// Another answer that is the caller's own.
@@ -154,6 +156,7 @@ impl Ended {
             Self::Misconfigured(_) => "misconfigured",
             Self::FieldRefused(_) | Self::ValueRefused(_) => "field_refused",
             Self::ContextLength => "context_length",
+            Self::Unreadable => "encrypted_content",
             Self::Outrun => "outrun",
             Self::Rejected(_) => "rejected",
         }
@@ -171,6 +174,7 @@ impl Ended {
             | Self::FieldRefused(_)
             | Self::ValueRefused(_)
             | Self::ContextLength
+            | Self::Unreadable
             | Self::Outrun
             | Self::Rejected(_) => false,
         }
@@ -200,4 +204,21 @@ pub enum SendingFault {
         /// The fields.
         fields: Vec<&'static str>,
     },
+}
+
+#[cfg(feature = "http-client")]
+impl SendingFault {
+    /// Why nobody answered: a wait is the most useful thing to hear, then what the last attempts came to.
+    pub(super) fn of(trail: &[Step], late: bool) -> Self {
+        let any = |wanted: fn(&Ended) -> bool| trail.iter().any(|step| wanted(&step.ended));
+        if trail.is_empty() || any(|ended| matches!(ended, Ended::Throttled(..))) {
+            // An empty trail: every deployment began to cool between decision and walk.
+            return if late { Self::Timeout } else { Self::Throttled };
+        }
+        match trail.last().map(|step| step.ended) {
+            Some(Ended::Timeout) => Self::Timeout,
+            Some(Ended::Misconfigured(_)) if !any(|ended| ended.is_fault()) => Self::Misconfigured,
+            Some(_) | None => Self::Failed,
+        }
+    }
 }

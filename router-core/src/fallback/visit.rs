@@ -9,6 +9,7 @@ use crate::capacity::Admission;
 use crate::capacity::Load;
 use crate::capacity::Ticket;
 use crate::chat::Adapted;
+use crate::chat::ContentHash;
 use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::chat::adapt;
@@ -34,7 +35,9 @@ impl<U: Upstream> Fallback<U> {
         let first = &errand.plan.first;
         let operation = errand.request.operation();
         let refused = self.refusals.of(&first.name, operation, Instant::now());
-        let target = target(first, errand, &refused, None);
+        let unreadable = errand.readers.unreadable_at(&first.endpoint);
+        let learned = Learned { refused: &refused, unreadable: &unreadable };
+        let target = target(first, errand, learned, None);
         let (mut changed, restream) = adapt::changes(errand.request, target);
         changed.extend(restream.then_some("stream"));
         changed
@@ -54,7 +57,9 @@ impl<U: Upstream> Fallback<U> {
         loop {
             let capped = refused.iter().any(|field| field.starts_with("max_"));
             let tight = admission.tight.filter(|_| deployment.billing.is_provisioned() && !capped);
-            let adapted = adapt::adapt(errand.request, target(deployment, errand, &refused, tight));
+            let unreadable = unreadable(deployment, errand, journey);
+            let learned = Learned { refused: &refused, unreadable: &unreadable };
+            let adapted = adapt::adapt(errand.request, target(deployment, errand, learned, tight));
             if errand.reject_unsupported && !adapted.changed.is_empty() {
                 let model = deployment.model.name.to_string();
                 self.give_back(deployment, ticket);
@@ -86,20 +91,16 @@ impl<U: Upstream> Fallback<U> {
                 refused.push(field);
                 continue;
             }
+            if ended == Ended::Unreadable && journey.leave_encrypted_out(errand.request) {
+                continue;
+            }
             let Some(delivery) = delivery else { return Next::Deployment };
             if let Some(usage) = cut_off(&delivery, tight) {
                 let deployment = Arc::clone(deployment);
                 journey.notes.push(Note::AskedAgain { deployment, usage, took });
                 return Next::Again;
             }
-            let answered = Box::new(Answered {
-                deployment: Arc::clone(deployment),
-                delivery: *delivery,
-                adapted: changed,
-                restream,
-                trail: Vec::new(),
-                notes: Vec::new(),
-            });
+            let answered = Box::new(answered(deployment, *delivery, changed, restream));
             return if ended == Ended::ContextLength {
                 Next::LargerWindow(answered)
             } else {
@@ -176,6 +177,17 @@ fn attempt(
     (attempt, span)
 }
 
+/// An answer; the journey adds how it was come by.
+fn answered(
+    deployment: &Arc<Deployment>,
+    delivery: Delivery,
+    adapted: Vec<&'static str>,
+    restream: bool,
+) -> Answered {
+    let (deployment, trail, notes) = (Arc::clone(deployment), Vec::new(), Vec::new());
+    Answered { deployment, delivery, adapted, restream, trail, notes }
+}
+
 fn bearing(errand: &Errand<'_, '_>, admission: &Admission, journey: &Journey) -> Bearing {
     let spilled = journey.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
     Bearing { asker: errand.asker, task: errand.task, prompt: admission.load.prompt, spilled }
@@ -193,10 +205,29 @@ fn cut_off(delivery: &Delivery, tight: Option<Tokens>) -> Option<Usage> {
     }
 }
 
+/// What is known of what a deployment does not take.
+#[derive(Clone, Copy)]
+struct Learned<'t> {
+    refused: &'t [&'static str],
+    unreadable: &'t [ContentHash],
+}
+
+/// The encrypted contents that the deployment cannot read, or none may any longer.
+fn unreadable(
+    deployment: &Deployment,
+    errand: &Errand<'_, '_>,
+    journey: &Journey,
+) -> Vec<ContentHash> {
+    if journey.encrypted_left_out {
+        return errand.request.encrypted().to_vec();
+    }
+    errand.readers.unreadable_at(&deployment.endpoint)
+}
+
 fn target<'t>(
     deployment: &'t Deployment,
     errand: &Errand<'_, '_>,
-    refused: &'t [&'static str],
+    Learned { refused, unreadable }: Learned<'t>,
     tight: Option<Tokens>,
 ) -> adapt::Target<'t> {
     adapt::Target {
@@ -212,6 +243,7 @@ fn target<'t>(
         chosen: errand.chosen,
         refused,
         tight,
+        unreadable,
     }
 }
 

@@ -17,6 +17,7 @@ use crate::capacity::Standing;
 use crate::chat::ChatRequest;
 use crate::decision::Plan;
 use crate::deployment::Deployment;
+use crate::encrypted_items::Readers;
 use crate::model::Effort;
 use crate::state::CapacityState;
 use crate::state::Kept;
@@ -35,6 +36,7 @@ use super::admit::admit;
 use super::budget::RetryTokens;
 use super::journey::Journey;
 use super::limits::{Hedging, Limits, RetryBudget};
+use super::readers::Bound;
 use super::refusals::Refusals;
 use super::sending::Delivery;
 use super::trail::{Ended, Note, SendingFault, Spill, Step};
@@ -67,6 +69,8 @@ pub struct Errand<'r, 'a> {
     pub first_byte: Duration,
     /// No attempt starts after this moment, and none waits for its first byte beyond it.
     pub deadline: Instant,
+    /// Who can read its encrypted items.
+    pub readers: &'r Readers,
     /// What its attempts tell of its trace.
     pub trace: Propagation,
 }
@@ -127,7 +131,7 @@ pub(super) enum Next {
 }
 
 /// How a pass over the plan ended.
-enum Passed {
+pub(super) enum Passed {
     Answered(Box<Answered>),
     Again,
     Nobody,
@@ -136,7 +140,7 @@ enum Passed {
 
 /// How often one deployment that says "full" is tried for one request; a request that has nowhere else to go is tried as
 /// long as it may be held.
-const FULL_TRIES: usize = 4;
+pub(super) const FULL_TRIES: usize = 4;
 
 impl<U: Upstream> Fallback<U> {
     /// Sends over `upstream`, waits and learns through `waiting`.
@@ -228,7 +232,9 @@ impl<U: Upstream> Fallback<U> {
                 return Ok(journey.done(*answered));
             }
             (Passed::Unsupported(fault), _) => fault,
-            (Passed::Again | Passed::Nobody, None) => fault_of(&journey.trail, errand.deadline),
+            (Passed::Again | Passed::Nobody, None) => {
+                SendingFault::of(&journey.trail, Instant::now() >= errand.deadline)
+            }
         };
         Err(NoAnswer { fault, trail: journey.trail, notes: journey.notes })
     }
@@ -251,7 +257,12 @@ impl<U: Upstream> Fallback<U> {
         journey: &mut Journey,
     ) -> Passed {
         let hold_until = if admission.bound { Instant::now() } else { until };
-        for deployment in errand.plan.iter() {
+        let bound = Bound::of(errand, admission);
+        let over = self.readers(&bound, journey).await;
+        if !matches!(over, Passed::Nobody) {
+            return over;
+        }
+        for deployment in errand.plan.iter().skip(bound.readers) {
             let small = journey
                 .too_long
                 .as_ref()
@@ -324,7 +335,7 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// Tries one deployment, again where it is full and there is time to wait.
-    async fn stay(
+    pub(super) async fn stay(
         &self,
         deployment: &Arc<Deployment>,
         (errand, admission): (&Errand<'_, '_>, &Admission),
@@ -366,7 +377,7 @@ impl<U: Upstream> Fallback<U> {
         matches!(cause, Some((Cause::Throttled | Cause::Misconfigured, _)))
     }
 
-    fn may_go_on(&self, trail: &[Step], (now, deadline): (Instant, Instant)) -> bool {
+    pub(super) fn may_go_on(&self, trail: &[Step], (now, deadline): (Instant, Instant)) -> bool {
         let fault = trail.last().is_some_and(|step| step.ended.is_fault());
         now < deadline && (!fault || self.retries.withdraw(now))
     }
@@ -375,24 +386,4 @@ impl<U: Upstream> Fallback<U> {
 /// The budget of second attempts.
 fn share(hedging: Hedging) -> RetryBudget {
     RetryBudget { ratio: hedging.ratio, per_second: 0.0 }
-}
-
-/// A wait is the most useful thing to hear; then what the last attempts came to.
-fn fault_of(trail: &[Step], deadline: Instant) -> SendingFault {
-    let any = |wanted: fn(&Ended) -> bool| trail.iter().any(|step| wanted(&step.ended));
-    if trail.is_empty() || any(|ended| matches!(ended, Ended::Throttled(..))) {
-        // An empty trail: every deployment began to cool between decision and walk.
-        return if Instant::now() >= deadline {
-            SendingFault::Timeout
-        } else {
-            SendingFault::Throttled
-        };
-    }
-    match trail.last().map(|step| step.ended) {
-        Some(Ended::Timeout) => SendingFault::Timeout,
-        Some(Ended::Misconfigured(_)) if !any(|ended| ended.is_fault()) => {
-            SendingFault::Misconfigured
-        }
-        Some(_) | None => SendingFault::Failed,
-    }
 }

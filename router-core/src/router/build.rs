@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::decision::Rules;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
+use crate::encrypted_items::EncryptedItems;
 use crate::fallback::Fallback;
 use crate::fallback::Limits;
 use crate::metrics::Metrics;
@@ -74,9 +75,11 @@ impl<U: Upstream> ModelRouter<U> {
         let (cooldowns, now) = (limits.cooldowns(), Instant::now());
         let mut state = InProcess::new(catalog, cooldowns, settings, now);
         let mut stored = StoredResponses::new(limits.stored_responses);
+        let mut encrypted = EncryptedItems::new(limits.stored_responses);
         if let Some(replicas) = &replicas {
             state = state.telling(Arc::clone(replicas.outbox()));
             stored = stored.telling(Arc::clone(replicas.outbox()));
+            encrypted = encrypted.telling(Arc::clone(replicas.outbox()));
             ReplicaCollector::register(registry, Arc::clone(replicas))?;
         }
         let (state, ledger) = (Arc::new(state), Arc::default());
@@ -98,6 +101,7 @@ impl<U: Upstream> ModelRouter<U> {
             metrics,
             watched,
             stored,
+            encrypted,
             others,
             observers,
             ledger,

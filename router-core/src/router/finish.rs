@@ -13,12 +13,15 @@ use crate::capacity::Timing;
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
 use crate::chat::Usage;
+use crate::chat::adapt;
 use crate::chat::items;
+use crate::chat::items::Item;
 use crate::chat::restream::restream;
 use crate::chat::restream_response::restream_response;
 use crate::decision::Decision;
 use crate::deployment::Deployment;
 use crate::deployment::pricing;
+use crate::encrypted_items::EncryptedItems;
 use crate::fallback::Answered;
 use crate::fallback::Delivered;
 use crate::fallback::Note;
@@ -55,13 +58,24 @@ use super::other_models::OtherModels;
 /// How the end of a request is called where an upstream says that the request is to blame.
 const REJECTED: &str = "rejected";
 
+/// Where it is remembered who has what.
+#[derive(Clone, Copy)]
+pub(super) struct Owners<'f> {
+    /// Whose a stored response is.
+    pub(super) stored: &'f StoredResponses,
+    /// Who can read an encrypted item.
+    pub(super) encrypted: &'f EncryptedItems,
+    /// Who asked.
+    pub(super) caller: &'f Caller,
+}
+
 /// Turns an answer into the response, and closes the account when it ends.
 pub(super) struct Finish<'f, 'a> {
     pub(super) metrics: &'f Metrics,
     pub(super) decision: &'f Decision,
     pub(super) request: &'f ChatRequest<'a>,
-    /// Where the owner of a stored response is remembered.
-    pub(super) stored: (&'f StoredResponses, &'f Caller),
+    /// Where it is remembered who has what.
+    pub(super) owners: Owners<'f>,
     /// Where answers of another model than configured are told.
     pub(super) others: &'f OtherModels,
     /// By whose prices costs are compared.
@@ -86,7 +100,7 @@ impl Finish<'_, '_> {
         metrics.attempted(&trail);
         metrics.noted(self.decision, &notes);
         account.walked(&trail, &notes);
-        metrics.adapted(&deployment, &adapted);
+        self.adapted(&deployment, &adapted, delivery.status);
         pass_on(&mut headers, &delivery.headers);
         let fallback = self.fallback_cause(&deployment, &trail, &notes);
         account.fell_back(fallback);
@@ -150,28 +164,54 @@ impl Finish<'_, '_> {
         self.request.operation() == Operation::Responses && self.request.stores()
     }
 
-    /// Remembers whose a stored response is, with its items and its conversation.
-    fn remember(&self, deployment: &Deployment, id: Option<&str>, answer: &[u8]) {
-        if !self.stores() {
-            return;
+    /// Counts what was changed. A good answer shows that its deployment could read all encrypted items that it was sent.
+    fn adapted(&self, deployment: &Deployment, adapted: &[&'static str], status: StatusCode) {
+        self.metrics.adapted(deployment, adapted);
+        let left_out = adapted.iter().any(|field| adapt::LEFT_OUT_ITEMS.contains(field));
+        if status.is_success() && !left_out {
+            let (contents, encrypted) = (self.request.encrypted().iter(), self.owners.encrypted);
+            contents.for_each(|content| encrypted.remember(*content, &deployment.endpoint));
         }
-        let (responses, caller) = self.stored;
-        let items = items::of_answer(answer);
-        let ids = items.iter().map(AsRef::as_ref).chain(id).chain(self.request.conversation());
-        ids.for_each(|id| responses.remember(id, &deployment.name, caller));
     }
 
-    /// A stream whose items are remembered as it tells them, where the deployment stores them.
+    /// Remembers whose a stored response is, with its items and its conversation, and who can read what is encrypted.
+    fn remember(&self, deployment: &Deployment, id: Option<&str>, answer: &[u8]) {
+        if self.request.operation() != Operation::Responses {
+            return;
+        }
+        items::of_answer(answer).into_iter().for_each(self.keeper(deployment));
+        if self.stores() {
+            let Owners { stored, caller, .. } = self.owners;
+            let ids = id.into_iter().chain(self.request.conversation());
+            ids.for_each(|id| stored.remember(id, &deployment.name, caller));
+        }
+    }
+
+    /// Remembers the items of an answer, one by one.
+    fn keeper(&self, deployment: &Deployment) -> impl FnMut(Item) + Send + 'static + use<> {
+        let Owners { stored, encrypted, caller } = self.owners;
+        let stored = self.stores().then(|| (stored.clone(), caller.clone()));
+        let (encrypted, endpoint) = (encrypted.clone(), deployment.endpoint.clone());
+        let name = deployment.name.clone();
+        move |Item { id, encrypted: content }| {
+            if let (Some(id), Some((responses, caller))) = (id, &stored) {
+                responses.remember(&id, &name, caller);
+            }
+            if let Some(content) = content {
+                encrypted.remember(content, &endpoint);
+            }
+        }
+    }
+
+    /// A stream whose items are remembered as it tells them.
     fn kept(&self, relay: Relay, deployment: &Deployment) -> ByteStream {
-        if !self.stores() {
+        if self.request.operation() != Operation::Responses {
             return ByteStream::new(relay);
         }
-        let (responses, caller) = self.stored;
-        let (responses, caller) = (responses.clone(), caller.clone());
-        let deployment = deployment.name.clone();
+        let mut keep = self.keeper(deployment);
         ByteStream::new(relay.inspect(move |event| {
-            if let Some(id) = items::of_event(event) {
-                responses.remember(&id, &deployment, &caller);
+            if let Some(item) = items::of_event(event) {
+                keep(item);
             }
         }))
     }

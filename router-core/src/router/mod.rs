@@ -6,6 +6,7 @@ mod build;
 mod call;
 mod charging;
 mod finish;
+mod incoming;
 mod late;
 pub mod model_router;
 mod naming;

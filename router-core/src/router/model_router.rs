@@ -2,7 +2,6 @@
 //!
 //! What is not here: building (`build.rs`), closing the account, and keeping slow streams alive.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -10,19 +9,17 @@ use futures_util::future::BoxFuture;
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::capacity::Asker;
-use crate::capacity::CapClass;
 use crate::capacity::Cause;
-use crate::capacity::Conversation;
 use crate::capacity::Standing;
-use crate::chat::ChatRequest;
 use crate::clock;
 use crate::decision::Ask;
 use crate::decision::Decision;
 use crate::decision::Moment;
 use crate::decision::Rules;
+use crate::decision::Ties;
 use crate::decision::decide;
 use crate::deployment::Deployment;
+use crate::encrypted_items::EncryptedItems;
 use crate::error::RouteError;
 use crate::fallback::Errand;
 use crate::fallback::Fallback;
@@ -31,7 +28,6 @@ use crate::fallback::Note;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::metrics::Watched;
-use crate::policy::Hints;
 use crate::policy::Rights;
 use crate::record::Observer;
 use crate::record::Yardsticks;
@@ -57,7 +53,8 @@ use super::account::{Observers, OpenAccount};
 use super::audit;
 use super::call::ChatCall;
 use super::charging::admit;
-use super::finish::Finish;
+use super::finish::{Finish, Owners};
+use super::incoming::Incoming;
 use super::late::late;
 use super::naming::{name_of, role_of_follow_up};
 use super::other_models::OtherModels;
@@ -81,6 +78,7 @@ pub(super) struct Inner<U> {
     pub(super) metrics: Metrics,
     pub(super) watched: Watched,
     pub(super) stored: StoredResponses,
+    pub(super) encrypted: EncryptedItems,
     pub(super) others: OtherModels,
     pub(super) observers: Observers,
     pub(super) ledger: Arc<Ledger>,
@@ -140,9 +138,9 @@ impl<U: Upstream> ModelRouter<U> {
     /// # Errors
     /// The call cannot be understood, or names a model that does not exist here.
     pub fn route(&self, call: &ChatCall) -> Result<Decision, RouteError> {
-        let request = call.request()?;
-        let hints = call.hints()?;
-        self.0.decide(&request, call, &hints)
+        let mut incoming = Incoming::read(call)?;
+        incoming.readers = self.0.encrypted.readers(incoming.request.encrypted());
+        self.0.decide(&incoming)
     }
 
     /// The features that weighed most in the score of a call, heaviest first; none where it is no chat request.
@@ -228,18 +226,15 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
 }
 
 impl<U: Upstream> Inner<U> {
-    fn decide(
-        &self,
-        request: &ChatRequest<'_>,
-        call: &ChatCall,
-        hints: &Hints,
-    ) -> Result<Decision, RouteError> {
+    fn decide(&self, incoming: &Incoming<'_>) -> Result<Decision, RouteError> {
+        let Incoming { call, request, hints, readers } = incoming;
         let stored = (&self.stored, &call.caller);
         let name = name_of(request, call.path_model.as_deref(), &self.rules, stored, &call.rights)?;
         let path_model = name.as_deref();
         let moment = Moment { now: Instant::now(), today: clock::day(clock::wall()) };
-        let ask = Ask { request, path_model, hints, rights: &call.rights };
-        let snapshot = self.state.snapshot(asker(request, call, hints), moment.now);
+        let ties = Ties { only: None, reader: readers.endpoint() };
+        let ask = Ask { request, path_model, hints, rights: &call.rights, ties };
+        let snapshot = self.state.snapshot(incoming.asker(), moment.now);
         Ok(decide(ask, &self.rules, &snapshot, moment)?)
     }
 
@@ -265,26 +260,27 @@ impl<U: Upstream> Inner<U> {
         account: &mut OpenAccount,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
-        let request = call.request()?;
-        let hints = call.hints()?;
-        owners_elsewhere(&request, &self.stored, self.replicas.as_deref()).await;
-        let decision = self.decide(&request, call, &hints)?;
+        let mut incoming = Incoming::read(call)?;
+        let request = &incoming.request;
+        owners_elsewhere(request, &self.stored, &self.encrypted, self.replicas.as_deref()).await;
+        incoming.readers = self.encrypted.readers(request.encrypted());
+        let (decision, request) = (self.decide(&incoming)?, &incoming.request);
         self.metrics.decided(&decision);
-        account.decided(&request, &decision, self.rules.classifier.threshold());
-        let asked = (call, &request, &hints);
+        account.decided(request, &decision, self.rules.classifier.threshold());
         let unanswered = self.metrics.unanswered(request.operation(), &decision, began);
-        let answer = self.carry_out(asked, (&decision, began), promise, account).await;
+        let answer = self.carry_out(&incoming, (&decision, began), promise, account).await;
         unanswered.ended(answer.as_ref().err().map(RouteError::kind));
         answer
     }
 
     async fn carry_out(
         self: &Arc<Self>,
-        (call, request, hints): (&ChatCall, &ChatRequest<'_>, &Hints),
+        incoming: &Incoming<'_>,
         (decision, began): (&Decision, Instant),
         promise: &OnceLock<Promise>,
         account: &mut OpenAccount,
     ) -> Result<Response, RouteError> {
+        let Incoming { call, request, hints, readers } = incoming;
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let uncapped = self.rules.capacity.missing_output;
         account.admitted(admit(&self.ledger, call, (decision, plan), uncapped)?);
@@ -301,7 +297,8 @@ impl<U: Upstream> Inner<U> {
             call: call.call(),
             plan,
             admission: &decision.admission,
-            asker: asker(request, call, hints),
+            asker: incoming.asker(),
+            readers,
             task: decision.kind(&self.rules.catalog),
             effort: role.and_then(|role| role.effort),
             chosen: task.is_some(),
@@ -329,10 +326,11 @@ impl<U: Upstream> Inner<U> {
                 self.metrics.overhead(overhead);
                 tell_overhead(&mut told, overhead);
                 let metrics = &self.metrics;
-                let stored = (&self.stored, &call.caller);
+                let (stored, encrypted) = (&self.stored, &self.encrypted);
+                let owners = Owners { stored, encrypted, caller: &call.caller };
                 let (others, yardsticks) = (&self.others, &self.yardsticks);
                 let finish =
-                    Finish { metrics, decision, request, stored, others, yardsticks, began };
+                    Finish { metrics, decision, request, owners, others, yardsticks, began };
                 Ok(finish.respond(answered, told, account.take()))
             }
         }
@@ -387,13 +385,4 @@ impl<U: Upstream> Inner<U> {
         let bound = decision.residency.is_bound();
         RouteError::Sending { fault, wait, bound }
     }
-}
-
-/// Who asks: the conversation, and the caller as far as it is told. The hash keeps names out of memory and logs.
-fn asker(request: &ChatRequest<'_>, call: &ChatCall, hints: &Hints) -> Asker {
-    let mut caller = DefaultHasher::new();
-    (&call.caller, request.user()).hash(&mut caller);
-    let conversation = Conversation::of(request, hints.session.as_deref());
-    let class = CapClass::of(request.max_output());
-    Asker { conversation, caller: caller.finish(), class }
 }

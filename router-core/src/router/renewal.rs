@@ -82,10 +82,11 @@ impl<U: Upstream> ModelRouter<U> {
             kept: &kept,
             now: Instant::now(),
         };
-        let Inner { fallback, metrics, watched, stored, others, observers, ledger, .. } =
-            self.inner();
+        let Inner { fallback, metrics, watched, stored, encrypted, .. } = self.inner();
+        let Inner { others, observers, ledger, .. } = self.inner();
         let replicas = self.replicas().cloned();
         stored.resize(limits.stored_responses);
+        encrypted.resize(limits.stored_responses);
         let fallback = fallback.renewed(upstream, limits, &renewal);
         let state = Arc::clone(fallback.state());
         let hearing = Arc::clone(&state).in_process();
@@ -101,6 +102,7 @@ impl<U: Upstream> ModelRouter<U> {
             metrics: metrics.clone(),
             watched: watched.clone(),
             stored: stored.clone(),
+            encrypted: encrypted.clone(),
             others: others.clone(),
             observers: observers.clone(),
             ledger: Arc::clone(ledger),

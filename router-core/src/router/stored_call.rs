@@ -174,6 +174,7 @@ fn ended(outcome: &Outcome, status: u16) -> Ended {
         | Outcome::FieldRefused(_)
         | Outcome::ValueRefused(_)
         | Outcome::ContextLength
+        | Outcome::Unreadable
         | Outcome::Rejected => Ended::Rejected(status),
     }
 }
@@ -190,6 +191,7 @@ fn refused(outcome: &Outcome, status: u16) -> Result<(), RouteError> {
         | Outcome::FieldRefused(_)
         | Outcome::ValueRefused(_)
         | Outcome::ContextLength
+        | Outcome::Unreadable
         | Outcome::Rejected => Ok(()),
     }
 }

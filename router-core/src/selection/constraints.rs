@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::capacity::Cause;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
+use crate::deployment::EndpointName;
 use crate::deployment::Residency;
 use crate::policy::ModelChoice;
 use crate::policy::Rights;
@@ -28,6 +29,8 @@ pub struct Constraints<'c> {
     pub needs: &'c Needs,
     /// Leave out models that retired before this day; `None` keeps them.
     pub retired_before: Option<Day>,
+    /// The only endpoint that has what the request refers to; `None` if any will do.
+    pub endpoint: Option<&'c EndpointName>,
 }
 
 /// Why a deployment is out.
@@ -41,6 +44,8 @@ pub enum Exclusion {
     NotAllowed,
     /// It processes outside the request's residency.
     Residency,
+    /// It lies at another endpoint than the one that has what the request refers to.
+    Endpoint,
     /// Config has switched it off.
     Disabled,
     /// Its model lacks what the request needs.
@@ -78,6 +83,7 @@ impl Exclusion {
             Self::NotAsked => "not_asked",
             Self::NotAllowed => "not_allowed_for_key",
             Self::Residency => "residency",
+            Self::Endpoint => "endpoint",
             Self::Disabled => "disabled",
             Self::Ability(_) => "ability",
             Self::ContextWindow => "context_window",
@@ -98,6 +104,7 @@ impl Exclusion {
             Self::Model
             | Self::NotAsked
             | Self::NotAllowed
+            | Self::Endpoint
             | Self::Disabled
             | Self::Residency
             | Self::Ability(_)
@@ -198,6 +205,9 @@ fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Ex
     }
     if !constraints.residency.allows(deployment.area) {
         return Some(Exclusion::Residency);
+    }
+    if constraints.endpoint.is_some_and(|only| *only != deployment.endpoint) {
+        return Some(Exclusion::Endpoint);
     }
     match &constraints.choice.target {
         Target::Only(name) if *name != deployment.name => return Some(Exclusion::NotAsked),

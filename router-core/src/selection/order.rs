@@ -12,6 +12,7 @@ use crate::capacity::Standing;
 use crate::chat::Usage;
 use crate::deployment::Billing;
 use crate::deployment::Deployment;
+use crate::deployment::EndpointName;
 use crate::deployment::pricing;
 use crate::policy::ModelChoice;
 use crate::policy::Preference;
@@ -33,6 +34,15 @@ pub struct Preferences<'p> {
     pub admission: &'p Admission,
     /// How long a deployment takes back to full traffic after faults.
     pub ramp: Duration,
+    /// The endpoint that can read the request's encrypted items.
+    pub reader: Option<&'p EndpointName>,
+}
+
+impl Preferences<'_> {
+    /// True if the deployment can read the request's encrypted items, and few others can.
+    fn is_reader(&self, deployment: &Deployment) -> bool {
+        self.reader == Some(&deployment.endpoint)
+    }
 }
 
 /// Below this share of its capacity a provisioned deployment calls conversations back that had to leave it.
@@ -87,7 +97,14 @@ fn place(
 ) -> Place {
     let Preferences { needs, admission, ramp, .. } = preferences;
     let busy = deployment.max_in_flight.is_some_and(|most| standing.in_flight >= most);
+    let mut asked = Duration::ZERO;
     let failing = match standing.cooling(now) {
+        Some((Cause::Throttled, until))
+            if preferences.is_reader(deployment) && until - now <= admission.reader_patience =>
+        {
+            asked = until - now;
+            false
+        }
         Some((cause @ (Cause::Throttled | Cause::Misconfigured), until)) => {
             return Place::Out(Exclusion::Cooling { cause, wait: until - now });
         }
@@ -102,8 +119,8 @@ fn place(
     if !too_large.is_zero() {
         return Place::Out(Exclusion::TooLarge { wait: too_large });
     }
-    let mut wait = standing.entry_wait(&entry, now);
-    if !wait.is_zero() {
+    let mut wait = standing.entry_wait(&entry, now).max(asked);
+    if !wait.is_zero() && asked.is_zero() {
         wait = standing.expected_wait(&entry, 0.0, now);
         if wait > admission.patience {
             if !standing.may_doubt(&entry, now) {
@@ -123,7 +140,7 @@ fn place(
 }
 
 /// What is compared, from the first that differs: yes or no questions (no is better), the preference, the load.
-type SortKey = ([bool; 8], [u64; 3], u64);
+type SortKey = ([bool; 9], [u64; 3], u64);
 
 /// Costs and times that are not known sort last and first: an unknown price may be high, an unknown speed is worth
 /// finding out.
@@ -156,6 +173,7 @@ fn sort_key(
         rank.is_none(),
         is(|rank| rank.failing),
         not_asked,
+        preferences.reader.is_some() && !preferences.is_reader(deployment),
         away,
         is(|rank| rank.over_quota),
         !deployment.billing.is_provisioned(),

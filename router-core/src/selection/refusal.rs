@@ -53,6 +53,14 @@ pub enum Refusal {
         /// True where the residency allows no other place to go to.
         bound: bool,
     },
+    /// What the request follows is stored at an endpoint that has no deployment of the models wished.
+    #[error(
+        "what this request follows is stored where {models} has no deployment; name the model that made it, or none"
+    )]
+    Elsewhere {
+        /// The models wished.
+        models: String,
+    },
     /// Every deployment that could serve it is switched off.
     #[error("every deployment that could serve this is switched off")]
     Disabled,
@@ -98,6 +106,8 @@ pub(crate) fn refusal(
         && !has(|why| matches!(why, Exclusion::Residency))
     {
         Refusal::NotAllowed { models }
+    } else if has(|why| matches!(why, Exclusion::Endpoint)) {
+        Refusal::Elsewhere { models }
     } else {
         Refusal::Residency { models, residency: residency.clone() }
     }

@@ -37,6 +37,8 @@ pub enum Outcome {
     ValueRefused(&'static str),
     /// 400: the prompt is too long for this model.
     ContextLength,
+    /// 400: an encrypted item of the request was made by another resource.
+    Unreadable,
     /// Any other answer: the caller's own.
     Rejected,
 }
@@ -130,6 +132,9 @@ pub fn judge(
 fn refused(fault: &Fault) -> Outcome {
     if fault.code == "context_length_exceeded" {
         return Outcome::ContextLength;
+    }
+    if fault.code == "invalid_encrypted_content" {
+        return Outcome::Unreadable;
     }
     let unknown = matches!(fault.code.as_str(), "unsupported_parameter" | "unknown_parameter")
         || fault.message.starts_with(UNRECOGNIZED);
@@ -263,6 +268,7 @@ mod tests {
         check(400, &field("unsupported_value", "messages[0].role"), &Outcome::Rejected);
         check(400, &field("invalid_value", "temperature"), &Outcome::Rejected);
         check(400, &field("context_length_exceeded", "messages"), &Outcome::ContextLength);
+        check(400, &field("invalid_encrypted_content", ""), &Outcome::Unreadable);
         check(400, r#"{"error":{"code":null,"type":null}}"#, &Outcome::Rejected);
         check(400, "not json", &Outcome::Rejected);
     }

@@ -233,7 +233,10 @@ fn status_of(ended: Ended) -> Option<u16> {
     match ended {
         Ended::Throttled(..) => Some(429),
         Ended::Status(code) | Ended::Misconfigured(code) | Ended::Rejected(code) => Some(code),
-        Ended::FieldRefused(_) | Ended::ValueRefused(_) | Ended::ContextLength => Some(400),
+        Ended::FieldRefused(_)
+        | Ended::ValueRefused(_)
+        | Ended::ContextLength
+        | Ended::Unreadable => Some(400),
         Ended::Served
         | Ended::Connect
         | Ended::Timeout

@@ -1,0 +1,172 @@
+//! Which endpoint can read which encrypted item.
+//!
+//! Encrypted reasoning can be decrypted by the resource that made it, by all of its models, and by no other. A request
+//! that brings such items back belongs there, whether or not the service stores anything. So each content is remembered
+//! as a hash with its endpoint, for all callers: who brings the content back has it already. The number is bounded, and
+//! the oldest are forgotten first; replicas hear of them as they do of stored responses.
+//!
+//! Not done here: waiting for that endpoint (`fallback/readers.rs`), and leaving out what cannot be read
+//! (`chat/encrypted.rs`).
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use crate::chat::ContentHash;
+use crate::deployment::EndpointName;
+use crate::state::Outbox;
+
+/// As long as services keep stored responses, which conversations of this kind replace.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Which endpoint can read which encrypted item. Clones share everything.
+#[derive(Debug, Clone)]
+pub struct EncryptedItems {
+    shelf: Arc<RwLock<Shelf>>,
+    /// What is remembered here is kept for other replicas too.
+    outbox: Option<Arc<Outbox>>,
+}
+
+type Shelf = moka::sync::Cache<ContentHash, EndpointName>;
+
+fn shelf(most: u64) -> Shelf {
+    moka::sync::Cache::builder().max_capacity(most).time_to_live(KEPT).build()
+}
+
+impl EncryptedItems {
+    /// Remembers at most this many.
+    pub fn new(most: u64) -> Self {
+        Self { shelf: Arc::new(RwLock::new(shelf(most))), outbox: None }
+    }
+
+    /// The same, keeping what is remembered for other replicas.
+    #[must_use]
+    pub fn telling(self, outbox: Arc<Outbox>) -> Self {
+        Self { outbox: Some(outbox), ..self }
+    }
+
+    /// From now on remembers at most this many; what is remembered stays, as far as it fits.
+    pub fn resize(&self, most: u64) {
+        let mut current = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
+        if current.policy().max_capacity() != Some(most) {
+            let resized = shelf(most);
+            current.iter().for_each(|(hash, endpoint)| resized.insert(*hash, endpoint));
+            *current = resized;
+        }
+    }
+
+    fn shelf(&self) -> RwLockReadGuard<'_, Shelf> {
+        self.shelf.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This endpoint can read the content.
+    pub fn remember(&self, content: ContentHash, endpoint: &EndpointName) {
+        if self.shelf().get(&content).as_ref() == Some(endpoint) {
+            return;
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.keep(&kept_key(content), Some(endpoint.as_str()));
+        }
+        self.shelf().insert(content, endpoint.clone());
+    }
+
+    /// The key under which replicas keep a content's endpoint; `None` where it is known here.
+    pub fn key_elsewhere(&self, content: ContentHash) -> Option<Box<str>> {
+        (!self.shelf().contains_key(&content)).then(|| kept_key(content).into())
+    }
+
+    /// What replicas kept for a content; what cannot be read is as good as unknown.
+    pub fn hear(&self, content: ContentHash, kept: &str) {
+        if let Ok(endpoint) = EndpointName::try_from(kept) {
+            self.shelf().insert(content, endpoint);
+        }
+    }
+
+    /// Who can read each of these contents.
+    pub fn readers(&self, contents: &[ContentHash]) -> Readers {
+        if contents.is_empty() {
+            return Readers::default();
+        }
+        let shelf = self.shelf();
+        Readers(contents.iter().map(|content| (*content, shelf.get(content))).collect())
+    }
+}
+
+fn kept_key(content: ContentHash) -> String {
+    format!("encrypted:{content}")
+}
+
+/// Who can read each encrypted content of a request, in the order of its items; `None` where nobody knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Readers(Vec<(ContentHash, Option<EndpointName>)>);
+
+impl Readers {
+    /// The endpoint that can read the newest content of which anything is known.
+    pub fn endpoint(&self) -> Option<&EndpointName> {
+        self.0.iter().rev().find_map(|(_, endpoint)| endpoint.as_ref())
+    }
+
+    /// The contents that this endpoint surely cannot read.
+    pub fn unreadable_at(&self, endpoint: &EndpointName) -> Vec<ContentHash> {
+        let elsewhere = |reader: &EndpointName| reader != endpoint;
+        let contents = self.0.iter();
+        let contents = contents.filter(|(_, reader)| reader.as_ref().is_some_and(elsewhere));
+        contents.map(|(content, _)| *content).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn endpoint(name: &str) -> EndpointName {
+        EndpointName::try_from(name).unwrap()
+    }
+
+    #[test]
+    fn the_newest_known_content_decides_and_the_others_are_told() {
+        let items = EncryptedItems::new(10);
+        let [old, unknown, new] = ["a", "b", "c"].map(ContentHash::of);
+        items.remember(old, &endpoint("kr"));
+        items.remember(new, &endpoint("us"));
+        let readers = items.readers(&[old, new, unknown]);
+        assert_eq!(readers.endpoint(), Some(&endpoint("us")));
+        assert_eq!(readers.unreadable_at(&endpoint("us")), [old]);
+        assert_eq!(readers.unreadable_at(&endpoint("eu")), [old, new]);
+        assert_eq!(items.readers(&[unknown]).endpoint(), None);
+        assert!(items.readers(&[unknown]).unreadable_at(&endpoint("eu")).is_empty());
+        assert_eq!(items.readers(&[]), Readers::default());
+    }
+
+    #[test]
+    fn replicas_hear_once_of_what_one_remembers() {
+        let outbox = Arc::new(Outbox::every(Duration::from_millis(25)));
+        let (here, there) =
+            (EncryptedItems::new(10).telling(Arc::clone(&outbox)), EncryptedItems::new(10));
+        let content = ContentHash::of("a");
+        here.remember(content, &endpoint("kr"));
+        here.remember(content, &endpoint("kr"));
+        let mut kept = outbox.take().kept;
+        assert_eq!(kept.len(), 1);
+        let (key, value) = kept.pop_back().unwrap();
+        assert_eq!(there.key_elsewhere(content), Some(key));
+        there.hear(content, "NOT A NAME");
+        assert_eq!(there.readers(&[content]).endpoint(), None);
+        there.hear(content, &value.unwrap());
+        assert_eq!(there.readers(&[content]).endpoint(), Some(&endpoint("kr")));
+        assert_eq!(there.key_elsewhere(content), None, "it is known now");
+    }
+
+    #[test]
+    fn no_more_are_remembered_than_asked() {
+        let items = EncryptedItems::new(5);
+        for number in 0..50 {
+            items.remember(ContentHash::of(&number.to_string()), &endpoint("kr"));
+        }
+        items.shelf().run_pending_tasks();
+        assert!(items.shelf().entry_count() <= 5);
+        let clone = items.clone();
+        items.resize(10);
+        clone.remember(ContentHash::of("x"), &endpoint("kr"));
+        assert_eq!(items.readers(&[ContentHash::of("x")]).endpoint(), Some(&endpoint("kr")));
+    }
+}

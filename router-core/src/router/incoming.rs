@@ -1,0 +1,42 @@
+//! A request that has been read: the call, its view, its hints, and which endpoints can read its encrypted items.
+//!
+//! Not done here: deciding (`model_router.rs`), and asking other replicas (`owners.rs`).
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::capacity::Asker;
+use crate::capacity::CapClass;
+use crate::capacity::Conversation;
+use crate::chat::ChatRequest;
+use crate::encrypted_items::Readers;
+use crate::error::RouteError;
+use crate::policy::Hints;
+
+use super::call::ChatCall;
+
+/// A request that has been read.
+#[derive(Debug)]
+pub(super) struct Incoming<'c> {
+    pub(super) call: &'c ChatCall,
+    pub(super) request: ChatRequest<'c>,
+    pub(super) hints: Hints,
+    /// Who can read its encrypted items, as far as is known here.
+    pub(super) readers: Readers,
+}
+
+impl<'c> Incoming<'c> {
+    /// Reads a call; who can read its encrypted items is to be looked up.
+    pub(super) fn read(call: &'c ChatCall) -> Result<Self, RouteError> {
+        let (request, hints) = (call.request()?, call.hints()?);
+        Ok(Self { call, request, hints, readers: Readers::default() })
+    }
+
+    /// Who asks: the conversation, and the caller as far as it is known. The hash keeps names out of memory and logs.
+    pub(super) fn asker(&self) -> Asker {
+        let mut caller = DefaultHasher::new();
+        (&self.call.caller, self.request.user()).hash(&mut caller);
+        let conversation = Conversation::of(&self.request, self.hints.session.as_deref());
+        let class = CapClass::of(self.request.max_output());
+        Asker { conversation, caller: caller.finish(), class }
+    }
+}
