@@ -144,6 +144,7 @@ fn the_example_names_every_key_there_is() {
         "models.NAME",
         "models.NAME.usd_per_million_tokens",
         "models.NAME.usd_per_million_tokens.long_context",
+        "models.NAME.usd_per_million_tokens.priority",
         "models.NAME.ptu",
         "limits",
         "keys.NAME",

@@ -11,6 +11,7 @@ mod support;
 
 mod accounting;
 mod any_stream;
+mod background;
 mod bodies;
 mod budget;
 mod config_files;
@@ -47,6 +48,7 @@ mod request_log;
 mod residency;
 mod responses;
 mod secrets;
+mod service_tiers;
 mod shutdown;
 mod spillover;
 mod streams;

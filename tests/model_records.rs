@@ -1,8 +1,10 @@
 //! The shipped model records make sense in themselves.
 
 use router_core::config::shipped_records;
-use router_core::model::{Abilities, CapField, Effort, InstructionRole, Sampling};
-use router_core::units::Tokens;
+use router_core::model::{
+    Abilities, CapField, Effort, InstructionRole, ModelRecord, Rates, Sampling,
+};
+use router_core::units::{ModelName, Tokens};
 
 #[test]
 fn every_model_of_the_sources_has_a_record() {
@@ -120,16 +122,28 @@ fn every_price_makes_sense() {
             assert!(!known, "{name}: its price is known");
             continue;
         };
-        assert!(prices.cached_input.is_none_or(|cached| cached <= prices.input), "{name}");
-        assert!(prices.cache_write.is_none_or(|write| write >= prices.input), "{name}");
-        assert!(prices.output >= prices.input || record.abilities.embeddings, "{name}");
-        if let Some(long) = prices.long_context {
-            assert!(long.above < record.context_window, "{name}");
-            assert!(long.input > prices.input && long.output > prices.output, "{name}");
-            assert_eq!(long.cache_write.is_some(), prices.cache_write.is_some(), "{name}");
-            assert!(long.cached_input <= long.input, "{name}");
+        check_rates(name, prices.standard, record);
+        for (tier, cheaper) in
+            [(prices.tiers.priority, false), (prices.tiers.flex, true), (prices.tiers.batch, true)]
+        {
+            let Some(tier) = tier else { continue };
+            check_rates(name, tier, record);
+            assert_eq!(tier.input < prices.standard.input, cheaper, "{name}");
+            let free = record.abilities.embeddings;
+            assert_eq!(tier.output < prices.standard.output, cheaper && !free, "{name}");
         }
     }
+}
+
+fn check_rates(name: &ModelName, rates: Rates, record: &ModelRecord) {
+    assert!(rates.cached_input.is_none_or(|cached| cached <= rates.input), "{name}");
+    assert!(rates.cache_write.is_none_or(|write| write >= rates.input), "{name}");
+    assert!(rates.output >= rates.input || record.abilities.embeddings, "{name}");
+    let Some(long) = rates.long_context else { return };
+    assert!(long.above < record.context_window, "{name}");
+    assert!(long.input > rates.input && long.output > rates.output, "{name}");
+    assert_eq!(long.cache_write.is_some(), rates.cache_write.is_some(), "{name}");
+    assert!(long.cached_input <= long.input, "{name}");
 }
 
 /// Reasoning models: what they accept, what they do where nothing is said, `stop`, and `max` by the Responses API.
@@ -231,7 +245,7 @@ fn the_design_pair_is_as_documented() {
     assert_eq!(o1.ptu.map(|rate| rate.input_tpm_per_ptu), Some(230.0));
     assert!(gpt4o.abilities.streaming && gpt4o.abilities.parallel_tools && !gpt4o.reasons());
     assert_eq!((gpt4o.context_window, gpt4o.max_output), (Tokens(128_000), Tokens(16_384)));
-    assert_eq!(gpt4o.prices.as_ref().map(|prices| prices.output.as_f64()), Some(10.0));
+    assert_eq!(gpt4o.prices.as_ref().map(|prices| prices.standard.output.as_f64()), Some(10.0));
     assert_eq!(records["o1-preview"].instructions, InstructionRole::User);
     assert!(!records["o3-mini"].abilities.images);
 }

@@ -10,6 +10,7 @@ use crate::chat::Operation;
 use crate::fallback::Ended;
 use crate::fallback::Note;
 use crate::fallback::Step;
+use crate::model::ServiceTier;
 use crate::record::Answer;
 use crate::record::Decided;
 use crate::record::RequestRecord;
@@ -139,9 +140,15 @@ pub struct LoggedOutcome {
     /// To the first content of a stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_content_ms: Option<u64>,
+    /// The service tier that the answer names, if it is not the standard one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<Box<str>>,
     /// What it cost; nothing where it was provisioned.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
+    /// True if the cost is a lower bound: a hosted tool that the answer called has no known price.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cost_at_least: Option<bool>,
     /// What the same tokens cost at the same model on pay-as-you-go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pay_as_you_go_usd: Option<f64>,
@@ -312,7 +319,11 @@ fn outcome(answer: &Answer, record: &RequestRecord) -> LoggedOutcome {
         reasoning_tokens: usage.map(|usage| usage.reasoning.0),
         usage_estimated: usage.and_then(|usage| usage.estimated.then_some(true)),
         first_content_ms: record.streamed.then(|| milliseconds(answer.timing.first)),
+        service_tier: usage
+            .filter(|usage| usage.tier != ServiceTier::Standard)
+            .map(|usage| usage.tier.as_str().into()),
         cost_usd: dollars(answer.cost),
+        cost_at_least: answer.cost_at_least.then_some(true),
         pay_as_you_go_usd: dollars(instead.pay_as_you_go),
         reasoning_usd: dollars(instead.reasoning),
         chat_usd: dollars(instead.chat),

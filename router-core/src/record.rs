@@ -136,6 +136,8 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// What it cost; `None` where no price is known.
     pub cost: Option<Usd>,
+    /// True if the cost is a lower bound: the answer used a hosted tool whose price is not known.
+    pub cost_at_least: bool,
     /// To the first content of a stream, and to the end.
     pub timing: Timing,
     /// What the same tokens would have cost elsewhere.
@@ -201,6 +203,7 @@ impl Yardsticks {
             Task::Reasoning => self.reasoning.as_ref(),
             Task::Chat => self.chat.as_ref(),
         };
-        pricing::pay_as_you_go_cost(known?, usage)
+        // Other models need not have the tier.
+        pricing::pay_as_you_go_cost(known?, &usage.at_standard())
     }
 }

@@ -101,6 +101,7 @@ const FALLBACK: HeaderName = HeaderName::from_static("x-router-fallback");
 const ADAPTED: HeaderName = HeaderName::from_static("x-router-adapted");
 const RESIDENCY: HeaderName = HeaderName::from_static("x-router-residency");
 const COST: HeaderName = HeaderName::from_static("x-router-cost-usd");
+const COST_AT_LEAST: HeaderName = HeaderName::from_static("x-router-cost-at-least");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-router-overhead-us");
 
 /// All values are names checked by their types, numbers and our own words.
@@ -172,10 +173,12 @@ pub(crate) fn tell_adapted(headers: &mut HeaderMap, fields: &[&str]) {
     }
 }
 
-/// What the answer cost more; nothing where no price is known.
-pub(crate) fn tell_cost(headers: &mut HeaderMap, cost: Option<Usd>) {
-    if let Some(cost) = cost {
-        put(headers, COST, &cost.to_string());
+/// What the answer cost; nothing if no price is known. A lower bound is marked as one.
+pub(crate) fn tell_cost(headers: &mut HeaderMap, cost: Option<Usd>, at_least: bool) {
+    let Some(cost) = cost else { return };
+    put(headers, COST, &cost.to_string());
+    if at_least {
+        put_word(headers, COST_AT_LEAST, "true");
     }
 }
 

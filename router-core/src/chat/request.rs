@@ -209,6 +209,11 @@ impl<'a> ChatRequest<'a> {
         self.scalars.store.unwrap_or(self.operation == Operation::Responses)
     }
 
+    /// True if the answer is to be made in the background: the first response does not hold it.
+    pub fn background(&self) -> bool {
+        self.scalars.background
+    }
+
     /// The stored response that this one follows.
     pub fn previous_response(&self) -> Option<&str> {
         self.scalars.previous_response.as_deref()

@@ -9,6 +9,7 @@ use super::operation::Operation;
 use super::request::ResponseFormat;
 
 /// The small fields that routing reads, decoded.
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the wire")]
 #[derive(Debug, Clone, Default)]
 pub(super) struct Scalars<'a> {
     pub(super) model: Option<Cow<'a, str>>,
@@ -25,10 +26,11 @@ pub(super) struct Scalars<'a> {
     pub(super) store: Option<bool>,
     pub(super) previous_response: Option<Cow<'a, str>>,
     pub(super) conversation: Option<Cow<'a, str>>,
+    pub(super) background: bool,
 }
 
 /// The fields that routing reads; given twice they would mean two things, so that is refused.
-pub(super) const READ_ONCE: [&str; 21] = [
+pub(super) const READ_ONCE: [&str; 22] = [
     "model",
     "messages",
     "stream",
@@ -50,6 +52,7 @@ pub(super) const READ_ONCE: [&str; 21] = [
     "text",
     "previous_response_id",
     "conversation",
+    "background",
 ];
 
 impl<'a> Scalars<'a> {
@@ -119,6 +122,7 @@ impl<'a> Scalars<'a> {
             }
             "tools" => self.tools = list_has_items(field)?,
             "store" => self.store = decode(field, BOOLEAN)?,
+            "background" => self.background = decode(field, BOOLEAN)?.unwrap_or(false),
             "previous_response_id" => {
                 let id: Option<Cow<'a, str>> = decode(field, "a string or null")?;
                 self.previous_response = id.filter(|id| !id.is_empty());

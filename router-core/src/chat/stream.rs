@@ -12,6 +12,10 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::model::ServiceTier;
+
+use super::hosted;
+use super::hosted::{HostedCalls, LooseText};
 use super::message::{Content, Part, Text};
 use super::reported::Reported;
 use super::usage::{RawUsage, Usage, loosely};
@@ -134,6 +138,12 @@ pub struct Chunk {
     pub sequence: Option<u64>,
     /// The id of the response that the event is about, where it tells one.
     pub response_id: Option<Box<str>>,
+    /// The service tier, by the chunk's own word.
+    pub tier: Option<ServiceTier>,
+    /// The hosted tools that the whole answer called, if the chunk holds it.
+    pub hosted: HostedCalls,
+    /// The hosted tool that was called by the item which is done with this chunk.
+    pub hosted_item: HostedCalls,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +165,10 @@ struct RawChunk<'a> {
     delta: Option<&'a RawValue>,
     #[serde(default, borrow)]
     response: Option<RawResponse<'a>>,
+    #[serde(default, borrow)]
+    service_tier: Option<LooseText<'a>>,
+    #[serde(default, borrow)]
+    item: Option<hosted::Item<'a>>,
 }
 
 /// The response that an event of the Responses API is about.
@@ -168,6 +182,10 @@ struct RawResponse<'a> {
     usage: Option<RawUsage>,
     #[serde(default)]
     error: Option<Value>,
+    #[serde(default, borrow)]
+    service_tier: Option<LooseText<'a>>,
+    #[serde(default, deserialize_with = "hosted::of_output")]
+    output: HostedCalls,
 }
 
 #[derive(Deserialize)]
@@ -252,6 +270,7 @@ impl Event {
         let mut chunk = Chunk {
             usage: raw.usage.map(Usage::from),
             model: raw.model.filter(|model| !model.0.is_empty()).map(|model| model.0.into()),
+            tier: raw.service_tier.as_ref().and_then(tier),
             ..Chunk::default()
         };
         let choices = raw.choices.unwrap_or_default();
@@ -278,10 +297,17 @@ impl Event {
     /// **Source:** `OpenAI` API reference, "Streaming events" of the Responses API.
     fn of_response(raw: RawChunk<'_>) -> Self {
         let kind = raw.kind.map(|kind| kind.0).unwrap_or_default();
+        let mut hosted_tools = HostedCalls::default();
+        let mut served_by = None;
         let (id, model, usage, failed) = match raw.response {
-            Some(about) => (about.id, about.model, about.usage, about.error),
+            Some(about) => {
+                hosted_tools = about.output;
+                served_by = about.service_tier.as_ref().and_then(tier);
+                (about.id, about.model, about.usage, about.error)
+            }
             None => (None, None, None, None),
         };
+        let done = raw.item.filter(|_| kind == "response.output_item.done");
         if kind == "response.failed" {
             let usage = usage.map(Usage::from);
             return Self::Error(Reported { usage, ..Reported::read(&failed.unwrap_or_default()) });
@@ -300,8 +326,15 @@ impl Event {
             model: model.filter(|model| !model.0.is_empty()).map(boxed),
             sequence: Some(raw.sequence_number.unwrap_or_default()),
             response_id: id.map(boxed),
+            tier: served_by,
+            hosted: hosted_tools,
+            hosted_item: HostedCalls::of_items(done),
         })
     }
+}
+
+fn tier(word: &LooseText<'_>) -> Option<ServiceTier> {
+    word.0.as_ref().map(|word| ServiceTier::from_answer(&word.0))
 }
 
 /// The kinds of the last event of a stream that went well.

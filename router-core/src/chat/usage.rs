@@ -5,11 +5,14 @@
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
+use crate::model::ServiceTier;
 use crate::units::Tokens;
 
+use super::hosted;
+use super::hosted::{HostedCalls, LooseText};
 use super::message::Text;
 
-/// The tokens of one answer.
+/// What one answer used: its tokens, the service tier that made them, and hosted tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// The prompt, cached part included.
@@ -24,6 +27,18 @@ pub struct Usage {
     pub reasoning: Tokens,
     /// True where the upstream did not say and we estimated.
     pub estimated: bool,
+    /// The service tier, by the answer's word.
+    pub tier: ServiceTier,
+    /// The hosted tools that the answer called.
+    pub hosted: HostedCalls,
+}
+
+impl Usage {
+    /// The same as if it were billed at the standard price.
+    #[must_use]
+    pub fn at_standard(self) -> Self {
+        Self { tier: ServiceTier::Standard, ..self }
+    }
 }
 
 /// Chat says prompt and completion, the Responses API input and output; some gateways say both.
@@ -73,7 +88,7 @@ impl From<RawUsage> for Usage {
             cache_write: count(prompt.cache_write_tokens),
             completion: count(completion_tokens),
             reasoning: count(completion.reasoning_tokens).min(count(completion_tokens)),
-            estimated: false,
+            ..Self::default()
         }
     }
 }
@@ -102,6 +117,10 @@ struct RawAnswer<'a, U> {
     model: Option<Text<'a>>,
     #[serde(default, borrow)]
     choices: Option<Vec<RawChoice<'a>>>,
+    #[serde(default, borrow)]
+    service_tier: Option<LooseText<'a>>,
+    #[serde(default, deserialize_with = "hosted::of_output")]
+    output: HostedCalls,
 }
 
 /// Absent, whatever it would have been: `serde` would ask for a default of it.
@@ -147,8 +166,12 @@ impl Answer {
     fn of<U>(raw: RawAnswer<'_, U>, usage: impl FnOnce(U) -> Option<RawUsage>) -> Self {
         let boxed = |text: Text<'_>| -> Box<str> { text.0.into() };
         let first = raw.choices.and_then(|choices| choices.into_iter().next());
+        let tier =
+            raw.service_tier.and_then(|tier| tier.0).map(|tier| ServiceTier::from_answer(&tier.0));
+        let (tier, hosted) = (tier.unwrap_or_default(), raw.output);
+        let usage = raw.usage.and_then(usage).map(Usage::from);
         Self {
-            usage: raw.usage.and_then(usage).map(Usage::from),
+            usage: usage.map(|usage| Usage { tier, hosted, ..usage }),
             model: raw.model.filter(|model| !model.0.is_empty()).map(boxed),
             id: raw.id.filter(|id| !id.0.is_empty()).map(boxed),
             finish_reason: first.and_then(|choice| choice.finish_reason).map(boxed),
@@ -184,6 +207,24 @@ mod tests {
                 "{usage}"
             );
             assert_eq!(answer.model.as_deref(), Some("m"), "{usage}");
+        }
+    }
+
+    #[test]
+    fn the_tier_and_the_hosted_tools_of_an_answer_are_part_of_its_usage() {
+        for (tier, expected) in [
+            ("null", ServiceTier::Standard),
+            ("\"default\"", ServiceTier::Standard),
+            ("\"auto\"", ServiceTier::Standard),
+            ("\"priority\"", ServiceTier::Priority),
+            ("\"flex\"", ServiceTier::Flex),
+            ("\"scale\"", ServiceTier::Other),
+        ] {
+            let text = format!(
+                r#"{{"service_tier":{tier},"output":[{{"type":"file_search_call"}}],"usage":{{"input_tokens":1}}}}"#
+            );
+            let usage = Answer::read(text.as_bytes()).usage.unwrap();
+            assert_eq!((usage.tier, usage.hosted.file_searches), (expected, 1), "{tier}");
         }
     }
 }

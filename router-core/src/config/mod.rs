@@ -12,6 +12,7 @@ mod keys;
 mod layers;
 mod load;
 mod passthrough;
+mod prices;
 pub mod raw;
 mod raw_keys;
 mod raw_models;

@@ -13,7 +13,7 @@ use super::raw_replicas::Replicas;
 use super::raw_traces::Traces;
 
 pub use super::raw_keys::Key;
-pub use super::raw_models::{LongContext, Model, Prices, PtuRate};
+pub use super::raw_models::{LongContext, Model, Prices, PtuRate, TierPrices};
 
 /// All of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -78,6 +78,29 @@ pub struct Prices {
     pub output: Option<f64>,
     /// Another tariff for long prompts.
     pub long_context: Option<LongContext>,
+    /// In the service tier `priority`; without it the cost of its answers is unknown.
+    pub priority: Option<TierPrices>,
+    /// In the service tier `flex`; without it the cost of its answers is unknown.
+    pub flex: Option<TierPrices>,
+    /// In the service tier `batch`; without it the cost of its answers is unknown.
+    pub batch: Option<TierPrices>,
+}
+
+/// Prices in a service tier, in US dollars per million tokens.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct TierPrices {
+    /// Of the prompt; required.
+    pub input: Option<f64>,
+    /// Of the prompt's part that is read from the cache; `input`.
+    pub cached_input: Option<f64>,
+    /// Of the prompt's part that is written to the cache; `input`.
+    pub cache_write: Option<f64>,
+    /// Of the answer, hidden reasoning included; required unless the model embeds.
+    pub output: Option<f64>,
+    /// The tariff for long prompts; required if the standard price has one, or their cost is unknown.
+    pub long_context: Option<LongContext>,
 }
 
 /// The prices of requests with a long prompt; all but `cache_write` are required.

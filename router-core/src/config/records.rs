@@ -13,17 +13,15 @@ use crate::model::CapField;
 use crate::model::Effort;
 use crate::model::Efforts;
 use crate::model::InstructionRole;
-use crate::model::LongContext;
 use crate::model::ModelRecord;
-use crate::model::Prices;
 use crate::model::PtuRate;
 use crate::model::PtuSize;
 use crate::model::PtuSizes;
 use crate::model::Sampling;
 use crate::units::ModelName;
 use crate::units::Tokens;
-use crate::units::UsdPerMillionTokens;
 
+use super::prices::priced;
 use super::raw;
 use super::table::{Table, listed, quoted};
 
@@ -182,67 +180,6 @@ fn efforts(raw: &raw::Model, table: &Table<'_>) -> Option<Efforts> {
         );
     }
     Some(Efforts { accepted, default, max_by_responses: raw.max_effort.unwrap_or(false) })
-}
-
-fn price(table: &Table<'_>, name: &str, value: Option<f64>) -> Option<UsdPerMillionTokens> {
-    table.number(name, value, 0.0..=100_000.0).and_then(UsdPerMillionTokens::try_new)
-}
-
-fn priced(
-    raw: &raw::Prices,
-    abilities: Abilities,
-    data_zone_factor: f64,
-    table: &Table<'_>,
-) -> Option<Prices> {
-    let dollars = "a price in dollars";
-    let input = table.required("input", raw.input, dollars);
-    // Embeddings have no answer to pay.
-    let output = raw.output.or(abilities.embeddings.then_some(0.0));
-    let output = table.required("output", output, dollars);
-    let cached_input = price(table, "cached_input", raw.cached_input);
-    let input = price(table, "input", input);
-    if let (Some(cached), Some(full)) = (cached_input, input)
-        && cached > full
-    {
-        table.fault(
-            "cached_input",
-            format!("must be at most input, {}; found {}", full.as_f64(), cached.as_f64()),
-        );
-    }
-    let long_context = raw
-        .long_context
-        .as_ref()
-        .and_then(|tariff| long_context(tariff, &table.sub("long_context")));
-    let cache_write = price(table, "cache_write", raw.cache_write);
-    let output = price(table, "output", output);
-    Some(Prices {
-        input: input?,
-        cached_input,
-        cache_write,
-        output: output?,
-        long_context,
-        data_zone_factor,
-    })
-}
-
-fn long_context(raw: &raw::LongContext, table: &Table<'_>) -> Option<LongContext> {
-    let dollars = |name: &str, value: Option<f64>| {
-        price(table, name, table.required(name, value, "a price in dollars"))
-    };
-    let above = table
-        .required("above_tokens", raw.above_tokens, "a whole number of tokens")
-        .and_then(|above| table.whole("above_tokens", Some(above), 1..=100_000_000));
-    let input = dollars("input", raw.input);
-    let cached_input = dollars("cached_input", raw.cached_input);
-    let output = dollars("output", raw.output);
-    let cache_write = price(table, "cache_write", raw.cache_write);
-    Some(LongContext {
-        above: Tokens(above?),
-        input: input?,
-        cached_input: cached_input?,
-        cache_write,
-        output: output?,
-    })
 }
 
 /// The range of [`PtuRate::input_tpm_per_ptu`].

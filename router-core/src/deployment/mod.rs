@@ -1,6 +1,7 @@
 //! Which deployments are there, where do they process, what do they cost, and in what order are they tried?
 
 pub mod catalog;
+mod hosted_tools;
 pub mod pricing;
 pub mod residency;
 #[cfg(test)]

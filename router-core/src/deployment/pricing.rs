@@ -1,38 +1,57 @@
-//! What did an answer cost? Usage and prices -> dollars.
+//! Computes what an answer costs from its usage: tokens at the prices of their service tier, and calls of hosted tools.
 //!
-//! A provisioned deployment is paid by the hour, so its answer costs nothing more: zero at the margin. A price that is
-//! not known gives no cost rather than zero, which would look like a gift.
+//! Tokens of a provisioned deployment are paid for by the hour, so at the margin they cost nothing. A price that is not known
+//! gives no cost rather than zero or another tier's. A hosted tool without a price leaves the cost a lower bound
+//! ([`is_at_least`]).
 
 use crate::chat::Usage;
+use crate::model::Rates;
 use crate::units::Usd;
 
 use super::catalog::{Billing, Deployment};
+use super::hosted_tools;
 use super::residency::Area;
 
-/// What the usage costs on this deployment; `None` where no price is known.
+/// What the usage costs on this deployment; `None` if no price is known.
 pub fn marginal_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd> {
     match &deployment.billing {
-        Billing::Provisioned(_) => Some(Usd::ZERO),
+        // Hosted tools are billed by the call at any deployment.
+        Billing::Provisioned(_) => Some(hosted_tools::cost(&deployment.api, &usage.hosted).known),
         Billing::PayAsYouGo(_) => pay_as_you_go_cost(deployment, usage),
     }
 }
 
-/// What the usage costs, or would cost, on pay-as-you-go; `None` where no price is known.
+/// What the usage costs, or would cost, on pay-as-you-go; `None` if no price is known.
 pub fn pay_as_you_go_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd> {
     let prices = deployment.model.prices.as_ref()?;
-    let long = prices.long_context.filter(|long| usage.prompt > long.above);
-    let input = long.map_or(prices.input, |long| long.input);
-    let cached = long.map_or(prices.cached_input.unwrap_or(input), |long| long.cached_input);
-    let output = long.map_or(prices.output, |long| long.output);
-    let written = usage.cache_write.min(usage.prompt.saturating_sub(usage.cached));
-    let plain = usage.prompt.saturating_sub(usage.cached).saturating_sub(written);
-    let write = long.map_or(prices.cache_write, |long| long.cache_write).unwrap_or(input);
-    let sum =
-        input.of(plain) + cached.of(usage.cached) + write.of(written) + output.of(usage.completion);
-    Some(match deployment.area {
+    let rates = prices.rates(usage.tier)?;
+    // A tier whose tariff for long prompts is not known has no price for them.
+    let long = prices.standard.long_context.is_some_and(|long| usage.prompt > long.above);
+    if long && rates.long_context.is_none() {
+        return None;
+    }
+    let sum = of_tokens(rates, usage);
+    let sum = match deployment.area {
         Area::Zone(_) => sum.scaled(prices.data_zone_factor),
         Area::Global | Area::Geography(_) | Area::Region(_) => sum,
-    })
+    };
+    Some(sum + hosted_tools::cost(&deployment.api, &usage.hosted).known)
+}
+
+/// True if the usage holds calls of hosted tools whose price is not known: its cost is a lower bound.
+pub fn is_at_least(deployment: &Deployment, usage: &Usage) -> bool {
+    !hosted_tools::cost(&deployment.api, &usage.hosted).complete
+}
+
+fn of_tokens(rates: &Rates, usage: &Usage) -> Usd {
+    let long = rates.long_context.filter(|long| usage.prompt > long.above);
+    let input = long.map_or(rates.input, |long| long.input);
+    let cached = long.map_or(rates.cached_input.unwrap_or(input), |long| long.cached_input);
+    let output = long.map_or(rates.output, |long| long.output);
+    let written = usage.cache_write.min(usage.prompt.saturating_sub(usage.cached));
+    let plain = usage.prompt.saturating_sub(usage.cached).saturating_sub(written);
+    let write = long.map_or(rates.cache_write, |long| long.cache_write).unwrap_or(input);
+    input.of(plain) + cached.of(usage.cached) + write.of(written) + output.of(usage.completion)
 }
 
 #[cfg(test)]
@@ -40,9 +59,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::chat::HostedCalls;
+    use crate::deployment::Api;
     use crate::deployment::Budget;
     use crate::deployment::sample;
     use crate::model::LongContext;
+    use crate::model::ServiceTier;
     use crate::units::Tokens;
     use crate::units::UsdPerMillionTokens;
 
@@ -73,7 +95,7 @@ mod tests {
     fn long_prompts_pay_their_tariff_for_the_whole_request() {
         let mut deployment = sample::pay_as_you_go("payg", "gpt-4o");
         let model = Arc::make_mut(&mut deployment.model);
-        model.prices.as_mut().unwrap().long_context = Some(LongContext {
+        model.prices.as_mut().unwrap().standard.long_context = Some(LongContext {
             above: Tokens(1_000),
             input: price(5.0),
             cached_input: price(2.5),
@@ -84,6 +106,72 @@ mod tests {
         let above = pay_as_you_go_cost(&deployment, &usage(1_001, 0, 100)).unwrap();
         assert_eq!(below.to_string(), "0.002500");
         assert_eq!(above.to_string(), "0.006505");
+    }
+
+    #[test]
+    fn the_tier_of_the_answer_sets_the_price_and_one_without_a_price_has_no_cost() {
+        let mut deployment = sample::pay_as_you_go("payg", "gpt-4o");
+        let model = Arc::make_mut(&mut deployment.model);
+        let prices = model.prices.as_mut().unwrap();
+        let standard = prices.standard;
+        let rates = |factor: f64| Rates {
+            input: price(2.5 * factor),
+            cached_input: None,
+            output: price(10.0 * factor),
+            ..standard
+        };
+        prices.tiers.priority = Some(rates(2.0));
+        prices.tiers.flex = Some(rates(0.5));
+        let cost = |tier| {
+            let usage = Usage { tier, ..usage(1_000, 400, 100) };
+            pay_as_you_go_cost(&deployment, &usage).map(|cost| cost.to_string())
+        };
+        assert_eq!(cost(ServiceTier::Standard).unwrap(), "0.003000");
+        // Without a price of their own, cached tokens cost the tier's input.
+        assert_eq!(cost(ServiceTier::Priority).unwrap(), "0.007000");
+        assert_eq!(cost(ServiceTier::Flex).unwrap(), "0.001750");
+        assert_eq!(cost(ServiceTier::Batch), None);
+        assert_eq!(cost(ServiceTier::Other), None);
+    }
+
+    #[test]
+    fn a_tier_without_a_tariff_for_long_prompts_has_no_price_for_them() {
+        let mut deployment = sample::pay_as_you_go("payg", "gpt-4o");
+        let prices = Arc::make_mut(&mut deployment.model).prices.as_mut().unwrap();
+        let long = LongContext {
+            above: Tokens(1_000),
+            input: price(5.0),
+            cached_input: price(2.5),
+            cache_write: None,
+            output: price(15.0),
+        };
+        prices.tiers.priority = Some(prices.standard);
+        prices.standard.long_context = Some(long);
+        prices.tiers.flex = Some(prices.standard);
+        for (tier, known) in [(ServiceTier::Priority, false), (ServiceTier::Flex, true)] {
+            let usage = |prompt| Usage { tier, ..usage(prompt, 0, 1) };
+            assert!(pay_as_you_go_cost(&deployment, &usage(1_000)).is_some());
+            assert_eq!(pay_as_you_go_cost(&deployment, &usage(1_001)).is_some(), known, "{tier:?}");
+        }
+    }
+
+    #[test]
+    fn hosted_tools_cost_by_the_call_and_one_without_a_price_leaves_a_lower_bound() {
+        let azure = sample::provisioned("ptu", "gpt-4o", 50.0);
+        let mut openai = sample::pay_as_you_go("payg", "gpt-4o");
+        openai.api = Api::OpenAi;
+        let called = |hosted| Usage { hosted, ..usage(0, 0, 0) };
+        let calls = HostedCalls { web_searches: 2, containers: 1, ..HostedCalls::default() };
+        let cost =
+            |deployment, usage: &Usage| marginal_cost(deployment, usage).unwrap().to_string();
+        assert_eq!(cost(&azure, &called(calls)), "0.061000");
+        assert_eq!(cost(&openai, &called(calls)), "0.050000");
+        assert!(!is_at_least(&azure, &called(calls)) && !is_at_least(&openai, &called(calls)));
+        let files = HostedCalls { file_searches: 2, ..HostedCalls::default() };
+        assert_eq!(cost(&openai, &called(files)), "0.005000");
+        assert!(!is_at_least(&openai, &called(files)) && is_at_least(&azure, &called(files)));
+        let others = HostedCalls { others: 1, ..HostedCalls::default() };
+        assert!(is_at_least(&openai, &called(others)));
     }
 
     #[test]

@@ -14,12 +14,14 @@ use futures_util::StreamExt;
 use serde_json::json;
 use tokio::time::{Instant, Sleep};
 
+use crate::chat::HostedCalls;
 use crate::chat::Operation;
 use crate::chat::Reported;
 use crate::chat::Usage;
 use crate::chat::error_event;
 use crate::chat::stream::Splitter;
 use crate::chat::tokens;
+use crate::model::ServiceTier;
 use crate::units::Tokens;
 use crate::upstream::ReplyBody;
 
@@ -56,8 +58,14 @@ pub enum NotOpened {
 pub struct StreamEnd {
     /// What was used, by the upstream's word.
     pub usage: Option<Usage>,
+    /// The service tier, by the upstream's word.
+    pub tier: ServiceTier,
+    /// The hosted tools that were called.
+    pub hosted: HostedCalls,
     /// The bytes of content that passed.
     pub content_bytes: usize,
+    /// The id of the response, if it has one.
+    pub response_id: Option<Box<str>>,
     /// The model that answered, by its own word.
     pub model: Option<Box<str>>,
     /// Why the last choice ended.
@@ -71,7 +79,8 @@ impl StreamEnd {
     pub fn estimated(&self, prompt: Tokens) -> Usage {
         let bytes = u64::try_from(self.content_bytes).unwrap_or(u64::MAX);
         let completion = Tokens(bytes.div_ceil(tokens::BYTES_PER_TOKEN));
-        Usage { prompt, completion, estimated: true, ..Usage::default() }
+        let Self { tier, hosted, .. } = *self;
+        Usage { prompt, completion, estimated: true, tier, hosted, ..Usage::default() }
     }
 }
 
@@ -270,9 +279,13 @@ impl Relay {
             return;
         }
         let seen = std::mem::take(&mut self.seen);
+        let (tier, hosted) = (seen.tier, seen.hosted());
         let end = StreamEnd {
-            usage: seen.usage,
+            usage: seen.usage.map(|usage| Usage { tier, hosted, ..usage }),
+            tier,
+            hosted,
             content_bytes: seen.content_bytes,
+            response_id: seen.response_id,
             model: seen.model,
             finish_reason: seen.finish_reason,
             how,

@@ -2,10 +2,12 @@
 //!
 //! A stream is whole when it has said why it ended, in every choice that began: `[DONE]` alone does not say so.
 
+use crate::chat::HostedCalls;
 use crate::chat::Reported;
 use crate::chat::Usage;
 use crate::chat::stream::Chunk;
 use crate::chat::stream::Event;
+use crate::model::ServiceTier;
 
 /// What was seen of the stream so far.
 #[derive(Debug, Default)]
@@ -22,6 +24,11 @@ pub(super) struct Seen {
     /// The place of the next event in a stream of the Responses API; `None` in a stream of chat.
     pub(super) next: Option<u64>,
     pub(super) response_id: Option<Box<str>>,
+    /// The service tier named last: the first events may not know it yet.
+    pub(super) tier: ServiceTier,
+    /// The hosted tools called, by items that are done, and by the whole answer at the end.
+    hosted_items: HostedCalls,
+    hosted: HostedCalls,
 }
 
 /// What is to be done with an event.
@@ -68,7 +75,15 @@ impl Seen {
         self.next = chunk.sequence.map(|at| at.saturating_add(1)).or(self.next);
         self.response_id = self.response_id.take().or(chunk.response_id);
         self.finish_reason = chunk.finish_reason.or_else(|| self.finish_reason.take());
+        self.tier = chunk.tier.unwrap_or(self.tier);
+        self.hosted_items = self.hosted_items.and(chunk.hosted_item);
+        self.hosted = if chunk.hosted.is_empty() { self.hosted } else { chunk.hosted };
         if reports && withhold_usage { Verdict::Withhold } else { Verdict::Pass }
+    }
+
+    /// The hosted tools that the answer called so far.
+    pub(super) fn hosted(&self) -> HostedCalls {
+        if self.hosted.is_empty() { self.hosted_items } else { self.hosted }
     }
 
     /// True once there is nothing left that another deployment could do better: content, or an end without any.

@@ -317,6 +317,13 @@ impl Ticket {
         Bill { tokens: Tokens(self.tokens), cost: self.held }
     }
 
+    /// Charges what was set aside for an answer whose usage is not known yet.
+    pub fn charge(self, moment: (Instant, Day)) -> Charged {
+        let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
+        self.settle(bill, moment);
+        Charged { account, entered, bill, on: moment.1 }
+    }
+
     /// Counts what was really used in place of what was set aside: less is given back to the moment at which the
     /// request began, more is counted now.
     pub fn settle(mut self, bill: Bill, (now, today): (Instant, Day)) {
@@ -330,6 +337,40 @@ impl Ticket {
         drop(book);
         // What is left of it is given back by the drop.
         self.tokens = self.tokens.saturating_sub(bill.tokens.0);
+    }
+}
+
+/// What was charged for an answer before its usage was known. Dropped, the charge stays.
+#[derive(Debug)]
+pub struct Charged {
+    account: Arc<Account>,
+    entered: Entered,
+    bill: Bill,
+    on: Day,
+}
+
+impl Charged {
+    /// Counts what was really used in place of what was charged. More is charged now; less is given back, money only within
+    /// the day and the month in which it was charged. Other replicas learn of money given back when as much has been
+    /// spent again, as what they know of a key only grows.
+    pub fn correct(self, bill: Bill, (now, today): (Instant, Day)) {
+        let mut book = self.account.book();
+        book.turn(today);
+        match bill.tokens.0.checked_sub(self.bill.tokens.0) {
+            Some(0) => {}
+            Some(more) => drop(book.tokens.enter(now, more)),
+            None => book.tokens.take_back(self.entered, self.bill.tokens.0 - bill.tokens.0),
+        }
+        let (more, less) =
+            (bill.cost.saturating_sub(self.bill.cost), self.bill.cost.saturating_sub(bill.cost));
+        book.day += more;
+        book.month += more;
+        if self.on == book.today {
+            book.day = book.day.saturating_sub(less);
+        }
+        if self.on.first_of_month() == book.today.first_of_month() {
+            book.month = book.month.saturating_sub(less);
+        }
     }
 }
 
@@ -384,6 +425,31 @@ mod tests {
         assert_eq!(spend("2026-11-30"), over(Span::Month, 2.0, "2026-12-01"));
         assert_eq!(spend("2026-12-01"), Ok(()));
         assert_eq!(ledger.own("k", (now, day("2026-12-02"))).month, bill(0, 1.0).cost);
+    }
+
+    #[test]
+    fn a_charge_before_the_usage_is_known_is_corrected_within_its_day_and_month() {
+        let now = Instant::now();
+        let used = |charged_on: &str, actual: f64, settled_on: &str| {
+            let ledger = Ledger::default();
+            let held = Estimate { cost: bill(0, 1.0).cost, ..estimate(10, 90) };
+            let begun = (now, day(charged_on));
+            let ticket = ledger.admit("k", &Allowance::default(), held, begun).unwrap();
+            let charged = ticket.charge(begun);
+            let open = ledger.own("k", begun);
+            assert_eq!((open.tokens, open.day, open.held), (100, held.cost, Usd::ZERO));
+            let settled = (now, day(settled_on));
+            charged.correct(bill(30, actual), settled);
+            let used = ledger.own("k", settled);
+            assert_eq!((used.tokens, used.in_flight), (30, 0));
+            (used.day.as_f64(), used.month.as_f64())
+        };
+        assert_eq!(used("2026-11-20", 0.25, "2026-11-20"), (0.25, 0.25));
+        assert_eq!(used("2026-11-20", 4.0, "2026-11-20"), (4.0, 4.0));
+        assert_eq!(used("2026-11-20", 0.25, "2026-11-21"), (0.0, 0.25));
+        assert_eq!(used("2026-11-20", 4.0, "2026-11-21"), (3.0, 4.0));
+        assert_eq!(used("2026-11-30", 0.25, "2026-12-01"), (0.0, 0.0));
+        assert_eq!(used("2026-11-30", 4.0, "2026-12-01"), (3.0, 3.0));
     }
 
     #[test]

@@ -5,4 +5,4 @@ mod book;
 mod window;
 
 pub use allowance::{Allowance, Left, LimitReached, RatesLeft, Span};
-pub use book::{Bill, Estimate, Ledger, Ticket, Used};
+pub use book::{Bill, Charged, Estimate, Ledger, Ticket, Used};

@@ -2,9 +2,11 @@
 
 use prometheus::{CounterVec, IntCounterVec};
 
+use crate::chat::Usage;
 use crate::record::Observer;
 use crate::record::RequestRecord;
 
+use super::answers::Settled;
 use super::recorder::{Maker, Metrics};
 
 /// The metrics by key, and of callers without one.
@@ -67,11 +69,27 @@ impl Observer for Metrics {
         let Some(answer) = &record.answer else { return };
         let model = answer.deployment.model.name.as_str();
         let usage = answer.usage.unwrap_or_default();
-        for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
-            self.keys.tokens.with_label_values(&[key, model, kind]).inc_by(tokens.0);
-        }
+        self.keys.used(key, model, &usage);
         if let Some(cost) = answer.cost {
             self.keys.cost.with_label_values(&[key, model]).inc_by(cost.as_f64());
+        }
+    }
+}
+
+impl Keys {
+    fn used(&self, key: &str, model: &str, usage: &Usage) {
+        for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
+            self.tokens.with_label_values(&[key, model, kind]).inc_by(tokens.0);
+        }
+    }
+
+    /// An answer made in the background has reported what it used.
+    pub(super) fn settled(&self, settled: &Settled<'_>) {
+        let Some(key) = settled.key else { return };
+        let model = settled.deployment.model.name.as_str();
+        self.used(key, model, &settled.usage);
+        if let Some(cost) = settled.cost {
+            self.cost.with_label_values(&[key, model]).inc_by(cost.as_f64());
         }
     }
 }

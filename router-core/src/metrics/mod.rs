@@ -3,6 +3,7 @@
 //! The registry is the embedder's. Label values come from enums and config, never from what a caller or an upstream
 //! wrote, so the number of series is bounded by config.
 
+mod answers;
 mod failures;
 mod keys;
 mod observed;
@@ -12,8 +13,9 @@ mod replica_gauges;
 mod retirement;
 mod standing;
 
+pub(crate) use answers::{Account, Settled};
 pub(crate) use failures::HUNG_UP;
+pub(crate) use recorder::InFlight;
 pub use recorder::Metrics;
-pub(crate) use recorder::{Account, InFlight};
 pub(crate) use replica_gauges::ReplicaCollector;
 pub(crate) use standing::Watched;

@@ -7,16 +7,11 @@ use prometheus::{
     CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
 };
 
-use crate::capacity::Timing;
-use crate::chat::Operation;
-use crate::chat::Usage;
 use crate::decision::Decision;
 use crate::deployment::Deployment;
-use crate::deployment::pricing;
 use crate::fallback::Ended;
 use crate::fallback::Step;
 use crate::task::Task;
-use crate::units::Usd;
 
 use super::keys::Keys;
 use super::observed::Observed;
@@ -32,11 +27,12 @@ pub struct Metrics {
     refusals: IntCounterVec,
     wait_asked: HistogramVec,
     overhead: Histogram,
-    cost: CounterVec,
-    unpriced: IntCounterVec,
+    pub(super) cost: CounterVec,
+    pub(super) unpriced: IntCounterVec,
+    pub(super) partly_priced: IntCounterVec,
     adapted: IntCounterVec,
     streams: IntCounterVec,
-    usage_estimated: IntCounterVec,
+    pub(super) usage_estimated: IntCounterVec,
     surprises: Surprises,
     in_flight: Gauge,
     pub(super) capacity: Capacity,
@@ -52,8 +48,8 @@ pub struct Metrics {
 #[derive(Debug, Clone)]
 pub(super) struct GenAi {
     pub(super) duration: HistogramVec,
-    first_chunk: HistogramVec,
-    tokens: HistogramVec,
+    pub(super) first_chunk: HistogramVec,
+    pub(super) tokens: HistogramVec,
 }
 
 /// What deployments do that config does not say.
@@ -165,6 +161,11 @@ impl Metrics {
                 "Answers without a known price.",
                 &["deployment"],
             )?,
+            partly_priced: make.count(
+                "partly_priced_answers_total",
+                "Answers whose cost is a lower bound: a hosted tool that they called has no known price.",
+                &["deployment"],
+            )?,
             adapted: make.count(
                 "adapted_total",
                 "Fields changed or left out.",
@@ -248,52 +249,6 @@ impl Metrics {
     pub(crate) fn spilled_over(&self, deployment: &Deployment) {
         self.surprises.spillovers.with_label_values(&[deployment.name.as_str()]).inc();
     }
-
-    /// An answer has ended: what it used, cost and took. `error` is empty for a good one.
-    pub(crate) fn answered(&self, account: &Account<'_>) {
-        let Account { operation, deployment, usage, cost, timing, streamed, error } = *account;
-        let model = deployment.model.name.as_str();
-        let gen_ai = [operation.as_str(), deployment.api.provider(), model];
-        let [operation, provider, _] = gen_ai;
-        self.gen_ai
-            .duration
-            .with_label_values(&[operation, provider, model, error])
-            .observe(timing.total.as_secs_f64());
-        if streamed {
-            self.gen_ai.first_chunk.with_label_values(&gen_ai).observe(timing.first.as_secs_f64());
-        }
-        for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
-            let labels = [operation, provider, model, kind];
-            self.gen_ai.tokens.with_label_values(&labels).observe(tokens.as_f64());
-        }
-        let name = [deployment.name.as_str()];
-        if usage.estimated {
-            self.usage_estimated.with_label_values(&name).inc();
-        }
-        if deployment.billing.is_provisioned()
-            && let Some(saved) = pricing::pay_as_you_go_cost(deployment, &usage)
-        {
-            // An answer that was asked twice, or that Azure's own spillover gave, was paid as well.
-            let saved = saved.as_f64() - cost.map_or(0.0, Usd::as_f64);
-            self.capacity.saved.with_label_values(&name).inc_by(saved.max(0.0));
-        }
-        match cost {
-            Some(cost) => self.cost.with_label_values(&name).inc_by(cost.as_f64()),
-            None => self.unpriced.with_label_values(&name).inc(),
-        }
-    }
-}
-
-/// What is known of an answer when it has ended.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Account<'a> {
-    pub(crate) operation: Operation,
-    pub(crate) deployment: &'a Deployment,
-    pub(crate) usage: Usage,
-    pub(crate) cost: Option<Usd>,
-    pub(crate) timing: Timing,
-    pub(crate) streamed: bool,
-    pub(crate) error: &'a str,
 }
 
 /// Counts a request while it lasts.

@@ -1,10 +1,12 @@
 //! What each model takes, does and costs. The door of the room.
 
+pub mod prices;
 pub mod record;
 #[cfg(test)]
 pub(crate) mod sample;
 
+pub use prices::{LongContext, Prices, Rates, ServiceTier, TierRates};
 pub use record::{
-    Abilities, CapField, Effort, Efforts, InstructionRole, LongContext, ModelRecord, Prices,
-    PtuRate, PtuSize, PtuSizes, Sampling,
+    Abilities, CapField, Effort, Efforts, InstructionRole, ModelRecord, PtuRate, PtuSize, PtuSizes,
+    Sampling,
 };

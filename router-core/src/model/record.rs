@@ -9,7 +9,8 @@ use std::fmt;
 use crate::units::Day;
 use crate::units::ModelName;
 use crate::units::Tokens;
-use crate::units::UsdPerMillionTokens;
+
+use super::prices::Prices;
 
 /// What a model takes, does and costs.
 #[derive(Debug, Clone, PartialEq)]
@@ -254,38 +255,6 @@ impl Efforts {
             .copied()
             .min_by_key(|effort| (distance(*effort), std::cmp::Reverse(*effort)))
     }
-}
-
-/// What a model's tokens cost on pay-as-you-go, at the global rate.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prices {
-    /// A prompt token.
-    pub input: UsdPerMillionTokens,
-    /// A prompt token read from the cache; the full price where none is named.
-    pub cached_input: Option<UsdPerMillionTokens>,
-    /// A prompt token written to the cache, where that is billed apart.
-    pub cache_write: Option<UsdPerMillionTokens>,
-    /// An answer's token, hidden reasoning included.
-    pub output: UsdPerMillionTokens,
-    /// Another tariff for long prompts.
-    pub long_context: Option<LongContext>,
-    /// The factor on all of them inside a data zone; 1.1 in the US and the EU.
-    pub data_zone_factor: f64,
-}
-
-/// The tariff of a request whose prompt is longer than `above`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LongContext {
-    /// Prompts with more tokens than this pay the tariff, for the whole request.
-    pub above: Tokens,
-    /// A prompt token.
-    pub input: UsdPerMillionTokens,
-    /// A prompt token read from the cache.
-    pub cached_input: UsdPerMillionTokens,
-    /// A prompt token written to the cache, where that is billed apart.
-    pub cache_write: Option<UsdPerMillionTokens>,
-    /// An answer's token.
-    pub output: UsdPerMillionTokens,
 }
 
 /// How much of a model one PTU serves.

@@ -1,7 +1,8 @@
 //! Records for tests of the rooms above: models that differ in all that matters.
 
+use super::prices::{Prices, Rates, TierRates};
 use super::record::{
-    Abilities, CapField, Effort, Efforts, InstructionRole, ModelRecord, Prices, PtuRate, Sampling,
+    Abilities, CapField, Effort, Efforts, InstructionRole, ModelRecord, PtuRate, Sampling,
 };
 use crate::units::ModelName;
 use crate::units::Tokens;
@@ -39,11 +40,14 @@ pub(crate) fn record(name: &str) -> ModelRecord {
         context_window: Tokens(if reasons { 200_000 } else { 128_000 }),
         max_output: Tokens(if reasons { 100_000 } else { 16_384 }),
         prices: Some(Prices {
-            input: price(input),
-            cached_input: Some(price(input / 2.0)),
-            cache_write: None,
-            output: price(output),
-            long_context: None,
+            standard: Rates {
+                input: price(input),
+                cached_input: Some(price(input / 2.0)),
+                cache_write: None,
+                output: price(output),
+                long_context: None,
+            },
+            tiers: TierRates::default(),
             data_zone_factor: 1.1,
         }),
         ptu: Some(PtuRate {

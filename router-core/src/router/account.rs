@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::chat::ChatRequest;
 use crate::clock;
 use crate::decision::Decision;
+use crate::deployment::Deployment;
 use crate::fallback::Note;
 use crate::fallback::Step;
 use crate::ledger::Ticket;
@@ -19,8 +20,10 @@ use crate::record::Answer;
 use crate::record::Decided;
 use crate::record::Observer;
 use crate::record::RequestRecord;
+use crate::stored::Caller;
 use crate::task::Score;
 
+use super::background::OpenAnswers;
 use super::call::ChatCall;
 use super::charging;
 
@@ -124,6 +127,18 @@ impl OpenAccount {
         if let Some(kept) = &mut self.kept {
             kept.ticket = ticket;
         }
+    }
+
+    /// The answer is still being made: the key is charged what was set aside until a later response says what was used.
+    pub(super) fn left_open(
+        &mut self,
+        id: &str,
+        deployment: &Arc<Deployment>,
+        open: &OpenAnswers,
+        caller: &Caller,
+    ) {
+        let ticket = self.kept.as_mut().and_then(|kept| kept.ticket.take());
+        open.opened(id, deployment, caller, ticket);
     }
 
     pub(super) fn walked(&mut self, attempts: &[Step], notes: &[Note]) {

@@ -25,6 +25,7 @@ use crate::upstream::Upstream;
 use crate::waiting::Waiting;
 
 use super::account::Observers;
+use super::background::OpenAnswers;
 use super::model_router::{Inner, ModelRouter};
 use super::other_models::OtherModels;
 use super::replicas_of::replicas_of;
@@ -103,6 +104,7 @@ impl<U: Upstream> ModelRouter<U> {
             stored,
             encrypted,
             others,
+            open: OpenAnswers::default(),
             observers,
             ledger,
             yardsticks,

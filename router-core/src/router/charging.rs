@@ -2,10 +2,13 @@
 
 use tokio::time::Instant;
 
+use crate::chat::ChatRequest;
 use crate::chat::Usage;
 use crate::clock;
 use crate::decision::Decision;
 use crate::decision::Plan;
+use crate::decision::Rules;
+use crate::deployment::Deployment;
 use crate::deployment::pricing;
 use crate::ledger::Bill;
 use crate::ledger::Estimate;
@@ -20,24 +23,41 @@ use crate::units::Usd;
 
 use super::call::ChatCall;
 
+/// What the estimate of a request goes by if the request does not say it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Unsaid {
+    /// The longest answer of a request without a cap.
+    pub(super) output: Tokens,
+    /// True if what the answer uses may never be said: it is made in the background.
+    pub(super) usage: bool,
+}
+
+impl Unsaid {
+    pub(super) fn of(rules: &Rules, request: &ChatRequest<'_>) -> Self {
+        Self { output: rules.capacity.missing_output, usage: request.background() }
+    }
+}
+
 /// Admits a request on its key's account; `None` where it came without a key.
 pub(super) fn admit(
     ledger: &Ledger,
     call: &ChatCall,
     (decision, plan): (&Decision, &Plan),
-    uncapped: Tokens,
+    unsaid: Unsaid,
 ) -> Result<Option<Ticket>, LimitReached> {
     let Some(key) = call.caller.name() else { return Ok(None) };
-    let estimate = estimate(decision, plan, uncapped);
+    let estimate = estimate(decision, plan, unsaid);
     ledger.admit(key, &call.allowance, estimate, today()).map(Some)
 }
 
-/// The tokens that the request may use at most, as far as that is known, and the money that it is likely to.
-fn estimate(decision: &Decision, plan: &Plan, uncapped: Tokens) -> Estimate {
+/// The tokens that the request may use at most, as far as that is known, and the money that it is likely to; at most, if that
+/// is all that its key may ever be charged.
+fn estimate(decision: &Decision, plan: &Plan, unsaid: Unsaid) -> Estimate {
     let (needs, expected) = (&decision.needs, decision.admission.expected);
-    let output = needs.cap.or(expected.map(|known| known.most)).unwrap_or(uncapped);
+    let output = needs.cap.or(expected.map(|known| known.most)).unwrap_or(unsaid.output);
     let usual = needs.cap.map_or(needs.output, |cap| cap.min(needs.output));
-    let usage = Usage { prompt: needs.prompt, completion: usual, ..Usage::default() };
+    let completion = if unsaid.usage { output } else { usual };
+    let usage = Usage { prompt: needs.prompt, completion, ..Usage::default() };
     let cost = pricing::marginal_cost(&plan.first, &usage).unwrap_or_default();
     Estimate { prompt: needs.prompt, output, cost }
 }
@@ -50,8 +70,8 @@ const REFUSED: u16 = 400;
 /// under way may have been billed upstream, so its prompt is charged.
 pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
     let bill = match (&record.answer, &record.decided) {
-        (Some(Answer { usage: Some(usage), cost, .. }), _) => {
-            Bill { tokens: usage.prompt + usage.completion, cost: cost.unwrap_or_default() }
+        (Some(Answer { usage: Some(usage), cost, deployment, .. }), _) => {
+            bill(deployment, usage, *cost)
         }
         // Made in the background, say: it tells no usage, and is not free for that.
         (Some(answer), _) if answer.status < REFUSED => ticket.set_aside(),
@@ -67,6 +87,14 @@ pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
     ticket.settle(bill, today());
 }
 
-fn today() -> (Instant, crate::units::Day) {
+/// What a key is charged for an answer. One of a service tier without a price counts at the standard price: asking for such a
+/// tier must not be a way around a budget.
+pub(super) fn bill(deployment: &Deployment, usage: &Usage, cost: Option<Usd>) -> Bill {
+    let standard = || pricing::marginal_cost(deployment, &usage.at_standard());
+    let cost = cost.or_else(standard).unwrap_or_default();
+    Bill { tokens: usage.prompt + usage.completion, cost }
+}
+
+pub(super) fn today() -> (Instant, crate::units::Day) {
     (Instant::now(), clock::day(clock::wall()))
 }

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use crate::capacity::Timing;
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
-use crate::chat::Usage;
 use crate::chat::adapt;
 use crate::chat::items;
 use crate::chat::items::Item;
@@ -20,7 +19,6 @@ use crate::chat::restream::restream;
 use crate::chat::restream_response::restream_response;
 use crate::decision::Decision;
 use crate::deployment::Deployment;
-use crate::deployment::pricing;
 use crate::encrypted_items::EncryptedItems;
 use crate::fallback::Answered;
 use crate::fallback::Delivered;
@@ -32,8 +30,6 @@ use crate::fallback::relay::How;
 use crate::metrics::Account;
 use crate::metrics::HUNG_UP;
 use crate::metrics::Metrics;
-use crate::record::Answer;
-use crate::record::Instead;
 use crate::record::Yardsticks;
 use crate::response::Body;
 use crate::response::ByteStream;
@@ -48,11 +44,11 @@ use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::stored::Caller;
 use crate::stored::StoredResponses;
-use crate::task::Task;
-use crate::units::Usd;
 use crate::upstream::spilled_over;
 
 use super::account::OpenAccount;
+use super::background::OpenAnswers;
+use super::bill::{Bill, cost_of};
 use super::other_models::OtherModels;
 
 /// How the end of a request is called where an upstream says that the request is to blame.
@@ -78,6 +74,8 @@ pub(super) struct Finish<'f, 'a> {
     pub(super) owners: Owners<'f>,
     /// Where answers of another model than configured are told.
     pub(super) others: &'f OtherModels,
+    /// Answers whose usage is reported later.
+    pub(super) open: &'f OpenAnswers,
     /// By whose prices costs are compared.
     pub(super) yardsticks: &'f Yardsticks,
     pub(super) began: Instant,
@@ -115,32 +113,14 @@ impl Finish<'_, '_> {
         let status = delivery.status;
         match delivery.body {
             Delivered::Full(body, answer) => {
-                let deployment = &bill.deployment;
-                if status.is_success() {
-                    self.remember(deployment, answer.id.as_deref(), &body);
-                    self.others.check(metrics, deployment, answer.model.as_deref());
-                    let total = self.began.elapsed();
-                    let timing = Timing { first: total, total };
-                    let cost = answer.usage.and_then(|usage| bill.cost(&usage));
-                    tell_cost(&mut headers, cost);
-                    let usage = answer.usage.unwrap_or_default();
-                    let operation = self.request.operation();
-                    let (streamed, error) = (false, "");
-                    let told =
-                        Account { operation, deployment, usage, cost, timing, streamed, error };
-                    metrics.answered(&told);
-                    bill.observed(metrics, &usage);
-                    let told = (answer.usage, answer.model.as_deref());
-                    account.close("", || bill.answer(status.as_u16(), told, timing));
+                let whole = Whole { status, headers, body, answer };
+                let again = (again && status.is_success()).then_some(self.request);
+                let whole = if status.is_success() {
+                    self.answered(whole, &bill, account)
                 } else {
-                    let total = self.began.elapsed();
-                    let timing = Timing { first: total, total };
-                    let refused = (self.request.operation(), self.decision);
-                    metrics.failed(refused, Some(&bill.deployment), REJECTED, total);
-                    account.close(REJECTED, || bill.answer(status.as_u16(), (None, None), timing));
-                }
-                let again = again && status.is_success();
-                whole(status, headers, body, again.then_some(self.request))
+                    self.rejected(whole, &bill, account)
+                };
+                whole.respond(again)
             }
             Delivered::Stream(mut relay) => {
                 self.remember(&bill.deployment, relay.response_id(), &[]);
@@ -151,6 +131,41 @@ impl Finish<'_, '_> {
                 Response { status, headers, body: Body::Stream(stream) }
             }
         }
+    }
+
+    fn answered(&self, mut whole: Whole, bill: &Bill, mut account: OpenAccount) -> Whole {
+        let (metrics, deployment, answer) = (self.metrics, &bill.deployment, &whole.answer);
+        self.remember(deployment, answer.id.as_deref(), &whole.body);
+        self.others.check(metrics, deployment, answer.model.as_deref());
+        let total = self.began.elapsed();
+        let timing = Timing { first: total, total };
+        let cost = answer.usage.and_then(|usage| bill.cost(&usage));
+        let usage = answer.usage.unwrap_or_default();
+        tell_cost(&mut whole.headers, cost, bill.is_at_least(&usage));
+        let open = answer.id.as_deref().filter(|_| self.request.background());
+        let open = open.filter(|_| answer.usage.is_none());
+        if let Some(id) = open {
+            account.left_open(id, deployment, self.open, self.owners.caller);
+        }
+        let (operation, pending) = (self.request.operation(), open.is_some());
+        let (streamed, error) = (false, "");
+        let told = Account { operation, deployment, usage, cost, timing, streamed, error, pending };
+        metrics.answered(&told);
+        bill.observed(metrics, &usage);
+        let told = (answer.usage, answer.model.as_deref());
+        account.close("", || bill.answer(whole.status.as_u16(), told, timing));
+        whole
+    }
+
+    /// An upstream's answer that says that the request is to blame.
+    fn rejected(&self, whole: Whole, bill: &Bill, account: OpenAccount) -> Whole {
+        let total = self.began.elapsed();
+        let timing = Timing { first: total, total };
+        let refused = (self.request.operation(), self.decision);
+        self.metrics.failed(refused, Some(&bill.deployment), REJECTED, total);
+        let status = whole.status.as_u16();
+        account.close(REJECTED, || bill.answer(status, (None, None), timing));
+        whole
     }
 
     fn bill(&self, deployment: Arc<Deployment>, spilled_over: bool, notes: &[Note]) -> Bill {
@@ -273,9 +288,18 @@ impl Finish<'_, '_> {
         let others = self.others.clone();
         let (began, prompt) = (self.began, self.decision.needs.prompt);
         let (first, operation) = (began.elapsed(), self.request.operation());
+        let background =
+            self.request.background().then(|| (self.open.clone(), self.owners.caller.clone()));
+        let mut account = account;
         move |end| {
             let deployment = &bill.deployment;
             others.check(&metrics, deployment, end.model.as_deref());
+            // An answer in the background goes on without its caller; what it used is reported later.
+            let open = background.filter(|_| end.usage.is_none()).zip(end.response_id.as_deref());
+            let pending = open.is_some();
+            if let Some(((answers, caller), id)) = open {
+                account.left_open(id, deployment, &answers, &caller);
+            }
             let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
             let cost = bill.cost(&usage);
             let (ended, error) = match end.how {
@@ -284,103 +308,51 @@ impl Finish<'_, '_> {
                 How::HungUp => ("hung_up", HUNG_UP),
             };
             let timing = Timing { first, total: began.elapsed() };
-            let told =
-                Account { operation, deployment, usage, cost, timing, streamed: true, error };
+            let told = Account {
+                operation,
+                deployment,
+                usage,
+                cost,
+                timing,
+                streamed: true,
+                error,
+                pending,
+            };
             metrics.stream_ended(deployment, ended);
             metrics.answered(&told);
             bill.observed(&metrics, &usage);
-            let told = (Some(usage), end.model.as_deref());
+            let told = (Some(usage).filter(|_| !pending), end.model.as_deref());
             account.close(error, || bill.answer(status.as_u16(), told, timing));
         }
     }
 }
 
-/// What is needed to price an answer when it has ended.
-struct Bill {
-    deployment: Arc<Deployment>,
-    /// True where Azure's own spillover answered: that is paid as you go.
-    spilled_over: bool,
-    /// What answers that nobody sees have cost; `None` where no price is known.
-    before: Option<Usd>,
-    /// The task that the score would have chosen, where scores are only observed.
-    would: Option<Task>,
-    yardsticks: Yardsticks,
-}
-
-impl Bill {
-    fn cost(&self, usage: &Usage) -> Option<Usd> {
-        let last = if self.spilled_over {
-            pricing::pay_as_you_go_cost(&self.deployment, usage)
-        } else {
-            pricing::marginal_cost(&self.deployment, usage)
-        };
-        last.zip(self.before).map(|(last, before)| last + before)
-    }
-
-    /// Counts what would have been paid, where scores are only observed.
-    fn observed(&self, metrics: &Metrics, usage: &Usage) {
-        if let Some(would) = self.would {
-            let instead = Instead::of(&self.deployment, &self.yardsticks, usage);
-            metrics.observed(instead.pay_as_you_go, instead.task(would));
-        }
-    }
-
-    fn answer(
-        &self,
-        status: u16,
-        (usage, model): (Option<Usage>, Option<&str>),
-        timing: Timing,
-    ) -> Answer {
-        let instead = usage
-            .map(|usage| Instead::of(&self.deployment, &self.yardsticks, &usage))
-            .unwrap_or_default();
-        Answer {
-            deployment: Arc::clone(&self.deployment),
-            status,
-            spilled_over: self.spilled_over,
-            model: model.filter(|name| is_name(name)).map(Box::from),
-            usage,
-            cost: usage.map_or(self.before, |usage| self.cost(&usage)),
-            timing,
-            instead,
-        }
-    }
-}
-
-/// True for what may be the name of a model: an upstream says what it likes.
-fn is_name(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
-}
-
-/// What an answer that nobody sees has cost; `None` where no price is known.
-fn cost_of(note: &Note) -> Option<Usd> {
-    match note {
-        Note::AskedAgain { deployment, usage, .. } | Note::Outrun { deployment, usage } => {
-            pricing::marginal_cost(deployment, usage)
-        }
-        Note::Held { .. } | Note::Spilled { .. } | Note::Recovering { .. } => Some(Usd::ZERO),
-    }
-}
-
-/// A whole answer, as it came or streamed on to the caller of `again`.
-fn whole(
+/// An answer that is not streamed.
+struct Whole {
     status: StatusCode,
-    mut headers: HeaderMap,
+    headers: HeaderMap,
     body: Bytes,
-    again: Option<&ChatRequest<'_>>,
-) -> Response {
-    let events = again.and_then(|request| match request.operation() {
-        Operation::Responses => restream_response(&body),
-        Operation::Chat | Operation::Completions | Operation::Embeddings | Operation::Passed => {
-            restream(&body, request.include_usage())
-        }
-    });
-    let body = match events {
-        Some(events) => {
-            as_event_stream(&mut headers);
-            Body::Stream(ByteStream::new(stream::iter([events])))
-        }
-        None => Body::Full(body),
-    };
-    Response { status, headers, body }
+    answer: crate::chat::usage::Answer,
+}
+
+impl Whole {
+    /// As it came, or streamed on to the caller of `again`.
+    fn respond(self, again: Option<&ChatRequest<'_>>) -> Response {
+        let Self { status, mut headers, body, .. } = self;
+        let events = again.and_then(|request| match request.operation() {
+            Operation::Responses => restream_response(&body),
+            Operation::Chat
+            | Operation::Completions
+            | Operation::Embeddings
+            | Operation::Passed => restream(&body, request.include_usage()),
+        });
+        let body = match events {
+            Some(events) => {
+                as_event_stream(&mut headers);
+                Body::Stream(ByteStream::new(stream::iter([events])))
+            }
+            None => Body::Full(body),
+        };
+        Response { status, headers, body }
+    }
 }

@@ -2,6 +2,8 @@
 
 mod account;
 mod audit;
+mod background;
+mod bill;
 mod build;
 mod call;
 mod charging;

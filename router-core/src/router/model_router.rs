@@ -51,8 +51,9 @@ use crate::upstream::Upstream;
 
 use super::account::{Observers, OpenAccount};
 use super::audit;
+use super::background::OpenAnswers;
 use super::call::ChatCall;
-use super::charging::admit;
+use super::charging::{Unsaid, admit};
 use super::finish::{Finish, Owners};
 use super::incoming::Incoming;
 use super::late::late;
@@ -80,6 +81,7 @@ pub(super) struct Inner<U> {
     pub(super) stored: StoredResponses,
     pub(super) encrypted: EncryptedItems,
     pub(super) others: OtherModels,
+    pub(super) open: OpenAnswers,
     pub(super) observers: Observers,
     pub(super) ledger: Arc<Ledger>,
     /// By whose prices costs are compared.
@@ -282,8 +284,8 @@ impl<U: Upstream> Inner<U> {
     ) -> Result<Response, RouteError> {
         let Incoming { call, request, hints, readers } = incoming;
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
-        let uncapped = self.rules.capacity.missing_output;
-        account.admitted(admit(&self.ledger, call, (decision, plan), uncapped)?);
+        let unsaid = Unsaid::of(&self.rules, request);
+        account.admitted(admit(&self.ledger, call, (decision, plan), unsaid)?);
         let mut told = HeaderMap::with_capacity(20);
         tell_decision(&mut told, decision);
         let limits = self.fallback.limits();
@@ -328,9 +330,9 @@ impl<U: Upstream> Inner<U> {
                 let metrics = &self.metrics;
                 let (stored, encrypted) = (&self.stored, &self.encrypted);
                 let owners = Owners { stored, encrypted, caller: &call.caller };
-                let (others, yardsticks) = (&self.others, &self.yardsticks);
+                let (others, open, yardsticks) = (&self.others, &self.open, &self.yardsticks);
                 let finish =
-                    Finish { metrics, decision, request, owners, others, yardsticks, began };
+                    Finish { metrics, decision, request, owners, others, open, yardsticks, began };
                 Ok(finish.respond(answered, told, account.take()))
             }
         }

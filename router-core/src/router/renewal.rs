@@ -83,7 +83,7 @@ impl<U: Upstream> ModelRouter<U> {
             now: Instant::now(),
         };
         let Inner { fallback, metrics, watched, stored, encrypted, .. } = self.inner();
-        let Inner { others, observers, ledger, .. } = self.inner();
+        let Inner { others, open, observers, ledger, .. } = self.inner();
         let replicas = self.replicas().cloned();
         stored.resize(limits.stored_responses);
         encrypted.resize(limits.stored_responses);
@@ -104,6 +104,7 @@ impl<U: Upstream> ModelRouter<U> {
             stored: stored.clone(),
             encrypted: encrypted.clone(),
             others: others.clone(),
+            open: open.clone(),
             observers: observers.clone(),
             ledger: Arc::clone(ledger),
             replicas,

@@ -8,11 +8,13 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method};
 use tokio::time::Instant;
 
+use crate::chat::Answer;
 use crate::clock;
 use crate::decision::Refusal;
 use crate::deployment::Deployment;
 use crate::error::RouteError;
 use crate::fallback::Ended;
+use crate::fallback::Limits;
 use crate::fallback::Relay;
 use crate::fallback::SendingFault;
 use crate::fallback::Step;
@@ -25,6 +27,7 @@ use crate::response::Response;
 use crate::response::as_event_stream;
 use crate::response::pass_on;
 use crate::response::tell_attempts;
+use crate::response::tell_cost;
 use crate::stored::Stored;
 use crate::stored::UnknownResponse;
 use crate::trace::Propagation;
@@ -82,14 +85,9 @@ impl<U: Upstream> ModelRouter<U> {
         let step =
             |ended| [Step { deployment: Arc::clone(&deployment), ended, began, took, span: None }];
         if events {
-            let watch = Watch {
-                content_by: deadline.min(began + limits.deadline),
-                idle: limits.idle_timeout,
-                heartbeat: limits.heartbeat,
-                max_event_bytes: limits.max_event_bytes,
-                withhold_usage: false,
-            };
-            let relay = Relay::open(reply.body, watch).await.map_err(|why| not_opened(&why))?;
+            let watch = watch(limits, deadline.min(began + limits.deadline));
+            let mut relay = Relay::open(reply.body, watch).await.map_err(|why| not_opened(&why))?;
+            self.settled_by_stream(&call.id, &mut relay);
             self.metrics().attempted(&step(Ended::Served));
             tell_attempts(&mut headers, &deployment, &step(Ended::Served), None);
             as_event_stream(&mut headers);
@@ -112,7 +110,29 @@ impl<U: Upstream> ModelRouter<U> {
             self.stored_responses().forget(&call.id);
         }
         tell_attempts(&mut headers, &deployment, &step(ended), None);
+        if status.is_success() {
+            self.settled_by(&call.id, &body, &mut headers);
+        }
         Ok(Response { status, headers, body: Body::Full(body) })
+    }
+
+    /// An answer made in the background is settled by the first response that says what it used.
+    fn settled_by(&self, id: &str, body: &[u8], headers: &mut HeaderMap) {
+        let usage = Answer::read(body).usage;
+        let settle = |usage| self.inner().open.settle(id, &usage, self.metrics());
+        if let Some(settled) = usage.and_then(settle) {
+            tell_cost(headers, settled.cost, settled.at_least);
+        }
+    }
+
+    fn settled_by_stream(&self, id: &str, relay: &mut Relay) {
+        let (open, metrics) = (self.inner().open.clone(), self.metrics().clone());
+        let id: Box<str> = id.into();
+        relay.on_end(move |end| {
+            if let Some(usage) = &end.usage {
+                open.settle(&id, usage, &metrics);
+            }
+        });
     }
 
     /// The deployment that made the response, if it may be asked.
@@ -135,6 +155,16 @@ impl<U: Upstream> ModelRouter<U> {
             return Err(Refusal::Disabled.into());
         }
         Ok(Arc::clone(deployment))
+    }
+}
+
+fn watch(limits: &Limits, content_by: Instant) -> Watch {
+    Watch {
+        content_by,
+        idle: limits.idle_timeout,
+        heartbeat: limits.heartbeat,
+        max_event_bytes: limits.max_event_bytes,
+        withhold_usage: false,
     }
 }
 

@@ -1,0 +1,87 @@
+//! What answers used, cost and took, counted when they end. Answers made in the background are counted when they report it.
+
+use crate::capacity::Timing;
+use crate::chat::Operation;
+use crate::chat::Usage;
+use crate::deployment::Deployment;
+use crate::deployment::pricing;
+use crate::units::Usd;
+
+use super::recorder::Metrics;
+
+impl Metrics {
+    /// An answer has ended: what it used, cost and took. `error` is empty for a good one.
+    pub(crate) fn answered(&self, account: &Account<'_>) {
+        let Account { operation, deployment, usage, cost, timing, streamed, error, pending } =
+            *account;
+        let model = deployment.model.name.as_str();
+        let gen_ai = [operation.as_str(), deployment.api.provider(), model];
+        let [operation, provider, _] = gen_ai;
+        self.gen_ai
+            .duration
+            .with_label_values(&[operation, provider, model, error])
+            .observe(timing.total.as_secs_f64());
+        if streamed {
+            self.gen_ai.first_chunk.with_label_values(&gen_ai).observe(timing.first.as_secs_f64());
+        }
+        if !pending {
+            self.used(operation, deployment, &usage, cost);
+        }
+    }
+
+    /// An answer made in the background has reported what it used.
+    pub(crate) fn settled(&self, settled: &Settled<'_>) {
+        let operation = Operation::Responses.as_str();
+        self.used(operation, settled.deployment, &settled.usage, settled.cost);
+        self.keys.settled(settled);
+    }
+
+    fn used(&self, operation: &str, deployment: &Deployment, usage: &Usage, cost: Option<Usd>) {
+        let (provider, model) = (deployment.api.provider(), deployment.model.name.as_str());
+        for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
+            let labels = [operation, provider, model, kind];
+            self.gen_ai.tokens.with_label_values(&labels).observe(tokens.as_f64());
+        }
+        let name = [deployment.name.as_str()];
+        if usage.estimated {
+            self.usage_estimated.with_label_values(&name).inc();
+        }
+        if deployment.billing.is_provisioned()
+            && let Some(saved) = pricing::pay_as_you_go_cost(deployment, usage)
+        {
+            // An answer that was asked twice, or that Azure's own spillover gave, was paid as well.
+            let saved = saved.as_f64() - cost.map_or(0.0, Usd::as_f64);
+            self.capacity.saved.with_label_values(&name).inc_by(saved.max(0.0));
+        }
+        match cost {
+            Some(cost) => self.cost.with_label_values(&name).inc_by(cost.as_f64()),
+            None => self.unpriced.with_label_values(&name).inc(),
+        }
+        if pricing::is_at_least(deployment, usage) {
+            self.partly_priced.with_label_values(&name).inc();
+        }
+    }
+}
+
+/// What is known of an answer when it has ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Account<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) usage: Usage,
+    pub(crate) cost: Option<Usd>,
+    pub(crate) timing: Timing,
+    pub(crate) streamed: bool,
+    pub(crate) error: &'a str,
+    /// True for an answer that is still being made: what it used is reported later.
+    pub(crate) pending: bool,
+}
+
+/// What an answer made in the background used, by a later response.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settled<'a> {
+    pub(crate) deployment: &'a Deployment,
+    pub(crate) key: Option<&'a str>,
+    pub(crate) usage: Usage,
+    pub(crate) cost: Option<Usd>,
+}
