@@ -92,26 +92,28 @@ async fn each_decided_request_is_one_operation_whatever_came_of_it() {
     while operations(&bench, "azure.ai.openai", "gpt-4o", "caller_hung_up").await < 1.0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    bench.emulator.script("only", Step::answer(503, [("retry-after", "60")], "{}"));
+    bench.emulator.script("only", Step::answer(500, [], "{}"));
     assert_eq!(bench.ask("chat", json!({})).await.status, 502);
+    bench.emulator.script("only", Step::answer(503, [("retry-after", "60")], "{}"));
+    assert_eq!(bench.ask("chat", json!({})).await.status, 503);
     // It asked to be left alone: refused before anything is sent.
-    assert_eq!(bench.ask("chat", json!({})).await.status, 429);
+    assert_eq!(bench.ask("chat", json!({})).await.status, 503);
     // Not decided: there is no such model.
     assert_eq!(bench.ask("gpt-9", json!({})).await.status, 404);
-    for error in [
-        "",
-        "stream_interrupted",
-        "rejected",
-        "caller_hung_up",
-        "upstream_failed",
-        "capacity_exhausted",
+    for (error, expected) in [
+        ("", 1.0),
+        ("stream_interrupted", 1.0),
+        ("rejected", 1.0),
+        ("caller_hung_up", 1.0),
+        ("upstream_failed", 1.0),
+        ("upstream_unavailable", 2.0),
     ] {
         let count = operations(&bench, "azure.ai.openai", "gpt-4o", error).await;
-        assert!((count - 1.0).abs() < 1e-9, "{error}: {count}");
+        assert!((count - expected).abs() < 1e-9, "{error}: {count}");
     }
     let decided = "model_router_decisions_total{model=\"gpt-4o\",task=\"chat\"}";
     let none = "model_router_decisions_total{model=\"none\",task=\"chat\"}";
-    assert!((bench.metric(decided).await + bench.metric(none).await - 6.0).abs() < 1e-9);
+    assert!((bench.metric(decided).await + bench.metric(none).await - 7.0).abs() < 1e-9);
 }
 
 #[tokio::test]

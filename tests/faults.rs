@@ -36,23 +36,44 @@ async fn statuses_that_mean_a_fault_go_on_to_the_next_deployment() {
 }
 
 #[tokio::test]
-async fn a_fault_that_asks_for_a_wait_is_left_alone_for_it() {
+async fn a_fault_that_asks_for_a_wait_is_reported_with_it_and_its_own_code() {
     let bench = Layout::empty().payg("only", "gpt-4o").payg("o1_payg", "o1").start().await;
     bench.emulator.script("only", Step::answer(503, [("retry-after-ms", "300")], "{}"));
-    assert_eq!(bench.ask_in_form("chat", false).await.status, 502);
     let started = tokio::time::Instant::now();
+    // The first caller and the next ones get the same answer: nothing is full.
     loop {
         let answer = bench.ask_in_form("chat", false).await;
         if answer.status == 200 {
             break;
         }
-        assert_eq!((answer.status, answer.code().as_str()), (429, "capacity_exhausted"));
+        assert_eq!((answer.status, answer.code().as_str()), (503, "upstream_unavailable"));
+        assert!((1..=300).contains(&answer.number("retry-after-ms")), "{answer:?}");
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        assert_eq!(answer.header("x-should-retry"), Some("true"));
+        assert_eq!(answer.json()["error"]["type"], "server_error");
         assert!(started.elapsed() < PATIENCE);
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let asked = bench.asked("only");
     assert_eq!(asked.len(), 2);
     assert!(asked[1].received - asked[0].received >= Duration::from_millis(300));
+}
+
+#[tokio::test]
+async fn a_wait_of_one_deployment_does_not_hide_the_fault_of_another() {
+    let bench = Layout::empty()
+        .payg("one", "gpt-4o")
+        .payg("two", "gpt-4o")
+        .payg("o1_payg", "o1")
+        .start()
+        .await;
+    bench.emulator.script("one", Step::answer(503, [("retry-after", "30")], "{}"));
+    bench.emulator.script("two", Step::answer(500, [], "{}"));
+    let answer = bench.ask_in_form("chat", false).await;
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_failed"), "{answer:?}");
+    // The second may answer at once; the first is left alone.
+    bench.ask_in_form("chat", false).await.assert_answered_by("two", false);
+    assert_eq!(bench.counts(["one"]), [1]);
 }
 
 #[tokio::test]

@@ -39,6 +39,7 @@ mod model_records;
 mod names;
 mod observability;
 mod observe;
+mod own_fault;
 mod reach;
 mod reasoning;
 mod recorded;

@@ -1,13 +1,17 @@
-//! What can go wrong on the way, whose side it is, and what the caller is told.
+//! Everything that can go wrong on the way: whose side it is on, its HTTP status, and the body that the caller gets.
 //!
-//! Each room has its own error; here they meet, one variant a room. The HTTP status is not decided here but in the
-//! program that serves. Texts for the caller hold no secret, no endpoint and no text of a message.
+//! Each module has its own error; here they meet, one variant for each module. Texts for the caller hold no secret, no
+//! endpoint and no text of a message.
+//!
+//! Not done here: writing the response and its headers (the program that serves).
 
 use std::time::Duration;
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::chat::RequestFault;
+use crate::chat::error_type;
 use crate::decision::Refusal;
 use crate::fallback::SendingFault;
 use crate::ledger::LimitReached;
@@ -48,7 +52,7 @@ pub enum RouteError {
         fault: SendingFault,
         /// The shortest wait.
         wait: Option<Duration>,
-        /// True where the residency allows no other place to go to.
+        /// True if a residency binds the request.
         bound: bool,
     },
 }
@@ -62,6 +66,30 @@ pub enum Side {
     Router,
     /// The model service.
     Upstream,
+}
+
+/// The HTTP status of each kind of [`RouteError`]; `None` of another word.
+pub fn status_of(kind: &str) -> Option<StatusCode> {
+    Some(match kind {
+        "invalid_request"
+        | "invalid_header"
+        | "residency_unsatisfiable"
+        | "unsupported_by_model"
+        | "unsupported_parameter"
+        | "previous_response_not_found"
+        | "context_length_exceeded" => StatusCode::BAD_REQUEST,
+        "residency_not_allowed" | "not_allowed_for_key" => StatusCode::FORBIDDEN,
+        "model_not_found" | "model_retired" | "response_not_found" => StatusCode::NOT_FOUND,
+        "rate_limit_exceeded"
+        | "insufficient_quota"
+        | "request_exceeds_quota"
+        | "capacity_exhausted"
+        | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
+        "upstream_misconfigured" | "upstream_failed" => StatusCode::BAD_GATEWAY,
+        "deployment_disabled" | "upstream_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+        "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,
+        _ => return None,
+    })
 }
 
 impl RouteError {
@@ -88,12 +116,15 @@ impl RouteError {
                 Refusal::Full { bound: true, .. } => "capacity_in_residency_exhausted",
                 Refusal::Full { bound: false, .. } => "capacity_exhausted",
                 Refusal::Elsewhere { .. } => "model_not_at_owner",
+                Refusal::Unavailable { .. } => "upstream_unavailable",
+                Refusal::ExceedsQuota => "request_exceeds_quota",
                 Refusal::Disabled => "deployment_disabled",
                 Refusal::Misconfigured => "upstream_misconfigured",
             },
             Self::Sending { fault, bound, .. } => match fault {
                 SendingFault::Throttled if *bound => "capacity_in_residency_exhausted",
                 SendingFault::Throttled => "capacity_exhausted",
+                SendingFault::Unavailable => "upstream_unavailable",
                 SendingFault::Misconfigured => "upstream_misconfigured",
                 SendingFault::Timeout => "upstream_timeout",
                 SendingFault::Failed => "upstream_failed",
@@ -102,12 +133,18 @@ impl RouteError {
         }
     }
 
+    /// The HTTP status: the official clients choose their exception by it.
+    pub fn status(&self) -> StatusCode {
+        status_of(self.kind()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
     /// Whose side it is on.
     pub fn side(&self) -> Side {
         match self.kind() {
             "upstream_misconfigured" | "deployment_disabled" => Side::Router,
             "upstream_timeout"
             | "upstream_failed"
+            | "upstream_unavailable"
             | "capacity_exhausted"
             | "capacity_in_residency_exhausted" => Side::Upstream,
             _ => Side::Caller,
@@ -120,12 +157,18 @@ impl RouteError {
         later || self.side() == Side::Upstream
     }
 
-    /// How long to wait before trying again, where every deployment is full or a key's limit is reached.
+    /// How long to wait before trying again: every deployment is full or unavailable, or a key's limit is reached.
     pub fn wait(&self) -> Option<Duration> {
         match self {
             Self::Limit(reached) => reached.wait(),
-            Self::Refused(Refusal::Full { wait, .. }) => Some(*wait),
-            Self::Sending { fault: SendingFault::Throttled, wait, .. } => *wait,
+            Self::Refused(Refusal::Full { wait, .. } | Refusal::Unavailable { wait }) => {
+                Some(*wait)
+            }
+            Self::Sending {
+                fault: SendingFault::Throttled | SendingFault::Unavailable,
+                wait,
+                ..
+            } => *wait,
             Self::Sending { .. }
             | Self::Request(_)
             | Self::Hint(_)
@@ -161,16 +204,9 @@ impl RouteError {
     /// assert_eq!(error.body()["error"]["param"], "messages");
     /// ```
     pub fn body(&self) -> Value {
-        let kind = match self.side() {
-            Side::Caller if matches!(self, Self::Limit(_)) => "rate_limit_error",
-            Side::Caller => "invalid_request_error",
-            Side::Router => "server_error",
-            Side::Upstream if self.wait().is_some() => "rate_limit_error",
-            Side::Upstream => "upstream_error",
-        };
         json!({"error": {
             "message": self.to_string(),
-            "type": kind,
+            "type": error_type(self.status(), self.kind()),
             "param": self.param(),
             "code": self.kind(),
         }})

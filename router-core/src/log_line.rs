@@ -333,12 +333,13 @@ fn outcome(answer: &Answer, record: &RequestRecord) -> LoggedOutcome {
 impl LoggedAttempt {
     fn of(step: &Step) -> Self {
         let wait = match step.ended {
-            Ended::Throttled(_, wait) => Some(wait),
+            Ended::Throttled(_, wait) | Ended::Unavailable { wait, .. } => Some(wait),
             Ended::Served
             | Ended::Connect
             | Ended::Timeout
             | Ended::Broken
             | Ended::ErrorEvent
+            | Ended::ExceedsQuota
             | Ended::Status(_)
             | Ended::Misconfigured(_)
             | Ended::FieldRefused(_)

@@ -102,6 +102,7 @@ const ADAPTED: HeaderName = HeaderName::from_static("x-router-adapted");
 const RESIDENCY: HeaderName = HeaderName::from_static("x-router-residency");
 const COST: HeaderName = HeaderName::from_static("x-router-cost-usd");
 const COST_AT_LEAST: HeaderName = HeaderName::from_static("x-router-cost-at-least");
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-router-overhead-us");
 
 /// All values are names checked by their types, numbers and our own words.
@@ -180,6 +181,11 @@ pub(crate) fn tell_cost(headers: &mut HeaderMap, cost: Option<Usd>, at_least: bo
     if at_least {
         put_word(headers, COST_AT_LEAST, "true");
     }
+}
+
+/// A 429 for which the request alone is responsible: the official clients would send it again otherwise.
+pub(crate) fn tell_not_to_retry(headers: &mut HeaderMap) {
+    put_word(headers, SHOULD_RETRY, "false");
 }
 
 /// Our own time.

@@ -204,6 +204,7 @@ fn because(why: Exclusion) -> String {
         Exclusion::Full { wait } => {
             format!("full for about {} ms, longer than the request waits", milliseconds(wait))
         }
+        Exclusion::ExceedsQuota => "its quota is smaller than the request".to_owned(),
         Exclusion::TooLarge { wait } => {
             format!("refuses requests of this size for {} ms more", milliseconds(wait))
         }
@@ -212,13 +213,14 @@ fn because(why: Exclusion) -> String {
 
 fn wait_of(refusal: &Refusal) -> Option<Duration> {
     match refusal {
-        Refusal::Full { wait, .. } => Some(*wait),
+        Refusal::Full { wait, .. } | Refusal::Unavailable { wait } => Some(*wait),
         Refusal::Residency { .. }
         | Refusal::Ability { .. }
         | Refusal::ContextWindow { .. }
         | Refusal::Retired { .. }
         | Refusal::NotAllowed { .. }
         | Refusal::Elsewhere { .. }
+        | Refusal::ExceedsQuota
         | Refusal::Disabled
         | Refusal::Misconfigured => None,
     }

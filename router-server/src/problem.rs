@@ -1,4 +1,4 @@
-//! What went wrong -> HTTP status and an OpenAI-shaped body; the only status table.
+//! What went wrong -> the response: the error's status, an OpenAI-shaped body, and the headers that clients act upon.
 //!
 //! The official clients choose their exception by the status, read `error.message`, `type`, `param` and `code` from the
 //! body, and wait as `retry-after-ms` or `retry-after` says; `x-should-retry` overrules their own judgement. So a status
@@ -12,6 +12,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
+use router_core::chat::error_type;
 use router_core::config::Expose;
 use router_core::error::RouteError;
 use serde_json::json;
@@ -41,29 +42,6 @@ pub(crate) struct Problem {
     retry: Option<bool>,
 }
 
-/// The status of each kind of [`RouteError`]; `None` for one that this table does not know.
-pub(crate) fn status(kind: &str) -> Option<StatusCode> {
-    Some(match kind {
-        "invalid_request"
-        | "invalid_header"
-        | "residency_unsatisfiable"
-        | "unsupported_by_model"
-        | "unsupported_parameter"
-        | "previous_response_not_found"
-        | "context_length_exceeded" => StatusCode::BAD_REQUEST,
-        "residency_not_allowed" | "not_allowed_for_key" => StatusCode::FORBIDDEN,
-        "model_not_found" | "model_retired" | "response_not_found" => StatusCode::NOT_FOUND,
-        "rate_limit_exceeded"
-        | "insufficient_quota"
-        | "capacity_exhausted"
-        | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
-        "upstream_misconfigured" | "upstream_failed" => StatusCode::BAD_GATEWAY,
-        "deployment_disabled" => StatusCode::SERVICE_UNAVAILABLE,
-        "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,
-        _ => return None,
-    })
-}
-
 impl Problem {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
         Self { status, code, message: message.into(), param: None, wait: None, retry: None }
@@ -71,8 +49,7 @@ impl Problem {
 
     /// The problem that a router's error is. With `expose = "minimal"` no names of what is inside are listed.
     pub(crate) fn of(error: &RouteError, expose: Expose) -> Self {
-        let kind = error.kind();
-        let status = status(kind).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let (kind, status) = (error.kind(), error.status());
         let message = match (error, expose) {
             (RouteError::Model(_), Expose::Minimal) => "the model does not exist here".to_owned(),
             _ => error.to_string(),
@@ -81,7 +58,10 @@ impl Problem {
         let retry = match status {
             // What a key has used up comes back by itself within a minute, or not soon.
             _ if matches!(error, RouteError::Limit(_)) => Some(wait.is_some()),
-            StatusCode::TOO_MANY_REQUESTS => Some(wait.is_none_or(|wait| wait <= LONGEST_WAIT)),
+            StatusCode::TOO_MANY_REQUESTS if error.may_retry() => {
+                Some(wait.is_none_or(|wait| wait <= LONGEST_WAIT))
+            }
+            StatusCode::TOO_MANY_REQUESTS => Some(false),
             status if status.is_server_error() => Some(error.may_retry()),
             _ => None,
         };
@@ -179,16 +159,6 @@ impl Problem {
         let message = "the router failed to handle this request";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
     }
-
-    /// The word in `error.type`, in OpenAI's manner.
-    fn kind(&self) -> &'static str {
-        match self.status {
-            _ if self.code == "insufficient_quota" => "insufficient_quota",
-            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
-            status if status.is_server_error() => "server_error",
-            _ => "invalid_request_error",
-        }
-    }
 }
 
 /// `retry-after` in whole seconds, at least one, because a zero means "at once" to most clients.
@@ -200,7 +170,7 @@ fn waits(wait: Duration) -> [(HeaderName, u64); 2] {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = json!({"error": {
-            "message": self.message, "type": self.kind(), "param": self.param, "code": self.code,
+            "message": self.message, "type": error_type(self.status, self.code), "param": self.param, "code": self.code,
         }});
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = self.status;
@@ -271,6 +241,9 @@ mod tests {
             (refused(full(true)), 429),
             (refused(Refusal::Elsewhere { models: models() }), 400),
             (refused(Refusal::Disabled), 503),
+            (refused(Refusal::Unavailable { wait: Duration::from_millis(400) }), 503),
+            (refused(Refusal::ExceedsQuota), 429),
+            (sending(SendingFault::Unavailable, Some(400)), 503),
             (refused(Refusal::Misconfigured), 502),
             (sending(SendingFault::Throttled, Some(61_000)), 429),
             (sending(SendingFault::Misconfigured, None), 502),
@@ -288,6 +261,7 @@ mod tests {
             let body = to_bytes(response.into_body(), 10_000).await.unwrap();
             let body: Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(body["error"]["code"], error.kind());
+            assert_eq!(body["error"]["type"], error.body()["error"]["type"], "one table");
             for key in ["message", "type"] {
                 assert!(body["error"][key].is_string(), "{body}");
             }

@@ -1,4 +1,4 @@
-//! Until when does a deployment ask to be left alone, and why?
+//! How long a deployment is left alone, and why.
 //!
 //! A wait that an upstream asked for is kept to the millisecond: no attempt before it has passed, one straight after.
 //! Faults have no such word, so their cooldown is ours: short, and doubled by each further fault in a row.
@@ -12,6 +12,8 @@ use tokio::time::Instant;
 pub enum Cause {
     /// It answered 429.
     Throttled,
+    /// It failed and asked for a wait, as with a 503.
+    Unavailable,
     /// It could not be reached, broke off or answered 5xx.
     Fault,
     /// It answered 401, 403, 404 or 410: config or rights are wrong, or the model has retired.
@@ -23,6 +25,7 @@ impl Cause {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Throttled => "throttled",
+            Self::Unavailable => "unavailable",
             Self::Fault => "fault",
             Self::Misconfigured => "misconfigured",
         }
@@ -33,6 +36,7 @@ impl Cause {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cooldown {
     throttled: Option<Instant>,
+    unavailable: Option<Instant>,
     fault: Option<Instant>,
     misconfigured: Option<Instant>,
     faults: u32,
@@ -44,6 +48,8 @@ pub struct Cooldown {
 pub struct Ends {
     /// A wait that was asked for.
     pub throttled: Option<Instant>,
+    /// A wait that was asked for with a fault.
+    pub unavailable: Option<Instant>,
     /// After faults.
     pub fault: Option<Instant>,
     /// After an answer that says that config or rights are wrong.
@@ -68,8 +74,8 @@ const DOUBLINGS: f64 = 7.0;
 impl Cooldown {
     /// What holds at `now`, with its end; `None` while nothing does.
     ///
-    /// A 429 and a refusal forbid any attempt, a fault only discourages one: while the former hold they are told, however
-    /// long the latter lasts.
+    /// A 429, a wait asked for with a fault and a refusal forbid any attempt; a fault alone only discourages one. While one of
+    /// the former holds it is returned, however long the latter lasts.
     ///
     /// ```
     /// use std::time::Duration;
@@ -88,7 +94,9 @@ impl Cooldown {
         };
         let misconfigured = holding(Cause::Misconfigured, self.misconfigured);
         let throttled = holding(Cause::Throttled, self.throttled);
-        let forbidden = misconfigured.into_iter().chain(throttled).max_by_key(|(_, until)| *until);
+        let unavailable = holding(Cause::Unavailable, self.unavailable);
+        let forbidden = misconfigured.into_iter().chain(throttled).chain(unavailable);
+        let forbidden = forbidden.max_by_key(|(_, until)| *until);
         forbidden.or_else(|| holding(Cause::Fault, self.fault))
     }
 
@@ -99,13 +107,14 @@ impl Cooldown {
 
     /// Until when each cause holds.
     pub fn ends(&self) -> Ends {
-        let Self { throttled, fault, misconfigured, .. } = *self;
-        Ends { throttled, fault, misconfigured }
+        let Self { throttled, unavailable, fault, misconfigured, .. } = *self;
+        Ends { throttled, unavailable, fault, misconfigured }
     }
 
     /// Another replica was told or found so: what holds longer stays, and a fault seen there is not counted as one of ours.
     pub fn hear(&mut self, ends: Ends, faults: u32) {
         self.throttled = self.throttled.max(ends.throttled);
+        self.unavailable = self.unavailable.max(ends.unavailable);
         if ends.fault.is_some() || ends.misconfigured.is_some() {
             self.recovery = Recovery::Unknown;
         }
@@ -131,6 +140,11 @@ impl Cooldown {
     /// It asked to be left alone for `wait`. A shorter wait does not cut a longer one: answers may overtake each other.
     pub fn throttle(&mut self, now: Instant, wait: Duration) {
         self.throttled = self.throttled.max(Some(now + wait));
+    }
+
+    /// It failed and asked to be left alone for `wait`.
+    pub fn suspend(&mut self, now: Instant, wait: Duration) {
+        self.unavailable = self.unavailable.max(Some(now + wait));
     }
 
     /// It failed; `first` is the cooldown of the first fault, doubled by each further one up to `longest`.
@@ -195,6 +209,17 @@ mod tests {
         cooldown.fail(now, 9 * SECOND, 10 * SECOND);
         assert_eq!(cooldown.holds(now), Some((Cause::Throttled, now + SECOND)));
         assert_eq!(cooldown.holds(now + SECOND), Some((Cause::Fault, now + 9 * SECOND)));
+    }
+
+    #[test]
+    fn a_wait_asked_for_with_a_fault_has_a_cause_of_its_own() {
+        let now = Instant::now();
+        let mut cooldown = Cooldown::default();
+        cooldown.suspend(now, 2 * SECOND);
+        cooldown.fail(now, 9 * SECOND, 9 * SECOND);
+        cooldown.throttle(now, SECOND);
+        assert_eq!(cooldown.holds(now), Some((Cause::Unavailable, now + 2 * SECOND)));
+        assert_eq!(cooldown.holds(now + 2 * SECOND), Some((Cause::Fault, now + 9 * SECOND)));
     }
 
     #[test]

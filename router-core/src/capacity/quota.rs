@@ -109,7 +109,22 @@ pub struct Quota {
     requests: [Slice; 3],
     tokens: Slice,
     taken: Taken,
+    /// When an answer last said how many tokens are allowed; `None` while only config does.
+    read: Option<Instant>,
+    /// The smallest load that was refused for exceeding the whole quota.
+    refused: Option<Refused>,
 }
+
+/// A load that was refused for exceeding the whole quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Refused {
+    counted: u64,
+    at: Instant,
+}
+
+/// How long a limit that an answer stated is believed to exclude a request. A pool under pressure lowers its limits for a
+/// while, and only another answer raises them again.
+const BELIEVED: Duration = Duration::from_secs(60);
 
 /// What was sent to a deployment since the start, as its quota counts it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -155,6 +170,8 @@ impl Quota {
             requests: [Slice::new(1), Slice::new(10), Slice::new(60)],
             tokens: Slice::new(60),
             taken: Taken { requests: 0, tokens: 0 },
+            read: None,
+            refused: None,
         }
     }
 
@@ -166,6 +183,53 @@ impl Quota {
     /// Config gives it another quota; what is used of it stays used.
     pub fn set_budget(&mut self, budget: Budget) {
         self.budget = budget;
+        (self.read, self.refused) = (None, None);
+    }
+
+    /// The tokens allowed in a minute; `None` if neither config nor a recent answer says.
+    pub fn limit(&self, now: Instant) -> Option<u64> {
+        let current = self.read.is_none_or(|read| now.saturating_duration_since(read) < BELIEVED);
+        self.budget.tokens_per_minute.filter(|_| current)
+    }
+
+    /// True if the request, as the deployment counts it, exceeds the whole quota of a minute: a refusal concerns it alone.
+    pub fn is_exceeded_by(&self, load: &Load, now: Instant) -> bool {
+        self.limit(now).is_some_and(|limit| counted(load) > limit)
+    }
+
+    /// True if the deployment can never serve the request: its prompt or its cap alone exceeds the quota of a minute, or
+    /// the deployment refused a request of this size a short while ago. Services differ in whether they add the two, so the
+    /// sum excludes nothing by itself.
+    ///
+    /// ```
+    /// use router_core::capacity::{Load, Quota};
+    /// use router_core::deployment::Budget;
+    /// use router_core::units::Tokens;
+    /// use tokio::time::Instant;
+    /// let (now, limit) = (Instant::now(), Some(1_000));
+    /// let quota = Quota::new(Budget { requests_per_minute: None, tokens_per_minute: limit });
+    /// let load = |characters, cap| Load { characters, cap: Some(Tokens(cap)), ..Load::default() };
+    /// assert!(quota.excludes(&load(4_004, 0), now) && quota.excludes(&load(4, 1_001), now));
+    /// assert!(!quota.excludes(&load(3_000, 700), now));
+    /// ```
+    pub fn excludes(&self, load: &Load, now: Instant) -> bool {
+        let cap = load.cap.map_or(MISSING_CAP, |cap| cap.0);
+        let least = load.characters.div_ceil(CHARACTERS_PER_TOKEN).max(cap);
+        let refused = self.refused.filter(|refused| {
+            now.saturating_duration_since(refused.at) < BELIEVED && counted(load) >= refused.counted
+        });
+        refused.is_some() || self.limit(now).is_some_and(|limit| least > limit)
+    }
+
+    /// The deployment refused a request because it exceeds the whole quota, and may have stated the limit.
+    pub fn refused(&mut self, now: Instant, load: &Load, limit: Option<u64>) {
+        if limit.is_some() {
+            self.budget.tokens_per_minute = limit;
+            self.read = Some(now);
+        }
+        let held = self.refused.filter(|held| now.saturating_duration_since(held.at) < BELIEVED);
+        let counted = held.map_or(counted(load), |held| held.counted.min(counted(load)));
+        self.refused = Some(Refused { counted, at: now });
     }
 
     /// How long it is going to refuse such a request; zero where it should not.
@@ -213,6 +277,9 @@ impl Quota {
         let QuotaReading { requests, tokens } = *reading;
         self.budget.requests_per_minute = requests.limit.or(self.budget.requests_per_minute);
         self.budget.tokens_per_minute = tokens.limit.or(self.budget.tokens_per_minute);
+        if tokens.limit.is_some() {
+            self.read = Some(now);
+        }
         let [.., minute] = &mut self.requests;
         if let Some(limit) = self.budget.requests_per_minute {
             minute.read(now, limit, requests);
@@ -274,6 +341,25 @@ mod tests {
             }
             prop_assert!(wrong <= 60, "{wrong} of 300 refused unforeseen");
         }
+    }
+
+    #[test]
+    fn a_request_larger_than_the_quota_is_excluded_and_a_stated_limit_is_believed_for_a_minute() {
+        let now = Instant::now();
+        let mut quota = Quota::default();
+        assert!(!quota.excludes(&load(400_000, 0), now));
+        quota.refused(now, &load(200_000, 0), Some(30_000));
+        assert_eq!(quota.limit(now), Some(30_000));
+        assert!(quota.excludes(&load(120_004, 0), now) && !quota.excludes(&load(400, 100), now));
+        // Neither half exceeds the limit, and a request of that size was refused.
+        quota.refused(now, &load(80_000, 20_000), None);
+        assert!(quota.excludes(&load(80_000, 20_000), now));
+        assert!(quota.is_exceeded_by(&load(80_000, 20_000), now));
+        assert!(!quota.excludes(&load(80_000, 19_999), now));
+        let later = now + BELIEVED;
+        assert!(!quota.excludes(&load(400_000, 0), later) && quota.limit(later).is_none());
+        quota.set_budget(Budget { requests_per_minute: None, tokens_per_minute: Some(1_000) });
+        assert!(quota.excludes(&load(400_000, 0), later + BELIEVED), "config's limit stays");
     }
 
     #[test]

@@ -134,44 +134,8 @@ fn of_form(request: &ChatRequest<'_>, place: Range<usize>, target: Target<'_>) -
     Adapted { body: parts.concat().into(), changed: vec![], restream: false, withhold_usage: false }
 }
 
-/// The fields that may be left out when a deployment refuses them although its record says otherwise. What changes the
-/// answer's form or loses what the caller said (messages, tools, schemas) is not among them.
-const DISPENSABLE: [&str; 25] = [
-    "temperature",
-    "top_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-    "stop",
-    "max_tokens",
-    "max_completion_tokens",
-    "parallel_tool_calls",
-    "reasoning_effort",
-    "seed",
-    "user",
-    "store",
-    "metadata",
-    "service_tier",
-    "stream_options",
-    "prediction",
-    "verbosity",
-    "prompt_cache_key",
-    "safety_identifier",
-    "max_output_tokens",
-    "reasoning",
-    "truncation",
-];
-
 /// The words for items that were left out of an `input`.
 pub const LEFT_OUT_ITEMS: [&str; 2] = super::adapt_responses::LEFT_OUT_ITEMS;
-
-/// The dispensable field of that name: what an upstream's refusal may name to be heeded.
-pub fn dispensable(name: &str) -> Option<&'static str> {
-    let root = name.split(['.', '[']).next().unwrap_or(name);
-    DISPENSABLE.into_iter().find(|known| *known == root)
-}
 
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
@@ -504,8 +468,6 @@ mod tests {
         assert_eq!((&value["max_completion_tokens"], &value["stop"]), (&json!(9), &json!("x")));
         assert!(value.get("max_tokens").is_none() && value.get("seed").is_none());
         assert_eq!(adapted.changed, ["max_tokens", "max_completion_tokens", "seed"]);
-        assert_eq!(dispensable("messages[0].role"), None);
-        assert_eq!(dispensable("stream_options.include_usage"), Some("stream_options"));
     }
 
     #[test]

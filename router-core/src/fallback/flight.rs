@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::capacity::Asker;
 use crate::capacity::Home;
+use crate::capacity::Load;
 use crate::capacity::QuotaReading;
 use crate::capacity::Standing;
 use crate::capacity::Ticket;
@@ -88,6 +89,13 @@ impl Flight {
         let used = |standing: &Standing| standing.twin.as_ref().map(|twin| twin.size().used(usage));
         let used = self.waiting.state().see(&self.deployment.name, used);
         self.used = Some(used.unwrap_or_default());
+    }
+
+    /// True if a request of this load counts more than the whole quota, as far as it is known.
+    pub(super) fn exceeds_quota(&self, load: &Load) -> bool {
+        let now = Instant::now();
+        let exceeded = |standing: &Standing| standing.quota.is_exceeded_by(load, now);
+        self.waiting.state().see(&self.deployment.name, exceeded)
     }
 
     /// The head of an answer has come; gives how full the deployment says that it is.

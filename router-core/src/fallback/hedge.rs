@@ -66,6 +66,7 @@ impl<U: Upstream> Fallback<U> {
                 next @ (Next::Answer(_)
                 | Next::Again
                 | Next::LargerWindow(_)
+                | Next::LargerQuota(_)
                 | Next::Unsupported(_)),
                 true,
             ) => {

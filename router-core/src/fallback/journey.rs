@@ -30,6 +30,17 @@ pub(super) struct Journey {
     pub(super) too_long: Option<(Tokens, Box<Answered>)>,
     /// True once a deployment could not read the encrypted items: the request goes on without them.
     pub(super) encrypted_left_out: bool,
+    /// An answer that says that the request alone exceeds the whole quota, and the limit as far as it is known.
+    pub(super) over_quota: Option<OverQuota>,
+}
+
+/// A deployment refused the request because it exceeds the whole quota.
+#[derive(Debug)]
+pub(super) struct OverQuota {
+    /// The largest limit so far; `None` if none is known.
+    pub(super) limit: Option<u64>,
+    /// What the deployment answered.
+    pub(super) answered: Box<Answered>,
 }
 
 impl Journey {
@@ -43,6 +54,7 @@ impl Journey {
             under_way: None,
             crowded,
             too_long: None,
+            over_quota: None,
             encrypted_left_out: false,
         }
     }
@@ -76,6 +88,16 @@ impl Journey {
         let (took, span) = (began.elapsed(), self.under_way.take());
         self.trail.push(Step { deployment: Arc::clone(deployment), ended, began, took, span });
         took
+    }
+
+    /// The answer that goes back if no deployment answered: one for which the request alone is responsible. A larger quota
+    /// that is full or fails now may still serve the request later, so that its fault comes first.
+    pub(super) fn own_fault(&mut self) -> Option<Box<Answered>> {
+        let later =
+            |step: &Step| step.ended.is_fault() || matches!(step.ended, Ended::Throttled(..));
+        let too_long = self.too_long.take().map(|(_, answered)| answered);
+        let over_quota = self.over_quota.take().filter(|_| !self.trail.iter().any(later));
+        too_long.or(over_quota.map(|over| over.answered))
     }
 
     /// True where the last attempt found a provisioned deployment full.

@@ -21,6 +21,8 @@ pub mod relay;
 mod seen;
 #[cfg(feature = "http-client")]
 pub mod sending;
+#[cfg(feature = "http-client")]
+mod too_small;
 pub mod trail;
 #[cfg(feature = "http-client")]
 mod visit;

@@ -78,7 +78,7 @@ impl<U: Upstream> Fallback<U> {
             let cooling = |standing: &crate::capacity::Standing| standing.cooling(began);
             match self.waiting.state().see(&deployment.name, cooling)? {
                 (Cause::Throttled, end) => Some((end, deployment)),
-                (Cause::Fault | Cause::Misconfigured, _) => None,
+                (Cause::Unavailable | Cause::Fault | Cause::Misconfigured, _) => None,
             }
         });
         let Some((end, deployment)) = asked.min_by_key(|(end, _)| *end) else { return false };

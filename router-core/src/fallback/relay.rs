@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::StreamExt;
+use http::StatusCode;
 use serde_json::json;
 use tokio::time::{Instant, Sleep};
 
@@ -19,6 +20,7 @@ use crate::chat::Operation;
 use crate::chat::Reported;
 use crate::chat::Usage;
 use crate::chat::error_event;
+use crate::chat::error_type;
 use crate::chat::stream::Splitter;
 use crate::chat::tokens;
 use crate::model::ServiceTier;
@@ -128,6 +130,9 @@ enum Phase {
 
 /// Says nothing, so that nobody on the way takes a long thought for a dead connection.
 pub(crate) const KEEP_ALIVE: &str = ": keep-alive\n\n";
+
+/// The code of the event that ends a stream which the upstream did not end.
+const CUT_OFF: &str = "stream_interrupted";
 
 impl Relay {
     /// Reads up to the first content, which is held back with all before it.
@@ -240,7 +245,7 @@ impl Relay {
             if self.seen.next.is_some() { Operation::Responses } else { Operation::Chat };
         let error = json!({"error": {
             "message": "the upstream broke off in the middle of its answer",
-            "type": "upstream_error", "param": null, "code": "stream_interrupted",
+            "type": error_type(StatusCode::BAD_GATEWAY, CUT_OFF), "param": null, "code": CUT_OFF,
         }});
         let sequence = self.seen.next.unwrap_or_default();
         self.ready.push_back(error_event(operation, sequence, &error));

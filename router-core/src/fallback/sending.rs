@@ -74,6 +74,8 @@ pub(super) struct Sending<'s, U> {
     pub(super) upstream: &'s U,
     pub(super) limits: &'s Limits,
     pub(super) deployment: &'s Arc<Deployment>,
+    /// The body that is sent, to find out what an error is about.
+    pub(super) body: Bytes,
     /// What it weighs, for a refusal by size.
     pub(super) load: Load,
     /// True where a cap of ours is sent in place of the caller's.
@@ -222,6 +224,8 @@ impl<U: Upstream> Sending<'_, U> {
         let Reply { status, headers, body } = reply;
         let body = read(body, ERROR_BODY_BYTES, ERROR_BODY_TIME).await.unwrap_or_default();
         let circumstances = Circumstances {
+            model: &self.deployment.azure_deployment,
+            sent: &self.body,
             provisioned: self.deployment.billing.is_provisioned(),
             wall: clock::wall(),
             longest_wait: self.limits.wait_max,
@@ -229,15 +233,20 @@ impl<U: Upstream> Sending<'_, U> {
         let code = status.as_u16();
         flight.used = None;
         let ended = match judge(status, &headers, &body, circumstances) {
+            Outcome::Throttled { kind: Throttle::Quota, .. }
+                if flight.exceeds_quota(&self.load) =>
+            {
+                self.exceeded_quota(flight, None)
+            }
             Outcome::Throttled { wait, kind } => {
                 return self.throttled(flight, kind, (wait, utilization));
             }
-            Outcome::Failed { wait } => {
+            Outcome::ExceedsQuota { limit } => self.exceeded_quota(flight, limit),
+            Outcome::Failed { wait: None } => return failed(flight, Ended::Status(code)),
+            Outcome::Failed { wait: Some(wait) } => {
                 // A fault only discourages further attempts; a wait that was asked for forbids them.
-                if let Some(wait) = wait {
-                    flight.learn(Event::Throttled(wait));
-                }
-                return failed(flight, Ended::Status(code));
+                flight.learn(Event::Unavailable(wait));
+                return failed(flight, Ended::Unavailable { status: code, wait });
             }
             // The path is the caller's choice, and its fault is not the deployment's.
             Outcome::Misconfigured if code == 404 && matches!(call, Call::Passed { .. }) => {
@@ -259,14 +268,20 @@ impl<U: Upstream> Sending<'_, U> {
                 );
                 return Sent::None(Ended::Misconfigured(code));
             }
-            Outcome::FieldRefused(field) => Ended::FieldRefused(field),
-            Outcome::ValueRefused(field) => Ended::ValueRefused(field),
+            Outcome::FieldRefused(fields) => Ended::FieldRefused(fields),
+            Outcome::ValueRefused(fields) => Ended::ValueRefused(fields),
             Outcome::ContextLength => Ended::ContextLength,
             Outcome::Unreadable => Ended::Unreadable,
             Outcome::Served | Outcome::Rejected => Ended::Rejected(code),
         };
         let body = Delivered::Full(body, Answer::default());
         Sent::Answer(ended, Box::new(Delivery { status, headers, body }))
+    }
+
+    /// A request that is larger than the quota closes nothing to others; a later one of its size is not sent here.
+    fn exceeded_quota(&self, flight: &Flight, limit: Option<u64>) -> Ended {
+        flight.learn(Event::ExceedsQuota { load: self.load, limit });
+        Ended::ExceedsQuota
     }
 
     /// Each kind of 429 has its own consequence.

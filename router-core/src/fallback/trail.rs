@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::chat::FieldSet;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
 use crate::trace::SpanId;
@@ -112,6 +113,8 @@ pub enum Ended {
     Served,
     /// 429, with the wait that we keep.
     Throttled(Throttle, Duration),
+    /// 429: the request alone exceeds the whole quota.
+    ExceedsQuota,
     /// No connection came about.
     Connect,
     /// No answer came in time; it may have been billed.
@@ -122,12 +125,19 @@ pub enum Ended {
     ErrorEvent,
     /// 408, 5xx or a redirect, which is not followed.
     Status(u16),
+    /// The same with the wait that it asks for.
+    Unavailable {
+        /// The status.
+        status: u16,
+        /// The wait.
+        wait: Duration,
+    },
     /// 401, 403, 404 or 410.
     Misconfigured(u16),
-    /// 400 that named a field we could leave out.
-    FieldRefused(&'static str),
-    /// 400: it does not take this value of the field.
-    ValueRefused(&'static str),
+    /// 400 or 422 that named fields which may be left out.
+    FieldRefused(FieldSet),
+    /// 400 or 422: it does not take this value of the field.
+    ValueRefused(FieldSet),
     /// 400: the prompt is too long for the model.
     ContextLength,
     /// 400: it cannot read an encrypted item, which another resource made.
@@ -147,11 +157,12 @@ impl Ended {
         match self {
             Self::Served => "served",
             Self::Throttled(..) => "throttled",
+            Self::ExceedsQuota => "exceeds_quota",
             Self::Connect => "connect",
             Self::Timeout => "timeout",
             Self::Broken => "broken",
             Self::ErrorEvent => "error_event",
-            Self::Status(_) => "status_5xx",
+            Self::Status(_) | Self::Unavailable { .. } => "status_5xx",
             Self::Misconfigured(GONE) => "retired",
             Self::Misconfigured(_) => "misconfigured",
             Self::FieldRefused(_) | Self::ValueRefused(_) => "field_refused",
@@ -165,11 +176,15 @@ impl Ended {
     /// True for faults of the upstream: another attempt after one draws on the retry budget.
     pub fn is_fault(self) -> bool {
         match self {
-            Self::Connect | Self::Timeout | Self::Broken | Self::ErrorEvent | Self::Status(_) => {
-                true
-            }
+            Self::Connect
+            | Self::Timeout
+            | Self::Broken
+            | Self::ErrorEvent
+            | Self::Status(_)
+            | Self::Unavailable { .. } => true,
             Self::Served
             | Self::Throttled(..)
+            | Self::ExceedsQuota
             | Self::Misconfigured(_)
             | Self::FieldRefused(_)
             | Self::ValueRefused(_)
@@ -187,6 +202,9 @@ pub enum SendingFault {
     /// At least one asked to be left alone for a time.
     #[error("every deployment is full")]
     Throttled,
+    /// Every one that is left asked for a time without requests after a fault.
+    #[error("every deployment is unavailable for a time")]
+    Unavailable,
     /// Every one refuses us.
     #[error("every deployment is misconfigured")]
     Misconfigured,
@@ -214,6 +232,11 @@ impl SendingFault {
         if trail.is_empty() || any(|ended| matches!(ended, Ended::Throttled(..))) {
             // An empty trail: every deployment began to cool between decision and walk.
             return if late { Self::Timeout } else { Self::Throttled };
+        }
+        let waits = |ended: &Ended| matches!(ended, Ended::Unavailable { .. });
+        let mut faults = trail.iter().filter(|step| step.ended.is_fault()).peekable();
+        if faults.peek().is_some() && faults.all(|step| waits(&step.ended)) {
+            return Self::Unavailable;
         }
         match trail.last().map(|step| step.ended) {
             Some(Ended::Timeout) => Self::Timeout,

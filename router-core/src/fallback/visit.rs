@@ -10,6 +10,7 @@ use crate::capacity::Load;
 use crate::capacity::Ticket;
 use crate::chat::Adapted;
 use crate::chat::ContentHash;
+use crate::chat::FieldSet;
 use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::chat::adapt;
@@ -85,10 +86,7 @@ impl<U: Upstream> Fallback<U> {
                 Sent::None(ended) => (ended, None),
             };
             let took = journey.ended(deployment, ended, began);
-            if let Some(field) = self.refused_field(ended, deployment, operation)
-                && !refused.contains(&field)
-            {
-                refused.push(field);
+            if add_new(&mut refused, self.refused_fields(ended, deployment, operation)) {
                 continue;
             }
             if ended == Ended::Unreadable && journey.leave_encrypted_out(errand.request) {
@@ -103,6 +101,8 @@ impl<U: Upstream> Fallback<U> {
             let answered = Box::new(answered(deployment, *delivery, changed, restream));
             return if ended == Ended::ContextLength {
                 Next::LargerWindow(answered)
+            } else if ended == Ended::ExceedsQuota {
+                Next::LargerQuota(answered)
             } else {
                 Next::Answer(answered)
             };
@@ -117,24 +117,27 @@ impl<U: Upstream> Fallback<U> {
         }
     }
 
-    /// The field without which the same attempt may succeed: one that the deployment refuses for good, one whose value it
-    /// refuses, or a service tier that has no room now.
-    fn refused_field(
+    /// The fields without which the same attempt may succeed: those that the deployment refuses for good, one whose value
+    /// it refuses, or a service tier that has no room now.
+    fn refused_fields(
         &self,
         ended: Ended,
         deployment: &Deployment,
         operation: Operation,
-    ) -> Option<&'static str> {
-        if let Ended::FieldRefused(field) = ended {
-            let learned = (field, Instant::now());
-            self.refusals.remember(&deployment.name, operation, learned);
-            return Some(field);
+    ) -> FieldSet {
+        if let Ended::FieldRefused(fields) = ended {
+            let now = Instant::now();
+            for field in fields.iter() {
+                self.refusals.remember(&deployment.name, operation, (field, now));
+            }
+            return fields;
         }
-        // Another value may be welcome: nothing is learned for others.
-        if let Ended::ValueRefused(field) = ended {
-            return Some(field);
+        // The deployment may take another value: nothing is learned for others.
+        if let Ended::ValueRefused(fields) = ended {
+            return fields;
         }
-        matches!(ended, Ended::Throttled(Throttle::Flex, _)).then_some("service_tier")
+        let flex = matches!(ended, Ended::Throttled(Throttle::Flex, _));
+        flex.then(|| FieldSet::of(["service_tier"])).flatten().unwrap_or_default()
     }
 
     async fn send(
@@ -149,6 +152,7 @@ impl<U: Upstream> Fallback<U> {
             upstream: &self.upstream,
             limits: &self.limits,
             deployment,
+            body: attempt.body.clone(),
             load,
             tight,
             began,
@@ -158,6 +162,17 @@ impl<U: Upstream> Fallback<U> {
         };
         sending.send(adapted, attempt, flight).await
     }
+}
+
+/// Adds the fields that are not in the list; true if there is one.
+fn add_new(refused: &mut Vec<&'static str>, fields: FieldSet) -> bool {
+    let known = refused.len();
+    for field in fields.iter() {
+        if !refused.contains(&field) {
+            refused.push(field);
+        }
+    }
+    refused.len() > known
 }
 
 /// What goes out, and the id under which it does where traces are kept.

@@ -126,6 +126,8 @@ pub(super) enum Next {
     Deployment,
     /// The next deployment with a larger window, else this answer.
     LargerWindow(Box<Answered>),
+    /// The next deployment with a larger quota, else this answer.
+    LargerQuota(Box<Answered>),
     /// The request must not be changed, and unchanged it cannot be sent.
     Unsupported(SendingFault),
 }
@@ -226,9 +228,8 @@ impl<U: Upstream> Fallback<U> {
             admission = admission.with_own_cap();
             passed = self.pass(&errand, &admission, until, &mut journey).await;
         }
-        let fault = match (passed, journey.too_long.take()) {
-            (Passed::Answered(answered), _)
-            | (Passed::Again | Passed::Nobody, Some((_, answered))) => {
+        let fault = match (passed, journey.own_fault()) {
+            (Passed::Answered(answered), _) | (Passed::Again | Passed::Nobody, Some(answered)) => {
                 return Ok(journey.done(*answered));
             }
             (Passed::Unsupported(fault), _) => fault,
@@ -263,12 +264,8 @@ impl<U: Upstream> Fallback<U> {
             return over;
         }
         for deployment in errand.plan.iter().skip(bound.readers) {
-            let small = journey
-                .too_long
-                .as_ref()
-                .is_some_and(|(window, _)| deployment.model.context_window <= *window);
             let now = Instant::now();
-            if small || self.began_cooling(deployment, now) {
+            if self.is_too_small(deployment, journey, now) || self.began_cooling(deployment, now) {
                 continue;
             }
             if !self.may_go_on(&journey.trail, (now, errand.deadline)) {
@@ -361,6 +358,10 @@ impl<U: Upstream> Fallback<U> {
                     journey.too_long = Some((deployment.model.context_window, answered));
                     return Passed::Nobody;
                 }
+                Next::LargerQuota(answered) => {
+                    self.note_over_quota(deployment, answered, journey);
+                    return Passed::Nobody;
+                }
                 Next::Deployment if !journey.found_full() => return Passed::Nobody,
                 Next::Deployment if Instant::now() < until => {}
                 Next::Deployment => break,
@@ -374,7 +375,7 @@ impl<U: Upstream> Fallback<U> {
     /// True where the deployment asked to be left alone since the decision was made.
     pub(super) fn began_cooling(&self, deployment: &Deployment, now: Instant) -> bool {
         let cause = self.waiting.state().see(&deployment.name, |standing| standing.cooling(now));
-        matches!(cause, Some((Cause::Throttled | Cause::Misconfigured, _)))
+        matches!(cause, Some((Cause::Throttled | Cause::Unavailable | Cause::Misconfigured, _)))
     }
 
     pub(super) fn may_go_on(&self, trail: &[Step], (now, deadline): (Instant, Instant)) -> bool {

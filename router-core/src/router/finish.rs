@@ -39,6 +39,7 @@ use crate::response::pass_on;
 use crate::response::tell_adapted;
 use crate::response::tell_attempts;
 use crate::response::tell_cost;
+use crate::response::tell_not_to_retry;
 use crate::response::tell_spilled;
 use crate::selection::Exclusion;
 use crate::selection::Place;
@@ -346,6 +347,9 @@ impl Whole {
             | Operation::Embeddings
             | Operation::Passed => restream(&body, request.include_usage()),
         });
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            tell_not_to_retry(&mut headers);
+        }
         let body = match events {
             Some(events) => {
                 as_event_stream(&mut headers);

@@ -12,6 +12,7 @@ use crate::chat::Answer;
 use crate::clock;
 use crate::decision::Refusal;
 use crate::deployment::Deployment;
+use crate::deployment::Residency;
 use crate::error::RouteError;
 use crate::fallback::Ended;
 use crate::fallback::Limits;
@@ -97,15 +98,10 @@ impl<U: Upstream> ModelRouter<U> {
         let body = self.fallback().whole(reply.body);
         let body = tokio::time::timeout_at(deadline.min(began + limits.deadline), body).await;
         let body = body.unwrap_or(Err(Unreachable::Timeout)).map_err(unreachable)?;
-        let circumstances = Circumstances {
-            provisioned: deployment.billing.is_provisioned(),
-            wall: clock::wall(),
-            longest_wait: limits.wait_max,
-        };
-        let outcome = judge(status, &upstream, &body, circumstances);
+        let outcome = judge(status, &upstream, &body, circumstances(&deployment, limits));
         let ended = ended(&outcome, status.as_u16());
         self.metrics().attempted(&step(ended));
-        refused(&outcome, status.as_u16())?;
+        refused(&outcome, status.as_u16(), self.residency(call, &hints).is_bound())?;
         if status.is_success() && call.method == Method::DELETE {
             self.stored_responses().forget(&call.id);
         }
@@ -135,6 +131,14 @@ impl<U: Upstream> ModelRouter<U> {
         });
     }
 
+    /// Where the call may be processed.
+    fn residency(&self, call: &StoredCall, hints: &Hints) -> Residency {
+        let mut residency = self.rules().policy.residency.clone();
+        let bounds = call.rights.residency.into_iter().chain(hints.residency);
+        bounds.for_each(|area| residency.narrow(area));
+        residency
+    }
+
     /// The deployment that made the response, if it may be asked.
     fn maker(&self, call: &StoredCall, hints: &Hints) -> Result<Arc<Deployment>, RouteError> {
         let unknown = || UnknownResponse { id: call.id.clone(), what: Stored::Response };
@@ -144,9 +148,7 @@ impl<U: Upstream> ModelRouter<U> {
         if !call.rights.allow(deployment) {
             return Err(unknown().into());
         }
-        let mut residency = rules.policy.residency.clone();
-        let bounds = call.rights.residency.into_iter().chain(hints.residency);
-        bounds.for_each(|area| residency.narrow(area));
+        let residency = self.residency(call, hints);
         if !residency.allows(deployment.area) {
             let models = deployment.model.name.to_string();
             return Err(Refusal::Residency { models, residency }.into());
@@ -165,6 +167,17 @@ fn watch(limits: &Limits, content_by: Instant) -> Watch {
         heartbeat: limits.heartbeat,
         max_event_bytes: limits.max_event_bytes,
         withhold_usage: false,
+    }
+}
+
+/// What judging needs; a call of a stored response has no body.
+fn circumstances<'c>(deployment: &'c Deployment, limits: &Limits) -> Circumstances<'c> {
+    Circumstances {
+        model: &deployment.azure_deployment,
+        sent: &[],
+        provisioned: deployment.billing.is_provisioned(),
+        wall: clock::wall(),
+        longest_wait: limits.wait_max,
     }
 }
 
@@ -198,7 +211,9 @@ fn ended(outcome: &Outcome, status: u16) -> Ended {
     match outcome {
         Outcome::Served => Ended::Served,
         Outcome::Throttled { wait, kind } => Ended::Throttled(*kind, wait.unwrap_or_default()),
-        Outcome::Failed { .. } => Ended::Status(status),
+        Outcome::ExceedsQuota { .. } => Ended::ExceedsQuota,
+        Outcome::Failed { wait: None } => Ended::Status(status),
+        Outcome::Failed { wait: Some(wait) } => Ended::Unavailable { status, wait: *wait },
         Outcome::Misconfigured if status != NOT_FOUND => Ended::Misconfigured(status),
         Outcome::Misconfigured
         | Outcome::FieldRefused(_)
@@ -209,15 +224,19 @@ fn ended(outcome: &Outcome, status: u16) -> Ended {
     }
 }
 
-fn refused(outcome: &Outcome, status: u16) -> Result<(), RouteError> {
+fn refused(outcome: &Outcome, status: u16, bound: bool) -> Result<(), RouteError> {
     match outcome {
         Outcome::Throttled { wait, .. } => {
-            Err(RouteError::Sending { fault: SendingFault::Throttled, wait: *wait, bound: true })
+            Err(RouteError::Sending { fault: SendingFault::Throttled, wait: *wait, bound })
         }
-        Outcome::Failed { .. } => Err(sending(SendingFault::Failed)),
+        Outcome::Failed { wait: None } => Err(sending(SendingFault::Failed)),
+        Outcome::Failed { wait } => {
+            Err(RouteError::Sending { fault: SendingFault::Unavailable, wait: *wait, bound })
+        }
         Outcome::Misconfigured if status != NOT_FOUND => Err(sending(SendingFault::Misconfigured)),
         Outcome::Misconfigured
         | Outcome::Served
+        | Outcome::ExceedsQuota { .. }
         | Outcome::FieldRefused(_)
         | Outcome::ValueRefused(_)
         | Outcome::ContextLength

@@ -68,6 +68,8 @@ pub enum Exclusion {
         /// For how much longer, nearly.
         wait: Duration,
     },
+    /// The request alone exceeds its whole quota.
+    ExceedsQuota,
     /// It refuses requests of this size for a time.
     TooLarge {
         /// For how much longer.
@@ -92,6 +94,7 @@ impl Exclusion {
             Self::InFlight => "in_flight",
             Self::Full { .. } => "full",
             Self::TooLarge { .. } => "too_large",
+            Self::ExceedsQuota => "exceeds_quota",
         }
     }
 
@@ -110,6 +113,7 @@ impl Exclusion {
             | Self::Ability(_)
             | Self::ContextWindow
             | Self::Retired(_)
+            | Self::ExceedsQuota
             | Self::InFlight => None,
         }
     }

@@ -97,6 +97,11 @@ fn place(
 ) -> Place {
     let Preferences { needs, admission, ramp, .. } = preferences;
     let busy = deployment.max_in_flight.is_some_and(|most| standing.in_flight >= most);
+    let entry = admission.entry(deployment);
+    // No wait changes this.
+    if standing.quota.excludes(&entry.load, now) {
+        return Place::Out(Exclusion::ExceedsQuota);
+    }
     let mut asked = Duration::ZERO;
     let failing = match standing.cooling(now) {
         Some((Cause::Throttled, until))
@@ -105,7 +110,7 @@ fn place(
             asked = until - now;
             false
         }
-        Some((cause @ (Cause::Throttled | Cause::Misconfigured), until)) => {
+        Some((cause @ (Cause::Throttled | Cause::Unavailable | Cause::Misconfigured), until)) => {
             return Place::Out(Exclusion::Cooling { cause, wait: until - now });
         }
         Some((Cause::Fault, _)) => true,
@@ -114,7 +119,6 @@ fn place(
     if busy {
         return Place::Out(Exclusion::InFlight);
     }
-    let entry = admission.entry(deployment);
     let too_large = standing.too_large(&entry.load, now);
     if !too_large.is_zero() {
         return Place::Out(Exclusion::TooLarge { wait: too_large });

@@ -1,4 +1,4 @@
-//! Why is nothing sent? What removed every deployment, told by the reason that the caller can do most about.
+//! Why nothing is sent: what removed every deployment, summed up by the reason that the caller can do most about.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub enum Refusal {
     Full {
         /// The shortest wait.
         wait: Duration,
-        /// True where the residency allows no other place to go to.
+        /// True if a residency binds the request.
         bound: bool,
     },
     /// What the request follows is stored at an endpoint that has no deployment of the models wished.
@@ -61,6 +61,15 @@ pub enum Refusal {
         /// The models wished.
         models: String,
     },
+    /// Every deployment that is left asked for a time without requests after a fault.
+    #[error("every deployment is unavailable; the shortest wait is {} ms", wait.as_millis())]
+    Unavailable {
+        /// The shortest wait.
+        wait: Duration,
+    },
+    /// The request alone exceeds the quota of every deployment that could serve it.
+    #[error("the request alone exceeds the token quota of every deployment; shorten it or its cap")]
+    ExceedsQuota,
     /// Every deployment that could serve it is switched off.
     #[error("every deployment that could serve this is switched off")]
     Disabled,
@@ -81,7 +90,15 @@ pub(crate) fn refusal(
     let reasons: Vec<Exclusion> = reasons.collect();
     let has = |wanted: fn(&Exclusion) -> bool| reasons.iter().any(wanted);
     if let Some(wait) = reasons.iter().filter_map(wait_of).min() {
-        return Refusal::Full { wait, bound: residency.is_bound() };
+        let mut temporary = reasons.iter().filter(|why| wait_of(why).is_some());
+        return if temporary.all(is_unavailable) {
+            Refusal::Unavailable { wait }
+        } else {
+            Refusal::Full { wait, bound: residency.is_bound() }
+        };
+    }
+    if has(|why| matches!(why, Exclusion::ExceedsQuota)) {
+        return Refusal::ExceedsQuota;
     }
     if has(|why| matches!(why, Exclusion::Cooling { .. })) {
         return Refusal::Misconfigured;
@@ -111,6 +128,10 @@ pub(crate) fn refusal(
     } else {
         Refusal::Residency { models, residency: residency.clone() }
     }
+}
+
+fn is_unavailable(why: &Exclusion) -> bool {
+    matches!(why, Exclusion::Cooling { cause: Cause::Unavailable, .. })
 }
 
 /// How long until a deployment may have room again; `None` where time alone does not help.

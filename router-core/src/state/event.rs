@@ -38,6 +38,15 @@ pub enum Event {
     },
     /// It asked to be left alone for this time.
     Throttled(Duration),
+    /// It failed and asked to be left alone for this time.
+    Unavailable(Duration),
+    /// It refused a request that alone exceeds its whole quota; smaller ones pass.
+    ExceedsQuota {
+        /// What the request weighs.
+        load: Load,
+        /// The tokens allowed in a minute; `None` if it does not say.
+        limit: Option<u64>,
+    },
     /// It refuses requests of this size for a time; smaller ones pass.
     TooLarge(Load, Duration),
     /// The region has no capacity for the model: its whole pool is left alone.

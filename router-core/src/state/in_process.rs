@@ -311,6 +311,8 @@ impl Standing {
             Event::Throttled(wait) | Event::PoolExhausted(wait) => {
                 self.cooldown.throttle(now, wait);
             }
+            Event::Unavailable(wait) => self.cooldown.suspend(now, wait),
+            Event::ExceedsQuota { load, limit } => self.quota.refused(now, &load, limit),
             Event::TooLarge(load, wait) => {
                 let from = load.prompt + load.cap.unwrap_or_default();
                 let held = self.large.filter(|large| large.until > now);

@@ -102,6 +102,7 @@ impl Chronicle {
         let later = |old: Option<Instant>, new: Option<Instant>| new.filter(|_| new > old);
         let ends = Ends {
             throttled: later(old.throttled, new.throttled),
+            unavailable: later(old.unavailable, new.unavailable),
             fault: later(old.fault, new.fault),
             misconfigured: later(old.misconfigured, new.misconfigured),
         };

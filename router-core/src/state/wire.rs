@@ -187,13 +187,17 @@ fn write_news(text: &mut String, news: News, clock: &SharedClock) {
         News::Told(Told { at, over }) => {
             line(text, format_args!("l {} {over:.6}", clock.micros(at)));
         }
-        News::Cooling { ends: Ends { throttled, fault, misconfigured }, faults } => {
+        News::Cooling { ends, faults } => {
             let end = |end: Option<Instant>| {
                 end.map_or_else(|| "-".to_owned(), |end| clock.micros(end).to_string())
             };
-            let (throttled, fault) = (end(throttled), end(fault));
-            let misconfigured = end(misconfigured);
-            line(text, format_args!("c {throttled} {fault} {misconfigured} {faults}"));
+            let (throttled, unavailable) = (end(ends.throttled), end(ends.unavailable));
+            let (fault, misconfigured) = (end(ends.fault), end(ends.misconfigured));
+            // A replica of an earlier version does not read the last field.
+            line(
+                text,
+                format_args!("c {throttled} {fault} {misconfigured} {faults} {unavailable}"),
+            );
         }
         News::Recovered(at) => line(text, format_args!("r {}", clock.micros(at))),
         News::TooLarge(TooLarge { from, until }) => {
@@ -220,12 +224,12 @@ fn read_news<'t>(
         "c" => {
             let (throttled, fault) = (fields.next()?, fields.next()?);
             let end = |written| time(Some(written), clock);
-            let ends = Ends {
-                throttled: end(throttled),
-                fault: end(fault),
-                misconfigured: end(fields.next()?),
-            };
-            Some(News::Cooling { ends, faults: fields.next()?.parse().ok()? })
+            let misconfigured = end(fields.next()?);
+            let faults = fields.next()?.parse().ok()?;
+            let unavailable = fields.next().and_then(end);
+            let ends =
+                Ends { throttled: end(throttled), unavailable, fault: end(fault), misconfigured };
+            Some(News::Cooling { ends, faults })
         }
         "r" => Some(News::Recovered(time(fields.next(), clock)?)),
         "t" => {
@@ -283,9 +287,12 @@ mod tests {
                 .prop_map(|(at, tokens)| News::Added { at, tokens: f64::from(tokens) / 8.0 }),
             (time(), -500i32..500)
                 .prop_map(|(at, over)| News::Told(Told { at, over: f64::from(over) / 8.0 })),
-            (end(), end(), end(), 0u32..9).prop_map(|(throttled, fault, misconfigured, faults)| {
-                News::Cooling { ends: Ends { throttled, fault, misconfigured }, faults }
-            }),
+            (end(), end(), end(), end(), 0u32..9).prop_map(
+                |(throttled, unavailable, fault, misconfigured, faults)| {
+                    let ends = Ends { throttled, unavailable, fault, misconfigured };
+                    News::Cooling { ends, faults }
+                }
+            ),
             time().prop_map(News::Recovered),
             (0u64..200_000, time())
                 .prop_map(|(from, until)| News::TooLarge(TooLarge { from: Tokens(from), until })),

@@ -8,6 +8,7 @@ pub mod credential;
 #[cfg(feature = "http-client")]
 mod dial;
 pub mod endpoint;
+mod error_body;
 #[cfg(feature = "http-client")]
 mod fetch;
 pub mod identity;

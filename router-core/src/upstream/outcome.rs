@@ -1,15 +1,18 @@
-//! What came back? Status, headers and body of an answer -> what it means for the deployment and for the request.
+//! Judges an answer: status, headers and body -> what it means for the deployment and for the request.
 //!
-//! Bodies are read loosely: a code may be a string, a number or null. A 400 is the caller's own unless it says that the
-//! deployment, not the request, is what does not fit.
+//! A request that is itself at fault must not close a deployment to others. A 400 or 422 is the caller's own unless it says
+//! that the deployment does not take a field. A 403 or 404 is the caller's own if it names an object of the request, and
+//! a 429 if the request alone exceeds the quota.
+//!
+//! Not done here: reading the error (`error_body`), and what follows from the outcome (`fallback`).
 
 use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, StatusCode};
-use serde_json::Value;
 
-use crate::chat::adapt::dispensable;
+use crate::chat::FieldSet;
 
+use super::error_body::ErrorBody;
 use super::retry_after;
 
 /// What an answer means.
@@ -29,12 +32,17 @@ pub enum Outcome {
         /// How long it asks to be left alone; `None` where it says nothing, as most do.
         wait: Option<Duration>,
     },
+    /// 429: the request alone exceeds the whole quota, so that it can never pass here. Smaller ones may.
+    ExceedsQuota {
+        /// The tokens allowed in a minute; `None` if the answer does not say.
+        limit: Option<u64>,
+    },
     /// 401, 403, 404, 410: config or rights are wrong, or the model has retired.
     Misconfigured,
-    /// 400 that names a field which this model does not take and which may be left out.
-    FieldRefused(&'static str),
-    /// 400 that names a field whose value this model does not take, and which may be left out.
-    ValueRefused(&'static str),
+    /// 400 or 422 that names fields which this model does not take and which may be left out.
+    FieldRefused(FieldSet),
+    /// 400 or 422 that names a field whose value this model does not take, and which may be left out.
+    ValueRefused(FieldSet),
     /// 400: the prompt is too long for this model.
     ContextLength,
     /// 400: an encrypted item of the request was made by another resource.
@@ -90,9 +98,13 @@ impl Throttle {
     }
 }
 
-/// What judging needs to know beside the answer.
+/// What judging needs to know in addition to the answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Circumstances {
+pub struct Circumstances<'c> {
+    /// The name by which the router asked for the deployment.
+    pub model: &'c str,
+    /// The body that was sent.
+    pub sent: &'c [u8],
     /// True where the deployment is provisioned.
     pub provisioned: bool,
     /// The wall clock, for waits that are given as a date.
@@ -106,98 +118,59 @@ pub fn judge(
     status: StatusCode,
     headers: &HeaderMap,
     body: &[u8],
-    circumstances: Circumstances,
+    circumstances: Circumstances<'_>,
 ) -> Outcome {
-    let Circumstances { provisioned, wall, longest_wait } = circumstances;
+    let Circumstances { model, sent, provisioned, wall, longest_wait } = circumstances;
     match status.as_u16() {
         200..=299 => Outcome::Served,
         429 => {
-            let message = Fault::read(body).message;
+            let error = ErrorBody::read(body);
+            if error.is_too_large() {
+                return Outcome::ExceedsQuota { limit: error.exceeded_limit() };
+            }
             Outcome::Throttled {
-                wait: retry_after::wait(headers, &message, wall, longest_wait),
-                kind: Throttle::of(&message, provisioned),
+                wait: retry_after::wait(headers, &error.message, wall, longest_wait),
+                kind: Throttle::of(&error.message, provisioned),
             }
         }
-        404 if Fault::read(body).is_of_the_request() => Outcome::Rejected,
+        403 | 404 if ErrorBody::read(body).blames_request(model, sent) => Outcome::Rejected,
         401 | 403 | 404 | 410 => Outcome::Misconfigured,
         // A redirect is not followed, as it would carry the credential, nor passed on to a caller who has none for it.
         300..=399 | 408 | 500..=599 => {
             Outcome::Failed { wait: retry_after::wait_after_fault(headers, wall, longest_wait) }
         }
-        400 => refused(&Fault::read(body)),
+        400 | 422 => refused(&ErrorBody::read(body)),
         _ => Outcome::Rejected,
     }
 }
 
-fn refused(fault: &Fault) -> Outcome {
-    if fault.code == "context_length_exceeded" {
+fn refused(error: &ErrorBody) -> Outcome {
+    if error.code == "context_length_exceeded" {
         return Outcome::ContextLength;
     }
-    if fault.code == "invalid_encrypted_content" {
+    if error.code == "invalid_encrypted_content" {
         return Outcome::Unreadable;
     }
-    let unknown = matches!(fault.code.as_str(), "unsupported_parameter" | "unknown_parameter")
-        || fault.message.starts_with(UNRECOGNIZED);
-    let outcome = if unknown {
-        Outcome::FieldRefused
-    } else if fault.code == "unsupported_value" {
-        Outcome::ValueRefused
-    } else {
-        return Outcome::Rejected;
-    };
-    dispensable(fault.field()).map_or(Outcome::Rejected, outcome)
-}
-
-/// How a message starts that names an unknown field, where no code does.
-const UNRECOGNIZED: &str = "Unrecognized request argument";
-
-/// What an error body says, as far as it can be read.
-#[derive(Debug, Default)]
-struct Fault {
-    code: String,
-    param: String,
-    message: String,
-}
-
-impl Fault {
-    fn read(body: &[u8]) -> Self {
-        let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
-        // Some gateways leave the wrapping object out.
-        let error = body.get("error").unwrap_or(&body);
-        let text = |name: &str| match error.get(name) {
-            Some(Value::String(text)) => text.clone(),
-            Some(Value::Number(number)) => number.to_string(),
-            Some(_) | None => String::new(),
-        };
-        let message = error.as_str().map_or_else(|| text("message"), str::to_owned);
-        Self { code: text("code"), param: text("param"), message }
-    }
-
-    /// The field that it is about; some messages name it where `param` is null: "Unrecognized request argument supplied: x".
-    fn field(&self) -> &str {
-        let named = || self.message.strip_prefix(UNRECOGNIZED)?.split_once(": ");
-        if self.param.is_empty() {
-            named().map_or("", |(_, name)| name.trim_end_matches('.'))
-        } else {
-            &self.param
-        }
-    }
-
-    /// True of a 404 for something that the request names, such as a file or an item: the deployment itself is there.
-    fn is_of_the_request(&self) -> bool {
-        !self.param.is_empty() && self.param != "model"
-    }
+    let field = error.refused_fields().map(Outcome::FieldRefused);
+    let refused = field.or_else(|| error.refused_value().map(Outcome::ValueRefused));
+    refused.unwrap_or(Outcome::Rejected)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CIRCUMSTANCES: Circumstances = Circumstances {
+    const CIRCUMSTANCES: Circumstances<'_> = Circumstances {
+        model: "gpt-4o",
+        sent: b"",
         provisioned: false,
         wall: SystemTime::UNIX_EPOCH,
         longest_wait: Duration::from_secs(60),
     };
+
+    fn fields(name: &str) -> FieldSet {
+        FieldSet::of([name]).unwrap()
+    }
 
     #[track_caller]
     fn check(status: u16, body: &str, expected: &Outcome) {
@@ -236,7 +209,9 @@ mod tests {
         for status in [401, 403, 404, 410] {
             check(status, r#"{"error":{"code":"DeploymentNotFound"}}"#, &Outcome::Misconfigured);
         }
-        check(404, &item_404("input"), &Outcome::Rejected);
+        for status in [403, 404] {
+            check(status, &item_404("input"), &Outcome::Rejected);
+        }
         check(404, &item_404("model"), &Outcome::Misconfigured);
         check(404, "", &Outcome::Misconfigured);
         for status in [400, 413, 422] {
@@ -256,15 +231,15 @@ mod tests {
         check(
             400,
             &field("unsupported_parameter", "max_tokens"),
-            &Outcome::FieldRefused("max_tokens"),
+            &Outcome::FieldRefused(fields("max_tokens")),
         );
         check(
             400,
             &field("unsupported_value", "temperature"),
-            &Outcome::ValueRefused("temperature"),
+            &Outcome::ValueRefused(fields("temperature")),
         );
         let unrecognized = r#"{"error":{"message":"Unrecognized request argument supplied: seed","param":null,"code":null}}"#;
-        check(400, unrecognized, &Outcome::FieldRefused("seed"));
+        check(400, unrecognized, &Outcome::FieldRefused(fields("seed")));
         check(400, &field("unsupported_value", "messages[0].role"), &Outcome::Rejected);
         check(400, &field("invalid_value", "temperature"), &Outcome::Rejected);
         check(400, &field("context_length_exceeded", "messages"), &Outcome::ContextLength);
@@ -291,5 +266,7 @@ mod tests {
             check(429, &body, &Outcome::Throttled { wait, kind });
         }
         assert_eq!(Throttle::of("", true), Throttle::ProvisionedFull);
+        let large = r#"{"error":{"message":"Request too large for m (TPM): Limit 30000, Requested 36278.","type":"tokens"}}"#;
+        check(429, large, &Outcome::ExceedsQuota { limit: Some(30_000) });
     }
 }

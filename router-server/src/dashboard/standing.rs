@@ -28,7 +28,7 @@ impl Stands {
         if let Some((cause, until)) = standing.cooling(now) {
             let word = match cause {
                 Cause::Misconfigured => "misconfigured",
-                Cause::Throttled | Cause::Fault => "cooling",
+                Cause::Throttled | Cause::Unavailable | Cause::Fault => "cooling",
             };
             let time = Some(until.saturating_duration_since(now));
             return Self { word, cause: Some(cause.as_str()), time };

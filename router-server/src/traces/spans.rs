@@ -12,6 +12,7 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Array, InstrumentationScope, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
+use router_core::error;
 use router_core::fallback::Ended;
 use router_core::fallback::Note;
 use router_core::fallback::Step;
@@ -21,8 +22,6 @@ use router_core::record::RequestRecord;
 use router_core::task::Task;
 use router_core::trace;
 use router_core::units::Usd;
-
-use crate::problem;
 
 use super::attributes as names;
 use super::attributes::Attributes;
@@ -90,7 +89,7 @@ impl Made<'_> {
         told.put(names::METHOD, "POST");
         let status = match &record.answer {
             Some(answer) => Some(answer.status),
-            None => problem::status(record.error).map(|status| status.as_u16()),
+            None => error::status_of(record.error).map(|status| status.as_u16()),
         };
         told.may(names::STATUS, status.map(i64::from));
         told.put("model_router.operation", record.operation.as_str());
@@ -231,7 +230,8 @@ fn outcome(told: &mut Attributes, answer: &Answer) {
 /// The status that an attempt came back with; `None` where none did, or where it is the answer's.
 fn status_of(ended: Ended) -> Option<u16> {
     match ended {
-        Ended::Throttled(..) => Some(429),
+        Ended::Throttled(..) | Ended::ExceedsQuota => Some(429),
+        Ended::Unavailable { status, .. } => Some(status),
         Ended::Status(code) | Ended::Misconfigured(code) | Ended::Rejected(code) => Some(code),
         Ended::FieldRefused(_)
         | Ended::ValueRefused(_)

@@ -1,0 +1,67 @@
+//! The fields that a request can do without, and sets of them.
+//!
+//! A deployment may refuse a field although its model's record allows it. A field listed here may then be left out. What
+//! changes the form of the answer or loses what the caller said (messages, tools, schemas) is not listed.
+//!
+//! Not done here: recognizing a refusal (`upstream::error_body`), and leaving the field out (`adapt`).
+
+/// The fields that may be left out; the position of a name is its bit in a [`FieldSet`].
+const DISPENSABLE: [&str; 25] = [
+    "temperature",
+    "top_p",
+    "presence_penalty",
+    "frequency_penalty",
+    "logprobs",
+    "top_logprobs",
+    "logit_bias",
+    "stop",
+    "max_tokens",
+    "max_completion_tokens",
+    "parallel_tool_calls",
+    "reasoning_effort",
+    "seed",
+    "user",
+    "store",
+    "metadata",
+    "service_tier",
+    "stream_options",
+    "prediction",
+    "verbosity",
+    "prompt_cache_key",
+    "safety_identifier",
+    "max_output_tokens",
+    "reasoning",
+    "truncation",
+];
+
+/// A set of dispensable fields.
+///
+/// ```
+/// use router_core::chat::FieldSet;
+/// let fields = FieldSet::of(["seed", "stream_options.include_usage"]).unwrap_or_default();
+/// assert_eq!(fields.iter().collect::<Vec<_>>(), ["seed", "stream_options"]);
+/// assert_eq!(FieldSet::of(["seed", "messages[0].role"]), None);
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct FieldSet(u32);
+
+impl FieldSet {
+    /// The fields to which these names belong: `reasoning.summary` is a part of `reasoning`. `None` if there is no name, or
+    /// if one of them belongs to no dispensable field, because leaving out the others would not help then.
+    pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
+        let bits = names.into_iter().try_fold(0, |bits, name| {
+            let root = name.split(['.', '[']).next().unwrap_or(name);
+            let at = DISPENSABLE.iter().position(|known| *known == root)?;
+            Some(bits | 1u32.checked_shl(u32::try_from(at).ok()?)?)
+        })?;
+        (bits != 0).then_some(Self(bits))
+    }
+
+    /// The names, in the order of the table.
+    pub fn iter(self) -> impl Iterator<Item = &'static str> {
+        DISPENSABLE.into_iter().enumerate().filter_map(move |(at, name)| {
+            let bit = u32::try_from(at).ok().and_then(|at| 1u32.checked_shl(at));
+            bit.is_some_and(|bit| self.0 & bit != 0).then_some(name)
+        })
+    }
+}
