@@ -231,7 +231,7 @@ fn a_file_that_cannot_be_read_hides_no_other_file() {
         &[],
         "a.toml: line 2, column 10: invalid string, expected `\"`, `'`\n\
          b.toml: line 2, column 1: invalid table header, duplicate key `server` in document root\n\
-         c.toml: x: unknown key; known here are server, request_log, routing, roles, aliases, endpoints, deployments, models, passthrough, limits, capacity, keys, replicas, traces",
+         c.toml: x: unknown key; known here are server, request_log, routing, residency, roles, aliases, endpoints, deployments, models, passthrough, limits, capacity, keys, replicas, traces",
     );
     let layers =
         Layers { files: vec!["no/such.toml".into()], environment: Vec::new(), today: today() };
@@ -343,6 +343,20 @@ fn a_day_may_be_written_without_quotes() {
     assert_eq!(
         told,
         ["deployments.kr_ptu.model: gpt-5.2 is due to retire on 2026-12-01, in 8 days"]
+    );
+}
+
+#[test]
+fn every_missing_secret_is_a_warning() {
+    let shared =
+        "[replicas]\nurl = \"redis://127.0.0.1:1/\"\npassword = { env = \"NO_PASSWORD\" }\n";
+    let traced = "[traces]\nendpoint = \"http://127.0.0.1:1\"\nheaders = { authorization = { file = \"/no/such/file\" } }\n";
+    assert_eq!(
+        warnings(&format!("{SOUND}{shared}{traced}")),
+        [
+            "replicas.password: environment variable NO_PASSWORD is not set",
+            "traces.headers.authorization: file /no/such/file: no such file or directory"
+        ]
     );
 }
 

@@ -1,6 +1,7 @@
 //! What `model` may say, where it may say it, and what is answered to a name that means nothing.
 
-use azure_emulator::Step;
+use azure_emulator::quota::QuotaSettings;
+use azure_emulator::{Deployment, Step};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Bench, Layout, question};
@@ -88,6 +89,27 @@ async fn the_path_wins_over_the_body() {
 }
 
 #[tokio::test]
+async fn azures_own_names_and_other_letter_case_are_names() {
+    let quota = QuotaSettings::new(1_000_000, 1_000_000_000);
+    let bench = layout()
+        .written("mini", "gpt-4o-mini", "pay_as_you_go")
+        .text("deployments.mini.azure_deployment", "Mini-Prod")
+        .emulate(Deployment::pay_as_you_go("Mini-Prod", "gpt-4o-mini", quota))
+        .start()
+        .await;
+    for model in ["Mini-Prod", "mini-prod", "MINI", "GPT-4o-Mini", "deployment:Mini-Prod"] {
+        lands(&bench, json!(model), "mini").await;
+        let dated = format!("/openai/deployments/{model}/chat/completions?api-version=2024-10-21");
+        let body = question("x", json!({}));
+        let answer = Answer::of(bench.client.post(bench.url(&dated)).json(&body)).await;
+        assert_eq!((answer.status, answer.deployment()), (200, Some("mini")), "{model}");
+    }
+    assert_eq!(bench.asked("Mini-Prod").len(), 10);
+    lands(&bench, json!("GPT-4O"), "chat_ptu").await;
+    lands(&bench, json!("Reasoning"), "o1_payg").await;
+}
+
+#[tokio::test]
 async fn all_three_shapes_are_served_with_both_forms_of_credential() {
     let bench = layout().start().await;
     for path in [
@@ -110,7 +132,7 @@ async fn an_unknown_name_is_a_404_that_lists_the_known_ones() {
         "gpt-9",
         "gpt-9-2024-11-20",
         "gpt-4o-2024-13-20",
-        "GPT-4o",
+        "gpt-4o ptu",
         "auto:slow",
         "deployment:nowhere",
         "deployment:gpt-4o",

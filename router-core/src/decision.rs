@@ -20,8 +20,11 @@ use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::deployment::Residency;
 use crate::policy::Asked;
+use crate::policy::Companion;
 use crate::policy::Hints;
+use crate::policy::HostedTools;
 use crate::policy::ModelChoice;
+use crate::policy::Names;
 use crate::policy::OnUnavailable;
 use crate::policy::Policy;
 use crate::policy::Preference;
@@ -38,6 +41,7 @@ use crate::selection::Preferences;
 use crate::selection::eligible;
 use crate::selection::order;
 use crate::selection::refusal;
+use crate::selection::refusal::Models;
 use crate::task::Because;
 use crate::task::Classifier;
 use crate::task::Task;
@@ -121,6 +125,8 @@ pub struct Decision {
     pub admission: Admission,
     /// Every deployment with its place: those of the plan first, in order.
     pub candidates: Vec<Candidate>,
+    /// Second deployments that take part in the request.
+    pub companions: Vec<Companion>,
     /// The deployments to try, or why there is none.
     pub plan: Result<Plan, Refusal>,
 }
@@ -186,15 +192,13 @@ pub fn decide(
     let would = verdict.and_then(|verdict| policy.would(verdict, forced.or(rights.role)));
     let (residency, needs) = (residency_of(policy, rights, ask.hints), Needs::of(ask.request));
     let prefer = ask.hints.prefer.or(named_preference).unwrap_or(policy.prefer);
+    let companions = companions(ask, rules, &residency)?;
+    let retired_before = policy.exclude_retired.then_some(moment.today);
     let sieve = |choice: &ModelChoice| {
-        let constraints = Constraints {
-            choice,
-            rights,
-            residency: &residency,
-            needs: &needs,
-            retired_before: policy.exclude_retired.then_some(moment.today),
-            endpoint: ask.ties.only,
-        };
+        let (residency, needs, companions) = (&residency, &needs, &companions[..]);
+        let (endpoint, rights) = (ask.ties.only, ask.rights);
+        let constraints =
+            Constraints { choice, rights, residency, needs, companions, retired_before, endpoint };
         eligible(catalog, constraints)
     };
     let mut choice = policy.choose(&asked, task, catalog);
@@ -216,10 +220,11 @@ pub fn decide(
         reader: ask.ties.reader,
     };
     let mut candidates = order(kept, preferences, snapshot, moment.now);
-    let plan = plan_of(&candidates).ok_or_else(|| {
-        let all = candidates.iter().chain(&removed);
-        refusal(all.filter_map(excluded), &choice.models, &residency)
-    });
+    let models = Models { names: &choice.models, prompt_field: needs.operation.prompt_field() };
+    let plan = match hosted_tool(ask.request, policy, &residency) {
+        Some(refusal) => Err(refusal),
+        None => planned(&candidates, &removed, models, &residency),
+    };
     candidates.append(&mut removed);
     Ok(Decision {
         asked,
@@ -235,6 +240,7 @@ pub fn decide(
         needs,
         admission,
         candidates,
+        companions,
         plan,
     })
 }
@@ -263,6 +269,41 @@ pub fn residency_of(policy: &Policy, rights: &Rights, hints: &Hints) -> Residenc
     let bounds = rights.residency.into_iter().chain(hints.residency);
     bounds.for_each(|area| residency.narrow(area));
     residency
+}
+
+/// The second deployments that take part in the request.
+fn companions(
+    ask: Ask<'_, '_>,
+    rules: &Rules,
+    residency: &Residency,
+) -> Result<Vec<Companion>, UnknownModel> {
+    let names = Names { aliases: &rules.policy.aliases, catalog: &rules.catalog };
+    let hints = ask.hints.companions.iter();
+    hints.map(|hint| Companion::look_up(hint, ask.rights, residency, names)).collect()
+}
+
+/// The deployments to try, or why there is none.
+fn planned(
+    candidates: &[Candidate],
+    removed: &[Candidate],
+    models: Models<'_>,
+    residency: &Residency,
+) -> Result<Plan, Refusal> {
+    plan_of(candidates).ok_or_else(|| {
+        let all = candidates.iter().chain(removed);
+        refusal(all.filter_map(excluded), models, residency)
+    })
+}
+
+/// The refusal of a request with a hosted tool, if config forbids those where a residency binds.
+fn hosted_tool(
+    request: &ChatRequest<'_>,
+    policy: &Policy,
+    residency: &Residency,
+) -> Option<Refusal> {
+    let forbidden = policy.hosted_tools == HostedTools::Reject && residency.is_bound();
+    let tool = forbidden.then(|| request.hosted_tool()).flatten()?;
+    Some(Refusal::HostedTool { tool, residency: residency.clone() })
 }
 
 /// The kind of task that answers are learned by: the role, or the kind of model where one was named.

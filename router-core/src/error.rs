@@ -15,6 +15,7 @@ use crate::chat::error_type;
 use crate::decision::Refusal;
 use crate::fallback::SendingFault;
 use crate::ledger::LimitReached;
+use crate::policy::DeniedField;
 use crate::policy::HintFault;
 use crate::policy::Overreach;
 use crate::policy::UnknownModel;
@@ -33,6 +34,9 @@ pub enum RouteError {
     /// A steering header asks for more than the caller's key allows.
     #[error(transparent)]
     Overreach(#[from] Overreach),
+    /// The request has a field that the caller's key may not send.
+    #[error(transparent)]
+    Field(#[from] DeniedField),
     /// The caller's key has used what it may.
     #[error(transparent)]
     Limit(#[from] LimitReached),
@@ -77,8 +81,12 @@ pub fn status_of(kind: &str) -> Option<StatusCode> {
         | "unsupported_by_model"
         | "unsupported_parameter"
         | "previous_response_not_found"
+        | "hosted_tool_not_allowed"
+        | "model_not_at_owner"
         | "context_length_exceeded" => StatusCode::BAD_REQUEST,
-        "residency_not_allowed" | "not_allowed_for_key" => StatusCode::FORBIDDEN,
+        "residency_not_allowed" | "not_allowed_for_key" | "field_not_allowed" => {
+            StatusCode::FORBIDDEN
+        }
         "model_not_found" | "model_retired" | "response_not_found" => StatusCode::NOT_FOUND,
         "rate_limit_exceeded"
         | "insufficient_quota"
@@ -100,6 +108,7 @@ impl RouteError {
             Self::Hint(_) => "invalid_header",
             Self::Overreach(over) if over.is_residency() => "residency_not_allowed",
             Self::Overreach(_) => "not_allowed_for_key",
+            Self::Field(_) => "field_not_allowed",
             Self::Limit(reached) if reached.is_spent() => "insufficient_quota",
             Self::Limit(_) => "rate_limit_exceeded",
             Self::Model(_) => "model_not_found",
@@ -111,6 +120,7 @@ impl RouteError {
                 Refusal::Residency { .. } => "residency_unsatisfiable",
                 Refusal::Ability { .. } => "unsupported_by_model",
                 Refusal::ContextWindow { .. } => "context_length_exceeded",
+                Refusal::HostedTool { .. } => "hosted_tool_not_allowed",
                 Refusal::Retired { .. } => "model_retired",
                 Refusal::NotAllowed { .. } => "not_allowed_for_key",
                 Refusal::Full { bound: true, .. } => "capacity_in_residency_exhausted",
@@ -173,6 +183,7 @@ impl RouteError {
             | Self::Request(_)
             | Self::Hint(_)
             | Self::Overreach(_)
+            | Self::Field(_)
             | Self::Model(_)
             | Self::Stored(_)
             | Self::Refused(_) => None,
@@ -185,12 +196,14 @@ impl RouteError {
             Self::Request(fault) => Some(&fault.field),
             Self::Hint(fault) => Some(fault.header),
             Self::Overreach(over) => Some(over.header),
+            Self::Field(denied) => Some(&denied.field),
             Self::Model(_) => Some("model"),
             Self::Stored(unknown) => unknown.what.field(),
             Self::Sending { fault: SendingFault::Unsupported { fields, .. }, .. } => {
                 fields.first().copied()
             }
-            Self::Refused(Refusal::ContextWindow { .. }) => Some("messages"),
+            Self::Refused(Refusal::ContextWindow { field, .. }) => Some(field),
+            Self::Refused(Refusal::HostedTool { .. }) => Some("tools"),
             Self::Refused(_) | Self::Sending { .. } | Self::Limit(_) => None,
         }
     }

@@ -78,6 +78,17 @@ fn shown(id: &str) -> String {
     id.chars().filter(|letter| !letter.is_control()).take(80).collect()
 }
 
+/// Whose a stored object is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Holder {
+    /// This caller's, at this deployment.
+    Caller(DeploymentName),
+    /// Another caller's.
+    Another,
+    /// Not known here.
+    Unknown,
+}
+
 /// How long services keep stored responses.
 ///
 /// **Source:** `OpenAI` and Microsoft, "Responses API": 30 days.
@@ -160,6 +171,15 @@ impl StoredResponses {
         self.shelf().get(id).filter(|owner| owner.caller == *caller).map(|owner| owner.deployment)
     }
 
+    /// Whose an id is, as far as that is known here.
+    pub fn holder(&self, id: &str, caller: &Caller) -> Holder {
+        match self.shelf().get(id) {
+            Some(owner) if owner.caller == *caller => Holder::Caller(owner.deployment),
+            Some(_) => Holder::Another,
+            None => Holder::Unknown,
+        }
+    }
+
     /// True where the id is remembered, whoever's it is.
     pub fn knows(&self, id: &str) -> bool {
         self.shelf().contains_key(id)
@@ -213,6 +233,9 @@ mod tests {
         stored.remember("resp_1", &deployment, &one);
         assert_eq!(stored.owner("resp_1", &one), Some(deployment.clone()));
         assert_eq!(stored.owner("resp_1", &other), None);
+        assert_eq!(stored.holder("resp_1", &one), Holder::Caller(deployment.clone()));
+        assert_eq!(stored.holder("resp_1", &other), Holder::Another);
+        assert_eq!(stored.holder("resp_2", &one), Holder::Unknown);
         assert!(stored.knows("resp_1") && !stored.knows("resp_2"));
         assert_eq!(stored.owner("resp_2", &one), None);
         stored.forget("resp_1");

@@ -217,6 +217,7 @@ fn wait_of(refusal: &Refusal) -> Option<Duration> {
         Refusal::Residency { .. }
         | Refusal::Ability { .. }
         | Refusal::ContextWindow { .. }
+        | Refusal::HostedTool { .. }
         | Refusal::Retired { .. }
         | Refusal::NotAllowed { .. }
         | Refusal::Elsewhere { .. }

@@ -196,7 +196,7 @@ mod tests {
     use router_core::deployment::Residency;
     use router_core::fallback::SendingFault;
     use router_core::ledger::{LimitReached, Span};
-    use router_core::policy::{HintFault, Overreach, UnknownModel};
+    use router_core::policy::{DeniedField, HintFault, Overreach, UnknownModel};
     use router_core::stored::{Stored, UnknownResponse};
     use router_core::units::{Day, Tokens, Usd};
     use serde_json::Value;
@@ -230,7 +230,15 @@ mod tests {
                 400,
             ),
             (refused(Refusal::Ability { models: models(), ability: "tools" }), 400),
-            (refused(Refusal::ContextWindow { models: models() }), 400),
+            (refused(Refusal::ContextWindow { models: models(), field: "input" }), 400),
+            (
+                refused(Refusal::HostedTool {
+                    tool: "mcp".into(),
+                    residency: Residency::anywhere(),
+                }),
+                400,
+            ),
+            (DeniedField { field: "file_id".into() }.into(), 403),
             (refused(Refusal::Retired { models: models() }), 404),
             (refused(Refusal::NotAllowed { models: models() }), 403),
             (Overreach { header: "x-router-task", problem: "x".into() }.into(), 403),

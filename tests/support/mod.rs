@@ -5,6 +5,7 @@ mod bench;
 mod layout;
 pub(crate) mod logs;
 pub(crate) mod memory;
+pub(crate) mod raw;
 pub(crate) mod scripted;
 pub(crate) mod tls;
 

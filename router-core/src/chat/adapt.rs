@@ -7,8 +7,6 @@
 //! **Source:** Microsoft, "Azure OpenAI reasoning models", the tables of API and feature support and of parameters that
 //! are not supported.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 
 use crate::model::CapField;
@@ -19,6 +17,7 @@ use crate::model::Sampling;
 use crate::units::Tokens;
 
 use super::encrypted::ContentHash;
+use super::form::Form;
 use super::message::Role;
 use super::operation::Operation;
 use super::request::ChatRequest;
@@ -76,15 +75,15 @@ const WEIGHTS: [&str; 3] = ["presence_penalty", "frequency_penalty", "logit_bias
 
 /// Fits a request to a deployment; without need of change the body is the caller's own, byte for byte.
 pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
-    match request.form_model() {
-        Some(place) => of_form(request, place, target),
+    match request.form() {
+        Some(form) => of_form(request, form, target),
         None => fit(request, target).written(),
     }
 }
 
 /// What [`adapt`] would change, and whether it would restream, told without writing the body.
 pub fn changes(request: &ChatRequest<'_>, target: Target<'_>) -> (Vec<&'static str>, bool) {
-    if request.form_model().is_some() {
+    if request.is_form() {
         return (Vec::new(), false);
     }
     let Fitted { changed, restream, .. } = fit(request, target);
@@ -125,13 +124,10 @@ fn fit<'r, 'a>(request: &'r ChatRequest<'a>, target: Target<'_>) -> Fitted<'r, '
     }
 }
 
-/// A form with another model's name in it.
-fn of_form(request: &ChatRequest<'_>, place: Range<usize>, target: Target<'_>) -> Adapted {
-    let body = request.body();
-    let name = target.model_field.unwrap_or(request.model().unwrap_or_default());
-    let (before, after) = (body.get(..place.start), body.get(place.end..));
-    let parts = [before.unwrap_or_default(), name.as_bytes(), after.unwrap_or_default()];
-    Adapted { body: parts.concat().into(), changed: vec![], restream: false, withhold_usage: false }
+/// A form, written again from its fields, with the name that the deployment must be called by.
+fn of_form(request: &ChatRequest<'_>, form: &Form, target: Target<'_>) -> Adapted {
+    let body = form.written(request.body(), target.model_field);
+    Adapted { body, changed: vec![], restream: false, withhold_usage: false }
 }
 
 /// The words for items that were left out of an `input`.

@@ -3,6 +3,7 @@
 //! Not done here: what the other fields mean (`scalars.rs`), and what a request must have (`request.rs`).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
@@ -10,9 +11,8 @@ use serde_json::value::RawValue;
 
 use super::encrypted::Hidden;
 use super::input::{Input, Reference};
-use super::message::{Message, Text};
+use super::message::{Message, Text, once};
 use super::operation::Operation;
-use super::scalars::READ_ONCE;
 
 /// Why a body is not a chat request: which field, and what was expected there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -106,33 +106,29 @@ impl<'de> Visitor<'de> for BodySeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut messages, mut instructions, mut input) = (None, None, None);
         let mut fields: Vec<Field<'de>> = Vec::with_capacity(12);
-        let (mut references, mut hidden) = (Vec::new(), Hidden::default());
+        let (mut names, mut hidden) = (Names::default(), Hidden::default());
         while let Some(Text(name)) = map.next_key()? {
-            let twice = || A::Error::custom(format!("`{name}` is given twice"));
             match (self.0, name.as_ref()) {
-                (Operation::Chat, "messages") if messages.is_some() => return Err(twice()),
-                (Operation::Responses, "instructions") if instructions.is_some() => {
-                    return Err(twice());
-                }
-                (Operation::Responses, "input") if input.is_some() => return Err(twice()),
                 (Operation::Chat, "messages") => {
-                    messages = map.next_value::<Option<Vec<Message<'de>>>>()?;
+                    once(&mut messages, &name, map.next_value::<Option<Vec<Message<'de>>>>()?)?;
                 }
                 (Operation::Responses, "instructions") => {
-                    instructions = Some(map.next_value::<Option<Text<'de>>>()?);
+                    once(&mut instructions, &name, map.next_value::<Option<Text<'de>>>()?)?;
                 }
                 (Operation::Responses, "input") => {
-                    input = Some(map.next_value::<Option<Input<'de>>>()?);
+                    once(&mut input, &name, map.next_value::<Option<Input<'de>>>()?)?;
                 }
                 _ => {
-                    let read_once = READ_ONCE.contains(&name.as_ref());
-                    if read_once && fields.iter().any(|field| field.name == name) {
-                        return Err(twice());
+                    let field = Field { name, value: map.next_value()? };
+                    if names.has(&field, &fields) {
+                        let name = field.name;
+                        return Err(A::Error::custom(format_args!("`{name}` is given twice")));
                     }
-                    fields.push(Field { name, value: map.next_value()? });
+                    fields.push(field);
                 }
             }
         }
+        let (mut messages, mut references) = (messages.flatten(), Vec::new());
         if self.0 == Operation::Responses {
             let said = instructions.flatten().map(|Text(text)| Message::instructing(text));
             let input = input.flatten().unwrap_or_default();
@@ -140,5 +136,25 @@ impl<'de> Visitor<'de> for BodySeed {
             (references, hidden) = (input.references, input.hidden);
         }
         Ok(RawBody { messages, references, hidden, fields })
+    }
+}
+
+/// The names of an object's fields, so that none is taken twice: the upstream could go by the other value.
+#[derive(Default)]
+struct Names<'a>(HashSet<Cow<'a, str>>);
+
+/// Up to so many fields are looked through one by one, which is quicker than hashing them.
+const FEW: usize = 32;
+
+impl<'a> Names<'a> {
+    /// True if a field's name is among those of `fields`; called once for each field, before it is among them.
+    fn has(&mut self, field: &Field<'a>, fields: &[Field<'a>]) -> bool {
+        if fields.len() < FEW {
+            return fields.iter().any(|known| known.name == field.name);
+        }
+        if self.0.is_empty() {
+            self.0.extend(fields.iter().map(|field| field.name.clone()));
+        }
+        !self.0.insert(field.name.clone())
     }
 }

@@ -1,81 +1,99 @@
-//! Forms (`multipart/form-data`): where a short field's value lies; all else passes as it came.
+//! A form (`multipart/form-data`) that has been read: its fields, and the body written again from them.
+//!
+//! The body that goes out is built from the fields alone, so that an upstream cannot find in it what the router has not
+//! read. The contents stay in the caller's body until then; only their places are kept.
+//!
+//! Not done here: reading a form (`form_parser.rs`).
 //!
 //! **Source:** RFC 7578, RFC 2046 section 5.1.
 
 use std::ops::Range;
 
-use memchr::memmem;
+use bytes::{BufMut, Bytes, BytesMut};
+use http::HeaderValue;
 
-/// The boundary that a content type names; `None` where it is no form.
-pub(super) fn boundary(content_type: &str) -> Option<&str> {
-    let (kind, parameters) = content_type.split_once(';')?;
-    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
-        return None;
-    }
-    let value = parameters.split(';').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("boundary").then(|| value.trim().trim_matches('"'))
-    });
-    value.filter(|value| !value.is_empty())
+/// The field that names the model.
+pub(super) const MODEL: &str = "model";
+
+/// A form as the router has read it.
+#[derive(Debug, Clone)]
+pub(super) struct Form {
+    /// The boundary between fields, which no content contains, however lines are told apart.
+    pub(super) boundary: String,
+    /// The fields, in the order of the body.
+    pub(super) parts: Vec<FormPart>,
 }
 
-/// Where the value of the field `name` lies; `None` where the form has no such field, or ends within it.
-pub(super) fn field(body: &[u8], boundary: &str, name: &str) -> Option<Range<usize>> {
-    let line = format!("--{boundary}");
-    let finder = memmem::Finder::new(line.as_bytes());
-    let starts: Vec<usize> = finder.find_iter(body).collect();
-    starts.windows(2).find_map(|pair| {
-        let &[start, end] = pair else { return None };
-        let part = start + line.len();
-        let head = part..part + memmem::find(body.get(part..end)?, b"\r\n\r\n")?;
-        let value = head.end + 4..end.checked_sub(2)?;
-        let head = std::str::from_utf8(body.get(head)?).ok()?;
-        (is_field(head, name) && value.start <= value.end).then_some(value)
-    })
+/// One field of a form.
+#[derive(Debug, Clone)]
+pub(super) struct FormPart {
+    pub(super) name: String,
+    pub(super) file_name: Option<String>,
+    pub(super) content_type: Option<HeaderValue>,
+    /// Where its content lies in the caller's body.
+    pub(super) content: Range<usize>,
 }
 
-/// True where a part's head gives it this name, and no file's name beside it.
-fn is_field(head: &str, name: &str) -> bool {
-    let disposition = head.lines().find(|line| {
-        line.split_once(':')
-            .is_some_and(|(header, _)| header.trim().eq_ignore_ascii_case("content-disposition"))
-    });
-    let parameters = disposition.into_iter().flat_map(|line| line.split(';').skip(1));
-    parameters.filter_map(|parameter| parameter.split_once('=')).any(|(key, value)| {
-        key.trim().eq_ignore_ascii_case("name") && value.trim().trim_matches('"') == name
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const FORM: &str = "--X1\r\nContent-Disposition: form-data; name=\"file\"; filename=\"model\"\r\n\r\n\u{0}--X\r\n\
-        --X1\r\ncontent-disposition: form-data; name=model\r\n\r\nwhisper-1\r\n--X1--\r\n";
-
-    #[test]
-    fn a_field_is_found_among_files() {
-        let kind = "Multipart/Form-Data; charset=utf-8; Boundary=\"X1\"";
-        let boundary = boundary(kind).unwrap();
-        let place = field(FORM.as_bytes(), boundary, "model").unwrap();
-        assert_eq!(&FORM.as_bytes()[place], b"whisper-1");
-        assert_eq!(field(FORM.as_bytes(), boundary, "prompt"), None);
-        assert_eq!(super::boundary("application/json"), None);
-        assert_eq!(super::boundary("multipart/form-data; boundary="), None);
+impl Form {
+    /// The content of the one field of this name; `None` if the form has none.
+    #[cfg(feature = "http-client")]
+    pub(super) fn text<'a>(&self, name: &str, body: &'a [u8]) -> Option<&'a str> {
+        let part = self.parts.iter().find(|part| part.name == name)?;
+        std::str::from_utf8(body.get(part.content.clone())?).ok()
     }
 
-    proptest! {
-        #[test]
-        fn no_form_panics(at in 0usize..200, with in any::<Vec<u8>>()) {
-            let mut body = FORM.as_bytes().to_vec();
-            let at = at.min(body.len());
-            body.splice(at..at, with);
-            for form in [&body[..], &body[at..]] {
-                let place = field(form, "X1", "model");
-                prop_assert!(place.is_none_or(|place| place.end <= form.len()));
-            }
+    /// The content type of the form that is written.
+    pub(super) fn content_type(&self) -> Option<HeaderValue> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+'".contains(&byte);
+        let quote = if self.boundary.bytes().all(plain) { "" } else { "\"" };
+        let text = format!("multipart/form-data; boundary={quote}{}{quote}", self.boundary);
+        HeaderValue::try_from(text).ok()
+    }
+
+    /// The form with its model, or with `model` in its place. A form without a model is given one only if `model` names it.
+    pub(super) fn written(&self, body: &[u8], model: Option<&str>) -> Bytes {
+        let content = |part: &FormPart| body.get(part.content.clone()).unwrap_or_default();
+        let size: usize = self.parts.iter().map(|part| part.content.len() + HEAD_BYTES).sum();
+        let mut out = BytesMut::with_capacity(size);
+        let mut named = false;
+        for part in &self.parts {
+            let is_model = part.name == MODEL;
+            named |= is_model;
+            let content = model.filter(|_| is_model).map_or(content(part), str::as_bytes);
+            self.write(&mut out, part, content);
         }
+        if let (Some(model), false) = (model, named) {
+            let (file_name, content_type) = (None, None);
+            let part = FormPart { name: MODEL.to_owned(), file_name, content_type, content: 0..0 };
+            self.write(&mut out, &part, model.as_bytes());
+        }
+        for piece in ["--", &self.boundary, "--\r\n"] {
+            out.put_slice(piece.as_bytes());
+        }
+        out.freeze()
+    }
+
+    fn write(&self, out: &mut BytesMut, part: &FormPart, content: &[u8]) {
+        let mut text = |piece: &str| out.put_slice(piece.as_bytes());
+        text("--");
+        text(&self.boundary);
+        text("\r\nContent-Disposition: form-data; name=\"");
+        text(&part.name);
+        if let Some(file_name) = &part.file_name {
+            text("\"; filename=\"");
+            text(file_name);
+        }
+        text("\"\r\n");
+        if let Some(kind) = &part.content_type {
+            out.put_slice(b"Content-Type: ");
+            out.put_slice(kind.as_bytes());
+            out.put_slice(b"\r\n");
+        }
+        out.put_slice(b"\r\n");
+        out.put_slice(content);
+        out.put_slice(b"\r\n");
     }
 }
+
+/// What the head of a field takes, nearly.
+const HEAD_BYTES: usize = 256;

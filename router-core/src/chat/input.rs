@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde_json::value::RawValue;
 
 use super::encrypted::{ContentHash, Hidden, REASONING};
-use super::message::{Content, Message, Role, Text};
+use super::message::{Content, Message, Role, Text, once};
 
 /// The turns of an `input`, and the stored items that they need.
 #[derive(Default)]
@@ -95,44 +95,45 @@ impl<'de> Visitor<'de> for ItemSeed {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut role, mut kind, mut id) = (None, None, None);
-        let mut encrypted = None;
-        let (mut content, mut output) = (Content::Empty, Content::Empty);
+        let (mut encrypted, mut content, mut output) = (None, None, None);
         while let Some(Text(name)) = map.next_key()? {
             match name.as_ref() {
-                "role" => role = map.next_value::<Option<Text<'de>>>()?,
-                "type" => kind = map.next_value::<Option<Text<'de>>>()?,
-                "id" => id = map.next_value::<Option<Text<'de>>>()?,
+                "role" => once(&mut role, &name, map.next_value::<Option<Text<'de>>>()?)?,
+                "type" => once(&mut kind, &name, map.next_value::<Option<Text<'de>>>()?)?,
+                "id" => once(&mut id, &name, map.next_value::<Option<Text<'de>>>()?)?,
                 "encrypted_content" => {
-                    let content = map.next_value::<Option<Text<'de>>>()?;
-                    encrypted = content.map(|Text(content)| ContentHash::of(&content));
+                    once(&mut encrypted, &name, map.next_value::<Option<Text<'de>>>()?)?;
                 }
-                "content" => content = map.next_value()?,
-                "output" => {
-                    // A text, parts, or whatever the tool at hand gives back.
-                    let raw: &'de RawValue = map.next_value()?;
-                    output = serde_json::from_str(raw.get()).unwrap_or(Content::Empty);
-                }
+                "content" => once(&mut content, &name, map.next_value()?)?,
+                "output" => once(&mut output, &name, map.next_value::<&'de RawValue>()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        if let Some(Text(role)) = role {
-            let turn = Message::of(Role::from_text(&role), content);
-            return Ok(Item { turn, reference: None, encrypted, reasoning: false });
-        }
-        // An item without a kind is a reference too.
-        let kind = kind.map_or(Cow::Borrowed(REFERENCE), |Text(kind)| kind);
-        let bare = kind == REFERENCE;
-        let reasoning = kind == REASONING;
+        let (role, id) = (role.flatten(), id.flatten());
+        let kind = kind.flatten().map(|Text(kind)| kind);
+        let encrypted = encrypted.flatten().filter(|Text(content)| !content.is_empty());
+        let encrypted = encrypted.map(|Text(content)| ContentHash::of(&content));
+        // Nothing but a stored item's id, whatever else stands in it: a reference, with a role or without, or what neither
+        // says its kind nor has a content.
+        let bare = kind.as_deref().map_or(content.is_none(), |kind| kind == REFERENCE);
+        let reasoning = kind.as_deref() == Some(REASONING);
         let needed = bare || (reasoning && encrypted.is_none());
         let reference = id.filter(|_| needed).map(|Text(id)| Reference { id, bare });
-        let turn = if kind.ends_with("_output") {
-            Message::of(Role::Tool, output)
-        } else if kind.ends_with("_call") {
-            Message { calls_tools: true, ..Message::of(Role::Assistant, Content::Empty) }
-        } else {
-            Message::of(Role::Other, Content::Empty)
+        let turn = match (role, kind.as_deref()) {
+            (Some(Text(role)), _) => {
+                Message::of(Role::from_text(&role), content.unwrap_or(Content::Empty))
+            }
+            (None, Some(kind)) if kind.ends_with("_output") => {
+                // A text, parts, or whatever the tool at hand gives back.
+                let output = output.and_then(|raw| serde_json::from_str(raw.get()).ok());
+                Message::of(Role::Tool, output.unwrap_or(Content::Empty))
+            }
+            (None, Some(kind)) if kind.ends_with("_call") => {
+                Message { calls_tools: true, ..Message::of(Role::Assistant, Content::Empty) }
+            }
+            (None, _) => Message::of(Role::Other, Content::Empty),
         };
         Ok(Item { turn, reference, encrypted, reasoning })
     }
@@ -197,11 +198,34 @@ mod tests {
             {"type":"reasoning","id":"rs_2","encrypted_content":"x"},
             {"type":"reasoning","id":"rs_3","encrypted_content":null},
             {"type":"message","role":"assistant","id":"msg_3","content":"said"},
-            {"type":"function_call","id":"fc_1","call_id":"c"}]}"#;
+            {"type":"function_call","id":"fc_1","call_id":"c"},
+            {"type":"item_reference","role":"user","id":"msg_4","content":"x"},
+            {"role":"assistant","id":"msg_5"},{"role":"assistant","id":"msg_6","content":"said"},
+            {"type":"reasoning","id":"rs_4","encrypted_content":""}]}"#;
         let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
         let named: Vec<(&str, bool)> =
             request.references().iter().map(|named| (&*named.id, named.bare)).collect();
-        assert_eq!(named, [("msg_1", true), ("msg_2", true), ("rs_1", false), ("rs_3", false)]);
+        let bare = [("msg_1", true), ("msg_2", true)];
+        let hidden = [("rs_1", false), ("rs_3", false)];
+        let more = [("msg_4", true), ("msg_5", true), ("rs_4", false)];
+        assert_eq!(named, [&bare[..], &hidden, &more].concat());
+    }
+
+    #[test]
+    fn an_item_has_each_field_once() {
+        for item in [
+            r#"{"type":"message","type":"item_reference","id":"m","role":"user","content":"x"}"#,
+            r#"{"type":"item_reference","id":"a","id":"b"}"#,
+            r#"{"role":"user","role":"user","content":"x"}"#,
+            r#"{"role":"user","content":"x","content":"y"}"#,
+            r#"{"role":"user","content":[{"type":"input_text","type":"input_file","text":"x"}]}"#,
+            r#"{"type":"reasoning","id":"r","encrypted_content":"x","encrypted_content":null}"#,
+            r#"{"type":"item_reference","i\u0064":"a","id":"b"}"#,
+        ] {
+            let body = format!(r#"{{"input":[{item}]}}"#);
+            let fault = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap_err();
+            assert!(fault.problem.contains("is given twice"), "{item}: {fault}");
+        }
     }
 
     #[test]

@@ -10,6 +10,10 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Seq
 use serde::{Deserialize, de};
 use serde_json::value::RawValue;
 
+use crate::units::Tokens;
+
+use super::attachments;
+
 /// Who speaks in a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -66,7 +70,9 @@ pub enum Part<'a> {
     Text(Cow<'a, str>),
     /// An image, by address or inline.
     Image,
-    /// Sound, a file, or a kind that this version does not know.
+    /// A file or sound, with the tokens that it counts by its size.
+    Attached(Tokens),
+    /// A kind that this version does not know.
     Other,
 }
 
@@ -105,7 +111,7 @@ impl Message<'_> {
         };
         one.into_iter().chain(parts.iter().filter_map(|part| match part {
             Part::Text(text) => Some(text.as_ref()),
-            Part::Image | Part::Other => None,
+            Part::Image | Part::Attached(_) | Part::Other => None,
         }))
     }
 
@@ -117,6 +123,19 @@ impl Message<'_> {
                 parts.iter().filter(|part| matches!(part, Part::Image)).count()
             }
         }
+    }
+
+    /// What its files and its sound count, by their size.
+    pub fn attached(&self) -> Tokens {
+        let parts = match &self.content {
+            Content::Empty | Content::Text(_) => &[][..],
+            Content::Parts(parts) => parts,
+        };
+        let tokens = parts.iter().filter_map(|part| match part {
+            Part::Attached(tokens) => Some(*tokens),
+            Part::Text(_) | Part::Image | Part::Other => None,
+        });
+        tokens.sum()
     }
 }
 
@@ -162,8 +181,7 @@ impl<'de> Visitor<'de> for MessageVisitor {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut role_raw: Option<&'de RawValue> = None;
-        let mut content = Content::Empty;
-        let mut calls_tools = false;
+        let (mut content, mut calls, mut call) = (None, None, None);
         while let Some(Text(name)) = map.next_key()? {
             match name.as_ref() {
                 "role" => {
@@ -172,19 +190,29 @@ impl<'de> Visitor<'de> for MessageVisitor {
                         return Err(A::Error::custom("expected one `role`, a string"));
                     }
                 }
-                "content" => content = map.next_value()?,
-                "tool_calls" | "function_call" => {
-                    let raw: &'de RawValue = map.next_value()?;
-                    calls_tools |= !matches!(raw.get(), "null" | "[]");
-                }
+                "content" => once(&mut content, &name, map.next_value()?)?,
+                "tool_calls" => once(&mut calls, &name, map.next_value::<&'de RawValue>()?)?,
+                "function_call" => once(&mut call, &name, map.next_value::<&'de RawValue>()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
         let role_raw = role_raw.ok_or_else(|| A::Error::missing_field("role"))?;
-        let role = Role::from_text(role_raw.get().trim_matches('"'));
+        let Text(role) = serde_json::from_str(role_raw.get()).map_err(A::Error::custom)?;
+        let role = Role::from_text(&role);
+        let mut calls = calls.into_iter().chain(call);
+        let calls_tools = calls.any(|raw| !matches!(raw.get(), "null" | "[]"));
+        let content = content.unwrap_or(Content::Empty);
         Ok(Message { role, content, calls_tools, role_raw: Some(role_raw) })
+    }
+}
+
+/// Takes the value of a field that an object may have once: the upstream could go by another one than the router.
+pub(super) fn once<T, E: Error>(slot: &mut Option<T>, name: &str, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::custom(format_args!("`{name}` is given twice"))),
     }
 }
 
@@ -233,22 +261,37 @@ impl<'de> Visitor<'de> for PartSeed {
         out.write_str("a part: an object with a type")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut kind: Option<Cow<'de, str>> = None;
-        let mut text: Option<Cow<'de, str>> = None;
+        let (mut kind, mut text) = (None, None);
+        let (mut file, mut data, mut sound) = (None, None, None);
         while let Some(Text(name)) = map.next_key()? {
             match name.as_ref() {
-                "type" => kind = Some(map.next_value::<Text<'de>>()?.0),
-                "text" => text = map.next_value::<Option<Text<'de>>>()?.map(|Text(text)| text),
+                "type" => once(&mut kind, &name, map.next_value::<Text<'de>>()?)?,
+                "text" => once(&mut text, &name, map.next_value::<Option<Text<'de>>>()?)?,
+                "file" => once(&mut file, &name, map.next_value::<&'de RawValue>()?)?,
+                "file_data" => once(&mut data, &name, map.next_value::<&'de RawValue>()?)?,
+                "input_audio" => once(&mut sound, &name, map.next_value::<&'de RawValue>()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        match (kind.as_deref(), text) {
-            (Some("text" | "input_text" | "output_text"), Some(text)) => Ok(Part::Text(text)),
-            (Some("image_url" | "input_image"), _) => Ok(Part::Image),
-            (Some(_), _) => Ok(Part::Other),
-            (None, _) => Err(A::Error::missing_field("type")),
-        }
+        let Some(Text(kind)) = kind else { return Err(A::Error::missing_field("type")) };
+        Ok(match (kind.as_ref(), text.flatten()) {
+            ("text" | "input_text" | "output_text", Some(Text(text))) => Part::Text(text),
+            ("image_url" | "input_image", _) => Part::Image,
+            ("file", _) => {
+                let whole = file.map(|file| attachments::of_file(file.get()));
+                Part::Attached(whole.unwrap_or_default())
+            }
+            ("input_file", _) => {
+                let whole = data.map(|data| attachments::of_file_data(data.get()));
+                Part::Attached(whole.unwrap_or_else(attachments::of_file_elsewhere))
+            }
+            ("input_audio", _) => {
+                let whole = sound.map(|sound| attachments::of_sound(sound.get()));
+                Part::Attached(whole.unwrap_or_default())
+            }
+            _ => Part::Other,
+        })
     }
 }

@@ -22,6 +22,15 @@ impl Operation {
         matches!(self, Self::Chat | Self::Responses)
     }
 
+    /// The field that holds what the model reads.
+    pub fn prompt_field(self) -> &'static str {
+        match self {
+            Self::Chat => "messages",
+            Self::Completions => "prompt",
+            Self::Responses | Self::Embeddings | Self::Passed => "input",
+        }
+    }
+
     /// The word used in metrics.
     ///
     /// **Source:** `OpenTelemetry`, semantic conventions for generative AI, `gen_ai.operation.name`: the Responses API

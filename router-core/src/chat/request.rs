@@ -6,16 +6,18 @@
 //!
 //! Not done here: taking the JSON apart (`body.rs`), and what its fields mean (`scalars.rs`).
 
-use std::borrow::Cow;
-use std::ops::Range;
+use http::HeaderValue;
 
 use crate::units::Tokens;
 
 use super::body::{Field, RawBody, RequestFault};
+use super::denied;
 use super::encrypted::{ContentHash, Hidden};
-use super::form;
+use super::form::Form;
 use super::input::Reference;
+use super::inputs::Inputs;
 use super::message::Message;
+use super::offered_tools;
 use super::operation::Operation;
 use super::scalars::Scalars;
 
@@ -55,10 +57,10 @@ pub struct ChatRequest<'a> {
     /// All top-level fields but the conversation, in the order of the body.
     fields: Vec<Field<'a>>,
     scalars: Scalars<'a>,
-    /// True of a form, false of JSON.
-    form: bool,
-    /// Where the model stands in a form.
-    form_model: Option<Range<usize>>,
+    /// The fields of a form; `None` of JSON.
+    form: Option<Form>,
+    /// What an operation without turns is given.
+    inputs: Option<Inputs>,
 }
 
 impl<'a> ChatRequest<'a> {
@@ -66,8 +68,8 @@ impl<'a> ChatRequest<'a> {
     ///
     /// # Errors
     /// Names the first field that is not what a chat request has there: text that is not JSON, a body that is not an
-    /// object, `messages` missing or empty, a message without a role, a field of the wrong type, or a field that
-    /// routing reads given twice.
+    /// object, `messages` missing or empty, a message without a role, a field of the wrong type, or a field that is
+    /// given twice: at the top any, further down each that routing reads.
     pub fn parse(body: &'a [u8]) -> Result<Self, RequestFault> {
         Self::read(Operation::Chat, body)
     }
@@ -99,6 +101,7 @@ impl<'a> ChatRequest<'a> {
             }
         }
         let scalars = Scalars::read(operation, &fields)?;
+        let inputs = Inputs::of(operation, &fields)?;
         let messages = messages.unwrap_or_default();
         Ok(Self {
             operation,
@@ -108,22 +111,19 @@ impl<'a> ChatRequest<'a> {
             hidden,
             fields,
             scalars,
-            form: false,
-            form_model: None,
+            form: None,
+            inputs,
         })
     }
 
-    /// Reads a form (`multipart/form-data`) that is passed through: only its model is looked for.
+    /// Reads a form (`multipart/form-data`) that is passed through: its fields, of which one may name the model.
     ///
     /// # Errors
-    /// The content type names no boundary.
+    /// The form is not well formed, or another parser could read it differently.
+    #[cfg(feature = "http-client")]
     pub fn read_form(content_type: &str, body: &'a [u8]) -> Result<Self, RequestFault> {
-        let boundary = form::boundary(content_type).ok_or_else(|| {
-            RequestFault::new("content-type", "expected multipart/form-data with a boundary")
-        })?;
-        let form_model = form::field(body, boundary, "model");
-        let model = form_model.clone().and_then(|range| body.get(range));
-        let model = model.and_then(|model| std::str::from_utf8(model).ok()).map(Cow::Borrowed);
+        let form = super::form_parser::read(content_type, body)?;
+        let model = form.text(super::form::MODEL, body).map(Into::into);
         let scalars = Scalars { model, ..Scalars::default() };
         let (messages, references, fields) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
@@ -134,8 +134,8 @@ impl<'a> ChatRequest<'a> {
             hidden: Hidden::default(),
             fields,
             scalars,
-            form: true,
-            form_model,
+            form: Some(form),
+            inputs: None,
         })
     }
 
@@ -244,6 +244,11 @@ impl<'a> ChatRequest<'a> {
         self.messages.iter().map(Message::images).sum()
     }
 
+    /// What the files and the sound that the messages carry count, by their size.
+    pub fn attached(&self) -> Tokens {
+        self.messages.iter().map(Message::attached).sum()
+    }
+
     /// A top-level field as it was written; `None` where it is absent or the conversation.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
         self.field(name).map(|field| field.value.get())
@@ -256,12 +261,35 @@ impl<'a> ChatRequest<'a> {
 
     /// True of a form, false of JSON.
     pub fn is_form(&self) -> bool {
-        self.form
+        self.form.is_some()
     }
 
-    /// Where the model stands in a form.
-    pub(super) fn form_model(&self) -> Option<Range<usize>> {
-        self.form_model.clone()
+    /// The fields of a form.
+    pub(super) fn form(&self) -> Option<&Form> {
+        self.form.as_ref()
+    }
+
+    /// The content type under which [`super::adapt`] writes a form; `None` of JSON.
+    pub fn form_content_type(&self) -> Option<HeaderValue> {
+        self.form.as_ref().and_then(Form::content_type)
+    }
+
+    /// What an operation without turns (embeddings, legacy completions) is given.
+    pub fn inputs(&self) -> Option<&Inputs> {
+        self.inputs.as_ref()
+    }
+
+    /// What the service itself would run for this request, in the caller's word; `None` if nothing.
+    ///
+    /// Only known tools run at the caller. Any other kind counts as hosted, so that a new one does not slip through.
+    pub fn hosted_tool(&self) -> Option<Box<str>> {
+        offered_tools::first(self)
+    }
+
+    /// The first of some fields that the body has at any depth, null excepted. Each is a name, or several joined by dots:
+    /// `prompt.id` is the field `id` of an object `prompt`, wherever that lies.
+    pub fn denied_field<'f>(&self, denied: impl Iterator<Item = &'f str>) -> Option<&'f str> {
+        denied::first(self, denied)
     }
 
     pub(super) fn field(&self, name: &str) -> Option<&Field<'a>> {
@@ -313,7 +341,31 @@ mod tests {
         check(&format!(r#"{{{SAID},"max_tokens":-1}}"#), "max_tokens", "found a negative number");
         check(&format!(r#"{{{SAID},"n":1.5}}"#), "n", "found a fraction");
         check(&format!(r#"{{{SAID},"tools":{{}}}}"#), "tools", "expected a list or null");
-        check(&format!(r#"{{{SAID},"model":"a","model":"b"}}"#), "body", "`model` is given twice");
+        for twice in [
+            r#""model":"a","model":"b""#,
+            r#""model":"a","mod\u0065l":"b""#,
+            r#""x_own":1,"x_own":1"#,
+            r#""messages":null"#,
+        ] {
+            check(&format!("{{{SAID},{twice}}}"), "body", "is given twice");
+        }
+        let many: Vec<String> = (0..100).map(|number| format!(r#""x{number}":0"#)).collect();
+        let many = many.join(",");
+        check(&format!(r#"{{{SAID},{many},"x7":0}}"#), "body", "`x7` is given twice");
+        for (message, at) in [
+            (r#"{"role":"user","content":"a","content":"b"}"#, ""),
+            (r#"{"role":"user","tool_calls":[],"tool_calls":[{}]}"#, ""),
+            (r#"{"role":"user","content":[{"type":"text","text":"a","text":"b"}]}"#, ".content[0]"),
+        ] {
+            let field = format!("messages[0]{at}");
+            check(&format!(r#"{{"messages":[{message}]}}"#), &field, "is given twice");
+        }
+        for (field, value) in [
+            ("stream_options", r#"{"include_usage":true,"include_usage":false}"#),
+            ("response_format", r#"{"type":"text","type":"json_object"}"#),
+        ] {
+            check(&format!(r#"{{{SAID},"{field}":{value}}}"#), field, "a field in it twice");
+        }
     }
 
     #[test]

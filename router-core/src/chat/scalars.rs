@@ -29,32 +29,6 @@ pub(super) struct Scalars<'a> {
     pub(super) background: bool,
 }
 
-/// The fields that routing reads; given twice they would mean two things, so that is refused.
-pub(super) const READ_ONCE: [&str; 22] = [
-    "model",
-    "messages",
-    "stream",
-    "stream_options",
-    "max_tokens",
-    "max_completion_tokens",
-    "n",
-    "reasoning_effort",
-    "user",
-    "prompt_cache_key",
-    "response_format",
-    "tools",
-    "functions",
-    "store",
-    "temperature",
-    "parallel_tool_calls",
-    "max_output_tokens",
-    "reasoning",
-    "text",
-    "previous_response_id",
-    "conversation",
-    "background",
-];
-
 impl<'a> Scalars<'a> {
     /// Decodes what an operation's requests have.
     pub(super) fn read(operation: Operation, fields: &[Field<'a>]) -> Result<Self, RequestFault> {
@@ -155,8 +129,10 @@ fn decode<'a, T: Deserialize<'a>>(
     field: &Field<'a>,
     expected: &str,
 ) -> Result<Option<T>, RequestFault> {
-    serde_json::from_str(field.value.get()).map_err(|_| {
-        let found = kind_of(field.value.get());
+    serde_json::from_str(field.value.get()).map_err(|fault| {
+        // Of two values the upstream could go by the other one.
+        let twice = fault.to_string().starts_with("duplicate field");
+        let found = if twice { "a field in it twice" } else { kind_of(field.value.get()) };
         RequestFault::new(field.name.clone(), format!("expected {expected}, found {found}"))
     })
 }

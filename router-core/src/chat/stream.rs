@@ -227,7 +227,7 @@ impl RawDelta<'_> {
             Some(Content::Parts(parts)) => {
                 parts.iter().fold((0, false), |(said, more), part| match part {
                     Part::Text(text) => (said + text.len(), more),
-                    Part::Image | Part::Other => (said, true),
+                    Part::Image | Part::Attached(_) | Part::Other => (said, true),
                 })
             }
         };

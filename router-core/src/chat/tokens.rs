@@ -159,21 +159,26 @@ pub fn estimate(text: &str) -> Tokens {
     Tokens(hundredths.div_ceil(100))
 }
 
-/// The tokens of a request's prompt, nearly: texts, images, tools and separators. What is passed through counts nothing.
+/// The tokens of a request's prompt, nearly: texts, images, files, sound, tools and separators. What is passed through counts nothing.
 pub fn of_prompt(request: &ChatRequest<'_>) -> Tokens {
     let texts: Tokens =
         request.messages().iter().flat_map(super::Message::texts).map(estimate).sum();
     let offered = match request.operation() {
         Operation::Chat => ["tools", "functions", "response_format"].as_slice(),
         Operation::Responses => &["tools", "text"],
-        Operation::Completions => &["prompt", "suffix"],
-        Operation::Embeddings => &["input"],
-        Operation::Passed => &[],
+        Operation::Completions => &["suffix"],
+        Operation::Embeddings | Operation::Passed => &[],
     };
+    let inputs = request.inputs().map(|inputs| inputs.total.likely()).unwrap_or_default();
     let schemas: Tokens = offered.iter().filter_map(|name| request.raw(name)).map(estimate).sum();
     let images = u64::try_from(request.images()).unwrap_or(u64::MAX).saturating_mul(IMAGE);
     let messages = u64::try_from(request.messages().len()).unwrap_or(u64::MAX);
-    texts + schemas + Tokens(images) + Tokens(messages.saturating_mul(MESSAGE))
+    texts
+        + schemas
+        + inputs
+        + request.attached()
+        + Tokens(images)
+        + Tokens(messages.saturating_mul(MESSAGE))
 }
 
 #[cfg(test)]

@@ -179,7 +179,27 @@ fn rights(raw: &raw::Key, (all, policy): (&Raw, &Policy), table: &Table<'_>) -> 
             Preference::from_word,
         ),
         max_wait: table.milliseconds("max_wait_ms", raw.max_wait_ms, 0),
+        deny_fields: deny_fields(raw, table),
     }
+}
+
+/// The most fields that a key may be denied: each is compared with each name of a body.
+const MOST_FIELDS: usize = 64;
+
+fn deny_fields(raw: &raw::Key, table: &Table<'_>) -> BTreeSet<Box<str>> {
+    let written = raw.deny_fields.as_deref().unwrap_or_default();
+    let plain = |name: &str| {
+        let letter = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+        !name.is_empty() && name.chars().all(letter)
+    };
+    for name in written.iter().filter(|name| !name.split('.').all(plain)) {
+        let rule = "must be names of fields such as file_id or prompt.id";
+        table.fault("deny_fields", format!("{rule}; found {}", quoted(name)));
+    }
+    if written.len() > MOST_FIELDS {
+        table.fault("deny_fields", format!("must list at most {MOST_FIELDS} fields"));
+    }
+    written.iter().map(|name| name.as_str().into()).collect()
 }
 
 /// The one role that is listed; `None` where both are, or nothing is said.

@@ -77,18 +77,8 @@ impl Layers {
         read.text(SHIPPED, &Origin::Shipped);
         let read = self.own_layers(read).finish();
         let mut config = read.check(self.today)?;
-        for (name, endpoint) in &config.endpoints {
-            let written = read.raw().endpoints.get(name.as_str());
-            let is_key = written.is_some_and(|endpoint| endpoint.api_key.is_some());
-            let (word, sources) = match &endpoint.credential {
-                Credential::Anonymous => continue,
-                Credential::ApiKey(source) | Credential::Bearer(source) => {
-                    (if is_key { "api_key" } else { "bearer" }, vec![source.clone()])
-                }
-                Credential::Identity(identity) => ("identity", identity.sources()),
-            };
-            for problem in sources.iter().filter_map(|source| self.absent(source)) {
-                let key = Key::from(vec!["endpoints".to_owned(), name.to_string()]).child(word);
+        for (key, source) in secrets(&config, read.raw()) {
+            if let Some(problem) = self.absent(&source) {
                 config.warnings.push(Fault { origin: read.origin(&key), key, problem });
             }
         }
@@ -126,6 +116,32 @@ impl Layers {
                 .map(|error| format!("file {}: {}", path.display(), plain(&error))),
         }
     }
+}
+
+/// Every secret of a configuration, with the key that says where it is read from.
+fn secrets(config: &Config, raw: &Raw) -> Vec<(Key, SecretSource)> {
+    let key = |path: &[&str]| Key::from(path.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let mut secrets = Vec::new();
+    for (name, endpoint) in &config.endpoints {
+        let written = raw.endpoints.get(name.as_str());
+        let is_key = written.is_some_and(|endpoint| endpoint.api_key.is_some());
+        let (word, sources) = match &endpoint.credential {
+            Credential::Anonymous => continue,
+            Credential::ApiKey(source) | Credential::Bearer(source) => {
+                (if is_key { "api_key" } else { "bearer" }, vec![source.clone()])
+            }
+            Credential::Identity(identity) => ("identity", identity.sources()),
+        };
+        let at = |source| (key(&["endpoints", name.as_str(), word]), source);
+        secrets.extend(sources.into_iter().map(at));
+    }
+    let password = config.replicas.iter().filter_map(|replicas| replicas.password.clone());
+    secrets.extend(password.map(|source| (key(&["replicas", "password"]), source)));
+    let headers = config.traces.iter().flat_map(|traces| &traces.headers);
+    secrets.extend(
+        headers.map(|(name, source)| (key(&["traces", "headers", name.as_str()]), source.clone())),
+    );
+    secrets
 }
 
 /// The records that come with this library, by the model's name: for simulations and for embedders without config.

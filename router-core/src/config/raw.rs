@@ -26,6 +26,8 @@ pub struct Raw {
     pub request_log: RequestLog,
     /// How requests are scored and what is preferred.
     pub routing: Routing,
+    /// What else holds where a residency binds a request.
+    pub residency: Residency,
     /// Which models do which tasks.
     pub roles: Roles,
     /// Other names for `auto`, roles, models and deployments.
@@ -128,6 +130,15 @@ pub struct Routing {
     pub scorer_model: Option<PathBuf>,
     /// What speaks beside the score of the last turn.
     pub signals: Signals,
+}
+
+/// The table `[residency]`: what else holds where a residency binds a request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Residency {
+    /// What to do with tools that the service itself runs: `allow` or `reject`; allow.
+    pub hosted_tools: Option<String>,
 }
 
 /// The table `[routing.signals]`: weights in log-odds, of which 0 switches a signal off.

@@ -29,6 +29,8 @@ pub struct Key {
     pub prefer: Option<String>,
     /// The longest time that its requests may be held for a provisioned deployment; no bound of its own.
     pub max_wait_ms: Option<i64>,
+    /// The fields that its requests may not have, at any depth, such as `file_id` or `prompt.id`; none.
+    pub deny_fields: Option<Vec<String>>,
     /// The most requests to models that begin in any 60 seconds; no bound.
     pub requests_per_minute: Option<i64>,
     /// The most tokens, of prompts and answers, in any 60 seconds; no bound.

@@ -9,6 +9,7 @@ use crate::deployment::Catalog;
 use crate::deployment::Residency;
 use crate::model::Effort;
 use crate::policy::Asked;
+use crate::policy::HostedTools;
 use crate::policy::Mode;
 use crate::policy::OnUnavailable;
 use crate::policy::Policy;
@@ -99,8 +100,14 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         exclude_retired: routing.exclude_retired.unwrap_or(false),
         reject_unsupported: unsupported.unwrap_or(false),
         mode: mode(routing, &table),
+        hosted_tools: hosted_tools(&raw.residency, &top.sub("residency")),
         forced: forced(routing, &table),
     }
+}
+
+fn hosted_tools(residency: &raw::Residency, table: &Table<'_>) -> HostedTools {
+    let word = residency.hosted_tools.as_deref();
+    table.word("hosted_tools", word, "allow or reject", HostedTools::from_word).unwrap_or_default()
 }
 
 fn forced(routing: &raw::Routing, table: &Table<'_>) -> Option<Task> {

@@ -5,6 +5,8 @@ mod admit;
 #[cfg(feature = "http-client")]
 pub mod budget;
 #[cfg(feature = "http-client")]
+pub mod caller_headers;
+#[cfg(feature = "http-client")]
 mod flight;
 #[cfg(feature = "http-client")]
 mod hedge;
@@ -31,6 +33,8 @@ pub mod walk;
 
 #[cfg(feature = "http-client")]
 pub use budget::RetryTokens;
+#[cfg(feature = "http-client")]
+pub use caller_headers::FeatureHeaders;
 pub use limits::{Hedging, Limits, RetryBudget};
 #[cfg(feature = "http-client")]
 pub use relay::{Relay, StreamEnd};

@@ -181,7 +181,8 @@ fn attempt(
     errand: &Errand<'_, '_>,
     adapted: &Adapted,
 ) -> (Attempt, Option<SpanId>) {
-    let (span, trace) = errand.trace.attempt();
+    let (span, mut trace) = errand.trace.attempt();
+    trace.extend(errand.features.at(deployment));
     let attempt = Attempt {
         deployment: Arc::clone(deployment),
         call: errand.call.clone(),

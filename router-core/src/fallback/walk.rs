@@ -34,6 +34,7 @@ use crate::waiting::Waiting;
 
 use super::admit::admit;
 use super::budget::RetryTokens;
+use super::caller_headers::FeatureHeaders;
 use super::journey::Journey;
 use super::limits::{Hedging, Limits, RetryBudget};
 use super::readers::Bound;
@@ -73,6 +74,8 @@ pub struct Errand<'r, 'a> {
     pub readers: &'r Readers,
     /// What its attempts tell of its trace.
     pub trace: Propagation,
+    /// The headers of Azure's features that go with it.
+    pub features: FeatureHeaders<'r>,
 }
 
 /// An answer and how it was come by.

@@ -38,8 +38,32 @@ pub struct Policy {
     pub reject_unsupported: bool,
     /// Whether scores are heeded.
     pub mode: Mode,
+    /// What to do with hosted tools where a residency binds.
+    pub hosted_tools: HostedTools,
     /// The role that serves whatever names no model, whatever its score, its hints or the role it asks for.
     pub forced: Option<Task>,
+}
+
+/// What to do with tools that the service itself runs (web search, file search, code interpreter ..) where a residency binds:
+/// they can process data elsewhere than the deployment does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum HostedTools {
+    /// They pass.
+    #[default]
+    Allow,
+    /// The request is refused.
+    Reject,
+}
+
+impl HostedTools {
+    /// The behaviour of that word of config.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "allow" => Some(Self::Allow),
+            "reject" => Some(Self::Reject),
+            _ => None,
+        }
+    }
 }
 
 impl Policy {

@@ -11,6 +11,8 @@ use http::header::HeaderValue;
 use crate::deployment::Area;
 use crate::task::Task;
 
+use super::feature_headers::{CompanionHint, NAMING};
+
 /// What matters more to the caller.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Preference {
@@ -85,6 +87,8 @@ pub struct Hints {
     pub max_wait: Option<Duration>,
     /// `x-router-session`: the conversation that the request belongs to.
     pub session: Option<Box<str>>,
+    /// Second deployments that Azure's feature headers name.
+    pub companions: Vec<CompanionHint>,
     /// `x-stainless-read-timeout`, in seconds, as the official clients send it: how long the caller itself waits.
     pub caller_timeout: Option<Duration>,
 }
@@ -162,14 +166,38 @@ impl Hints {
                     .ok_or_else(|| fault("x-router-session", "1 to 256 letters"))
             })
             .transpose()?;
-        // Not ours, so a strange value is no reason to refuse the request.
-        let caller_timeout = headers
-            .get("x-stainless-read-timeout")
-            .and_then(|value| value.to_str().ok()?.parse::<f64>().ok())
-            .filter(|seconds| (0.001..86_400.0).contains(seconds))
-            .map(Duration::from_secs_f64);
-        Ok(Self { task, prefer, residency, priority, max_wait, session, caller_timeout })
+        let companions = companions(headers)?;
+        let caller_timeout = caller_timeout(headers);
+        Ok(Self {
+            task,
+            prefer,
+            residency,
+            priority,
+            max_wait,
+            session,
+            companions,
+            caller_timeout,
+        })
     }
+}
+
+/// How long the caller waits. The header is not ours, so a strange value is no reason to refuse the request.
+fn caller_timeout(headers: &HeaderMap) -> Option<Duration> {
+    headers
+        .get("x-stainless-read-timeout")
+        .and_then(|value| value.to_str().ok()?.parse::<f64>().ok())
+        .filter(|seconds| (0.001..86_400.0).contains(seconds))
+        .map(Duration::from_secs_f64)
+}
+
+fn companions(headers: &HeaderMap) -> Result<Vec<CompanionHint>, HintFault> {
+    let mut companions = Vec::new();
+    for header in NAMING {
+        let name = one(headers, header, "the name of a deployment")?;
+        let name = name.filter(|name| !name.is_empty());
+        companions.extend(name.map(|name| CompanionHint { header, name: name.into() }));
+    }
+    Ok(companions)
 }
 
 fn fault(header: &'static str, expected: &str) -> HintFault {

@@ -1,11 +1,13 @@
 //! Which models may and should do a task, by config and by what the caller says. The door of the room.
 
 pub mod choice;
+pub mod feature_headers;
 pub mod hints;
 pub mod names;
 pub mod rights;
 
-pub use choice::{Mode, ModelChoice, OnUnavailable, Policy, Role, Target};
+pub use choice::{HostedTools, Mode, ModelChoice, OnUnavailable, Policy, Role, Target};
+pub use feature_headers::{Companion, CompanionHint, Names, switches};
 pub use hints::{HintFault, Hints, Preference, Priority};
 pub use names::{Asked, UnknownModel};
-pub use rights::{Overreach, Rights};
+pub use rights::{DeniedField, Overreach, Rights};

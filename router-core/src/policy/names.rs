@@ -1,4 +1,5 @@
-//! What does the `model` of a request mean? `auto`, a role, an alias, a model or a deployment, in that order.
+//! What does the `model` of a request mean? `auto`, a role, an alias, a model or a deployment, in that order; then Azure's own
+//! name of a deployment, and last any of these in other letter case.
 
 use std::collections::BTreeMap;
 
@@ -43,7 +44,8 @@ fn told(asked: &str) -> String {
 
 impl Asked {
     /// Looks a name up; an absent one means `auto`. Names in the form `provider/model` are looked up whole, then
-    /// without the provider. A dated version that has no record of its own means its model.
+    /// without the provider. A dated version that has no record of its own means its model. A name that is none of ours may be
+    /// Azure's own name of a deployment, or one of all these in other letter case.
     ///
     /// # Errors
     /// The name is unknown; all that are known are listed.
@@ -58,7 +60,11 @@ impl Asked {
         let aliased = |name: &str| aliases.get(name).and_then(|target| direct(target, catalog));
         let found = |name: &str| {
             // `auto` and the roles come before aliases, and those before models and deployments.
-            reserved(name).or_else(|| aliased(name)).or_else(|| direct(name, catalog))
+            reserved(name)
+                .or_else(|| aliased(name))
+                .or_else(|| direct(name, catalog))
+                .or_else(|| at_azure(catalog, |known| known == name))
+                .or_else(|| in_other_case(name, aliases, catalog))
         };
         found(name)
             .or_else(|| name.rsplit_once('/').and_then(|(_, model)| found(model)))
@@ -95,7 +101,7 @@ fn reserved(name: &str) -> Option<Asked> {
 fn direct(name: &str, catalog: &Catalog) -> Option<Asked> {
     let deployment = |key: &str| catalog.deployment(key).map(|found| found.name.clone());
     if let Some(key) = name.strip_prefix("deployment:") {
-        return deployment(key).map(Asked::Pinned);
+        return deployment(key).map(Asked::Pinned).or_else(|| pinned_at_azure(key, catalog));
     }
     reserved(name)
         .or_else(|| catalog.model(name).map(|model| Asked::Model(model.name.clone())))
@@ -106,9 +112,114 @@ fn direct(name: &str, catalog: &Catalog) -> Option<Asked> {
         })
 }
 
+/// What Azure's own name of a deployment means; several resources may use the same one, for the same model.
+fn at_azure(catalog: &Catalog, is_named: impl Fn(&str) -> bool) -> Option<Asked> {
+    let mut named = catalog.deployments().iter().filter(|found| is_named(&found.azure_deployment));
+    let first = named.next()?;
+    let mut others = named.peekable();
+    if others.peek().is_none() {
+        return Some(Asked::Deployment(first.name.clone()));
+    }
+    let same = others.all(|found| found.model.name == first.model.name);
+    same.then(|| Asked::Model(first.model.name.clone()))
+}
+
+fn pinned_at_azure(name: &str, catalog: &Catalog) -> Option<Asked> {
+    match at_azure(catalog, |known| known.eq_ignore_ascii_case(name))? {
+        Asked::Deployment(name) => Some(Asked::Pinned(name)),
+        Asked::Auto(_) | Asked::Role(_) | Asked::Model(_) | Asked::Pinned(_) => None,
+    }
+}
+
+/// What a name means whose letter case differs from that of the known ones, if just one of a kind is left.
+fn in_other_case(
+    name: &str,
+    aliases: &BTreeMap<Box<str>, Box<str>>,
+    catalog: &Catalog,
+) -> Option<Asked> {
+    let alike = |known: &str| known.eq_ignore_ascii_case(name);
+    let deployments = catalog.deployments().iter().map(|found| found.name.as_str());
+    let model = |name: &str| {
+        only(catalog.models().map(|model| model.name.as_str()), |known| {
+            known.eq_ignore_ascii_case(name)
+        })
+    };
+    reserved(&name.to_ascii_lowercase())
+        .or_else(|| direct(aliases.get(only(aliases.keys().map(AsRef::as_ref), alike)?)?, catalog))
+        .or_else(|| direct(model(name)?, catalog))
+        .or_else(|| direct(only(deployments, alike)?, catalog))
+        .or_else(|| direct(model(undated(name)?)?, catalog))
+        .or_else(|| at_azure(catalog, alike))
+}
+
+/// The one name that fits; `None` if several do.
+fn only<'n>(names: impl Iterator<Item = &'n str>, fits: impl Fn(&str) -> bool) -> Option<&'n str> {
+    let mut fitting = names.filter(|name| fits(name));
+    let first = fitting.next()?;
+    fitting.next().is_none().then_some(first)
+}
+
 /// The name of a model without the day of its version: `gpt-4o` of `gpt-4o-2024-11-20`.
 fn undated(name: &str) -> Option<&str> {
     const DAY: usize = "-2024-11-20".len();
     let (model, day) = name.split_at_checked(name.len().checked_sub(DAY)?)?;
     Day::try_from(day.strip_prefix('-')?).ok().map(|_| model)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::deployment::sample;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(name: &str, expected: Option<&str>) {
+        let named = |name: &str, model: &str, azure: &str| {
+            let mut deployment = sample::pay_as_you_go(name, model);
+            deployment.azure_deployment = azure.into();
+            deployment
+        };
+        let catalog = Catalog::new([
+            named("east", "gpt-4o", "GPT4o-Prod"),
+            named("west", "gpt-4o", "shared"),
+            named("north", "gpt-4o", "shared"),
+            named("mixed_one", "gpt-4o", "mixed"),
+            named("mixed_two", "o1", "mixed"),
+            named("think", "o1", "gpt-4o"),
+            named("upper", "o1", "Twin"),
+            named("lower", "o1", "twin"),
+        ]);
+        let aliases = BTreeMap::from([("Fast-One".into(), "gpt-4o".into())]);
+        let asked = Asked::look_up(Some(name), &aliases, &catalog).ok();
+        let found = asked.map(|asked| match asked {
+            Asked::Auto(_) => "auto".to_owned(),
+            Asked::Role(task) => format!("role {task}"),
+            Asked::Model(model) => format!("model {model}"),
+            Asked::Deployment(name) => format!("deployment {name}"),
+            Asked::Pinned(name) => format!("pinned {name}"),
+        });
+        assert_eq!(found.as_deref(), expected, "{name}");
+    }
+
+    #[test]
+    fn azures_own_names_and_other_letter_case_are_names() {
+        check("GPT4o-Prod", Some("deployment east"));
+        check("gpt4o-prod", Some("deployment east"));
+        check("azure/GPT4O-PROD", Some("deployment east"));
+        check("deployment:gpt4o-prod", Some("pinned east"));
+        check("deployment:shared", None);
+        check("shared", Some("model gpt-4o"));
+        check("mixed", None);
+        check("GPT-4o", Some("model gpt-4o"));
+        check("GPT-4O-2024-11-20", Some("model gpt-4o"));
+        check("gpt-4o", Some("model gpt-4o"));
+        check("EAST", Some("deployment east"));
+        check("AUTO", Some("auto"));
+        check("Reasoning", Some("role reasoning"));
+        check("fast-one", Some("model gpt-4o"));
+        check("Twin", Some("deployment upper"));
+        check("twin", Some("deployment lower"));
+        check("TWIN", Some("model o1"));
+        check("nothing", None);
+    }
 }

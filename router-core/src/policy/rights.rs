@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use crate::chat::ChatRequest;
 use crate::deployment::Area;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
@@ -35,6 +36,16 @@ pub struct Rights {
     pub prefer: Option<Preference>,
     /// How long its requests may be held for a provisioned deployment, at most.
     pub max_wait: Option<Duration>,
+    /// The fields that its requests may not have, at any depth: names, or several joined by dots.
+    pub deny_fields: BTreeSet<Box<str>>,
+}
+
+/// A request has a field that its caller's key may not send.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("this key may not send the field `{field}`")]
+pub struct DeniedField {
+    /// The field, as config names it.
+    pub field: Box<str>,
 }
 
 /// A header asks for more than the key allows.
@@ -66,6 +77,18 @@ impl Rights {
     /// True where a role may be used.
     pub fn allow_role(&self, task: Task) -> bool {
         self.role.is_none_or(|only| only == task)
+    }
+
+    /// Refuses a request with a field that may not be sent.
+    ///
+    /// # Errors
+    /// Names the field.
+    pub fn check_fields(&self, request: &ChatRequest<'_>) -> Result<(), DeniedField> {
+        if self.deny_fields.is_empty() {
+            return Ok(());
+        }
+        let denied = request.denied_field(self.deny_fields.iter().map(AsRef::as_ref));
+        denied.map_or(Ok(()), |field| Err(DeniedField { field: field.into() }))
     }
 
     /// The hints as far as they narrow what is allowed, with what the key sets where the caller said nothing.

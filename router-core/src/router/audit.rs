@@ -19,9 +19,10 @@ pub(super) fn refused(
 ) {
     let residency = match error {
         RouteError::Overreach(over) => over.is_residency(),
-        RouteError::Refused(Refusal::Residency { .. }) => true,
+        RouteError::Refused(Refusal::Residency { .. } | Refusal::HostedTool { .. }) => true,
         RouteError::Request(_)
         | RouteError::Hint(_)
+        | RouteError::Field(_)
         | RouteError::Limit(_)
         | RouteError::Model(_)
         | RouteError::Stored(_)

@@ -81,12 +81,12 @@ impl ChatCall {
     }
 
     /// What is called at a deployment.
-    pub(super) fn call(&self) -> Call {
+    pub(super) fn call(&self, request: &ChatRequest<'_>) -> Call {
         match &self.passed {
             Some(path) => Call::Passed {
                 path: Arc::clone(path),
-                // Callers say many things of JSON; upstreams take one.
-                content_type: self.form().cloned().unwrap_or(JSON),
+                // A form is written again. Callers say many things of JSON; upstreams take one.
+                content_type: request.form_content_type().unwrap_or(JSON),
             },
             None => Call::Operation(self.operation),
         }

@@ -198,7 +198,9 @@ impl Finish<'_, '_> {
         items::of_answer(answer).into_iter().for_each(self.keeper(deployment));
         if self.stores() {
             let Owners { stored, caller, .. } = self.owners;
-            let ids = id.into_iter().chain(self.request.conversation());
+            // Among several callers the first to name a conversation does not own it by that.
+            let owned = |id: &&str| caller.name().is_none() || stored.owner(id, caller).is_some();
+            let ids = id.into_iter().chain(self.request.conversation().filter(owned));
             ids.for_each(|id| stored.remember(id, &deployment.name, caller));
         }
     }

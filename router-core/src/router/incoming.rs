@@ -27,7 +27,9 @@ pub(super) struct Incoming<'c> {
 impl<'c> Incoming<'c> {
     /// Reads a call; who can read its encrypted items is to be looked up.
     pub(super) fn read(call: &'c ChatCall) -> Result<Self, RouteError> {
-        let (request, hints) = (call.request()?, call.hints()?);
+        let request = call.request()?;
+        call.rights.check_fields(&request)?;
+        let hints = call.hints()?;
         Ok(Self { call, request, hints, readers: Readers::default() })
     }
 

@@ -23,6 +23,7 @@ use crate::encrypted_items::EncryptedItems;
 use crate::error::RouteError;
 use crate::fallback::Errand;
 use crate::fallback::Fallback;
+use crate::fallback::FeatureHeaders;
 use crate::fallback::NoAnswer;
 use crate::fallback::Note;
 use crate::ledger::Ledger;
@@ -296,7 +297,7 @@ impl<U: Upstream> Inner<U> {
         let role = task.map(|task| self.rules.policy.role(task));
         let errand = Errand {
             request,
-            call: call.call(),
+            call: call.call(request),
             plan,
             admission: &decision.admission,
             asker: incoming.asker(),
@@ -308,6 +309,7 @@ impl<U: Upstream> Inner<U> {
             first_byte: self.first_byte(decision, &plan.first),
             deadline: call.received + patience,
             trace: Propagation::new(&call.headers, call.span.clone()),
+            features: FeatureHeaders::of(&call.headers, &decision.companions),
         };
         if request.stream() {
             // Nobody else sets it, so that it is set here is all that can come of it.

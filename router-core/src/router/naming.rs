@@ -12,6 +12,7 @@ use crate::policy::Asked;
 use crate::policy::Rights;
 use crate::policy::UnknownModel;
 use crate::stored::Caller;
+use crate::stored::Holder;
 use crate::stored::Stored;
 use crate::stored::StoredResponses;
 use crate::stored::UnknownResponse;
@@ -57,7 +58,7 @@ pub(super) fn name_of<'n>(
 }
 
 /// The model of a request that must name one and does not. Of what is passed through, some need none at `OpenAI`
-/// (moderations): where a single model can take it, that one is meant. A form cannot be given another field.
+/// (moderations): where a single model can take it, that one is meant.
 fn unnamed(
     request: &ChatRequest<'_>,
     rules: &Rules,
@@ -65,8 +66,7 @@ fn unnamed(
 ) -> Result<Cow<'static, str>, RouteError> {
     let operation = request.operation();
     let able = able_models(rules, rights, operation);
-    let may = operation == Operation::Passed && !request.is_form();
-    if let ([only], true) = (able.as_slice(), may) {
+    if let ([only], Operation::Passed) = (able.as_slice(), operation) {
         return Ok(only.clone().into());
     }
     let problem = if able.is_empty() {
@@ -78,26 +78,28 @@ fn unnamed(
 }
 
 /// The deployment that stored what the request needs: the response that it follows, its conversation, items that it names in
-/// place of what they say. All of them must be this caller's; the first leads the way.
+/// place of what they say. None of them may be another caller's; the first that is this caller's leads the way.
 ///
-/// Of a conversation made elsewhere nothing is known before its first response, and hidden reasoning may not have been stored
-/// at all: these two bind only once they are known.
+/// Of what is not known here, hidden reasoning passes: it may not have been stored at all. A conversation passes only where all
+/// callers are one: among several it could be anybody's.
 fn owner_of_needed(
     request: &ChatRequest<'_>,
     (responses, caller): (&StoredResponses, &Caller),
 ) -> Result<Option<DeploymentName>, UnknownResponse> {
     let previous = request.previous_response().map(|id| (id, Stored::Previous, true));
-    let conversation =
-        request.conversation().map(|id| (id, Stored::Conversation, responses.knows(id)));
+    let several = caller.name().is_some();
+    let conversation = request.conversation().map(|id| (id, Stored::Conversation, several));
     let items = request.references().iter();
     let items = items.map(|item| (&*item.id, Stored::Item, item.bare));
     let mut first = None;
     for (id, what, must) in previous.into_iter().chain(conversation).chain(items) {
-        let owner = responses.owner(id, caller);
-        if must && owner.is_none() {
-            return Err(UnknownResponse { id: id.to_owned(), what });
+        let unknown = || Err(UnknownResponse { id: id.to_owned(), what });
+        match responses.holder(id, caller) {
+            Holder::Caller(deployment) => first = first.or(Some(deployment)),
+            Holder::Another => return unknown(),
+            Holder::Unknown if must => return unknown(),
+            Holder::Unknown => {}
         }
-        first = first.or(owner);
     }
     Ok(first)
 }

@@ -8,6 +8,7 @@ use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::deployment::Residency;
+use crate::policy::Companion;
 use crate::policy::ModelChoice;
 use crate::policy::Rights;
 use crate::policy::Target;
@@ -27,6 +28,8 @@ pub struct Constraints<'c> {
     pub residency: &'c Residency,
     /// What the request needs.
     pub needs: &'c Needs,
+    /// Second deployments that take part in the request.
+    pub companions: &'c [Companion],
     /// Leave out models that retired before this day; `None` keeps them.
     pub retired_before: Option<Day>,
     /// The only endpoint that has what the request refers to; `None` if any will do.
@@ -198,6 +201,9 @@ pub fn eligible(catalog: &Catalog, constraints: Constraints<'_>) -> (Eligible, V
     (Eligible(kept), removed)
 }
 
+/// What a deployment lacks at whose resource a deployment that a header names is not.
+const COMPANION: &str = "second deployment of the name that a header gives, at the same endpoint";
+
 fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Exclusion> {
     let model = &deployment.model;
     let needs = constraints.needs;
@@ -207,7 +213,8 @@ fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Ex
     if !constraints.rights.allow(deployment) {
         return Some(Exclusion::NotAllowed);
     }
-    if !constraints.residency.allows(deployment.area) {
+    let outside = constraints.companions.iter().any(Companion::is_outside);
+    if outside || !constraints.residency.allows(deployment.area) {
         return Some(Exclusion::Residency);
     }
     if constraints.endpoint.is_some_and(|only| *only != deployment.endpoint) {
@@ -222,7 +229,8 @@ fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Ex
     }
     let retired =
         model.retires.filter(|day| constraints.retired_before.is_some_and(|today| *day < today));
-    let lacking = needs.lacking(deployment).map(Exclusion::Ability);
+    let alone = constraints.companions.iter().any(|companion| !companion.serves(deployment));
+    let lacking = needs.lacking(deployment).or(alone.then_some(COMPANION)).map(Exclusion::Ability);
     lacking
         .or_else(|| needs.too_long_for(model).then_some(Exclusion::ContextWindow))
         .or_else(|| retired.map(Exclusion::Retired))

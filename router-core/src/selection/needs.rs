@@ -4,6 +4,7 @@ use crate::capacity::Load;
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
 use crate::chat::ResponseFormat;
+use crate::chat::Weight;
 use crate::chat::tokens;
 use crate::deployment::Deployment;
 use crate::model::ModelRecord;
@@ -18,6 +19,8 @@ use crate::units::Tokens;
 pub struct Needs {
     /// The prompt, nearly.
     pub prompt: Tokens,
+    /// The longest text that must fit the model's window at once.
+    pub longest: Weight,
     /// The characters of the prompt.
     pub characters: u64,
     /// The caller's cap on all its answers together; `None` where it names none.
@@ -39,8 +42,13 @@ const USUAL_OUTPUT: Tokens = Tokens(512);
 impl Needs {
     /// What a chat request needs.
     pub fn of(request: &ChatRequest<'_>) -> Self {
+        let prompt = tokens::of_prompt(request);
+        // How much of a model's window a file takes only the service finds out.
+        let read = Tokens(prompt.0.saturating_sub(request.attached().0));
+        let longest = request.inputs().map_or(Weight::estimated(read), |inputs| inputs.longest);
         Self {
-            prompt: tokens::of_prompt(request),
+            prompt,
+            longest,
             characters: characters(request),
             cap: cap(request),
             output: request.max_output().map_or(USUAL_OUTPUT, |cap| cap.min(USUAL_OUTPUT)),
@@ -80,9 +88,9 @@ impl Needs {
         .find_map(|(lacking, name)| lacking.then_some(name))
     }
 
-    /// True where the prompt is surely too long; our count may be a third too high, and then the upstream judges.
+    /// True if the prompt, or one of several inputs, is surely too long; in doubt the upstream judges.
     pub(super) fn too_long_for(&self, model: &ModelRecord) -> bool {
-        self.prompt.0.saturating_mul(2) / 3 > model.context_window.0
+        self.longest.least() > model.context_window
     }
 }
 
@@ -99,5 +107,6 @@ fn cap(request: &ChatRequest<'_>) -> Option<Tokens> {
 fn characters(request: &ChatRequest<'_>) -> u64 {
     let texts = request.messages().iter().flat_map(crate::chat::Message::texts);
     let count: usize = texts.map(|text| text.chars().count()).sum();
-    u64::try_from(count).unwrap_or(u64::MAX)
+    let inputs = request.inputs().map_or(0, |inputs| inputs.characters);
+    u64::try_from(count).unwrap_or(u64::MAX).saturating_add(inputs)
 }

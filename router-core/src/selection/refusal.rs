@@ -32,6 +32,18 @@ pub enum Refusal {
     ContextWindow {
         /// The models wished.
         models: String,
+        /// The field that holds the prompt.
+        field: &'static str,
+    },
+    /// A tool would be run by the service itself, and config forbids that where a residency binds.
+    #[error(
+        "the hosted tool `{tool}` may process data outside {residency}; it is not allowed here"
+    )]
+    HostedTool {
+        /// The tool, in the caller's word.
+        tool: Box<str>,
+        /// The residency asked.
+        residency: Residency,
     },
     /// The models wished have retired.
     #[error("{models}: retired")]
@@ -81,10 +93,19 @@ pub enum Refusal {
 /// What a deployment that is merely busy is believed to need.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(1);
 
+/// The models wished, and the field of the request that they read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Models<'m> {
+    /// Their names.
+    pub(crate) names: &'m [ModelName],
+    /// What holds the prompt.
+    pub(crate) prompt_field: &'static str,
+}
+
 /// The reason that the caller can do most about: a wait before a fault of ours, residency only where it alone decided.
 pub(crate) fn refusal(
     reasons: impl Iterator<Item = Exclusion>,
-    models: &[ModelName],
+    choice: Models<'_>,
     residency: &Residency,
 ) -> Refusal {
     let reasons: Vec<Exclusion> = reasons.collect();
@@ -106,7 +127,8 @@ pub(crate) fn refusal(
     if has(|why| matches!(why, Exclusion::Disabled)) {
         return Refusal::Disabled;
     }
-    let names: Vec<&str> = models.iter().map(ModelName::as_str).collect();
+    let Models { names, prompt_field: field } = choice;
+    let names: Vec<&str> = names.iter().map(ModelName::as_str).collect();
     let models = names.join(", ");
     let ability = |why: &Exclusion| {
         if let Exclusion::Ability(ability) = why { Some(*ability) } else { None }
@@ -114,7 +136,7 @@ pub(crate) fn refusal(
     if let Some(ability) = reasons.iter().find_map(ability) {
         Refusal::Ability { models, ability }
     } else if has(|why| matches!(why, Exclusion::ContextWindow)) {
-        Refusal::ContextWindow { models }
+        Refusal::ContextWindow { models, field }
     } else if has(|why| matches!(why, Exclusion::Retired(_)))
         && !has(|why| matches!(why, Exclusion::Residency))
     {

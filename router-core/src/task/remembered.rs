@@ -58,7 +58,7 @@ impl Remembered {
                     match part {
                         Part::Text(text) => (0_u8, text).hash(&mut hasher),
                         Part::Image => hasher.write_u8(1),
-                        Part::Other => hasher.write_u8(2),
+                        Part::Attached(_) | Part::Other => hasher.write_u8(2),
                     }
                 }
             }

@@ -26,7 +26,7 @@ pub struct Attempt {
     pub body: Bytes,
     /// True where an event stream is awaited.
     pub streamed: bool,
-    /// Headers of tracing that pass from the caller: `traceparent`, `tracestate`, `x-request-id`.
+    /// Headers that pass from the caller: those of tracing (`traceparent`, `tracestate`, `x-request-id`) and of Azure's features.
     pub trace: Vec<(HeaderName, HeaderValue)>,
 }
 

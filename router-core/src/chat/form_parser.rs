@@ -1,0 +1,474 @@
+//! Reads a form (`multipart/form-data`) with the crate `multer`, and refuses every form that another parser could read
+//! differently.
+//!
+//! Parsers of forms disagree about bare line feeds, folded and repeated headers, escapes, `name*=`, letter case, text before
+//! the first boundary and after the last. A caller could use that to show the router one model and the upstream another. So
+//! the head of each field is held to one form in which all of them agree, and what `multer` has read must be what that form
+//! says. No client needs more: the official ones write nothing else.
+//!
+//! Not done here: what the fields mean, and the body that is sent (`form.rs`).
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::stream;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use memchr::memmem;
+use multer::{Field, Multipart};
+
+use super::body::RequestFault;
+use super::form::{Form, FormPart, MODEL};
+
+/// The most fields of a form.
+const MOST_PARTS: usize = 256;
+/// The longest name of a field.
+const LONGEST_NAME: usize = 64;
+/// The longest boundary. **Source:** RFC 2046, section 5.1.1.
+const LONGEST_BOUNDARY: usize = 70;
+/// What ends the head of a field.
+const BLANK_LINE: &[u8] = b"\r\n\r\n";
+
+/// Reads a form.
+///
+/// # Errors
+/// It is not well formed, or can be read in more than one way.
+pub(super) fn read(content_type: &str, body: &[u8]) -> Result<Form, RequestFault> {
+    let boundary = boundary(content_type).ok_or_else(|| {
+        RequestFault::new("content-type", "expected multipart/form-data with a boundary")
+    })?;
+    let whole = stream::once(async { Ok::<Bytes, multer::Error>(Bytes::copy_from_slice(body)) });
+    let multipart = Multipart::new(whole, boundary.clone());
+    // The whole body is there, so that the parser never has to wait.
+    let read = parts(multipart, Place { body, boundary: &boundary, at: 0 }).now_or_never();
+    let parts = read.ok_or_else(|| malformed("it ends within a field"))??;
+    check_names(&parts)?;
+    Ok(Form { boundary, parts })
+}
+
+fn malformed(why: &str) -> RequestFault {
+    RequestFault::new("body", format!("not a form that is read in one way alone: {why}"))
+}
+
+/// The boundary that a content type names, if every parser finds the same one there.
+fn boundary(content_type: &str) -> Option<String> {
+    let (kind, parameters) = content_type.split_once(';')?;
+    if !kind.trim().eq_ignore_ascii_case("multipart/form-data") {
+        return None;
+    }
+    let named = parameters.split(';').filter(|parameter| {
+        let name = parameter.split('=').next().unwrap_or_default().trim().trim_end_matches('*');
+        name.to_ascii_lowercase().starts_with("boundary")
+    });
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"'()+_,-./:=?".contains(&byte);
+    let boundary = multer::parse_boundary(content_type).ok()?;
+    let fits = (1..=LONGEST_BOUNDARY).contains(&boundary.len()) && boundary.bytes().all(letter);
+    (fits && named.count() == 1).then_some(boundary)
+}
+
+/// Where the reading stands in the body: behind a boundary.
+struct Place<'b> {
+    body: &'b [u8],
+    boundary: &'b str,
+    at: usize,
+}
+
+async fn parts(
+    mut form: Multipart<'_>,
+    mut place: Place<'_>,
+) -> Result<Vec<FormPart>, RequestFault> {
+    let unreadable = |_| malformed("the parser refuses it");
+    place.begin()?;
+    let mut parts = Vec::new();
+    while let Some(mut field) = form.next_field().await.map_err(unreadable)? {
+        if parts.len() == MOST_PARTS {
+            return Err(RequestFault::new("body", format!("expected at most {MOST_PARTS} fields")));
+        }
+        let mut length = 0;
+        while let Some(piece) = field.chunk().await.map_err(unreadable)? {
+            length += piece.len();
+        }
+        parts.push(place.part(&field, length)?);
+    }
+    place.end()?;
+    Ok(parts)
+}
+
+impl<'b> Place<'b> {
+    fn rest(&self) -> &'b [u8] {
+        self.body.get(self.at..).unwrap_or_default()
+    }
+
+    /// Steps over a text that must come next.
+    fn step(&mut self, text: &[u8]) -> Option<()> {
+        self.rest().starts_with(text).then(|| self.at += text.len())
+    }
+
+    fn delimiter(&self) -> Vec<u8> {
+        format!("--{}", self.boundary).into_bytes()
+    }
+
+    fn begin(&mut self) -> Result<(), RequestFault> {
+        let delimiter = self.delimiter();
+        self.step(&delimiter).ok_or_else(|| malformed("text before the first boundary"))
+    }
+
+    /// Takes the field that the parser has read, whose content is `length` bytes long.
+    fn part(&mut self, field: &Field<'_>, length: usize) -> Result<FormPart, RequestFault> {
+        self.step(b"\r\n").ok_or_else(|| malformed("text behind a boundary"))?;
+        let head = memmem::find(self.rest(), BLANK_LINE)
+            .and_then(|end| self.rest().get(..end))
+            .ok_or_else(|| malformed("a field without an empty line"))?;
+        self.at += head.len() + BLANK_LINE.len();
+        let content = self.at..self.at.saturating_add(length);
+        let text =
+            self.body.get(content.clone()).ok_or_else(|| malformed("it ends within a field"))?;
+        let delimiter = self.delimiter();
+        if memmem::find(head, &delimiter).or(memmem::find(text, &delimiter)).is_some() {
+            return Err(malformed("the boundary within a field"));
+        }
+        self.at = content.end;
+        self.step(b"\r\n")
+            .and_then(|()| self.step(&delimiter))
+            .ok_or_else(|| malformed("a field's end"))?;
+        let Named { name, file_name } = agreed(head, field)?;
+        let content_type = content_type(field)?;
+        if name == MODEL {
+            check_model(text, file_name.as_deref(), content_type.as_ref())?;
+            return Ok(FormPart { name, file_name: None, content_type: None, content });
+        }
+        Ok(FormPart { name, file_name, content_type, content })
+    }
+
+    fn end(&mut self) -> Result<(), RequestFault> {
+        self.step(b"--").ok_or_else(|| malformed("no end"))?;
+        let blank = self.rest().iter().all(|byte| matches!(byte, b'\r' | b'\n'));
+        if blank { Ok(()) } else { Err(malformed("text behind the last boundary")) }
+    }
+}
+
+/// What the head of a field says.
+#[derive(Debug, Default, PartialEq)]
+struct Named {
+    name: String,
+    file_name: Option<String>,
+}
+
+/// The names of a field, if its head has the one form in which parsers agree and `multer` has read just that.
+fn agreed(head: &[u8], field: &Field<'_>) -> Result<Named, RequestFault> {
+    let text = std::str::from_utf8(head).map_err(|_| malformed("a head that is not UTF-8"))?;
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    let plain = |line: &&str| {
+        let folded = line.starts_with([' ', '\t']);
+        !folded && !line.contains(|letter: char| letter.is_control() && letter != '\t')
+    };
+    if !lines.iter().all(plain) {
+        return Err(malformed("a head with folded lines, bare line ends or control characters"));
+    }
+    // Of headers with the same name the parser keeps one.
+    if field.headers().len() != lines.len() {
+        return Err(malformed("a header that is repeated"));
+    }
+    let transfer = field.headers().get("content-transfer-encoding").map(HeaderValue::as_bytes);
+    let as_it_is = |encoding: &[u8]| {
+        [&b"7bit"[..], b"8bit", b"binary"].iter().any(|known| encoding.eq_ignore_ascii_case(known))
+    };
+    if transfer.is_some_and(|encoding| !as_it_is(encoding)) {
+        return Err(malformed("a content that is encoded"));
+    }
+    let value = lines.iter().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-disposition").then_some(value.trim())
+    });
+    let named = value.and_then(disposition).ok_or_else(|| malformed("a content-disposition"))?;
+    if field.name() != Some(named.name.as_str()) || field.file_name() != named.file_name.as_deref()
+    {
+        return Err(malformed("a name"));
+    }
+    Ok(named)
+}
+
+/// `form-data; name="model"` and perhaps `; filename="a.mp3"`; a plain word needs no quotes. `None` for all else.
+fn disposition(value: &str) -> Option<Named> {
+    let (kind, mut rest) = value.split_once(';')?;
+    if !kind.trim().eq_ignore_ascii_case("form-data") {
+        return None;
+    }
+    let (mut name, mut file_name) = (None, None);
+    loop {
+        let (parameter, after) = rest.trim_start().split_once('=')?;
+        let (value, after) = match after.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').filter(|(value, _)| !value.contains('\\'))?,
+            None => word(after)?,
+        };
+        let slot = match parameter {
+            "name" => &mut name,
+            "filename" => &mut file_name,
+            _ => return None,
+        };
+        if slot.replace(value.to_owned()).is_some() {
+            return None;
+        }
+        match after.trim_start().strip_prefix(';') {
+            Some(more) => rest = more,
+            None if after.trim().is_empty() => break,
+            None => return None,
+        }
+    }
+    Some(Named { name: name?, file_name })
+}
+
+/// A value without quotes, and what follows it.
+fn word(text: &str) -> Option<(&str, &str)> {
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    let (word, after) = text.split_at_checked(text.find(';').unwrap_or(text.len()))?;
+    let word = word.trim_end();
+    (!word.is_empty() && word.chars().all(letter)).then_some((word, after))
+}
+
+fn content_type(field: &Field<'_>) -> Result<Option<HeaderValue>, RequestFault> {
+    let Some(value) = field.headers().get(CONTENT_TYPE) else { return Ok(None) };
+    // A form within the form is one more body that others may take apart.
+    let plain = field.content_type().is_some_and(|kind| kind.type_() != "multipart");
+    if plain { Ok(Some(value.clone())) } else { Err(malformed("a content type")) }
+}
+
+fn check_model(
+    text: &[u8],
+    file_name: Option<&str>,
+    content_type: Option<&HeaderValue>,
+) -> Result<(), RequestFault> {
+    let kind = content_type.map(|kind| kind.to_str().unwrap_or_default().to_ascii_lowercase());
+    let plain = kind.is_none_or(|kind| {
+        let parts: Vec<&str> = kind.split(';').map(str::trim).collect();
+        matches!(
+            parts.as_slice(),
+            ["text/plain"]
+                | ["text/plain", "charset=utf-8" | "charset=us-ascii" | "charset=iso-8859-1"]
+        )
+    });
+    let visible = text.iter().all(u8::is_ascii_graphic);
+    if plain && visible && file_name.is_none() {
+        return Ok(());
+    }
+    Err(RequestFault::new(
+        MODEL,
+        "expected the name of a model as plain text, in a field without a file",
+    ))
+}
+
+/// One field names the model, and none is written so that another parser could take it for that one.
+fn check_names(parts: &[FormPart]) -> Result<(), RequestFault> {
+    let letter = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]".contains(&byte);
+    let mut named = false;
+    for part in parts {
+        let name = part.name.as_str();
+        let fits = (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(letter);
+        // This one says how the others are encoded (RFC 7578, section 4.6).
+        if !fits || name.eq_ignore_ascii_case("_charset_") {
+            return Err(malformed("a name"));
+        }
+        let bare: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+        if bare.eq_ignore_ascii_case(MODEL) {
+            let again = std::mem::replace(&mut named, true);
+            if again || name != MODEL {
+                return Err(RequestFault::new(
+                    MODEL,
+                    "expected one field `model`, written just so",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const KIND: &str = "multipart/form-data; boundary=XyZ";
+    const FILE: &str = "--XyZ\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.mp3\"\r\n\
+        Content-Type: audio/mpeg\r\n\r\n\u{0}--XyY\r\n\r\n\r\n";
+    const MODEL_PART: &str =
+        "--XyZ\r\ncontent-disposition: form-data; name=model\r\n\r\nwhisper-1\r\n";
+    const END: &str = "--XyZ--\r\n";
+
+    #[test]
+    fn a_form_is_read_and_written_again_alike() {
+        for kind in [KIND, "Multipart/Form-Data; charset=utf-8; Boundary=\"XyZ\""] {
+            let body = [FILE, MODEL_PART, END].concat();
+            let form = read(kind, body.as_bytes()).unwrap();
+            assert_eq!(form.text("model", body.as_bytes()), Some("whisper-1"));
+            assert_eq!(form.text("prompt", body.as_bytes()), None);
+            assert_eq!(form.content_type().unwrap(), KIND);
+            let written = form.written(body.as_bytes(), None);
+            let model = MODEL_PART
+                .replace("content-disposition", "Content-Disposition")
+                .replace("=model", "=\"model\"");
+            assert_eq!(written, [FILE, &model, END].concat());
+            let other = form.written(body.as_bytes(), Some("listen"));
+            assert_eq!(other, [FILE, &model, END].concat().replace("whisper-1", "listen"));
+        }
+    }
+
+    #[test]
+    fn a_form_without_a_model_is_given_a_field_and_nothing_else() {
+        let body = [FILE, END].concat();
+        let form = read(KIND, body.as_bytes()).unwrap();
+        assert_eq!(form.written(body.as_bytes(), None), body);
+        let given = form.written(body.as_bytes(), Some("listen"));
+        let again = read(KIND, &given).unwrap();
+        assert_eq!(again.text("model", &given), Some("listen"));
+        assert_eq!(again.parts.len(), 2);
+    }
+
+    #[test]
+    fn what_clients_write_is_read() {
+        for head in [
+            "Content-Disposition: form-data; name=\"file\"; filename=\"회의.mp3\"\r\nContent-Type: audio/mpeg",
+            "Content-Disposition: form-data; filename=\"a b;c.mp3\"; name=\"file\"",
+            "Content-Disposition: form-data; name=\"timestamp_granularities[]\"",
+            "Content-Type: text/plain; charset=utf-8\r\nContent-Length: 1\r\nContent-Disposition: form-data; name=\"a\"",
+            "Content-Disposition: form-data; name=\"a\"\r\nContent-Transfer-Encoding: binary",
+            "Content-Disposition: form-data; name=\"image\"; filename=\"\"\r\nContent-Type: application/octet-stream",
+        ] {
+            let body = format!("--XyZ\r\n{head}\r\n\r\nx\r\n{END}");
+            let read = read(KIND, body.as_bytes());
+            assert!(read.is_ok(), "{head}: {read:?}");
+        }
+        let boundary = "----WebKitFormBoundary7MA4YWxkTrZu0gW";
+        let body = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\nm\r\n--{boundary}--"
+        );
+        assert!(
+            read(&format!("multipart/form-data; boundary={boundary}"), body.as_bytes()).is_ok()
+        );
+    }
+
+    #[test]
+    fn a_content_type_has_one_boundary() {
+        for (kind, expected) in [
+            (KIND, Some("XyZ")),
+            ("multipart/form-data; boundary=\"a=b\"", Some("a=b")),
+            ("application/json", None),
+            ("multipart/form-data; boundary=", None),
+            ("multipart/mixed; boundary=XyZ", None),
+            ("multipart/form-data; boundary=a; boundary=b", None),
+            ("multipart/form-data; boundary*=utf-8''a; boundary=b", None),
+            ("multipart/form-data; boundary=\"a b\"", None),
+        ] {
+            assert_eq!(boundary(kind).as_deref(), expected, "{kind}");
+        }
+    }
+
+    fn part(head: &str, text: &str) -> String {
+        format!("--XyZ\r\n{head}\r\n\r\n{text}\r\n")
+    }
+
+    fn field(parameters: &str) -> String {
+        part(&format!("Content-Disposition: form-data; {parameters}"), "img-global")
+    }
+
+    fn model() -> String {
+        field("name=\"model\"")
+    }
+
+    #[track_caller]
+    fn refused(what: &str, pieces: &[&str]) {
+        let body = pieces.concat();
+        assert!(read(KIND, body.as_bytes()).is_err(), "{what}: {body}");
+    }
+
+    #[test]
+    fn a_second_or_hidden_name_is_refused() {
+        for (what, parameters) in [
+            ("two models", "name=\"model\""),
+            ("name*", "name*=utf-8''model"),
+            ("name and name*", "name=\"a\"; name*=utf-8''model"),
+            ("two names", "name=\"a\"; name=\"model\""),
+            ("an escape", "name=\"mo\\del\""),
+            ("an escaped quote", "name=\"a\\\"; name=\"model\""),
+            ("a name in a file's name", "filename=\"; name=model"),
+            ("single quotes", "name='model'"),
+            ("upper case", "name=\"MODEL\""),
+            ("a parameter in upper case", "NAME=\"model\""),
+            ("a space in the name", "name=\" model\""),
+            ("a list", "name=\"model[]\""),
+            ("spaces around the sign", "name = \"model\""),
+            ("a file", "name=\"model\"; filename=\"m\""),
+            ("a file without a name", "name=\"model\"; filename=\"\""),
+            ("filename*", "name=\"file\"; filename*=utf-8''m"),
+            ("a charset for all", "name=\"_charset_\""),
+            ("no name", "filename=\"a\""),
+        ] {
+            refused(what, &[&model(), &field(parameters), END]);
+        }
+        for (what, parameters) in [
+            ("a file alone", "name=\"model\"; filename=\"\""),
+            ("upper case alone", "name=\"Model\""),
+        ] {
+            refused(what, &[&field(parameters), END]);
+        }
+    }
+
+    #[test]
+    fn a_head_in_any_other_form_is_refused() {
+        let plain = "Content-Disposition: form-data; name=\"a\"";
+        for (what, head) in [
+            ("no disposition", "Content-Type: text/plain".to_owned()),
+            ("an attachment", "Content-Disposition: attachment; name=\"model\"".to_owned()),
+            ("a folded line", "Content-Disposition: form-data;\r\n name=\"model\"".to_owned()),
+            ("a bare line feed", format!("{plain}\nX: y")),
+            ("a bare return", format!("{plain}\rX: y")),
+            ("two headers", format!("{plain}\r\n{}", plain.replace("=\"a", "=\"model"))),
+            ("a space before the colon", plain.replace(':', " :")),
+            ("an encoding", format!("{plain}\r\nContent-Transfer-Encoding: base64")),
+            ("a form in the form", format!("{plain}\r\nContent-Type: multipart/mixed; boundary=b")),
+            ("no content type", format!("{plain}\r\nContent-Type: x")),
+        ] {
+            refused(what, &[&model(), &part(&head, "img-global"), END]);
+        }
+        let head = "Content-Disposition: form-data; name=\"model\"\r\nContent-Type: text/plain; charset=utf-7";
+        refused("a model in another charset", &[&part(head, "img-global"), END]);
+        refused("no head", &[&model(), "--XyZ\r\n\r\nimg-global\r\n", END]);
+    }
+
+    #[test]
+    fn text_that_only_some_parsers_read_is_refused() {
+        let model = model();
+        let bare = model.replace("\r\n", "\n");
+        let hidden = part("Content-Disposition: form-data; name=\"a\"", &format!("x\n{bare}"));
+        refused("bare line feeds", &[&model, &bare, END]);
+        refused("bare line feeds in a content", &[&model, &hidden, END]);
+        refused("a blank line before", &["\r\n", &model, END]);
+        refused("a preamble", &["x\r\n", &model, END]);
+        refused("the boundary in the preamble", &["--XyZ is it\r\n", &model, END]);
+        refused("after the end", &[&model, END, &model, END]);
+        refused("text after a boundary", &[&model.replacen("XyZ", "XyZ ", 1), END]);
+        refused("a line in the model", &[&model.replace("img-global", "a\r\nb"), END]);
+        refused("a space in the model", &[&model.replace("img-global", "a "), END]);
+        refused("no end", &[&model]);
+        refused("no line before the end", &[model.trim_end(), END]);
+        refused("no fields in a form that ends at once", &["--XyZ"]);
+        refused("too many fields", &[&[FILE].repeat(MOST_PARTS + 1).concat(), END]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_form_panics_and_what_is_read_is_read_alike_again(
+            at in 0usize..200, with in any::<Vec<u8>>(),
+        ) {
+            let mut body = [FILE, MODEL_PART, END].concat().into_bytes();
+            let at = at.min(body.len());
+            body.splice(at..at, with);
+            for body in [&body[..], &body[at..]] {
+                let Ok(form) = read(KIND, body) else { continue };
+                let written = form.written(body, None);
+                let again = read(KIND, &written).unwrap();
+                prop_assert_eq!(again.text("model", &written), form.text("model", body));
+                prop_assert_eq!(again.parts.len(), form.parts.len());
+            }
+        }
+    }
+}
