@@ -66,7 +66,8 @@ fn no_shipped_configuration_warns_of_anything_but_time_and_credentials() {
     for name in ["design_card.toml", "korea_ptu.toml", "learned.toml", "local.toml"] {
         for warning in load(name).warnings {
             let text = warning.to_string();
-            let known = ["retire on", "is not set", "no such file", "paid by the token"];
+            let known =
+                ["retire on", "is not set", "no such file", "paid by the token", "requests wait"];
             assert!(known.iter().any(|words| text.contains(words)), "{text}");
         }
     }

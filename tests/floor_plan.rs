@@ -41,9 +41,10 @@ const FENCES: [Fence; 5] = [
         files: &[
             "router-core/src/config/layers.rs",
             "router-core/src/upstream/credential.rs",
+            "router-server/src/console.rs",
             "router-server/src/traces/environment.rs",
         ],
-        reason: "the environment is read by config, where config says a secret is, and for what all that trace are told there",
+        reason: "the environment is read by config, where config says a secret is, for colours, and for what all that trace are told there",
     },
     Fence {
         word: "SystemTime::now",

@@ -253,6 +253,7 @@ async fn two_resources() -> (Bench, Emulator) {
         .set("endpoints.other.anonymous", true)
         .text("deployments.far.endpoint", "other")
         .text("deployments.far.model", "gpt-4o")
+        .text("deployments.far.azure_deployment", "far")
         .text("deployments.far.billing", "pay_as_you_go")
         .text("deployments.far.area", "zone:eu")
         .start()

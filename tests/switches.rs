@@ -41,6 +41,7 @@ async fn a_deployment_that_is_switched_off_gets_nothing_until_it_is_switched_on(
     let standings = verbose["deployments"].as_array().unwrap();
     let of_ptu = standings.iter().find(|one| one["deployment"] == "chat_ptu").unwrap();
     assert_eq!(of_ptu["enabled"], false);
+    assert_eq!(of_ptu["azure_deployment"], "chat_ptu", "the name that is sent");
     // The reasoning role without a deployment falls to chat, and nothing left is nobody ready.
     let none = off.set("deployments.o1_payg.enabled", false);
     change(&bench, &none);

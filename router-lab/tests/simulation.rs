@@ -32,12 +32,14 @@ const CONFIG: &str = r#"
     [deployments.ptu]
     endpoint = "azure"
     model = "gpt-4o"
+    azure_deployment = "ptu"
     billing = "provisioned"
     area = "global"
     ptu = 15
     [deployments.payg]
     endpoint = "azure"
     model = "gpt-4o"
+    azure_deployment = "payg"
     billing = "pay_as_you_go"
     area = "global"
 "#;

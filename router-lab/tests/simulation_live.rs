@@ -38,12 +38,14 @@ fn config(url: &str) -> Config {
         [deployments.ptu]
         endpoint = "azure"
         model = "gpt-4o"
+        azure_deployment = "ptu"
         billing = "provisioned"
         area = "global"
         ptu = 15
         [deployments.payg]
         endpoint = "azure"
         model = "gpt-4o"
+        azure_deployment = "payg"
         billing = "pay_as_you_go"
         area = "global"
         "#

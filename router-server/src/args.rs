@@ -10,6 +10,14 @@ use http::{HeaderName, HeaderValue};
 use router_core::units::KeyName;
 use tracing_subscriber::filter::Targets;
 
+pub use crate::setup_args::Check;
+pub use crate::setup_args::Files;
+pub use crate::setup_args::Import;
+pub use crate::setup_args::ImportAzure;
+pub use crate::setup_args::Init;
+pub use crate::setup_args::NoFile;
+pub use crate::setup_args::usual;
+
 const LONG: &str = "\
 Routes chat requests to OpenAI models on Azure.
 
@@ -20,6 +28,7 @@ ask for the model `auto`.";
 const EXAMPLES: &str = "\
 Examples:
   router-server demo                                     see it work: no account, no network
+  router-server init                                     five questions, and ./router.toml is written
   router-server explain --text 'prove that 2 is prime'   which model, which deployment, and why
   router-server check --config configs/example.toml      all faults of a configuration at once
   router-server serve --config base.toml --config production.toml
@@ -49,6 +58,14 @@ pub enum Command {
     Serve(Serve),
     /// Check a configuration: all faults at once, or a summary of what it says
     Check(Check),
+    /// Write a configuration by answering five questions
+    Init(Init),
+    /// Write a configuration from what a cloud's command line lists
+    Import {
+        /// Which cloud's.
+        #[command(subcommand)]
+        what: Import,
+    },
     /// Ask the server on this machine whether it is alive: a health check where there is no curl
     Probe(Probe),
     /// Explain what would be done with a request, and why; nothing is sent
@@ -83,14 +100,6 @@ pub enum Command {
     Lab(router_lab::LabCommand),
 }
 
-/// The files of a configuration.
-#[derive(Debug, Clone, Args)]
-pub struct Files {
-    /// A configuration file; repeat it for several, of which later ones win
-    #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
-    pub config: Vec<PathBuf>,
-}
-
 /// `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -107,16 +116,6 @@ pub struct Serve {
     /// the router's own lines, which name no endpoint; those of a library are written only if it is named (`hyper_util=debug`)
     #[arg(long, value_name = "LEVELS", env = "ROUTER_LOG", default_value = "info")]
     pub log: Targets,
-}
-
-/// `check`.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Exit status: 0 where there is no fault (warnings may be told), 1 where there is one.")]
-pub struct Check {
-    /// The configuration.
-    #[command(flatten)]
-    pub files: Files,
 }
 
 /// `probe`.
@@ -147,7 +146,7 @@ Examples:
   router-server explain --config my.toml --json < request.json
   router-server explain --text hello --header 'x-router-residency: geo:kr'")]
 pub struct Explain {
-    /// A configuration file; repeatable. Without one: gpt-4o on provisioned and pay-as-you-go, o1 on pay-as-you-go
+    /// A configuration file; repeatable. Without one: ./router.toml, or else the built-in example
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
     /// The text of one user message; without it a chat completion request is read from standard input
@@ -160,7 +159,7 @@ pub struct Explain {
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<Header>,
     /// The name of a key of the configuration: explain under its rights
-    #[arg(long, value_name = "NAME", requires = "config")]
+    #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
     /// Print JSON, as POST /v1/route answers
     #[arg(long)]
@@ -171,13 +170,58 @@ pub struct Explain {
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
     /// Make a key, and the lines for the configuration; the key is shown this once
-    New {
-        /// What logs and metrics shall call its callers
-        #[arg(long, value_name = "NAME", default_value = "my_team", value_parser = key_name)]
-        name: KeyName,
-    },
+    New(NewKey),
     /// Read a key from standard input and print its hash, for `hashes` of `[keys.NAME]`
-    Hash,
+    Hash {
+        /// Print the whole table `[keys.NAME]`
+        #[arg(long, value_name = "NAME", value_parser = key_name)]
+        name: Option<KeyName>,
+    },
+}
+
+/// `key new`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  router-server key new --name billing --roles chat --requests-per-minute 600 --monthly-budget-usd 1000
+  router-server key new --name ops --operator --append keys.toml")]
+pub struct NewKey {
+    /// What logs and metrics call its callers
+    #[arg(long, value_name = "NAME", default_value = "my_team", value_parser = key_name)]
+    pub name: KeyName,
+    /// It may see /metrics, /v1/route, / and /readyz?verbose
+    #[arg(long)]
+    pub operator: bool,
+    /// What `auto` may come to; both without it
+    #[arg(long, value_name = "ROLE", value_delimiter = ',')]
+    pub roles: Vec<String>,
+    /// The area in which all its requests are processed
+    #[arg(long, value_name = "AREA")]
+    pub residency: Option<String>,
+    /// The last day, in UTC, on which it is accepted
+    #[arg(long, value_name = "DAY")]
+    pub expires: Option<String>,
+    /// Requests begun in any 60 seconds
+    #[arg(long, value_name = "COUNT")]
+    pub requests_per_minute: Option<u64>,
+    /// Tokens of prompts and answers in any 60 seconds
+    #[arg(long, value_name = "COUNT")]
+    pub tokens_per_minute: Option<u64>,
+    /// Requests under way at once
+    #[arg(long, value_name = "COUNT")]
+    pub max_in_flight: Option<u64>,
+    /// What answers may cost in a day of UTC
+    #[arg(long, value_name = "USD")]
+    pub daily_budget_usd: Option<f64>,
+    /// What answers may cost in a month of UTC
+    #[arg(long, value_name = "USD")]
+    pub monthly_budget_usd: Option<f64>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Add the lines to this configuration file; nothing is added if it would refuse them
+    #[arg(long, value_name = "FILE")]
+    pub append: Option<PathBuf>,
 }
 
 /// `config`.
@@ -225,12 +269,25 @@ pub struct Demo {
     /// End after the table instead of serving until Ctrl-C
     #[arg(long)]
     pub once: bool,
-    /// Where the router listens; port 0 takes a free one
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
-    pub listen: SocketAddr,
+    /// Where the router listens; port 0 takes a free one. Without it 127.0.0.1:8080, or a free port if that is taken
+    #[arg(long, value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// Which models play: gpt-5.6-sol and gpt-5.4, or o1 and gpt-4o
+    #[arg(long, value_enum, default_value_t = Pair::SoldToday)]
+    pub pair: Pair,
     /// What the emulator's chance is drawn from
     #[arg(long, value_name = "NUMBER", default_value_t = 7)]
     pub seed: u64,
+}
+
+/// The models of the demo.
+#[cfg(feature = "lab")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Pair {
+    /// Models that are sold today.
+    SoldToday,
+    /// The design card's.
+    DesignCard,
 }
 
 /// A header as it is written on a command line.
@@ -292,8 +349,7 @@ mod tests {
     fn what_is_missing_or_makes_no_sense_is_refused() {
         use clap::error::ErrorKind;
         for (line, kind) in [
-            ("serve", ErrorKind::MissingRequiredArgument),
-            ("check", ErrorKind::MissingRequiredArgument),
+            ("import", ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand),
             ("explain --model gpt-4o", ErrorKind::MissingRequiredArgument),
             ("explain --text hi --header nonsense", ErrorKind::ValueValidation),
             ("serve --config a --unready-ms -1", ErrorKind::UnknownArgument),

@@ -1,4 +1,4 @@
-//! The configuration that a newcomer meets first: the design card's pair of models, in `design_card.toml`.
+//! The configurations that a newcomer meets first: a pair of models that is sold today, and the design card's.
 
 use router_core::config::{Config, ConfigFaults};
 use router_core::units::Day;
@@ -7,6 +7,8 @@ use router_core::units::Day;
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:9";
 
 const TEXT: &str = include_str!("design_card.toml");
+#[cfg(feature = "lab")]
+const SOLD_TODAY: &str = include_str!("sold_today.toml");
 
 /// The configuration, its endpoint at `url`.
 ///
@@ -16,9 +18,27 @@ pub(crate) fn config(url: &str, today: Day) -> Result<Config, ConfigFaults> {
     Config::from_toml(&TEXT.replace(NOWHERE, url), today)
 }
 
+/// The same of the pair that is sold today.
+///
+/// # Errors
+/// As [`config`].
+#[cfg(feature = "lab")]
+pub(crate) fn sold_today(url: &str, today: Day) -> Result<Config, ConfigFaults> {
+    Config::from_toml(&SOLD_TODAY.replace(NOWHERE, url), today)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "lab")]
+    #[test]
+    fn the_pair_that_is_sold_today_warns_of_nothing() {
+        let day = Day::try_from("2026-11-23").unwrap();
+        let config = sold_today("http://127.0.0.1:8081", day).unwrap();
+        assert_eq!(config.warnings, Vec::new());
+        assert_eq!(config.catalog.deployments().len(), 3);
+    }
 
     #[test]
     fn it_has_no_fault_and_takes_the_url() {

@@ -44,8 +44,10 @@
 //! | `telemetry` | the form of log lines |
 //! | `validity` | until when a certificate is valid |
 //! | `tls` | certificate and handshakes of the listener |
+//! | `setup_args` | the command lines of import, init and check |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
+//! | `azure` | what Azure lists -> a configuration |
 //! | `keyring` | who shows which key |
 //! | `rates_left` | what is left of a key's rates, as headers |
 //! | `problem` | error -> status and OpenAI-shaped body |
@@ -74,9 +76,13 @@ mod validity;
 //
 mod tls;
 //
+pub mod setup_args;
+//
 pub mod args;
 //
 mod design_card;
+//
+mod azure;
 //
 mod keyring;
 //

@@ -20,6 +20,7 @@ anonymous = true
 [deployments.chat_payg]
 endpoint = "here"
 model = "gpt-4o"
+azure_deployment = "chat_payg"
 billing = "pay_as_you_go"
 area = "global"
 [roles]

@@ -84,3 +84,32 @@ fn what_is_no_key_or_no_name_is_refused_and_not_repeated() {
     assert!(!told.contains("hunter2"), "{told}");
     assert_eq!(program(&["key", "new", "--name", "My Team"], "").status.code(), Some(2));
 }
+
+#[test]
+fn a_key_with_rights_goes_into_a_file_that_takes_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("router.toml");
+    std::fs::write(&file, REST.trim_end()).unwrap();
+    let path = file.to_str().unwrap();
+    let rights = ["--roles", "chat", "--residency", "geo:kr", "--requests-per-minute", "600"];
+    let budget = ["--monthly-budget-usd", "1000", "--operator", "--json", "--append", path];
+    let words = [["key", "new", "--name", "billing"].as_slice(), &rights, &budget].concat();
+    let made: serde_json::Value = serde_json::from_str(&said(&words, "")).unwrap();
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(!written.contains(made["key"].as_str().unwrap()), "the key itself is in no file");
+    assert!(written.contains(made["hash"].as_str().unwrap()));
+    for line in ["operator = true", "roles = [\"chat\"]", "monthly_budget_usd = 1000.0"] {
+        assert!(written.contains(line), "{line}: {written}");
+    }
+    assert!(said(&["check", "--config", path], "").contains("billing"));
+    // The same name again, and a right that no configuration takes: the file stays as it is.
+    for more in [["--name", "billing"], ["--roles", "boss"]] {
+        let refused =
+            program(&[["key", "new"].as_slice(), &more, &["--append", path]].concat(), "");
+        assert!(!refused.status.success(), "{more:?}");
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
+    let key = made["key"].as_str().unwrap();
+    let hashed = said(&["key", "hash", "--name", "other"], &format!("{key}\n"));
+    assert!(hashed.starts_with("[keys.other]\nhashes = [\"sha256:"), "{hashed}");
+}

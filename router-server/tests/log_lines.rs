@@ -49,7 +49,7 @@ async fn one_line_a_request_tells_the_decision_and_no_content() {
         r#"
         server.listen = "127.0.0.1:0"
         endpoints.azure = {{ url = "{}", api = "azure_v1", anonymous = true }}
-        deployments.chat_payg = {{ endpoint = "azure", model = "gpt-4o", billing = "pay_as_you_go", area = "global" }}
+        deployments.chat_payg = {{ endpoint = "azure", model = "gpt-4o", azure_deployment = "chat_payg", billing = "pay_as_you_go", area = "global" }}
         roles.reasoning.models = ["gpt-4o"]
         roles.chat.models = ["gpt-4o"]
         "#,
@@ -98,4 +98,37 @@ async fn one_line_a_request_tells_the_decision_and_no_content() {
             assert!(line[number].is_number(), "{number}: {line}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_name_that_azure_does_not_know_is_logged_with_its_code() {
+    let lines = Lines::default();
+    let writing = tracing_subscriber::fmt().json().flatten_event(true).with_writer(lines.clone());
+    let guard = tracing::subscriber::set_default(writing.finish());
+    let emulator = Emulator::start(Settings::new()).await.unwrap();
+    let text = format!(
+        r#"
+        server.listen = "127.0.0.1:0"
+        endpoints.azure = {{ url = "{}", api = "azure_v1", anonymous = true }}
+        deployments.chat = {{ endpoint = "azure", model = "gpt-4o", sku = "GlobalStandard" }}
+        roles.reasoning.models = ["gpt-4o"]
+        roles.chat.models = ["gpt-4o"]
+        "#,
+        emulator.url()
+    );
+    let config = Config::from_toml(&text, Day::try_from("2026-11-23").unwrap()).unwrap();
+    let running = router_server::start(&config).await.unwrap();
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    let body = json!({"model": "auto", "messages": [{"role": "user", "content": "hello"}]});
+    let request = Request::post(format!("{}/v1/chat/completions", running.url()))
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    assert_eq!(client.request(request).await.unwrap().status(), 502);
+    running.stop().await;
+    drop(guard);
+    let written = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
+    let each = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let refused = each.into_iter().find(|line| line["code"] == "DeploymentNotFound").unwrap();
+    assert_eq!(refused["azure_deployment"], "gpt-4o", "the name that was sent: the model's");
+    assert_eq!((&refused["deployment"], &refused["status"]), (&json!("chat"), &json!(404)));
 }

@@ -8,6 +8,7 @@ mod programs;
 #[cfg(feature = "redis")]
 mod replicas;
 mod scorer_quality;
+mod setup_commands;
 mod surface;
 mod tuning;
 #[cfg(all(feature = "manual", feature = "schema"))]

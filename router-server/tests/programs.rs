@@ -14,7 +14,8 @@ fn config(url: &str, more: &str) -> String {
     format!(
         "[server]\nlisten = \"127.0.0.1:0\"\nlog = \"json\"\n[roles]\nreasoning.models = [\"gpt-4o\"]\n\
          chat.models = [\"gpt-4o\"]\n[endpoints.azure]\nurl = \"{url}\"\napi = \"azure_v1\"\nanonymous = true\n{more}\n\
-         [deployments.chat_payg]\nendpoint = \"azure\"\nmodel = \"gpt-4o\"\nbilling = \"pay_as_you_go\"\narea = \"global\"\n"
+         [deployments.chat_payg]\nendpoint = \"azure\"\nmodel = \"gpt-4o\"\n\
+         azure_deployment = \"chat_payg\"\nbilling = \"pay_as_you_go\"\narea = \"global\"\n"
     )
 }
 

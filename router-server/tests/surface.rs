@@ -34,11 +34,13 @@ fn config(url: &str, more: &str) -> Config {
         [deployments.chat_payg]
         endpoint = "azure"
         model = "gpt-4o"
+        azure_deployment = "chat_payg"
         billing = "pay_as_you_go"
         area = "global"
         [deployments.think_payg]
         endpoint = "azure"
         model = "o1"
+        azure_deployment = "think_payg"
         billing = "pay_as_you_go"
         area = "global"
         "#

@@ -43,7 +43,8 @@ async fn emulator() -> Emulator {
 fn config(folder: &TempDir, name: &str, url: &str, more: &str) -> PathBuf {
     let deployment = |name: &str, model: &str, billing: &str| {
         format!(
-            "[deployments.{name}]\nendpoint = \"azure\"\nmodel = \"{model}\"\nbilling = \"{billing}\"\narea = \"global\"\n"
+            "[deployments.{name}]\nendpoint = \"azure\"\nmodel = \"{model}\"\n\
+             azure_deployment = \"{name}\"\nbilling = \"{billing}\"\narea = \"global\"\n"
         )
     };
     let text = format!(

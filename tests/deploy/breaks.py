@@ -33,7 +33,7 @@ BREAKS = [
     (checks.compose, "deploy/compose/grafana/dashboards/model-router.yaml", "/etc/dashboards", "/etc/boards", "not mounted"),
     (checks.compose, "compose.yaml", "./configs/grafana:", "./configs/grafna:", "not there"),
     (checks.chart, "deploy/helm/model-router/templates/_helpers.tpl", "scheme: HTTPS", "scheme: HTTP", "do not speak the same"),
-    (checks.chart, VALUES, 'model = "o1"', 'model = "o99"', "o99"),
+    (checks.chart, VALUES, 'model = "gpt-5.6-sol"', 'model = "gpt-99"', "gpt-99"),
     (checks.chart, VALUES, "drainSeconds: 120", "drainSecs: 120", "drainSecs"),
     (checks.chart, VALUES, "runAsNonRoot: true", "runAsNonRoot: false", "as root"),
     (checks.chart, DEPLOYMENT, '"/readyz"', '"/ready"', "readinessProbe"),

@@ -163,7 +163,7 @@ def compose_router(root, services):
         elif f'"0.0.0.0:{host[2]}"' not in (root / "Dockerfile").read_text():
             faults.append(f"{local[0].name}: endpoints.{name}.url names another port than the Dockerfile's emulator")
     for name, deployment in settings["deployments"].items():
-        if deployment.get("azure_deployment", name) not in emulated:
+        if deployment.get("azure_deployment", deployment["model"]) not in emulated:
             faults.append(f"{local[0].name}: deployments.{name} is none of the emulator's")
     return faults + compose_figures(root, services)
 

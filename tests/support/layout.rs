@@ -91,6 +91,7 @@ impl Layout {
         let key = |field: &str| format!("deployments.{name}.{field}");
         self.text(&key("endpoint"), "azure")
             .text(&key("model"), model)
+            .text(&key("azure_deployment"), name)
             .text(&key("billing"), billing)
             .text(&key("area"), "global")
     }

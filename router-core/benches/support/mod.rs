@@ -16,17 +16,20 @@ anonymous = true
 [deployments.gpt_4o_ptu]
 endpoint = "main"
 model = "gpt-4o"
+azure_deployment = "gpt_4o_ptu"
 billing = "provisioned"
 area = "global"
 ptu = 50
 [deployments.gpt_4o_payg]
 endpoint = "main"
 model = "gpt-4o"
+azure_deployment = "gpt_4o_payg"
 billing = "pay_as_you_go"
 area = "global"
 [deployments.o1_payg]
 endpoint = "main"
 model = "o1"
+azure_deployment = "o1_payg"
 billing = "pay_as_you_go"
 area = "global"
 "#;

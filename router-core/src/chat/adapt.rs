@@ -32,7 +32,7 @@ pub struct Target<'t> {
     pub model_field: Option<&'t str>,
     /// True where `stream_options` is known there.
     pub stream_options: bool,
-    /// The effort wished of a model whose own default is none.
+    /// The effort of the role, for a request that sets none.
     pub effort: Option<Effort>,
     /// True where the router chose the model: a cap that the caller set was then meant for the answer alone, not for hidden
     /// reasoning that it could not foresee.
@@ -240,11 +240,12 @@ impl<'r, 'a> Edit<'r, 'a> {
         let asked = self.request.reasoning_effort().map(Effort::from_word);
         let fitting = match asked {
             Some(Some(effort)) => efforts.nearest(effort),
-            None if efforts.default == Effort::None => {
-                wished.and_then(|effort| efforts.nearest(effort))
-            }
+            None => match efforts.in_place_of_default(wished) {
+                Some(effort) => Some(effort),
+                None => return efforts.default,
+            },
             // A word we do not know may be newer than we are: the upstream judges it.
-            Some(None) | None => return efforts.default,
+            Some(None) => return efforts.default,
         };
         match fitting {
             None => self.leave_out(FIELD),

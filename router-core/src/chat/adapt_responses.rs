@@ -59,11 +59,12 @@ impl<'r, 'a> Edit<'r, 'a> {
         let fitting = match asked {
             Some(Some(Effort::Max)) if efforts.max_by_responses => Some(Effort::Max),
             Some(Some(effort)) => efforts.nearest(effort),
-            None if efforts.default == Effort::None => {
-                wished.and_then(|effort| efforts.nearest(effort))
-            }
+            None => match efforts.in_place_of_default(wished) {
+                Some(effort) => Some(effort),
+                None => return efforts.default,
+            },
             // A word we do not know may be newer than we are: the upstream judges it.
-            Some(None) | None => return efforts.default,
+            Some(None) => return efforts.default,
         };
         if let Some(effort) = fitting.filter(|effort| asked != Some(Some(*effort))) {
             self.set_effort(Some(effort));

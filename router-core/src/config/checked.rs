@@ -26,7 +26,10 @@ use super::roles::{self, Scoring};
 use super::server::{self, Server};
 use super::table::Findings;
 use super::traces::{self, TraceSettings};
-use super::{capacity, deployments, endpoints, passthrough, records, sending, version, warnings};
+use super::{
+    advice, capacity, defaults, deployments, endpoints, passthrough, records, sending, version,
+    warnings,
+};
 
 /// A configuration without faults.
 #[derive(Debug, Clone)]
@@ -72,6 +75,7 @@ impl Config {
     /// # Errors
     /// Every fault there is; their origins are not known here.
     pub(super) fn check(raw: &Raw, today: Day) -> Result<Self, Vec<Fault>> {
+        let raw = &defaults::filled(raw);
         let findings = Findings::default();
         let top = findings.top();
         let server = server::check(raw, &top.sub("server"));
@@ -92,6 +96,8 @@ impl Config {
         let traces = traces::check(&raw.traces, &top.sub("traces"));
         warnings::check(raw, &policy, &catalog, today, &top);
         warnings::keys(raw, &keys, &catalog, today, &top);
+        advice::check(raw, &policy, &catalog, &top);
+        advice::keys(raw, &keys, &top);
         let (faults, warnings) = findings.into_parts();
         if !faults.is_empty() {
             return Err(faults);

@@ -17,8 +17,10 @@ use crate::units::DeploymentName;
 
 use super::endpoints::{Checked, Endpoints, Form, api_version};
 use super::fault::Key;
+use super::nearest::nearest;
 use super::raw;
 use super::records::{RATIO_RANGE, Records, TPM_RANGE, unknown_model};
+use super::sku::Sku;
 use super::table::{Table, listed, quoted};
 
 /// The window of a bucket where config names none. Azure documents none: an assumption, to be tuned by what is observed.
@@ -54,9 +56,14 @@ fn one(
         DeploymentName::try_from(key).map_err(|rule| table.fault_here(rule.to_string())).ok();
     let endpoint = endpoint(raw, known.endpoints, table);
     let model = model(raw, known, table);
-    let area = area(raw, endpoint, table);
+    let sku = sku(raw, endpoint, table);
+    let area = match sku {
+        Some(sku) => area_of(sku, endpoint, table),
+        None if raw.sku.is_some() => None,
+        None => area(raw, endpoint, table),
+    };
     let api = endpoint.and_then(|endpoint| api(raw, endpoint, table));
-    let billing = billing(raw, model, table);
+    let billing = billing(raw, sku, model, table);
     let max_in_flight = table
         .whole("max_in_flight", raw.max_in_flight, 1..=1_000_000)
         .and_then(|most| u32::try_from(most).ok());
@@ -64,7 +71,7 @@ fn one(
     if !enabled {
         table.warn("enabled", "it is switched off: nothing is sent to it");
     }
-    let azure_deployment = azure_deployment(key, raw, endpoint, table);
+    let azure_deployment = azure_deployment(raw, table);
     let (endpoint, model) = (endpoint?, model?);
     Some(Deployment {
         name: name?,
@@ -79,20 +86,16 @@ fn one(
     })
 }
 
-/// The name by which the endpoint knows it: as written, else our own; at OpenAI the model's, which is its id there.
-fn azure_deployment(
-    key: &str,
-    raw: &raw::Deployment,
-    endpoint: Option<&Checked>,
-    table: &Table<'_>,
-) -> Option<Box<str>> {
-    let form = endpoint.map(|endpoint| endpoint.form);
-    let default = if form == Some(Form::OpenAi) { raw.model.as_deref()? } else { key };
+/// The name under which the endpoint knows it: as written, else the model's, which most people give a deployment at Azure
+/// and which is its id at OpenAI.
+fn azure_deployment(raw: &raw::Deployment, table: &Table<'_>) -> Option<Box<str>> {
     let fits = |name: &str| {
         let letter = |letter: char| letter.is_ascii_alphanumeric() || "-_.:".contains(letter);
         (!name.is_empty() && name.len() <= 128 && name.chars().all(letter)).then(|| name.into())
     };
-    let Some(written) = raw.azure_deployment.as_deref() else { return Some(default.into()) };
+    let Some(written) = raw.azure_deployment.as_deref() else {
+        return raw.model.as_deref().map(Into::into);
+    };
     let allowed = "1 to 128 of letters, digits, '-', '_', '.' and ':'";
     table.word("azure_deployment", Some(written), allowed, fits)
 }
@@ -105,8 +108,8 @@ fn endpoint<'k>(
     let name = table.required("endpoint", raw.endpoint.as_deref(), "the name of an endpoint")?;
     let found = endpoints.get(name);
     if found.is_none() {
-        let names = listed(endpoints.keys());
-        table.fault("endpoint", format!("no endpoint {}; there are: {names}", quoted(name)));
+        let names = nearest(name, endpoints.keys().map(String::as_str));
+        table.fault("endpoint", format!("no endpoint {}; {names}", quoted(name)));
     }
     found?.as_ref()
 }
@@ -122,6 +125,37 @@ fn model<'k>(
         table.fault("model", unknown_model(name, known.models));
     }
     found?.as_ref()
+}
+
+/// Azure's deployment type, which stands in place of `billing` and `area`.
+fn sku(raw: &raw::Deployment, endpoint: Option<&Checked>, table: &Table<'_>) -> Option<Sku> {
+    let word = raw.sku.as_deref()?;
+    for (name, given) in [("billing", raw.billing.is_some()), ("area", raw.area.is_some())] {
+        if given {
+            table.fault(name, "not together with sku, which says it");
+        }
+    }
+    if endpoint.is_some_and(|endpoint| endpoint.form == Form::OpenAi) {
+        table.fault("sku", "only at Azure");
+        return None;
+    }
+    if ["globalbatch", "datazonebatch"].contains(&word.to_ascii_lowercase().as_str()) {
+        table.fault("sku", format!("{word} serves no requests online"));
+        return None;
+    }
+    let allowed = format!("one of {}", listed(Sku::ALL));
+    table.word("sku", Some(word), &allowed, Sku::from_word)
+}
+
+/// Where a deployment of a type processes, at its endpoint's region.
+fn area_of(sku: Sku, endpoint: Option<&Checked>, table: &Table<'_>) -> Option<Area> {
+    let endpoint = endpoint?;
+    let area = sku.area(endpoint.region);
+    if let Err(fault) = area {
+        let other = Key::from(vec!["endpoints".into(), endpoint.endpoint.name.to_string()]);
+        table.fault("sku", format!("{sku} {fault}; see {}", other.child("region")));
+    }
+    area.ok()
 }
 
 /// Where it processes: as config says, and for OpenAI's own hosts never narrower than the host warrants.
@@ -170,18 +204,27 @@ fn api(raw: &raw::Deployment, endpoint: &Checked, table: &Table<'_>) -> Option<A
     }
 }
 
-fn billing(
-    raw: &raw::Deployment,
-    model: Option<&Arc<ModelRecord>>,
-    table: &Table<'_>,
-) -> Option<Billing> {
+/// Whether it is provisioned, by its type or by its own word.
+fn is_provisioned(raw: &raw::Deployment, sku: Option<Sku>, table: &Table<'_>) -> Option<bool> {
+    if raw.sku.is_some() {
+        return sku.map(Sku::is_provisioned);
+    }
     let allowed = "provisioned or pay_as_you_go";
     let word = table.required("billing", raw.billing.as_deref(), allowed);
-    let provisioned = table.word("billing", word, allowed, |word| match word {
+    table.word("billing", word, allowed, |word| match word {
         "provisioned" => Some(true),
         "pay_as_you_go" => Some(false),
         _ => None,
-    })?;
+    })
+}
+
+fn billing(
+    raw: &raw::Deployment,
+    sku: Option<Sku>,
+    model: Option<&Arc<ModelRecord>>,
+    table: &Table<'_>,
+) -> Option<Billing> {
+    let provisioned = is_provisioned(raw, sku, table)?;
     let whole = |name: &str, value: Option<i64>, range: RangeInclusive<i64>| {
         table.whole(name, value, range)
     };

@@ -33,6 +33,8 @@ pub(super) struct Checked {
     pub(super) endpoint: Endpoint,
     pub(super) form: Form,
     pub(super) api_version: Option<Box<str>>,
+    /// The region of the Azure resource.
+    pub(super) region: Option<Area>,
     /// The area to which OpenAI's own hosts bind their deployments; `None` for any other host.
     pub(super) bound: Option<Area>,
 }
@@ -59,13 +61,25 @@ fn one(name: &str, raw: &raw::Endpoint, table: &Table<'_>) -> Option<Checked> {
     let base = url.and_then(|url| base(url, form, table));
     let credential = credential(raw, form, table);
     let reach = reach(raw, table);
+    let region = region(raw, form, table);
     let (base, bound) = base?;
     Some(Checked {
         endpoint: Endpoint { name: name?, base, credential: credential?, reach: reach? },
         form: form?,
         api_version,
+        region,
         bound,
     })
+}
+
+fn region(raw: &raw::Endpoint, form: Option<Form>, table: &Table<'_>) -> Option<Area> {
+    let name = raw.region.as_deref()?;
+    if form == Some(Form::OpenAi) {
+        table.fault("region", "only at Azure: OpenAI's hosts bind their region themselves");
+        return None;
+    }
+    let known = |name: &str| Area::try_from(format!("region:{name}").as_str()).ok();
+    table.word("region", Some(name), "an Azure region such as koreacentral", known)
 }
 
 /// The api-version of an endpoint or a deployment, where its form has one.

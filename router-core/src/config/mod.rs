@@ -2,8 +2,10 @@
 //!
 //! Layers, weakest first: the shipped model records, defaults, files in the order given, `ROUTER__` variables.
 
+mod advice;
 mod capacity;
 mod checked;
+mod defaults;
 mod deployments;
 mod endpoints;
 mod fault;
@@ -11,6 +13,7 @@ mod identity;
 mod keys;
 mod layers;
 mod load;
+mod nearest;
 mod passthrough;
 mod prices;
 pub mod raw;
@@ -28,6 +31,7 @@ mod schema;
 mod sending;
 mod server;
 mod shown;
+mod sku;
 mod table;
 mod traces;
 mod version;
@@ -44,4 +48,5 @@ pub use roles::Scoring;
 pub use schema::schema;
 pub use server::{Expose, LogForm, Server, Tls};
 pub use shown::Unwritable;
+pub use sku::{Sku, SkuFault};
 pub use traces::TraceSettings;

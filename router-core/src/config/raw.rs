@@ -34,7 +34,7 @@ pub struct Raw {
     pub aliases: BTreeMap<String, String>,
     /// Azure resources and OpenAI bases.
     pub endpoints: BTreeMap<String, Endpoint>,
-    /// Model deployments at endpoints.
+    /// Model deployments at endpoints; `defaults` is none: its values hold for all that do not set them.
     pub deployments: BTreeMap<String, Deployment>,
     /// Changes to the shipped model records, and models of one's own.
     pub models: BTreeMap<String, Model>,
@@ -186,7 +186,7 @@ pub struct Roles {
 pub struct Role {
     /// Names of models, the wished one first.
     pub models: Option<Vec<String>>,
-    /// The effort asked of models whose own default is none: `minimal`, `low`, `medium`, `high`, `xhigh`.
+    /// The effort of requests that set none: `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
     pub effort: Option<String>,
     /// What to do where no deployment may serve the role: `downgrade` or `reject`.
     pub on_unavailable: Option<String>,
@@ -203,6 +203,8 @@ pub struct Endpoint {
     pub url: Option<String>,
     /// The form of its URLs: `azure`, `azure_v1` or `openai`.
     pub api: Option<String>,
+    /// The Azure region of the resource, such as `koreacentral`; needed by deployments whose `sku` processes there.
+    pub region: Option<String>,
     /// The api-version of all its deployments, such as `2024-10-21`; only for `azure`.
     pub api_version: Option<String>,
     /// The key, sent as the api wants it: `api-key` to Azure, `Authorization: Bearer` to OpenAI.
@@ -260,9 +262,11 @@ pub struct Deployment {
     pub endpoint: Option<String>,
     /// The name of its model.
     pub model: Option<String>,
-    /// Azure's name for it; this table's key. At OpenAI the model's id; the model's name.
+    /// The name under which the endpoint knows it: Azure's deployment, OpenAI's model id; the model's name.
     pub azure_deployment: Option<String>,
-    /// How it is paid: `provisioned` or `pay_as_you_go`.
+    /// Azure's deployment type, such as `GlobalStandard`, in place of `billing` and `area`.
+    pub sku: Option<String>,
+    /// How it is paid for: `provisioned` or `pay_as_you_go`.
     pub billing: Option<String>,
     /// Where it processes: `global`, `zone:eu`, `geo:kr`, `region:koreacentral`.
     pub area: Option<String>,

@@ -16,6 +16,8 @@ pub struct Replicas {
     pub username: Option<String>,
     /// The password there; no default.
     pub password: Option<SecretReference>,
+    /// How many routers serve together, 1 to 1000; 1. It only makes `check` warn of what they would each count alone.
+    pub count: Option<i64>,
     /// What all its keys begin with: routers of one prefix share what they know; model-router.
     pub prefix: Option<String>,
     /// How often routers tell each other what is new, 5 to 1000; 25.

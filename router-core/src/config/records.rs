@@ -21,6 +21,7 @@ use crate::model::Sampling;
 use crate::units::ModelName;
 use crate::units::Tokens;
 
+use super::nearest::nearest;
 use super::prices::priced;
 use super::raw;
 use super::table::{Table, listed, quoted};
@@ -45,16 +46,10 @@ pub(super) fn check(raw: &BTreeMap<String, raw::Model>, table: &Table<'_>) -> Re
         .collect()
 }
 
-/// What to say of a model that has no record: those that begin most like it, since all would fill a page.
+/// What to say of a model that has no record.
 pub(super) fn unknown_model(name: &str, known: &BTreeMap<String, raw::Model>) -> String {
-    let shared = |other: &str| name.chars().zip(other.chars()).take_while(|(a, b)| a == b).count();
-    let most = known.keys().map(|other| shared(other)).max().unwrap_or(0);
-    let near = known.keys().filter(|other| shared(other) == most);
-    format!(
-        "no record of a model {}; nearest are {}; [models.\"NAME\"] adds one",
-        quoted(name),
-        listed(near)
-    )
+    let near = nearest(name, known.keys().map(String::as_str));
+    format!("no record of a model {}; {near}; [models.\"NAME\"] adds one", quoted(name))
 }
 
 fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord> {

@@ -28,7 +28,9 @@ pub struct ReplicaSettings {
 
 /// Checks the table; `None` where it names no Redis.
 pub(super) fn check(raw: &Raw, table: &Table<'_>) -> Option<ReplicaSettings> {
-    let written = Raw::default() != *raw;
+    // How many there are says nothing of a Redis.
+    let written = Raw { count: raw.count, ..Raw::default() } != *raw;
+    table.whole("count", raw.count, 1..=1_000);
     let url = raw.url.as_deref().and_then(|url| address(url, table));
     if written && raw.url.is_none() {
         table.fault("url", "missing; must be redis://host:port/database or rediss://");

@@ -20,9 +20,10 @@ use crate::task::Signals;
 use crate::task::Task;
 use crate::units::ModelName;
 
+use super::nearest::nearest;
 use super::raw::{self, Raw};
 use super::records::EFFORTS;
-use super::table::{Table, listed, quoted};
+use super::table::{Table, quoted};
 
 /// How requests are scored.
 #[derive(Debug, Clone, Default)]
@@ -141,7 +142,11 @@ fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>)
         if !served.contains(name.as_str()) {
             table.fault(
                 "models",
-                format!("no deployment serves {}; served are: {}", quoted(name), listed(served)),
+                format!(
+                    "no deployment serves {}; {}",
+                    quoted(name),
+                    nearest(name, served.iter().copied())
+                ),
             );
         } else if let Ok(name) = ModelName::try_from(name.as_str())
             && !models.contains(&name)
@@ -204,14 +209,10 @@ fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Bo
             );
         }
         if !exists(target) {
-            let names = listed(
-                Asked::allowed(&BTreeMap::new(), &nothing)
-                    .iter()
-                    .map(String::as_str)
-                    .chain(served.iter().copied())
-                    .chain(raw.deployments.keys().map(String::as_str)),
-            );
-            table.fault(alias, format!("no {} to stand for; there are: {names}", quoted(target)));
+            let own = Asked::allowed(&BTreeMap::new(), &nothing);
+            let names = own.iter().map(String::as_str).chain(served.iter().copied());
+            let names = nearest(target, names.chain(raw.deployments.keys().map(String::as_str)));
+            table.fault(alias, format!("no {} to stand for; {names}", quoted(target)));
         }
     }
     raw.aliases

@@ -122,6 +122,11 @@ impl Area {
         self.row().map(|(_, country, _)| *country)
     }
 
+    /// The data zone around it; `None` if it lies in none.
+    pub fn data_zone(self) -> Option<Self> {
+        self.zone().map(Self::Zone)
+    }
+
     fn zone(self) -> Option<&'static str> {
         match self {
             Self::Zone(zone) => Some(zone),

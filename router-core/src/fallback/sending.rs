@@ -25,6 +25,7 @@ use crate::upstream::Reply;
 use crate::upstream::Throttle;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
+use crate::upstream::error_code;
 use crate::upstream::judge;
 use crate::upstream::read;
 use crate::upstream::spilled_over;
@@ -263,7 +264,9 @@ impl<U: Upstream> Sending<'_, U> {
                 flight.learn(Event::Misconfigured);
                 tracing::error!(
                     deployment = %self.deployment.name,
+                    azure_deployment = &*self.deployment.azure_deployment,
                     status = code,
+                    code = error_code(&body).as_deref(),
                     "the deployment refuses us: its config or rights are wrong, or its model has retired"
                 );
                 return Sent::None(Ended::Misconfigured(code));

@@ -60,7 +60,7 @@ pub struct Errand<'r, 'a> {
     pub asker: Asker,
     /// The kind of task that its answer is learned by.
     pub task: Task,
-    /// The effort wished of a model whose own default is none.
+    /// The effort of the role, for requests that set none.
     pub effort: Option<Effort>,
     /// True where the router chose the model, not the caller.
     pub chosen: bool,

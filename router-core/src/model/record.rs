@@ -255,6 +255,11 @@ impl Efforts {
             .copied()
             .min_by_key(|effort| (distance(*effort), std::cmp::Reverse(*effort)))
     }
+
+    /// The effort to send for a role's if the caller sets none; `None` if that is what the model does by itself.
+    pub fn in_place_of_default(&self, of_role: Option<Effort>) -> Option<Effort> {
+        self.nearest(of_role?).filter(|effort| *effort != self.default)
+    }
 }
 
 /// How much of a model one PTU serves.

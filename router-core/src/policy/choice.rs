@@ -133,7 +133,7 @@ pub enum Mode {
 pub struct Role {
     /// The models, the wished one first.
     pub models: Vec<ModelName>,
-    /// The effort to ask of a model whose own default would be none; `None` leaves it alone.
+    /// The effort of requests that set none; `None` leaves the model its own.
     pub effort: Option<Effort>,
     /// What to do where no deployment of the role lies inside the residency.
     pub on_unavailable: OnUnavailable,

@@ -28,6 +28,6 @@ pub use credential::{Secret, SecretFault};
 pub use endpoint::{Call, Credential, Endpoint, SecretSource};
 pub use identity::{Identity, Proof, Setting};
 pub use meters::Meters;
-pub use outcome::{Circumstances, Outcome, Throttle, judge};
+pub use outcome::{Circumstances, Outcome, Throttle, error_code, judge};
 pub use reach::{Proxy, Reach, ReachFault};
 pub use spillover::spilled_over;

@@ -156,9 +156,30 @@ fn refused(error: &ErrorBody) -> Outcome {
     refused.unwrap_or(Outcome::Rejected)
 }
 
+/// The upstream's own code of an error, for logs; `None` if there is none, or if it is no short word.
+pub fn error_code(body: &[u8]) -> Option<String> {
+    const LONGEST: usize = 64;
+    let code = ErrorBody::read(body).code;
+    let letter = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);
+    (!code.is_empty() && code.len() <= LONGEST && code.chars().all(letter)).then_some(code)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_code_is_a_short_word_or_nothing() {
+        let code = |body: &str| error_code(body.as_bytes());
+        let missing = r#"{"error":{"code":"DeploymentNotFound","message":"The API deployment .. does not exist"}}"#;
+        assert_eq!(code(missing).as_deref(), Some("DeploymentNotFound"));
+        assert_eq!(code(r#"{"error":{"code":401}}"#).as_deref(), Some("401"));
+        for other in
+            [r#"{"error":{"code":"a prompt, quoted"}}"#, r#"{"error":{"code":null}}"#, "<html>"]
+        {
+            assert_eq!(code(other), None, "{other}");
+        }
+    }
 
     const CIRCUMSTANCES: Circumstances<'_> = Circumstances {
         model: "gpt-4o",

@@ -183,7 +183,7 @@ pub(crate) fn config(provisioned: &[(&str, i64)], pay_as_you_go: bool, capacity:
          [endpoints.main]\nurl = \"https://r.openai.azure.com\"\napi = \"azure_v1\"\nanonymous = true\n";
     let deployment = |name: &str, billing: String| {
         format!(
-            "[deployments.{name}]\nendpoint = \"main\"\nmodel = \"gpt-4o\"\narea = \"global\"\n\
+            "[deployments.{name}]\nendpoint = \"main\"\nmodel = \"gpt-4o\"\nazure_deployment = \"{name}\"\narea = \"global\"\n\
              billing = {billing}\n"
         )
     };

@@ -1,45 +1,156 @@
-//! `check`: all faults of a configuration at once, or a summary of what it says.
+//! `check`: all faults of a configuration at once, or a summary of what it says; as text or as JSON.
+//!
+//! Without `--live` nothing is sent; what that finds out is in `live_check`.
 
 use std::path::PathBuf;
 
 use router_core::clock;
 use router_core::config::raw::Raw;
-use router_core::config::{Config, Layers, RequestLog, Tls};
+use router_core::config::{Config, Fault, Layers, Origin, RequestLog, Tls};
 use router_core::policy::Mode;
 use router_core::task::Task;
 use router_core::units::ModelName;
 use router_core::upstream::HttpUpstream;
+use serde_json::{Value, json};
 
 use crate::args::Check;
 use crate::console;
+use crate::console::Paint;
+use crate::console::Tone;
 use crate::record_file;
 use crate::tls::Handshakes;
 use crate::traces::TraceFault;
 
 use super::Failure;
+use super::live_check;
+use super::live_check::Found;
 
-/// Checks the files; warnings are told and change nothing.
-pub(super) fn run(check: &Check) -> Result<(), Failure> {
-    let layers = Layers::of_process(&check.files.config, clock::day(clock::wall()));
+/// What a check found.
+#[derive(Default)]
+struct Report {
+    config: Option<Config>,
+    faults: Vec<Note>,
+    warnings: Vec<Note>,
+}
+
+/// A fault or a warning: a line, and its parts as far as they are known.
+struct Note {
+    line: String,
+    origin: Option<String>,
+    key: Option<String>,
+    problem: String,
+}
+
+impl Note {
+    fn of(fault: &Fault) -> Self {
+        let origin = match &fault.origin {
+            Origin::Unnamed => None,
+            Origin::Shipped => Some("shipped model records".to_owned()),
+            Origin::File(path) => Some(path.display().to_string()),
+            Origin::Environment => Some(fault.key.variable()),
+        };
+        let key = Some(fault.key.to_string()).filter(|key| !key.is_empty());
+        Self { line: fault.to_string(), origin, key, problem: fault.problem.clone() }
+    }
+
+    fn of_line(line: String) -> Self {
+        Self { problem: line.clone(), line, origin: None, key: None }
+    }
+
+    fn json(&self) -> Value {
+        json!({"origin": self.origin, "key": self.key, "problem": self.problem})
+    }
+}
+
+/// Checks the files; warnings are printed and change nothing.
+pub(super) async fn run(check: &Check) -> Result<(), Failure> {
+    let report = report(&check.files.found()?);
+    let sound = report.config.as_ref().filter(|_| report.faults.is_empty());
+    let live = match sound.filter(|_| check.live) {
+        Some(config) => Some(live_check::ask(config).await),
+        None => None,
+    };
+    if check.json {
+        console::say(format_args!("{:#}", as_json(&report, live.as_deref())))?;
+    } else {
+        say(&report, live.as_deref())?;
+    }
+    if !report.faults.is_empty() {
+        let lines = report.faults.into_iter().map(|note| note.line).collect::<Vec<_>>();
+        return Err(if check.json { Failure::Reported } else { Failure::Files(lines.join("\n")) });
+    }
+    let live = live.unwrap_or_default();
+    match live.iter().filter(|found| !found.is_fine()).count() {
+        0 => Ok(()),
+        failed => Err(Failure::Live { failed, asked: live.len() }),
+    }
+}
+
+fn report(files: &[PathBuf]) -> Report {
+    let layers = Layers::of_process(files, clock::day(clock::wall()));
     let config = match layers.check() {
         Ok(config) => config,
         Err(faults) => {
             let files = layers.raw().map(|raw| unread_of(&raw)).unwrap_or_default();
-            let faults = faults.0.iter().map(ToString::to_string);
-            return Err(Failure::Files(faults.chain(files).collect::<Vec<_>>().join("\n")));
+            let mut faults: Vec<Note> = faults.0.iter().map(Note::of).collect();
+            faults.extend(files.into_iter().map(Note::of_line));
+            return Report { faults, ..Report::default() };
         }
     };
-    for warning in &config.warnings {
-        console::complain(format_args!("warning: {warning}"));
-    }
     let endpoints = HttpUpstream::check(&config.endpoints, config.limits.connect_timeout);
     let mut faults = unread(config.request_log.as_ref(), config.server.tls.as_ref());
     faults.extend(endpoints.iter().map(ToString::to_string));
     faults.extend(TraceFault::of_build(&config).map(|fault| fault.to_string()));
-    if !faults.is_empty() {
-        return Err(Failure::Files(faults.join("\n")));
+    Report {
+        faults: faults.into_iter().map(Note::of_line).collect(),
+        warnings: config.warnings.iter().map(Note::of).collect(),
+        config: Some(config),
     }
-    Ok(console::say(summary(&config))?)
+}
+
+/// The report as text: warnings to standard error, the summary to standard output.
+fn say(report: &Report, live: Option<&[Found]>) -> Result<(), Failure> {
+    let paint = Paint::of_errors();
+    for warning in &report.warnings {
+        let word = paint.tone(Tone::Careful, "warning:");
+        console::complain(format_args!("{word} {}", warning.line));
+    }
+    let sound = report.config.as_ref().filter(|_| report.faults.is_empty());
+    let Some(config) = sound else { return Ok(()) };
+    let paint = Paint::of_output();
+    console::say(summary(config, paint))?;
+    if let Some(live) = live {
+        console::say(format_args!("\n{}", live_check::text(live, paint)))?;
+    }
+    Ok(())
+}
+
+/// The report as JSON. Its names are a public interface.
+fn as_json(report: &Report, live: Option<&[Found]>) -> Value {
+    let notes = |notes: &[Note]| notes.iter().map(Note::json).collect::<Vec<_>>();
+    let deployments = report.config.iter().flat_map(|config| config.catalog.deployments());
+    let deployments: Vec<Value> = deployments
+        .map(|found| {
+            json!({
+                "name": found.name.as_str(),
+                "model": found.model.name.as_str(),
+                "azure_deployment": &*found.azure_deployment,
+                "billing": found.billing.as_str(),
+                "area": found.area.to_string(),
+                "endpoint": found.endpoint.as_str(),
+                "enabled": found.enabled,
+            })
+        })
+        .collect();
+    json!({
+        "object": "config.check",
+        "ok": report.faults.is_empty() && live.unwrap_or_default().iter().all(Found::is_fine),
+        "version": report.config.as_ref().map(|config| &*config.version),
+        "faults": notes(&report.faults),
+        "warnings": notes(&report.warnings),
+        "deployments": deployments,
+        "live": live.map(|live| live.iter().map(Found::json).collect::<Vec<_>>()),
+    })
 }
 
 /// What is wrong with the files of the request log and of certificates. Those of secrets may be there only where the
@@ -64,7 +175,7 @@ fn unread_of(raw: &Raw) -> Vec<String> {
 }
 
 /// What the configuration says, in a few lines.
-fn summary(config: &Config) -> String {
+fn summary(config: &Config, paint: Paint) -> String {
     let mut lines = Vec::new();
     let mut line = |said: String| lines.push(said);
     for task in Task::ALL {
@@ -87,25 +198,30 @@ fn summary(config: &Config) -> String {
         if keys.is_empty() { "none: nobody is asked for one".to_owned() } else { keys.join(", ") };
     line(format!("keys             {keys}"));
     line(String::new());
-    line(row(["deployment", "model", "billing", "area", "endpoint"]));
-    for found in config.catalog.deployments() {
-        let area = found.area.to_string();
-        line(row([
-            found.name.as_str(),
-            found.model.name.as_str(),
-            found.billing.as_str(),
-            &area,
-            found.endpoint.as_str(),
-        ]));
-    }
+    line(deployments(config, paint));
     let warnings = match config.warnings.len() {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         several => format!(", {several} warnings"),
     };
     line(String::new());
-    line(format!("no faults{warnings}"));
+    line(format!("{}{warnings}", paint.tone(Tone::Good, "no faults")));
     lines.join("\n")
+}
+
+fn deployments(config: &Config, paint: Paint) -> String {
+    let heading = ["deployment", "model", "billing", "area", "endpoint"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(config.catalog.deployments().iter().map(|found| {
+        vec![
+            found.name.to_string(),
+            found.model.name.to_string(),
+            found.billing.as_str().to_owned(),
+            found.area.to_string(),
+            found.endpoint.to_string(),
+        ]
+    }));
+    console::table(&rows, paint)
 }
 
 fn mode(config: &Config) -> String {
@@ -116,8 +232,4 @@ fn mode(config: &Config) -> String {
         ),
         Mode::Observe(role) => format!("are only observed: role {role} serves all that is scored"),
     }
-}
-
-fn row([name, model, billing, area, endpoint]: [&str; 5]) -> String {
-    format!("{name:<20} {model:<20} {billing:<14} {area:<22} {endpoint}").trim_end().to_owned()
 }

@@ -8,11 +8,13 @@ use http::HeaderMap;
 use prometheus::Registry;
 use router_core::clock;
 use router_core::config::Config;
-use router_core::router::{ChatCall, ModelRouter};
+use router_core::router::{BuildFault, ChatCall, ModelRouter, rules_of};
 use router_core::stored::Caller;
+use router_core::upstream::{Attempt, Reply, Unreachable, Upstream};
 use serde_json::json;
 
 use crate::args::Explain;
+use crate::args::usual;
 use crate::console;
 use crate::design_card;
 use crate::explanation;
@@ -23,12 +25,17 @@ use super::Failure;
 /// Explains one request under a configuration, or under the design card's where none is given.
 pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
     let today = clock::day(clock::wall());
-    let config = if explain.config.is_empty() {
+    let files = match (explain.config.as_slice(), usual()) {
+        ([], None) => Vec::new(),
+        ([], Some(usual)) => vec![usual],
+        (given, _) => given.to_vec(),
+    };
+    let config = if files.is_empty() {
         design_card::config(design_card::NOWHERE, today)?
     } else {
-        Config::load(&explain.config, today)?
+        Config::load(&files, today)?
     };
-    let router = ModelRouter::new(&config, &Registry::new())?;
+    let router = deciding(&config)?;
     let mut call = call(explain)?;
     if let Some(name) = &explain.key {
         let found = config.keys.iter().find(|key| key.name.as_str() == name);
@@ -44,6 +51,22 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
         explanation::to_text(&decision, &reasons)
     };
     Ok(console::say(told)?)
+}
+
+/// A router that sends nothing, so that it needs no secrets and no Redis.
+fn deciding(config: &Config) -> Result<ModelRouter<Nowhere>, Failure> {
+    let (rules, limits) = (rules_of(config)?, config.limits.clone());
+    let router = ModelRouter::with_upstream(rules, limits, Nowhere, &Registry::new());
+    Ok(router.map_err(BuildFault::from)?)
+}
+
+/// The upstream of a router that only decides.
+struct Nowhere;
+
+impl Upstream for Nowhere {
+    async fn send(&self, _: Attempt) -> Result<Reply, Unreachable> {
+        Err(Unreachable::Connect)
+    }
 }
 
 fn call(explain: &Explain) -> Result<ChatCall, Failure> {

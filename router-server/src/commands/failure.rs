@@ -6,6 +6,7 @@ use router_core::config::ConfigFaults;
 use router_core::error::RouteError;
 use router_core::router::BuildFault;
 
+use crate::args::NoFile;
 use crate::record_file::LogFault;
 use crate::serving::StartFault;
 
@@ -15,6 +16,26 @@ pub enum Failure {
     /// The configuration has faults.
     #[error(transparent)]
     Config(#[from] ConfigFaults),
+    /// There is no configuration to read.
+    #[error(transparent)]
+    NoFile(#[from] NoFile),
+    /// No configuration is written from a listing.
+    #[error(transparent)]
+    Import(#[from] super::import::Failure),
+    /// No configuration is written from answers.
+    #[error(transparent)]
+    Init(#[from] super::init::Failure),
+    /// Deployments do not answer as configured; what was said of each is printed already.
+    #[error("{failed} of {asked} deployments do not answer as configured")]
+    Live {
+        /// How many do not.
+        failed: usize,
+        /// How many were asked.
+        asked: usize,
+    },
+    /// A JSON report with faults is printed already.
+    #[error("the configuration has faults")]
+    Reported,
     /// Files that the configuration names hold something else than they should; one line each.
     #[error("{0}")]
     Files(String),
@@ -53,6 +74,9 @@ pub enum Failure {
         /// How many letters a key has at least.
         least: usize,
     },
+    /// The lines of a key are not added.
+    #[error(transparent)]
+    Key(#[from] super::key::Unfit),
     /// The system gives no random numbers.
     #[error("the system gives no random numbers")]
     NoChance,

@@ -1,11 +1,17 @@
-//! `key`: makes a key, or hashes one that was made elsewhere. Nothing is written but to the terminal.
+//! `key`: makes a key, or hashes one that was made elsewhere. A key itself is written to the terminal alone.
 
-use std::io::{self, BufRead, IsTerminal};
+use std::fs::OpenOptions;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
+use router_core::clock;
+use router_core::config::Config;
 use router_core::units::KeyName;
+use serde_json::{Value, json};
 
 use crate::args::KeyCommand;
+use crate::args::NewKey;
 use crate::console;
 use crate::keyring;
 
@@ -20,24 +26,106 @@ const LENGTH: usize = 43;
 /// A key that was made elsewhere has at least so many letters: 22 of base64 are 132 bits.
 const LEAST: usize = 22;
 
+/// Why the lines of a key are not added.
+#[derive(Debug, thiserror::Error)]
+pub enum Unfit {
+    /// The configuration would refuse them.
+    #[error("{0}")]
+    Refused(String),
+    /// The file cannot be read or written.
+    #[error("{}: {fault}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        fault: io::Error,
+    },
+}
+
 pub(super) fn run(what: &KeyCommand) -> Result<(), Failure> {
-    let told = match what {
-        KeyCommand::New { name } => {
-            let key = key()?;
-            format!(
-                "{key}\n\n\
-                 This is the key; it is shown this once. The configuration holds its hash:\n\n{}",
-                lines(name, &key)
-            )
+    let said = match what {
+        KeyCommand::New(new) => made(new, &key()?)?,
+        KeyCommand::Hash { name } => {
+            let hash = hash(&read()?)?;
+            name.as_ref().map_or(hash.clone(), |name| table(name, &hash))
         }
-        KeyCommand::Hash => hash(&read()?)?,
     };
-    Ok(console::say(told)?)
+    Ok(console::say(said)?)
+}
+
+/// Checks the lines of a new key and adds them where they shall be; what is printed.
+fn made(new: &NewKey, key: &str) -> Result<String, Unfit> {
+    let hash = keyring::hash_of(key).to_string();
+    let lines = lines(new, &hash);
+    match &new.append {
+        Some(path) => append(path, &lines)?,
+        None => check(&lines)?,
+    }
+    if new.json {
+        let file = new.append.as_ref().map(|path| path.display().to_string());
+        let made = json!({"key": key, "name": new.name.as_str(), "hash": hash, "config": lines, "file": file});
+        return Ok(format!("{made:#}"));
+    }
+    let place = new.append.as_ref().map_or_else(
+        || format!("The configuration holds its hash:\n\n{lines}"),
+        |path| format!("Its hash is in {} now.", path.display()),
+    );
+    Ok(format!("{key}\n\nThis is the key; it is shown this once. {place}"))
+}
+
+fn table(name: &KeyName, hash: &str) -> String {
+    format!("[keys.{name}]\nhashes = [\"{hash}\"]")
 }
 
 /// What goes into a configuration.
-fn lines(name: &KeyName, key: &str) -> String {
-    format!("[keys.{name}]\nhashes = [\"{}\"]", keyring::hash_of(key))
+fn lines(new: &NewKey, hash: &str) -> String {
+    let roles = Some(new.roles.as_slice()).filter(|roles| !roles.is_empty());
+    let text = |text: &Option<String>| text.as_deref().map(Value::from);
+    let budget = |usd: Option<f64>| usd.map(|usd| format!("{usd:?}"));
+    let set: [(&str, Option<String>); 9] = [
+        ("operator", new.operator.then(|| "true".to_owned())),
+        ("roles", roles.map(|roles| json!(roles).to_string())),
+        ("residency", text(&new.residency).map(|value| value.to_string())),
+        ("expires", text(&new.expires).map(|value| value.to_string())),
+        ("requests_per_minute", new.requests_per_minute.map(|count| count.to_string())),
+        ("tokens_per_minute", new.tokens_per_minute.map(|count| count.to_string())),
+        ("max_in_flight", new.max_in_flight.map(|count| count.to_string())),
+        ("daily_budget_usd", budget(new.daily_budget_usd)),
+        ("monthly_budget_usd", budget(new.monthly_budget_usd)),
+    ];
+    let more = set.into_iter().filter_map(|(name, value)| Some(format!("\n{name} = {}", value?)));
+    format!("{}{}", table(&new.name, hash), more.collect::<String>())
+}
+
+/// Refuses what a configuration would refuse of its keys; what else it lacks is no fault of theirs.
+fn check(text: &str) -> Result<(), Unfit> {
+    let Err(faults) = Config::from_toml(text, clock::day(clock::wall())) else { return Ok(()) };
+    let of_keys = faults.0.iter().filter(|fault| match fault.key.parts() {
+        [] => true,
+        [first, ..] => first == "keys",
+    });
+    let lines: Vec<String> = of_keys.map(ToString::to_string).collect();
+    if lines.is_empty() { Ok(()) } else { Err(Unfit::Refused(lines.join("\n"))) }
+}
+
+/// Adds lines to the end of a file, which is made if it is not there.
+fn append(path: &Path, lines: &str) -> Result<(), Unfit> {
+    let unfit = |fault| Unfit::File { path: path.to_owned(), fault };
+    let before = match std::fs::read_to_string(path) {
+        Err(fault) if fault.kind() == io::ErrorKind::NotFound => String::new(),
+        read => read.map_err(unfit)?,
+    };
+    let gap = if before.is_empty() {
+        ""
+    } else if before.ends_with('\n') {
+        "\n"
+    } else {
+        "\n\n"
+    };
+    let added = format!("{gap}{lines}\n");
+    check(&format!("{before}{added}"))?;
+    let mut file = OpenOptions::new().append(true).create(true).open(path).map_err(unfit)?;
+    file.write_all(added.as_bytes()).map_err(unfit)
 }
 
 fn hash(key: &str) -> Result<String, Failure> {
@@ -94,7 +182,8 @@ mod tests {
     #[test]
     fn what_is_printed_is_what_config_takes() {
         let name = KeyName::try_from("team").unwrap();
-        let lines = lines(&name, "mr_0123456789abcdefghijklmn");
+        let hash = keyring::hash_of("mr_0123456789abcdefghijklmn").to_string();
+        let lines = table(&name, &hash);
         let today = Day::try_from("2026-11-23").unwrap();
         // Nothing but what else a configuration needs is missed.
         let faults = Config::from_toml(&lines, today).unwrap_err().to_string();

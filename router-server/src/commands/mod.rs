@@ -5,9 +5,12 @@ mod check;
 mod demo;
 mod explain;
 mod failure;
+mod import;
+mod init;
 mod key;
 #[cfg(feature = "lab")]
 mod lab;
+mod live_check;
 #[cfg(feature = "manual")]
 mod manual;
 mod probe;
@@ -30,7 +33,9 @@ pub use failure::Failure;
 pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => serve::run(serve).await,
-        Command::Check(check) => check::run(&check),
+        Command::Check(check) => check::run(&check).await,
+        Command::Init(init) => init::run(&init),
+        Command::Import { what } => import::run(&what),
         Command::Probe(probe) => Ok(probe::run(&probe).await?),
         Command::Explain(explain) => explain::run(&explain),
         Command::Key { what } => key::run(&what),

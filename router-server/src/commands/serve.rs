@@ -17,8 +17,9 @@ use super::Failure;
 /// Serves until SIGTERM or Ctrl-C.
 pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     // Before the files are read, so that no change after it is missed.
-    let files = Follow::new(&serve.files.config)?;
-    let config = Config::load(&serve.files.config, clock::day(clock::wall()))?;
+    let paths = serve.files.found()?;
+    let files = Follow::new(&paths)?;
+    let config = Config::load(&paths, clock::day(clock::wall()))?;
     // Somebody else's subscriber in this process is as good as ours.
     drop(telemetry::start(config.server.log, &serve.log));
     for warning in &config.warnings {

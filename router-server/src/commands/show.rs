@@ -11,7 +11,7 @@ use super::Failure;
 /// A configuration with faults is not shown: a fault may be a secret where none belongs.
 pub(super) fn run(what: &ConfigCommand) -> Result<(), Failure> {
     let ConfigCommand::Show { files, redacted } = what;
-    let layers = Layers::of_process(&files.config, clock::day(clock::wall()));
+    let layers = Layers::of_process(&files.found()?, clock::day(clock::wall()));
     let version = layers.check()?.version;
     let raw = layers.raw()?;
     let (raw, kind) =

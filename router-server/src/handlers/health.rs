@@ -110,6 +110,7 @@ fn deployment(known: &Deployment, router: &ModelRouter, now: Instant) -> Value {
     json!({
         "deployment": known.name.as_str(),
         "model": known.model.name.as_str(),
+        "azure_deployment": &*known.azure_deployment,
         "billing": known.billing.as_str(),
         "area": known.area.to_string(),
         "enabled": known.enabled,

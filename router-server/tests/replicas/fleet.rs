@@ -181,6 +181,7 @@ impl Fleet {
             [deployments.ptu]
             endpoint = "azure"
             model = "gpt-4o"
+            azure_deployment = "ptu"
             billing = "provisioned"
             area = "global"
             ptu = {PTU:.0}
@@ -188,6 +189,7 @@ impl Fleet {
             [deployments.payg]
             endpoint = "azure"
             model = "gpt-4o"
+            azure_deployment = "payg"
             billing = "pay_as_you_go"
             area = "global"
             {more}

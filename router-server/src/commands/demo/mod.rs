@@ -9,24 +9,43 @@ mod report;
 mod stage;
 mod traffic;
 
+use std::net::{Ipv4Addr, SocketAddr};
+
 use router_core::clock;
+use router_core::config::Config;
+use tokio::time::Instant;
 
 use crate::args::Demo;
 use crate::console;
+use crate::console::Paint;
 use crate::serving;
+use crate::serving::Running;
+use crate::serving::StartFault;
 use crate::shutdown;
 
 use super::Failure;
 
+/// The port of the examples in the documentation.
+const USUAL_PORT: u16 = 8080;
+
 /// Shows the router at work, then serves until Ctrl-C unless asked to end.
 pub(super) async fn run(demo: Demo) -> Result<(), Failure> {
-    let emulator = stage::emulator(demo.seed).await?;
-    let config = stage::config(emulator.url(), demo.listen, clock::day(clock::wall()))?;
-    let running = serving::start(&config).await?;
-    console::say(stage::opening(&running.url()))?;
+    let cast = stage::Cast::of(demo.pair);
+    let emulator = stage::emulator(cast, demo.seed).await?;
+    let listen = demo.listen.unwrap_or_else(|| at(USUAL_PORT));
+    let config = stage::config(cast, emulator.url(), listen, clock::day(clock::wall()))?;
+    let running = start(config.clone(), demo.listen.is_none()).await?;
+    console::say(stage::opening(cast, &running.url()))?;
+    let began = Instant::now();
     let answers = traffic::send(&running.url(), prompts::all()).await;
-    let seen = stage::seen(&emulator);
-    console::say(report::text(&answers, &config.catalog, seen))?;
+    let shown = report::Shown {
+        cast,
+        catalog: &config.catalog,
+        seen: stage::seen(cast, &emulator),
+        lasted: began.elapsed(),
+        paint: Paint::of_output(),
+    };
+    console::say(report::text(&answers, &shown))?;
     let failed = answers.iter().filter(|answer| answer.status != 200).count();
     if !demo.once {
         console::say(report::farewell(&running.url()))?;
@@ -35,4 +54,19 @@ pub(super) async fn run(demo: Demo) -> Result<(), Failure> {
     running.stop().await;
     emulator.stop().await;
     if failed > 0 { Err(Failure::Demo { failed, sent: answers.len() }) } else { Ok(()) }
+}
+
+fn at(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// Starts the router; if the usual port is taken, at a free one.
+async fn start(mut config: Config, anywhere: bool) -> Result<Running, StartFault> {
+    match serving::start(&config).await {
+        Err(StartFault::Listen { .. }) if anywhere => {
+            config.server.listen = at(0);
+            serving::start(&config).await
+        }
+        other => other,
+    }
 }

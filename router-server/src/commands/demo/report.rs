@@ -8,19 +8,47 @@ use router_core::deployment::pricing;
 use router_core::task::Task;
 use router_core::units::{Tokens, Usd};
 
+use crate::console;
+use crate::console::Paint;
+use crate::console::Tone;
+
 use super::caller::Answer;
 use super::prompts::Language;
-use super::stage::Seen;
+use super::stage::{Cast, Seen};
+
+/// A month, for what something costs.
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// What the table is made of, beside the answers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Shown<'s> {
+    /// Who played.
+    pub(super) cast: Cast,
+    /// The deployments.
+    pub(super) catalog: &'s Catalog,
+    /// What the provisioned deployment counted.
+    pub(super) seen: Seen,
+    /// How long the traffic lasted.
+    pub(super) lasted: Duration,
+    /// The colours.
+    pub(super) paint: Paint,
+}
+
+impl Shown<'_> {
+    fn heading(&self, text: &str) -> String {
+        format!("\n{}", self.paint.tone(Tone::Strong, text))
+    }
+}
 
 /// The table.
-pub(super) fn text(answers: &[Answer], catalog: &Catalog, seen: Seen) -> String {
+pub(super) fn text(answers: &[Answer], shown: &Shown<'_>) -> String {
     [
-        where_they_went(answers),
-        tasks(answers),
-        samples(answers),
-        callers_view(answers, seen),
-        cost(answers, catalog),
-        added(answers),
+        where_they_went(answers, shown),
+        tasks(answers, shown),
+        samples(answers, shown),
+        callers_view(answers, shown),
+        cost(answers, shown),
+        added(answers, shown),
     ]
     .join("\n")
 }
@@ -42,66 +70,83 @@ pub(super) fn farewell(url: &str) -> String {
 enum Way {
     Reasoning,
     Provisioned,
+    AskedAgain,
     AfterFallback,
-    KnownFull,
+    Foreseen,
     Unanswered,
 }
 
 impl Way {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Reasoning,
         Self::Provisioned,
+        Self::AskedAgain,
         Self::AfterFallback,
-        Self::KnownFull,
+        Self::Foreseen,
         Self::Unanswered,
     ];
 
-    fn of(answer: &Answer) -> Self {
-        let fallback = answer.header("x-router-fallback");
+    fn of(answer: &Answer, cast: Cast) -> Self {
+        let attempts = answer.header("x-router-attempts").and_then(|count| count.parse().ok());
+        let once = attempts.unwrap_or(1_u32) < 2;
         match (answer.status, answer.header("x-router-model"), answer.header("x-router-billing")) {
-            (200, Some("o1"), _) => Self::Reasoning,
-            (200, _, Some("provisioned")) => Self::Provisioned,
-            (200, _, _) if fallback == Some("cooling") => Self::KnownFull,
+            (200, Some(model), _) if model == cast.reasoning => Self::Reasoning,
+            (200, _, Some("provisioned")) if once => Self::Provisioned,
+            (200, _, Some("provisioned")) => Self::AskedAgain,
+            (200, _, _) if once => Self::Foreseen,
             (200, _, _) => Self::AfterFallback,
             _ => Self::Unanswered,
         }
     }
 
-    fn words(self) -> (&'static str, &'static str) {
+    fn words(self, cast: Cast) -> (String, &'static str) {
+        let by_token = |model: &str| format!("{model}, pay-as-you-go");
         match self {
-            Self::Reasoning => ("o1, pay-as-you-go", "scored as reasoning"),
-            Self::Provisioned => ("gpt-4o, provisioned", "scored as chat, and there was room"),
+            Self::Reasoning => (by_token(cast.reasoning), "scored as reasoning"),
+            Self::Provisioned => {
+                (format!("{}, provisioned", cast.chat), "scored as chat, and there was room")
+            }
+            Self::AskedAgain => (
+                format!("{}, provisioned", cast.chat),
+                "chat; the PTU answered 429: asked again when it had room",
+            ),
             Self::AfterFallback => {
-                ("gpt-4o, pay-as-you-go", "chat; the PTU said 429, answered in the same request")
+                (by_token(cast.chat), "chat; the PTU answered 429: sent on in the same request")
             }
-            Self::KnownFull => {
-                ("gpt-4o, pay-as-you-go", "chat; the PTU had asked to wait, so it was not tried")
+            Self::Foreseen => {
+                (by_token(cast.chat), "chat; the router knew that the PTU was full: not tried")
             }
-            Self::Unanswered => ("nowhere", "no 200 came"),
+            Self::Unanswered => ("nowhere".to_owned(), "no 200 came"),
         }
     }
 }
 
-fn where_they_went(answers: &[Answer]) -> String {
-    let mut lines = vec![format!("\nWhere {} requests went, and why", answers.len())];
+fn where_they_went(answers: &[Answer], shown: &Shown<'_>) -> String {
+    let heading = ["requests", "to", "why", "median"].map(str::to_owned).to_vec();
+    let mut rows = vec![heading];
     for way in Way::ALL {
-        let taken: Vec<&Answer> = answers.iter().filter(|answer| Way::of(answer) == way).collect();
+        let on_it = |answer: &&Answer| Way::of(answer, shown.cast) == way;
+        let taken: Vec<&Answer> = answers.iter().filter(on_it).collect();
         if !taken.is_empty() {
-            let (place, why) = way.words();
+            let (place, why) = way.words(shown.cast);
             let took = middle(taken.iter().map(|answer| answer.took).collect());
-            lines.push(format!(
-                "  {:>4}  {place:<23}{why:<57}{:>5} ms",
-                taken.len(),
-                took.as_millis()
-            ));
+            let count = taken.len().to_string();
+            rows.push(vec![count, place, why.to_owned(), format!("{} ms", took.as_millis())]);
         }
     }
-    lines.join("\n")
+    let heading = shown.heading(&format!("Where {} requests went, and why", answers.len()));
+    format!("{heading}\n{}", indented(&rows))
 }
 
-fn tasks(answers: &[Answer]) -> String {
-    let mut lines = vec!["\nWhich model served which task".to_owned()];
-    lines.push(format!("  {:<24}{:>8}{:>10}", "", "o1", "gpt-4o"));
+/// A table, moved in by two.
+fn indented(rows: &[Vec<String>]) -> String {
+    let table = console::table(rows, Paint::PLAIN);
+    table.lines().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+fn tasks(answers: &[Answer], shown: &Shown<'_>) -> String {
+    let Cast { chat, reasoning, .. } = shown.cast;
+    let mut rows = vec![["", reasoning, chat].map(str::to_owned).to_vec()];
     for task in Task::ALL {
         for language in Language::ALL {
             let served = |model| {
@@ -110,47 +155,52 @@ fn tasks(answers: &[Answer]) -> String {
                         && answer.language == language
                         && answer.header("x-router-model") == Some(model)
                 };
-                answers.iter().filter(by).count()
+                answers.iter().filter(by).count().to_string()
             };
             let label = format!("{} in {}", task.as_str(), language.as_str());
-            lines.push(format!("  {label:<24}{:>8}{:>10}", served("o1"), served("gpt-4o")));
+            rows.push(vec![label, served(reasoning), served(chat)]);
         }
     }
-    lines.join("\n")
+    format!("{}\n{}", shown.heading("Which model served which task"), indented(&rows))
 }
 
 /// One answer of each task and language. The prompt stands last: Korean letters are wider than others.
-fn samples(answers: &[Answer]) -> String {
-    let mut lines = vec!["\nFor example".to_owned()];
+fn samples(answers: &[Answer], shown: &Shown<'_>) -> String {
+    let mut rows = vec![["score", "model", "deployment", "prompt"].map(str::to_owned).to_vec()];
     for task in Task::ALL {
         for language in Language::ALL {
             let alike = |answer: &&Answer| answer.expected == task && answer.language == language;
             if let Some(answer) = answers.iter().find(alike) {
-                lines.push(format!(
-                    "  score {:<7}{:<8}{:<13}{}",
-                    answer.header("x-router-score").unwrap_or("-"),
-                    answer.header("x-router-model").unwrap_or("-"),
-                    answer.header("x-router-deployment").unwrap_or("-"),
-                    answer.prompt
-                ));
+                let header = |name| answer.header(name).unwrap_or("-").to_owned();
+                rows.push(vec![
+                    header("x-router-score"),
+                    header("x-router-model"),
+                    header("x-router-deployment"),
+                    answer.prompt.clone(),
+                ]);
             }
         }
     }
-    lines.join("\n")
+    format!("{}\n{}", shown.heading("For example"), indented(&rows))
 }
 
-fn callers_view(answers: &[Answer], seen: Seen) -> String {
+fn callers_view(answers: &[Answer], shown: &Shown<'_>) -> String {
     let with = |status: u16| answers.iter().filter(|answer| answer.status == status).count();
-    let fallbacks = answers.iter().filter(|answer| Way::of(answer) == Way::AfterFallback).count();
+    let on = |way: Way| answers.iter().filter(|answer| Way::of(answer, shown.cast) == way).count();
     let other = answers.len() - with(200) - with(429);
     format!(
-        "\nWhat was full, and who noticed\n  \
+        "{}\n  \
          429s of the provisioned deployment   {:>4} of {} requests that reached it\n  \
-         fallbacks within the request         {fallbacks:>4}\n  \
+         answered all the same                {:>4} by another deployment, {} there after the wait\n  \
+         foreseen, and so not tried           {:>4}\n  \
          429s that callers saw                {:>4}\n  \
          other failures that callers saw      {other:>4}",
-        seen.throttled,
-        seen.requests,
+        shown.heading("What was full, and who noticed"),
+        shown.seen.throttled,
+        shown.seen.requests,
+        on(Way::AfterFallback),
+        on(Way::AskedAgain),
+        on(Way::Foreseen),
         with(429)
     )
 }
@@ -163,42 +213,55 @@ struct Bill {
 }
 
 impl Bill {
-    fn add(&mut self, served_by_o1: bool, cost: Usd) {
-        if served_by_o1 { self.reasoning += cost } else { self.chat += cost }
+    fn add(&mut self, reasoned: bool, cost: Usd) {
+        if reasoned { self.reasoning += cost } else { self.chat += cost }
     }
 
-    fn line(self, label: &str) -> String {
-        let columns = [self.reasoning, self.chat, self.reasoning + self.chat];
-        let [reasoning, chat, sum] = columns.map(|cost| format!("{:.4}", cost.as_f64()));
-        format!("  {label:<36}{reasoning:>10}{chat:>10}{sum:>10}")
+    /// A row: what each task cost, their sum, and a month of it.
+    fn row(self, label: String, lasted: Duration) -> Vec<String> {
+        let sum = self.reasoning + self.chat;
+        let months = MONTH.as_secs_f64() / lasted.as_secs_f64().max(1.0);
+        let dollars = |cost: Usd| format!("{:.4}", cost.as_f64());
+        let month = format!("{:.0}", sum.as_f64() * months);
+        vec![label, dollars(self.reasoning), dollars(self.chat), dollars(sum), month]
     }
 }
 
 /// What the answers cost, and what they would have cost elsewhere.
-fn cost(answers: &[Answer], catalog: &Catalog) -> String {
-    let (mut ours, mut o1, mut gpt_4o) = (Bill::default(), Bill::default(), Bill::default());
+fn cost(answers: &[Answer], shown: &Shown<'_>) -> String {
+    let (cast, catalog) = (shown.cast, shown.catalog);
+    let (mut ours, mut all_reasoning, mut all_chat) =
+        (Bill::default(), Bill::default(), Bill::default());
     for answer in answers {
         let Some(usage) = answer.usage else { continue };
-        let reasoned = Way::of(answer) == Way::Reasoning;
+        let reasoned = Way::of(answer, cast) == Way::Reasoning;
         let served = answer.header("x-router-deployment").and_then(|name| catalog.deployment(name));
         let cost = served.and_then(|found| pricing::marginal_cost(found, &usage));
         ours.add(reasoned, cost.unwrap_or_default());
-        o1.add(reasoned, elsewhere(catalog, "o1_payg", &usage));
-        // A model without hidden reasoning is not billed for any.
+        all_reasoning.add(reasoned, elsewhere(catalog, cast.reasoning_payg, &usage));
+        // Without reasoning no hidden tokens are billed.
         let spoken = usage.completion.saturating_sub(usage.reasoning);
         let plain = Usage { completion: spoken, reasoning: Tokens::ZERO, ..usage };
-        gpt_4o.add(reasoned, elsewhere(catalog, "gpt_4o_payg", &plain));
+        all_chat.add(reasoned, elsewhere(catalog, cast.chat_payg, &plain));
     }
-    [
-        format!("\nWhat it cost by the token, in US dollars{:>9}{:>10}{:>10}", "to o1", "chat", "sum"),
-        ours.line("as routed"),
-        o1.line("all on o1, pay-as-you-go"),
-        gpt_4o.line("all on gpt-4o, pay-as-you-go"),
-        "  (the same words at list prices. o1 would think about the chat too, which is left out; gpt-4o would not have\n  \
-         thought at all. The provisioned deployment is paid by the hour: what it serves costs nothing more.)"
-            .to_owned(),
-    ]
-    .join("\n")
+    let Cast { chat, reasoning, .. } = cast;
+    let heading = ["", "reasoning", "chat", "sum", "a month at this rate"];
+    let rows = [
+        heading.map(str::to_owned).to_vec(),
+        ours.row("as routed".to_owned(), shown.lasted),
+        all_reasoning.row(format!("all on {reasoning}, pay-as-you-go"), shown.lasted),
+        all_chat.row(format!("all on {chat}, pay-as-you-go"), shown.lasted),
+    ];
+    let count = u32::try_from(answers.len()).map_or(0.0, f64::from);
+    let requests = count * 86_400.0 / shown.lasted.as_secs_f64().max(1.0);
+    format!(
+        "{}\n{}\n  \
+         The same words at list prices; this rate is {requests:.0} requests a day. {reasoning} would think about the chat too,\n  \
+         which is left out; {chat} would not have thought at all. The provisioned deployment is paid for by the hour: what it\n  \
+         serves costs nothing more.",
+        shown.heading("What it cost by the token, in US dollars"),
+        indented(&rows)
+    )
 }
 
 fn elsewhere(catalog: &Catalog, deployment: &str, usage: &Usage) -> Usd {
@@ -206,14 +269,15 @@ fn elsewhere(catalog: &Catalog, deployment: &str, usage: &Usage) -> Usd {
     found.and_then(|found| pricing::pay_as_you_go_cost(found, usage)).unwrap_or_default()
 }
 
-fn added(answers: &[Answer]) -> String {
+fn added(answers: &[Answer], shown: &Shown<'_>) -> String {
     let mut times: Vec<u64> = answers.iter().filter_map(Answer::overhead_us).collect();
     times.sort_unstable();
     format!(
-        "\nWhat the router itself added to a request\n  \
-         p50 {} us, p99 {} us (scoring, deciding, headers, accounting; failed attempts not counted)",
+        "{}\n  \
+         p50 {} us, p95 {} us (scoring, deciding, headers, accounting; failed attempts not counted)",
+        shown.heading("What the router itself added to a request"),
         quantile(&times, 50),
-        quantile(&times, 99)
+        quantile(&times, 95)
     )
 }
 

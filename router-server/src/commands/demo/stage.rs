@@ -10,40 +10,80 @@ use azure_emulator::{Deployment, Emulator, Latency, Lengths, Settings};
 use router_core::config::{Config, ConfigFaults};
 use router_core::units::Day;
 
+use crate::args::Pair;
 use crate::design_card;
 
-const CHAT_PTU: &str = "gpt-4o-ptu";
-const CHAT_PAYG: &str = "gpt-4o-payg";
-const REASONING: &str = "o1-payg";
+/// The names of what plays.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cast {
+    pair: Pair,
+    /// The model for chat.
+    pub(super) chat: &'static str,
+    /// The model for reasoning.
+    pub(super) reasoning: &'static str,
+    /// The pay-as-you-go deployments' keys in the configuration.
+    pub(super) chat_payg: &'static str,
+    pub(super) reasoning_payg: &'static str,
+    /// Azure's names: provisioned chat, chat by the token, reasoning.
+    emulated: [&'static str; 3],
+}
 
-/// The smallest provisioned gpt-4o that Azure sells: 37,500 tokens a minute.
-///
-/// **Source:** Microsoft, "Determine PTU sizing": gpt-4o, 15 PTU at least, 2,500 input tokens a minute for each, an output
-/// token counts four.
-fn smallest_gpt_4o() -> BucketSettings {
-    BucketSettings::new(15.0, 2_500.0, 4.0)
+impl Cast {
+    /// The cast of a pair.
+    pub(super) fn of(pair: Pair) -> Self {
+        match pair {
+            Pair::SoldToday => Self {
+                pair,
+                chat: "gpt-5.4",
+                reasoning: "gpt-5.6-sol",
+                chat_payg: "chat_payg",
+                reasoning_payg: "thinking",
+                emulated: ["gpt-5.4-ptu", "gpt-5.4", "gpt-5.6-sol"],
+            },
+            Pair::DesignCard => Self {
+                pair,
+                chat: "gpt-4o",
+                reasoning: "o1",
+                chat_payg: "gpt_4o_payg",
+                reasoning_payg: "o1_payg",
+                emulated: ["gpt-4o-ptu", "gpt-4o-payg", "o1-payg"],
+            },
+        }
+    }
+
+    /// The smallest provisioned deployment of the chat model that Azure sells.
+    ///
+    /// **Source:** Microsoft, "Determine PTU sizing": 15 PTU at least; gpt-4o 2,500 input tokens a minute for each, an output
+    /// token counts four; gpt-5.4 2,400 and six.
+    fn smallest(self) -> BucketSettings {
+        match self.pair {
+            Pair::SoldToday => BucketSettings::new(15.0, 2_400.0, 6.0),
+            Pair::DesignCard => BucketSettings::new(15.0, 2_500.0, 4.0),
+        }
+    }
 }
 
 /// Starts the emulator. Its answers come quicker than real ones so that the demo is short; their order holds: the
 /// provisioned deployment is the quickest, reasoning the slowest.
-pub(super) async fn emulator(seed: u64) -> io::Result<Emulator> {
+pub(super) async fn emulator(cast: Cast, seed: u64) -> io::Result<Emulator> {
     let pace = |first: u64, tokens_per_second: f64| Latency {
         first_token: Duration::from_millis(first),
         tokens_per_second,
     };
     let said = Lengths::Skewed { median: 45, spread: 0.5 };
     let quota = QuotaSettings::new(30_000, 5_000_000);
-    let ptu = Deployment::provisioned(CHAT_PTU, "gpt-4o", smallest_gpt_4o());
+    let [provisioned, by_token, reasoning] = cast.emulated;
+    let ptu = Deployment::provisioned(provisioned, cast.chat, cast.smallest());
     let settings = Settings::new()
         .seed(seed)
         .deployment(ptu.latency(pace(40, 600.0)).output(said))
         .deployment(
-            Deployment::pay_as_you_go(CHAT_PAYG, "gpt-4o", quota)
+            Deployment::pay_as_you_go(by_token, cast.chat, quota)
                 .latency(pace(80, 400.0))
                 .output(said),
         )
         .deployment(
-            Deployment::pay_as_you_go(REASONING, "o1", quota)
+            Deployment::pay_as_you_go(reasoning, cast.reasoning, quota)
                 .latency(pace(120, 1_500.0))
                 .output(Lengths::Skewed { median: 160, spread: 0.4 })
                 .reasoning(Lengths::Skewed { median: 400, spread: 0.5 }),
@@ -51,13 +91,17 @@ pub(super) async fn emulator(seed: u64) -> io::Result<Emulator> {
     Emulator::start(settings).await
 }
 
-/// The router's configuration: the design card's, its endpoint at the emulator.
+/// The router's configuration: the pair's, its endpoint at the emulator.
 pub(super) fn config(
+    cast: Cast,
     endpoint: &str,
     listen: SocketAddr,
     today: Day,
 ) -> Result<Config, ConfigFaults> {
-    let mut config = design_card::config(endpoint, today)?;
+    let mut config = match cast.pair {
+        Pair::SoldToday => design_card::sold_today(endpoint, today)?,
+        Pair::DesignCard => design_card::config(endpoint, today)?,
+    };
     config.server.listen = listen;
     Ok(config)
 }
@@ -72,16 +116,18 @@ pub(super) struct Seen {
 }
 
 /// Asks the emulator what its provisioned deployment counted.
-pub(super) fn seen(emulator: &Emulator) -> Seen {
-    let counters = emulator.counters(CHAT_PTU).unwrap_or_default();
+pub(super) fn seen(cast: Cast, emulator: &Emulator) -> Seen {
+    let [provisioned, ..] = cast.emulated;
+    let counters = emulator.counters(provisioned).unwrap_or_default();
     Seen { requests: counters.requests, throttled: counters.throttled }
 }
 
 /// What the watcher is told at the beginning.
-pub(super) fn opening(url: &str) -> String {
+pub(super) fn opening(cast: Cast, url: &str) -> String {
+    let Cast { chat, reasoning, .. } = cast;
     format!(
-        "An emulated Azure (gpt-4o on 15 PTU, gpt-4o and o1 on pay-as-you-go) and the router run in this process.\n\
-         The router listens at {url}. Callers ask for the model `auto` and get, by what they ask, o1 or gpt-4o.\n\
+        "An emulated Azure ({chat} on 15 PTU, {chat} and {reasoning} on pay-as-you-go) and the router run in this process.\n\
+         The router listens at {url}. Callers ask for the model `auto` and get, by what they ask, {reasoning} or {chat}.\n\
          Watch it in a browser: {url}/"
     )
 }
