@@ -55,6 +55,7 @@ mod secrets;
 mod service_tiers;
 mod shutdown;
 mod spillover;
+mod stored_elsewhere;
 mod streams;
 mod surface;
 mod switches;

@@ -17,7 +17,9 @@ use crate::support::{Answer, Bench, Layout, PATIENCE};
 
 /// The design pair with api-versions that know the Responses API.
 fn pair() -> Layout {
-    Layout::pair().text("endpoints.azure.api_version", "2025-04-01-preview")
+    Layout::pair()
+        .text("endpoints.azure.api_version", "2025-04-01-preview")
+        .text("stored.unknown", "refuse")
 }
 
 async fn respond(bench: &Bench, body: &Value) -> Answer {

@@ -2,8 +2,8 @@
 //!
 //! A response that a deployment has stored is found at no other, and it is nobody's but its caller's. So its id leads back
 //! to both, and so do the ids of its items and of the conversation that it went into; the number of ids is bounded, and the
-//! oldest are forgotten first. What is not known here is not found: asking
-//! around would let callers read what is not theirs.
+//! oldest are forgotten first. What is not known here is asked for only where config allows ([`Unknown`]), because asking
+//! could let callers read what is not theirs.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -87,6 +87,31 @@ pub enum Holder {
     Another,
     /// Not known here.
     Unknown,
+}
+
+/// What to do with an id that this router does not know.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Unknown {
+    /// It is not found: asking could let a caller read what is not theirs.
+    #[default]
+    Refuse,
+    /// The endpoint that can have it is asked.
+    Ask,
+}
+
+impl Unknown {
+    /// The word used in config.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Refuse => "refuse",
+            Self::Ask => "ask",
+        }
+    }
+
+    /// The choice of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        [Self::Refuse, Self::Ask].into_iter().find(|unknown| unknown.as_str() == word)
+    }
 }
 
 /// How long services keep stored responses.
@@ -212,7 +237,7 @@ impl Owner {
 }
 
 /// True for an id that may become part of an address.
-fn is_plain(id: &str) -> bool {
+pub(crate) fn is_plain(id: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     id.len() <= LONGEST_ID && id.bytes().all(plain)
 }

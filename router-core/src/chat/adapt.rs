@@ -8,6 +8,7 @@
 //! are not supported.
 
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
 use crate::model::CapField;
 use crate::model::Effort;
@@ -133,6 +134,9 @@ fn of_form(request: &ChatRequest<'_>, form: &Form, target: Target<'_>) -> Adapte
 /// The words for items that were left out of an `input`.
 pub const LEFT_OUT_ITEMS: [&str; 2] = super::adapt_responses::LEFT_OUT_ITEMS;
 
+/// The fields of which parts may be left out.
+const PARTED: [&str; 2] = ["reasoning", "text"];
+
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -153,6 +157,7 @@ impl<'r, 'a> Edit<'r, 'a> {
             None => self.cap(record, effort, target.chosen),
         }
         self.sampling(record, effort);
+        self.verbosity(record);
         self.roles(record.instructions);
         self.parallel_tools(record, effort);
         for name in target.refused {
@@ -188,7 +193,21 @@ impl<'r, 'a> Edit<'r, 'a> {
     }
 
     pub(super) fn leave_out(&mut self, name: &'static str) {
-        if self.given(name) && self.splice.remove(name) {
+        if let Some((outer, inner)) = name.split_once('.') {
+            self.leave_out_part(name, outer, inner);
+        } else if self.given(name) && self.splice.remove(name) {
+            self.changed.push(name);
+        }
+    }
+
+    /// Leaves out a part of a field; what else the field says stays.
+    fn leave_out_part(&mut self, name: &'static str, outer: &str, inner: &str) {
+        let Some(outer) = PARTED.into_iter().find(|known| *known == outer) else { return };
+        let current = self.splice.current(outer);
+        let parsed = current.and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
+        let Some(mut fields) = parsed else { return };
+        if fields.remove(inner).is_some_and(|value| !value.is_null()) {
+            self.splice.set(outer, Value::Object(fields).to_string());
             self.changed.push(name);
         }
     }
@@ -277,6 +296,13 @@ impl<'r, 'a> Edit<'r, 'a> {
         }
     }
 
+    /// A model without the choice has one verbosity, `medium`, and takes its name alone.
+    fn verbosity(&mut self, record: &ModelRecord) {
+        if !record.verbosity && self.request.raw("verbosity") != Some("\"medium\"") {
+            self.leave_out("verbosity");
+        }
+    }
+
     /// **Source:** Microsoft, "Azure OpenAI reasoning models": no parallel tool calls at minimal effort.
     pub(super) fn parallel_tools(&mut self, record: &ModelRecord, effort: Effort) {
         if !record.abilities.parallel_tools || effort == Effort::Minimal {
@@ -330,7 +356,6 @@ impl<'r, 'a> Edit<'r, 'a> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
     use serde_json::json;
 
     use super::*;

@@ -5,10 +5,14 @@
 //!
 //! **Source:** Microsoft, "Azure OpenAI reasoning models" and "Azure OpenAI Responses API".
 
+use std::borrow::Cow;
+
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::model::Effort;
 use crate::model::ModelRecord;
+use crate::model::Sampling;
 use crate::units::Tokens;
 
 use super::adapt::{Edit, Fitted, Target};
@@ -27,14 +31,18 @@ impl<'r, 'a> Edit<'r, 'a> {
         let effort = self.nested_effort(record, target.effort);
         self.output_cap(record, if target.chosen { effort } else { Effort::None });
         self.sampling(record, effort);
+        self.text_verbosity(record);
         self.parallel_tools(record, effort);
         if self.request.previous_response().is_none() {
             // An empty id names nothing, and the service would look for it.
             self.leave_out("previous_response_id");
         }
-        if !record.reasons() {
-            self.without_hidden_reasoning();
-        }
+        let logprobs = match record.sampling {
+            Sampling::Free => true,
+            Sampling::FreeWithoutEffort => effort == Effort::None,
+            Sampling::Fixed => false,
+        };
+        self.included(record.reasons(), logprobs);
         self.reasoning_items(record, target.unreadable);
         // Without `store` the answer would be kept: who said `false` must hear of the refusal instead.
         for name in target.refused.iter().filter(|name| **name != "store") {
@@ -75,7 +83,7 @@ impl<'r, 'a> Edit<'r, 'a> {
     }
 
     fn set_effort(&mut self, effort: Option<Effort>) {
-        let given = self.request.raw("reasoning");
+        let given = self.splice.current("reasoning");
         let mut reasoning: Map<String, Value> =
             given.and_then(|raw| serde_json::from_str(raw).ok()).unwrap_or_default();
         match effort {
@@ -113,13 +121,29 @@ impl<'r, 'a> Edit<'r, 'a> {
         }
     }
 
-    /// A model without hidden reasoning refuses to include it.
-    fn without_hidden_reasoning(&mut self) {
+    /// A model without the choice has one verbosity, `medium`, and takes its name alone.
+    fn text_verbosity(&mut self, record: &ModelRecord) {
+        #[derive(Deserialize)]
+        struct Text<'a> {
+            #[serde(borrow)]
+            verbosity: Option<Cow<'a, str>>,
+        }
+        let text = self.request.raw("text").and_then(|raw| serde_json::from_str(raw).ok());
+        let asked = text.and_then(|Text { verbosity }| verbosity);
+        if !record.verbosity && asked.is_some_and(|asked| asked != "medium") {
+            self.leave_out("text.verbosity");
+        }
+    }
+
+    /// A model refuses to include what it has not: hidden reasoning, or log probabilities.
+    fn included(&mut self, reasoning: bool, logprobs: bool) {
         const ENCRYPTED: &str = "reasoning.encrypted_content";
-        let given = self.request.raw("include").and_then(|raw| serde_json::from_str(raw).ok());
+        const LOGPROBS: &str = "message.output_text.logprobs";
+        let given = self.request.raw("include").filter(|_| !(reasoning && logprobs));
+        let given = given.and_then(|raw| serde_json::from_str(raw).ok());
         let Some(Value::Array(mut included)) = given else { return };
         let before = included.len();
-        included.retain(|name| name != ENCRYPTED);
+        included.retain(|name| (reasoning || name != ENCRYPTED) && (logprobs || name != LOGPROBS));
         if included.len() < before {
             self.set("include", Value::Array(included).to_string());
         }
@@ -240,5 +264,48 @@ mod tests {
         }
         let harder = json!({"reasoning": {"effort": "xhigh"}});
         check(&record, &hardest, &harder, &["reasoning.effort"]);
+    }
+
+    #[test]
+    fn verbosity_and_log_probabilities_go_by_the_record() {
+        let low = json!({"text": {"format": {"type": "text"}, "verbosity": "low"}});
+        let without = json!({"text": {"format": {"type": "text"}}});
+        check(&sample::record("gpt-4o"), &low, &without, &["text.verbosity"]);
+        let medium = json!({"text": {"verbosity": "medium"}});
+        check(&sample::record("gpt-4o"), &medium, &medium, &[]);
+        let mut thinker = sample::record("o1");
+        thinker.verbosity = true;
+        check(&thinker, &low, &low, &[]);
+        let both =
+            json!({"include": ["message.output_text.logprobs", "reasoning.encrypted_content"]});
+        let hidden = json!({"include": ["reasoning.encrypted_content"]});
+        check(&thinker, &both, &hidden, &["include"]);
+        let shown = json!({"include": ["message.output_text.logprobs"]});
+        check(&sample::record("gpt-4o"), &both, &shown, &["include"]);
+    }
+
+    #[test]
+    fn a_part_that_was_refused_leaves_the_rest_of_its_field() {
+        let body = json!({"input": "hi", "reasoning": {"effort": "minimal", "summary": "auto"},
+            "text": {"verbosity": "low", "format": {"type": "text"}}});
+        let body = body.to_string();
+        let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
+        let mut record = sample::record("o1");
+        record.verbosity = true;
+        let target = Target {
+            record: &record,
+            model_field: None,
+            stream_options: true,
+            effort: None,
+            chosen: false,
+            refused: &["reasoning.summary", "text.verbosity", "reasoning.context"],
+            tight: None,
+            unreadable: &[],
+        };
+        let adapted = adapt(&request, target);
+        let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
+        assert_eq!(sent["reasoning"], json!({"effort": "low"}));
+        assert_eq!(sent["text"], json!({"format": {"type": "text"}}));
+        assert_eq!(adapted.changed, ["reasoning.effort", "reasoning.summary", "text.verbosity"]);
     }
 }

@@ -5,8 +5,10 @@
 //!
 //! Not done here: recognizing a refusal (`upstream::error_body`), and leaving the field out (`adapt`).
 
-/// The fields that may be left out; the position of a name is its bit in a [`FieldSet`].
-const DISPENSABLE: [&str; 25] = [
+/// The fields that may be left out, and parts of fields by their path; the position of a name is its bit in a [`FieldSet`].
+///
+/// **Source:** `OpenAI`, schemas of `/chat/completions` and `/responses` (2026-11).
+const DISPENSABLE: [&str; 34] = [
     "temperature",
     "top_p",
     "presence_penalty",
@@ -28,9 +30,18 @@ const DISPENSABLE: [&str; 25] = [
     "prediction",
     "verbosity",
     "prompt_cache_key",
+    "prompt_cache_retention",
+    "prompt_cache_options",
     "safety_identifier",
     "max_output_tokens",
+    "max_tool_calls",
     "reasoning",
+    "reasoning.effort",
+    "reasoning.summary",
+    "reasoning.generate_summary",
+    "reasoning.context",
+    "reasoning.mode",
+    "text.verbosity",
     "truncation",
 ];
 
@@ -41,18 +52,22 @@ const DISPENSABLE: [&str; 25] = [
 /// let fields = FieldSet::of(["seed", "stream_options.include_usage"]).unwrap_or_default();
 /// assert_eq!(fields.iter().collect::<Vec<_>>(), ["seed", "stream_options"]);
 /// assert_eq!(FieldSet::of(["seed", "messages[0].role"]), None);
+/// let part = FieldSet::of(["text.verbosity"]).unwrap_or_default();
+/// assert_eq!(part.iter().collect::<Vec<_>>(), ["text.verbosity"]);
+/// assert_eq!(FieldSet::of(["text.format"]), None);
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct FieldSet(u32);
+pub struct FieldSet(u64);
 
 impl FieldSet {
-    /// The fields to which these names belong: `reasoning.summary` is a part of `reasoning`. `None` if there is no name, or
+    /// The fields to which these names belong: `stream_options.include_usage` is a part of `stream_options`. `None` if there is no name, or
     /// if one of them belongs to no dispensable field, because leaving out the others would not help then.
     pub fn of<'n>(names: impl IntoIterator<Item = &'n str>) -> Option<Self> {
         let bits = names.into_iter().try_fold(0, |bits, name| {
             let root = name.split(['.', '[']).next().unwrap_or(name);
-            let at = DISPENSABLE.iter().position(|known| *known == root)?;
-            Some(bits | 1u32.checked_shl(u32::try_from(at).ok()?)?)
+            let place = |name: &str| DISPENSABLE.iter().position(|known| *known == name);
+            let at = place(name).or_else(|| place(root))?;
+            Some(bits | 1u64.checked_shl(u32::try_from(at).ok()?)?)
         })?;
         (bits != 0).then_some(Self(bits))
     }
@@ -60,7 +75,7 @@ impl FieldSet {
     /// The names, in the order of the table.
     pub fn iter(self) -> impl Iterator<Item = &'static str> {
         DISPENSABLE.into_iter().enumerate().filter_map(move |(at, name)| {
-            let bit = u32::try_from(at).ok().and_then(|at| 1u32.checked_shl(at));
+            let bit = u32::try_from(at).ok().and_then(|at| 1u64.checked_shl(at));
             bit.is_some_and(|bit| self.0 & bit != 0).then_some(name)
         })
     }

@@ -60,6 +60,17 @@ impl<'r, 'a> Splice<'r, 'a> {
         }
     }
 
+    /// What a top-level field says after the edits so far; `None` if the body has none, or it was left out.
+    pub(super) fn current(&self, name: &str) -> Option<&str> {
+        let value = self.request.field(name)?.value.get();
+        let place = self.range(value);
+        if self.removed.iter().any(|removed| removed.end == place.end) {
+            return None;
+        }
+        let edit = self.replaced.iter().find(|(replaced, _)| *replaced == place);
+        Some(edit.map_or(value, |(_, text)| text))
+    }
+
     /// Leaves a top-level field out; true where the body had it.
     pub fn remove(&mut self, name: &str) -> bool {
         let Some(field) = self.request.field(name) else { return false };

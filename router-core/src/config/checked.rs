@@ -89,7 +89,7 @@ impl Config {
         let catalog =
             Catalog::new(deployments::check(&raw.deployments, known, &top.sub("deployments")));
         let passthrough = passthrough::check(&raw.passthrough, &top.sub("passthrough"));
-        let limits = sending::check(&raw.limits, &top.sub("limits"));
+        let limits = sending::check(raw, &top);
         let capacity = capacity::check(&raw.capacity, &top.sub("capacity"));
         let keys = keys::check(raw, &policy, &top.sub("keys"));
         let replicas = replicas_table::check(&raw.replicas, &top.sub("replicas"));

@@ -46,6 +46,8 @@ pub struct Raw {
     pub capacity: Capacity,
     /// Who may ask for what, and how much; where there is none, nobody is asked for a key.
     pub keys: BTreeMap<String, Key>,
+    /// Responses that upstreams store.
+    pub stored: Stored,
     /// The other routers with which this one shares what it knows.
     pub replicas: Replicas,
     /// The collector to which spans of requests go.
@@ -297,6 +299,15 @@ pub struct Deployment {
 pub struct Passthrough {
     /// Paths below `/v1/` that are sent on as they come; those of images, audio and moderations.
     pub paths: Option<Vec<String>>,
+}
+
+/// The table `[stored]`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Stored {
+    /// What to do with an id that this router does not know: `refuse` or `ask`; `refuse` if there are keys, else `ask`.
+    pub unknown: Option<String>,
 }
 
 /// The table `[limits]`.

@@ -43,6 +43,8 @@ pub struct Model {
     pub stop: Option<bool>,
     /// Whether it takes `prediction`; false for models that reason.
     pub prediction: Option<bool>,
+    /// Whether it takes `verbosity` (`text.verbosity` in the Responses API); true for models that reason.
+    pub verbosity: Option<bool>,
     /// How instructions reach it: `system`, `either` or `user`; either for models that reason, else system.
     pub instructions: Option<String>,
     /// The longest prompt; required.

@@ -99,6 +99,7 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
         sampling,
         stop: raw.stop.unwrap_or(!reasons),
         prediction: raw.prediction.unwrap_or(!reasons),
+        verbosity: raw.verbosity.unwrap_or(reasons),
         instructions,
         efforts,
         context_window: context_window?,

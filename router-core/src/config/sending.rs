@@ -5,12 +5,25 @@ use std::time::Duration;
 use crate::fallback::Hedging;
 use crate::fallback::Limits;
 use crate::fallback::RetryBudget;
+use crate::stored::Unknown;
 
-use super::raw;
+use super::raw::{self, Raw};
 use super::table::Table;
 
-/// Checks `[limits]`.
-pub(super) fn check(raw: &raw::Limits, table: &Table<'_>) -> Limits {
+/// Checks `[limits]` and `[stored]`.
+pub(super) fn check(raw: &Raw, top: &Table<'_>) -> Limits {
+    let unknown_stored = unknown_stored(raw, &top.sub("stored"));
+    Limits { unknown_stored, ..limits(&raw.limits, &top.sub("limits")) }
+}
+
+/// Without keys all callers are one, so nobody can read what is another's.
+fn unknown_stored(raw: &Raw, table: &Table<'_>) -> Unknown {
+    let written = raw.stored.unknown.as_deref();
+    let usual = if raw.keys.is_empty() { Unknown::Ask } else { Unknown::Refuse };
+    table.word("unknown", written, "refuse or ask", Unknown::from_word).unwrap_or(usual)
+}
+
+fn limits(raw: &raw::Limits, table: &Table<'_>) -> Limits {
     let default = Limits::default();
     let time = |name: &str, value: Option<i64>, default: Duration| {
         table.milliseconds(name, value, 1).unwrap_or(default)
@@ -34,6 +47,7 @@ pub(super) fn check(raw: &raw::Limits, table: &Table<'_>) -> Limits {
         stored_responses: table
             .whole("stored_responses", raw.stored_responses, 0..=100_000_000)
             .unwrap_or(default.stored_responses),
+        unknown_stored: default.unknown_stored,
         fault_cooldown: time("fault_cooldown_ms", raw.fault_cooldown_ms, default.fault_cooldown),
         fault_cooldown_max: time(
             "fault_cooldown_max_ms",

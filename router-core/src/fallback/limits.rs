@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::state::Cooldowns;
+use crate::stored::Unknown;
 
 /// The limits of sending.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +25,8 @@ pub struct Limits {
     pub max_event_bytes: usize,
     /// How many stored responses are led back to the deployment that made them.
     pub stored_responses: u64,
+    /// What to do with a stored response that is not known here.
+    pub unknown_stored: Unknown,
     /// The cooldown after the first fault of a deployment; doubled by each further one.
     pub fault_cooldown: Duration,
     /// The longest cooldown after faults.
@@ -82,6 +85,7 @@ impl Default for Limits {
             max_answer_bytes: 64 << 20,
             max_event_bytes: 16 << 20,
             stored_responses: 100_000,
+            unknown_stored: Unknown::Refuse,
             fault_cooldown: Duration::from_secs(1),
             fault_cooldown_max: Duration::from_secs(60),
             misconfigured_cooldown: Duration::from_secs(60),

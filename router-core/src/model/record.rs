@@ -27,6 +27,8 @@ pub struct ModelRecord {
     pub stop: bool,
     /// True where it takes `prediction`.
     pub prediction: bool,
+    /// True if it takes another verbosity than `medium`: `verbosity` in chat, `text.verbosity` in the Responses API.
+    pub verbosity: bool,
     /// How instructions reach it.
     pub instructions: InstructionRole,
     /// The efforts it knows; `None` for a model without reasoning.

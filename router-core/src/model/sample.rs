@@ -56,6 +56,7 @@ pub(crate) fn record(name: &str) -> ModelRecord {
             sizes: None,
         }),
         prediction: !reasons,
+        verbosity: false,
         oldest_api_version: None,
         retires: None,
         successor: None,

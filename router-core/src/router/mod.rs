@@ -18,6 +18,7 @@ mod renewal;
 mod replicas_of;
 pub mod rules;
 mod stored_call;
+mod unknown;
 
 pub use call::{ChatCall, StoredCall};
 pub use model_router::ModelRouter;

@@ -58,7 +58,7 @@ use super::charging::{Unsaid, admit};
 use super::finish::{Finish, Owners};
 use super::incoming::Incoming;
 use super::late::late;
-use super::naming::{name_of, role_of_follow_up};
+use super::naming::{Named, name_of, role_of_follow_up};
 use super::other_models::OtherModels;
 use super::owners::owners_elsewhere;
 
@@ -231,11 +231,11 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
 impl<U: Upstream> Inner<U> {
     fn decide(&self, incoming: &Incoming<'_>) -> Result<Decision, RouteError> {
         let Incoming { call, request, hints, readers } = incoming;
-        let stored = (&self.stored, &call.caller);
-        let name = name_of(request, call.path_model.as_deref(), &self.rules, stored, &call.rights)?;
+        let unknown = self.fallback.limits().unknown_stored;
+        let Named { name, only } = name_of(incoming, &self.rules, &self.stored, unknown)?;
         let path_model = name.as_deref();
         let moment = Moment { now: Instant::now(), today: clock::day(clock::wall()) };
-        let ties = Ties { only: None, reader: readers.endpoint() };
+        let ties = Ties { only: only.as_ref(), reader: readers.endpoint() };
         let ask = Ask { request, path_model, hints, rights: &call.rights, ties };
         let snapshot = self.state.snapshot(incoming.asker(), moment.now);
         Ok(decide(ask, &self.rules, &snapshot, moment)?)

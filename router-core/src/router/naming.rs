@@ -1,40 +1,98 @@
 //! Which name is looked up for a request: the path's, the body's, or that of the deployment which stored what it needs.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
 use crate::chat::RequestFault;
 use crate::decision::Rules;
+use crate::deployment::Deployment;
+use crate::deployment::EndpointName;
 use crate::error::RouteError;
 use crate::model::Abilities;
 use crate::policy::Asked;
 use crate::policy::Rights;
 use crate::policy::UnknownModel;
-use crate::stored::Caller;
 use crate::stored::Holder;
 use crate::stored::Stored;
 use crate::stored::StoredResponses;
+use crate::stored::Unknown;
 use crate::stored::UnknownResponse;
 use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
 
-/// The name to look up; `None` where the body's own counts.
+use super::incoming::Incoming;
+use super::unknown::places;
+
+/// What a request is decided by.
+pub(super) struct Named<'n> {
+    /// The name to look up; `None` if the body's own counts.
+    pub(super) name: Option<Cow<'n, str>>,
+    /// The only endpoint that has what the request refers to; `None` if any will do.
+    pub(super) only: Option<EndpointName>,
+}
+
+/// The name to look up, and the endpoint that the request is tied to.
 ///
 /// # Errors
 /// The request needs what is not stored here for this caller, or names no model although its operation says
 /// nothing of a task.
 pub(super) fn name_of<'n>(
-    request: &'n ChatRequest<'_>,
+    incoming: &'n Incoming<'_>,
+    rules: &Rules,
+    stored: &StoredResponses,
+    unknown: Unknown,
+) -> Result<Named<'n>, RouteError> {
+    let path_model = incoming.call.path_model.as_deref();
+    match owner_of_needed(incoming, rules, stored, unknown)? {
+        Some(Owner::Deployment(owner)) => followed(incoming, &owner, rules),
+        Some(Owner::Endpoint(only)) => {
+            Ok(Named { name: path_model.map(Cow::Borrowed), only: Some(only) })
+        }
+        None => Ok(Named { name: free_name(incoming, path_model, rules)?, only: None }),
+    }
+}
+
+/// A request that follows what a deployment has stored: it goes there, unless it names another model or deployment. Then
+/// that one is used at the same endpoint, or the request is refused: nothing is replaced silently.
+fn followed<'n>(
+    incoming: &'n Incoming<'_>,
+    owner: &DeploymentName,
+    rules: &Rules,
+) -> Result<Named<'n>, RouteError> {
+    let Rules { policy, catalog, .. } = rules;
+    let back = Named { name: Some(format!("deployment:{owner}").into()), only: None };
+    let named = incoming.call.path_model.as_deref().or_else(|| incoming.request.model());
+    let (Some(named), Some(made_by)) = (named, catalog.deployment(owner.as_str())) else {
+        return Ok(back);
+    };
+    let same = match incoming.call.rights.look_up(Some(named), &policy.aliases, catalog)? {
+        Asked::Auto(_) | Asked::Role(_) => true,
+        Asked::Model(model) => model == made_by.model.name,
+        Asked::Pinned(name) => name == *owner,
+        Asked::Deployment(name) => {
+            let other = catalog.deployment(name.as_str());
+            let elsewhere = |other: &Arc<Deployment>| {
+                other.endpoint != made_by.endpoint && other.model.name == made_by.model.name
+            };
+            name == *owner || (!policy.strict_deployment && other.is_some_and(elsewhere))
+        }
+    };
+    if same {
+        return Ok(back);
+    }
+    Ok(Named { name: Some(Cow::Borrowed(named)), only: Some(made_by.endpoint.clone()) })
+}
+
+/// The name that counts for a request that follows nothing.
+fn free_name<'n>(
+    incoming: &'n Incoming<'_>,
     path_model: Option<&'n str>,
     rules: &Rules,
-    stored: (&StoredResponses, &Caller),
-    rights: &Rights,
 ) -> Result<Option<Cow<'n, str>>, RouteError> {
-    if let Some(owner) = owner_of_needed(request, stored)? {
-        return Ok(Some(format!("deployment:{owner}").into()));
-    }
+    let (request, rights) = (&incoming.request, &*incoming.call.rights);
     if request.operation().is_scored() {
         return Ok(path_model.map(Cow::Borrowed));
     }
@@ -77,31 +135,54 @@ fn unnamed(
     Err(RequestFault { field: "model".to_owned(), problem }.into())
 }
 
-/// The deployment that stored what the request needs: the response that it follows, its conversation, items that it names in
-/// place of what they say. None of them may be another caller's; the first that is this caller's leads the way.
+/// Who has what a request needs.
+enum Owner {
+    /// The deployment that made it.
+    Deployment(DeploymentName),
+    /// The endpoint that can have it; nothing is known of it.
+    Endpoint(EndpointName),
+}
+
+/// Who stored what the request needs: the response that it follows, its conversation, items that it names in place of what
+/// they say. None of them may be another caller's; the first that is this caller's leads the way. What nobody knows may be
+/// asked for if config allows and one endpoint alone can have it.
 ///
-/// Of what is not known here, hidden reasoning passes: it may not have been stored at all. A conversation passes only where all
-/// callers are one: among several it could be anybody's.
+/// Of what is neither known nor asked for, hidden reasoning passes: it may not have been stored at all. A conversation passes
+/// only where all callers are one: among several it could be anybody's.
 fn owner_of_needed(
-    request: &ChatRequest<'_>,
-    (responses, caller): (&StoredResponses, &Caller),
-) -> Result<Option<DeploymentName>, UnknownResponse> {
+    incoming: &Incoming<'_>,
+    rules: &Rules,
+    responses: &StoredResponses,
+    unknown: Unknown,
+) -> Result<Option<Owner>, UnknownResponse> {
+    let Incoming { call, request, hints, .. } = incoming;
     let previous = request.previous_response().map(|id| (id, Stored::Previous, true));
-    let several = caller.name().is_some();
+    let several = call.caller.name().is_some();
     let conversation = request.conversation().map(|id| (id, Stored::Conversation, several));
     let items = request.references().iter();
     let items = items.map(|item| (&*item.id, Stored::Item, item.bare));
-    let mut first = None;
+    let (mut first, mut asked) = (None, None);
     for (id, what, must) in previous.into_iter().chain(conversation).chain(items) {
-        let unknown = || Err(UnknownResponse { id: id.to_owned(), what });
-        match responses.holder(id, caller) {
-            Holder::Caller(deployment) => first = first.or(Some(deployment)),
-            Holder::Another => return unknown(),
-            Holder::Unknown if must => return unknown(),
-            Holder::Unknown => {}
+        let must = match responses.holder(id, &call.caller) {
+            Holder::Caller(deployment) => {
+                first = first.or(Some(deployment));
+                continue;
+            }
+            Holder::Another => true,
+            Holder::Unknown => {
+                let askable = unknown == Unknown::Ask && (must || what == Stored::Conversation);
+                if askable && asked.is_none() {
+                    let places = places(rules, &call.rights, hints);
+                    asked = <[_; 1]>::try_from(places).ok().map(|[place]| place.endpoint.clone());
+                }
+                must && asked.is_none()
+            }
+        };
+        if must {
+            return Err(UnknownResponse { id: id.to_owned(), what });
         }
     }
-    Ok(first)
+    Ok(first.map(Owner::Deployment).or(asked.map(Owner::Endpoint)))
 }
 
 /// The role in which a follow-up of a stored response goes on: it is led to a deployment by name, but its caller asked for the

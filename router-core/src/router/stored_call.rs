@@ -1,18 +1,18 @@
 //! Leads calls of a stored response back to the deployment that made it: no other has it, so nothing is decided and nothing
-//! is tried again.
+//! is tried again. One that is not known goes to where it can be, if config allows (`unknown.rs`).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::chat::Answer;
 use crate::clock;
 use crate::decision::Refusal;
+use crate::decision::residency_of;
 use crate::deployment::Deployment;
-use crate::deployment::Residency;
 use crate::error::RouteError;
 use crate::fallback::Ended;
 use crate::fallback::Limits;
@@ -30,7 +30,9 @@ use crate::response::pass_on;
 use crate::response::tell_attempts;
 use crate::response::tell_cost;
 use crate::stored::Stored;
+use crate::stored::Unknown;
 use crate::stored::UnknownResponse;
+use crate::stored::is_plain;
 use crate::trace::Propagation;
 use crate::upstream::Attempt;
 use crate::upstream::Call;
@@ -44,6 +46,7 @@ use super::audit;
 use super::call::StoredCall;
 use super::model_router::ModelRouter;
 use super::owners::owner_elsewhere;
+use super::unknown::places;
 
 impl<U: Upstream> ModelRouter<U> {
     /// Reads, deletes or cancels a stored response at the deployment that made it.
@@ -64,8 +67,50 @@ impl<U: Upstream> ModelRouter<U> {
         if let Some(replicas) = self.replicas() {
             owner_elsewhere(&call.id, self.stored_responses(), replicas).await;
         }
-        let deployment = self.maker(call, &hints)?;
+        let makers = self.makers(call, &hints)?;
+        match makers.as_slice() {
+            [maker] if self.stored_responses().knows(&call.id) => {
+                self.stored_at(call, &hints, maker).await
+            }
+            places => self.of_several(call, &hints, places).await,
+        }
+    }
+
+    /// Asks each endpoint that can have the response, until one has it.
+    async fn of_several(
+        &self,
+        call: &StoredCall,
+        hints: &Hints,
+        places: &[Arc<Deployment>],
+    ) -> Result<Response, RouteError> {
+        let mut fault = None;
+        for place in places {
+            match self.stored_at(call, hints, place).await {
+                Ok(response) if response.status == StatusCode::NOT_FOUND => {}
+                Ok(response) => {
+                    // Without keys all callers are one; with them, who asks first need not be who made it.
+                    if response.status.is_success() && call.caller.name().is_none() {
+                        self.stored_responses().remember(&call.id, &place.name, &call.caller);
+                    }
+                    return Ok(response);
+                }
+                Err(error) => fault = fault.or(Some(error)),
+            }
+        }
+        // One that did not answer may have it.
+        Err(fault.unwrap_or_else(|| unknown(call).into()))
+    }
+
+    /// Carries the call out at one deployment.
+    async fn stored_at(
+        &self,
+        call: &StoredCall,
+        hints: &Hints,
+        deployment: &Arc<Deployment>,
+    ) -> Result<Response, RouteError> {
+        let deployment = Arc::clone(deployment);
         let limits = self.fallback().limits();
+        let bound = residency_of(&self.rules().policy, &call.rights, hints).is_bound();
         let (path, streamed) = call.address();
         let attempt = Attempt {
             deployment: Arc::clone(&deployment),
@@ -101,7 +146,7 @@ impl<U: Upstream> ModelRouter<U> {
         let outcome = judge(status, &upstream, &body, circumstances(&deployment, limits));
         let ended = ended(&outcome, status.as_u16());
         self.metrics().attempted(&step(ended));
-        refused(&outcome, status.as_u16(), self.residency(call, &hints).is_bound())?;
+        refused(&outcome, status.as_u16(), bound)?;
         if status.is_success() && call.method == Method::DELETE {
             self.stored_responses().forget(&call.id);
         }
@@ -131,24 +176,25 @@ impl<U: Upstream> ModelRouter<U> {
         });
     }
 
-    /// Where the call may be processed.
-    fn residency(&self, call: &StoredCall, hints: &Hints) -> Residency {
-        let mut residency = self.rules().policy.residency.clone();
-        let bounds = call.rights.residency.into_iter().chain(hints.residency);
-        bounds.for_each(|area| residency.narrow(area));
-        residency
-    }
-
-    /// The deployment that made the response, if it may be asked.
-    fn maker(&self, call: &StoredCall, hints: &Hints) -> Result<Arc<Deployment>, RouteError> {
-        let unknown = || UnknownResponse { id: call.id.clone(), what: Stored::Response };
-        let owner = self.stored_responses().owner(&call.id, &call.caller).ok_or_else(unknown)?;
-        let rules = self.rules();
+    /// The deployment that made the response, if it may be asked; or one of each endpoint that can have it, if it is not known
+    /// and may be asked for. Never none.
+    fn makers(&self, call: &StoredCall, hints: &Hints) -> Result<Vec<Arc<Deployment>>, RouteError> {
+        let unknown = || unknown(call);
+        let (responses, rules) = (self.stored_responses(), self.rules());
+        if !responses.knows(&call.id)
+            && self.fallback().limits().unknown_stored == Unknown::Ask
+            && is_plain(&call.id)
+        {
+            let places = places(rules, &call.rights, hints);
+            let few = places.len() == 1 || (call.method == Method::GET && !places.is_empty());
+            return if few { Ok(places) } else { Err(unknown().into()) };
+        }
+        let owner = responses.owner(&call.id, &call.caller).ok_or_else(unknown)?;
         let deployment = rules.catalog.deployment(owner.as_str()).ok_or_else(unknown)?;
         if !call.rights.allow(deployment) {
             return Err(unknown().into());
         }
-        let residency = self.residency(call, hints);
+        let residency = residency_of(&rules.policy, &call.rights, hints);
         if !residency.allows(deployment.area) {
             let models = deployment.model.name.to_string();
             return Err(Refusal::Residency { models, residency }.into());
@@ -156,7 +202,7 @@ impl<U: Upstream> ModelRouter<U> {
         if !deployment.enabled {
             return Err(Refusal::Disabled.into());
         }
-        Ok(Arc::clone(deployment))
+        Ok(vec![Arc::clone(deployment)])
     }
 }
 
@@ -179,6 +225,10 @@ fn circumstances<'c>(deployment: &'c Deployment, limits: &Limits) -> Circumstanc
         wall: clock::wall(),
         longest_wait: limits.wait_max,
     }
+}
+
+fn unknown(call: &StoredCall) -> UnknownResponse {
+    UnknownResponse { id: call.id.clone(), what: Stored::Response }
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

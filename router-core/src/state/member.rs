@@ -4,7 +4,7 @@
 //! number once. Whoever was silent for longer than the others wait comes back under a new name: what it had open was
 //! taken off by them meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::accounts::Accounts;
 use super::exchange::{Pull, Push};
 use super::in_process::InProcess;
 use super::news::News;
-use super::outbox::Outbox;
+use super::outbox::{MOST_KEPT, Outbox};
 use super::pace::Pace;
 use super::wire::{Bulletin, Report, SharedClock};
 
@@ -42,7 +42,10 @@ pub(super) struct Member {
     read: Option<Box<str>>,
     /// Brought, and not known to have arrived.
     pending: Option<(u64, Box<str>)>,
-    kept: Vec<(Box<str>, Option<Box<str>>)>,
+    /// To be kept for all, the oldest first; they outlast any silence, because nobody else knows them.
+    kept: VecDeque<(Box<str>, Option<Box<str>>)>,
+    /// How many of them were brought to the meeting under way.
+    brought: usize,
     /// Whose reports may go.
     gone: Vec<Box<str>>,
     /// When it asked last who is there.
@@ -68,6 +71,9 @@ const FORGOTTEN: u32 = 10;
 /// For how long the order of turns stays.
 const TURN: Duration = Duration::from_secs(1);
 
+/// The most values that one meeting brings to be kept.
+const KEPT_AT_ONCE: usize = 2_048;
+
 /// The most replicas that are told apart.
 const MOST_PEERS: usize = 1_024;
 
@@ -82,7 +88,8 @@ impl Member {
         let none = Accounts::of(Box::default());
         let mut accounts = std::mem::replace(&mut self.accounts, none);
         accounts.rejoin();
-        *self = Self::with(now, accounts);
+        let kept = std::mem::take(&mut self.kept);
+        *self = Self { kept, ..Self::with(now, accounts) };
     }
 
     fn with(now: Instant, accounts: Accounts) -> Self {
@@ -94,7 +101,8 @@ impl Member {
             clock: None,
             read: None,
             pending: None,
-            kept: Vec::new(),
+            kept: VecDeque::new(),
+            brought: 0,
             gone: Vec::new(),
             beat: None,
             peers: BTreeMap::new(),
@@ -124,6 +132,8 @@ impl Member {
         let mut report = None;
         let held = outbox.take();
         self.kept.extend(held.kept);
+        self.kept.drain(..self.kept.len().saturating_sub(MOST_KEPT));
+        self.brought = self.kept.len().min(KEPT_AT_ONCE);
         if let Some(clock) = self.clock {
             let (own, micros) = (ledger.all_own((now, today)), clock.micros(now));
             if self.pending.is_none() {
@@ -157,8 +167,13 @@ impl Member {
             spent: self.accounts.unkept(),
             ended: self.accounts.ended(),
             all_spent: self.accounts.wants_spent(),
-            kept: self.kept.clone(),
+            kept: self.kept.iter().take(self.brought).cloned().collect(),
         }
+    }
+
+    /// True if it has more to bring than one meeting takes.
+    pub(super) fn has_more(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     /// What it makes of what it found; the meeting took from `began` to `now`.
@@ -176,7 +191,8 @@ impl Member {
         self.met = Some(now);
         self.read = pull.read.or(self.read.take());
         self.pending = None;
-        self.kept.clear();
+        self.kept.drain(..self.brought.min(self.kept.len()));
+        self.brought = 0;
         self.accounts.kept();
         for batch in pull.batches {
             if batch.replica == self.name || joined {

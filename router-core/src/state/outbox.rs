@@ -29,8 +29,12 @@ pub struct Held {
     pub kept: VecDeque<(Box<str>, Option<Box<str>>)>,
 }
 
-/// The most of each kind that waits.
-const MOST: usize = 2_048;
+/// The most homes of conversations that wait.
+const MOST_HOMES: usize = 2_048;
+
+/// The most values that wait to be kept: as many as owners of stored responses are remembered by default, so that those of a
+/// long outage are not lost.
+pub(super) const MOST_KEPT: usize = 100_000;
 
 impl Outbox {
     /// One that is emptied so often, and filled as often by others elsewhere.
@@ -55,12 +59,12 @@ impl Outbox {
 
     /// A conversation is at home here now.
     pub fn moved(&self, conversation: Conversation, home: Home) {
-        bounded(&mut self.lock().homes, (conversation, home));
+        bounded(&mut self.lock().homes, (conversation, home), MOST_HOMES);
     }
 
     /// All replicas should find this value under this key, or no value any longer.
     pub fn keep(&self, key: &str, value: Option<&str>) {
-        bounded(&mut self.lock().kept, (key.into(), value.map(Into::into)));
+        bounded(&mut self.lock().kept, (key.into(), value.map(Into::into)), MOST_KEPT);
         self.ring();
     }
 
@@ -78,7 +82,7 @@ impl Outbox {
     pub fn put_back(&self, mut homes: VecDeque<(Conversation, Home)>) {
         let mut held = self.lock();
         homes.append(&mut held.homes);
-        let over = homes.len().saturating_sub(MOST);
+        let over = homes.len().saturating_sub(MOST_HOMES);
         homes.drain(..over);
         held.homes = homes;
     }
@@ -88,8 +92,8 @@ impl Outbox {
     }
 }
 
-fn bounded<T>(queue: &mut VecDeque<T>, new: T) {
-    if queue.len() >= MOST {
+fn bounded<T>(queue: &mut VecDeque<T>, new: T, most: usize) {
+    if queue.len() >= most {
         queue.pop_front();
     }
     queue.push_back(new);

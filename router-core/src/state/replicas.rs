@@ -161,7 +161,7 @@ impl Replicas {
         let more = pull.more;
         member.pull(pull, &here, (began, now, today), &self.pace);
         self.met(member, now - began, now);
-        Ok(more)
+        Ok(more || member.has_more())
     }
 
     fn met(&self, member: &Member, trip: Duration, now: Instant) {

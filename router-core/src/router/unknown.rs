@@ -1,0 +1,31 @@
+//! Where something stored can be that this router does not know, for example after a restart.
+//!
+//! A router without keys, or with `stored.unknown = "ask"`, sends such a call to the endpoint that can have it, if the
+//! caller's rights and residency leave exactly one. Of several, only reading asks in turn: any other call could act on
+//! what the caller did not mean.
+//!
+//! Not done here: what is known (`stored`), and asking other replicas (`owners.rs`).
+
+use std::sync::Arc;
+
+use crate::decision::Rules;
+use crate::decision::residency_of;
+use crate::deployment::Deployment;
+use crate::policy::Hints;
+use crate::policy::Rights;
+
+/// One deployment of each endpoint at which the caller may use one that serves the Responses API.
+pub(super) fn places(rules: &Rules, rights: &Rights, hints: &Hints) -> Vec<Arc<Deployment>> {
+    let residency = residency_of(&rules.policy, rights, hints);
+    let mut places: Vec<Arc<Deployment>> = Vec::new();
+    for deployment in rules.catalog.deployments() {
+        let serves = deployment.model.abilities.responses && deployment.api.serves_responses();
+        let may =
+            deployment.enabled && rights.allow(deployment) && residency.allows(deployment.area);
+        let known = places.iter().any(|place| place.endpoint == deployment.endpoint);
+        if serves && may && !known {
+            places.push(Arc::clone(deployment));
+        }
+    }
+    places
+}
