@@ -127,3 +127,8 @@ pub use settings::Billing;
 pub use settings::Deployment;
 pub use settings::Latency;
 pub use settings::Settings;
+
+/// The example of the page that says how to control the emulator is compiled and run with the documentation's.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/emulator.md")]
+struct Page;

@@ -7,6 +7,8 @@ mod identity;
 mod limits;
 mod media;
 #[cfg(feature = "cli")]
+mod page;
+#[cfg(feature = "cli")]
 mod program;
 mod responses;
 mod support;
