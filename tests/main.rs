@@ -14,6 +14,7 @@ mod any_stream;
 mod background;
 mod bodies;
 mod budget;
+mod causes;
 mod config_files;
 mod config_messages;
 mod dashboard;

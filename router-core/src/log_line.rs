@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::chat::Operation;
-use crate::fallback::Ended;
 use crate::fallback::Note;
 use crate::fallback::Step;
 use crate::model::ServiceTier;
@@ -168,6 +167,12 @@ pub struct LoggedAttempt {
     pub deployment: Box<str>,
     /// How it ended.
     pub outcome: Box<str>,
+    /// The upstream's own status, if it was no answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// The upstream's own code, if it is a word of `[A-Za-z0-9_.-]{1,64}`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<Box<str>>,
     /// How long it took, to the head of the answer or the first content of a stream.
     pub ms: u64,
     /// The wait that a 429 led to.
@@ -332,28 +337,13 @@ fn outcome(answer: &Answer, record: &RequestRecord) -> LoggedOutcome {
 
 impl LoggedAttempt {
     fn of(step: &Step) -> Self {
-        let wait = match step.ended {
-            Ended::Throttled(_, wait) | Ended::Unavailable { wait, .. } => Some(wait),
-            Ended::Served
-            | Ended::Connect
-            | Ended::Timeout
-            | Ended::Broken
-            | Ended::ErrorEvent
-            | Ended::ExceedsQuota
-            | Ended::Status(_)
-            | Ended::Misconfigured(_)
-            | Ended::FieldRefused(_)
-            | Ended::ValueRefused(_)
-            | Ended::ContextLength
-            | Ended::Unreadable
-            | Ended::Outrun
-            | Ended::Rejected(_) => None,
-        };
         Self {
             deployment: step.deployment.name.as_str().into(),
             outcome: step.ended.as_str().into(),
+            status: step.said.status,
+            code: step.said.code.clone(),
             ms: milliseconds(step.took),
-            wait_ms: wait.map(milliseconds),
+            wait_ms: step.ended.wait().map(milliseconds),
         }
     }
 }

@@ -90,6 +90,77 @@ pub(crate) fn as_event_stream(headers: &mut HeaderMap) {
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
 }
 
+/// A response header of the router.
+#[derive(Debug, Clone, Copy)]
+pub struct ResponseHeader {
+    /// Its name.
+    pub name: &'static str,
+    /// True if it tells what is inside: which deployment, how billed, how often tried, at what cost.
+    pub internal: bool,
+    /// What it says, and when it is there.
+    pub meaning: &'static str,
+}
+
+const fn header(name: &'static str, internal: bool, meaning: &'static str) -> ResponseHeader {
+    ResponseHeader { name, internal, meaning }
+}
+
+/// All response headers of the router: what the reference page lists, and what a server may hide.
+pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
+    header(
+        "x-router-task",
+        false,
+        "`reasoning` or `chat`: the task by which the model was chosen; absent if the caller named a model.",
+    ),
+    header(
+        "x-router-score",
+        true,
+        "From 0 to 1: how probable it is that the request needs reasoning; absent if it was not scored.",
+    ),
+    header(
+        "x-router-model",
+        false,
+        "The model that answered; on a failure, the model of the last attempt.",
+    ),
+    header(
+        "x-router-deployment",
+        true,
+        "The deployment that answered; on a failure, that of the last attempt.",
+    ),
+    header(
+        "x-router-billing",
+        true,
+        "`provisioned` or `pay_as_you_go`: how the deployment is billed.",
+    ),
+    header(
+        "x-router-attempts",
+        true,
+        "How many attempts were made; 0 if the request was refused before it was sent.",
+    ),
+    header(
+        "x-router-fallback",
+        true,
+        "Why the preferred deployment did not answer; absent if it did.",
+    ),
+    header(
+        "x-router-adapted",
+        false,
+        "The fields that were changed or left out for the model, separated by commas.",
+    ),
+    header("x-router-residency", false, "The area inside which the request may be processed."),
+    header(
+        "x-router-cost-usd",
+        true,
+        "What the answer cost, in US dollars; absent for streams, and if a price is not known.",
+    ),
+    header(
+        "x-router-cost-at-least",
+        true,
+        "`true` if that cost is a lower bound: a hosted tool that was called has no known price.",
+    ),
+    header("x-router-overhead-us", true, "The time that the router itself took, in microseconds."),
+];
+
 // What callers are told.
 const TASK: HeaderName = HeaderName::from_static("x-router-task");
 const SCORE: HeaderName = HeaderName::from_static("x-router-score");
@@ -161,6 +232,11 @@ pub(crate) fn tell_attempts(
     }
 }
 
+/// How many attempts were made, of a request whose deployments are not named.
+pub(crate) fn tell_count(headers: &mut HeaderMap, attempts: usize) {
+    headers.insert(ATTEMPTS, attempts.into());
+}
+
 /// Azure's own spillover answered in the place of the provisioned deployment that was asked: paid by the token.
 pub(crate) fn tell_spilled(headers: &mut HeaderMap) {
     put_word(headers, BILLING, "pay_as_you_go");
@@ -192,4 +268,21 @@ pub(crate) fn tell_not_to_retry(headers: &mut HeaderMap) {
 pub(crate) fn tell_overhead(headers: &mut HeaderMap, overhead: Duration) {
     let micros = u64::try_from(overhead.as_micros()).unwrap_or(u64::MAX);
     headers.insert(OVERHEAD, micros.into());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_header_in_this_file_is_in_the_table_once() {
+        let source = include_str!("response.rs").split("#[cfg(test)]").next().unwrap();
+        let set = source.split("from_static(\"x-router-").skip(1);
+        let set: Vec<_> = set.map(|rest| rest.split('"').next().unwrap()).collect();
+        assert_eq!(set.len(), RESPONSE_HEADERS.len());
+        for name in set {
+            let name = format!("x-router-{name}");
+            assert!(RESPONSE_HEADERS.iter().any(|header| header.name == name), "{name}");
+        }
+    }
 }

@@ -50,7 +50,9 @@
 //! | `azure` | what Azure lists -> a configuration |
 //! | `keyring` | who shows which key |
 //! | `rates_left` | what is left of a key's rates, as headers |
+//! | `codes` | every error code, its status and meaning |
 //! | `problem` | error -> status and OpenAI-shaped body |
+//! | `reference` | the reference page: codes and headers |
 //! | `traces` | spans of requests for a collector |
 //! | `explanation` | decision -> JSON and text |
 //! | `dashboard` | what an operator sees in a browser: counts, series, feeds, the page |
@@ -88,7 +90,11 @@ mod keyring;
 //
 mod rates_left;
 //
+mod codes;
+//
 mod problem;
+//
+pub mod reference;
 //
 mod traces;
 //

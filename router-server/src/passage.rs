@@ -13,6 +13,7 @@ use futures_util::FutureExt;
 use http::header::{HeaderName, HeaderValue, UPGRADE};
 use http::{HeaderMap, Method};
 use router_core::config::Expose;
+use router_core::response::RESPONSE_HEADERS;
 use tokio::time::Instant;
 use tracing::error;
 
@@ -35,18 +36,6 @@ const PROBES: [&str; 4] = ["/healthz", "/health", "/readyz", "/metrics"];
 fn is_dashboard(path: &str) -> bool {
     path == page::PATH || path.starts_with("/dashboard/")
 }
-
-/// Answer headers that callers do not see with `expose = "minimal"`: which deployment, how paid, how often tried, at
-/// what cost. What the caller must know of its own request stays: task, model, residency, and fields changed.
-const INTERNAL: [&str; 7] = [
-    "x-router-score",
-    "x-router-deployment",
-    "x-router-billing",
-    "x-router-attempts",
-    "x-router-fallback",
-    "x-router-cost-usd",
-    "x-router-overhead-us",
-];
 
 /// Takes a request in and its answer out.
 pub(crate) async fn pass(
@@ -84,8 +73,9 @@ pub(crate) async fn pass(
     };
     let headers = response.headers_mut();
     if shared.expose == Expose::Minimal {
-        for name in INTERNAL {
-            headers.remove(name);
+        // Which deployment, how billed, how often tried, at what cost. What the caller must know of its own request stays.
+        for header in RESPONSE_HEADERS.iter().filter(|header| header.internal) {
+            headers.remove(header.name);
         }
     }
     // The upstream's own id stays readable: its support asks for it.

@@ -40,11 +40,14 @@ pub(crate) struct Problem {
     wait: Option<Duration>,
     /// Whether trying again may help; `None` leaves the judgement to the client.
     retry: Option<bool>,
+    /// True if it may name what is inside.
+    exposed: bool,
 }
 
 impl Problem {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), param: None, wait: None, retry: None }
+        let (param, wait, retry) = (None, None, None);
+        Self { status, code, message: message.into(), param, wait, retry, exposed: false }
     }
 
     /// The problem that a router's error is. With `expose = "minimal"` no names of what is inside are listed.
@@ -66,7 +69,16 @@ impl Problem {
             _ => None,
         };
         let param = error.param().map(str::to_owned);
-        Self { status, code: kind, message, param, wait, retry }
+        let exposed = expose == Expose::All;
+        Self { status, code: kind, message, param, wait, retry, exposed }
+    }
+
+    /// The same with the causes by deployment, if callers may see what is inside.
+    pub(crate) fn because(mut self, causes: Option<String>) -> Self {
+        if let Some(causes) = causes.filter(|_| self.exposed) {
+            self.message = format!("{}: {causes}", self.message);
+        }
+        self
     }
 
     /// Who asks may not come in.

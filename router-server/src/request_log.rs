@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body::{Body as _, Frame, SizeHint};
+use router_core::router::Disclosure;
 use router_core::stored::Caller;
 use tokio::time::Instant;
 use tracing::info;
@@ -30,6 +31,8 @@ pub(crate) struct Line {
     status: Option<u16>,
     error: Option<&'static str>,
     headers: HeaderMap,
+    /// The attempts, if there is more to say of them than that the first one answered.
+    disclosure: Option<Disclosure>,
     complete: bool,
 }
 
@@ -45,6 +48,7 @@ impl Line {
             status: None,
             error: None,
             headers: HeaderMap::new(),
+            disclosure: None,
             complete: false,
         }
     }
@@ -58,6 +62,7 @@ impl Line {
     pub(crate) fn follow(mut self, response: Response, permit: Option<Permit>) -> Response {
         self.status = Some(response.status().as_u16());
         self.error = response.extensions().get::<Code>().map(|code| code.0);
+        self.disclosure = response.extensions().get::<Disclosure>().cloned();
         self.headers = response.headers().clone();
         response.map(|body| {
             self.complete = body.is_end_stream();
@@ -77,6 +82,7 @@ impl Line {
 impl Drop for Line {
     fn drop(&mut self) {
         let milliseconds = u64::try_from(self.received.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let trail = self.disclosure.as_ref().and_then(Disclosure::trail);
         info!(
             request_id = self.request_id.as_str(),
             key = self.caller.name(),
@@ -91,9 +97,11 @@ impl Drop for Line {
             billing = self.text("x-router-billing"),
             attempts = self.number::<u64>("x-router-attempts"),
             fallback = self.text("x-router-fallback"),
+            trail,
             adapted = self.text("x-router-adapted"),
             residency = self.text("x-router-residency"),
             cost_usd = self.number::<f64>("x-router-cost-usd"),
+            cost_at_least = self.text("x-router-cost-at-least"),
             overhead_us = self.number::<u64>("x-router-overhead-us"),
             duration_ms = milliseconds,
             end = if self.complete { "complete" } else { "hung_up" },

@@ -96,6 +96,41 @@ async fn every_path_in_it_is_served() {
 }
 
 #[tokio::test]
+async fn it_describes_every_family_of_paths_and_the_tables_of_the_code() {
+    let running = server("").await;
+    let document = document(&running).await;
+    for path in [
+        "/v1/completions",
+        "/openai/v1/chat/completions",
+        "/openai/deployments/{name}/chat/completions",
+        "/openai/deployments/{name}/embeddings",
+        "/openai/responses",
+        "/openai/v1/responses/{response_id}/cancel",
+        "/v1/images/generations",
+        "/openai/deployments/{name}/images/generations",
+        "/openai/models",
+    ] {
+        assert!(document["paths"][path].is_object(), "{path}");
+    }
+    let headers = document["components"]["headers"].as_object().unwrap();
+    for header in router_core::response::RESPONSE_HEADERS {
+        assert!(headers.contains_key(header.name), "{}", header.name);
+    }
+    let parameters = document["components"]["parameters"].as_object().unwrap();
+    let named = |name: &str| parameters.values().any(|parameter| parameter["name"] == name);
+    for header in router_core::policy::REQUEST_HEADERS {
+        assert!(named(header.name) || !header.name.starts_with("x-router-"), "{}", header.name);
+    }
+}
+
+#[test]
+fn the_reference_page_is_up_to_date() {
+    let stored = include_str!("../../docs/reference.md");
+    let how = "cargo run -p router-server --example reference > docs/reference.md";
+    assert!(router_server::reference::page() == stored, "docs/reference.md is out of date: {how}");
+}
+
+#[tokio::test]
 async fn what_is_not_served_is_not_in_it() {
     let running = server("expose = \"minimal\"").await;
     assert!(document(&running).await["paths"]["/v1/route"].is_null());

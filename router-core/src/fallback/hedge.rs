@@ -22,7 +22,7 @@ use crate::trace::SpanId;
 use crate::upstream::Upstream;
 
 use super::journey::Journey;
-use super::trail::{Ended, Note, Step};
+use super::trail::{Note, Step};
 use super::walk::{Errand, Fallback, Next};
 
 impl<U: Upstream> Fallback<U> {
@@ -54,11 +54,7 @@ impl<U: Upstream> Fallback<U> {
         let outrun = |deployment: &Arc<Deployment>, began: Instant, span: Option<SpanId>| {
             let usage = Usage { prompt: admission.load.prompt, ..Usage::default() };
             let deployment = Arc::clone(deployment);
-            let (ended, took) = (Ended::Outrun, began.elapsed());
-            (
-                Step { deployment: Arc::clone(&deployment), ended, began, took, span },
-                Note::Outrun { deployment, usage },
-            )
+            (Step::outrun(&deployment, began, span), Note::Outrun { deployment, usage })
         };
         match (next, of_first) {
             // Its answer, or something that the request itself is to blame for: the other is given up.

@@ -11,6 +11,7 @@ use crate::chat::ChatRequest;
 use crate::deployment::Deployment;
 use crate::trace::SpanId;
 use crate::units::Tokens;
+use crate::upstream::Said;
 use crate::upstream::Throttle;
 
 use super::trail::{Ended, Note, Step};
@@ -24,6 +25,8 @@ pub(super) struct Journey {
     pub(super) notes: Vec<Note>,
     /// The span of the attempt that is under way, where traces are kept.
     pub(super) under_way: Option<SpanId>,
+    /// What the upstream said of the attempt that has just ended.
+    pub(super) said: Said,
     /// Those that were passed by because others try them already: they come last.
     pub(super) crowded: Vec<Arc<Deployment>>,
     /// An answer that says that the prompt is too long, and for which window.
@@ -52,6 +55,7 @@ impl Journey {
             trail,
             notes,
             under_way: None,
+            said: Said::default(),
             crowded,
             too_long: None,
             over_quota: None,
@@ -86,7 +90,15 @@ impl Journey {
         began: Instant,
     ) -> Duration {
         let (took, span) = (began.elapsed(), self.under_way.take());
-        self.trail.push(Step { deployment: Arc::clone(deployment), ended, began, took, span });
+        let said = std::mem::take(&mut self.said);
+        self.trail.push(Step {
+            deployment: Arc::clone(deployment),
+            ended,
+            began,
+            took,
+            span,
+            said,
+        });
         took
     }
 

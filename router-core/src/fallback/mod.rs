@@ -30,6 +30,8 @@ pub mod trail;
 mod visit;
 #[cfg(feature = "http-client")]
 pub mod walk;
+#[cfg(feature = "http-client")]
+mod warnings;
 
 #[cfg(feature = "http-client")]
 pub use budget::RetryTokens;
@@ -40,6 +42,6 @@ pub use limits::{Hedging, Limits, RetryBudget};
 pub use relay::{Relay, StreamEnd};
 #[cfg(feature = "http-client")]
 pub use sending::{Delivered, Delivery};
-pub use trail::{Ended, Note, SendingFault, Spill, Step};
+pub use trail::{Ended, Note, SendingFault, Spill, Step, causes, describe};
 #[cfg(feature = "http-client")]
 pub use walk::{Answered, Errand, Fallback, NoAnswer};

@@ -1,6 +1,6 @@
 //! One attempt from sending to its outcome: what the deployment did, learned on the spot.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -22,6 +22,7 @@ use crate::upstream::Call;
 use crate::upstream::Circumstances;
 use crate::upstream::Outcome;
 use crate::upstream::Reply;
+use crate::upstream::Said;
 use crate::upstream::Throttle;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
@@ -87,6 +88,8 @@ pub(super) struct Sending<'s, U> {
     pub(super) first_by: Instant,
     /// A whole answer must have ended before this moment.
     pub(super) deadline: Instant,
+    /// What the upstream said of an end that is no answer, once it has.
+    pub(super) said: OnceLock<Said>,
 }
 
 impl<U: Upstream> Sending<'_, U> {
@@ -205,6 +208,7 @@ impl<U: Upstream> Sending<'_, U> {
             status.is_client_error() && *status != StatusCode::REQUEST_TIMEOUT
         };
         let Some(status) = status.filter(requests) else {
+            self.said.get_or_init(|| Said { status: None, ..Said::read(0, &error.body) });
             return failed(flight, Ended::ErrorEvent);
         };
         // What a success says of the quota is no wait.
@@ -232,6 +236,7 @@ impl<U: Upstream> Sending<'_, U> {
             longest_wait: self.limits.wait_max,
         };
         let code = status.as_u16();
+        self.said.get_or_init(|| Said::read(code, &body));
         flight.used = None;
         let ended = match judge(status, &headers, &body, circumstances) {
             Outcome::Throttled { kind: Throttle::Quota, .. }

@@ -1,4 +1,8 @@
 //! The trail of a request: which deployments were tried, how each attempt ended, and why none answered.
+//!
+//! Its text names deployments, our own words, and an upstream's code only as a bounded word.
+
+use std::fmt;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +13,7 @@ use crate::chat::FieldSet;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
 use crate::trace::SpanId;
+use crate::upstream::Said;
 use crate::upstream::Throttle;
 
 /// One attempt.
@@ -24,6 +29,61 @@ pub struct Step {
     pub took: Duration,
     /// The id under which the upstream knows it; `None` where no traces are kept.
     pub span: Option<SpanId>,
+    /// The upstream's own words for an end that is no answer.
+    pub said: Said,
+}
+
+impl Step {
+    /// An attempt that another outran.
+    #[cfg(feature = "http-client")]
+    pub(super) fn outrun(
+        deployment: &Arc<Deployment>,
+        began: Instant,
+        span: Option<SpanId>,
+    ) -> Self {
+        let (deployment, took) = (Arc::clone(deployment), began.elapsed());
+        Self { deployment, ended: Ended::Outrun, began, took, span, said: Said::default() }
+    }
+}
+
+/// The cause in words: `chat_payg status_5xx 503 server_busy`.
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} {}", self.deployment.name, self.ended.as_str())?;
+        if let Some(status) = self.said.status {
+            write!(out, " {status}")?;
+        }
+        if let Some(code) = &self.said.code {
+            write!(out, " {code}")?;
+        }
+        match self.ended.wait() {
+            Some(wait) => write!(out, " wait={}ms", wait.as_millis()),
+            None => Ok(()),
+        }
+    }
+}
+
+/// More attempts than this are counted, but not described.
+const DESCRIBED: usize = 16;
+
+/// The attempts of a request in words, in order, each with the time that it took.
+pub fn describe(trail: &[Step]) -> String {
+    in_words(trail.iter(), |step| format!("{step} {}ms", step.took.as_millis()))
+}
+
+/// Why attempts failed, in words; empty if none did.
+pub fn causes(trail: &[Step]) -> String {
+    in_words(trail.iter().filter(|step| step.ended != Ended::Served), Step::to_string)
+}
+
+fn in_words<'s>(
+    steps: impl Iterator<Item = &'s Step> + Clone,
+    words: impl Fn(&Step) -> String,
+) -> String {
+    let described: Vec<String> = steps.clone().take(DESCRIBED).map(words).collect();
+    let more = steps.count().saturating_sub(DESCRIBED);
+    let more = (more > 0).then(|| format!("{more} more"));
+    described.into_iter().chain(more).collect::<Vec<_>>().join("; ")
 }
 
 /// What else happened on the way.
@@ -173,6 +233,27 @@ impl Ended {
         }
     }
 
+    /// The wait that the upstream asked for.
+    pub fn wait(self) -> Option<Duration> {
+        match self {
+            Self::Throttled(_, wait) | Self::Unavailable { wait, .. } => Some(wait),
+            Self::Served
+            | Self::ExceedsQuota
+            | Self::Connect
+            | Self::Timeout
+            | Self::Broken
+            | Self::ErrorEvent
+            | Self::Status(_)
+            | Self::Misconfigured(_)
+            | Self::FieldRefused(_)
+            | Self::ValueRefused(_)
+            | Self::ContextLength
+            | Self::Unreadable
+            | Self::Outrun
+            | Self::Rejected(_) => None,
+        }
+    }
+
     /// True for faults of the upstream: another attempt after one draws on the retry budget.
     pub fn is_fault(self) -> bool {
         match self {
@@ -243,5 +324,42 @@ impl SendingFault {
             Some(Ended::Misconfigured(_)) if !any(|ended| ended.is_fault()) => Self::Misconfigured,
             Some(_) | None => Self::Failed,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::sample;
+
+    fn step(ended: Ended, said: Said) -> Step {
+        let (deployment, began) = (sample::pay_as_you_go("payg", "gpt-4o"), Instant::now());
+        let took = Duration::from_millis(12);
+        Step { deployment: Arc::new(deployment), ended, began, took, span: None, said }
+    }
+
+    #[test]
+    fn a_trail_is_described_in_order_and_bounded() {
+        let busy = Said { status: Some(503), code: Some("server_busy".into()) };
+        let full = Said { status: Some(429), code: Some("429".into()) };
+        let wait = Duration::from_millis(250);
+        let trail = [
+            step(Ended::Connect, Said::default()),
+            step(Ended::Status(503), busy),
+            step(Ended::Throttled(Throttle::Quota, wait), full),
+            step(Ended::Served, Said::default()),
+        ];
+        assert_eq!(
+            describe(&trail),
+            "payg connect 12ms; payg status_5xx 503 server_busy 12ms; \
+             payg throttled 429 429 wait=250ms 12ms; payg served 12ms"
+        );
+        assert_eq!(
+            causes(&trail),
+            "payg connect; payg status_5xx 503 server_busy; payg throttled 429 429 wait=250ms"
+        );
+        let many = vec![step(Ended::Connect, Said::default()); DESCRIBED + 3];
+        assert!(causes(&many).ends_with("; payg connect; 3 more"));
+        assert_eq!(causes(&[]), "");
     }
 }

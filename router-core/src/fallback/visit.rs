@@ -1,6 +1,6 @@
 //! One deployment's turn: an attempt, and a second one without the field that it refused.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ use crate::state::Event;
 use crate::trace::SpanId;
 use crate::units::Tokens;
 use crate::upstream::Attempt;
+use crate::upstream::Said;
 use crate::upstream::Throttle;
 use crate::upstream::Upstream;
 
@@ -80,12 +81,13 @@ impl<U: Upstream> Fallback<U> {
             let (attempt, span) = attempt(deployment, errand, &adapted);
             journey.under_way = span;
             let load = (entry.load, tight.is_some());
-            let sent = self.send((errand, began), load, (adapted, attempt), flight).await;
-            let (ended, delivery) = match sent {
+            let heard = self.send((errand, began), load, (adapted, attempt), flight).await;
+            let (ended, delivery) = match heard.kept_in(journey) {
                 Sent::Answer(ended, delivery) => (ended, Some(delivery)),
                 Sent::None(ended) => (ended, None),
             };
             let took = journey.ended(deployment, ended, began);
+            self.warnings.attempted(journey.trail.last());
             if add_new(&mut refused, self.refused_fields(ended, deployment, operation)) {
                 continue;
             }
@@ -146,7 +148,7 @@ impl<U: Upstream> Fallback<U> {
         (load, tight): (Load, bool),
         (adapted, attempt): (Adapted, Attempt),
         flight: Flight,
-    ) -> Sent {
+    ) -> Heard {
         let deployment = &Arc::clone(&attempt.deployment);
         let sending = Sending {
             upstream: &self.upstream,
@@ -159,8 +161,23 @@ impl<U: Upstream> Fallback<U> {
             first_by: (began + patience(errand, deployment, &attempt, load.cap))
                 .min(errand.deadline),
             deadline: errand.deadline,
+            said: OnceLock::new(),
         };
-        sending.send(adapted, attempt, flight).await
+        let sent = sending.send(adapted, attempt, flight).await;
+        Heard { sent, said: sending.said.into_inner().unwrap_or_default() }
+    }
+}
+
+/// What became of an attempt, and what the upstream said of it.
+struct Heard {
+    sent: Sent,
+    said: Said,
+}
+
+impl Heard {
+    fn kept_in(self, journey: &mut Journey) -> Sent {
+        journey.said = self.said;
+        self.sent
     }
 }
 

@@ -41,6 +41,7 @@ use super::readers::Bound;
 use super::refusals::Refusals;
 use super::sending::Delivery;
 use super::trail::{Ended, Note, SendingFault, Spill, Step};
+use super::warnings::Warnings;
 
 /// Less time than this before the deadline is not enough to ask again.
 const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
@@ -115,6 +116,7 @@ pub struct Fallback<U> {
     retries: RetryTokens,
     /// Fields that deployments refused against their records.
     pub(super) refusals: Refusals,
+    pub(super) warnings: Arc<Warnings>,
     /// The budget of second attempts; `None` where none are made.
     pub(super) hedges: Option<RetryTokens>,
 }
@@ -158,6 +160,7 @@ impl<U: Upstream> Fallback<U> {
             limits,
             retries,
             refusals: Refusals::default(),
+            warnings: Arc::default(),
             hedges,
         }
     }
@@ -176,6 +179,7 @@ impl<U: Upstream> Fallback<U> {
             waiting: Arc::new(waiting),
             retries: self.retries.renewed(limits.retry_budget),
             refusals: self.refusals.renewed(|name| renewal.kept.get(name) == Some(&Kept::Whole)),
+            warnings: Arc::clone(&self.warnings),
             hedges: limits.hedging.map(hedges),
             limits,
         }

@@ -38,6 +38,12 @@ pub(super) const NAMING: [&str; 2] =
 /// The longest value that passes.
 const LONGEST: usize = 256;
 
+/// The names of all headers that are listed here.
+pub fn names() -> Vec<String> {
+    let switches = SWITCHES.into_iter().map(|name| name.to_string());
+    switches.chain(NAMING.into_iter().map(String::from)).collect()
+}
+
 /// The switches of a request, as they came.
 pub fn switches(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let given = SWITCHES.into_iter().filter_map(|name| {

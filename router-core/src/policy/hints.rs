@@ -103,6 +103,56 @@ pub struct HintFault {
     pub expected: String,
 }
 
+/// A request header that steers.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestHeader {
+    /// Its name.
+    pub name: &'static str,
+    /// The values that it may have.
+    pub values: &'static str,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+const fn header(name: &'static str, values: &'static str, meaning: &'static str) -> RequestHeader {
+    RequestHeader { name, values, meaning }
+}
+
+/// All request headers that steer: what the reference page lists.
+pub const REQUEST_HEADERS: &[RequestHeader] = &[
+    header("x-router-task", "`reasoning`, `chat`", "The task, in place of the score."),
+    header(
+        "x-router-prefer",
+        "`cost`, `fast`, `balanced`",
+        "What matters more among the models that may serve.",
+    ),
+    header(
+        "x-router-residency",
+        "an area, such as `geo:kr`",
+        "Where the request may be processed.",
+    ),
+    header(
+        "x-router-priority",
+        "`interactive`, `batch`",
+        "Whether somebody waits; batch leaves provisioned capacity first.",
+    ),
+    header(
+        "x-router-max-wait-ms",
+        "0 to 86400000",
+        "How long the request may be held for a full provisioned deployment, in milliseconds.",
+    ),
+    header(
+        "x-router-session",
+        "1 to 256 characters",
+        "The conversation, whose turns prefer the deployment that holds their prompt cache.",
+    ),
+    header(
+        "x-stainless-read-timeout",
+        "seconds",
+        "The official clients' own timeout: no attempt outlasts it.",
+    ),
+];
+
 impl Hints {
     /// Reads the hints of a request's headers.
     ///
@@ -250,5 +300,15 @@ mod tests {
             headers.insert("x-stainless-read-timeout", HeaderValue::from_static(value));
             assert_eq!(Hints::from_headers(&headers).unwrap().caller_timeout, None, "{value}");
         }
+    }
+
+    #[test]
+    fn every_header_that_is_read_is_in_the_table_and_the_other_way_round() {
+        let source = include_str!("hints.rs").split("#[cfg(test)]").next().unwrap();
+        let source = source.split("impl Hints {").nth(1).unwrap();
+        let read: std::collections::BTreeSet<_> =
+            source.split('"').filter(|text| text.starts_with("x-")).collect();
+        let listed = REQUEST_HEADERS.iter().map(|header| header.name).collect();
+        assert_eq!(read, listed);
     }
 }

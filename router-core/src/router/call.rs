@@ -18,6 +18,8 @@ use crate::stored::Caller;
 use crate::trace::RequestSpan;
 use crate::upstream::Call;
 
+use super::disclosure::Disclosure;
+
 /// A request to a model, to be routed.
 #[derive(Debug, Clone)]
 pub struct ChatCall {
@@ -42,6 +44,8 @@ pub struct ChatCall {
     pub passed: Option<Arc<str>>,
     /// Its place in a trace, where traces are kept; `None`: the caller's context passes as it came.
     pub span: Option<RequestSpan>,
+    /// What the router discloses of the request beside its answer; keep a clone to read it.
+    pub disclosure: Disclosure,
 }
 
 impl ChatCall {
@@ -63,6 +67,7 @@ impl ChatCall {
             allowance: Allowance::default(),
             passed: None,
             span: None,
+            disclosure: Disclosure::default(),
         }
     }
 

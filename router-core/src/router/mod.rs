@@ -7,6 +7,7 @@ mod bill;
 mod build;
 mod call;
 mod charging;
+mod disclosure;
 mod finish;
 mod incoming;
 mod late;
@@ -21,5 +22,6 @@ mod stored_call;
 mod unknown;
 
 pub use call::{ChatCall, StoredCall};
+pub use disclosure::Disclosure;
 pub use model_router::ModelRouter;
 pub use rules::{BuildFault, rules_of};

@@ -272,6 +272,9 @@ impl<U: Upstream> Inner<U> {
         account.decided(request, &decision, self.rules.classifier.threshold());
         let unanswered = self.metrics.unanswered(request.operation(), &decision, began);
         let answer = self.carry_out(&incoming, (&decision, began), promise, account).await;
+        if answer.is_err() {
+            call.disclosure.refused(&decision);
+        }
         unanswered.ended(answer.as_ref().err().map(RouteError::kind));
         answer
     }
@@ -318,12 +321,14 @@ impl<U: Upstream> Inner<U> {
         let decided = began.elapsed();
         match self.fallback.walk(errand).await {
             Err(NoAnswer { fault, trail, notes }) => {
+                call.disclosure.walked(&trail);
                 self.metrics.attempted(&trail);
                 self.metrics.noted(decision, &notes);
                 account.walked(&trail, &notes);
                 Err(self.sending_fault(fault, decision))
             }
             Ok(answered) => {
+                call.disclosure.walked(&answered.trail);
                 let upstream: Duration = answered.trail.iter().map(|step| step.took).sum();
                 let held: Duration = answered.notes.iter().map(Note::held).sum();
                 let overhead = began.elapsed().saturating_sub(upstream + held).max(decided);

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::deployment::Deployment;
 use crate::metrics::Metrics;
 use crate::units::DeploymentName;
+use crate::upstream::said::token;
 
 /// More pairs than this are counted, but not told one by one: their number is up to the upstreams.
 const MOST: usize = 1_000;
@@ -30,7 +31,8 @@ impl OtherModels {
         }
         metrics.mismatched(deployment);
         if self.is_new(deployment, answered) {
-            tracing::warn!(deployment = %deployment.name, configured, "another model answered");
+            let answered = token(answered);
+            tracing::warn!(deployment = %deployment.name, configured, answered, "another model answered");
         }
     }
 

@@ -38,6 +38,7 @@ use crate::upstream::Attempt;
 use crate::upstream::Call;
 use crate::upstream::Circumstances;
 use crate::upstream::Outcome;
+use crate::upstream::Said;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
@@ -128,8 +129,10 @@ impl<U: Upstream> ModelRouter<U> {
         pass_on(&mut headers, &reply.headers);
         let events = is_event_stream(&reply.headers) && status.is_success();
         let took = began.elapsed();
-        let step =
-            |ended| [Step { deployment: Arc::clone(&deployment), ended, began, took, span: None }];
+        let step = |ended| {
+            let (deployment, said) = (Arc::clone(&deployment), Said::default());
+            [Step { deployment, ended, began, took, span: None, said }]
+        };
         if events {
             let watch = watch(limits, deadline.min(began + limits.deadline));
             let mut relay = Relay::open(reply.body, watch).await.map_err(|why| not_opened(&why))?;

@@ -16,6 +16,7 @@ pub mod meters;
 pub mod outcome;
 pub mod reach;
 pub mod retry_after;
+pub mod said;
 pub mod spillover;
 #[cfg(feature = "http-client")]
 mod token;
@@ -30,4 +31,5 @@ pub use identity::{Identity, Proof, Setting};
 pub use meters::Meters;
 pub use outcome::{Circumstances, Outcome, Throttle, error_code, judge};
 pub use reach::{Proxy, Reach, ReachFault};
+pub use said::Said;
 pub use spillover::spilled_over;

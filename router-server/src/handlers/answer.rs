@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use router_core::chat::Operation;
 use router_core::response;
+use router_core::router::Disclosure;
 
 use crate::problem::Problem;
 use crate::rates_left;
@@ -62,11 +63,27 @@ async fn complete(shared: &Shared, request: Request, asked: Asked) -> Response {
     };
     call.span = shared.lasting.tracer.as_ref().map(|tracer| tracer.begin(&call.headers));
     let (caller, allowance) = (call.caller.clone(), call.allowance);
-    let answered = shared.router.chat(call).await;
-    let mut response =
-        answered.map_or_else(|error| Problem::of(&error, shared.expose).into_response(), respond);
+    let disclosure = call.disclosure.clone();
+    let mut response = match shared.router.chat(call).await {
+        Ok(answer) => respond(answer),
+        Err(error) => {
+            Problem::of(&error, shared.expose).because(disclosure.causes()).into_response()
+        }
+    };
+    disclose(&mut response, disclosure);
     rates_left::tell(response.headers_mut(), shared.router.ledger(), &caller, &allowance);
     response
+}
+
+/// A refusal has the router's headers as an answer has. The attempts go to the log: those of a stream whose head was sent early
+/// are known only at its end.
+fn disclose(response: &mut Response, disclosure: Disclosure) {
+    if let Some(headers) = disclosure.headers() {
+        response.headers_mut().extend(headers.clone());
+    }
+    if disclosure.has_trail() || response.headers().contains_key("x-accel-buffering") {
+        response.extensions_mut().insert(disclosure);
+    }
 }
 
 /// A stream is handed on as it is: dropping the body, as the server does when the caller hangs up, drops the stream.

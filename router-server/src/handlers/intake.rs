@@ -11,7 +11,7 @@ use futures_util::StreamExt;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use router_core::chat::Operation;
-use router_core::router::ChatCall;
+use router_core::router::{ChatCall, Disclosure};
 use tokio::time::{Instant, timeout};
 
 use crate::gate;
@@ -56,6 +56,7 @@ pub(crate) async fn call(request: Request, asked: Asked, most: usize) -> Result<
         allowance: bearer.allowance,
         passed: asked.passed,
         span: None,
+        disclosure: Disclosure::default(),
     })
 }
 

@@ -8,5 +8,6 @@ pub(crate) mod json;
 pub(crate) mod metrics;
 pub(crate) mod models;
 pub(crate) mod openapi;
+mod openapi_paths;
 pub(crate) mod route;
 pub(crate) mod stored;

@@ -1,0 +1,79 @@
+//! What a router discloses of a request beside its answer: the headers of a refusal, and the attempts on the way.
+//!
+//! Whoever makes a call keeps a clone of its disclosure and reads it when the call has ended. Attempts are disclosed when the
+//! walk over the plan has ended; a request that the first deployment answered at once has nothing to disclose.
+
+use std::sync::{Arc, OnceLock};
+
+use http::HeaderMap;
+
+use crate::decision::Decision;
+use crate::fallback::Ended;
+use crate::fallback::Step;
+use crate::fallback::causes;
+use crate::fallback::describe;
+use crate::response::tell_attempts;
+use crate::response::tell_count;
+use crate::response::tell_decision;
+
+/// What is disclosed of one request. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Disclosure(Arc<Disclosed>);
+
+#[derive(Debug, Default)]
+struct Disclosed {
+    headers: OnceLock<HeaderMap>,
+    trail: OnceLock<Box<[Step]>>,
+}
+
+impl Disclosure {
+    /// The `x-router-*` headers of a refusal, as far as the request came; `None` if it was answered or never decided.
+    pub fn headers(&self) -> Option<&HeaderMap> {
+        self.0.headers.get()
+    }
+
+    /// The attempts in words; `None` if the first one answered, or none was made.
+    pub fn trail(&self) -> Option<String> {
+        self.0.trail.get().map(|trail| describe(trail))
+    }
+
+    /// Why attempts failed, by deployment, in words; `None` if none did, or if every deployment is misconfigured: that is for the
+    /// operator, and in the log.
+    pub fn causes(&self) -> Option<String> {
+        let trail = self.0.trail.get().filter(|trail| !is_private(trail))?;
+        Some(causes(trail)).filter(|causes| !causes.is_empty())
+    }
+
+    /// True if there are attempts to disclose.
+    pub fn has_trail(&self) -> bool {
+        self.0.trail.get().is_some()
+    }
+
+    /// The walk over the plan has ended.
+    pub(super) fn walked(&self, trail: &[Step]) {
+        let plain = matches!(trail, [] | [Step { ended: Ended::Served, .. }]);
+        if !plain {
+            // A call is walked once.
+            drop(self.0.trail.set(trail.into()));
+        }
+    }
+
+    /// A request that was decided got no answer.
+    pub(super) fn refused(&self, decision: &Decision) {
+        let mut headers = HeaderMap::with_capacity(8);
+        tell_decision(&mut headers, decision);
+        let trail = self.0.trail.get().map_or(&[][..], |trail| trail);
+        match trail.last() {
+            Some(last) if !is_private(trail) => {
+                tell_attempts(&mut headers, &last.deployment, trail, None);
+            }
+            Some(_) | None => tell_count(&mut headers, trail.len()),
+        }
+        drop(self.0.headers.set(headers));
+    }
+}
+
+/// True if all that happened is the operator's to know: every deployment refuses the router.
+fn is_private(trail: &[Step]) -> bool {
+    trail.iter().all(|step| matches!(step.ended, Ended::Misconfigured(_)))
+}

@@ -1,0 +1,81 @@
+//! The reference page: error codes, response headers and request headers, from the tables that the code itself uses.
+//!
+//! It writes `docs/reference.md` as text; nothing here is served.
+
+use router_core::policy::REQUEST_HEADERS;
+use router_core::policy::feature_headers;
+use router_core::response::RESPONSE_HEADERS;
+
+use crate::codes::CODES;
+
+/// Headers of the server itself, beside those of the library.
+pub(crate) const SERVER_HEADERS: &[(&str, &str)] = &[
+    ("x-request-id", "The caller's own id of the request, or one made here."),
+    (
+        "x-upstream-request-id",
+        "The upstream's id of the request, if it sent one in `x-request-id`.",
+    ),
+    ("retry-after", "On a refusal: after how many seconds to try again, at least 1."),
+    ("retry-after-ms", "The same in milliseconds."),
+    (
+        "x-should-retry",
+        "On a refusal: `true` or `false`, whether trying again can help; the official clients obey it.",
+    ),
+    ("x-ratelimit-limit-requests", "The requests a minute that the key may make."),
+    ("x-ratelimit-remaining-requests", "How many of them it may make now."),
+    ("x-ratelimit-reset-requests", "When all of them are free again, such as `59.99s`."),
+    ("x-ratelimit-limit-tokens", "The tokens a minute that the key may use."),
+    ("x-ratelimit-remaining-tokens", "How many of them it may use now."),
+    ("x-ratelimit-reset-tokens", "When all of them are free again, such as `59.99s`."),
+];
+
+const HEAD: &str = "# Reference\n\n\
+    Error codes, response headers and request headers. This page is made from the tables that the program uses:\n\
+    `cargo run -p router-server --example reference > docs/reference.md`. A test fails if it is out of date.\n";
+
+/// The page.
+pub fn page() -> String {
+    let mut page = HEAD.to_owned();
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        page.push_str(&text.to_string());
+        page.push('\n');
+    };
+    line(format_args!(
+        "\n## Error codes\nEvery error body is `{{\"error\": {{\"message\", \"type\", \"param\", \"code\"}}}}`. An upstream's own"
+    ));
+    line(format_args!(
+        "refusal passes with its own code and status.\n\n| status | `error.code` | meaning |\n| --- | --- | --- |"
+    ));
+    for known in CODES {
+        line(format_args!("| {} | `{}` | {} |", known.status.as_u16(), known.code, known.meaning));
+    }
+    line(format_args!(
+        "\n## Response headers\nOn answers, and on refusals as far as they are known. Those marked \"all\" are hidden by"
+    ));
+    line(format_args!(
+        "`server.expose = \"minimal\"`.\n\n| header | shown | meaning |\n| --- | --- | --- |"
+    ));
+    for header in RESPONSE_HEADERS {
+        let shown = if header.internal { "all" } else { "always" };
+        line(format_args!("| `{}` | {shown} | {} |", header.name, header.meaning));
+    }
+    for (name, meaning) in SERVER_HEADERS {
+        line(format_args!("| `{name}` | always | {meaning} |"));
+    }
+    line(format_args!(
+        "\n## Request headers\nAll are optional. A header narrows what the key allows and never widens it; a value that is not"
+    ));
+    line(format_args!(
+        "known is a 400 `invalid_header`.\n\n| header | values | meaning |\n| --- | --- | --- |"
+    ));
+    for header in REQUEST_HEADERS {
+        line(format_args!("| `{}` | {} | {} |", header.name, header.values, header.meaning));
+    }
+    line(format_args!(
+        "\n## Headers of Azure's features\nThey pass to the upstream; a name of a deployment is looked up as a model is.\n"
+    ));
+    for name in feature_headers::names() {
+        line(format_args!("- `{name}`"));
+    }
+    page
+}
