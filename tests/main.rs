@@ -63,3 +63,4 @@ mod switches;
 mod told;
 mod traces;
 mod waits;
+mod wire;

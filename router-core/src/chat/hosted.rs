@@ -44,6 +44,13 @@ const TOKENS_ALONE: [&str; 6] = [
     "apply_patch_call",
 ];
 
+impl Item<'_> {
+    /// The type of the item.
+    pub(super) fn kind(&self) -> Option<&str> {
+        self.kind.as_ref().map(|kind| kind.0.as_ref())
+    }
+}
+
 impl HostedCalls {
     /// True if no hosted tool was called.
     pub fn is_empty(&self) -> bool {

@@ -8,7 +8,6 @@ use std::borrow::Cow;
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -16,8 +15,9 @@ use crate::model::ServiceTier;
 
 use super::hosted;
 use super::hosted::{HostedCalls, LooseText};
-use super::message::{Content, Part, Text};
+use super::message::Text;
 use super::reported::Reported;
+use super::said::{Said, is_blank};
 use super::usage::{RawUsage, Usage, loosely};
 
 /// Cuts bytes into events, separators included. Line ends may be `\n`, `\r\n` or `\r`.
@@ -117,8 +117,8 @@ pub enum Event {
 /// What routing reads of a chunk.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chunk {
-    /// True where the chunk carries content, a refusal, reasoning or a tool call: from here on the caller has seen
-    /// something.
+    /// True if the chunk carries anything that a caller acts upon: content, a refusal, reasoning, sound, a tool call, a hosted
+    /// tool at work, the id of an answer in the background. From here on the caller has seen something.
     pub content: bool,
     /// The number of bytes of content.
     pub content_bytes: usize,
@@ -130,8 +130,10 @@ pub struct Chunk {
     pub finish_reason: Option<Box<str>>,
     /// What was used, where this chunk says so.
     pub usage: Option<Usage>,
-    /// True where the chunk holds no choice, as the one that reports usage.
-    pub choiceless: bool,
+    /// True of the chunk that reports usage alone: it holds no choice.
+    pub reports_usage: bool,
+    /// True of the event after which nothing follows.
+    pub last: bool,
     /// The model that answers, by its own word.
     pub model: Option<Box<str>>,
     /// The place in the stream of an event of the Responses API; `None` for chunks of chat.
@@ -150,13 +152,13 @@ pub struct Chunk {
 struct RawChunk<'a> {
     #[serde(default, borrow)]
     choices: Option<Vec<RawChoice<'a>>>,
-    #[serde(default, deserialize_with = "loosely")]
-    usage: Option<RawUsage>,
+    #[serde(default, borrow)]
+    usage: Option<&'a RawValue>,
     #[serde(default, borrow)]
     model: Option<Text<'a>>,
-    #[serde(default)]
-    error: Option<Value>,
-    /// The kind of an event of the Responses API.
+    #[serde(default, borrow)]
+    error: Option<&'a RawValue>,
+    /// The kind of an event of the Responses API, or of what is passed through.
     #[serde(default, borrow, rename = "type")]
     kind: Option<Text<'a>>,
     #[serde(default)]
@@ -182,6 +184,9 @@ struct RawResponse<'a> {
     usage: Option<RawUsage>,
     #[serde(default)]
     error: Option<Value>,
+    /// True of an answer that is made in the background.
+    #[serde(default, borrow)]
+    background: Option<&'a RawValue>,
     #[serde(default, borrow)]
     service_tier: Option<LooseText<'a>>,
     #[serde(default, deserialize_with = "hosted::of_output")]
@@ -193,48 +198,12 @@ struct RawChoice<'a> {
     #[serde(default)]
     index: Option<u32>,
     #[serde(default, borrow)]
-    delta: Option<RawDelta<'a>>,
+    delta: Option<Said<'a>>,
     /// Of legacy completions, which have no delta.
     #[serde(default, borrow)]
     text: Option<Text<'a>>,
     #[serde(default, borrow)]
     finish_reason: Option<Text<'a>>,
-}
-
-#[derive(Deserialize)]
-struct RawDelta<'a> {
-    /// A text, or a list of parts as some models behind OpenAI's shape send it.
-    #[serde(default, borrow)]
-    content: Option<Content<'a>>,
-    #[serde(default, borrow)]
-    refusal: Option<Text<'a>>,
-    #[serde(default, borrow)]
-    reasoning_content: Option<Text<'a>>,
-    #[serde(default)]
-    tool_calls: Option<IgnoredAny>,
-    #[serde(default)]
-    function_call: Option<IgnoredAny>,
-}
-
-impl RawDelta<'_> {
-    /// How many bytes are said, and whether anything is that a caller would see.
-    fn said(&self) -> (usize, bool) {
-        let texts = [&self.refusal, &self.reasoning_content];
-        let beside: usize = texts.into_iter().flatten().map(|text| text.0.len()).sum();
-        let (content, more) = match &self.content {
-            None | Some(Content::Empty) => (0, false),
-            Some(Content::Text(text)) => (text.len(), false),
-            Some(Content::Parts(parts)) => {
-                parts.iter().fold((0, false), |(said, more), part| match part {
-                    Part::Text(text) => (said + text.len(), more),
-                    Part::Image | Part::Attached(_) | Part::Other => (said, true),
-                })
-            }
-        };
-        let calls = self.tool_calls.is_some() || self.function_call.is_some();
-        let said = beside + content;
-        (said, said > 0 || more || calls)
-    }
 }
 
 impl Event {
@@ -261,68 +230,80 @@ impl Event {
         if kind == Some("error") && raw.error.is_none() {
             return Self::Error(Reported::flat(data));
         }
-        if let Some(error) = &raw.error {
-            return Self::Error(Reported::read(error));
+        let typed = kind.is_some_and(is_typed);
+        // Some gateways send an error that says nothing with every chunk.
+        let answers = typed || raw.choices.is_some();
+        if let Some(error) = raw.error.filter(|error| !(answers && is_blank(error))) {
+            let error = serde_json::from_str(error.get()).unwrap_or_default();
+            return Self::Error(Reported::read(&error));
         }
-        if raw.kind.as_ref().is_some_and(|kind| is_of_responses(&kind.0)) {
+        if typed {
             return Self::of_response(raw);
         }
+        let choices = raw.choices.unwrap_or_default();
         let mut chunk = Chunk {
-            usage: raw.usage.map(Usage::from),
+            usage: raw.usage.and_then(usage_of),
+            reports_usage: choices.is_empty() && raw.usage.is_some(),
             model: raw.model.filter(|model| !model.0.is_empty()).map(|model| model.0.into()),
             tier: raw.service_tier.as_ref().and_then(tier),
             ..Chunk::default()
         };
-        let choices = raw.choices.unwrap_or_default();
-        chunk.choiceless = choices.is_empty();
         for choice in choices {
             let place = place(choice.index);
             chunk.choices |= place;
-            if let Some((said, content)) = choice.delta.as_ref().map(RawDelta::said) {
-                chunk.content |= content;
-                chunk.content_bytes += said;
-            }
-            let said = choice.text.map_or(0, |text| text.0.len());
-            chunk.content |= said > 0;
-            chunk.content_bytes += said;
-            let finished = choice.finish_reason.map(|reason| reason.0.into());
+            let delta = choice.delta.unwrap_or_default();
+            let text = choice.text.map_or(0, |text| text.0.len());
+            chunk.content |= delta.content || text > 0;
+            chunk.content_bytes += delta.bytes + text;
+            // Some services write an empty reason while the choice goes on.
+            let reason = |reason: &Text<'_>| !reason.0.is_empty();
+            let finished =
+                choice.finish_reason.filter(reason).or(delta.finish_reason.filter(reason));
+            let finished = finished.map(|reason| reason.0.into());
             chunk.finished |= if finished.is_some() { place } else { 0 };
             chunk.finish_reason = finished.or(chunk.finish_reason);
         }
         Self::Chunk(chunk)
     }
 
-    /// An event of the Responses API. What the model says comes in events whose kind ends with `.delta`.
+    /// An event of the Responses API, or of speech, a transcript or images that are passed through. What the model says comes
+    /// in events whose kind ends with `.delta`.
     ///
-    /// **Source:** `OpenAI` API reference, "Streaming events" of the Responses API.
+    /// **Source:** `OpenAI` API reference, "Streaming events" of the Responses API, "Create speech", "Create transcription",
+    /// "Create image".
     fn of_response(raw: RawChunk<'_>) -> Self {
         let kind = raw.kind.map(|kind| kind.0).unwrap_or_default();
         let mut hosted_tools = HostedCalls::default();
         let mut served_by = None;
+        let mut background = false;
         let (id, model, usage, failed) = match raw.response {
             Some(about) => {
                 hosted_tools = about.output;
                 served_by = about.service_tier.as_ref().and_then(tier);
+                background = about.background.is_some_and(|raw| raw.get() == "true");
                 (about.id, about.model, about.usage, about.error)
             }
             None => (None, None, None, None),
         };
+        let item = raw.item.as_ref().and_then(hosted::Item::kind);
+        let content = background || is_content(&kind, item);
         let done = raw.item.filter(|_| kind == "response.output_item.done");
         if kind == "response.failed" {
-            let usage = usage.map(Usage::from);
+            let usage = usage.and_then(RawUsage::usage);
             return Self::Error(Reported { usage, ..Reported::read(&failed.unwrap_or_default()) });
         }
         let said = kind.ends_with(".delta");
         let delta = raw.delta.map_or(0, |delta| delta.get().len().saturating_sub(2));
         let boxed = |text: Text<'_>| -> Box<str> { text.0.into() };
         Self::Chunk(Chunk {
-            content: said || kind.ends_with(".partial_image"),
+            content,
             content_bytes: if said { delta } else { 0 },
             choices: 0,
             finished: 0,
             finish_reason: ENDS.contains(&kind.as_ref()).then(|| kind.as_ref().into()),
-            usage: usage.map(Usage::from),
-            choiceless: true,
+            usage: usage.and_then(RawUsage::usage).or(raw.usage.and_then(usage_of)),
+            reports_usage: false,
+            last: LAST.contains(&kind.as_ref()),
             model: model.filter(|model| !model.0.is_empty()).map(boxed),
             sequence: Some(raw.sequence_number.unwrap_or_default()),
             response_id: id.map(boxed),
@@ -337,11 +318,51 @@ fn tier(word: &LooseText<'_>) -> Option<ServiceTier> {
     word.0.as_ref().map(|word| ServiceTier::from_answer(&word.0))
 }
 
-/// The kinds of the last event of a stream that went well.
-const ENDS: [&str; 3] = ["response.completed", "response.incomplete", "response.cancelled"];
+fn usage_of(raw: &RawValue) -> Option<Usage> {
+    let raw: Option<RawUsage> = serde_json::from_str(raw.get()).ok().flatten();
+    raw.and_then(RawUsage::usage)
+}
 
-fn is_of_responses(kind: &str) -> bool {
-    kind.starts_with("response.")
+/// The kinds of the last event of a stream of the Responses API that went well.
+const LAST: [&str; 3] = ["response.completed", "response.incomplete", "response.cancelled"];
+
+/// The kinds after which a stream is whole: several images end one by one.
+const ENDS: [&str; 7] = [
+    "response.completed",
+    "response.incomplete",
+    "response.cancelled",
+    "speech.audio.done",
+    "transcript.text.done",
+    "image_generation.completed",
+    "image_edit.completed",
+];
+
+/// The families of events that name their kind.
+const TYPED: [&str; 5] =
+    ["response.", "speech.", "transcript.", "image_generation.", "image_edit."];
+
+/// The kinds by which an answer only announces itself: until another event comes, another deployment can still answer.
+const PREAMBLE: [&str; 5] = [
+    "response.created",
+    "response.queued",
+    "response.in_progress",
+    "response.content_part.added",
+    "response.reasoning_summary_part.added",
+];
+
+/// The items that announce text to come; any other is a tool at work.
+const TEXT_ITEMS: [&str; 2] = ["message", "reasoning"];
+
+fn is_typed(kind: &str) -> bool {
+    TYPED.iter().any(|family| kind.starts_with(family))
+}
+
+/// True of an event that a caller acts upon. A kind that is not known is one: it may be a tool's.
+fn is_content(kind: &str, item: Option<&str>) -> bool {
+    if kind == "response.output_item.added" {
+        return item.is_some_and(|item| !TEXT_ITEMS.contains(&item));
+    }
+    !PREAMBLE.contains(&kind) && !LAST.contains(&kind)
 }
 
 /// The bit of a choice.
@@ -476,15 +497,65 @@ mod tests {
     #[test]
     fn chunks_are_told_apart() {
         let first = chunk(r#"{"id":"","choices":[],"model":"","prompt_filter_results":[]}"#);
-        assert!(!first.content && first.choiceless && first.model.is_none());
+        assert!(!first.content && !first.reports_usage && first.model.is_none());
         assert!(!chunk(r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#).content);
         assert!(chunk(r#"{"choices":[{"delta":{"content":"안"}}]}"#).content);
+        assert!(!chunk(r#"{"choices":[{"delta":{"tool_calls":[]}}]}"#).content);
+        assert!(chunk(r#"{"choices":[{"delta":{"audio":{"data":"AA"}}}]}"#).content);
+        let open = chunk(r#"{"choices":[{"delta":{"content":"x"},"finish_reason":""}]}"#);
+        assert!(open.finish_reason.is_none() && open.finished == 0);
+        let inside = chunk(r#"{"choices":[{"delta":{"finish_reason":"stop"}}]}"#);
+        assert_eq!((inside.finish_reason.as_deref(), inside.finished), (Some("stop"), 1));
+        for blank in ["{}", "\"\"", "false", "[]", "null"] {
+            let good = format!(r#"{{"choices":[{{"delta":{{"content":"x"}}}}],"error":{blank}}}"#);
+            assert!(chunk(&good).content, "{blank}");
+        }
+        error(r#"{"choices":[],"error":{"message":"m"}}"#);
         assert!(chunk(r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#).content);
         assert!(!chunk(r#"{"choices":[{"content_filter_offsets":{"check_offset":1}}]}"#).content);
         let last = chunk(r#"{"choices":[{"delta":{},"finish_reason":"stop"}],"usage":null}"#);
         assert_eq!(last.finish_reason.as_deref(), Some("stop"));
         let usage = chunk(r#"{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}"#);
         assert_eq!(usage.usage.map(|usage| usage.completion.0), Some(4));
+        assert!(usage.reports_usage);
+        // Nobody asked for it, whether or not it can be read.
+        let odd = chunk(r#"{"choices":[],"usage":{"prompt_tokens":"many"}}"#);
+        assert!(odd.reports_usage && odd.usage.is_none());
+        assert!(!chunk(r#"{"choices":[],"usage":null,"prompt_filter_results":[]}"#).reports_usage);
+    }
+
+    #[test]
+    fn what_a_hosted_tool_does_is_content_and_an_announcement_is_not() {
+        for (data, content) in [
+            (r#"{"type":"response.created","response":{"id":"r","background":false}}"#, false),
+            (r#"{"type":"response.created","response":{"id":"r","background":true}}"#, true),
+            (r#"{"type":"response.queued","response":{"id":"r","background":true}}"#, true),
+            (r#"{"type":"response.in_progress","response":{"id":"r"}}"#, false),
+            (r#"{"type":"response.output_item.added","item":{"type":"message"}}"#, false),
+            (r#"{"type":"response.output_item.added","item":{"type":"reasoning"}}"#, false),
+            (r#"{"type":"response.output_item.added","item":{"type":"web_search_call"}}"#, true),
+            (r#"{"type":"response.output_item.added","item":{"type":"mcp_call"}}"#, true),
+            (r#"{"type":"response.content_part.added"}"#, false),
+            (r#"{"type":"response.web_search_call.searching"}"#, true),
+            (r#"{"type":"response.image_generation_call.partial_image"}"#, true),
+            (r#"{"type":"response.something_new"}"#, true),
+            (r#"{"type":"response.audio.delta","delta":"AA"}"#, true),
+            (r#"{"type":"transcript.text.delta","delta":"a"}"#, true),
+            (r#"{"type":"image_generation.partial_image"}"#, true),
+        ] {
+            assert_eq!(chunk(data).content, content, "{data}");
+        }
+        for (kind, ended, last) in [
+            ("response.completed", true, true),
+            ("response.incomplete", true, true),
+            ("image_generation.completed", true, false),
+            ("transcript.text.done", true, false),
+            ("response.output_text.done", false, false),
+        ] {
+            let event = chunk(&format!(r#"{{"type":"{kind}","usage":{{"input_tokens":3}}}}"#));
+            assert_eq!((event.finish_reason.is_some(), event.last), (ended, last), "{kind}");
+            assert_eq!(event.usage.map(|usage| usage.prompt.0), Some(3));
+        }
     }
 
     #[test]
@@ -527,7 +598,7 @@ mod tests {
         );
     }
 
-    const STREAM: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"안녕하세요\"}}]}\r\n\r\n: note\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\nda";
+    const STREAM: &str = "data: {\"choices\":[{\"delta\":{\"audio\":{\"data\":\"AA\"},\"tool_calls\":[]},\"finish_reason\":\"\"}],\"error\":{}}\n\nevent: x\rdata: {\"type\":\"response.web_search_call.searching\"}\r\rdata: {\"choices\":[{\"delta\":{\"content\":\"안녕하세요\"}}]}\r\n\r\n: note\n\ndata: {\"choices\":[],\"usage\":{\"prompt_tokens\":1}}\n\ndata: [DONE]\n\nda";
 
     proptest! {
         #[test]

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use crate::model::ServiceTier;
 use crate::units::Tokens;
 
+use super::counts::{Count, Details};
 use super::hosted;
 use super::hosted::{HostedCalls, LooseText};
 use super::message::Text;
@@ -45,14 +46,14 @@ impl Usage {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct RawUsage {
-    prompt_tokens: Option<u64>,
-    input_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    output_tokens: Option<u64>,
-    prompt_tokens_details: Option<PromptDetails>,
-    input_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-    output_tokens_details: Option<CompletionDetails>,
+    prompt_tokens: Count,
+    input_tokens: Count,
+    completion_tokens: Count,
+    output_tokens: Count,
+    prompt_tokens_details: Details,
+    input_tokens_details: Details,
+    completion_tokens_details: Details,
+    output_tokens_details: Details,
 }
 
 /// Reads a usage if it is one; an answer with another is still an answer.
@@ -61,35 +62,26 @@ pub(super) fn loosely<'de, D: Deserializer<'de>>(from: D) -> Result<Option<RawUs
     Ok(raw.and_then(|raw| serde_json::from_str(raw.get()).ok()).flatten())
 }
 
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct PromptDetails {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-}
-
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct CompletionDetails {
-    reasoning_tokens: Option<u64>,
-}
-
-impl From<RawUsage> for Usage {
-    fn from(raw: RawUsage) -> Self {
-        let prompt = raw.prompt_tokens_details.or(raw.input_tokens_details).unwrap_or_default();
-        let completion =
-            raw.completion_tokens_details.or(raw.output_tokens_details).unwrap_or_default();
-        let prompt_tokens = raw.prompt_tokens.or(raw.input_tokens);
-        let completion_tokens = raw.completion_tokens.or(raw.output_tokens);
-        let count = |value: Option<u64>| Tokens(value.unwrap_or_default());
-        Self {
-            prompt: count(prompt_tokens),
-            cached: count(prompt.cached_tokens).min(count(prompt_tokens)),
-            cache_write: count(prompt.cache_write_tokens),
-            completion: count(completion_tokens),
-            reasoning: count(completion.reasoning_tokens).min(count(completion_tokens)),
-            ..Self::default()
+impl RawUsage {
+    /// The usage; `None` if it names numbers of tokens of which none can be read.
+    pub(super) fn usage(self) -> Option<Usage> {
+        let prompt = self.prompt_tokens.or(self.input_tokens);
+        let completion = self.completion_tokens.or(self.output_tokens);
+        let unreadable = [prompt, completion].contains(&Count::Unreadable);
+        if unreadable && prompt.read().or(completion.read()).is_none() {
+            return None;
         }
+        let of_prompt = self.prompt_tokens_details.or(self.input_tokens_details);
+        let of_completion = self.completion_tokens_details.or(self.output_tokens_details);
+        let (prompt, completion) = (prompt.tokens(), completion.tokens());
+        Some(Usage {
+            prompt,
+            cached: of_prompt.cached.tokens().min(prompt),
+            cache_write: of_prompt.cache_write.tokens(),
+            completion,
+            reasoning: of_completion.reasoning.tokens().min(completion),
+            ..Usage::default()
+        })
     }
 }
 
@@ -169,12 +161,15 @@ impl Answer {
         let tier =
             raw.service_tier.and_then(|tier| tier.0).map(|tier| ServiceTier::from_answer(&tier.0));
         let (tier, hosted) = (tier.unwrap_or_default(), raw.output);
-        let usage = raw.usage.and_then(usage).map(Usage::from);
+        let usage = raw.usage.and_then(usage).and_then(RawUsage::usage);
         Self {
             usage: usage.map(|usage| Usage { tier, hosted, ..usage }),
             model: raw.model.filter(|model| !model.0.is_empty()).map(boxed),
             id: raw.id.filter(|id| !id.0.is_empty()).map(boxed),
-            finish_reason: first.and_then(|choice| choice.finish_reason).map(boxed),
+            finish_reason: first
+                .and_then(|choice| choice.finish_reason)
+                .filter(|reason| !reason.0.is_empty())
+                .map(boxed),
         }
     }
 }
@@ -199,6 +194,14 @@ mod tests {
             ("null", None),
             ("5", None),
             (r#"{"prompt_tokens":"many"}"#, None),
+            (r#"{"prompt_tokens":"many","completion_tokens":[]}"#, None),
+            (r#"{"prompt_tokens":3,"completion_tokens":"many"}"#, Some((3, 0))),
+            (r#"{"prompt_tokens":3.0,"completion_tokens":"4"}"#, Some((3, 4))),
+            (r#"{"prompt_tokens":-3,"completion_tokens":4}"#, Some((0, 4))),
+            (
+                r#"{"prompt_tokens":3,"completion_tokens":4,"prompt_tokens_details":7,"completion_tokens_details":{"reasoning_tokens":{}}}"#,
+                Some((3, 4)),
+            ),
         ] {
             let answer = Answer::read(format!(r#"{{"model":"m","usage":{usage}}}"#).as_bytes());
             assert_eq!(

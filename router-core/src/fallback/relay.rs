@@ -42,6 +42,8 @@ pub struct Watch {
     pub max_event_bytes: usize,
     /// True where the chunk with the usage is our own wish and not the caller's.
     pub withhold_usage: bool,
+    /// True if the answer is made in the background: its id is content.
+    pub background: bool,
 }
 
 /// Why a stream ended before its first content.
@@ -93,6 +95,8 @@ pub enum How {
     Whole,
     /// The upstream broke off, fell silent or reported an error: an error event was the last.
     Interrupted,
+    /// The upstream reported an error for which the request is responsible.
+    Rejected,
     /// The caller hung up.
     HungUp,
 }
@@ -113,8 +117,21 @@ pub struct Relay {
     /// Goes off when either has been long ago.
     silence: Pin<Box<Sleep>>,
     phase: Phase,
+    /// Once the upstream has said all: when it did, and how many events the caller has yet to take, the last included.
+    over: Option<Over>,
     on_end: Vec<OnEnd>,
 }
+
+/// A stream that has come to its end.
+#[derive(Debug, Clone, Copy)]
+struct Over {
+    since: Instant,
+    left: usize,
+}
+
+/// How long to wait for the end of the connection's body after the last event. A connection whose body was read to its end
+/// can be used again; one that stays open after it must hold up no caller.
+const LINGER: Duration = Duration::from_millis(50);
 
 impl std::fmt::Debug for Relay {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -151,9 +168,10 @@ impl Relay {
             told: now,
             silence: Box::pin(tokio::time::sleep_until(watch.content_by)),
             phase: Phase::Open,
+            over: None,
             on_end: Vec::with_capacity(2),
         };
-        while !relay.seen.committed() {
+        while !relay.is_committed() {
             let next = tokio::time::timeout_at(watch.content_by, relay.body.next()).await;
             let bytes = next.map_err(|_| NotOpened::Timeout)?;
             let bytes = bytes.and_then(Result::ok).ok_or(NotOpened::Broken)?;
@@ -163,6 +181,11 @@ impl Relay {
         (relay.heard, relay.told) = (Instant::now(), Instant::now());
         relay.listen();
         Ok(relay)
+    }
+
+    /// True once the caller gets something that no other deployment may answer in its place.
+    fn is_committed(&self) -> bool {
+        self.seen.committed() || (self.watch.background && self.seen.response_id.is_some())
     }
 
     /// Has `then` called once: at the stream's end, or when it is dropped before.
@@ -179,7 +202,12 @@ impl Relay {
     /// with an error event.
     fn take_in(&mut self) -> Result<(), NotOpened> {
         while let Some(event) = self.splitter.next_event() {
-            let before_content = !self.seen.committed();
+            if self.over.is_some() {
+                // Some services send another `[DONE]`.
+                self.ready.push_back(event);
+                continue;
+            }
+            let before_content = !self.is_committed();
             match self.seen.event(&event, self.watch.withhold_usage) {
                 Verdict::Error(reported) if before_content => {
                     return Err(NotOpened::Error(reported));
@@ -189,9 +217,9 @@ impl Relay {
                 }
                 Verdict::Pass | Verdict::Foreign => self.ready.push_back(event),
                 Verdict::Withhold => {}
-                Verdict::Error(_) => {
+                Verdict::Error(reported) => {
                     self.ready.push_back(event);
-                    self.phase = Phase::Ended(How::Interrupted);
+                    self.phase = Phase::Ended(how_of(&reported));
                     return Ok(());
                 }
                 // Passed on, it would break the client that reads it.
@@ -200,13 +228,17 @@ impl Relay {
                     return Ok(());
                 }
             }
+            if self.seen.is_over() {
+                self.over = Some(Over { since: Instant::now(), left: self.ready.len() });
+                self.listen();
+            }
         }
         let too_long = self.splitter.held() > self.watch.max_event_bytes;
-        if too_long && !self.seen.committed() {
+        if too_long && !self.is_committed() {
             return Err(NotOpened::Broken);
         }
         if too_long {
-            self.interrupt();
+            self.break_off();
         }
         Ok(())
     }
@@ -214,13 +246,14 @@ impl Relay {
     /// Wakes up when the upstream or we have been silent for too long.
     fn listen(&mut self) {
         let until = (self.heard + self.watch.idle).min(self.told + self.watch.heartbeat);
+        let until = self.over.map_or(until, |over| over.since + LINGER);
         self.silence.as_mut().reset(until);
     }
 
     /// It has been silent for a while: too long, or long enough for a comment.
     fn silent(&mut self) {
         let now = Instant::now();
-        if now >= self.heard + self.watch.idle {
+        if self.over.is_some() || now >= self.heard + self.watch.idle {
             return self.break_off();
         }
         if now >= self.told + self.watch.heartbeat {
@@ -255,6 +288,11 @@ impl Relay {
     /// The upstream has no more bytes: whole only if it said why it ended.
     fn close(&mut self) {
         let mut rest = self.splitter.rest();
+        if self.over.is_some() {
+            self.ready.extend((!rest.is_empty()).then_some(rest));
+            self.phase = Phase::Ended(How::Whole);
+            return;
+        }
         if !rest.trim_ascii().is_empty() {
             // A last event without its empty line.
             match self.seen.event(&rest, self.watch.withhold_usage) {
@@ -301,6 +339,15 @@ impl Relay {
     }
 }
 
+/// An error of the request's own is no fault of the deployment.
+fn how_of(reported: &Reported) -> How {
+    match reported.status {
+        Some(408 | 429) | None => How::Interrupted,
+        Some(status) if (400..500).contains(&status) => How::Rejected,
+        Some(_) => How::Interrupted,
+    }
+}
+
 impl Stream for Relay {
     type Item = Bytes;
 
@@ -309,6 +356,9 @@ impl Stream for Relay {
         loop {
             if let Some(event) = relay.ready.pop_front() {
                 relay.told = Instant::now();
+                if let Some(over) = &mut relay.over {
+                    over.left = over.left.saturating_sub(1);
+                }
                 return Poll::Ready(Some(event));
             }
             if let Phase::Ended(how) = relay.phase {
@@ -337,8 +387,10 @@ impl Stream for Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
+        let taken = self.over.is_some_and(|over| over.left == 0);
         let how = match self.phase {
-            Phase::Ended(how) if self.ready.is_empty() => how,
+            Phase::Open if taken => How::Whole,
+            Phase::Ended(how) if taken || self.ready.is_empty() => how,
             Phase::Ended(_) | Phase::Open => How::HungUp,
         };
         self.report(how);

@@ -21,6 +21,8 @@ pub(super) struct Seen {
     choices: u128,
     finished: u128,
     done: bool,
+    /// True once the last event of a stream of the Responses API has come.
+    last: bool,
     /// The place of the next event in a stream of the Responses API; `None` in a stream of chat.
     pub(super) next: Option<u64>,
     pub(super) response_id: Option<Box<str>>,
@@ -57,7 +59,7 @@ impl Seen {
             Event::Foreign => Verdict::Foreign,
             Event::Malformed => Verdict::Malformed,
             Event::Error(reported) => {
-                self.usage = reported.usage.or(self.usage);
+                self.uses(reported.usage);
                 Verdict::Error(reported)
             }
             Event::Chunk(chunk) => self.chunk(chunk, withhold_usage),
@@ -65,8 +67,8 @@ impl Seen {
     }
 
     fn chunk(&mut self, chunk: Chunk, withhold_usage: bool) -> Verdict {
-        let reports = chunk.choiceless && chunk.usage.is_some();
-        self.usage = chunk.usage.or(self.usage);
+        self.last |= chunk.last;
+        self.uses(chunk.usage);
         self.content |= chunk.content;
         self.content_bytes += chunk.content_bytes;
         self.choices |= chunk.choices;
@@ -78,7 +80,7 @@ impl Seen {
         self.tier = chunk.tier.unwrap_or(self.tier);
         self.hosted_items = self.hosted_items.and(chunk.hosted_item);
         self.hosted = if chunk.hosted.is_empty() { self.hosted } else { chunk.hosted };
-        if reports && withhold_usage { Verdict::Withhold } else { Verdict::Pass }
+        if chunk.reports_usage && withhold_usage { Verdict::Withhold } else { Verdict::Pass }
     }
 
     /// The hosted tools that the answer called so far.
@@ -96,8 +98,15 @@ impl Seen {
         self.finish_reason.is_some() && self.choices == self.finished
     }
 
-    /// True once nothing more can come: the Responses API ends without `[DONE]`.
+    /// True once nothing more comes: after `[DONE]`, or after the last event of the Responses API.
     pub(super) fn is_over(&self) -> bool {
-        self.is_whole() && (self.done || self.next.is_some())
+        self.is_whole() && (self.done || self.last)
+    }
+
+    /// Zeros after a usage are no usage: some services write them with a last chunk.
+    fn uses(&mut self, usage: Option<Usage>) {
+        let nothing = |usage: &Usage| usage.prompt.0 == 0 && usage.completion.0 == 0;
+        let zeros = self.usage.is_some() && usage.as_ref().is_some_and(nothing);
+        self.usage = usage.filter(|_| !zeros).or(self.usage);
     }
 }

@@ -78,6 +78,8 @@ pub(super) struct Sending<'s, U> {
     pub(super) deployment: &'s Arc<Deployment>,
     /// The body that is sent, to find out what an error is about.
     pub(super) body: Bytes,
+    /// True if the answer is made in the background: the caller needs its id at once.
+    pub(super) background: bool,
     /// What it weighs, for a refusal by size.
     pub(super) load: Load,
     /// True where a cap of ours is sent in place of the caller's.
@@ -120,7 +122,9 @@ impl<U: Upstream> Sending<'_, U> {
             }
             flight.learn_at(Event::Admitted(flight.ticket), now);
         }
-        if streamed && is_event_stream(&reply.headers) {
+        // What is passed through asks for events in ways of its own: `stream_format`, or a field of a form.
+        let passed = matches!(call, Call::Passed { .. }) && says_event_stream(&reply.headers);
+        if passed || streamed && is_event_stream(&reply.headers) {
             self.streamed((reply, &call), flight, adapted.withhold_usage).await
         } else {
             self.whole((reply, &call), &mut flight).await
@@ -166,6 +170,7 @@ impl<U: Upstream> Sending<'_, U> {
             heartbeat: self.limits.heartbeat,
             max_event_bytes: self.limits.max_event_bytes,
             withhold_usage,
+            background: self.background,
         };
         let mut relay = match Relay::open(reply.body, watch).await {
             Ok(relay) => relay,
@@ -187,8 +192,8 @@ impl<U: Upstream> Sending<'_, U> {
                     flight.served((timing, now), Some(usage), false);
                 }
                 How::Interrupted => flight.learn(Event::Failed),
-                // The caller's doing says nothing about the deployment.
-                How::HungUp => {}
+                // What the caller does, and what is wrong with its request, says nothing about the deployment.
+                How::HungUp | How::Rejected => {}
             }
         });
         let body = Delivered::Stream(Box::new(relay));
@@ -336,6 +341,10 @@ fn unreachable(fault: Unreachable) -> Ended {
 
 fn owned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
     (name.clone(), value.clone())
+}
+
+fn says_event_stream(headers: &HeaderMap) -> bool {
+    headers.contains_key(CONTENT_TYPE) && is_event_stream(headers)
 }
 
 /// Behind some gateways the content type of a stream is missing; JSON always has one.

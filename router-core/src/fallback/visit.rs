@@ -155,6 +155,7 @@ impl<U: Upstream> Fallback<U> {
             limits: &self.limits,
             deployment,
             body: attempt.body.clone(),
+            background: errand.request.background(),
             load,
             tight,
             began,

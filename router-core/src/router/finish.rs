@@ -308,6 +308,7 @@ impl Finish<'_, '_> {
             let (ended, error) = match end.how {
                 How::Whole => ("whole", ""),
                 How::Interrupted => ("interrupted", "stream_interrupted"),
+                How::Rejected => ("rejected", REJECTED),
                 How::HungUp => ("hung_up", HUNG_UP),
             };
             let timing = Timing { first, total: began.elapsed() };

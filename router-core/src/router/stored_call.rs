@@ -216,6 +216,8 @@ fn watch(limits: &Limits, content_by: Instant) -> Watch {
         heartbeat: limits.heartbeat,
         max_event_bytes: limits.max_event_bytes,
         withhold_usage: false,
+        // Whoever follows a stored answer gets each event as it comes.
+        background: true,
     }
 }
 
