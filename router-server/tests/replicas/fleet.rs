@@ -175,6 +175,7 @@ impl Fleet {
             r#"
             server.listen = "127.0.0.1:{listen}"
             replicas.url = "redis://127.0.0.1:{redis}/0"
+            stored.unknown = "refuse"
             endpoints.azure = {{ url = "{upstream}", api = "azure_v1", anonymous = true }}
             roles.reasoning.models = ["gpt-4o"]
             roles.chat.models = ["gpt-4o"]

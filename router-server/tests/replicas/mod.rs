@@ -186,3 +186,35 @@ async fn a_response_stored_through_one_router_is_found_through_another() {
     let deleted = send(&client(), delete.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     assert_eq!(deleted.status, 200, "{}", deleted.body);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn responses_stored_during_a_long_outage_are_found_after_it() {
+    if !redis_is_here() {
+        return;
+    }
+    let mut fleet = Fleet::start(2).await;
+    fleet.redis.kill();
+    for router in &fleet.routers {
+        router.until(|replicas| replicas["connected"] == false).await;
+    }
+    let [one, other] = [0, 1].map(|number: usize| fleet.routers[number].url.clone());
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let body = json!({"model": "gpt-4o", "input": "Say hello.", "store": true});
+        let made = send(&client(), post(&one, "/v1/responses", &body)).await.unwrap();
+        ids.push(made.body["id"].as_str().unwrap().to_owned());
+    }
+    // Longer than `ttl_ms`: the router comes back as a newcomer.
+    let alone = |replicas: &Value| replicas["sync_age_ms"].as_u64().is_some_and(|age| age > 4_000);
+    fleet.routers[0].until(alone).await;
+    fleet.redis = redis(fleet.port);
+    fleet.all_met(2).await;
+    for id in &ids {
+        let (url, by) = (format!("{other}/v1/responses/{id}"), Instant::now() + PATIENCE);
+        let mut found = Value::Null;
+        while found["id"] != **id && Instant::now() < by {
+            found = get(&url).await.unwrap().body;
+        }
+        assert_eq!(found["id"], **id, "{}", fleet.routers[0].logged());
+    }
+}
