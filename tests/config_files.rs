@@ -81,7 +81,7 @@ fn uncommented() -> String {
     for line in text.lines() {
         let key =
             line.strip_prefix("# ").and_then(|rest| rest.split_once(" = ")).filter(|(key, _)| {
-                key.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
+                key.chars().all(|letter| matches!(letter, 'a'..='z' | '0'..='9' | '_'))
             });
         lines.push(if key.is_some() { line.trim_start_matches("# ") } else { line });
     }

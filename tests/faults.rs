@@ -199,3 +199,27 @@ async fn the_cooldown_after_faults_grows_and_ends_with_a_good_answer() {
         times.windows(2).map(|pair| (pair[1].at - pair[0].at).as_millis() / 100).collect();
     assert_eq!(gaps, [10, 20, 40, 0], "in tenths of a second");
 }
+
+#[tokio::test(start_paused = true)]
+async fn after_two_upstreams_that_gave_up_after_minutes_no_other_is_tried() {
+    for (status, seconds, attempts, again) in
+        [(504, 240, 2, false), (408, 120, 2, false), (504, 5, 3, true), (500, 120, 3, true)]
+    {
+        let layout = ["a", "b", "c", "d"]
+            .into_iter()
+            .fold(Layout::empty().payg("o1_payg", "o1"), |layout, name| layout.payg(name, "gpt-4o"))
+            .set("limits.retry_budget_per_second", 2.0);
+        let router = InMemory::new(&layout, move |_, _| {
+            Ok(Canned { delay: Duration::from_secs(seconds), ..Canned::of(status, "{}") })
+        });
+        let error = router.ask(&question("chat", json!({})), &[]).await.unwrap_err();
+        let arrived = router.arrived().len();
+        if again {
+            assert!(arrived >= attempts, "{status} after {seconds} s: {arrived}");
+        } else {
+            assert_eq!(arrived, attempts, "{status} after {seconds} s");
+            assert_eq!(error.kind(), "upstream_timeout");
+        }
+        assert_eq!(error.may_retry(), again, "{status} after {seconds} s");
+    }
+}

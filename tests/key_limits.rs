@@ -100,7 +100,7 @@ async fn what_fails_gives_its_tokens_back_and_what_hangs_up_pays_its_prompt() {
         assert_eq!((used.requests, used.tokens, used.in_flight), (1, 0, 0));
     }
     // A refusal of the upstream costs nothing, an answer that does not tell its usage what was set aside.
-    let untold = r#"{"id":"c","object":"chat.completion","model":"m","choices":[]}"#;
+    let untold = r#"{"id":"c","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"content":"hi"}}]}"#;
     for (status, body, least) in [(400, "{}", 0), (200, untold, 500)] {
         let router = InMemory::new(&Layout::pair(), move |_, _| Ok(Canned::of(status, body)));
         router.read(call(plenty, json!({"max_tokens": 500}))).await.unwrap();

@@ -72,8 +72,7 @@ async fn exercised() -> Bench {
     bench.ask("own", json!({})).await;
     bench.emulator.script("chat_payg", Step::normal().model("other").cut_after(2));
     bench.ask("deployment:chat_payg", json!({"stream": true})).await;
-    let drawn =
-        r#"{"choices":[],"output":[{"type":"image_generation_call"}],"usage":{"prompt_tokens":1}}"#;
+    let drawn = r#"{"choices":[{"index":0}],"output":[{"type":"image_generation_call"}],"usage":{"prompt_tokens":1}}"#;
     bench.emulator.script("chat_payg", Step::answer(200, [], drawn));
     bench.ask("deployment:chat_payg", json!({})).await;
     bench.ask("gpt-9", json!({})).await;

@@ -136,7 +136,7 @@ impl RouteError {
                 SendingFault::Throttled => "capacity_exhausted",
                 SendingFault::Unavailable => "upstream_unavailable",
                 SendingFault::Misconfigured => "upstream_misconfigured",
-                SendingFault::Timeout => "upstream_timeout",
+                SendingFault::Timeout | SendingFault::GaveUp => "upstream_timeout",
                 SendingFault::Failed => "upstream_failed",
                 SendingFault::Unsupported { .. } => "unsupported_parameter",
             },
@@ -163,6 +163,10 @@ impl RouteError {
 
     /// True where the same request may succeed later.
     pub fn may_retry(&self) -> bool {
+        if matches!(self, Self::Sending { fault: SendingFault::GaveUp, .. }) {
+            // Each try is minutes of paid work.
+            return false;
+        }
         let later = matches!(self, Self::Limit(reached) if reached.wait().is_some());
         later || self.side() == Side::Upstream
     }

@@ -21,6 +21,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest `tracestate` that is passed on whole by everybody.
 const LONGEST_STATE: usize = 512;
 
+/// The longest `traceparent` or `x-request-id` that is passed on.
+const LONGEST_ID: usize = 256;
+
 /// The bits of the flags that have a meaning: sampled, and random.
 const KNOWN_FLAGS: u8 = 0b11;
 const SAMPLED: u8 = 0b01;
@@ -133,10 +136,7 @@ impl RequestSpan {
             let flags = RANDOM | if sampled(trace) { SAMPLED } else { 0 };
             return Self { trace, id, parent: None, flags, state: Vec::new() };
         };
-        // A state that is longer than all must take is better left out than cut.
-        let state: Vec<_> = headers.get_all(TRACESTATE).iter().cloned().collect();
-        let length: usize = state.iter().map(HeaderValue::len).sum();
-        let state = if length <= LONGEST_STATE { state } else { Vec::new() };
+        let state = state(headers);
         Self { trace, id, parent: Some(parent), flags, state }
     }
 
@@ -167,6 +167,14 @@ impl RequestSpan {
         let own = HeaderValue::try_from(text).ok().map(|value| (TRACEPARENT, value));
         own.into_iter().chain(self.state.iter().map(|value| (TRACESTATE, value.clone())))
     }
+}
+
+/// The caller's `tracestate`. One that is longer than all must take is better left out than cut: an upstream would refuse
+/// the whole request for it.
+fn state(headers: &HeaderMap) -> Vec<HeaderValue> {
+    let state: Vec<_> = headers.get_all(TRACESTATE).iter().cloned().collect();
+    let length: usize = state.iter().map(HeaderValue::len).sum();
+    if length <= LONGEST_STATE { state } else { Vec::new() }
 }
 
 /// What `traceparent` says; `None` where there is none that is valid, which is as if there were none.
@@ -202,13 +210,16 @@ pub struct Propagation {
 impl Propagation {
     /// Of a request with these headers; without a span they pass as they came.
     pub fn new(headers: &HeaderMap, span: Option<RequestSpan>) -> Self {
-        let passed: &[HeaderName] = match span {
-            None => &[TRACEPARENT, TRACESTATE, REQUEST_ID],
-            Some(_) => &[REQUEST_ID],
+        let passed = |name: HeaderName| {
+            let value = headers.get(&name).filter(|value| value.len() <= LONGEST_ID)?;
+            Some((name, value.clone()))
         };
-        let passed =
-            passed.iter().filter_map(|name| Some((name.clone(), headers.get(name)?.clone())));
-        Self { passed: passed.collect(), span }
+        let mut passing: Vec<_> = passed(REQUEST_ID).into_iter().collect();
+        if span.is_none() {
+            passing.extend(passed(TRACEPARENT));
+            passing.extend(state(headers).into_iter().map(|value| (TRACESTATE, value)));
+        }
+        Self { passed: passing, span }
     }
 
     /// A new attempt: its span's id where spans are kept, and the headers that go with it.

@@ -2,10 +2,12 @@
 
 mod answer;
 mod bench;
+pub(crate) mod h2_upstream;
 mod layout;
 pub(crate) mod logs;
 pub(crate) mod memory;
 pub(crate) mod raw;
+pub(crate) mod raw_upstream;
 pub(crate) mod scripted;
 pub(crate) mod tls;
 

@@ -63,9 +63,14 @@ impl Files {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// The path of a file.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
     /// Writes a file, in place of one of that name, and gives its path.
     pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.path().join(name);
+        let path = self.path(name);
         std::fs::write(&path, text).unwrap();
         path
     }

@@ -12,6 +12,7 @@ use super::counts::{Count, Details};
 use super::hosted;
 use super::hosted::{HostedCalls, LooseText};
 use super::message::Text;
+use super::operation::Operation;
 
 /// What one answer used: its tokens, the service tier that made them, and hosted tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -96,6 +97,57 @@ pub struct Answer {
     pub finish_reason: Option<Box<str>>,
     /// The answer's id: a stored response is found again by it.
     pub id: Option<Box<str>>,
+    /// Which operation's answer it is, by what it holds.
+    pub holds: Holds,
+}
+
+/// What a body holds, and so which operation's answer it can be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Holds {
+    /// Nothing that is known as an answer: another service's JSON, or no JSON.
+    #[default]
+    Nothing,
+    /// Choices, at least one.
+    Choices,
+    /// The output of the Responses API, which may be empty: a response in the background has none yet.
+    Output,
+    /// Data, at least one item.
+    Data,
+}
+
+/// The lists by which answers are told apart. Each is only looked at, so that an odd item hides nothing.
+#[derive(Deserialize, Default)]
+struct Lists<'a> {
+    #[serde(default, borrow)]
+    choices: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    data: Option<&'a RawValue>,
+}
+
+/// The text of a list behind its bracket; `None` if it is no list.
+fn items(list: Option<&RawValue>) -> Option<&str> {
+    list?.get().strip_prefix('[')
+}
+
+/// True of a list with at least one item.
+fn filled(list: Option<&RawValue>) -> bool {
+    items(list).is_some_and(|items| !items.trim_start().starts_with(']'))
+}
+
+impl Holds {
+    fn of(lists: &Lists<'_>) -> Self {
+        if filled(lists.choices) {
+            Self::Choices
+        } else if items(lists.output).is_some() {
+            Self::Output
+        } else if filled(lists.data) {
+            Self::Data
+        } else {
+            Self::Nothing
+        }
+    }
 }
 
 /// `U` is the usage: as it should be, or [`Loose`].
@@ -111,8 +163,18 @@ struct RawAnswer<'a, U> {
     choices: Option<Vec<RawChoice<'a>>>,
     #[serde(default, borrow)]
     service_tier: Option<LooseText<'a>>,
-    #[serde(default, deserialize_with = "hosted::of_output")]
-    output: HostedCalls,
+    #[serde(default, borrow)]
+    output: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    data: Option<&'a RawValue>,
+}
+
+/// The hosted tools that an output called.
+fn hosted_calls(output: Option<&RawValue>) -> HostedCalls {
+    #[derive(Deserialize)]
+    struct Calls(#[serde(deserialize_with = "hosted::of_output")] HostedCalls);
+    let calls = output.and_then(|output| serde_json::from_str::<Calls>(output.get()).ok());
+    calls.map_or_else(HostedCalls::default, |calls| calls.0)
 }
 
 /// Absent, whatever it would have been: `serde` would ask for a default of it.
@@ -151,19 +213,41 @@ impl Answer {
         if let Some(raw) = parsed::<RawAnswer<'_, RawUsage>>(text, body) {
             return Self::of(raw, Some);
         }
-        parsed::<RawAnswer<'_, Loose>>(text, body)
-            .map_or_else(Self::default, |raw| Self::of(raw, |usage| usage.0))
+        if let Some(raw) = parsed::<RawAnswer<'_, Loose>>(text, body) {
+            return Self::of(raw, |usage| usage.0);
+        }
+        let holds = parsed::<Lists<'_>>(text, body).map(|lists| Holds::of(&lists));
+        Self { holds: holds.unwrap_or_default(), ..Self::default() }
+    }
+
+    /// True of an answer to this operation. What is passed through may be answered with anything.
+    ///
+    /// ```
+    /// use router_core::chat::{Answer, Operation};
+    /// let is_answer = |body: &str| Answer::read(body.as_bytes()).answers(Operation::Chat);
+    /// assert!(is_answer(r#"{"choices":[{"message":{"content":"hi"}}]}"#));
+    /// assert!(!is_answer(r#"{"choices":null}"#) && !is_answer("<html>") && !is_answer("{\"choices\":[{"));
+    /// ```
+    pub fn answers(&self, operation: Operation) -> bool {
+        match operation {
+            Operation::Chat | Operation::Completions => self.holds == Holds::Choices,
+            Operation::Responses => self.holds == Holds::Output,
+            Operation::Embeddings => self.holds == Holds::Data,
+            Operation::Passed => true,
+        }
     }
 
     fn of<U>(raw: RawAnswer<'_, U>, usage: impl FnOnce(U) -> Option<RawUsage>) -> Self {
         let boxed = |text: Text<'_>| -> Box<str> { text.0.into() };
+        let lists = Lists { choices: None, output: raw.output, data: raw.data };
         let first = raw.choices.and_then(|choices| choices.into_iter().next());
         let tier =
             raw.service_tier.and_then(|tier| tier.0).map(|tier| ServiceTier::from_answer(&tier.0));
-        let (tier, hosted) = (tier.unwrap_or_default(), raw.output);
+        let (tier, hosted) = (tier.unwrap_or_default(), hosted_calls(raw.output));
         let usage = raw.usage.and_then(usage).and_then(RawUsage::usage);
         Self {
             usage: usage.map(|usage| Usage { tier, hosted, ..usage }),
+            holds: if first.is_some() { Holds::Choices } else { Holds::of(&lists) },
             model: raw.model.filter(|model| !model.0.is_empty()).map(boxed),
             id: raw.id.filter(|id| !id.0.is_empty()).map(boxed),
             finish_reason: first
@@ -177,6 +261,31 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_are_told_from_other_bodies_by_what_they_hold() {
+        let filled = r#"{"choices":[{"finish_reason":5}]}"#;
+        for (body, operation, expected) in [
+            (filled, Operation::Chat, true),
+            (filled, Operation::Completions, true),
+            (filled, Operation::Responses, false),
+            (r#"{"choices":[ ]}"#, Operation::Chat, false),
+            (r#"{"choices":[],"usage":{"prompt_tokens":1}}"#, Operation::Chat, false),
+            (r#"{"choices":"text"}"#, Operation::Chat, false),
+            (r#"{"output":[],"status":"queued"}"#, Operation::Responses, true),
+            (r#"{"output":null}"#, Operation::Responses, false),
+            (r#"{"data":[{"embedding":[0.1]}]}"#, Operation::Embeddings, true),
+            (r#"{"data":[]}"#, Operation::Embeddings, false),
+            (r#"{"statusCode":401,"message":"Access denied"}"#, Operation::Chat, false),
+            (r#"{"status":"accepted"}"#, Operation::Responses, false),
+            ("null", Operation::Chat, false),
+            ("", Operation::Chat, false),
+            ("ID3", Operation::Passed, true),
+        ] {
+            let answers = Answer::read(body.as_bytes()).answers(operation);
+            assert_eq!(answers, expected, "{body} {operation:?}");
+        }
+    }
 
     #[test]
     fn usage_is_read_in_either_wording_or_both_and_what_is_none_hides_nothing_else() {

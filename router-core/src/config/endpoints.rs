@@ -200,7 +200,7 @@ fn reach(raw: &raw::Endpoint, table: &Table<'_>) -> Option<Reach> {
         Some(url) => Proxy::Through(proxy(url, table)?),
     };
     let ca_file = table.path("ca_file", raw.ca_file.as_deref());
-    Some(Reach { ca_file, proxy })
+    Some(Reach { ca_file, proxy, http2: raw.http2.unwrap_or(true) })
 }
 
 /// Whatever is in the address of a proxy is not repeated: passwords stand there as well.

@@ -221,6 +221,8 @@ pub struct Endpoint {
     pub ca_file: Option<PathBuf>,
     /// The proxy by which it is reached: its URL, or `none`; what the environment says.
     pub proxy: Option<String>,
+    /// Whether HTTP/2 is used if it offers it, rather than HTTP/1.1 alone; true.
+    pub http2: Option<bool>,
 }
 
 /// A table `[endpoints.NAME.identity]`.
@@ -319,6 +321,8 @@ pub struct Limits {
     pub deadline_ms: Option<i64>,
     /// How long a connection may take to open; 5000.
     pub connect_timeout_ms: Option<i64>,
+    /// How long a connection to an upstream is used before a new one takes its place; 600000.
+    pub connection_max_age_ms: Option<i64>,
     /// How long a stream may be silent; 120000.
     pub idle_timeout_ms: Option<i64>,
     /// How long a streamed answer is held back for its first content; 10000.
@@ -329,6 +333,8 @@ pub struct Limits {
     pub max_answer_bytes: Option<i64>,
     /// The longest event of a stream; 16777216.
     pub max_event_bytes: Option<i64>,
+    /// The most bytes of a stream before its first content, beyond three times the length of the request; 1048576.
+    pub max_preamble_bytes: Option<i64>,
     /// How many stored responses are led back to the deployment that made them; 100000.
     pub stored_responses: Option<i64>,
     /// The cooldown after a deployment's first fault, doubled by each further one; 1000.

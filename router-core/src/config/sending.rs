@@ -31,19 +31,28 @@ fn limits(raw: &raw::Limits, table: &Table<'_>) -> Limits {
     let bytes = |name: &str, value: Option<i64>, default: usize| {
         table.count(name, value, 65_536..=1 << 32).unwrap_or(default)
     };
-    let budget = default.retry_budget;
-    let limits = Limits {
+    let mut limits = Limits {
         deadline: time("deadline_ms", raw.deadline_ms, default.deadline),
         connect_timeout: time(
             "connect_timeout_ms",
             raw.connect_timeout_ms,
             default.connect_timeout,
         ),
+        connection_max_age: time(
+            "connection_max_age_ms",
+            raw.connection_max_age_ms,
+            default.connection_max_age,
+        ),
         idle_timeout: time("idle_timeout_ms", raw.idle_timeout_ms, default.idle_timeout),
         hold: time("hold_ms", raw.hold_ms, default.hold),
         heartbeat: time("heartbeat_ms", raw.heartbeat_ms, default.heartbeat),
         max_answer_bytes: bytes("max_answer_bytes", raw.max_answer_bytes, default.max_answer_bytes),
         max_event_bytes: bytes("max_event_bytes", raw.max_event_bytes, default.max_event_bytes),
+        max_preamble_bytes: bytes(
+            "max_preamble_bytes",
+            raw.max_preamble_bytes,
+            default.max_preamble_bytes,
+        ),
         stored_responses: table
             .whole("stored_responses", raw.stored_responses, 0..=100_000_000)
             .unwrap_or(default.stored_responses),
@@ -59,29 +68,31 @@ fn limits(raw: &raw::Limits, table: &Table<'_>) -> Limits {
             raw.misconfigured_cooldown_ms,
             default.misconfigured_cooldown,
         ),
-        provisioned_wait: time(
-            "provisioned_wait_ms",
-            raw.provisioned_wait_ms,
-            default.provisioned_wait,
-        ),
-        pay_as_you_go_wait: time(
-            "pay_as_you_go_wait_ms",
-            raw.pay_as_you_go_wait_ms,
-            default.pay_as_you_go_wait,
-        ),
-        wait_max: time("wait_max_ms", raw.wait_max_ms, default.wait_max),
-        retry_budget: RetryBudget {
-            ratio: table
-                .number("retry_budget_ratio", raw.retry_budget_ratio, 0.0..=1.0)
-                .unwrap_or(budget.ratio),
-            per_second: table
-                .number("retry_budget_per_second", raw.retry_budget_per_second, 0.0..=1e6)
-                .unwrap_or(budget.per_second),
-        },
         hedging: hedging(raw, table),
+        ..default
     };
+    waits(raw, table, &mut limits);
     check_pairs(&limits, table);
     limits
+}
+
+/// The waits after a 429, and the budget of attempts after faults.
+fn waits(raw: &raw::Limits, table: &Table<'_>, limits: &mut Limits) {
+    let time = |name: &str, value: Option<i64>, known: &mut Duration| {
+        *known = table.milliseconds(name, value, 1).unwrap_or(*known);
+    };
+    time("provisioned_wait_ms", raw.provisioned_wait_ms, &mut limits.provisioned_wait);
+    time("pay_as_you_go_wait_ms", raw.pay_as_you_go_wait_ms, &mut limits.pay_as_you_go_wait);
+    time("wait_max_ms", raw.wait_max_ms, &mut limits.wait_max);
+    let budget = limits.retry_budget;
+    limits.retry_budget = RetryBudget {
+        ratio: table
+            .number("retry_budget_ratio", raw.retry_budget_ratio, 0.0..=1.0)
+            .unwrap_or(budget.ratio),
+        per_second: table
+            .number("retry_budget_per_second", raw.retry_budget_per_second, 0.0..=1e6)
+            .unwrap_or(budget.per_second),
+    };
 }
 
 fn hedging(raw: &raw::Limits, table: &Table<'_>) -> Option<Hedging> {

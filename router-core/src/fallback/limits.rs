@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::state::Cooldowns;
 use crate::stored::Unknown;
+use crate::upstream::ConnectionLimits;
 
 /// The limits of sending.
 #[derive(Debug, Clone, PartialEq)]
@@ -12,6 +13,8 @@ pub struct Limits {
     pub deadline: Duration,
     /// How long a connection may take to open.
     pub connect_timeout: Duration,
+    /// How long a connection to an upstream is used, so that changes of DNS are seen.
+    pub connection_max_age: Duration,
     /// How long a stream may be silent.
     pub idle_timeout: Duration,
     /// How long a streamed answer may be held back while its first content is awaited; after it, keep-alive comments
@@ -23,6 +26,8 @@ pub struct Limits {
     pub max_answer_bytes: usize,
     /// The longest event of a stream, in bytes.
     pub max_event_bytes: usize,
+    /// The most bytes of a stream before its first content, beyond three times the length of the request.
+    pub max_preamble_bytes: usize,
     /// How many stored responses are led back to the deployment that made them.
     pub stored_responses: u64,
     /// What to do with a stored response that is not known here.
@@ -46,6 +51,11 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// How long connections may take to open, and may live.
+    pub fn connections(&self) -> ConnectionLimits {
+        ConnectionLimits { open: self.connect_timeout, max_age: self.connection_max_age }
+    }
+
     /// How long deployments are left alone after faults.
     pub fn cooldowns(&self) -> Cooldowns {
         Cooldowns {
@@ -79,11 +89,13 @@ impl Default for Limits {
         Self {
             deadline: Duration::from_secs(600),
             connect_timeout: Duration::from_secs(5),
+            connection_max_age: Duration::from_secs(600),
             idle_timeout: Duration::from_secs(120),
             hold: Duration::from_secs(10),
             heartbeat: Duration::from_secs(10),
             max_answer_bytes: 64 << 20,
             max_event_bytes: 16 << 20,
+            max_preamble_bytes: 1 << 20,
             stored_responses: 100_000,
             unknown_stored: Unknown::Refuse,
             fault_cooldown: Duration::from_secs(1),

@@ -3,6 +3,8 @@
 #[cfg(feature = "http-client")]
 mod admit;
 #[cfg(feature = "http-client")]
+mod awaited;
+#[cfg(feature = "http-client")]
 pub mod budget;
 #[cfg(feature = "http-client")]
 pub mod caller_headers;
@@ -32,6 +34,8 @@ mod visit;
 pub mod walk;
 #[cfg(feature = "http-client")]
 mod warnings;
+#[cfg(feature = "http-client")]
+mod watch;
 
 #[cfg(feature = "http-client")]
 pub use budget::RetryTokens;

@@ -27,24 +27,9 @@ use crate::model::ServiceTier;
 use crate::units::Tokens;
 use crate::upstream::ReplyBody;
 
-use super::seen::{Seen, Verdict};
+pub use super::watch::Watch;
 
-/// How a stream is watched.
-#[derive(Debug, Clone, Copy)]
-pub struct Watch {
-    /// The first content must come before this moment.
-    pub content_by: Instant,
-    /// The longest silence after it.
-    pub idle: Duration,
-    /// After so long a silence towards the caller a comment keeps the connection alive.
-    pub heartbeat: Duration,
-    /// The longest event, in bytes.
-    pub max_event_bytes: usize,
-    /// True where the chunk with the usage is our own wish and not the caller's.
-    pub withhold_usage: bool,
-    /// True if the answer is made in the background: its id is content.
-    pub background: bool,
-}
+use super::seen::{Seen, Verdict};
 
 /// Why a stream ended before its first content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +130,9 @@ enum Phase {
     Ended(How),
 }
 
+/// What an event that is held back takes beside its bytes.
+const HELD_EVENT_BYTES: usize = 64;
+
 /// Says nothing, so that nobody on the way takes a long thought for a dead connection.
 pub(crate) const KEEP_ALIVE: &str = ": keep-alive\n\n";
 
@@ -171,12 +159,18 @@ impl Relay {
             over: None,
             on_end: Vec::with_capacity(2),
         };
+        let mut preamble = 0;
         while !relay.is_committed() {
             let next = tokio::time::timeout_at(watch.content_by, relay.body.next()).await;
             let bytes = next.map_err(|_| NotOpened::Timeout)?;
             let bytes = bytes.and_then(Result::ok).ok_or(NotOpened::Broken)?;
+            preamble += bytes.len();
             relay.splitter.push(bytes);
             relay.take_in()?;
+            let held = preamble + relay.ready.len() * HELD_EVENT_BYTES;
+            if !relay.is_committed() && held > watch.max_preamble_bytes {
+                return Err(NotOpened::Broken);
+            }
         }
         (relay.heard, relay.told) = (Instant::now(), Instant::now());
         relay.listen();

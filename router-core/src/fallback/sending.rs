@@ -21,7 +21,9 @@ use crate::upstream::Attempt;
 use crate::upstream::Call;
 use crate::upstream::Circumstances;
 use crate::upstream::Outcome;
+use crate::upstream::Reading;
 use crate::upstream::Reply;
+use crate::upstream::ReplyBody;
 use crate::upstream::Said;
 use crate::upstream::Throttle;
 use crate::upstream::Unreachable;
@@ -31,6 +33,7 @@ use crate::upstream::judge;
 use crate::upstream::read;
 use crate::upstream::spilled_over;
 
+use super::awaited::{Awaited, is_encoded, is_event_stream, says_event_stream};
 use super::flight::Flight;
 use super::limits::Limits;
 use super::relay::{NotOpened, Relay, Watch};
@@ -102,16 +105,19 @@ impl<U: Upstream> Sending<'_, U> {
         attempt: Attempt,
         mut flight: Flight,
     ) -> Sent {
-        let streamed = attempt.streamed;
-        let call = attempt.call.clone();
+        let awaited = Awaited { streamed: attempt.streamed, call: attempt.call.clone() };
+        let preamble = self.limits.max_preamble_bytes + 3 * attempt.body.len();
         let reply = tokio::time::timeout_at(self.first_by, self.upstream.send(attempt)).await;
         let reply = match reply.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(reply) => reply,
-            Err(fault) => return failed(&mut flight, unreachable(fault)),
+            Err(fault) => return self.unreached(&mut flight, fault),
         };
         let utilization = flight.read(&reply.headers);
         if !reply.status.is_success() {
-            return self.refused((reply, &call), &mut flight, utilization).await;
+            return self.refused((reply, &awaited.call), &mut flight, utilization).await;
+        }
+        if is_encoded(&reply.headers) {
+            return failed(&mut flight, Ended::Broken);
         }
         if flight.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
             flight.spilled_over(self.limits.provisioned_wait);
@@ -123,32 +129,49 @@ impl<U: Upstream> Sending<'_, U> {
             flight.learn_at(Event::Admitted(flight.ticket), now);
         }
         // What is passed through asks for events in ways of its own: `stream_format`, or a field of a form.
-        let passed = matches!(call, Call::Passed { .. }) && says_event_stream(&reply.headers);
-        if passed || streamed && is_event_stream(&reply.headers) {
-            self.streamed((reply, &call), flight, adapted.withhold_usage).await
+        let passed = matches!(awaited.call, Call::Passed { .. });
+        let passed = passed && says_event_stream(&reply.headers);
+        if passed || awaited.streamed && is_event_stream(&reply.headers) {
+            let watch = self.watch(adapted.withhold_usage, preamble);
+            self.streamed((reply, &awaited.call), flight, watch).await
         } else {
-            self.whole((reply, &call), &mut flight).await
+            self.whole(reply, &awaited, &mut flight).await
         }
     }
 
+    /// No response came, or not all of it. After a silence later attempts use other connections.
+    fn unreached(&self, flight: &mut Flight, fault: Unreachable) -> Sent {
+        if fault == Unreachable::Timeout {
+            self.upstream.fell_silent(self.deployment, self.began);
+        }
+        failed(flight, unreachable(fault))
+    }
+
     /// A whole answer: read before anything goes to the caller, so that a break in the middle can still fall back.
-    async fn whole(&self, (reply, call): (Reply, &Call), flight: &mut Flight) -> Sent {
-        let idle = self.limits.idle_timeout;
-        let body = read(reply.body, self.limits.max_answer_bytes, idle);
+    async fn whole(&self, reply: Reply, awaited: &Awaited, flight: &mut Flight) -> Sent {
+        let bounds = Reading {
+            most: self.limits.max_answer_bytes,
+            idle: self.limits.idle_timeout,
+            quiet_until: self.first_by,
+        };
+        let body = read(reply.body, bounds);
         let body = tokio::time::timeout_at(self.deadline, body).await;
         let body = match body.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(body) => body,
-            Err(fault) => return failed(flight, unreachable(fault)),
+            Err(fault) => return self.unreached(flight, fault),
         };
         let now = Instant::now();
         let total = now - self.began;
         let answer = Answer::read(&body);
         // What passes through may have answers of any shape.
         if answer.usage.is_none()
-            && !matches!(call, Call::Passed { .. })
+            && !matches!(awaited.call, Call::Passed { .. })
             && let Some(reported) = Reported::in_place_of_answer(&body)
         {
-            return self.reported(reported, (reply.headers, call), flight).await;
+            return self.reported(reported, (reply.headers, &awaited.call), flight).await;
+        }
+        if !awaited.is_answered_by(&answer) {
+            return failed(flight, Ended::Broken);
         }
         let cut = self.tight && answer.finish_reason.as_deref() == Some("length");
         flight.served((Timing { first: total, total }, now), answer.usage, cut);
@@ -157,24 +180,28 @@ impl<U: Upstream> Sending<'_, U> {
         Sent::Answer(Ended::Served, Box::new(delivery))
     }
 
-    async fn streamed(
-        &self,
-        (reply, call): (Reply, &Call),
-        mut flight: Flight,
-        withhold_usage: bool,
-    ) -> Sent {
-        let began = self.began;
-        let watch = Watch {
+    fn watch(&self, withhold_usage: bool, max_preamble_bytes: usize) -> Watch {
+        Watch {
             content_by: self.first_by,
             idle: self.limits.idle_timeout,
             heartbeat: self.limits.heartbeat,
             max_event_bytes: self.limits.max_event_bytes,
+            max_preamble_bytes,
             withhold_usage,
             background: self.background,
-        };
+        }
+    }
+
+    async fn streamed(
+        &self,
+        (reply, call): (Reply, &Call),
+        mut flight: Flight,
+        watch: Watch,
+    ) -> Sent {
+        let began = self.began;
         let mut relay = match Relay::open(reply.body, watch).await {
             Ok(relay) => relay,
-            Err(NotOpened::Timeout) => return failed(&mut flight, Ended::Timeout),
+            Err(NotOpened::Timeout) => return self.unreached(&mut flight, Unreachable::Timeout),
             Err(NotOpened::Broken) => return failed(&mut flight, Ended::Broken),
             Err(NotOpened::Error(reported)) => {
                 return self.reported(reported, (reply.headers, call), &mut flight).await;
@@ -232,7 +259,7 @@ impl<U: Upstream> Sending<'_, U> {
         utilization: Option<f64>,
     ) -> Sent {
         let Reply { status, headers, body } = reply;
-        let body = read(body, ERROR_BODY_BYTES, ERROR_BODY_TIME).await.unwrap_or_default();
+        let body = error_body(body).await;
         let circumstances = Circumstances {
             model: &self.deployment.azure_deployment,
             sent: &self.body,
@@ -325,6 +352,15 @@ impl<U: Upstream> Sending<'_, U> {
     }
 }
 
+/// What of an error body arrives in time; a cut one says nothing.
+async fn error_body(body: ReplyBody) -> Bytes {
+    let by = Instant::now() + ERROR_BODY_TIME;
+    let bounds =
+        Reading { most: ERROR_BODY_BYTES, idle: ERROR_BODY_TIME, quiet_until: Instant::now() };
+    let read = tokio::time::timeout_at(by, read(body, bounds)).await;
+    read.unwrap_or(Err(Unreachable::Timeout)).unwrap_or_default()
+}
+
 fn failed(flight: &mut Flight, ended: Ended) -> Sent {
     flight.used = None;
     flight.learn(Event::Failed);
@@ -341,14 +377,4 @@ fn unreachable(fault: Unreachable) -> Ended {
 
 fn owned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
     (name.clone(), value.clone())
-}
-
-fn says_event_stream(headers: &HeaderMap) -> bool {
-    headers.contains_key(CONTENT_TYPE) && is_event_stream(headers)
-}
-
-/// Behind some gateways the content type of a stream is missing; JSON always has one.
-fn is_event_stream(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    kind.is_none_or(|kind| kind.starts_with("text/event-stream"))
 }

@@ -292,6 +292,9 @@ pub enum SendingFault {
     /// None answered in time.
     #[error("no deployment answered in time")]
     Timeout,
+    /// Several gave up after minutes, each of them a call that may have been paid for: nothing more is tried.
+    #[error("deployments gave up after minutes of work")]
+    GaveUp,
     /// The last one failed.
     #[error("no deployment could answer")]
     Failed,
@@ -305,10 +308,33 @@ pub enum SendingFault {
     },
 }
 
+/// True once so many upstreams gave up after minutes that another try would most likely cost as much and bring as little.
+#[cfg(feature = "http-client")]
+pub(super) fn gave_up(trail: &[Step]) -> bool {
+    trail.iter().filter(|step| is_long(step)).count() >= LONG_TRIES
+}
+
+/// How many attempts of one request may end with an upstream giving up after minutes.
+#[cfg(feature = "http-client")]
+const LONG_TRIES: usize = 2;
+
+/// True if the upstream itself gave up after minutes of work.
+#[cfg(feature = "http-client")]
+fn is_long(step: &Step) -> bool {
+    matches!(step.ended, Ended::Status(408 | 504)) && step.took >= LONG
+}
+
+/// Work of this length that ends without an answer was not a hiccup of the network.
+#[cfg(feature = "http-client")]
+const LONG: Duration = Duration::from_secs(60);
+
 #[cfg(feature = "http-client")]
 impl SendingFault {
     /// Why nobody answered: a wait is the most useful thing to hear, then what the last attempts came to.
     pub(super) fn of(trail: &[Step], late: bool) -> Self {
+        if gave_up(trail) {
+            return Self::GaveUp;
+        }
         let any = |wanted: fn(&Ended) -> bool| trail.iter().any(|step| wanted(&step.ended));
         if trail.is_empty() || any(|ended| matches!(ended, Ended::Throttled(..))) {
             // An empty trail: every deployment began to cool between decision and walk.

@@ -100,6 +100,7 @@ impl<U: Upstream> Fallback<U> {
                 journey.notes.push(Note::AskedAgain { deployment, usage, took });
                 return Next::Again;
             }
+            let restream = restream || is_whole_for_a_stream(&delivery, errand);
             let answered = Box::new(answered(deployment, *delivery, changed, restream));
             return if ended == Ended::ContextLength {
                 Next::LargerWindow(answered)
@@ -225,6 +226,12 @@ fn answered(
 fn bearing(errand: &Errand<'_, '_>, admission: &Admission, journey: &Journey) -> Bearing {
     let spilled = journey.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
     Bearing { asker: errand.asker, task: errand.task, prompt: admission.load.prompt, spilled }
+}
+
+/// True of a whole answer to a caller who asked for a stream: it is streamed on.
+fn is_whole_for_a_stream(delivery: &Delivery, errand: &Errand<'_, '_>) -> bool {
+    let whole = matches!(delivery.body, Delivered::Full(..)) && delivery.status.is_success();
+    whole && errand.request.stream() && errand.request.operation().is_scored()
 }
 
 /// What an answer used that a cap of ours cut off.

@@ -26,6 +26,7 @@ use crate::task::Task;
 use crate::trace::Propagation;
 use crate::units::DeploymentName;
 use crate::upstream::Call;
+use crate::upstream::Reading;
 use crate::upstream::ReplyBody;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
@@ -40,7 +41,7 @@ use super::limits::{Hedging, Limits, RetryBudget};
 use super::readers::Bound;
 use super::refusals::Refusals;
 use super::sending::Delivery;
-use super::trail::{Ended, Note, SendingFault, Spill, Step};
+use super::trail::{Ended, Note, SendingFault, Spill, Step, gave_up};
 use super::warnings::Warnings;
 
 /// Less time than this before the deadline is not enough to ask again.
@@ -205,7 +206,8 @@ impl<U: Upstream> Fallback<U> {
     /// # Errors
     /// It broke off, fell silent or is too long.
     pub(crate) async fn whole(&self, body: ReplyBody) -> Result<Bytes, Unreachable> {
-        read(body, self.limits.max_answer_bytes, self.limits.idle_timeout).await
+        let (most, idle) = (self.limits.max_answer_bytes, self.limits.idle_timeout);
+        read(body, Reading { most, idle, quiet_until: Instant::now() }).await
     }
 
     /// The limits it keeps.
@@ -387,7 +389,7 @@ impl<U: Upstream> Fallback<U> {
 
     pub(super) fn may_go_on(&self, trail: &[Step], (now, deadline): (Instant, Instant)) -> bool {
         let fault = trail.last().is_some_and(|step| step.ended.is_fault());
-        now < deadline && (!fault || self.retries.withdraw(now))
+        now < deadline && !gave_up(trail) && (!fault || self.retries.withdraw(now))
     }
 }
 

@@ -37,7 +37,7 @@ impl ModelRouter<HttpUpstream> {
     /// # Errors
     /// A credential cannot be read, or the registry serves another router already.
     pub fn new(config: &Config, registry: &prometheus::Registry) -> Result<Self, BuildFault> {
-        let connect = config.limits.connect_timeout;
+        let connect = config.limits.connections();
         let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
         let rules = rules_of(config)?;
         warn_of_retired(&rules.catalog);

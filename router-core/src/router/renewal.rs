@@ -37,7 +37,7 @@ impl ModelRouter<HttpUpstream> {
     /// # Errors
     /// A credential or the scorer's model cannot be read; nothing has changed then.
     pub fn renewed(&self, config: &Config) -> Result<Self, BuildFault> {
-        let (before, connect) = (self.fallback().upstream(), config.limits.connect_timeout);
+        let (before, connect) = (self.fallback().upstream(), config.limits.connections());
         let upstream = before.renewed(&config.catalog, &config.endpoints, connect)?;
         let rules = rules_of(config)?;
         warn_of_retired(&rules.catalog);

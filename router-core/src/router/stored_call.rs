@@ -215,6 +215,8 @@ fn watch(limits: &Limits, content_by: Instant) -> Watch {
         idle: limits.idle_timeout,
         heartbeat: limits.heartbeat,
         max_event_bytes: limits.max_event_bytes,
+        // A stored response repeats the request's instructions and tools, whose length is not known here.
+        max_preamble_bytes: limits.max_event_bytes,
         withhold_usage: false,
         // Whoever follows a stored answer gets each event as it comes.
         background: true,

@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use tokio::time::Instant;
 
 use crate::deployment::Deployment;
 
@@ -71,21 +72,39 @@ pub trait Upstream: Send + Sync + 'static {
     /// # Errors
     /// There was no answer: [`Unreachable`] says how.
     fn send(&self, attempt: Attempt) -> impl Future<Output = Result<Reply, Unreachable>> + Send;
+
+    /// An attempt that began at `began` was given up because nothing came: its connection may be dead, and later attempts
+    /// must not use it. An upstream without connections has nothing to do.
+    fn fell_silent(&self, deployment: &Deployment, began: Instant) {
+        let _ = (deployment, began);
+    }
 }
 
-/// Reads a whole body: at most `most` bytes, with no silence longer than `idle`.
+/// What bounds the reading of a whole body.
+#[derive(Debug, Clone, Copy)]
+pub struct Reading {
+    /// The most bytes.
+    pub most: usize,
+    /// The longest silence once `quiet_until` has passed.
+    pub idle: Duration,
+    /// Until this moment a silence is not held against it: some upstreams send the head at once and the body when it is made.
+    pub quiet_until: Instant,
+}
+
+/// Reads a whole body.
 ///
 /// # Errors
 /// It broke off, fell silent, or is longer.
-pub async fn read(mut body: ReplyBody, most: usize, idle: Duration) -> Result<Bytes, Unreachable> {
+pub async fn read(mut body: ReplyBody, bounds: Reading) -> Result<Bytes, Unreachable> {
     let mut whole = BytesMut::new();
     loop {
-        let next = tokio::time::timeout(idle, body.next()).await;
+        let by = bounds.quiet_until.max(Instant::now() + bounds.idle);
+        let next = tokio::time::timeout_at(by, body.next()).await;
         match next.map_err(|_| Unreachable::Timeout)? {
             None => return Ok(whole.freeze()),
             Some(bytes) => whole.extend_from_slice(&bytes?),
         }
-        if whole.len() > most {
+        if whole.len() > bounds.most {
             return Err(Unreachable::Broken);
         }
     }

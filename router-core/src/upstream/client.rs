@@ -1,31 +1,37 @@
 //! Sends one attempt over HTTP. The only file that names reqwest, beside those that make clients and fetch tokens.
 //!
-//! One pooled client for all deployments that are reached alike, HTTP/2 where the upstream speaks it. To the upstream go our own headers and the trace context, never
-//! the caller's wholesale: Azure answers 431 above ten headers that it does not know.
+//! Which connection a request uses is decided in `generations.rs`. A request under which a kept-alive connection dies before the
+//! head of a response is sent once more over a new one: the deployment is not at fault. To the upstream go our own headers
+//! and the trace context, never the caller's wholesale: Azure answers 431 above ten headers that it does not know. No
+//! compression is asked for; a response that comes as gzip or deflate is decoded all the same, piece by piece as it is read.
 //!
 //! Tokens of Entra ID are described in `identity.rs`, fetched in `fetch.rs` and kept in `token.rs`; here they are used. A 401
 //! under a token that was good by its age is answered by one other token: it may have been revoked, or the clock be wrong.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::TryStreamExt;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
+use tokio::time::Instant;
 
 use crate::chat::Operation;
 use crate::deployment::Catalog;
+use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::units::DeploymentName;
 
 use super::attempt::{Attempt, Reply, Unreachable, Upstream};
+use super::broken::connection_died;
 use super::credential::SecretFault;
-use super::dial::{Clients, Dialled, direct};
+use super::decoded::decoded;
+use super::dial::{Clients, Dialled, Picked, direct, watched};
 use super::endpoint::{Call, Credential, Endpoint, url};
 use super::fetch::{Fetch, sensitive};
+use super::generations::Slot;
 use super::identity::Identity;
-use super::reach::ReachFault;
+use super::reach::{ConnectionLimits, ReachFault};
 use super::token::Keeper;
 
 /// Upstreams over HTTP.
@@ -120,20 +126,23 @@ impl HttpUpstream {
     pub fn new(
         catalog: &Catalog,
         endpoints: &BTreeMap<EndpointName, Endpoint>,
-        connect_timeout: Duration,
+        limits: ConnectionLimits,
     ) -> Result<Self, ClientFault> {
-        Self::over(Clients::new(connect_timeout), (catalog, endpoints), None)
+        Self::over(Clients::new(limits), (catalog, endpoints), None)
     }
 
     /// What is wrong with the files and proxies by which endpoints are reached, for a check before they are needed. Nothing
     /// is sent.
     pub fn check(
         endpoints: &BTreeMap<EndpointName, Endpoint>,
-        connect_timeout: Duration,
+        limits: ConnectionLimits,
     ) -> Vec<ClientFault> {
-        let mut clients = Clients::new(connect_timeout);
+        let mut clients = Clients::new(limits);
         let fault = |endpoint: &Endpoint| {
-            clients.of(&endpoint.reach).err().map(|fault| unreached(endpoint, fault))
+            clients
+                .of(&endpoint.reach, &endpoint.base)
+                .err()
+                .map(|fault| unreached(endpoint, fault))
         };
         endpoints.values().filter_map(fault).collect()
     }
@@ -146,9 +155,9 @@ impl HttpUpstream {
         &self,
         catalog: &Catalog,
         endpoints: &BTreeMap<EndpointName, Endpoint>,
-        connect_timeout: Duration,
+        limits: ConnectionLimits,
     ) -> Result<Self, ClientFault> {
-        Self::over(self.clients.renewed(connect_timeout), (catalog, endpoints), Some(self))
+        Self::over(self.clients.renewed(limits), (catalog, endpoints), Some(self))
     }
 
     /// How a deployment is reached now, compared with `before`.
@@ -167,8 +176,8 @@ impl HttpUpstream {
         (catalog, endpoints): (&Catalog, &BTreeMap<EndpointName, Endpoint>),
         before: Option<&Self>,
     ) -> Result<Self, ClientFault> {
-        let connect_timeout = clients.connect_timeout();
-        let mut keys = Keys { connect_timeout, known: BTreeMap::new(), before };
+        let limits = clients.limits();
+        let mut keys = Keys { limits, known: BTreeMap::new(), before };
         let mut doors = BTreeMap::new();
         for deployment in catalog.deployments() {
             let endpoint =
@@ -179,8 +188,9 @@ impl HttpUpstream {
             let chat = url(&endpoint.base, deployment, &CHAT)
                 .parse()
                 .map_err(|_| ClientFault::Address(endpoint.name.clone()))?;
-            let dialled =
-                clients.of(&endpoint.reach).map_err(|fault| unreached(endpoint, fault))?;
+            let dialled = clients
+                .of(&endpoint.reach, &endpoint.base)
+                .map_err(|fault| unreached(endpoint, fault))?;
             let key = keys.of(endpoint, &dialled)?;
             let base = endpoint.base.clone();
             doors.insert(deployment.name.clone(), Door { base, chat, key, dialled });
@@ -190,21 +200,62 @@ impl HttpUpstream {
     }
 }
 
+/// A response and its place on the connection.
+struct Arrived {
+    response: reqwest::Response,
+    slot: Slot,
+}
+
+/// Sends, and sends once more if the connection had been used before and died before a response.
 async fn deliver(
     door: &Door,
     attempt: &Attempt,
     key: Option<&(HeaderName, HeaderValue)>,
-) -> Result<reqwest::Response, Unreachable> {
-    let address = door.url(attempt)?;
+) -> Result<Arrived, Unreachable> {
+    let picked = door.dialled.pick().ok_or(Unreachable::Connect)?;
+    let (sent, opened) = watched(once(door, attempt, key, picked)).await;
+    let fault = match sent {
+        Ok(arrived) => return Ok(arrived),
+        Err(fault) => fault,
+    };
+    let Some(cause) = fault.cause.filter(|cause| !opened && connection_died(cause)) else {
+        return Err(fault.named);
+    };
+    tracing::debug!(
+        deployment = %attempt.deployment.name, timed_out = cause.is_timeout(),
+        "a kept-alive connection died under a request, which is sent once more"
+    );
+    let picked = door.dialled.fresh().ok_or(Unreachable::Connect)?;
+    once(door, attempt, key, picked).await.map_err(|fault| fault.named)
+}
+
+/// Why a request got no response.
+struct NotSent {
+    named: Unreachable,
+    cause: Option<reqwest::Error>,
+}
+
+async fn once(
+    door: &Door,
+    attempt: &Attempt,
+    key: Option<&(HeaderName, HeaderValue)>,
+    picked: Picked,
+) -> Result<Arrived, NotSent> {
+    let address = door.url(attempt).map_err(|named| NotSent { named, cause: None })?;
     let (method, content_type, accept) = manner(attempt);
-    let mut request = door.dialled.client().request(method, address).header(ACCEPT, accept);
+    let Picked { client, slot } = picked;
+    let mut request = client.request(method, address).header(ACCEPT, accept);
+    request = request.header(ACCEPT_ENCODING, "identity");
     if let Some(content_type) = content_type {
         request = request.header(CONTENT_TYPE, content_type).body(attempt.body.clone());
     }
     for (name, value) in key.into_iter().chain(attempt.trace.iter()) {
         request = request.header(name, value);
     }
-    request.send().await.map_err(|fault| named(&fault))
+    match request.send().await {
+        Ok(response) => Ok(Arrived { response, slot }),
+        Err(cause) => Err(NotSent { named: named(&cause), cause: Some(cause) }),
+    }
 }
 
 fn unreached(endpoint: &Endpoint, fault: ReachFault) -> ClientFault {
@@ -213,7 +264,7 @@ fn unreached(endpoint: &Endpoint, fault: ReachFault) -> ClientFault {
 
 /// Makes the keys of endpoints, each once.
 struct Keys<'c> {
-    connect_timeout: Duration,
+    limits: ConnectionLimits,
     known: BTreeMap<EndpointName, Key>,
     /// Whose tokens of the same identities are used on.
     before: Option<&'c HttpUpstream>,
@@ -249,7 +300,7 @@ impl Keys<'_> {
         dialled: &Dialled,
     ) -> Result<Key, ClientFault> {
         let dialled = if identity.is_local() {
-            direct(self.connect_timeout).map_err(|fault| unreached(endpoint, fault))?
+            direct(self.limits).map_err(|fault| unreached(endpoint, fault))?
         } else {
             dialled.clone()
         };
@@ -303,28 +354,34 @@ fn manner(attempt: &Attempt) -> (Method, Option<HeaderValue>, &'static str) {
 impl Upstream for HttpUpstream {
     async fn send(&self, attempt: Attempt) -> Result<Reply, Unreachable> {
         let door = self.doors.get(&attempt.deployment.name).ok_or(Unreachable::Connect)?;
-        let mut response = match &door.key {
+        let arrived = match &door.key {
             Key::None => deliver(door, &attempt, None).await?,
             Key::Fixed(header) => deliver(door, &attempt, Some(header)).await?,
             Key::Token(keeper) => {
                 // Without a token there is no connection to speak of; the fetch has told the log why.
                 let first = keeper.token().await.map_err(|_| Unreachable::Connect)?;
                 let header = (AUTHORIZATION, first.clone());
-                let response = deliver(door, &attempt, Some(&header)).await?;
-                match response.status() {
+                let arrived = deliver(door, &attempt, Some(&header)).await?;
+                match arrived.response.status() {
                     StatusCode::UNAUTHORIZED => match keeper.instead_of(&first).await {
                         Ok(other) => deliver(door, &attempt, Some(&(AUTHORIZATION, other))).await?,
-                        Err(_) => response,
+                        Err(_) => arrived,
                     },
-                    _ => response,
+                    _ => arrived,
                 }
             }
         };
-        Ok(Reply {
-            status: response.status(),
-            headers: std::mem::take(response.headers_mut()),
-            body: Box::pin(response.bytes_stream().map_err(|fault| named(&fault))),
-        })
+        let Arrived { mut response, slot } = arrived;
+        let (status, mut headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let body = response.bytes_stream().map_err(|fault| named(&fault));
+        let body = decoded(&mut headers, Box::pin(slot.held_by(body)));
+        Ok(Reply { status, headers, body })
+    }
+
+    fn fell_silent(&self, deployment: &Deployment, began: Instant) {
+        if let Some(door) = self.doors.get(&deployment.name) {
+            door.dialled.fell_silent(began);
+        }
     }
 }
 

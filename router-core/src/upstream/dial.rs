@@ -1,28 +1,61 @@
-//! Makes the HTTP clients by which endpoints are reached: pooled connections, proxy and authorities as told.
+//! Makes the HTTP clients by which endpoints are reached: protocol, proxy and authorities as configured.
 //!
-//! Files of authorities are read whenever a configuration is built, and the same way to an endpoint is the same client
-//! under the next configuration too, so that open connections are used on. Redirects are not followed: they would carry
-//! the credential to wherever the redirect says.
+//! A connection carries one response at a time, over HTTP/2 as over HTTP/1.1: a caller who stops reading holds up nobody else, a
+//! dead connection costs one request, and no limit on concurrent streams is ever reached. ARCHITECTURE.md has the measurement.
+//! HTTP/2 is used if the upstream offers it, for its pings: they find a dead connection under a request that waits for
+//! minutes. Idle connections are probed too, by TCP and over HTTP/2 also by pings.
+//!
+//! Files of authorities are read whenever a configuration is built, and what is reached in the same way under the next
+//! configuration goes on with the same connections. Redirects are not followed: they would carry the credential to
+//! wherever the redirect says.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::reach::{Proxy, Reach, ReachFault};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use tokio::time::Instant;
+use tower::util::MapResponseLayer;
 
-/// A way to endpoints, and the client that goes it.
+use super::generations::{Generations, Slot, Terms};
+use super::reach::{ConnectionLimits, Proxy, Reach, ReachFault};
+
+/// An idle connection is closed after this time.
+const POOL_IDLE: Duration = Duration::from_secs(90);
+/// A connection that is silent for this long is probed by TCP, and again at each gap.
+const PROBE_AFTER: Duration = Duration::from_secs(15);
+const PROBE_GAP: Duration = Duration::from_secs(5);
+const PROBES: u32 = 3;
+/// How long the other side's TCP may leave bytes unacknowledged.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
+/// The most headers of a response; their bytes are bounded by the client's buffer of 400 KiB.
+const MAX_HEADERS: usize = 512;
+/// A connection of HTTP/2 is pinged this often, idle or not, and closed if a ping is not answered in time.
+const PING_AFTER: Duration = Duration::from_secs(10);
+const PING_TIME: Duration = Duration::from_secs(5);
+/// How many bytes of a response may be under way over HTTP/2: what a caller who does not read can hold.
+const WINDOW: u32 = 512 << 10;
+
+tokio::task_local! {
+    /// Set when a connection is opened for the request under way.
+    static OPENED: Cell<bool>;
+}
+
+/// A way to endpoints, and the connections that it uses.
 #[derive(Debug, Clone)]
 pub(super) struct Dialled {
     way: Arc<Way>,
-    client: reqwest::Client,
+    clients: Arc<Generations<reqwest::Client>>,
 }
 
-/// Two ways are one where a client made for one may go the other.
+/// Two ways are the same if a client made for one serves the other.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Way {
     reach: Reach,
-    connect_timeout: Duration,
-    /// What the file of authorities held.
+    limits: ConnectionLimits,
+    /// The content of the file of authorities.
     authorities: Option<Vec<u8>>,
 }
 
@@ -32,29 +65,71 @@ impl PartialEq for Dialled {
     }
 }
 
+/// A client to send one request with.
+#[derive(Debug)]
+pub(super) struct Picked {
+    pub(super) client: reqwest::Client,
+    /// To be kept until the response has ended.
+    pub(super) slot: Slot,
+}
+
 impl Dialled {
-    pub(super) fn client(&self) -> &reqwest::Client {
-        &self.client
+    /// The client for the next request.
+    pub(super) fn pick(&self) -> Option<Picked> {
+        let (client, slot) = self.clients.pick(Instant::now())?;
+        Some(Picked { client, slot })
+    }
+
+    /// A client that opens a new connection, for one request whose connection died under it.
+    pub(super) fn fresh(&self) -> Option<Picked> {
+        Some(Picked { client: self.clients.fresh()?, slot: Slot::default() })
+    }
+
+    /// No response came to an attempt that began at `began`: its connection may be dead, and so may those beside it.
+    pub(super) fn fell_silent(&self, began: Instant) {
+        self.clients.fell_silent(began);
     }
 }
 
-/// Makes the clients of endpoints, one for all that are reached alike.
+/// Does a request's `work` and gives, with its result, whether a connection was opened for it. If none was, it went over one
+/// that had been used before.
+pub(super) async fn watched<T>(work: impl Future<Output = T>) -> (T, bool) {
+    let watched = async {
+        let done = work.await;
+        (done, OPENED.with(Cell::get))
+    };
+    OPENED.scope(Cell::new(false), watched).await
+}
+
+/// Called with each new connection. One that another request overtook is finished outside any request and marks none.
+fn opened<C>(connection: C) -> C {
+    if OPENED.try_with(|opened| opened.set(true)).is_err() {
+        tracing::trace!("a connection was opened for later requests");
+    }
+    connection
+}
+
+/// One group of connections: those of a way to one host.
+type Group = (Arc<Way>, Box<str>);
+
+/// Makes the clients of endpoints, and keeps those of one host apart from those of others, so that what befalls one host's
+/// connections leaves the others' alone.
 #[derive(Debug)]
 pub(super) struct Clients {
-    connect_timeout: Duration,
-    used: BTreeMap<Arc<Way>, reqwest::Client>,
+    limits: ConnectionLimits,
+    used: BTreeMap<Group, Arc<Generations<reqwest::Client>>>,
     /// Those of the configuration before.
-    before: BTreeMap<Arc<Way>, reqwest::Client>,
+    before: BTreeMap<Group, Arc<Generations<reqwest::Client>>>,
 }
 
 impl Clients {
-    pub(super) fn new(connect_timeout: Duration) -> Self {
-        Self { connect_timeout, used: BTreeMap::new(), before: BTreeMap::new() }
+    pub(super) fn new(limits: ConnectionLimits) -> Self {
+        Self { limits, used: BTreeMap::new(), before: BTreeMap::new() }
     }
 
-    /// For the next configuration, which uses those of this one on.
-    pub(super) fn renewed(&self, connect_timeout: Duration) -> Self {
-        Self { connect_timeout, used: BTreeMap::new(), before: self.used.clone() }
+    /// For the next configuration, which goes on with the connections of this one.
+    pub(super) fn renewed(&self, limits: ConnectionLimits) -> Self {
+        Self { limits, used: BTreeMap::new(), before: self.used.clone() }
     }
 
     /// Drops those of the configuration before that this one has no use for.
@@ -62,31 +137,39 @@ impl Clients {
         self.before.clear();
     }
 
-    pub(super) fn connect_timeout(&self) -> Duration {
-        self.connect_timeout
+    pub(super) fn limits(&self) -> ConnectionLimits {
+        self.limits
     }
 
-    /// The client for a way; its file of authorities is read.
-    pub(super) fn of(&mut self, reach: &Reach) -> Result<Dialled, ReachFault> {
-        let way = Arc::new(way(reach, self.connect_timeout)?);
-        let known = self.used.get(&way).or_else(|| self.before.get(&way));
-        let client = match known {
-            Some(client) => client.clone(),
-            None => client(&way)?,
+    /// The way to the host of an address; its file of authorities is read.
+    pub(super) fn of(&mut self, reach: &Reach, base: &str) -> Result<Dialled, ReachFault> {
+        let way = Arc::new(way(reach, self.limits)?);
+        let group = (Arc::clone(&way), host(base).into());
+        let known = self.used.get(&group).or_else(|| self.before.get(&group));
+        let clients = match known {
+            Some(clients) => Arc::clone(clients),
+            None => clients(&way, base)?,
         };
-        self.used.insert(Arc::clone(&way), client.clone());
-        Ok(Dialled { way, client })
+        self.used.insert(group, Arc::clone(&clients));
+        Ok(Dialled { way, clients })
     }
 }
 
-/// A client that passes no proxy, for what answers on this machine or beside it.
-pub(super) fn direct(connect_timeout: Duration) -> Result<Dialled, ReachFault> {
-    let reach = Reach { ca_file: None, proxy: Proxy::Direct };
-    let way = Arc::new(way(&reach, connect_timeout)?);
-    Ok(Dialled { client: client(&way)?, way })
+/// Scheme, host and port of an address.
+fn host(base: &str) -> &str {
+    let start = base.find("://").map_or(0, |at| at + 3);
+    let end = base.get(start..).and_then(|rest| rest.find('/'));
+    end.and_then(|end| base.get(..start + end)).unwrap_or(base)
 }
 
-fn way(reach: &Reach, connect_timeout: Duration) -> Result<Way, ReachFault> {
+/// A way that passes no proxy, for what answers on this machine or near it.
+pub(super) fn direct(limits: ConnectionLimits) -> Result<Dialled, ReachFault> {
+    let reach = Reach { ca_file: None, proxy: Proxy::Direct, http2: false };
+    let way = Arc::new(way(&reach, limits)?);
+    Ok(Dialled { clients: clients(&way, "http:")?, way })
+}
+
+fn way(reach: &Reach, limits: ConnectionLimits) -> Result<Way, ReachFault> {
     let authorities = match &reach.ca_file {
         Some(path) => {
             let text = std::fs::read(path);
@@ -94,11 +177,22 @@ fn way(reach: &Reach, connect_timeout: Duration) -> Result<Way, ReachFault> {
         }
         None => None,
     };
-    Ok(Way { reach: reach.clone(), connect_timeout, authorities })
+    Ok(Way { reach: reach.clone(), limits, authorities })
 }
 
-fn client(way: &Way) -> Result<reqwest::Client, ReachFault> {
-    let builder = builder(way.connect_timeout);
+/// The clients of a way. The first is made at once, so that a fault is found before anything is sent; all share one TLS
+/// configuration, whose sessions are resumed from one generation to the next.
+fn clients(way: &Arc<Way>, base: &str) -> Result<Arc<Generations<reqwest::Client>>, ReachFault> {
+    let tls = tls(way)?;
+    client(way, &tls)?;
+    let exclusive = way.reach.http2 && base.starts_with("https:");
+    let terms = Terms { max_age: way.limits.max_age, exclusive };
+    let way = Arc::clone(way);
+    Ok(Arc::new(Generations::new(terms, move || client(&way, &tls).ok())))
+}
+
+fn client(way: &Way, tls: &rustls::ClientConfig) -> Result<reqwest::Client, ReachFault> {
+    let builder = builder(way, tls.clone());
     let builder = match &way.reach.proxy {
         Proxy::Environment => builder,
         Proxy::Direct => builder.no_proxy(),
@@ -106,23 +200,78 @@ fn client(way: &Way) -> Result<reqwest::Client, ReachFault> {
             builder.proxy(reqwest::Proxy::all(&**url).map_err(|_| ReachFault::Proxy)?)
         }
     };
-    let (Some(path), Some(text)) = (&way.reach.ca_file, &way.authorities) else {
-        return builder.build().map_err(|_| ReachFault::Client);
-    };
-    let fault = |found| ReachFault::NotAuthorities { path: path.clone(), found };
-    let authorities = reqwest::Certificate::from_pem_bundle(text)
-        .map_err(|_| fault("one that cannot be decoded"))?;
-    if authorities.is_empty() {
-        return Err(fault("none"));
-    }
-    let merged = builder.tls_certs_merge(authorities).build();
-    merged.map_err(|_| fault("one that is no authority's certificate"))
+    builder.build().map_err(|_| ReachFault::Client)
 }
 
-fn builder(connect_timeout: Duration) -> reqwest::ClientBuilder {
-    reqwest::Client::builder()
+fn builder(way: &Way, tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
         .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(connect_timeout)
-        .pool_idle_timeout(Duration::from_secs(90))
-        .user_agent(concat!("model-router/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(way.limits.open)
+        .connector_layer(MapResponseLayer::new(opened))
+        .pool_idle_timeout(POOL_IDLE)
+        .tcp_keepalive(PROBE_AFTER)
+        .tcp_keepalive_interval(PROBE_GAP)
+        .tcp_keepalive_retries(PROBES)
+        .http1_max_headers(MAX_HEADERS)
+        .user_agent(concat!("model-router/", env!("CARGO_PKG_VERSION")));
+    #[cfg(target_os = "linux")]
+    let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
+    if !way.reach.http2 {
+        return builder.http1_only();
+    }
+    builder
+        .http2_initial_stream_window_size(WINDOW)
+        .http2_initial_connection_window_size(WINDOW)
+        .http2_keep_alive_interval(PING_AFTER)
+        .http2_keep_alive_timeout(PING_TIME)
+        .http2_keep_alive_while_idle(true)
+}
+
+/// TLS by the system's authorities and those of the way's file.
+fn tls(way: &Way) -> Result<rustls::ClientConfig, ReachFault> {
+    use rustls_platform_verifier::Verifier;
+    let provider = rustls::crypto::CryptoProvider::get_default().cloned();
+    let provider =
+        provider.unwrap_or_else(|| Arc::new(rustls::crypto::aws_lc_rs::default_provider()));
+    let verifier = match (&way.reach.ca_file, &way.authorities) {
+        (Some(path), Some(text)) => {
+            let fault = |found| ReachFault::NotAuthorities { path: path.clone(), found };
+            let authorities: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
+            let authorities = authorities.map_err(|_| fault("one that cannot be decoded"))?;
+            if authorities.is_empty() {
+                return Err(fault("none"));
+            }
+            Verifier::new_with_extra_roots(authorities, Arc::clone(&provider))
+                .map_err(|_| fault("one that is no authority's certificate"))?
+        }
+        (Some(_) | None, _) => {
+            Verifier::new(Arc::clone(&provider)).map_err(|_| ReachFault::Client)?
+        }
+    };
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|_| ReachFault::Client)?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth();
+    let http2 = way.reach.http2.then(|| b"h2".to_vec());
+    config.alpn_protocols = http2.into_iter().chain([b"http/1.1".to_vec()]).collect();
+    Ok(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_kept_apart_by_host() {
+        for (base, expected) in [
+            ("https://a.example/openai/v1", "https://a.example"),
+            ("https://a.example", "https://a.example"),
+            ("http://127.0.0.1:1/groq/v1", "http://127.0.0.1:1"),
+        ] {
+            assert_eq!(host(base), expected);
+        }
+    }
 }

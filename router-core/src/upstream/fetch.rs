@@ -78,14 +78,14 @@ impl Fetch {
         let asked =
             self.identity.request().map_err(|fault| TokenFault::Unread(fault.to_string()))?;
         let url: reqwest::Url = asked.url.parse().map_err(|_| TokenFault::Unreachable)?;
+        let picked = self.dialled.pick().ok_or(TokenFault::Unreachable)?;
         let mut request = match asked.form {
-            Some(form) => self
-                .dialled
-                .client()
+            Some(form) => picked
+                .client
                 .post(url)
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form),
-            None => self.dialled.client().get(url),
+            None => picked.client.get(url),
         };
         if let Some((name, text)) = asked.header {
             let value = sensitive(&text).ok_or(TokenFault::Unreadable)?;

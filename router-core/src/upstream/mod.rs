@@ -3,14 +3,20 @@
 #[cfg(feature = "http-client")]
 pub mod attempt;
 #[cfg(feature = "http-client")]
+mod broken;
+#[cfg(feature = "http-client")]
 pub mod client;
 pub mod credential;
+#[cfg(feature = "http-client")]
+mod decoded;
 #[cfg(feature = "http-client")]
 mod dial;
 pub mod endpoint;
 mod error_body;
 #[cfg(feature = "http-client")]
 mod fetch;
+#[cfg(feature = "http-client")]
+mod generations;
 pub mod identity;
 pub mod meters;
 pub mod outcome;
@@ -22,7 +28,7 @@ pub mod spillover;
 mod token;
 
 #[cfg(feature = "http-client")]
-pub use attempt::{Attempt, Reply, ReplyBody, Unreachable, Upstream, read};
+pub use attempt::{Attempt, Reading, Reply, ReplyBody, Unreachable, Upstream, read};
 #[cfg(feature = "http-client")]
 pub use client::{ClientFault, HttpUpstream, Reached};
 pub use credential::{Secret, SecretFault};
@@ -30,6 +36,6 @@ pub use endpoint::{Call, Credential, Endpoint, SecretSource};
 pub use identity::{Identity, Proof, Setting};
 pub use meters::Meters;
 pub use outcome::{Circumstances, Outcome, Throttle, error_code, judge};
-pub use reach::{Proxy, Reach, ReachFault};
+pub use reach::{ConnectionLimits, Proxy, Reach, ReachFault};
 pub use said::Said;
 pub use spillover::spilled_over;

@@ -1,9 +1,10 @@
-//! How an endpoint is reached: by which proxy, and whose certificates are believed there.
+//! How an endpoint is reached: by which proxy and protocol, and whose certificates are believed there.
 //!
 //! Both are told for each endpoint, since a company's own gateway stands beside public ones. What is here only says so;
 //! `client.rs` does it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// How an endpoint is reached. Endpoints that are reached alike share their connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +13,17 @@ pub struct Reach {
     pub ca_file: Option<PathBuf>,
     /// The proxy.
     pub proxy: Proxy,
+    /// True if HTTP/2 is used where the upstream offers it by TLS; HTTP/1.1 otherwise.
+    pub http2: bool,
+}
+
+/// How long a connection may take to open, and how long it may live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionLimits {
+    /// The time to open one.
+    pub open: Duration,
+    /// No request starts on a connection older than this.
+    pub max_age: Duration,
 }
 
 /// By which proxy an endpoint is reached.

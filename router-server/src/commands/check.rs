@@ -97,7 +97,7 @@ fn report(files: &[PathBuf]) -> Report {
             return Report { faults, ..Report::default() };
         }
     };
-    let endpoints = HttpUpstream::check(&config.endpoints, config.limits.connect_timeout);
+    let endpoints = HttpUpstream::check(&config.endpoints, config.limits.connections());
     let mut faults = unread(config.request_log.as_ref(), config.server.tls.as_ref());
     faults.extend(endpoints.iter().map(ToString::to_string));
     faults.extend(TraceFault::of_build(&config).map(|fault| fault.to_string()));

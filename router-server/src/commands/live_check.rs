@@ -15,7 +15,9 @@ use router_core::chat::Operation;
 use router_core::config::Config;
 use router_core::deployment::{Catalog, Deployment};
 use router_core::model::{CapField, ModelRecord};
-use router_core::upstream::{Attempt, Call, Credential, HttpUpstream, Unreachable, Upstream, read};
+use router_core::upstream::{
+    Attempt, Call, Credential, HttpUpstream, Reading, Unreachable, Upstream, read,
+};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -119,7 +121,7 @@ async fn one(config: &Config, deployment: &Arc<Deployment>) -> Found {
     };
     // One of its own for each: a secret that is missing hides no other deployment.
     let alone = Catalog::new([Deployment::clone(deployment)]);
-    let upstream = HttpUpstream::new(&alone, &config.endpoints, config.limits.connect_timeout);
+    let upstream = HttpUpstream::new(&alone, &config.endpoints, config.limits.connections());
     let upstream = match upstream {
         Ok(upstream) => upstream,
         Err(fault) => {
@@ -153,7 +155,9 @@ async fn whole(
     attempt: Attempt,
 ) -> Result<(StatusCode, HeaderMap, Bytes), Unreachable> {
     let reply = upstream.send(attempt).await?;
-    let body = read(reply.body, MOST_BYTES, PATIENCE).await?;
+    let bounds =
+        Reading { most: MOST_BYTES, idle: PATIENCE, quiet_until: tokio::time::Instant::now() };
+    let body = read(reply.body, bounds).await?;
     Ok((reply.status, reply.headers, body))
 }
 

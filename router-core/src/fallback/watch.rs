@@ -1,0 +1,26 @@
+//! What bounds a stream: its first content, its silences, its preamble and its events.
+//!
+//! Not done here: the watching (`relay.rs`).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// How a stream is watched.
+#[derive(Debug, Clone, Copy)]
+pub struct Watch {
+    /// The first content must come before this moment.
+    pub content_by: Instant,
+    /// The longest silence after it.
+    pub idle: Duration,
+    /// After so long a silence towards the caller a comment keeps the connection alive.
+    pub heartbeat: Duration,
+    /// The longest event, in bytes.
+    pub max_event_bytes: usize,
+    /// The most bytes before the first content.
+    pub max_preamble_bytes: usize,
+    /// True where the chunk with the usage is our own wish and not the caller's.
+    pub withhold_usage: bool,
+    /// True if the answer is made in the background: its id is content.
+    pub background: bool,
+}
