@@ -11,8 +11,10 @@ use tokio::time::Instant;
 
 use crate::capacity::Admission;
 use crate::capacity::Reserve;
+use crate::capacity::STANDING_WAIT_SHARE;
 use crate::capacity::Settings;
 use crate::capacity::Snapshot;
+use crate::capacity::usual_bound_wait;
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
 use crate::deployment::Catalog;
@@ -324,9 +326,11 @@ fn admission(
     let settings = &rules.capacity;
     let expected = snapshot.expected(kind_of(choice, &rules.catalog));
     // A cap that is hardly tighter blocks hardly less, and asking again is paid for.
+    let usual_reserve = if bound { Reserve::Learned } else { Reserve::Asked };
+    let reserve = settings.reserve.unwrap_or(usual_reserve);
     let tight = expected.map(|expected| expected.most).filter(|most| {
         let longer = needs.cap.is_none_or(|cap| cap.0.saturating_mul(4) > most.0.saturating_mul(5));
-        settings.reserve == Reserve::Learned
+        reserve == Reserve::Learned
             && needs.operation == Operation::Chat
             && !needs.streamed
             && ask.request.n() == 1
@@ -338,9 +342,10 @@ fn admission(
     // Who pins one deployment chose to have no other; who is bound did not.
     let pinned = matches!(choice.target, Target::Only(_));
     let most = ask.rights.max_wait.unwrap_or(Duration::MAX);
+    let bound_wait = usual_bound_wait(kind_of(choice, &rules.catalog));
     let usual = match settings.bound_wait {
         _ if pinned || !bound => settings.max_wait,
-        wait => wait.unwrap_or(Duration::MAX),
+        wait => wait.or(ask.hints.caller_timeout).unwrap_or(bound_wait),
     };
     Admission {
         load,
@@ -353,6 +358,8 @@ fn admission(
         patience: ask.hints.max_wait.unwrap_or(usual).min(most),
         reader_patience: ask.hints.max_wait.unwrap_or(settings.max_wait).min(most),
         bound,
+        key: snapshot.key,
+        standing_wait: (bound && !pinned).then(|| bound_wait.mul_f64(STANDING_WAIT_SHARE)),
         insists: false,
     }
 }

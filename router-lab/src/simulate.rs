@@ -9,6 +9,7 @@ use crate::printout::Printout;
 use crate::simulate_page;
 use crate::simulation::bound;
 use crate::simulation::generate;
+use crate::simulation::overload;
 use crate::simulation::reference;
 use crate::simulation::routed;
 use crate::simulation::stage::Scale;
@@ -40,6 +41,9 @@ struct Report {
 pub(crate) fn run(simulate: &Simulate, default: DefaultConfig<'_>) -> Result<Printout, Failure> {
     let scenario = &simulate.scenario;
     let trace = trace_of(scenario)?;
+    if simulate.overload.no_spill {
+        return overloaded(simulate, default, &trace);
+    }
     let stage = stage(scenario, default, &trace.arrivals, Scale::Load(simulate.load))?;
     let names: &[PolicyName] =
         if simulate.compare { &PolicyName::ALL } else { std::slice::from_ref(&simulate.policy) };
@@ -54,6 +58,79 @@ pub(crate) fn run(simulate: &Simulate, default: DefaultConfig<'_>) -> Result<Pri
     let printout =
         if simulate.json { Printout::json(&report) } else { Printout::of(table(&stage, &report)) };
     Ok(Printout { remarks: trace.remarks(), ..printout })
+}
+
+/// What `--json` prints with `--no-spill`.
+#[derive(Debug, Serialize)]
+struct OverloadReport {
+    load: f64,
+    omniscient_goodput_share: f64,
+    policies: Vec<overload::Figures>,
+}
+
+/// Compares queue orders without pay-as-you-go.
+fn overloaded(
+    simulate: &Simulate,
+    default: DefaultConfig<'_>,
+    trace: &Trace,
+) -> Result<Printout, Failure> {
+    let load = simulate.overload.overload.unwrap_or(simulate.load);
+    let scenario = &simulate.scenario;
+    let stage = stage(scenario, default, &trace.arrivals, Scale::Load(load))?;
+    let stage = overload::without_spill(stage);
+    let play = |policy| overload::play(&stage, policy, &simulate.overload, scenario.seed);
+    let policies = overload::Policy::ALL.map(play).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let omniscient_goodput_share = overload::omniscient(&stage, &simulate.overload);
+    let report = OverloadReport { load, omniscient_goodput_share, policies };
+    let printout =
+        if simulate.json { Printout::json(&report) } else { Printout::of(overload_table(&report)) };
+    Ok(Printout { remarks: trace.remarks(), ..printout })
+}
+
+fn overload_table(report: &OverloadReport) -> String {
+    let mut lines = vec![
+        format!(
+            "demand {:.2} times the capacity, no pay-as-you-go; an omniscient policy reaches {:.1} % goodput",
+            report.load,
+            report.omniscient_goodput_share * 100.0
+        ),
+        String::new(),
+        format!(
+            "{:<12} {:>9} {:>9} {:>8} {:>8} {:>8} {:>11} {:>11} {:>11} {:>8}",
+            "policy",
+            "goodput %",
+            "answered",
+            "429",
+            "gave up",
+            "wasted %",
+            "answer p50",
+            "answer p90",
+            "429 p50 ms",
+            "fairness"
+        ),
+    ];
+    lines.extend(report.policies.iter().map(|figures| {
+        format!(
+            "{:<12} {:>9.1} {:>9} {:>8} {:>8} {:>8.2} {:>11.0} {:>11.0} {:>11.0} {:>8.3}",
+            figures.policy,
+            figures.goodput_share * 100.0,
+            figures.answered,
+            figures.refused,
+            figures.gave_up,
+            figures.wasted_share * 100.0,
+            figures.answer_p50_ms,
+            figures.answer_p90_ms,
+            figures.refusal_p50_ms,
+            figures.fairness
+        )
+    }));
+    lines.push(String::new());
+    lines.push(
+        "goodput: tokens of answers that arrived in time, of what the PTUs can serve; wasted: tokens for clients that hung up;\n\
+         fairness: Jain's index of what each key got of its max-min fair share"
+            .to_owned(),
+    );
+    lines.join("\n")
 }
 
 /// The trace of a scenario, read from its file or generated.

@@ -29,6 +29,9 @@ pub struct Simulate {
     /// Run every policy and compare them
     #[arg(long, conflicts_with = "policy")]
     pub compare: bool,
+    /// What happens without pay-as-you-go, under overload
+    #[command(flatten)]
+    pub overload: Overload,
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -36,6 +39,30 @@ pub struct Simulate {
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
+
+/// The part of `simulate` that is about overload.
+#[derive(Debug, Clone, Args)]
+pub struct Overload {
+    /// Leave pay-as-you-go out: full deployments have nothing to spill to. Compares queue orders
+    #[arg(long, conflicts_with_all = ["policy", "compare"])]
+    pub no_spill: bool,
+    /// The mean demand as a multiple of what the provisioned deployments serve; --load by another name
+    #[arg(long, value_name = "FACTOR", requires = "no_spill", conflicts_with = "load", value_parser = positive)]
+    pub overload: Option<f64>,
+    /// After how many seconds a client hangs up
+    #[arg(long, value_name = "SECONDS", requires = "no_spill", default_value = "30", value_parser = seconds)]
+    pub client_timeout: Duration,
+    /// Clients send their timeout as the official ones do, in `x-stainless-read-timeout`
+    #[arg(long, requires = "no_spill")]
+    pub timeout_header: bool,
+    /// The rates of keys relative to each other, as in 1:1:10
+    #[arg(long, value_name = "RATES", requires = "no_spill", default_value = "1", value_parser = rates)]
+    pub keys: Rates,
+}
+
+/// The rates of keys relative to each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rates(pub Vec<f64>);
 
 /// `size`.
 #[derive(Debug, Args)]
@@ -110,6 +137,8 @@ pub enum CapModel {
     Mixed,
     /// None
     Unset,
+    /// None for half of the requests, the answer's length and up to 200 more for the others
+    HalfUnset,
     /// As in the trace; none where it says nothing
     Trace,
 }
@@ -123,6 +152,8 @@ pub enum Generated {
     Diurnal,
     /// Steady, with answers ten times as long as usual
     LongOutput,
+    /// Ten minutes at a steady rate
+    Steady,
 }
 
 /// Who decides between provisioned and pay-as-you-go.
@@ -166,6 +197,12 @@ impl PolicyName {
 fn positive(text: &str) -> Result<f64, &'static str> {
     let number = text.parse::<f64>().ok().filter(|number| (1e-6..=1e6).contains(number));
     number.ok_or("expected a number above 0")
+}
+
+fn rates(text: &str) -> Result<Rates, &'static str> {
+    let rates: Option<Vec<f64>> = text.split(':').map(|rate| positive(rate).ok()).collect();
+    let rates = rates.filter(|rates| rates.len() <= 64);
+    rates.map(Rates).ok_or("expected up to 64 numbers above 0 with a colon between two")
 }
 
 fn share(text: &str) -> Result<f64, &'static str> {

@@ -174,7 +174,7 @@ fn reference_policies_agree_with_an_independent_model() {
 fn the_router_saves_what_is_promised() {
     let learned = |arrivals: &[Arrival], words: &str, load| {
         let mut stage = stage(arrivals, words, load);
-        stage.config.capacity.reserve = Reserve::Learned;
+        stage.config.capacity.reserve = Some(Reserve::Learned);
         stage
     };
     let rows = match published() {

@@ -31,6 +31,10 @@ pub struct Admission {
     pub reader_patience: Duration,
     /// True where no pay-as-you-go deployment may serve it.
     pub bound: bool,
+    /// A number that tells its key from others.
+    pub key: u64,
+    /// How long it stays in a standing queue; `None` if it has somewhere else to go.
+    pub standing_wait: Option<Duration>,
     /// True where every other deployment was tried before.
     pub insists: bool,
 }
@@ -42,10 +46,13 @@ impl Admission {
         let cached = if at_home { self.load.cached } else { Tokens::ZERO };
         let tight = self.tight.filter(|_| deployment.billing.is_provisioned());
         let load = Load { cached, cap: tight.or(self.load.cap), ..self.load };
-        let Self { priority, limit, bound, insists, .. } = *self;
+        let Self { priority, limit, bound, insists, key, standing_wait, .. } = *self;
+        let learned = self.expected.map(|expected| expected.most);
+        let likely_cap =
+            load.cap.map_or(learned, |cap| Some(learned.map_or(cap, |most| most.min(cap))));
         let answer = self.expected.filter(|_| !bound).map(|expected| expected.mean);
         let most = deployment.max_in_flight;
-        Entry { load, priority, limit, answer, insists, most }
+        Entry { load, priority, limit, answer, insists, most, key, likely_cap, standing_wait }
     }
 
     /// The same after every other deployment was tried.

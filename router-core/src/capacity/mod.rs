@@ -26,7 +26,7 @@ pub use drift::Drift;
 pub use latency::{Latency, Timing};
 pub use quota::{Left, LimitReading, Quota, QuotaReading, Taken};
 pub use reservation::{CapClass, Expected, Habits, Load};
-pub use settings::{Reserve, Settings};
+pub use settings::{QueueOrder, Reserve, STANDING_WAIT_SHARE, Settings, usual_bound_wait};
 pub use size::Size;
 pub use snapshot::{Asker, Entry, Snapshot, Standing, TooLarge};
 pub use twin::{Ticket, Told, Twin};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::policy::Priority;
+use crate::task::Task;
 use crate::units::Tokens;
 
 /// The table `[capacity]`.
@@ -10,14 +11,17 @@ use crate::units::Tokens;
 pub struct Settings {
     /// How long a request may be held for a provisioned deployment before it goes to pay-as-you-go.
     pub max_wait: Duration,
-    /// How long it may be held where no pay-as-you-go deployment lies inside its residency; `None`: until its deadline.
+    /// How long a request may be held if no pay-as-you-go deployment lies inside its residency; `None`: what its caller
+    /// says, else [`usual_bound_wait`].
     pub bound_wait: Option<Duration>,
     /// The most requests that wait for one deployment.
     pub queue_max: usize,
+    /// Which of them goes first.
+    pub queue_order: QueueOrder,
     /// How full of a provisioned deployment batch requests may use, 0 to 1.
     pub batch_limit: f64,
-    /// What to reserve.
-    pub reserve: Reserve,
+    /// What to reserve; `None`: learned if a request has nowhere else to go, else as asked.
+    pub reserve: Option<Reserve>,
     /// The share of answers that a learned cap lets end by themselves.
     pub learned_quantile: f64,
     /// How many answers must be seen before anything is claimed of the next.
@@ -46,6 +50,42 @@ pub enum Reserve {
     Learned,
 }
 
+/// Which of the requests that wait for a deployment goes first.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QueueOrder {
+    /// Keys in turn, by tokens; within a key the oldest, and the newest while the queue is standing.
+    #[default]
+    Fair,
+    /// The oldest, and the newest while the queue is standing; keys are not told apart.
+    ControlledDelay,
+    /// The oldest.
+    FirstCome,
+}
+
+impl QueueOrder {
+    /// The value of that word of config.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "fair" => Some(Self::Fair),
+            "controlled_delay" => Some(Self::ControlledDelay),
+            "first_come" => Some(Self::FirstCome),
+            _ => None,
+        }
+    }
+}
+
+/// How long a request without a wait of its own may be held if it has nowhere else to go: a person who chats expects an
+/// answer or a refusal sooner than one who asks for reasoning.
+pub fn usual_bound_wait(task: Task) -> Duration {
+    match task {
+        Task::Chat => Duration::from_secs(10),
+        Task::Reasoning => Duration::from_secs(60),
+    }
+}
+
+/// A request leaves a standing queue after this share of the usual wait. Measured with `simulate --no-spill`.
+pub const STANDING_WAIT_SHARE: f64 = 0.15;
+
 impl Reserve {
     /// The value of that word of config.
     pub fn from_word(word: &str) -> Option<Self> {
@@ -63,8 +103,9 @@ impl Default for Settings {
             max_wait: Duration::from_millis(450),
             bound_wait: None,
             queue_max: 256,
+            queue_order: QueueOrder::Fair,
             batch_limit: 0.8,
-            reserve: Reserve::Asked,
+            reserve: None,
             learned_quantile: 0.999,
             learned_samples: 200.0,
             callers_max: 4_096,

@@ -69,6 +69,12 @@ pub struct Entry {
     pub insists: bool,
     /// The most requests that the deployment may serve at once; `None` for no bound.
     pub most: Option<u32>,
+    /// A number that tells keys apart: they share the queue.
+    pub key: u64,
+    /// The cap by which the queue weighs it: the learned one if it is tighter, also where it cannot be sent.
+    pub likely_cap: Option<Tokens>,
+    /// How long it stays in a standing queue; `None` if it has somewhere else to go.
+    pub standing_wait: Option<Duration>,
 }
 
 impl Standing {
@@ -129,6 +135,8 @@ pub struct Asker {
     pub conversation: Conversation,
     /// A number that tells callers apart.
     pub caller: u64,
+    /// A number that tells keys apart.
+    pub key: u64,
     /// How large its cap on the answer is.
     pub class: CapClass,
 }
@@ -138,6 +146,8 @@ pub struct Asker {
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     standings: Vec<(DeploymentName, Standing)>,
+    /// A number that tells the asking key from others.
+    pub key: u64,
     /// Where the conversation was answered last.
     pub home: Option<Home>,
     /// How long answers to reasoning tasks will be.

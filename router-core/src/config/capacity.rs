@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::capacity::QueueOrder;
 use crate::capacity::Reserve;
 use crate::capacity::Settings;
 use crate::units::Tokens;
@@ -23,16 +24,18 @@ pub(super) fn check(raw: &raw::Capacity, table: &Table<'_>) -> Settings {
     };
     let samples = table.count("learned_samples", raw.learned_samples, 1..=10_000);
     let words = "asked or learned";
+    let orders = "fair, controlled_delay or first_come";
     Settings {
         max_wait: time("max_wait_ms", raw.max_wait_ms, 0, default.max_wait),
         bound_wait: table.milliseconds("bound_wait_ms", raw.bound_wait_ms, 0),
         queue_max: table
             .count("queue_max", raw.queue_max, 0..=1_000_000)
             .unwrap_or(default.queue_max),
-        batch_limit: ratio("batch_limit_ratio", raw.batch_limit_ratio, default.batch_limit),
-        reserve: table
-            .word("reserve", raw.reserve.as_deref(), words, Reserve::from_word)
+        queue_order: table
+            .word("queue_order", raw.queue_order.as_deref(), orders, QueueOrder::from_word)
             .unwrap_or_default(),
+        batch_limit: ratio("batch_limit_ratio", raw.batch_limit_ratio, default.batch_limit),
+        reserve: table.word("reserve", raw.reserve.as_deref(), words, Reserve::from_word),
         learned_quantile: table
             .number("learned_quantile", raw.learned_quantile, 0.5..=0.9999)
             .unwrap_or(default.learned_quantile),

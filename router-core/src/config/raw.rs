@@ -367,13 +367,17 @@ pub struct Limits {
 pub struct Capacity {
     /// How long a request may be held for a full provisioned deployment before it goes to pay-as-you-go; 450.
     pub max_wait_ms: Option<i64>,
-    /// The same where no pay-as-you-go deployment lies inside its residency; the request's deadline.
+    /// The same if no pay-as-you-go deployment lies inside its residency; the client's own timeout, else 10000 for chat and
+    /// 60000 for reasoning.
     pub bound_wait_ms: Option<i64>,
     /// The most requests that wait for one deployment; 256.
     pub queue_max: Option<i64>,
+    /// Which of them goes first: `fair`, `controlled_delay` or `first_come`; fair.
+    pub queue_order: Option<String>,
     /// How full of a provisioned deployment batch requests may use, 0 to 1; 0.8.
     pub batch_limit_ratio: Option<f64>,
-    /// What a request reserves: `asked` or `learned`; asked.
+    /// What a request reserves: `asked` or `learned`; learned for requests without a pay-as-you-go deployment inside their
+    /// residency, else asked.
     pub reserve: Option<String>,
     /// The share of answers that a learned cap lets end by themselves, 0.5 to 0.9999; 0.999.
     pub learned_quantile: Option<f64>,

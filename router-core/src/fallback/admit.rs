@@ -13,23 +13,25 @@ use crate::capacity::Entry;
 use crate::capacity::Ticket;
 use crate::deployment::Deployment;
 use crate::state::Closed;
+use crate::waiting::Held;
+use crate::waiting::Times;
 use crate::waiting::Waiting;
 
 use super::trail::{Note, Spill};
 
-/// Room for an attempt; `None` where the request goes on to another deployment. It came at `since` and is held at most
-/// until `until`.
+/// Room for an attempt; `None` where the request goes on to another deployment. It is held within
+/// `times`.
 pub(super) async fn admit(
     waiting: &Waiting,
     deployment: &Arc<Deployment>,
     entry: &Entry,
-    (since, until): (Instant, Instant),
+    times: Times,
     notes: &mut Vec<Note>,
 ) -> Option<Ticket> {
     let began = Instant::now();
     let name = &deployment.name;
     let spilled = |cause| Note::Spilled { deployment: Arc::clone(deployment), cause };
-    let wait = match waiting.enter(name, entry, (since, began)) {
+    let wait = match waiting.enter(name, entry, times, began) {
         Ok(ticket) => return Some(ticket),
         Err(Closed::Full(wait)) => wait,
         Err(Closed::Busy) => {
@@ -41,6 +43,7 @@ pub(super) async fn admit(
             return None;
         }
     };
+    let Times { since, until } = times;
     if until.saturating_duration_since(began) < wait.max(Duration::from_nanos(1)) {
         // It goes elsewhere anyway: the one that may find out whether the twin is right.
         let ticket = waiting.state().enter(name, entry, true, began).ok();
@@ -49,11 +52,14 @@ pub(super) async fn admit(
         }
         return ticket;
     }
-    let ticket = waiting.hold(name, entry, (since, until)).await;
-    let entered = ticket.is_some();
+    let held = waiting.hold(name, entry, Times { since, until }).await;
+    let entered = matches!(held, Held::Entered(_));
     notes.push(Note::Held { deployment: Arc::clone(deployment), took: began.elapsed(), entered });
-    if !entered {
-        notes.push(spilled(Spill::Held));
+    match held {
+        Held::Entered(ticket) => Some(ticket),
+        Held::Over | Held::Shed => {
+            notes.push(spilled(Spill::Held));
+            None
+        }
     }
-    ticket
 }

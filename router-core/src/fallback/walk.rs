@@ -31,6 +31,7 @@ use crate::upstream::ReplyBody;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::read;
+use crate::waiting::Times;
 use crate::waiting::Waiting;
 
 use super::admit::admit;
@@ -170,7 +171,7 @@ impl<U: Upstream> Fallback<U> {
     #[must_use]
     pub fn renewed(&self, upstream: U, limits: Limits, renewal: &Renewal<'_>) -> Self {
         let state = self.waiting.state().renewed(renewal);
-        let waiting = self.waiting.renewed(state, renewal, renewal.settings.queue_max);
+        let waiting = self.waiting.renewed(state, renewal);
         let hedges = |hedging: Hedging| {
             let before = self.hedges.as_ref().map(|tokens| tokens.renewed(share(hedging)));
             before.unwrap_or_else(|| RetryTokens::new(share(hedging), renewal.now))
@@ -231,7 +232,7 @@ impl<U: Upstream> Fallback<U> {
             admission.tight = None;
         }
         let patient = began.checked_add(admission.patience).unwrap_or(errand.deadline);
-        let until = patient.min(errand.deadline);
+        let until = patient.min(self.latest_start(&errand, &admission));
         let mut passed = self.pass(&errand, &admission, until, &mut journey).await;
         if matches!(passed, Passed::Again) {
             admission = admission.with_own_cap();
@@ -247,6 +248,15 @@ impl<U: Upstream> Fallback<U> {
             }
         };
         Err(NoAnswer { fault, trail: journey.trail, notes: journey.notes })
+    }
+
+    /// When an attempt has to start at the latest for its answer to come in time. A request that has nowhere else to go is not
+    /// sent later: its answer would be paid for and not read.
+    fn latest_start(&self, errand: &Errand<'_, '_>, admission: &Admission) -> Instant {
+        let first = &errand.plan.first.name;
+        let usual = self.waiting.state().see(first, |standing| standing.latency.total());
+        let usual = usual.filter(|_| admission.bound).unwrap_or_default();
+        errand.deadline.checked_sub(usual).unwrap_or(errand.deadline)
     }
 
     /// True where the deadline leaves the time for a second answer after a first that was cut off.
@@ -350,7 +360,7 @@ impl<U: Upstream> Fallback<U> {
     ) -> Passed {
         for _ in 0..FULL_TRIES {
             let entry = admission.entry(deployment);
-            let times = (journey.began, until);
+            let times = Times { since: journey.began, until };
             let ticket = admit(&self.waiting, deployment, &entry, times, &mut journey.notes).await;
             let Some(ticket) = ticket else {
                 if matches!(journey.notes.last(), Some(Note::Recovering { .. })) {

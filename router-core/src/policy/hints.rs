@@ -89,7 +89,8 @@ pub struct Hints {
     pub session: Option<Box<str>>,
     /// Second deployments that Azure's feature headers name.
     pub companions: Vec<CompanionHint>,
-    /// `x-stainless-read-timeout`, in seconds, as the official clients send it: how long the caller itself waits.
+    /// `x-stainless-read-timeout`, else `x-stainless-timeout`, in seconds, as the official clients send them: how long the
+    /// caller itself waits.
     pub caller_timeout: Option<Duration>,
 }
 
@@ -235,6 +236,7 @@ impl Hints {
 fn caller_timeout(headers: &HeaderMap) -> Option<Duration> {
     headers
         .get("x-stainless-read-timeout")
+        .or_else(|| headers.get("x-stainless-timeout"))
         .and_then(|value| value.to_str().ok()?.parse::<f64>().ok())
         .filter(|seconds| (0.001..86_400.0).contains(seconds))
         .map(Duration::from_secs_f64)

@@ -91,7 +91,7 @@ impl<U: Upstream> ModelRouter<U> {
         let metrics = Metrics::register(registry)?;
         let watched = Watched::register(registry, Arc::clone(&state), &rules)?;
         let others = OtherModels::default();
-        let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, rules.capacity.queue_max);
+        let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, &rules.capacity);
         let fallback = Fallback::new(upstream, waiting, limits);
         let observers = Observers::default();
         let yardsticks = Yardsticks::of(&rules.policy, &rules.catalog);

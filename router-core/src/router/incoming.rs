@@ -39,6 +39,8 @@ impl<'c> Incoming<'c> {
         (&self.call.caller, self.request.user()).hash(&mut caller);
         let conversation = Conversation::of(&self.request, self.hints.session.as_deref());
         let class = CapClass::of(self.request.max_output());
-        Asker { conversation, caller: caller.finish(), class }
+        let mut key = DefaultHasher::new();
+        self.call.caller.hash(&mut key);
+        Asker { conversation, caller: caller.finish(), key: key.finish(), class }
     }
 }

@@ -1,6 +1,6 @@
 //! Traces that are made up, for loads that the published one does not show.
 //!
-//! Each is an hour of about five requests a second, drawn from the seed alone.
+//! Each has about five requests a second and is drawn from the seed alone.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::simulation_args::Generated;
 
 use super::trace::Arrival;
 
-/// How long a trace is.
+/// How long most traces are.
 const LENGTH_SECONDS: f64 = 3_600.0;
 
 /// How many requests come in a second, in the mean.
@@ -29,7 +29,7 @@ pub fn generate(kind: Generated, seed: u64) -> Vec<Arrival> {
     let mut at = 0.0;
     // Thinning: draw at the highest rate and keep each with the share that its moment has of it.
     let highest = RATE * highest(kind);
-    while at < LENGTH_SECONDS {
+    while at < length(kind) {
         at -= (1.0 - dice.share()).ln() / highest;
         if dice.share() * highest < RATE * rate(kind, at) {
             let (prompt, output) = lengths(kind);
@@ -61,7 +61,15 @@ fn rate(kind: Generated, at: f64) -> f64 {
             if at % (calm + burst) < calm { 1.0 / mean } else { BURST / mean }
         }
         Generated::Diurnal => 1.0 - 0.7 * (at / LENGTH_SECONDS * std::f64::consts::TAU).cos(),
-        Generated::LongOutput => 1.0,
+        Generated::LongOutput | Generated::Steady => 1.0,
+    }
+}
+
+/// How long a trace is, in seconds.
+fn length(kind: Generated) -> f64 {
+    match kind {
+        Generated::Bursty | Generated::Diurnal | Generated::LongOutput => LENGTH_SECONDS,
+        Generated::Steady => 600.0,
     }
 }
 
@@ -69,7 +77,7 @@ fn highest(kind: Generated) -> f64 {
     match kind {
         Generated::Bursty => rate(kind, RHYTHM.0),
         Generated::Diurnal => 1.7,
-        Generated::LongOutput => 1.0,
+        Generated::LongOutput | Generated::Steady => 1.0,
     }
 }
 
@@ -77,7 +85,9 @@ fn highest(kind: Generated) -> f64 {
 fn lengths(kind: Generated) -> (Lengths, Lengths) {
     let prompt = Lengths::Skewed { median: 800, spread: 0.9 };
     let output = match kind {
-        Generated::Bursty | Generated::Diurnal => Lengths::Skewed { median: 150, spread: 0.8 },
+        Generated::Bursty | Generated::Diurnal | Generated::Steady => {
+            Lengths::Skewed { median: 150, spread: 0.8 }
+        }
         Generated::LongOutput => Lengths::Skewed { median: 1_500, spread: 0.6 },
     };
     (prompt, output)
@@ -96,7 +106,9 @@ mod tests {
             assert_eq!(arrivals, generate(*kind, 7), "{kind:?}");
             assert_ne!(arrivals, generate(*kind, 8), "{kind:?}");
             assert!(arrivals.is_sorted_by_key(|arrival| arrival.at), "{kind:?}");
-            assert!((15_000..21_000).contains(&arrivals.len()), "{kind:?}: {}", arrivals.len());
+            let mean = RATE * length(*kind);
+            let share = f64::from(u32::try_from(arrivals.len()).unwrap()) / mean;
+            assert!((0.8..1.2).contains(&share), "{kind:?}: {}", arrivals.len());
         }
     }
 

@@ -4,6 +4,7 @@ mod answer;
 pub mod bound;
 mod cloud;
 pub mod generate;
+pub mod overload;
 pub mod reference;
 pub mod replay;
 pub mod routed;

@@ -118,7 +118,7 @@ async fn all(stage: &Stage, progress: &(dyn Fn(u64) + Sync)) -> Result<Tally, Pl
     Ok(Tally { policy: PolicyName::Router, fates, refusals: meter.refusals })
 }
 
-fn router(config: &Config, cloud: Cloud) -> Result<ModelRouter<Cloud>, BuildFault> {
+pub(super) fn router(config: &Config, cloud: Cloud) -> Result<ModelRouter<Cloud>, BuildFault> {
     let rules = rules_of(config)?;
     Ok(ModelRouter::with_upstream(rules, config.limits.clone(), cloud, &Registry::new())?)
 }
@@ -160,7 +160,7 @@ async fn one(router: ModelRouter<Cloud>, index: usize, call: Call) -> (usize, En
     (index, ending)
 }
 
-fn headers(index: usize, call: &Call) -> HeaderMap {
+pub(super) fn headers(index: usize, call: &Call) -> HeaderMap {
     let task = HeaderValue::from_static(call.task.as_str());
     HeaderMap::from_iter([
         (HeaderName::from_static("x-request-id"), HeaderValue::from(index)),

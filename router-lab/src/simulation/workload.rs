@@ -80,7 +80,7 @@ pub fn calls(arrivals: &[Arrival], scenario: &Scenario) -> Vec<Call> {
         let output = match scenario.max_tokens {
             // What came is known; hidden reasoning has room beside the caller's cap.
             CapModel::Trace => arrival.output,
-            CapModel::Tight | CapModel::Mixed | CapModel::Unset => {
+            CapModel::Tight | CapModel::Mixed | CapModel::Unset | CapModel::HalfUnset => {
                 cap.map_or(arrival.output, |cap| cap.min(arrival.output))
             }
         };
@@ -106,8 +106,17 @@ pub fn calls(arrivals: &[Arrival], scenario: &Scenario) -> Vec<Call> {
 
 fn cap(model: CapModel, arrival: &Arrival, dice: &mut Dice) -> Option<u64> {
     let output = arrival.output;
+    let tight =
+        |dice: &mut Dice| Some((output + Lengths::Uniform { min: 0, max: 200 }.draw(dice)).max(1));
     match model {
-        CapModel::Tight => Some((output + Lengths::Uniform { min: 0, max: 200 }.draw(dice)).max(1)),
+        CapModel::Tight => tight(dice),
+        CapModel::HalfUnset => {
+            if dice.share() < 0.5 {
+                None
+            } else {
+                tight(dice)
+            }
+        }
         CapModel::Mixed => dice.pick(&[4_096, 4_096, 1_024, output + 100, output + 300]).copied(),
         CapModel::Unset => None,
         CapModel::Trace => arrival.cap,

@@ -1,0 +1,297 @@
+//! The queues in front of full provisioned deployments.
+//!
+//! Each deployment has one queue ([`queue`] defines its order). The first in a queue tries to enter when the twin predicts
+//! capacity and whenever a call finishes; each that enters wakes the next. So as many requests are sent as keep the level at
+//! the capacity, and never all at once. A waiter leaves its queue when its future is dropped, as when its caller hangs up.
+//!
+//! No task is spawned and nothing is polled: a queue moves only inside the futures that wait in it.
+
+mod counts;
+mod queue;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::capacity::Entry;
+use crate::capacity::Load;
+use crate::capacity::Settings;
+use crate::capacity::Standing;
+use crate::capacity::Ticket;
+use crate::deployment::Catalog;
+use crate::policy::Priority;
+use crate::state::CapacityState;
+use crate::state::Closed;
+use crate::state::Event;
+use crate::state::Renewal;
+use crate::units::DeploymentName;
+
+pub use counts::{Leaving, QueueCounts};
+
+use queue::{Position, Queue, Request};
+
+/// The state, with a queue in front of each deployment.
+#[derive(Debug)]
+pub struct Waiting {
+    state: Arc<dyn CapacityState>,
+    /// Shared by the configs in which a deployment stays, so that those who wait under the old one keep their turn.
+    lines: Vec<(DeploymentName, Arc<Line>)>,
+    most: usize,
+}
+
+#[derive(Debug, Default)]
+struct Line {
+    queue: Mutex<Queue>,
+    counts: QueueCounts,
+}
+
+/// Between when a request may wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Times {
+    /// When it arrived.
+    pub since: Instant,
+    /// When it leaves at the latest.
+    pub until: Instant,
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Held {
+    /// It entered.
+    Entered(Ticket),
+    /// There was no capacity in time.
+    Over,
+    /// The queue was full, or standing for too long.
+    Shed,
+}
+
+/// The shortest time after which the first of a queue tries again.
+const LEAST_GAP: Duration = Duration::from_millis(1);
+
+/// A waiter that may have to leave looks again after this time.
+const RECHECK: Duration = Duration::from_millis(100);
+
+impl Line {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A place in a queue; leaving it lets the next one try.
+struct Place<'l> {
+    line: &'l Line,
+    request: Request,
+    number: u64,
+    bell: Arc<Notify>,
+    leaving: Leaving,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let mut queue = self.line.lock();
+        queue.leave(self.number);
+        queue.ring(Instant::now());
+        drop(queue);
+        self.line.counts.left(self.leaving);
+    }
+}
+
+impl Waiting {
+    /// Queues before the deployments of the catalog.
+    pub fn new(state: Arc<dyn CapacityState>, catalog: &Catalog, settings: &Settings) -> Self {
+        let now = Instant::now();
+        let names = catalog.deployments().iter().map(|known| known.name.clone());
+        let lines: Vec<_> = names.map(|name| (name, Arc::<Line>::default())).collect();
+        for (_, line) in &lines {
+            line.lock().set_order(settings.queue_order, now);
+        }
+        Self { state, lines, most: settings.queue_max }
+    }
+
+    /// The same queues under a new config's state. All who wait try again: there may be more capacity than before.
+    #[must_use]
+    pub fn renewed(&self, state: Arc<dyn CapacityState>, renewal: &Renewal<'_>) -> Self {
+        let line = |name: &DeploymentName| {
+            let before = self.lines.binary_search_by(|(known, _)| known.cmp(name)).ok();
+            let before = before.filter(|_| renewal.kept.contains_key(name));
+            let line = before.and_then(|at| self.lines.get(at));
+            line.map(|(_, line)| Arc::clone(line)).unwrap_or_default()
+        };
+        let names = renewal.catalog.deployments().iter().map(|known| known.name.clone());
+        let lines: Vec<_> = names.map(|name| (name.clone(), line(&name))).collect();
+        for (_, line) in &lines {
+            line.lock().set_order(renewal.settings.queue_order, renewal.now);
+        }
+        self.lines.iter().for_each(|(_, line)| line.lock().ring(renewal.now));
+        Self { state, lines, most: renewal.settings.queue_max }
+    }
+
+    /// The state behind it.
+    pub fn state(&self) -> &Arc<dyn CapacityState> {
+        &self.state
+    }
+
+    fn line(&self, deployment: &DeploymentName) -> Option<&Line> {
+        let at = self.lines.binary_search_by(|(name, _)| name.cmp(deployment)).ok()?;
+        self.lines.get(at).map(|(_, line)| &**line)
+    }
+
+    /// How many wait for a deployment.
+    pub fn queued(&self, deployment: &DeploymentName) -> usize {
+        self.line(deployment).map_or(0, |line| line.lock().len())
+    }
+
+    /// How many of a priority wait for a deployment.
+    pub fn queue_length(&self, deployment: &DeploymentName, priority: Priority) -> usize {
+        self.line(deployment).map_or(0, |line| line.lock().count(priority))
+    }
+
+    /// How requests have left the queue of a deployment so far; `None` for an unknown one.
+    pub fn queue_counts(&self, deployment: &DeploymentName) -> Option<&QueueCounts> {
+        self.line(deployment).map(|line| &line.counts)
+    }
+
+    /// Learns what happened, and lets the first in the queue try: capacity may have become free.
+    pub fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant) {
+        self.state.learn(deployment, event, now);
+        if let Some(line) = self.line(deployment) {
+            let queue = line.lock();
+            if !queue.is_empty() {
+                queue.ring(now);
+            }
+        }
+    }
+
+    /// Enters at once if there is capacity and nobody who waits goes first.
+    ///
+    /// # Errors
+    /// There is none; if the deployment is full, with the expected wait behind those who go first.
+    pub fn enter(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        times: Times,
+        now: Instant,
+    ) -> Result<Ticket, Closed> {
+        let line = self.line(deployment).filter(|line| !line.lock().is_empty());
+        let Some(line) = line else {
+            return match self.state.enter(deployment, entry, false, now) {
+                Err(Closed::Full(_)) => {
+                    Err(Closed::Full(self.expected(deployment, entry, 0.0, now)))
+                }
+                over => over,
+            };
+        };
+        let request = self.request(deployment, entry, times);
+        let (next, ahead) = {
+            let queue = line.lock();
+            (queue.would_be_next(&request, now), queue.ahead_of(&request, now))
+        };
+        if next {
+            match self.state.enter(deployment, entry, false, now) {
+                Err(Closed::Full(_)) => {}
+                Ok(ticket) => {
+                    line.lock().entered(&request, None, now);
+                    return Ok(ticket);
+                }
+                over => return over,
+            }
+        }
+        Err(Closed::Full(self.expected(deployment, entry, ahead, now)))
+    }
+
+    fn expected(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        ahead: f64,
+        now: Instant,
+    ) -> Duration {
+        let wait = |standing: &Standing| standing.expected_wait(entry, ahead, now);
+        self.state.see(deployment, wait)
+    }
+
+    /// A request as its queue sees it.
+    fn request(&self, deployment: &DeploymentName, entry: &Entry, times: Times) -> Request {
+        let (weight, entry_level) = self.state.see(deployment, |standing| {
+            let Load { prompt, cached, .. } = entry.load;
+            let weight = |twin: &crate::capacity::Twin| {
+                twin.size().reserved(prompt, cached, entry.likely_cap)
+            };
+            (standing.twin.as_ref().map_or(0.0, weight), standing.mark(entry))
+        });
+        let bound = times.until.saturating_duration_since(times.since);
+        Request {
+            priority: entry.priority,
+            key: entry.key,
+            weight,
+            entry_level,
+            since: times.since,
+            standing_wait: entry.standing_wait.map(|wait| wait.min(bound)),
+        }
+    }
+
+    /// Waits until there is capacity, at most until `times.until`.
+    pub async fn hold(&self, deployment: &DeploymentName, entry: &Entry, times: Times) -> Held {
+        let Some(mut place) = self.join(deployment, entry, times) else { return Held::Shed };
+        let longest = self.state.changes_every().max(LEAST_GAP);
+        loop {
+            let now = Instant::now();
+            let (position, leaves_at) = {
+                let queue = place.line.lock();
+                (queue.position(place.number, now), queue.leaves_at(place.number))
+            };
+            // Whether it has to leave depends on those who join meanwhile.
+            let leaves_at = leaves_at.map(|leaves| leaves.max(now + RECHECK));
+            let mut again = leaves_at.map_or(times.until, |leaves| leaves.min(times.until));
+            match position {
+                Position::Shed => {
+                    place.leaving = Leaving::Shed;
+                    return Held::Shed;
+                }
+                Position::Behind => {}
+                Position::Next => match self.state.enter(deployment, entry, false, now) {
+                    Ok(ticket) => {
+                        place.line.lock().entered(&place.request, Some(place.number), now);
+                        place.leaving = Leaving::Entered;
+                        return Held::Entered(ticket);
+                    }
+                    Err(Closed::Full(wait)) => {
+                        again = again.min(now + wait.clamp(LEAST_GAP, longest));
+                    }
+                    // A call that ends there rings.
+                    Err(Closed::Busy) => {}
+                    Err(Closed::Recovering) => {
+                        place.leaving = Leaving::over(entry);
+                        return Held::Over;
+                    }
+                },
+            }
+            if now >= times.until {
+                place.leaving = Leaving::over(entry);
+                return Held::Over;
+            }
+            tokio::select! {
+                biased;
+                () = place.bell.notified() => {}
+                () = tokio::time::sleep_until(again.max(now + LEAST_GAP).min(times.until)) => {}
+            }
+        }
+    }
+
+    fn join(&self, deployment: &DeploymentName, entry: &Entry, times: Times) -> Option<Place<'_>> {
+        let line = self.line(deployment)?;
+        self.state.see(deployment, |standing| standing.twin)?;
+        let request = self.request(deployment, entry, times);
+        let joined = line.lock().join(request, self.most, Instant::now());
+        let Some(joined) = joined else {
+            line.counts.left(Leaving::Shed);
+            return None;
+        };
+        let (number, bell) = (joined.number, joined.bell);
+        // Until it says otherwise, it is a caller who left.
+        Some(Place { line, request, number, bell, leaving: Leaving::GaveUp })
+    }
+}

@@ -1,0 +1,518 @@
+//! The order of one deployment's queue: who enters next, and who has waited too long. Pure: `now` is an argument.
+//!
+//! Interactive requests go before batch requests. Within a priority the keys share capacity by reserved tokens (start-time
+//! fair queueing), so that a key with many requests delays another key by at most one request. Within a key the oldest
+//! request goes first while its requests wait in a burst, and the newest once they have formed a standing queue: then the
+//! oldest cannot be answered in time any more, and serving them first would make every answer late. A request that has
+//! nowhere else to go leaves a standing queue early, so that its caller can try again while there is time.
+//!
+//! The queue does not decide whether the deployment has capacity; the twin does.
+//!
+//! **Source:** Nichols and Jacobson, RFC 8289 (controlled delay); Maurer, "Fail at Scale", ACM Queue 13-8, 2015 (adaptive
+//! last-in, first-out); Goyal, Vin and Cheng, "Start-time Fair Queueing", 1996.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::capacity::QueueOrder;
+use crate::policy::Priority;
+
+/// A lane that has not been empty for this long is standing: a burst would have drained.
+const STANDING: Duration = Duration::from_secs(1);
+
+/// So many requests may enter before one that ranks higher but needs an emptier deployment.
+const MOST_PASSES: u32 = 8;
+
+/// From this many lanes on, those are forgotten that are owed nothing.
+const MOST_LANES: usize = 4_096;
+
+/// What the queue knows of a request.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Request {
+    pub(super) priority: Priority,
+    /// A number that tells keys apart.
+    pub(super) key: u64,
+    /// The tokens that it reserves, or is expected to use.
+    pub(super) weight: f64,
+    /// The level, as a share of the capacity, up to which it may enter.
+    pub(super) entry_level: f64,
+    /// When it arrived.
+    pub(super) since: Instant,
+    /// How long it stays in a standing queue; `None` if it has somewhere else to go and therefore waits only briefly.
+    pub(super) standing_wait: Option<Duration>,
+}
+
+/// A place in the queue.
+#[derive(Debug)]
+pub(super) struct Joined {
+    pub(super) number: u64,
+    pub(super) bell: Arc<Notify>,
+}
+
+/// Whether a waiter may try to enter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Position {
+    /// It may.
+    Next,
+    /// Others go first.
+    Behind,
+    /// It has to leave.
+    Shed,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    request: Request,
+    bell: Arc<Notify>,
+    /// How many requests that rank lower have entered before it.
+    passed: u32,
+    evicted: bool,
+}
+
+impl Waiter {
+    fn new(request: Request) -> Self {
+        Self { request, bell: Arc::default(), passed: 0, evicted: false }
+    }
+
+    /// True if it was passed so often that nobody may pass it again. A request with somewhere else to go need not fear that.
+    fn is_barrier(&self) -> bool {
+        self.passed >= MOST_PASSES && self.request.standing_wait.is_some()
+    }
+}
+
+/// The part of the queue that belongs to one key, or to all of them if the order does not tell keys apart.
+#[derive(Debug, Clone, Copy, Default)]
+struct Lane {
+    waiting: usize,
+    /// Since when it has not been empty.
+    busy_since: Option<Instant>,
+    /// The virtual time up to which it has been served.
+    served: f64,
+}
+
+/// The queue of one deployment.
+#[derive(Debug, Default)]
+pub(super) struct Queue {
+    order: QueueOrder,
+    waiters: BTreeMap<u64, Waiter>,
+    next: u64,
+    lanes: HashMap<u64, Lane>,
+    /// The virtual time at which the request started that entered last.
+    virtual_time: f64,
+}
+
+impl Queue {
+    /// Changes the order; all waiters count as having just joined.
+    pub(super) fn set_order(&mut self, order: QueueOrder, now: Instant) {
+        if self.order == order {
+            return;
+        }
+        self.order = order;
+        self.lanes.clear();
+        let requests: Vec<Request> = self.waiters.values().map(|waiter| waiter.request).collect();
+        requests.iter().for_each(|request| self.occupy(request, now));
+    }
+
+    /// How many wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting().count()
+    }
+
+    /// How many of a priority wait.
+    pub(super) fn count(&self, priority: Priority) -> usize {
+        self.waiting().filter(|(_, waiter)| waiter.request.priority == priority).count()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    /// Adds a request; `None` if `most` wait already and none of them has to make way for it.
+    pub(super) fn join(&mut self, request: Request, most: usize, now: Instant) -> Option<Joined> {
+        if self.len() >= most && !self.make_way(&request, now) {
+            return None;
+        }
+        self.occupy(&request, now);
+        let (number, waiter) = (self.next, Waiter::new(request));
+        self.next += 1;
+        let bell = Arc::clone(&waiter.bell);
+        self.waiters.insert(number, waiter);
+        Some(Joined { number, bell })
+    }
+
+    /// Wakes those who may try to enter.
+    pub(super) fn ring(&self, now: Instant) {
+        self.front(now).for_each(|(_, waiter)| waiter.bell.notify_one());
+    }
+
+    /// Whether a waiter may try to enter now.
+    pub(super) fn position(&self, number: u64, now: Instant) -> Position {
+        let Some(waiter) = self.waiters.get(&number) else { return Position::Shed };
+        let late = self.leaves_at(number).is_some_and(|leaves| now >= leaves);
+        if waiter.evicted || late && self.is_followed(&waiter.request) {
+            Position::Shed
+        } else if self.front(now).any(|(other, _)| other == number) {
+            Position::Next
+        } else {
+            Position::Behind
+        }
+    }
+
+    /// True if its lane holds other requests: a newer one is worth more than one that has waited for long.
+    fn is_followed(&self, request: &Request) -> bool {
+        self.lanes.get(&self.lane_of(request)).is_some_and(|lane| lane.waiting > 1)
+    }
+
+    /// When a waiter has to leave if its lane goes on standing and holds newer requests; `None` if it may stay.
+    pub(super) fn leaves_at(&self, number: u64) -> Option<Instant> {
+        let request = self.waiters.get(&number)?.request;
+        Some((request.since + request.standing_wait?).max(self.stands_from(&request)?))
+    }
+
+    /// True if a request that would join now would be the first to try.
+    pub(super) fn would_be_next(&self, request: &Request, now: Instant) -> bool {
+        let newcomer = Waiter::new(*request);
+        let own = (self.next, &newcomer);
+        self.waiting().all(|(number, waiter)| {
+            let passable = waiter.request.entry_level < request.entry_level && !waiter.is_barrier();
+            passable || self.rank(own, (number, waiter), now).is_lt()
+        })
+    }
+
+    /// The tokens that enter before a request that would join now, as far as can be seen.
+    pub(super) fn ahead_of(&self, request: &Request, now: Instant) -> f64 {
+        let newest = request.standing_wait.is_some() && self.is_standing(request, now);
+        let lane = self.lane_of(request);
+        let (mut ahead, mut own) = (0.0, 0.0);
+        let mut backlogs: BTreeMap<u64, f64> = BTreeMap::new();
+        for (_, waiter) in self.waiting() {
+            let other = &waiter.request;
+            let other_lane = self.lane_of(other);
+            match other.priority.cmp(&request.priority) {
+                // The deployment is too full for it when this request enters.
+                _ if other.entry_level < request.entry_level => {}
+                Ordering::Less => ahead += other.weight,
+                Ordering::Equal if other_lane != lane => {
+                    *backlogs.entry(other_lane).or_default() += other.weight;
+                }
+                Ordering::Equal if !newest && other.since <= request.since => own += other.weight,
+                Ordering::Equal | Ordering::Greater => {}
+            }
+        }
+        // Of another lane, what starts before this request does.
+        let start = self.start(lane) + own;
+        let before = |(lane, backlog): (u64, f64)| backlog.min((start - self.start(lane)).max(0.0));
+        ahead + own + backlogs.into_iter().map(before).sum::<f64>()
+    }
+
+    /// A request entered: the waiter of that number, or a newcomer past the queue.
+    pub(super) fn entered(&mut self, request: &Request, number: Option<u64>, now: Instant) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let entrant = Waiter::new(*request);
+        let own = (number.unwrap_or(self.next), &entrant);
+        let ahead = self.waiting().filter(|waiter| self.rank(*waiter, own, now).is_lt());
+        let passed: Vec<u64> = ahead.map(|(number, _)| number).collect();
+        for number in passed {
+            if let Some(waiter) = self.waiters.get_mut(&number) {
+                waiter.passed = waiter.passed.saturating_add(1);
+            }
+        }
+        let lane = self.lane_of(request);
+        let start = self.start(lane);
+        self.virtual_time = start;
+        if self.lanes.len() >= MOST_LANES {
+            self.lanes.retain(|_, lane| lane.waiting > 0 || lane.served > start);
+        }
+        self.lanes.entry(lane).or_default().served = start + request.weight;
+    }
+
+    /// A waiter leaves, whether it entered or not.
+    pub(super) fn leave(&mut self, number: u64) {
+        let Some(waiter) = self.waiters.remove(&number) else { return };
+        if self.waiters.is_empty() {
+            // Without competition nobody owes anybody anything.
+            self.lanes.clear();
+            self.virtual_time = 0.0;
+            return;
+        }
+        if let Some(lane) = self.lanes.get_mut(&self.lane_of(&waiter.request)) {
+            lane.waiting = lane.waiting.saturating_sub(1);
+            if lane.waiting == 0 {
+                lane.busy_since = None;
+            }
+        }
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = (u64, &Waiter)> {
+        let all = self.waiters.iter().map(|(number, waiter)| (*number, waiter));
+        all.filter(|(_, waiter)| !waiter.evicted)
+    }
+
+    fn lane_of(&self, request: &Request) -> u64 {
+        match self.order {
+            QueueOrder::Fair => request.key,
+            QueueOrder::ControlledDelay | QueueOrder::FirstCome => 0,
+        }
+    }
+
+    fn occupy(&mut self, request: &Request, now: Instant) {
+        let lane = self.lanes.entry(self.lane_of(request)).or_default();
+        lane.waiting += 1;
+        lane.busy_since.get_or_insert(now);
+    }
+
+    /// Since when the lane of a request has been standing, or will be if it does not drain.
+    fn stands_from(&self, request: &Request) -> Option<Instant> {
+        let busy_since = self.lanes.get(&self.lane_of(request))?.busy_since;
+        busy_since.filter(|_| self.order != QueueOrder::FirstCome).map(|since| since + STANDING)
+    }
+
+    fn is_standing(&self, request: &Request, now: Instant) -> bool {
+        self.stands_from(request).is_some_and(|from| now >= from)
+    }
+
+    /// The virtual time at which the next request of a lane starts.
+    fn start(&self, lane: u64) -> f64 {
+        self.lanes.get(&lane).map_or(0.0, |lane| lane.served).max(self.virtual_time)
+    }
+
+    /// Which of two waiters goes first.
+    fn rank(&self, one: (u64, &Waiter), other: (u64, &Waiter), now: Instant) -> Ordering {
+        let ((number, one), (other_number, other)) = (one, other);
+        let (one, other) = (&one.request, &other.request);
+        let (lane, other_lane) = (self.lane_of(one), self.lane_of(other));
+        let fair = || self.start(lane).total_cmp(&self.start(other_lane));
+        let age = || {
+            let age = (one.since, number).cmp(&(other.since, other_number));
+            // A request that waits only briefly for a cheaper answer is served in its turn.
+            let newest = lane == other_lane
+                && one.standing_wait.is_some()
+                && other.standing_wait.is_some()
+                && self.is_standing(one, now);
+            if newest { age.reverse() } else { age }
+        };
+        one.priority.cmp(&other.priority).then_with(fair).then_with(age)
+    }
+
+    /// The waiters that may try to enter: the first, and those that may enter a fuller deployment than all before them. A
+    /// waiter that was passed too often is not passed again.
+    fn front(&self, now: Instant) -> impl Iterator<Item = (u64, &Waiter)> {
+        let mut level = Some(f64::NEG_INFINITY);
+        std::iter::from_fn(move || {
+            let above = level?;
+            let fuller = self.waiting().filter(|(_, waiter)| waiter.request.entry_level > above);
+            let found = fuller.min_by(|one, other| self.rank(*one, *other, now))?;
+            level = (!found.1.is_barrier()).then_some(found.1.request.entry_level);
+            Some(found)
+        })
+    }
+
+    /// Evicts a waiter for a newcomer to a full queue: one of a lower priority, else one of the key with the largest backlog.
+    /// False if that would be the newcomer itself.
+    fn make_way(&mut self, newcomer: &Request, now: Instant) -> bool {
+        let lowest = self.waiting().map(|(_, waiter)| waiter.request.priority).max();
+        let lowest = lowest.filter(|lowest| *lowest >= newcomer.priority);
+        let (QueueOrder::Fair, Some(lowest)) = (self.order, lowest) else { return false };
+        let mut backlogs: BTreeMap<u64, f64> = BTreeMap::new();
+        let own = (lowest == newcomer.priority).then_some(*newcomer);
+        let waiting = self.waiting().map(|(_, waiter)| waiter.request).chain(own);
+        for request in waiting.filter(|request| request.priority == lowest) {
+            *backlogs.entry(request.key).or_default() += request.weight;
+        }
+        let heaviest = backlogs.into_iter().max_by(|one, other| one.1.total_cmp(&other.1));
+        let Some((key, _)) = heaviest else { return false };
+        if own.is_some() && key == newcomer.key && !self.is_standing(newcomer, now) {
+            return false;
+        }
+        let heavy = self
+            .waiting()
+            .filter(|(_, waiter)| waiter.request.key == key && waiter.request.priority == lowest);
+        let last = heavy.max_by(|one, other| self.rank(*one, *other, now));
+        let Some(number) = last.map(|(number, _)| number) else { return false };
+        if let Some(waiter) = self.waiters.get_mut(&number) {
+            waiter.evicted = true;
+            waiter.bell.notify_one();
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn queue(order: QueueOrder) -> Queue {
+        let mut queue = Queue::default();
+        queue.set_order(order, Instant::now());
+        queue
+    }
+
+    fn request(key: u64, since: Instant) -> Request {
+        let standing_wait = Some(2 * SECOND);
+        let priority = Priority::Interactive;
+        Request { priority, key, weight: 100.0, entry_level: 1.0, since, standing_wait }
+    }
+
+    fn join(queue: &mut Queue, request: Request, now: Instant) -> u64 {
+        queue.join(request, 256, now).unwrap().number
+    }
+
+    fn first(queue: &Queue, now: Instant) -> Option<(u64, Request)> {
+        queue.front(now).map(|(number, waiter)| (number, waiter.request)).next()
+    }
+
+    fn enter_first(queue: &mut Queue, now: Instant) -> Option<(u64, Request)> {
+        let (number, request) = first(queue, now)?;
+        queue.entered(&request, Some(number), now);
+        queue.leave(number);
+        Some((number, request))
+    }
+
+    /// Lets everybody in, one after the other.
+    fn order_of(queue: &mut Queue, now: Instant) -> Vec<u64> {
+        let mut order = Vec::new();
+        while let Some((number, _)) = enter_first(queue, now) {
+            order.push(number);
+        }
+        order
+    }
+
+    #[test]
+    fn a_burst_is_served_oldest_first_and_a_standing_queue_newest_first() {
+        let start = Instant::now();
+        for (order, waited, expected) in [
+            (QueueOrder::Fair, SECOND / 2, [0, 1, 2]),
+            (QueueOrder::Fair, 3 * SECOND / 2, [2, 1, 0]),
+            (QueueOrder::ControlledDelay, 3 * SECOND / 2, [2, 1, 0]),
+            (QueueOrder::FirstCome, 3 * SECOND / 2, [0, 1, 2]),
+        ] {
+            let mut queue = queue(order);
+            for number in 0..3 {
+                let since = start + Duration::from_millis(number);
+                join(&mut queue, request(1, since), since);
+            }
+            assert_eq!(order_of(&mut queue, start + waited), expected, "{order:?} {waited:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_leaves_a_standing_queue_early_and_a_burst_never() {
+        let start = Instant::now();
+        let mut queue = queue(QueueOrder::Fair);
+        let number = join(&mut queue, request(1, start), start);
+        assert_eq!(queue.leaves_at(number), Some(start + 2 * SECOND));
+        assert_eq!(queue.position(number, start + 2 * SECOND), Position::Next, "nobody follows");
+        let newer = join(&mut queue, request(1, start + SECOND), start + SECOND);
+        assert_eq!(queue.position(number, start + 2 * SECOND), Position::Shed);
+        [number, newer].into_iter().for_each(|number| queue.leave(number));
+        // A lane that drained meanwhile is not standing.
+        let late = start + 2 * SECOND;
+        let number = join(&mut queue, request(1, start), late);
+        join(&mut queue, request(1, late), late);
+        assert_eq!(queue.position(number, late + SECOND / 2), Position::Next);
+        assert_eq!(queue.position(number, late + SECOND), Position::Shed);
+        // Who has somewhere else to go leaves by its own time.
+        let elsewhere = Request { standing_wait: None, ..request(2, start) };
+        let number = join(&mut queue, elsewhere, start);
+        assert_eq!(queue.leaves_at(number), None);
+    }
+
+    #[test]
+    fn interactive_requests_go_first() {
+        let now = Instant::now();
+        let mut queue = queue(QueueOrder::Fair);
+        let batch = Request { priority: Priority::Batch, ..request(1, now) };
+        let (first, second) =
+            (join(&mut queue, batch, now), join(&mut queue, request(2, now), now));
+        assert_eq!(order_of(&mut queue, now), [second, first]);
+    }
+
+    #[test]
+    fn a_key_with_many_requests_delays_another_by_one() {
+        let now = Instant::now();
+        let mut queue = queue(QueueOrder::Fair);
+        for _ in 0..10 {
+            join(&mut queue, request(1, now), now);
+        }
+        enter_first(&mut queue, now).unwrap();
+        let light = join(&mut queue, request(2, now), now);
+        assert_eq!(queue.position(light, now), Position::Next);
+        assert!(queue.ahead_of(&request(2, now), now) <= 100.0);
+        assert!((queue.ahead_of(&request(1, now), now) - 1_000.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn what_fits_passes_but_not_for_ever() {
+        let now = Instant::now();
+        let mut queue = queue(QueueOrder::Fair);
+        let large = Request { entry_level: 0.2, ..request(1, now) };
+        let large = join(&mut queue, large, now);
+        for round in 0..=MOST_PASSES {
+            let small = join(&mut queue, request(1, now), now);
+            let may = queue.position(small, now) == Position::Next;
+            assert_eq!(may, round < MOST_PASSES, "{round}");
+            queue.entered(&request(1, now), Some(small), now);
+            queue.leave(small);
+        }
+        assert_eq!(queue.position(large, now), Position::Next);
+    }
+
+    #[test]
+    fn in_a_full_queue_the_key_with_the_largest_backlog_makes_way() {
+        let now = Instant::now();
+        let mut queue = queue(QueueOrder::Fair);
+        let heavy: Vec<u64> = (0..4).map(|_| join(&mut queue, request(1, now), now)).collect();
+        assert!(queue.join(request(1, now), 4, now).is_none(), "its own");
+        let light = queue.join(request(2, now), 4, now).unwrap();
+        assert_eq!(queue.position(heavy[3], now), Position::Shed);
+        assert_eq!(queue.len(), 4);
+        assert_ne!(queue.position(light.number, now), Position::Shed);
+        let batch = Request { priority: Priority::Batch, ..request(3, now) };
+        assert!(queue.join(batch, 4, now).is_none(), "nobody makes way for batch");
+        let mut plain = super::tests::queue(QueueOrder::FirstCome);
+        join(&mut plain, request(1, now), now);
+        assert!(plain.join(request(2, now), 1, now).is_none());
+    }
+
+    proptest! {
+        /// While two keys wait, neither gets more than the other by more than two requests' weight.
+        #[test]
+        fn keys_that_wait_get_the_same(
+            weights in proptest::collection::vec((1.0..500.0_f64, 0..2_u64), 20..80),
+        ) {
+            let now = Instant::now();
+            let mut queue = queue(QueueOrder::Fair);
+            for (weight, key) in &weights {
+                join(&mut queue, Request { weight: *weight, ..request(*key, now) }, now);
+            }
+            let mut got = [0.0_f64; 2];
+            while (0..2).all(|key| queue.waiting().any(|(_, waiter)| waiter.request.key == key)) {
+                let (_, request) = enter_first(&mut queue, now).unwrap();
+                got[usize::try_from(request.key).unwrap()] += request.weight;
+                prop_assert!((got[0] - got[1]).abs() <= 1_000.0, "{got:?}");
+            }
+        }
+
+        /// Whoever joins and leaves, an empty queue remembers nothing.
+        #[test]
+        fn an_empty_queue_is_as_new(keys in proptest::collection::vec(0..5_u64, 1..40)) {
+            let now = Instant::now();
+            let mut queue = queue(QueueOrder::Fair);
+            let numbers: Vec<u64> =
+                keys.iter().map(|key| join(&mut queue, request(*key, now), now)).collect();
+            numbers.iter().for_each(|number| queue.leave(*number));
+            prop_assert!(queue.is_empty() && queue.lanes.is_empty());
+        }
+    }
+}
