@@ -283,3 +283,27 @@ fn size_finds_a_size_that_is_sold() {
         assert_eq!(report["cheapest_ptu"].as_u64(), Some(expected));
     }
 }
+
+/// Without pay-as-you-go, at several times the capacity: what can be served is served, to those who still wait for it.
+#[test]
+fn under_overload_answers_stay_quick_and_keys_get_their_share() {
+    let words = "--generate steady --max-tokens half-unset --no-spill --keys 1:1:10 --json";
+    std::thread::scope(|scope| {
+        for (overload, seed) in [("1.25", 1), ("1.5", 2), ("2", 3), ("3", 1)] {
+            scope.spawn(move || {
+                let line = format!("simulate {words} --overload {overload} --seed {seed}");
+                let report = program(&line);
+                let router = &report["policies"][2];
+                let figure = |name: &str| router[name].as_f64().unwrap();
+                assert_eq!(router["policy"], "router");
+                assert!(figure("goodput_share") >= 0.92, "{overload}: {router}");
+                assert!(figure("answer_p90_ms") <= 8_000.0, "{overload}: {router}");
+                assert!(figure("gave_up") <= 0.01 * figure("requests"), "{overload}: {router}");
+                assert!(figure("wasted_share") <= 0.015, "{overload}: {router}");
+                assert!(figure("fairness") >= 0.95, "{overload}: {router}");
+                let first_come = report["policies"][0]["goodput_share"].as_f64().unwrap();
+                assert!(first_come < 0.6, "{overload}: first come is no longer a meltdown");
+            });
+        }
+    });
+}

@@ -187,6 +187,11 @@ impl<U: Upstream> Fallback<U> {
         }
     }
 
+    /// The queues in front of full deployments.
+    pub(crate) fn waiting(&self) -> &Arc<Waiting> {
+        &self.waiting
+    }
+
     /// How many wait for a deployment.
     pub(crate) fn queued(&self, deployment: &DeploymentName) -> usize {
         self.waiting.queued(deployment)

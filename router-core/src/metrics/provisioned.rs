@@ -27,7 +27,7 @@ impl Capacity {
                 "Requests held for a full provisioned deployment; entered means held instead of spilled.",
                 &["deployment", "ended"],
             )?,
-            held: make.waits("held_seconds", "How long requests were held.")?,
+            held: make.waits("queue_wait_seconds", "Time that requests waited for a full provisioned deployment, in seconds.")?,
             spills: make.count(
                 "spills_total",
                 "Requests that left a full provisioned deployment.",

@@ -11,8 +11,11 @@ use tokio::time::Instant;
 
 use crate::decision::Rules;
 use crate::deployment::Catalog;
-use crate::state::CapacityState;
+use crate::policy::Priority;
 use crate::task::Task;
+use crate::units::DeploymentName;
+use crate::waiting::Leaving;
+use crate::waiting::Waiting;
 
 use super::recorder::NAMESPACE;
 use super::retirement;
@@ -23,7 +26,7 @@ pub(crate) struct Watched(Arc<RwLock<Current>>);
 
 #[derive(Debug)]
 struct Current {
-    state: Arc<dyn CapacityState>,
+    waiting: Arc<Waiting>,
     catalog: Catalog,
     forced: Option<Task>,
     /// True until the next scrape: series of deployments that are gone must go.
@@ -31,9 +34,9 @@ struct Current {
 }
 
 impl Current {
-    fn of(state: Arc<dyn CapacityState>, rules: &Rules) -> Self {
+    fn of(waiting: Arc<Waiting>, rules: &Rules) -> Self {
         let (catalog, forced) = (rules.catalog.clone(), rules.policy.forced);
-        Self { state, catalog, forced, renewed: false }
+        Self { waiting, catalog, forced, renewed: false }
     }
 }
 
@@ -44,18 +47,18 @@ impl Watched {
     /// The registry holds one of the names already.
     pub(crate) fn register(
         registry: &Registry,
-        state: Arc<dyn CapacityState>,
+        waiting: Arc<Waiting>,
         rules: &Rules,
     ) -> Result<Self, prometheus::Error> {
-        let watched = Self(Arc::new(RwLock::new(Current::of(state, rules))));
+        let watched = Self(Arc::new(RwLock::new(Current::of(waiting, rules))));
         StandingCollector::register(registry, watched.clone())?;
         Ok(watched)
     }
 
     /// Config has changed: from now on these are read.
-    pub(crate) fn renew(&self, state: Arc<dyn CapacityState>, rules: &Rules) {
+    pub(crate) fn renew(&self, waiting: Arc<Waiting>, rules: &Rules) {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Current { renewed: true, ..Current::of(state, rules) };
+        *current = Current { renewed: true, ..Current::of(waiting, rules) };
     }
 }
 
@@ -72,6 +75,8 @@ struct StandingCollector {
     learned_rate: GaugeVec,
     learned_window: GaugeVec,
     unused: CounterVec,
+    queue_length: GaugeVec,
+    queue_left: CounterVec,
 }
 
 impl StandingCollector {
@@ -117,6 +122,20 @@ impl StandingCollector {
                 .namespace(NAMESPACE),
                 &["deployment"],
             )?,
+            queue_length: GaugeVec::new(
+                Opts::new("queue_length", "Requests that wait for a full provisioned deployment.")
+                    .namespace(NAMESPACE),
+                &["deployment", "priority"],
+            )?,
+            queue_left: CounterVec::new(
+                Opts::new(
+                    "queue_left_total",
+                    "Requests that left the queue of a deployment: entered it, spilled to another, refused after their \
+                     wait, gave up (the caller hung up), or shed (full or standing queue).",
+                )
+                .namespace(NAMESPACE),
+                &["deployment", "how"],
+            )?,
         };
         registry.register(Box::new(collector))?;
         let build = GaugeVec::new(
@@ -127,9 +146,9 @@ impl StandingCollector {
         registry.register(Box::new(build))
     }
 
-    fn gauges(&self) -> [&GaugeVec; 9] {
+    fn gauges(&self) -> [&GaugeVec; 10] {
         let Self { retires, disabled, forced, cooling, in_flight, utilization, level, .. } = self;
-        let Self { learned_rate, learned_window, .. } = self;
+        let Self { learned_rate, learned_window, queue_length, .. } = self;
         [
             retires,
             disabled,
@@ -140,12 +159,13 @@ impl StandingCollector {
             level,
             learned_rate,
             learned_window,
+            queue_length,
         ]
     }
 
     fn all(&self) -> impl Iterator<Item = &dyn Collector> {
         let gauges = self.gauges().into_iter().map(|gauge| gauge as &dyn Collector);
-        gauges.chain(std::iter::once(&self.unused as &dyn Collector))
+        gauges.chain([&self.unused as &dyn Collector, &self.queue_left])
     }
 
     fn read(&self, current: &Current, now: Instant) {
@@ -160,13 +180,14 @@ impl StandingCollector {
             }
             let disabled = f64::from(u8::from(!deployment.enabled));
             self.disabled.with_label_values(&label).set(disabled);
-            let standing = current.state.standing(&deployment.name);
+            let standing = current.waiting.state().standing(&deployment.name);
             // One that is full is left alone as well, though nobody but the twin says until when.
             let full = standing.twin.is_some_and(|twin| !twin.wait(now).is_zero());
             let cooling = f64::from(u8::from(full || standing.cooling(now).is_some()));
             self.cooling.with_label_values(&label).set(cooling);
             self.in_flight.with_label_values(&label).set(f64::from(standing.in_flight));
             let Some(twin) = standing.twin else { continue };
+            self.read_queue(&current.waiting, &deployment.name);
             for (gauge, value) in [
                 (&self.utilization, twin.utilization(now)),
                 (&self.level, twin.level(now)),
@@ -181,6 +202,26 @@ impl StandingCollector {
                 unused.reset();
             }
             unused.inc_by((twin.unused(now) - unused.get()).max(0.0));
+        }
+    }
+}
+
+impl StandingCollector {
+    fn read_queue(&self, waiting: &Waiting, deployment: &DeploymentName) {
+        for priority in Priority::ALL {
+            let length = u32::try_from(waiting.queue_length(deployment, priority));
+            let labels = [deployment.as_str(), priority.as_str()];
+            self.queue_length.with_label_values(&labels).set(length.map_or(f64::MAX, f64::from));
+        }
+        let Some(counts) = waiting.queue_counts(deployment) else { return };
+        for how in Leaving::ALL {
+            let left = self.queue_left.with_label_values(&[deployment.as_str(), how.as_str()]);
+            let count = counts.count(how);
+            if count < left.get() {
+                // Another deployment under the same name: it counts from nothing.
+                left.reset();
+            }
+            left.inc_by((count - left.get()).max(0.0));
         }
     }
 }

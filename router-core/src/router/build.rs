@@ -89,10 +89,10 @@ impl<U: Upstream> ModelRouter<U> {
         }
         let state: Arc<dyn CapacityState> = state;
         let metrics = Metrics::register(registry)?;
-        let watched = Watched::register(registry, Arc::clone(&state), &rules)?;
         let others = OtherModels::default();
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, &rules.capacity);
         let fallback = Fallback::new(upstream, waiting, limits);
+        let watched = Watched::register(registry, Arc::clone(fallback.waiting()), &rules)?;
         let observers = Observers::default();
         let yardsticks = Yardsticks::of(&rules.policy, &rules.catalog);
         Ok(Self::of(Inner {

@@ -93,7 +93,7 @@ impl<U: Upstream> ModelRouter<U> {
         if let (Some(replicas), Some(state)) = (&replicas, hearing) {
             replicas.attach(state, Arc::clone(ledger));
         }
-        watched.renew(Arc::clone(&state), &rules);
+        watched.renew(Arc::clone(fallback.waiting()), &rules);
         Self::of(Inner {
             yardsticks: Yardsticks::of(&rules.policy, &rules.catalog),
             rules,

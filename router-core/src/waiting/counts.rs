@@ -67,7 +67,8 @@ impl QueueCounts {
     }
 
     /// How many have left in this way.
-    pub fn count(&self, leaving: Leaving) -> u64 {
-        self.of(leaving).load(Ordering::Relaxed)
+    #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
+    pub fn count(&self, leaving: Leaving) -> f64 {
+        self.of(leaving).load(Ordering::Relaxed) as f64
     }
 }
