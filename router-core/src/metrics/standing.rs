@@ -81,9 +81,8 @@ struct StandingCollector {
 
 impl StandingCollector {
     fn register(registry: &Registry, watched: Watched) -> Result<(), prometheus::Error> {
-        let gauge = |name: &str, help: &str| {
-            GaugeVec::new(Opts::new(name, help).namespace(NAMESPACE), &["deployment"])
-        };
+        let opts = |name: &str, help: &str| Opts::new(name, help).namespace(NAMESPACE);
+        let gauge = |name: &str, help: &str| GaugeVec::new(opts(name, help), &["deployment"]);
         let collector = Self {
             watched,
             retires: gauge(
@@ -92,11 +91,10 @@ impl StandingCollector {
             )?,
             disabled: gauge("deployment_disabled", "1 where config has switched it off.")?,
             forced: GaugeVec::new(
-                Opts::new(
+                opts(
                     "forced_role",
                     "1 for the role that config has serve whatever names no model.",
-                )
-                .namespace(NAMESPACE),
+                ),
                 &["role"],
             )?,
             cooling: gauge("deployment_cooling", "1 while a deployment is left alone.")?,
@@ -115,25 +113,22 @@ impl StandingCollector {
                 "The learned time in which a full bucket drains.",
             )?,
             unused: CounterVec::new(
-                Opts::new(
+                opts(
                     "provisioned_unused_tokens_total",
                     "Normalized tokens that were paid for and drained away unused.",
-                )
-                .namespace(NAMESPACE),
+                ),
                 &["deployment"],
             )?,
             queue_length: GaugeVec::new(
-                Opts::new("queue_length", "Requests that wait for a full provisioned deployment.")
-                    .namespace(NAMESPACE),
+                opts("queue_length", "Requests that wait for a full provisioned deployment."),
                 &["deployment", "priority"],
             )?,
             queue_left: CounterVec::new(
-                Opts::new(
+                opts(
                     "queue_left_total",
                     "Requests that left the queue of a deployment: entered it, spilled to another, refused after their \
                      wait, gave up (the caller hung up), or shed (full or standing queue).",
-                )
-                .namespace(NAMESPACE),
+                ),
                 &["deployment", "how"],
             )?,
         };

@@ -115,7 +115,9 @@ impl Queue {
         self.order = order;
         self.lanes.clear();
         let requests: Vec<Request> = self.waiters.values().map(|waiter| waiter.request).collect();
-        requests.iter().for_each(|request| self.occupy(request, now));
+        for request in &requests {
+            self.occupy(request, now);
+        }
     }
 
     /// How many wait.
@@ -415,7 +417,8 @@ mod tests {
         assert_eq!(queue.position(number, start + 2 * SECOND), Position::Next, "nobody follows");
         let newer = join(&mut queue, request(1, start + SECOND), start + SECOND);
         assert_eq!(queue.position(number, start + 2 * SECOND), Position::Shed);
-        [number, newer].into_iter().for_each(|number| queue.leave(number));
+        queue.leave(number);
+        queue.leave(newer);
         // A lane that drained meanwhile is not standing.
         let late = start + 2 * SECOND;
         let number = join(&mut queue, request(1, start), late);
@@ -511,7 +514,9 @@ mod tests {
             let mut queue = queue(QueueOrder::Fair);
             let numbers: Vec<u64> =
                 keys.iter().map(|key| join(&mut queue, request(*key, now), now)).collect();
-            numbers.iter().for_each(|number| queue.leave(*number));
+            for number in numbers {
+                queue.leave(number);
+            }
             prop_assert!(queue.is_empty() && queue.lanes.is_empty());
         }
     }
