@@ -67,7 +67,7 @@ impl Live {
     /// Asks for a stream; what was sent before is there for it.
     async fn ask(&self, path: &str, body: &Value) -> reqwest::Response {
         let asked = self.bench.client.post(self.bench.url(path)).json(body).send();
-        tokio::time::timeout(PATIENCE, asked).await.expect("the head is held back").unwrap()
+        tokio::time::timeout(PATIENCE, asked).await.unwrap().unwrap()
     }
 
     async fn responses(&self, more: Value) -> reqwest::Response {
@@ -114,26 +114,27 @@ impl Live {
 async fn read_until(response: &mut reqwest::Response, text: &str) -> String {
     let mut read = String::new();
     while !read.contains(text) {
-        let piece =
-            tokio::time::timeout(PATIENCE, response.chunk()).await.expect("it is held back");
-        read += std::str::from_utf8(&piece.unwrap().expect("it ended")).unwrap();
+        let piece = tokio::time::timeout(PATIENCE, response.chunk()).await.unwrap();
+        read += std::str::from_utf8(&piece.unwrap().unwrap()).unwrap();
     }
     read
 }
 
 fn event(kind: &str, sequence: u64, more: Value) -> Value {
     let mut event = json!({"type": kind, "sequence_number": sequence});
-    event.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    if let Value::Object(more) = more {
+        event.as_object_mut().unwrap().extend(more);
+    }
     event
 }
 
-fn response(status: &str, usage: Value) -> Value {
+fn response(status: &str, usage: &Value) -> Value {
     json!({"response": {"id": "resp_1", "model": "gpt-4o", "status": status, "usage": usage}})
 }
 
 fn completed() -> Value {
     let usage = json!({"input_tokens": 11, "output_tokens": 7, "total_tokens": 18});
-    event("response.completed", 9, response("completed", usage))
+    event("response.completed", 9, response("completed", &usage))
 }
 
 fn said(content: &str) -> Value {
@@ -147,8 +148,8 @@ fn stop() -> Value {
 #[tokio::test]
 async fn events_of_a_hosted_tool_are_forwarded_as_they_arrive() {
     let live = Live::start().await;
-    live.send(&event("response.created", 0, response("in_progress", Value::Null)));
-    live.send(&event("response.in_progress", 1, response("in_progress", Value::Null)));
+    live.send(&event("response.created", 0, response("in_progress", &Value::Null)));
+    live.send(&event("response.in_progress", 1, response("in_progress", &Value::Null)));
     let item = json!({"item": {"type": "web_search_call", "id": "ws_1"}});
     live.send(&event("response.output_item.added", 2, item));
     let mut stream = live.responses(json!({"tools": [{"type": "web_search"}]})).await;
@@ -167,7 +168,7 @@ async fn events_of_a_hosted_tool_are_forwarded_as_they_arrive() {
 #[tokio::test]
 async fn the_id_of_a_background_answer_comes_at_once() {
     let live = Live::start().await;
-    live.send(&event("response.created", 0, response("queued", Value::Null)));
+    live.send(&event("response.created", 0, response("queued", &Value::Null)));
     let mut stream = live.responses(json!({"background": true})).await;
     assert!(read_until(&mut stream, "response.created").await.contains("resp_1"));
 }
@@ -290,8 +291,8 @@ async fn an_error_of_the_requests_own_in_the_middle_is_no_fault_of_the_deploymen
 /// A stream of these events by the emulator, answered to a caller who did not ask for usage.
 async fn unasked(events: &[Value]) -> (Bench, crate::support::Answer) {
     let bench = Layout::pair().start().await;
-    let mut text: String = events.iter().map(|event| format!("data: {event}\n\n")).collect();
-    text += "data: [DONE]\n\n";
+    let events: Vec<String> = events.iter().map(|event| format!("data: {event}\n\n")).collect();
+    let text = events.concat() + "data: [DONE]\n\n";
     let headers = [("content-type", "text/event-stream")];
     bench.emulator.script("chat_ptu", Step::answer(200, headers, text));
     let answer = bench.ask("chat", json!({"stream": true})).await;
