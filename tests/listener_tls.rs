@@ -81,7 +81,7 @@ fn shown(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
 
 /// The status of a path, asked on a connection that stays open.
 async fn asked_on(stream: &mut TlsStream<TcpStream>, path: &str) -> String {
-    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut read = vec![0; 4_096];
     let count = timeout(PATIENCE, stream.read(&mut read)).await.unwrap().unwrap();

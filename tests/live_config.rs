@@ -21,7 +21,7 @@ pub(crate) fn change(bench: &Bench, layout: &Layout) {
 /// A request on a connection that is kept open; the head of its answer.
 async fn asked_on(connection: &mut TcpStream, body: &Value) -> String {
     let body = body.to_string();
-    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ";
+    let head = "POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: ";
     let request = format!("{head}{}\r\n\r\n{body}", body.len());
     connection.write_all(request.as_bytes()).await.unwrap();
     let (mut read, mut chunk) = (Vec::new(), [0; 4_096]);

@@ -55,6 +55,7 @@ mod residency;
 mod responses;
 mod secrets;
 mod service_tiers;
+mod shared_bounds;
 mod shutdown;
 mod spillover;
 mod stored_elsewhere;

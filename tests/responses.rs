@@ -394,6 +394,8 @@ async fn a_stored_stream_that_is_read_again_does_not_end_in_silence() {
         headers: HeaderMap::new(),
         received: tokio::time::Instant::now(),
         caller: Caller::default(),
+        allowance: router_core::ledger::Allowance::default(),
+        entry: None,
         rights: Arc::default(),
     };
     let response = router.router.stored(again).await.unwrap();

@@ -4,6 +4,7 @@ use azure_emulator::Step;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::keys::{key, with_keys};
 use crate::support::{Answer, Bench, Layout};
 
 const EMBED: &str = "text-embedding-3-small";
@@ -252,7 +253,8 @@ async fn what_is_passed_through_without_a_model_goes_to_the_only_one_or_nowhere(
 
 #[tokio::test]
 async fn json_is_read_from_plain_text_and_behind_a_byte_order_mark() {
-    let bench = layout().start().await;
+    // Without keys only what is declared to be JSON is read.
+    let bench = with_keys(layout(), &["team"]).start().await;
     let chat = json!({"model": "gpt-4o", "messages": [{"role": "user", "content": "hi"}]});
     for kind in ["text/plain;charset=UTF-8", "text/plain", "application/json"] {
         for mark in ["", "\u{feff}"] {
@@ -261,6 +263,7 @@ async fn json_is_read_from_plain_text_and_behind_a_byte_order_mark() {
                 ("/v1/moderations", "judge", json!({"model": "judge", "input": "a"}).to_string()),
             ] {
                 let request = bench.client.post(bench.url(path)).header("content-type", kind);
+                let request = request.bearer_auth(key("team"));
                 let answer = Answer::of(request.body(format!("{mark}{body}"))).await;
                 assert_eq!(
                     (answer.status, answer.deployment()),

@@ -15,12 +15,16 @@ use crate::chat::error_type;
 use crate::decision::Refusal;
 use crate::fallback::SendingFault;
 use crate::ledger::LimitReached;
+use crate::memory::MemoryShort;
 use crate::policy::DeniedField;
 use crate::policy::HintFault;
 use crate::policy::Overreach;
 use crate::policy::UnknownModel;
 use crate::stored::Stored;
 use crate::stored::UnknownResponse;
+
+/// How long to wait for memory: requests under way give it back within about as long.
+const MEMORY_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -40,6 +44,9 @@ pub enum RouteError {
     /// The caller's key has used what it may.
     #[error(transparent)]
     Limit(#[from] LimitReached),
+    /// Requests and answers hold as much memory as they may.
+    #[error(transparent)]
+    Memory(#[from] MemoryShort),
     /// The model asked for does not exist here, or its caller may not use it.
     #[error(transparent)]
     Model(#[from] UnknownModel),
@@ -94,7 +101,9 @@ pub fn status_of(kind: &str) -> Option<StatusCode> {
         | "capacity_exhausted"
         | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
         "upstream_misconfigured" | "upstream_failed" => StatusCode::BAD_GATEWAY,
-        "deployment_disabled" | "upstream_unavailable" => StatusCode::SERVICE_UNAVAILABLE,
+        "deployment_disabled" | "router_overloaded" | "upstream_unavailable" => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
         "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,
         _ => return None,
     })
@@ -111,6 +120,7 @@ impl RouteError {
             Self::Field(_) => "field_not_allowed",
             Self::Limit(reached) if reached.is_spent() => "insufficient_quota",
             Self::Limit(_) => "rate_limit_exceeded",
+            Self::Memory(_) => "router_overloaded",
             Self::Model(_) => "model_not_found",
             Self::Stored(unknown) => match unknown.what {
                 Stored::Previous => "previous_response_not_found",
@@ -151,7 +161,7 @@ impl RouteError {
     /// Whose side it is on.
     pub fn side(&self) -> Side {
         match self.kind() {
-            "upstream_misconfigured" | "deployment_disabled" => Side::Router,
+            "upstream_misconfigured" | "deployment_disabled" | "router_overloaded" => Side::Router,
             "upstream_timeout"
             | "upstream_failed"
             | "upstream_unavailable"
@@ -168,13 +178,14 @@ impl RouteError {
             return false;
         }
         let later = matches!(self, Self::Limit(reached) if reached.wait().is_some());
-        later || self.side() == Side::Upstream
+        later || matches!(self, Self::Memory(_)) || self.side() == Side::Upstream
     }
 
     /// How long to wait before trying again: every deployment is full or unavailable, or a key's limit is reached.
     pub fn wait(&self) -> Option<Duration> {
         match self {
             Self::Limit(reached) => reached.wait(),
+            Self::Memory(_) => Some(MEMORY_WAIT),
             Self::Refused(Refusal::Full { wait, .. } | Refusal::Unavailable { wait }) => {
                 Some(*wait)
             }
@@ -208,7 +219,7 @@ impl RouteError {
             }
             Self::Refused(Refusal::ContextWindow { field, .. }) => Some(field),
             Self::Refused(Refusal::HostedTool { .. }) => Some("tools"),
-            Self::Refused(_) | Self::Sending { .. } | Self::Limit(_) => None,
+            Self::Refused(_) | Self::Sending { .. } | Self::Limit(_) | Self::Memory(_) => None,
         }
     }
 

@@ -27,6 +27,8 @@ pub mod selection;
 pub mod decision;
 // how much each key may use, and has used
 pub mod ledger;
+// how many bytes requests and answers may hold together
+pub mod memory;
 // where capacity lives, and what replicas tell each other
 pub mod state;
 // who waits for a full deployment, and who is next?

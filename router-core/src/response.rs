@@ -1,6 +1,5 @@
 //! What the caller gets: status, headers that say what was done, and bytes.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -8,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::Stream;
+use futures_util::StreamExt;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
@@ -16,6 +16,7 @@ use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::fallback::Step;
 use crate::units::Usd;
+use crate::upstream::Unreachable;
 
 /// An answer for the caller.
 #[derive(Debug)]
@@ -33,18 +34,39 @@ pub struct Response {
 pub enum Body {
     /// All of them.
     Full(Bytes),
-    /// An event stream.
+    /// An event stream, or an answer that is too large to be held whole.
     Stream(ByteStream),
 }
 
-/// An event stream. It never fails: a fault of the upstream arrives as an error event. Dropping it cancels the
-/// upstream call and closes the account.
-pub struct ByteStream(Pin<Box<dyn Stream<Item = Bytes> + Send>>);
+/// An answer that arrives bit by bit. An event stream never fails: a fault of the upstream arrives as an error event. An
+/// answer that was too large to be held whole can break off. Dropping it cancels the upstream call and closes the account.
+pub struct ByteStream(Pin<Box<dyn Stream<Item = Result<Bytes, BrokenOff>> + Send>>);
+
+/// The upstream broke off in the middle of an answer that is relayed as it arrives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the upstream broke off in the middle of its answer")]
+pub struct BrokenOff;
 
 impl ByteStream {
     /// A stream of any source of bytes.
     pub fn new(source: impl Stream<Item = Bytes> + Send + 'static) -> Self {
-        Self(Box::pin(source))
+        Self(Box::pin(source.map(Ok)))
+    }
+
+    /// An answer that can break off.
+    pub(crate) fn breaking(
+        source: impl Stream<Item = Result<Bytes, Unreachable>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(source.map(|next| next.map_err(|_| BrokenOff))))
+    }
+
+    /// Keeps a value until the stream has ended or is dropped.
+    pub(crate) fn hold(&mut self, value: impl Send + 'static) {
+        let ended = futures_util::stream::empty().boxed();
+        let source = std::mem::replace(&mut self.0, ended);
+        self.0 = Box::pin(source.inspect(move |_| {
+            let _: &_ = &value;
+        }));
     }
 }
 
@@ -55,9 +77,9 @@ impl fmt::Debug for ByteStream {
 }
 
 impl Stream for ByteStream {
-    type Item = Result<Bytes, Infallible>;
+    type Item = Result<Bytes, BrokenOff>;
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(context).map(|next| next.map(Ok))
+        self.0.as_mut().poll_next(context)
     }
 }
 

@@ -1,25 +1,22 @@
 //! Which path is whose? What each asks of the key, and what is answered to who may not come in.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use futures_util::StreamExt;
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::{Extensions, Method};
 use router_core::clock;
-use tokio::time::timeout;
 
 use crate::keyring::Bearer;
 use crate::keyring::Denied;
 use crate::keyring::Door;
+use crate::origin;
 use crate::problem::Problem;
 use crate::shared::Shared;
+use crate::upload;
 
-/// How long, and how much, of what is refused is read on: many clients read no answer before they have sent all.
-const LINGER: Duration = Duration::from_secs(2);
+/// How much of what is refused is read on.
 const LINGER_BYTES: usize = 1 << 20;
 
 /// Lets a request in, with who asks among its extensions, or answers in its place.
@@ -30,6 +27,10 @@ pub(crate) async fn enter(
 ) -> Result<(Request, Arc<Bearer>), Response> {
     let door = door(path, request.uri().query());
     let browsed = door == Door::Operator && request.method() == Method::GET;
+    if !shared.keyring.asks() {
+        origin::check(request.uri(), request.headers(), shared.listen)
+            .map_err(IntoResponse::into_response)?;
+    }
     let today = clock::day(clock::wall());
     match shared.keyring.enter(door, request.headers(), browsed, today) {
         Ok(bearer) => {
@@ -38,7 +39,8 @@ pub(crate) async fn enter(
         }
         Err(denied) => {
             shared.router.unauthorized(denied.as_str());
-            drop(timeout(LINGER, read_away(request.into_body())).await);
+            let (parts, body) = request.into_parts();
+            upload::linger(&parts.headers, body, LINGER_BYTES).await;
             Err(refusal(denied, browsed))
         }
     }
@@ -77,17 +79,6 @@ fn refusal(denied: Denied, browsed: bool) -> Response {
     };
     response.headers_mut().insert(WWW_AUTHENTICATE, ask);
     response
-}
-
-async fn read_away(body: Body) {
-    let mut chunks = body.into_data_stream();
-    let mut seen = 0;
-    while let Some(Ok(chunk)) = chunks.next().await {
-        seen += chunk.len();
-        if seen > LINGER_BYTES {
-            return;
-        }
-    }
 }
 
 #[cfg(test)]

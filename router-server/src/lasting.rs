@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 use router_core::clock;
+use router_core::memory::Budget;
 
 use crate::dashboard::Hub;
 use crate::traces::Tracer;
@@ -23,6 +24,8 @@ pub(crate) struct Lasting {
     pub(crate) tracer: Option<Arc<Tracer>>,
     draining: AtomicBool,
     under_way: Arc<AtomicUsize>,
+    /// What all request bodies hold together.
+    pub(crate) bodies: Arc<Budget>,
     reloads: RwLock<Reloads>,
     told: Told,
 }
@@ -126,6 +129,7 @@ impl Lasting {
             tracer,
             draining: AtomicBool::new(false),
             under_way: Arc::default(),
+            bodies: Arc::new(Budget::new(0)),
             reloads: RwLock::new(Reloads { version: version.into(), loaded: now, last: None }),
             told,
         })
@@ -146,6 +150,11 @@ impl Lasting {
         let order = Ordering::Relaxed;
         self.under_way.fetch_update(order, order, one_more).ok()?;
         Some(Permit(Arc::clone(&self.under_way)))
+    }
+
+    /// True if one more request has room now; the room is not taken.
+    pub(crate) fn has_room(&self, most: usize) -> bool {
+        self.under_way.load(Ordering::Relaxed) < most
     }
 
     /// The listener shows another certificate, which ends then; `None` where it shows none.

@@ -53,6 +53,8 @@
 //! | `codes` | every error code, its status and meaning |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `reference` | the reference page: codes and headers |
+//! | `upload` | a body as it arrives: how fast, how long, how many bytes of all |
+//! | `origin` | what web pages may not do to a router without keys |
 //! | `traces` | spans of requests for a collector |
 //! | `explanation` | decision -> JSON and text |
 //! | `dashboard` | what an operator sees in a browser: counts, series, feeds, the page |
@@ -65,6 +67,9 @@
 //! | `passage` | what every request passes: id, room, log, exposure |
 //! | `handlers` | what each path does |
 //! | `app` | which path meets which handler |
+//! | `connection` | one connection: requests under way, its reader, when it closes |
+//! | `outgoing` | an answer's body on its way into a connection |
+//! | `crowd` | all connections: how many, and which gives way |
 //! | `live` | the configuration that runs, and its change |
 //! | `follow` | when the configuration's files have changed |
 //! | `serving` | sockets, start, stop |
@@ -94,6 +99,10 @@ mod codes;
 //
 mod problem;
 //
+mod upload;
+//
+mod origin;
+//
 pub mod reference;
 //
 mod traces;
@@ -119,6 +128,12 @@ mod passage;
 mod handlers;
 //
 mod app;
+//
+mod connection;
+//
+mod outgoing;
+//
+mod crowd;
 //
 mod live;
 //

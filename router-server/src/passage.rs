@@ -10,8 +10,8 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
+use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, UPGRADE};
-use http::{HeaderMap, Method};
 use router_core::config::Expose;
 use router_core::response::RESPONSE_HEADERS;
 use tokio::time::Instant;
@@ -56,19 +56,16 @@ pub(crate) async fn pass(
     let text = id.to_str().unwrap_or_default().to_owned();
     let mut line = Line::new(request.method().clone(), path.clone(), text, received);
     let mut response = match gate::enter(&shared, &path, request).await {
-        Err(refused) => line.follow(refused, None),
+        Err(refused) => line.follow(refused),
         Ok((mut request, bearer)) => {
             line.asked_by(&bearer.caller);
             request.headers_mut().insert(REQUEST_ID, id.clone());
-            let permit = shared.admit();
             let response = if wants_websocket(request.headers()) {
                 Problem::no_websocket().into_response()
-            } else if permit.is_none() && request.method() == Method::POST {
-                Problem::overloaded().into_response()
             } else {
                 caught(request, next).await
             };
-            line.follow(response, permit)
+            line.follow(response)
         }
     };
     let headers = response.headers_mut();

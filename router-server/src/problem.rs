@@ -123,6 +123,20 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not UTF-8")
     }
 
+    /// `Host` names another machine.
+    pub(crate) fn foreign_host() -> Self {
+        let message =
+            "host: expected this machine's name or address, because callers show no key here";
+        Self::new(StatusCode::FORBIDDEN, "host_not_allowed", message)
+    }
+
+    /// A page of another site asks.
+    pub(crate) fn foreign_origin() -> Self {
+        let message =
+            "origin: pages of other sites are not served, because callers show no key here";
+        Self::new(StatusCode::FORBIDDEN, "origin_not_allowed", message)
+    }
+
     /// The body's type is not JSON.
     pub(crate) fn not_json() -> Self {
         let message = "content-type: expected application/json";

@@ -17,7 +17,6 @@ use router_core::stored::Caller;
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::lasting::Permit;
 use crate::problem::Code;
 
 /// The line of one request.
@@ -59,14 +58,14 @@ impl Line {
     }
 
     /// Takes note of the answer's head, and stays with its body until that has left.
-    pub(crate) fn follow(mut self, response: Response, permit: Option<Permit>) -> Response {
+    pub(crate) fn follow(mut self, response: Response) -> Response {
         self.status = Some(response.status().as_u16());
         self.error = response.extensions().get::<Code>().map(|code| code.0);
         self.disclosure = response.extensions().get::<Disclosure>().cloned();
         self.headers = response.headers().clone();
         response.map(|body| {
             self.complete = body.is_end_stream();
-            Body::new(Followed { body, line: self, _permit: permit })
+            Body::new(Followed { body, line: self })
         })
     }
 
@@ -110,12 +109,11 @@ impl Drop for Line {
     }
 }
 
-/// A body with its request's line, and the room that the request takes.
+/// A body with its request's line.
 #[derive(Debug)]
 struct Followed {
     body: Body,
     line: Line,
-    _permit: Option<Permit>,
 }
 
 impl http_body::Body for Followed {

@@ -1,10 +1,12 @@
 //! What all handlers share while one configuration runs. A reload makes another; what outlives it is in [`Lasting`].
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
 use router_core::config::{Config, Expose};
+use router_core::memory;
 use router_core::router::ModelRouter;
 
 use crate::keyring::Keyring;
@@ -18,6 +20,12 @@ pub(crate) struct Shared {
     pub(crate) registry: Registry,
     pub(crate) expose: Expose,
     pub(crate) max_body_bytes: usize,
+    /// The slowest rate at which a body may arrive, in bytes a second.
+    pub(crate) min_upload_bytes_per_second: usize,
+    /// How many requests a key without a bound of its own may have under way; `None`: as many as the router.
+    pub(crate) share: Option<u64>,
+    /// Where the server listens: what `Host` may name where callers show no key.
+    pub(crate) listen: SocketAddr,
     /// The paths that are passed through, without a slash before.
     pub(crate) passthrough: Vec<Arc<str>>,
     /// Since when the server runs, in seconds since 1970: what model lists give as the day of making.
@@ -32,11 +40,19 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn new(router: ModelRouter, config: &Config, lasting: &Arc<Lasting>) -> Self {
         let server = &config.server;
+        let body_memory = server.body_memory_bytes.unwrap_or_else(memory::default_budget);
+        lasting.bodies.resize(body_memory);
+        // A key that is alone takes nothing from others.
+        let half = u64::try_from(server.max_in_flight.div_ceil(2)).ok();
+        let share = half.filter(|_| config.keys.len() > 1);
         Self {
             router,
             registry: lasting.registry.clone(),
             expose: server.expose,
             max_body_bytes: server.max_body_bytes,
+            min_upload_bytes_per_second: server.min_upload_bytes_per_second,
+            share,
+            listen: server.listen,
             passthrough: config.passthrough.clone(),
             since: lasting.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             keyring: Keyring::new(&config.keys),
@@ -48,6 +64,11 @@ impl Shared {
     /// Room for one more request, held until it is dropped; `None` where as many as config allows are under way.
     pub(crate) fn admit(&self) -> Option<Permit> {
         self.lasting.admit(self.max_in_flight)
+    }
+
+    /// True if one more request has room now; the room is not taken.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lasting.has_room(self.max_in_flight)
     }
 
     pub(crate) fn draining(&self) -> bool {

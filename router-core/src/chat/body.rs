@@ -46,13 +46,18 @@ pub(super) struct RawBody<'a> {
 }
 
 impl<'a> RawBody<'a> {
-    /// Takes a body apart. Where the quick parse fails, a second one that keeps track of the path runs, so that the error
-    /// names the field; no good request pays.
+    /// Takes a body apart. If the quick parse fails, a second one that keeps track of the path runs, so that the error
+    /// names the field; no good request pays. A large body is not parsed twice: its error names the place.
     pub(super) fn read(operation: Operation, body: &'a str) -> Result<Self, RequestFault> {
-        parsed(operation, body)
-            .map_err(|quick| named(operation, body).unwrap_or_else(|| at(&quick)))
+        parsed(operation, body).map_err(|quick| {
+            let small = body.len() <= PARSED_TWICE;
+            small.then(|| named(operation, body)).flatten().unwrap_or_else(|| at(&quick))
+        })
     }
 }
+
+/// The longest body that is parsed a second time to name the field at fault.
+const PARSED_TWICE: usize = 256 << 10;
 
 fn parsed(operation: Operation, body: &str) -> serde_json::Result<RawBody<'_>> {
     let mut json = serde_json::Deserializer::from_str(body);

@@ -5,6 +5,7 @@ mod adapt_cap;
 mod adapt_responses;
 mod attachments;
 mod body;
+pub mod bounds;
 mod counts;
 mod denied;
 mod encrypted;

@@ -86,6 +86,17 @@ impl RawUsage {
     }
 }
 
+impl Usage {
+    /// The usage at the end of an answer of which nothing else was kept; `None` if none can be read there.
+    pub fn at_end_of(tail: &[u8]) -> Option<Self> {
+        const NAME: &[u8] = b"\"usage\"";
+        let at = memchr::memmem::rfind(tail, NAME)? + NAME.len();
+        let value = tail.get(at..)?.trim_ascii_start().strip_prefix(b":")?;
+        let mut values = serde_json::Deserializer::from_slice(value).into_iter::<RawUsage>();
+        values.next()?.ok().and_then(RawUsage::usage)
+    }
+}
+
 /// What accounting reads of a whole answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {

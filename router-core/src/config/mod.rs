@@ -18,6 +18,7 @@ mod passthrough;
 mod prices;
 pub mod raw;
 mod raw_keys;
+mod raw_limits;
 mod raw_models;
 mod raw_replicas;
 mod raw_traces;

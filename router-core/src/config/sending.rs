@@ -28,9 +28,6 @@ fn limits(raw: &raw::Limits, table: &Table<'_>) -> Limits {
     let time = |name: &str, value: Option<i64>, default: Duration| {
         table.milliseconds(name, value, 1).unwrap_or(default)
     };
-    let bytes = |name: &str, value: Option<i64>, default: usize| {
-        table.count(name, value, 65_536..=1 << 32).unwrap_or(default)
-    };
     let mut limits = Limits {
         deadline: time("deadline_ms", raw.deadline_ms, default.deadline),
         connect_timeout: time(
@@ -46,13 +43,6 @@ fn limits(raw: &raw::Limits, table: &Table<'_>) -> Limits {
         idle_timeout: time("idle_timeout_ms", raw.idle_timeout_ms, default.idle_timeout),
         hold: time("hold_ms", raw.hold_ms, default.hold),
         heartbeat: time("heartbeat_ms", raw.heartbeat_ms, default.heartbeat),
-        max_answer_bytes: bytes("max_answer_bytes", raw.max_answer_bytes, default.max_answer_bytes),
-        max_event_bytes: bytes("max_event_bytes", raw.max_event_bytes, default.max_event_bytes),
-        max_preamble_bytes: bytes(
-            "max_preamble_bytes",
-            raw.max_preamble_bytes,
-            default.max_preamble_bytes,
-        ),
         stored_responses: table
             .whole("stored_responses", raw.stored_responses, 0..=100_000_000)
             .unwrap_or(default.stored_responses),
@@ -69,7 +59,7 @@ fn limits(raw: &raw::Limits, table: &Table<'_>) -> Limits {
             default.misconfigured_cooldown,
         ),
         hedging: hedging(raw, table),
-        ..default
+        ..sizes(raw, table)
     };
     waits(raw, table, &mut limits);
     check_pairs(&limits, table);
@@ -93,6 +83,29 @@ fn waits(raw: &raw::Limits, table: &Table<'_>, limits: &mut Limits) {
             .number("retry_budget_per_second", raw.retry_budget_per_second, 0.0..=1e6)
             .unwrap_or(budget.per_second),
     };
+}
+
+/// How large requests and answers may be; all else by default.
+fn sizes(raw: &raw::Limits, table: &Table<'_>) -> Limits {
+    let default = Limits::default();
+    let bytes = |name: &str, value: Option<i64>, default: usize| {
+        table.count(name, value, 65_536..=1 << 32).unwrap_or(default)
+    };
+    let memory = ("response_memory_bytes", raw.response_memory_bytes);
+    Limits {
+        max_answer_bytes: bytes("max_answer_bytes", raw.max_answer_bytes, default.max_answer_bytes),
+        max_event_bytes: bytes("max_event_bytes", raw.max_event_bytes, default.max_event_bytes),
+        max_preamble_bytes: bytes(
+            "max_preamble_bytes",
+            raw.max_preamble_bytes,
+            default.max_preamble_bytes,
+        ),
+        response_memory_bytes: table.count(memory.0, memory.1, 1 << 20..=1 << 40),
+        max_messages: table
+            .count("max_messages", raw.max_messages, 1..=1_000_000)
+            .unwrap_or(default.max_messages),
+        ..default
+    }
 }
 
 fn hedging(raw: &raw::Limits, table: &Table<'_>) -> Option<Hedging> {

@@ -18,6 +18,15 @@ pub struct Server {
     pub max_body_bytes: usize,
     /// The most requests at once.
     pub max_in_flight: usize,
+    /// How many bytes all request bodies, parsed forms included, may hold together; `None`: a quarter of the memory that
+    /// this process may use.
+    pub body_memory_bytes: Option<usize>,
+    /// The slowest rate at which a body may arrive, in bytes a second.
+    pub min_upload_bytes_per_second: usize,
+    /// How long a caller may accept nothing of its answer.
+    pub write_idle: Duration,
+    /// The most connections at once; `None`: as the limit of open files allows.
+    pub max_connections: Option<usize>,
     /// How long requests under way may take to end at shutdown.
     pub drain: Duration,
     /// How often the files are looked at for changes; `None` where only SIGHUP makes it look.
@@ -37,6 +46,10 @@ impl Default for Server {
             allow_anonymous: false,
             max_body_bytes: 32 << 20,
             max_in_flight: 1024,
+            body_memory_bytes: None,
+            min_upload_bytes_per_second: 1_024,
+            write_idle: Duration::from_secs(60),
+            max_connections: None,
             drain: Duration::from_secs(30),
             watch: Some(Duration::from_secs(1)),
             expose: Expose::All,
@@ -105,15 +118,10 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         "text" => Some(LogForm::Text),
         _ => None,
     };
+    let bounds = bounds(raw, table);
     let server = Server {
         listen: listen.unwrap_or(default.listen),
         allow_anonymous: raw.allow_anonymous.unwrap_or(default.allow_anonymous),
-        max_body_bytes: table
-            .count("max_body_bytes", raw.max_body_bytes, 1_024..=1 << 30)
-            .unwrap_or(default.max_body_bytes),
-        max_in_flight: table
-            .count("max_in_flight", raw.max_in_flight, 1..=1_000_000)
-            .unwrap_or(default.max_in_flight),
         drain: table.milliseconds("drain_ms", raw.drain_ms, 0).unwrap_or(default.drain),
         watch: table
             .milliseconds("watch_ms", raw.watch_ms, 0)
@@ -125,6 +133,7 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
             .word("log", raw.log.as_deref(), "auto, json or text", log)
             .unwrap_or(default.log),
         tls: raw.tls.as_ref().and_then(|raw| tls(raw, &table.sub("tls"))),
+        ..bounds
     };
     if all.keys.is_empty() && !server.may_listen(server.listen) {
         table.fault(
@@ -137,6 +146,29 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         );
     }
     server
+}
+
+/// How much callers may take; all else by default.
+fn bounds(raw: &raw::Server, table: &Table<'_>) -> Server {
+    let default = Server::default();
+    let memory = ("body_memory_bytes", raw.body_memory_bytes);
+    Server {
+        max_body_bytes: table
+            .count("max_body_bytes", raw.max_body_bytes, 1_024..=1 << 30)
+            .unwrap_or(default.max_body_bytes),
+        max_in_flight: table
+            .count("max_in_flight", raw.max_in_flight, 1..=1_000_000)
+            .unwrap_or(default.max_in_flight),
+        body_memory_bytes: table.count(memory.0, memory.1, 1 << 20..=1 << 40),
+        min_upload_bytes_per_second: table
+            .count("min_upload_bytes_per_second", raw.min_upload_bytes_per_second, 1..=1 << 30)
+            .unwrap_or(default.min_upload_bytes_per_second),
+        write_idle: table
+            .milliseconds("write_idle_ms", raw.write_idle_ms, 1)
+            .unwrap_or(default.write_idle),
+        max_connections: table.count("max_connections", raw.max_connections, 8..=1_000_000),
+        ..default
+    }
 }
 
 fn tls(raw: &raw::Tls, table: &Table<'_>) -> Option<Tls> {

@@ -28,6 +28,11 @@ pub struct Limits {
     pub max_event_bytes: usize,
     /// The most bytes of a stream before its first content, beyond three times the length of the request.
     pub max_preamble_bytes: usize,
+    /// How many bytes all answers that are not streamed may hold together; `None`: an eighth of the memory that this
+    /// process may use.
+    pub response_memory_bytes: Option<usize>,
+    /// How many messages, input items or tools a request may have.
+    pub max_messages: usize,
     /// How many stored responses are led back to the deployment that made them.
     pub stored_responses: u64,
     /// What to do with a stored response that is not known here.
@@ -96,6 +101,8 @@ impl Default for Limits {
             max_answer_bytes: 64 << 20,
             max_event_bytes: 16 << 20,
             max_preamble_bytes: 1 << 20,
+            response_memory_bytes: None,
+            max_messages: 10_000,
             stored_responses: 100_000,
             unknown_stored: Unknown::Refuse,
             fault_cooldown: Duration::from_secs(1),

@@ -16,11 +16,15 @@ mod hedge;
 mod journey;
 pub mod limits;
 #[cfg(feature = "http-client")]
+pub mod passing;
+#[cfg(feature = "http-client")]
 mod readers;
 #[cfg(feature = "http-client")]
 mod refusals;
 #[cfg(feature = "http-client")]
 pub mod relay;
+#[cfg(feature = "http-client")]
+mod relaying;
 #[cfg(feature = "http-client")]
 mod seen;
 #[cfg(feature = "http-client")]
@@ -42,6 +46,8 @@ pub use budget::RetryTokens;
 #[cfg(feature = "http-client")]
 pub use caller_headers::FeatureHeaders;
 pub use limits::{Hedging, Limits, RetryBudget};
+#[cfg(feature = "http-client")]
+pub use passing::Passing;
 #[cfg(feature = "http-client")]
 pub use relay::{Relay, StreamEnd};
 #[cfg(feature = "http-client")]

@@ -16,6 +16,7 @@ use crate::chat::Answer;
 use crate::chat::Reported;
 use crate::clock;
 use crate::deployment::Deployment;
+use crate::memory::Budget;
 use crate::state::Event;
 use crate::upstream::Attempt;
 use crate::upstream::Call;
@@ -36,7 +37,9 @@ use crate::upstream::spilled_over;
 use super::awaited::{Awaited, is_encoded, is_event_stream, says_event_stream};
 use super::flight::Flight;
 use super::limits::Limits;
-use super::relay::{NotOpened, Relay, Watch};
+use super::passing::{Part, Passing, read_part};
+use super::relay::{How, NotOpened, Relay, Watch};
+use super::relaying::relayed_on;
 use super::trail::Ended;
 
 /// An answer for the caller.
@@ -57,6 +60,8 @@ pub enum Delivered {
     Full(Bytes, Answer),
     /// A stream past its first content.
     Stream(Box<Relay>),
+    /// An answer that is not streamed and larger than may be held, as it arrives.
+    Passing(Box<Passing>),
 }
 
 /// What became of an attempt.
@@ -78,6 +83,8 @@ const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
 pub(super) struct Sending<'s, U> {
     pub(super) upstream: &'s U,
     pub(super) limits: &'s Limits,
+    /// What all answers that are not streamed hold together.
+    pub(super) answers: &'s Arc<Budget>,
     pub(super) deployment: &'s Arc<Deployment>,
     /// The body that is sent, to find out what an error is about.
     pub(super) body: Bytes,
@@ -135,7 +142,9 @@ impl<U: Upstream> Sending<'_, U> {
             let watch = self.watch(adapted.withhold_usage, preamble);
             self.streamed((reply, &awaited.call), flight, watch).await
         } else {
-            self.whole(reply, &awaited, &mut flight).await
+            // What has to be looked at as a whole, or told as a stream, is not relayed.
+            let relayed = !awaited.streamed && !self.tight && !adapted.restream;
+            self.whole(reply, &awaited, flight, relayed).await
         }
     }
 
@@ -148,17 +157,28 @@ impl<U: Upstream> Sending<'_, U> {
     }
 
     /// A whole answer: read before anything goes to the caller, so that a break in the middle can still fall back.
-    async fn whole(&self, reply: Reply, awaited: &Awaited, flight: &mut Flight) -> Sent {
+    async fn whole(
+        &self,
+        mut reply: Reply,
+        awaited: &Awaited,
+        mut flight: Flight,
+        relayed: bool,
+    ) -> Sent {
         let bounds = Reading {
             most: self.limits.max_answer_bytes,
             idle: self.limits.idle_timeout,
             quiet_until: self.first_by,
         };
-        let body = read(reply.body, bounds);
-        let body = tokio::time::timeout_at(self.deadline, body).await;
-        let body = match body.unwrap_or(Err(Unreachable::Timeout)) {
-            Ok(body) => body,
-            Err(fault) => return self.unreached(flight, fault),
+        let part = read_part(&mut reply.body, bounds, self.answers);
+        let part = tokio::time::timeout_at(self.deadline, part).await;
+        let body = match part.unwrap_or(Err(Unreachable::Timeout)) {
+            Ok(Part::Whole(body)) => body,
+            Ok(Part::TooLong(read)) if relayed && awaited.call.may_be_large() => {
+                return relayed_on(self, read, reply, flight);
+            }
+            Ok(Part::NoMemory(read)) if relayed => return relayed_on(self, read, reply, flight),
+            Ok(Part::TooLong(_) | Part::NoMemory(..)) => return failed(&mut flight, Ended::Broken),
+            Err(fault) => return self.unreached(&mut flight, fault),
         };
         let now = Instant::now();
         let total = now - self.began;
@@ -168,10 +188,10 @@ impl<U: Upstream> Sending<'_, U> {
             && !matches!(awaited.call, Call::Passed { .. })
             && let Some(reported) = Reported::in_place_of_answer(&body)
         {
-            return self.reported(reported, (reply.headers, &awaited.call), flight).await;
+            return self.reported(reported, (reply.headers, &awaited.call), &mut flight).await;
         }
         if !awaited.is_answered_by(&answer) {
-            return failed(flight, Ended::Broken);
+            return failed(&mut flight, Ended::Broken);
         }
         let cut = self.tight && answer.finish_reason.as_deref() == Some("length");
         flight.served((Timing { first: total, total }, now), answer.usage, cut);
@@ -209,7 +229,6 @@ impl<U: Upstream> Sending<'_, U> {
         };
         let first = began.elapsed();
         relay.on_end(move |end| {
-            use super::relay::How;
             let usage = end.usage.unwrap_or_else(|| end.estimated(flight.bearing.prompt));
             flight.uses(&usage);
             match end.how {

@@ -112,6 +112,14 @@ impl<U: Upstream> Fallback<U> {
         }
     }
 
+    /// True where the deadline leaves the time for a second answer after a first that was cut off.
+    pub(super) fn time_to_ask_again(&self, errand: &Errand<'_, '_>, now: Instant) -> bool {
+        let first = &errand.plan.first.name;
+        let usual = self.waiting.state().see(first, |standing| standing.latency.total());
+        let left = errand.deadline.saturating_duration_since(now);
+        left > (usual.unwrap_or_default() * 4).max(ASK_AGAIN_LEAST)
+    }
+
     /// Room that was taken and is not used.
     pub(super) fn give_back(&self, deployment: &Deployment, ticket: Option<Ticket>) {
         if let Some(ticket) = ticket {
@@ -154,6 +162,7 @@ impl<U: Upstream> Fallback<U> {
         let sending = Sending {
             upstream: &self.upstream,
             limits: &self.limits,
+            answers: &self.answers,
             deployment,
             body: attempt.body.clone(),
             background: errand.request.background(),
@@ -193,6 +202,9 @@ fn add_new(refused: &mut Vec<&'static str>, fields: FieldSet) -> bool {
     }
     refused.len() > known
 }
+
+/// Less time than this before the deadline is not enough to ask again.
+const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
 
 /// What goes out, and the id under which it does where traces are kept.
 fn attempt(
@@ -242,7 +254,7 @@ fn cut_off(delivery: &Delivery, tight: Option<Tokens>) -> Option<Usage> {
             let cut = answer.finish_reason.as_deref() == Some("length");
             cut.then(|| answer.usage.unwrap_or_default())
         }
-        Delivered::Full(..) | Delivered::Stream(_) => None,
+        Delivered::Full(..) | Delivered::Stream(_) | Delivered::Passing(_) => None,
     }
 }
 

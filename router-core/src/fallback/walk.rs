@@ -7,7 +7,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use crate::capacity::Admission;
@@ -18,6 +17,7 @@ use crate::chat::ChatRequest;
 use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::encrypted_items::Readers;
+use crate::memory::Budget;
 use crate::model::Effort;
 use crate::state::CapacityState;
 use crate::state::Kept;
@@ -26,11 +26,7 @@ use crate::task::Task;
 use crate::trace::Propagation;
 use crate::units::DeploymentName;
 use crate::upstream::Call;
-use crate::upstream::Reading;
-use crate::upstream::ReplyBody;
-use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
-use crate::upstream::read;
 use crate::waiting::Times;
 use crate::waiting::Waiting;
 
@@ -39,14 +35,12 @@ use super::budget::RetryTokens;
 use super::caller_headers::FeatureHeaders;
 use super::journey::Journey;
 use super::limits::{Hedging, Limits, RetryBudget};
+use super::passing::answer_memory;
 use super::readers::Bound;
 use super::refusals::Refusals;
 use super::sending::Delivery;
 use super::trail::{Ended, Note, SendingFault, Spill, Step, gave_up};
 use super::warnings::Warnings;
-
-/// Less time than this before the deadline is not enough to ask again.
-const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
 
 /// A request on its way, with the plan for it.
 #[derive(Debug)]
@@ -116,6 +110,8 @@ pub struct Fallback<U> {
     pub(super) waiting: Arc<Waiting>,
     pub(super) limits: Limits,
     retries: RetryTokens,
+    /// What all answers that are not streamed hold together.
+    pub(super) answers: Arc<Budget>,
     /// Fields that deployments refused against their records.
     pub(super) refusals: Refusals,
     pub(super) warnings: Arc<Warnings>,
@@ -156,11 +152,13 @@ impl<U: Upstream> Fallback<U> {
     pub fn new(upstream: U, waiting: Waiting, limits: Limits) -> Self {
         let retries = RetryTokens::new(limits.retry_budget, Instant::now());
         let hedges = limits.hedging.map(|one| RetryTokens::new(share(one), Instant::now()));
+        let answers = Arc::new(Budget::new(answer_memory(&limits)));
         Self {
             upstream,
             waiting: Arc::new(waiting),
             limits,
             retries,
+            answers,
             refusals: Refusals::default(),
             warnings: Arc::default(),
             hedges,
@@ -172,6 +170,7 @@ impl<U: Upstream> Fallback<U> {
     pub fn renewed(&self, upstream: U, limits: Limits, renewal: &Renewal<'_>) -> Self {
         let state = self.waiting.state().renewed(renewal);
         let waiting = self.waiting.renewed(state, renewal);
+        self.answers.resize(answer_memory(&limits));
         let hedges = |hedging: Hedging| {
             let before = self.hedges.as_ref().map(|tokens| tokens.renewed(share(hedging)));
             before.unwrap_or_else(|| RetryTokens::new(share(hedging), renewal.now))
@@ -180,6 +179,7 @@ impl<U: Upstream> Fallback<U> {
             upstream,
             waiting: Arc::new(waiting),
             retries: self.retries.renewed(limits.retry_budget),
+            answers: Arc::clone(&self.answers),
             refusals: self.refusals.renewed(|name| renewal.kept.get(name) == Some(&Kept::Whole)),
             warnings: Arc::clone(&self.warnings),
             hedges: limits.hedging.map(hedges),
@@ -205,15 +205,6 @@ impl<U: Upstream> Fallback<U> {
     /// What it sends over, for calls that are not decided.
     pub(crate) fn upstream(&self) -> &U {
         &self.upstream
-    }
-
-    /// The whole of an answer, within the limits.
-    ///
-    /// # Errors
-    /// It broke off, fell silent or is too long.
-    pub(crate) async fn whole(&self, body: ReplyBody) -> Result<Bytes, Unreachable> {
-        let (most, idle) = (self.limits.max_answer_bytes, self.limits.idle_timeout);
-        read(body, Reading { most, idle, quiet_until: Instant::now() }).await
     }
 
     /// The limits it keeps.
@@ -262,14 +253,6 @@ impl<U: Upstream> Fallback<U> {
         let usual = self.waiting.state().see(first, |standing| standing.latency.total());
         let usual = usual.filter(|_| admission.bound).unwrap_or_default();
         errand.deadline.checked_sub(usual).unwrap_or(errand.deadline)
-    }
-
-    /// True where the deadline leaves the time for a second answer after a first that was cut off.
-    fn time_to_ask_again(&self, errand: &Errand<'_, '_>, now: Instant) -> bool {
-        let first = &errand.plan.first.name;
-        let usual = self.waiting.state().see(first, |standing| standing.latency.total());
-        let left = errand.deadline.saturating_duration_since(now);
-        left > (usual.unwrap_or_default() * 4).max(ASK_AGAIN_LEAST)
     }
 
     /// Tries the plan's deployments in order. Where there is nothing but provisioned ones, those with room come first, and

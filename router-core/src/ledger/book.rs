@@ -11,12 +11,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::decision::Moment;
 use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
 
 use super::allowance::{Allowance, Left, LimitReached, RatesLeft, Span};
-use super::window::{Entered, MINUTE, Window};
+use super::entry::{Entry, Ticket};
+use super::window::{MINUTE, Window};
 
 /// What a request is expected to use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,18 +71,18 @@ impl Used {
 pub struct Ledger(RwLock<HashMap<Arc<str>, Arc<Account>>>);
 
 #[derive(Debug)]
-struct Account(Mutex<Book>);
+pub(super) struct Account(Mutex<Book>);
 
 #[derive(Debug)]
-struct Book {
-    requests: Window,
-    tokens: Window,
-    in_flight: u64,
-    held: Usd,
+pub(super) struct Book {
+    pub(super) requests: Window,
+    pub(super) tokens: Window,
+    pub(super) in_flight: u64,
+    pub(super) held: Usd,
     /// The last day on which something was entered, and what was spent in it and in its month.
-    today: Day,
-    day: Usd,
-    month: Usd,
+    pub(super) today: Day,
+    pub(super) day: Usd,
+    pub(super) month: Usd,
     elsewhere: Used,
     /// When and on which day `elsewhere` was told.
     told: (Instant, Day),
@@ -101,16 +103,36 @@ impl Ledger {
         estimate: Estimate,
         (now, today): (Instant, Day),
     ) -> Result<Ticket, LimitReached> {
-        let account = self.account(key, (now, today));
-        let (entered, tokens) = {
+        let moment = Moment { now, today };
+        let entry = self.enter(key, allowance, None, moment)?;
+        let slot = entry.occupy(moment)?;
+        Ok(entry.set_aside(estimate, moment)?.holding(slot))
+    }
+
+    /// Lets a request in by what its head says alone: the key's rate of requests, and whether it has a slot free. `share`
+    /// bounds the slots of a key that has no bound of its own; it counts those of this process alone.
+    ///
+    /// The request counts against the rate from now on. It counts no more if the entry is dropped before anything was set
+    /// aside for it.
+    ///
+    /// # Errors
+    /// The first limit that leaves no room.
+    pub fn enter(
+        &self,
+        key: &str,
+        allowance: &Allowance,
+        share: Option<u64>,
+        moment: Moment,
+    ) -> Result<Entry, LimitReached> {
+        let account = self.account(key, (moment.now, moment.today));
+        let entered = {
             let mut book = account.book();
-            let tokens = book.room(allowance, estimate, (now, today))?;
-            book.requests.enter(now, 1);
-            book.in_flight += 1;
-            book.held += estimate.cost;
-            (book.tokens.enter(now, tokens), tokens)
+            book.slot_free(allowance, share, moment)?;
+            book.rate_free(allowance, moment)?;
+            book.requests.enter(moment.now, 1)
         };
-        Ok(Ticket { account, entered, tokens, held: estimate.cost })
+        let allowance = *allowance;
+        Ok(Entry::new(account, allowance, share, entered))
     }
 
     /// What a key has used itself here; nothing where it has not been seen.
@@ -172,7 +194,7 @@ impl Ledger {
 }
 
 impl Account {
-    fn book(&self) -> MutexGuard<'_, Book> {
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -193,7 +215,7 @@ impl Book {
     }
 
     /// Begins a new day, and a new month where it is one. A clock that was set back ends nothing.
-    fn turn(&mut self, today: Day) {
+    pub(super) fn turn(&mut self, today: Day) {
         if today <= self.today {
             return;
         }
@@ -257,12 +279,40 @@ impl Book {
         }
     }
 
-    /// The tokens to set aside, or the limit that leaves no room for the request.
-    fn room(
+    /// Fails if as many requests of the key are under way as may be.
+    pub(super) fn slot_free(
+        &mut self,
+        allowance: &Allowance,
+        share: Option<u64>,
+        Moment { now, today }: Moment,
+    ) -> Result<(), LimitReached> {
+        let (own, all) = (self.in_flight, self.all((now, today)).in_flight);
+        let reached = match (allowance.max_in_flight, share) {
+            (Some(limit), _) => (all >= limit).then_some(limit),
+            (None, Some(share)) => (own >= share).then_some(share),
+            (None, None) => None,
+        };
+        reached.map_or(Ok(()), |limit| Err(LimitReached::InFlight { limit }))
+    }
+
+    /// Fails if as many requests of the key have begun in the last minute as may.
+    fn rate_free(
+        &mut self,
+        allowance: &Allowance,
+        Moment { now, today }: Moment,
+    ) -> Result<(), LimitReached> {
+        let Some(limit) = allowance.requests_per_minute else { return Ok(()) };
+        let others = self.others((now, today)).requests;
+        let wait = self.requests.wait(now, 1, limit.saturating_sub(others));
+        if wait.is_zero() { Ok(()) } else { Err(LimitReached::Requests { limit, wait }) }
+    }
+
+    /// The tokens to set aside, or the budget or rate that leaves no room for the request.
+    pub(super) fn room(
         &mut self,
         allowance: &Allowance,
         estimate: Estimate,
-        (now, today): (Instant, Day),
+        Moment { now, today }: Moment,
     ) -> Result<u64, LimitReached> {
         let (used, others) = (self.all((now, today)), self.others((now, today)));
         for (span, budget, renewed) in [
@@ -277,15 +327,6 @@ impl Book {
                 return Err(LimitReached::Held { span });
             }
         }
-        if let Some(limit) = allowance.max_in_flight.filter(|limit| used.in_flight >= *limit) {
-            return Err(LimitReached::InFlight { limit });
-        }
-        if let Some(limit) = allowance.requests_per_minute {
-            let wait = self.requests.wait(now, 1, limit.saturating_sub(others.requests));
-            if !wait.is_zero() {
-                return Err(LimitReached::Requests { limit, wait });
-            }
-        }
         let needed = estimate.prompt + estimate.output;
         let Some(limit) = allowance.tokens_per_minute else { return Ok(needed.0) };
         if estimate.prompt.0 > limit {
@@ -297,89 +338,6 @@ impl Book {
             return Ok(needed.0);
         }
         Err(LimitReached::Tokens { limit, needed, wait })
-    }
-}
-
-/// A request under way, on its key's account. Settled, it counts what was really used; dropped, it gives back the tokens
-/// and the money that were set aside. The request itself counts either way.
-#[derive(Debug)]
-#[must_use = "dropping it gives back what was set aside"]
-pub struct Ticket {
-    account: Arc<Account>,
-    entered: Entered,
-    tokens: u64,
-    held: Usd,
-}
-
-impl Ticket {
-    /// What was set aside.
-    pub fn set_aside(&self) -> Bill {
-        Bill { tokens: Tokens(self.tokens), cost: self.held }
-    }
-
-    /// Charges what was set aside for an answer whose usage is not known yet.
-    pub fn charge(self, moment: (Instant, Day)) -> Charged {
-        let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
-        self.settle(bill, moment);
-        Charged { account, entered, bill, on: moment.1 }
-    }
-
-    /// Counts what was really used in place of what was set aside: less is given back to the moment at which the
-    /// request began, more is counted now.
-    pub fn settle(mut self, bill: Bill, (now, today): (Instant, Day)) {
-        let mut book = self.account.book();
-        if let Some(more) = bill.tokens.0.checked_sub(self.tokens).filter(|more| *more > 0) {
-            book.tokens.enter(now, more);
-        }
-        book.turn(today);
-        book.day += bill.cost;
-        book.month += bill.cost;
-        drop(book);
-        // What is left of it is given back by the drop.
-        self.tokens = self.tokens.saturating_sub(bill.tokens.0);
-    }
-}
-
-/// What was charged for an answer before its usage was known. Dropped, the charge stays.
-#[derive(Debug)]
-pub struct Charged {
-    account: Arc<Account>,
-    entered: Entered,
-    bill: Bill,
-    on: Day,
-}
-
-impl Charged {
-    /// Counts what was really used in place of what was charged. More is charged now; less is given back, money only within
-    /// the day and the month in which it was charged. Other replicas learn of money given back when as much has been
-    /// spent again, as what they know of a key only grows.
-    pub fn correct(self, bill: Bill, (now, today): (Instant, Day)) {
-        let mut book = self.account.book();
-        book.turn(today);
-        match bill.tokens.0.checked_sub(self.bill.tokens.0) {
-            Some(0) => {}
-            Some(more) => drop(book.tokens.enter(now, more)),
-            None => book.tokens.take_back(self.entered, self.bill.tokens.0 - bill.tokens.0),
-        }
-        let (more, less) =
-            (bill.cost.saturating_sub(self.bill.cost), self.bill.cost.saturating_sub(bill.cost));
-        book.day += more;
-        book.month += more;
-        if self.on == book.today {
-            book.day = book.day.saturating_sub(less);
-        }
-        if self.on.first_of_month() == book.today.first_of_month() {
-            book.month = book.month.saturating_sub(less);
-        }
-    }
-}
-
-impl Drop for Ticket {
-    fn drop(&mut self) {
-        let mut book = self.account.book();
-        book.in_flight = book.in_flight.saturating_sub(1);
-        book.held = book.held.saturating_sub(self.held);
-        book.tokens.take_back(self.entered, self.tokens);
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod allowance;
 mod book;
+mod entry;
 mod window;
 
 pub use allowance::{Allowance, Left, LimitReached, RatesLeft, Span};
-pub use book::{Bill, Charged, Estimate, Ledger, Ticket, Used};
+pub use book::{Bill, Estimate, Ledger, Used};
+pub use entry::{Charged, Entry, Slot, Ticket};

@@ -24,6 +24,7 @@ pub(super) fn refused(
         | RouteError::Hint(_)
         | RouteError::Field(_)
         | RouteError::Limit(_)
+        | RouteError::Memory(_)
         | RouteError::Model(_)
         | RouteError::Stored(_)
         | RouteError::Refused(_)

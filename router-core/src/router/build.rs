@@ -107,6 +107,7 @@ impl<U: Upstream> ModelRouter<U> {
             open: OpenAnswers::default(),
             observers,
             ledger,
+            bulk: Arc::default(),
             yardsticks,
             replicas,
         }))

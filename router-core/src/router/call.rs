@@ -9,9 +9,11 @@ use tokio::time::Instant;
 
 use crate::chat::ChatRequest;
 use crate::chat::Operation;
-use crate::chat::RequestFault;
+use crate::chat::bounds;
 use crate::error::RouteError;
 use crate::ledger::Allowance;
+use crate::ledger::Entry;
+use crate::memory::Held;
 use crate::policy::Hints;
 use crate::policy::Rights;
 use crate::stored::Caller;
@@ -42,6 +44,13 @@ pub struct ChatCall {
     pub allowance: Allowance,
     /// The path below the API's base, where it is one that is passed through: `images/generations`.
     pub passed: Option<Arc<str>>,
+    /// What the key's rate and slots have let in by the head alone ([`ModelRouter::enter`]); `None`: the router does so
+    /// before it sends.
+    ///
+    /// [`ModelRouter::enter`]: crate::router::ModelRouter::enter
+    pub entry: Option<Arc<Entry>>,
+    /// The room that the body takes of a budget; it grows by what the parsed body takes. `None`: nobody counts.
+    pub held: Option<Arc<Held>>,
     /// Its place in a trace, where traces are kept; `None`: the caller's context passes as it came.
     pub span: Option<RequestSpan>,
     /// What the router discloses of the request beside its answer; keep a clone to read it.
@@ -66,18 +75,28 @@ impl ChatCall {
             rights: Arc::default(),
             allowance: Allowance::default(),
             passed: None,
+            entry: None,
+            held: None,
             span: None,
             disclosure: Disclosure::default(),
         }
     }
 
     /// The request, read by its operation.
-    pub(super) fn request(&self) -> Result<ChatRequest<'_>, RequestFault> {
+    ///
+    /// # Errors
+    /// The body is not what the operation takes, exceeds a bound, or there is no memory to parse it.
+    pub(super) fn request(&self, max_messages: usize) -> Result<ChatRequest<'_>, RouteError> {
         let form = self.form().and_then(|kind| kind.to_str().ok());
-        match (self.operation, form) {
-            (Operation::Passed, Some(form)) => ChatRequest::read_form(form, &self.body),
-            (operation, _) => ChatRequest::read(operation, &self.body),
+        if let (Operation::Passed, Some(form)) = (self.operation, form) {
+            return Ok(ChatRequest::read_form(form, &self.body)?);
         }
+        let measured = bounds::measure(&self.body, max_messages)?;
+        if let Some(held) = &self.held {
+            // What is sent upstream is most often a copy with another model's name in it.
+            held.grow(measured.parsed_bytes() + self.body.len())?;
+        }
+        Ok(ChatRequest::read(self.operation, &self.body)?)
     }
 
     /// What the caller said beside the body, inside what it may.
@@ -128,6 +147,10 @@ pub struct StoredCall {
     pub caller: Caller,
     /// What the caller may ask for.
     pub rights: Arc<Rights>,
+    /// How much the caller may use; its rate of requests and its slots hold for stored responses too.
+    pub allowance: Allowance,
+    /// What the key's rate and slots have let in already; `None`: the router does so.
+    pub entry: Option<Arc<Entry>>,
 }
 
 impl StoredCall {
@@ -165,6 +188,8 @@ mod tests {
     #[track_caller]
     fn check(rest: &str, address: &str, streamed: bool) {
         let call = StoredCall {
+            allowance: Allowance::default(),
+            entry: None,
             method: Method::GET,
             id: "resp_1".to_owned(),
             rest: rest.to_owned(),

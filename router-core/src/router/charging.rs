@@ -6,6 +6,7 @@ use crate::chat::ChatRequest;
 use crate::chat::Usage;
 use crate::clock;
 use crate::decision::Decision;
+use crate::decision::Moment;
 use crate::decision::Plan;
 use crate::decision::Rules;
 use crate::deployment::Deployment;
@@ -47,7 +48,11 @@ pub(super) fn admit(
 ) -> Result<Option<Ticket>, LimitReached> {
     let Some(key) = call.caller.name() else { return Ok(None) };
     let estimate = estimate(decision, plan, unsaid);
-    ledger.admit(key, &call.allowance, estimate, today()).map(Some)
+    let (now, today) = today();
+    if let Some(entry) = &call.entry {
+        return entry.set_aside(estimate, Moment { now, today }).map(Some);
+    }
+    ledger.admit(key, &call.allowance, estimate, (now, today)).map(Some)
 }
 
 /// The tokens that the request may use at most, as far as that is known, and the money that it is likely to; at most, if that

@@ -23,6 +23,7 @@ use crate::encrypted_items::EncryptedItems;
 use crate::fallback::Answered;
 use crate::fallback::Delivered;
 use crate::fallback::Note;
+use crate::fallback::Passing;
 use crate::fallback::Relay;
 use crate::fallback::Step;
 use crate::fallback::StreamEnd;
@@ -123,13 +124,14 @@ impl Finish<'_, '_> {
                 };
                 whole.respond(again)
             }
-            Delivered::Stream(mut relay) => {
-                self.remember(&bill.deployment, relay.response_id(), &[]);
+            Delivered::Stream(relay) => {
                 as_event_stream(&mut headers);
-                let deployment = Arc::clone(&bill.deployment);
-                relay.on_end(self.closing(bill, status, account));
-                let stream = self.kept(*relay, &deployment);
-                Response { status, headers, body: Body::Stream(stream) }
+                let body = Body::Stream(self.streamed(*relay, bill, status, account));
+                Response { status, headers, body }
+            }
+            Delivered::Passing(passing) => {
+                let body = Body::Stream(self.passing(*passing, bill, status, account));
+                Response { status, headers, body }
             }
         }
     }
@@ -167,6 +169,33 @@ impl Finish<'_, '_> {
         let status = whole.status.as_u16();
         account.close(REJECTED, || bill.answer(status, (None, None), timing));
         whole
+    }
+
+    /// A stream for the caller, which closes the account at its end.
+    fn streamed(
+        &self,
+        mut relay: Relay,
+        bill: Bill,
+        status: StatusCode,
+        account: OpenAccount,
+    ) -> ByteStream {
+        self.remember(&bill.deployment, relay.response_id(), &[]);
+        let deployment = Arc::clone(&bill.deployment);
+        relay.on_end(self.closing(bill, status, account, true));
+        self.kept(relay, &deployment)
+    }
+
+    /// An answer that is relayed as it arrives, which closes the account at its end.
+    fn passing(
+        &self,
+        mut passing: Passing,
+        bill: Bill,
+        status: StatusCode,
+        account: OpenAccount,
+    ) -> ByteStream {
+        self.remember(&bill.deployment, passing.response_id(), &[]);
+        passing.on_end(self.closing(bill, status, account, false));
+        ByteStream::breaking(passing)
     }
 
     fn bill(&self, deployment: Arc<Deployment>, spilled_over: bool, notes: &[Note]) -> Bill {
@@ -286,6 +315,7 @@ impl Finish<'_, '_> {
         bill: Bill,
         status: StatusCode,
         account: OpenAccount,
+        streamed: bool,
     ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
         let metrics = self.metrics.clone();
         let others = self.others.clone();
@@ -312,17 +342,11 @@ impl Finish<'_, '_> {
                 How::HungUp => ("hung_up", HUNG_UP),
             };
             let timing = Timing { first, total: began.elapsed() };
-            let told = Account {
-                operation,
-                deployment,
-                usage,
-                cost,
-                timing,
-                streamed: true,
-                error,
-                pending,
-            };
-            metrics.stream_ended(deployment, ended);
+            let told =
+                Account { operation, deployment, usage, cost, timing, streamed, error, pending };
+            if streamed {
+                metrics.stream_ended(deployment, ended);
+            }
             metrics.answered(&told);
             bill.observed(&metrics, &usage);
             let told = (Some(usage).filter(|_| !pending), end.model.as_deref());

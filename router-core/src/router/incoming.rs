@@ -26,8 +26,8 @@ pub(super) struct Incoming<'c> {
 
 impl<'c> Incoming<'c> {
     /// Reads a call; who can read its encrypted items is to be looked up.
-    pub(super) fn read(call: &'c ChatCall) -> Result<Self, RouteError> {
-        let request = call.request()?;
+    pub(super) fn read(call: &'c ChatCall, max_messages: usize) -> Result<Self, RouteError> {
+        let request = call.request(max_messages)?;
         call.rights.check_fields(&request)?;
         let hints = call.hints()?;
         Ok(Self { call, request, hints, readers: Readers::default() })

@@ -43,7 +43,6 @@ use crate::selection::refusal::BUSY_WAIT;
 use crate::state::CapacityState;
 use crate::state::Replicas;
 use crate::stored::StoredResponses;
-use crate::task::Reason;
 use crate::task::Task;
 use crate::trace::Propagation;
 use crate::units::DeploymentName;
@@ -53,6 +52,7 @@ use crate::upstream::Upstream;
 use super::account::{Observers, OpenAccount};
 use super::audit;
 use super::background::OpenAnswers;
+use super::bulk::Bulk;
 use super::call::ChatCall;
 use super::charging::{Unsaid, admit};
 use super::finish::{Finish, Owners};
@@ -85,6 +85,7 @@ pub(super) struct Inner<U> {
     pub(super) open: OpenAnswers,
     pub(super) observers: Observers,
     pub(super) ledger: Arc<Ledger>,
+    pub(super) bulk: Arc<Bulk>,
     /// By whose prices costs are compared.
     pub(super) yardsticks: Yardsticks,
     pub(super) replicas: Option<Arc<Replicas>>,
@@ -134,22 +135,6 @@ impl<U: Upstream> ModelRouter<U> {
             }
             None => work.await,
         }
-    }
-
-    /// The decision alone; nothing is sent.
-    ///
-    /// # Errors
-    /// The call cannot be understood, or names a model that does not exist here.
-    pub fn route(&self, call: &ChatCall) -> Result<Decision, RouteError> {
-        let mut incoming = Incoming::read(call)?;
-        incoming.readers = self.0.encrypted.readers(incoming.request.encrypted());
-        self.0.decide(&incoming)
-    }
-
-    /// The features that weighed most in the score of a call, heaviest first; none where it is no chat request.
-    pub fn reasons(&self, call: &ChatCall, most: usize) -> Vec<Reason> {
-        let request = call.request().ok().filter(|request| request.operation().is_scored());
-        request.map(|request| self.0.rules.classifier.reasons(&request, most)).unwrap_or_default()
     }
 
     /// All names that a caller with these rights can ask for.
@@ -229,7 +214,7 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
 }
 
 impl<U: Upstream> Inner<U> {
-    fn decide(&self, incoming: &Incoming<'_>) -> Result<Decision, RouteError> {
+    pub(super) fn decide(&self, incoming: &Incoming<'_>) -> Result<Decision, RouteError> {
         let Incoming { call, request, hints, readers } = incoming;
         let unknown = self.fallback.limits().unknown_stored;
         let Named { name, only } = name_of(incoming, &self.rules, &self.stored, unknown)?;
@@ -239,6 +224,10 @@ impl<U: Upstream> Inner<U> {
         let ask = Ask { request, path_model, hints, rights: &call.rights, ties };
         let snapshot = self.state.snapshot(incoming.asker(), moment.now);
         Ok(decide(ask, &self.rules, &snapshot, moment)?)
+    }
+
+    pub(super) fn max_messages(&self) -> usize {
+        self.fallback.limits().max_messages
     }
 
     async fn answer(
@@ -263,11 +252,13 @@ impl<U: Upstream> Inner<U> {
         account: &mut OpenAccount,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
-        let mut incoming = Incoming::read(call)?;
+        let (bytes, most) = (call.body.len(), self.max_messages());
+        let mut incoming = self.bulk.run(bytes, || Incoming::read(call, most)).await?;
         let request = &incoming.request;
         owners_elsewhere(request, &self.stored, &self.encrypted, self.replicas.as_deref()).await;
         incoming.readers = self.encrypted.readers(request.encrypted());
-        let (decision, request) = (self.decide(&incoming)?, &incoming.request);
+        let decision = self.bulk.run(bytes, || self.decide(&incoming)).await?;
+        let request = &incoming.request;
         self.metrics.decided(&decision);
         account.decided(request, &decision, self.rules.classifier.threshold());
         let unanswered = self.metrics.unanswered(request.operation(), &decision, began);

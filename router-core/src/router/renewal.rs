@@ -83,7 +83,7 @@ impl<U: Upstream> ModelRouter<U> {
             now: Instant::now(),
         };
         let Inner { fallback, metrics, watched, stored, encrypted, .. } = self.inner();
-        let Inner { others, open, observers, ledger, .. } = self.inner();
+        let Inner { others, open, observers, ledger, bulk, .. } = self.inner();
         let replicas = self.replicas().cloned();
         stored.resize(limits.stored_responses);
         encrypted.resize(limits.stored_responses);
@@ -107,6 +107,7 @@ impl<U: Upstream> ModelRouter<U> {
             open: open.clone(),
             observers: observers.clone(),
             ledger: Arc::clone(ledger),
+            bulk: Arc::clone(bulk),
             replicas,
         })
     }

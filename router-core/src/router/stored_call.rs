@@ -19,6 +19,7 @@ use crate::fallback::Limits;
 use crate::fallback::Relay;
 use crate::fallback::SendingFault;
 use crate::fallback::Step;
+use crate::fallback::passing::NotWhole;
 use crate::fallback::relay::NotOpened;
 use crate::fallback::relay::Watch;
 use crate::policy::Hints;
@@ -54,8 +55,12 @@ impl<U: Upstream> ModelRouter<U> {
     ///
     /// # Errors
     /// It is not stored here for this caller, its deployment lies outside the residency asked, or does not answer.
-    pub async fn stored(&self, call: StoredCall) -> Result<Response, RouteError> {
-        let answer = self.stored_answer(&call).await;
+    pub async fn stored(&self, mut call: StoredCall) -> Result<Response, RouteError> {
+        let slot = if call.entry.is_none() { self.enter_stored(&mut call, None)? } else { None };
+        let mut answer = self.stored_answer(&call).await;
+        if let Ok(Response { body: Body::Stream(stream), .. }) = &mut answer {
+            stream.hold(slot);
+        }
         if let Err(error) = &answer {
             audit::refused(self.metrics(), error, (&call.caller, &call.rights, &call.headers));
             self.metrics().refused(error.kind());
@@ -145,7 +150,8 @@ impl<U: Upstream> ModelRouter<U> {
         let upstream = reply.headers.clone();
         let body = self.fallback().whole(reply.body);
         let body = tokio::time::timeout_at(deadline.min(began + limits.deadline), body).await;
-        let body = body.unwrap_or(Err(Unreachable::Timeout)).map_err(unreachable)?;
+        let body = body.unwrap_or(Err(NotWhole::Unreachable(Unreachable::Timeout)));
+        let body = body.map_err(not_whole)?;
         let outcome = judge(status, &upstream, &body, circumstances(&deployment, limits));
         let ended = ended(&outcome, status.as_u16());
         self.metrics().attempted(&step(ended));
@@ -252,6 +258,13 @@ fn unreachable(fault: Unreachable) -> RouteError {
         Unreachable::Timeout => SendingFault::Timeout,
         Unreachable::Connect | Unreachable::Broken => SendingFault::Failed,
     })
+}
+
+fn not_whole(why: NotWhole) -> RouteError {
+    match why {
+        NotWhole::Unreachable(fault) => unreachable(fault),
+        NotWhole::Memory(short) => short.into(),
+    }
 }
 
 fn not_opened(why: &NotOpened) -> RouteError {

@@ -90,6 +90,11 @@ impl Call {
         status == 404 && *self != Self::Operation(Operation::Chat) && !unknown()
     }
 
+    /// True of operations whose answers may be larger than a chat's without a fault: embeddings, and what passes through.
+    pub fn may_be_large(&self) -> bool {
+        matches!(self, Self::Operation(Operation::Embeddings) | Self::Passed { .. })
+    }
+
     /// True where the dated form of an address does not name the deployment, so that the body must.
     pub fn is_undeployed(&self) -> bool {
         matches!(self, Self::Operation(Operation::Responses) | Self::Stored { .. })

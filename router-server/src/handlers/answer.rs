@@ -9,8 +9,9 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use router_core::chat::Operation;
 use router_core::response;
-use router_core::router::Disclosure;
+use router_core::router::{ChatCall, Disclosure};
 
+use crate::gate;
 use crate::problem::Problem;
 use crate::rates_left;
 use crate::shared::Shared;
@@ -57,12 +58,25 @@ fn named(operation: Operation, passed: Option<Arc<str>>) -> MethodRouter<Arc<Sha
 }
 
 async fn complete(shared: &Shared, request: Request, asked: Asked) -> Response {
-    let mut call = match intake::call(request, asked, shared.max_body_bytes).await {
-        Ok(call) => call,
+    let bearer = match gate::bearer(request.extensions()) {
+        Ok(bearer) => bearer,
         Err(problem) => return problem.into_response(),
     };
+    let mut response = match intake::call(shared, request, asked).await {
+        Ok((call, occupied)) => {
+            let mut response = routed(shared, call).await;
+            response.extensions_mut().insert(occupied);
+            response
+        }
+        Err(problem) => problem.into_response(),
+    };
+    let ledger = shared.router.ledger();
+    rates_left::tell(response.headers_mut(), ledger, &bearer.caller, &bearer.allowance);
+    response
+}
+
+async fn routed(shared: &Shared, mut call: ChatCall) -> Response {
     call.span = shared.lasting.tracer.as_ref().map(|tracer| tracer.begin(&call.headers));
-    let (caller, allowance) = (call.caller.clone(), call.allowance);
     let disclosure = call.disclosure.clone();
     let mut response = match shared.router.chat(call).await {
         Ok(answer) => respond(answer),
@@ -71,7 +85,6 @@ async fn complete(shared: &Shared, request: Request, asked: Asked) -> Response {
         }
     };
     disclose(&mut response, disclosure);
-    rates_left::tell(response.headers_mut(), shared.router.ledger(), &caller, &allowance);
     response
 }
 

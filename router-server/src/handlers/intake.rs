@@ -1,29 +1,28 @@
-//! Takes a request's body in: JSON (or, where it is passed through, a form), not compressed, no longer than config allows,
-//! and whole within a minute.
+//! Takes a request in: first by its head (type, length, the key's rate and slots), then its body (JSON, or a form where it is
+//! passed through), then a slot of the router and one of its key.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use axum::extract::Request;
-use bytes::{Buf, Bytes, BytesMut};
-use futures_util::StreamExt;
+use bytes::{Buf, Bytes};
 use http::HeaderMap;
-use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use http::request::Parts;
 use router_core::chat::Operation;
-use router_core::router::{ChatCall, Disclosure};
-use tokio::time::{Instant, timeout};
+use router_core::ledger::Slot;
+use router_core::router::ChatCall;
+use tokio::time::Instant;
 
 use crate::gate;
+use crate::lasting::Permit;
 use crate::problem::Problem;
+use crate::shared::Shared;
+use crate::upload;
+use crate::upload::UploadLimits;
 
-/// A caller that takes longer to send its body holds room that others wait for.
-const LONGEST_UPLOAD: Duration = Duration::from_secs(60);
 /// UTF-8's, which some editors and libraries put before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// How long what is refused is read on.
-const LINGER: Duration = Duration::from_secs(2);
-
 /// What the path of a request says.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
@@ -34,91 +33,116 @@ pub(crate) struct Asked {
     pub(crate) passed: Option<Arc<str>>,
 }
 
-/// Reads a request, whatever path it came by.
-pub(crate) async fn call(request: Request, asked: Asked, most: usize) -> Result<ChatCall, Problem> {
-    let (parts, body) = request.into_parts();
-    let bearer = gate::bearer(&parts.extensions)?;
-    check_type(&parts.headers, asked.operation)?;
-    let body = timeout(LONGEST_UPLOAD, read(body, announced(&parts.headers), most)).await;
-    let mut body = body.map_err(|_| Problem::body_missing())??;
-    if body.starts_with(BYTE_ORDER_MARK) {
-        body.advance(BYTE_ORDER_MARK.len());
+/// The slots that a request holds: one of the router and, with a key, one of the key. They travel with the response and are
+/// free when its last byte is in the socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Occupied {
+    _permit: Arc<Permit>,
+    _slot: Option<Arc<Slot>>,
+}
+
+impl Occupied {
+    pub(crate) fn new(permit: Permit, slot: Option<Slot>) -> Self {
+        Self { _permit: Arc::new(permit), _slot: slot.map(Arc::new) }
     }
+}
+
+/// Takes a request in, whatever path it came by.
+pub(crate) async fn call(
+    shared: &Shared,
+    request: Request,
+    asked: Asked,
+) -> Result<(ChatCall, Occupied), Problem> {
+    let (parts, body) = request.into_parts();
+    let mut call = match by_head(shared, parts, asked) {
+        Ok(call) => call,
+        Err(refused) => {
+            let (problem, headers) = *refused;
+            upload::linger(&headers, body, shared.max_body_bytes.saturating_mul(2)).await;
+            return Err(problem);
+        }
+    };
+    call.body = received(shared, &mut call, body).await?;
+    let Some(permit) = shared.admit() else { return Err(Problem::overloaded()) };
+    let slot = shared.router.occupy(&call);
+    let slot = slot.map_err(|error| Problem::of(&error, shared.expose))?;
     // The clock starts when the request is here: a slow line of the caller's is not our time.
-    Ok(ChatCall {
+    call.received = Instant::now();
+    Ok((call, Occupied::new(permit, slot)))
+}
+
+/// What the head says, without the body; a refusal comes with the headers.
+fn by_head(
+    shared: &Shared,
+    parts: Parts,
+    asked: Asked,
+) -> Result<ChatCall, Box<(Problem, HeaderMap)>> {
+    let bearer = match gate::bearer(&parts.extensions) {
+        Ok(bearer) => bearer,
+        Err(problem) => return Err(Box::new((problem, parts.headers))),
+    };
+    let mut call = ChatCall {
         operation: asked.operation,
-        body,
         headers: parts.headers,
         path_model: asked.model,
-        received: Instant::now(),
         caller: bearer.caller.clone(),
         rights: Arc::clone(&bearer.rights),
         allowance: bearer.allowance,
         passed: asked.passed,
-        span: None,
-        disclosure: Disclosure::default(),
-    })
+        ..ChatCall::of_body(Bytes::new())
+    };
+    let checked = check_type(&call.headers, asked.operation, shared.keyring.asks())
+        .and_then(|()| check_length(shared, &call.headers))
+        .and_then(|()| if shared.has_room() { Ok(()) } else { Err(Problem::overloaded()) })
+        .and_then(|()| {
+            let entered = shared.router.enter(&mut call, shared.share);
+            entered.map_err(|error| Problem::of(&error, shared.expose))
+        });
+    match checked {
+        Ok(()) => Ok(call),
+        Err(problem) => Err(Box::new((problem, call.headers))),
+    }
 }
 
-/// JSON, or nothing said: curl without a header sends `application/x-www-form-urlencoded`, which says as little.
-fn check_type(headers: &HeaderMap, operation: Operation) -> Result<(), Problem> {
+async fn received(shared: &Shared, call: &mut ChatCall, body: Body) -> Result<Bytes, Problem> {
+    let limits = UploadLimits {
+        most: shared.max_body_bytes,
+        bytes_per_second: shared.min_upload_bytes_per_second,
+    };
+    let held = Arc::new(shared.lasting.bodies.holder());
+    let announced = upload::announced(&call.headers);
+    let mut body = upload::receive(body, announced, limits, &held).await?;
+    if body.starts_with(BYTE_ORDER_MARK) {
+        body.advance(BYTE_ORDER_MARK.len());
+    }
+    call.held = Some(held);
+    Ok(body)
+}
+
+fn check_length(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
+    let most = shared.max_body_bytes;
+    if upload::announced(headers) > most { Err(Problem::too_large(most)) } else { Ok(()) }
+}
+
+/// JSON, or, where callers show a key, nothing said: curl without a header sends `application/x-www-form-urlencoded`, which
+/// says as little. Without keys the type must be declared, because a browser sends any site's `text/plain` unasked.
+fn check_type(headers: &HeaderMap, operation: Operation, keyed: bool) -> Result<(), Problem> {
     let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
     let encoded = said(CONTENT_ENCODING).is_some_and(|word| !word.eq_ignore_ascii_case("identity"));
     if encoded {
         return Err(Problem::encoded());
     }
-    let Some(kind) = said(CONTENT_TYPE) else { return Ok(()) };
+    let Some(kind) = said(CONTENT_TYPE) else {
+        return if keyed { Ok(()) } else { Err(Problem::not_json()) };
+    };
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     // Plain text is what `fetch` says of any string.
-    let json = matches!(kind.as_str(), "" | "application/json" | "text/json" | "text/plain")
-        || kind == "application/x-www-form-urlencoded"
+    let unsaid = matches!(kind.as_str(), "" | "text/plain" | "application/x-www-form-urlencoded");
+    let json = (unsaid && keyed)
+        || matches!(kind.as_str(), "application/json" | "text/json")
         || (kind.starts_with("application/") && kind.ends_with("+json"))
         || (operation == Operation::Passed && kind == "multipart/form-data");
     if json { Ok(()) } else { Err(Problem::not_json()) }
-}
-
-fn announced(headers: &HeaderMap) -> usize {
-    let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    length.unwrap_or(0)
-}
-
-/// The body; keeps no more than the limit, whatever length was announced.
-async fn read(body: Body, announced: usize, most: usize) -> Result<Bytes, Problem> {
-    let mut chunks = body.into_data_stream();
-    let kept = if announced > most { None } else { keep(&mut chunks, announced, most).await? };
-    if kept.is_none() {
-        drop(timeout(LINGER, discard(chunks, most.saturating_mul(2))).await);
-    }
-    kept.ok_or_else(|| Problem::too_large(most))
-}
-
-/// All chunks; `None` where they are more than the limit.
-async fn keep(
-    chunks: &mut BodyDataStream,
-    announced: usize,
-    most: usize,
-) -> Result<Option<Bytes>, Problem> {
-    let mut whole = BytesMut::with_capacity(announced);
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(|_| Problem::body_missing())?;
-        if whole.len() + chunk.len() > most {
-            return Ok(None);
-        }
-        whole.extend_from_slice(&chunk);
-    }
-    Ok(Some(whole.freeze()))
-}
-
-/// Many clients read no answer before they have sent all: a connection closed under their hands looks like a fault of
-/// the network, and they send it all again. So a body somewhat too long is let in and thrown away.
-async fn discard(mut chunks: BodyDataStream, most: usize) {
-    let mut seen = 0;
-    while let Some(Ok(chunk)) = chunks.next().await {
-        seen += chunk.len();
-        if seen > most {
-            return;
-        }
-    }
 }
 
 #[cfg(test)]
@@ -130,7 +154,7 @@ mod tests {
     fn check(name: http::HeaderName, value: &'static str, taken: bool) {
         let mut headers = HeaderMap::new();
         headers.insert(name, HeaderValue::from_static(value));
-        assert_eq!(check_type(&headers, Operation::Chat).is_ok(), taken, "{value}");
+        assert_eq!(check_type(&headers, Operation::Chat, true).is_ok(), taken, "{value}");
     }
 
     #[test]
@@ -144,17 +168,25 @@ mod tests {
         check(CONTENT_TYPE, "text/html", false);
         check(CONTENT_ENCODING, "identity", true);
         check(CONTENT_ENCODING, "gzip", false);
-        assert!(check_type(&HeaderMap::new(), Operation::Chat).is_ok());
+        assert!(check_type(&HeaderMap::new(), Operation::Chat, true).is_ok());
         let form = HeaderValue::from_static("multipart/form-data; boundary=x");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
-        assert!(check_type(&headers, Operation::Passed).is_ok());
+        assert!(check_type(&headers, Operation::Passed, true).is_ok());
+        assert!(check_type(&headers, Operation::Passed, false).is_ok());
     }
 
-    #[tokio::test]
-    async fn a_body_is_read_up_to_the_limit_and_not_further() {
-        let whole = read(Body::from("12345"), 0, 5).await.unwrap();
-        assert_eq!(whole, "12345");
-        assert_eq!(read(Body::from("123456"), 0, 5).await, Err(Problem::too_large(5)));
-        assert_eq!(read(Body::from("1"), 6, 5).await, Err(Problem::too_large(5)));
+    #[test]
+    fn without_keys_the_type_must_be_declared() {
+        for (kind, taken) in [
+            ("application/json; charset=utf-8", true),
+            ("application/vnd.api+json", true),
+            ("text/plain", false),
+            ("application/x-www-form-urlencoded", false),
+            ("", false),
+        ] {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(kind))]);
+            assert_eq!(check_type(&headers, Operation::Chat, false).is_ok(), taken, "{kind}");
+        }
+        assert!(check_type(&HeaderMap::new(), Operation::Chat, false).is_err());
     }
 }

@@ -20,7 +20,7 @@ pub(crate) async fn explain(State(shared): State<Arc<Shared>>, request: Request)
 }
 
 async fn decide(shared: &Shared, request: Request) -> Result<Response, Problem> {
-    let mut call = intake::call(request, intake::Asked::default(), shared.max_body_bytes).await?;
+    let (mut call, _occupied) = intake::call(shared, request, intake::Asked::default()).await?;
     let router = &shared.router;
     let mut decision = router.route(&call);
     // One path serves both: what has no messages may have an input.

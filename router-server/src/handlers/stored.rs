@@ -6,6 +6,7 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, on};
+use router_core::error::RouteError;
 use router_core::router::StoredCall;
 use tokio::time::Instant;
 
@@ -14,6 +15,7 @@ use crate::problem::Problem;
 use crate::shared::Shared;
 
 use super::answer;
+use super::intake::Occupied;
 
 /// Answers calls of a stored response; `tail` is what the path has behind the id.
 pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Arc<Shared>> {
@@ -28,7 +30,10 @@ pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Ar
                 Ok(bearer) => bearer,
                 Err(problem) => return problem.into_response(),
             };
-            let call = StoredCall {
+            let Some(permit) = shared.admit() else {
+                return Problem::overloaded().into_response();
+            };
+            let mut call = StoredCall {
                 method: parts.method,
                 id,
                 rest: format!("{tail}?{}", parts.uri.query().unwrap_or_default()),
@@ -36,10 +41,18 @@ pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Ar
                 received: Instant::now(),
                 caller: bearer.caller.clone(),
                 rights: Arc::clone(&bearer.rights),
+                allowance: bearer.allowance,
+                entry: None,
+            };
+            let failed = |error: RouteError| Problem::of(&error, shared.expose).into_response();
+            let slot = match shared.router.enter_stored(&mut call, shared.share) {
+                Ok(slot) => slot,
+                Err(error) => return failed(error),
             };
             let answered = shared.router.stored(call).await;
-            answered
-                .map_or_else(|e| Problem::of(&e, shared.expose).into_response(), answer::respond)
+            let mut response = answered.map_or_else(failed, answer::respond);
+            response.extensions_mut().insert(Occupied::new(permit, slot));
+            response
         },
     )
 }

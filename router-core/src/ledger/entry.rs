@@ -1,0 +1,182 @@
+//! A request on its key's account: let in by its head, with a slot once its body is here, and with tokens and money set aside
+//! once it was read. Each is a guard: dropped, it gives back what it took.
+//!
+//! What there is room for is not decided here but in the account (`book.rs`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::time::Instant;
+
+use crate::decision::Moment;
+use crate::units::Day;
+use crate::units::Tokens;
+use crate::units::Usd;
+
+use super::allowance::{Allowance, LimitReached};
+use super::book::{Account, Bill, Estimate};
+use super::window::Entered;
+
+/// A request that its key's rate and slots have let in. Dropped before anything was set aside for it, it does not count.
+#[derive(Debug)]
+pub struct Entry {
+    account: Arc<Account>,
+    allowance: Allowance,
+    share: Option<u64>,
+    entered: Entered,
+    /// True once something was set aside: from then on the request counts whatever becomes of it.
+    counts: AtomicBool,
+}
+
+impl Entry {
+    pub(super) fn new(
+        account: Arc<Account>,
+        allowance: Allowance,
+        share: Option<u64>,
+        entered: Entered,
+    ) -> Self {
+        Self { account, allowance, share, entered, counts: AtomicBool::new(false) }
+    }
+
+    /// Takes one of the key's slots, which is free again when the guard is dropped.
+    ///
+    /// # Errors
+    /// All have been taken since the request was let in.
+    pub fn occupy(&self, moment: Moment) -> Result<Slot, LimitReached> {
+        let mut book = self.account.book();
+        book.slot_free(&self.allowance, self.share, moment)?;
+        book.in_flight += 1;
+        drop(book);
+        Ok(Slot(Arc::clone(&self.account)))
+    }
+
+    /// Sets aside what the request is expected to use until the ticket is settled or dropped.
+    ///
+    /// # Errors
+    /// The budget or the rate of tokens that leaves no room; the request does not count against the rate of requests then.
+    pub fn set_aside(&self, estimate: Estimate, moment: Moment) -> Result<Ticket, LimitReached> {
+        let mut book = self.account.book();
+        let tokens = book.room(&self.allowance, estimate, moment)?;
+        self.counts.store(true, Ordering::Relaxed);
+        book.held += estimate.cost;
+        let entered = book.tokens.enter(moment.now, tokens);
+        drop(book);
+        let account = Arc::clone(&self.account);
+        Ok(Ticket { account, entered, tokens, held: estimate.cost, slot: None })
+    }
+
+    /// From now on the request counts against the rate, whatever becomes of it: it needs no tokens.
+    pub fn count(&self) {
+        self.counts.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        if !*self.counts.get_mut() {
+            self.account.book().requests.take_back(self.entered, 1);
+        }
+    }
+}
+
+/// One of a key's slots, until it is dropped.
+#[derive(Debug)]
+#[must_use = "dropping it frees the slot"]
+pub struct Slot(Arc<Account>);
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut book = self.0.book();
+        book.in_flight = book.in_flight.saturating_sub(1);
+    }
+}
+
+/// What is set aside for a request under way. Settled, it counts what was really used; dropped, it gives back the tokens
+/// and the money that were set aside. The request itself counts either way.
+#[derive(Debug)]
+#[must_use = "dropping it gives back what was set aside"]
+pub struct Ticket {
+    account: Arc<Account>,
+    entered: Entered,
+    tokens: u64,
+    held: Usd,
+    /// The slot of a request that nobody else holds one for.
+    slot: Option<Slot>,
+}
+
+impl Ticket {
+    /// The same with the slot of a request that nobody else holds one for.
+    pub(super) fn holding(mut self, slot: Slot) -> Self {
+        self.slot = Some(slot);
+        self
+    }
+
+    /// What was set aside.
+    pub fn set_aside(&self) -> Bill {
+        Bill { tokens: Tokens(self.tokens), cost: self.held }
+    }
+
+    /// Charges what was set aside for an answer whose usage is not known yet.
+    pub fn charge(self, moment: (Instant, Day)) -> Charged {
+        let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
+        self.settle(bill, moment);
+        Charged { account, entered, bill, on: moment.1 }
+    }
+
+    /// Counts what was really used in place of what was set aside: less is given back to the moment at which the
+    /// request began, more is counted now.
+    pub fn settle(mut self, bill: Bill, (now, today): (Instant, Day)) {
+        let mut book = self.account.book();
+        if let Some(more) = bill.tokens.0.checked_sub(self.tokens).filter(|more| *more > 0) {
+            book.tokens.enter(now, more);
+        }
+        book.turn(today);
+        book.day += bill.cost;
+        book.month += bill.cost;
+        drop(book);
+        // What is left of it is given back by the drop.
+        self.tokens = self.tokens.saturating_sub(bill.tokens.0);
+    }
+}
+
+/// What was charged for an answer before its usage was known. Dropped, the charge stays.
+#[derive(Debug)]
+pub struct Charged {
+    account: Arc<Account>,
+    entered: Entered,
+    bill: Bill,
+    on: Day,
+}
+
+impl Charged {
+    /// Counts what was really used in place of what was charged. More is charged now; less is given back, money only within
+    /// the day and the month in which it was charged. Other replicas learn of money given back when as much has been
+    /// spent again, as what they know of a key only grows.
+    pub fn correct(self, bill: Bill, (now, today): (Instant, Day)) {
+        let mut book = self.account.book();
+        book.turn(today);
+        match bill.tokens.0.checked_sub(self.bill.tokens.0) {
+            Some(0) => {}
+            Some(more) => drop(book.tokens.enter(now, more)),
+            None => book.tokens.take_back(self.entered, self.bill.tokens.0 - bill.tokens.0),
+        }
+        let (more, less) =
+            (bill.cost.saturating_sub(self.bill.cost), self.bill.cost.saturating_sub(bill.cost));
+        book.day += more;
+        book.month += more;
+        if self.on == book.today {
+            book.day = book.day.saturating_sub(less);
+        }
+        if self.on.first_of_month() == book.today.first_of_month() {
+            book.month = book.month.saturating_sub(less);
+        }
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        let mut book = self.account.book();
+        book.held = book.held.saturating_sub(self.held);
+        book.tokens.take_back(self.entered, self.tokens);
+    }
+}

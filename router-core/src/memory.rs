@@ -1,0 +1,205 @@
+//! Budgets of memory that requests and answers share, and the container's limit from which their defaults follow.
+//!
+//! A holder pays for bytes that have arrived, never for bytes that were announced. Small holders may use all of a budget,
+//! large ones leave an eighth of it free, so that under pressure small requests are still admitted. Nobody waits for
+//! room: a holder that waited with half of its bytes in hand would keep the room for which others wait.
+//!
+//! It does not allocate: whoever holds bytes accounts for them here and drops the guard with them.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+
+/// Up to so many bytes a holder is small.
+pub const SMALL: usize = 256 << 10;
+
+/// The budget where no limit of memory is known.
+const UNLIMITED_DEFAULT: usize = 256 << 20;
+
+/// No default is smaller, however small the container.
+const LEAST_DEFAULT: usize = 16 << 20;
+
+/// A number of bytes that many holders share.
+#[derive(Debug)]
+pub struct Budget {
+    most: AtomicUsize,
+    held: AtomicUsize,
+}
+
+impl Budget {
+    /// A budget of so many bytes.
+    pub fn new(most: usize) -> Self {
+        Self { most: AtomicUsize::new(most), held: AtomicUsize::new(0) }
+    }
+
+    /// From now on it has so many bytes; what is held stays held.
+    pub fn resize(&self, most: usize) {
+        self.most.store(most, Ordering::Relaxed);
+    }
+
+    /// How many bytes it has.
+    pub fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes are held.
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// A holder of nothing yet.
+    pub fn holder(self: &Arc<Self>) -> Held {
+        Held { budget: Arc::clone(self), bytes: AtomicUsize::new(0) }
+    }
+}
+
+/// The budget has no room for so many bytes now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the router holds as many bytes of requests and answers as it may; try again")]
+pub struct MemoryShort;
+
+/// Bytes held of a budget, given back when this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    budget: Arc<Budget>,
+    bytes: AtomicUsize,
+}
+
+impl Held {
+    /// Holds so many bytes more.
+    ///
+    /// # Errors
+    /// There is no room for them; nothing has changed then.
+    pub fn grow(&self, more: usize) -> Result<(), MemoryShort> {
+        let own = self.bytes.load(Ordering::Relaxed).saturating_add(more);
+        let most = self.budget.most();
+        let most = if own <= SMALL { most } else { most - most / 8 };
+        let grown = |held: usize| held.checked_add(more).filter(|held| *held <= most);
+        let order = Ordering::Relaxed;
+        self.budget.held.fetch_update(order, order, grown).map_err(|_| MemoryShort)?;
+        self.bytes.fetch_add(more, order);
+        Ok(())
+    }
+
+    /// How many bytes it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// The bytes, with the room that they take: it is free when the last reference to them has been dropped.
+    #[must_use]
+    pub fn keep(self, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Kept { bytes, _held: self })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.budget.held.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+    }
+}
+
+struct Kept {
+    bytes: Bytes,
+    _held: Held,
+}
+
+impl AsRef<[u8]> for Kept {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The default of a budget: a quarter of what this process may use, or 256 MiB if that is not limited.
+pub fn default_budget() -> usize {
+    limit().map_or(UNLIMITED_DEFAULT, |limit| (limit / 4).max(LEAST_DEFAULT))
+}
+
+/// How many bytes this process may use: the least of its container's limit (cgroup, both versions) and half of its address
+/// space's, of which allocators reserve much that they never use. `None` if neither is limited.
+///
+/// **Source:** Linux, "Control Group v2", `memory.max`; cgroup v1, `memory.limit_in_bytes`; proc(5), `limits`.
+pub fn limit() -> Option<usize> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let root = Path::new("/sys/fs/cgroup");
+    let of_groups = group_files(&groups).into_iter().filter_map(|file| {
+        let text = std::fs::read_to_string(root.join(file)).ok()?;
+        text.trim().parse::<usize>().ok()
+    });
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    // Without a limit version 1 has a number close to the greatest.
+    let real = |bytes: &usize| *bytes < usize::MAX / 4;
+    let space = soft_limit(&limits, "Max address space").map(|space| space / 2);
+    of_groups.chain(space).filter(real).min()
+}
+
+/// A soft limit of this process, by its name in `/proc/self/limits`; `None` if it is not limited.
+pub fn soft_limit(limits: &str, name: &str) -> Option<usize> {
+    let line = limits.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// The files that can hold this process's limit, below the file system of cgroups. A container sees its own group as the
+/// root.
+fn group_files(groups: &str) -> Vec<String> {
+    let mut files = vec!["memory.max".to_owned(), "memory/memory.limit_in_bytes".to_owned()];
+    for line in groups.lines() {
+        match line.splitn(3, ':').collect::<Vec<_>>().as_slice() {
+            [_, "", path] => files.push(format!("{}/memory.max", path.trim_start_matches('/'))),
+            [_, controllers, path] if controllers.split(',').any(|name| name == "memory") => {
+                files.push(format!("memory{}/memory.limit_in_bytes", path.trim_end_matches('/')));
+            }
+            _ => {}
+        }
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn room_is_given_back_by_the_drop_and_small_holders_use_all_of_it() {
+        let budget = Arc::new(Budget::new(8 << 20));
+        let large = budget.holder();
+        assert_eq!(large.grow(7 << 20), Ok(()));
+        assert_eq!(large.grow(1), Err(MemoryShort), "an eighth is left to small ones");
+        assert_eq!((large.bytes(), budget.held()), (7 << 20, 7 << 20), "a refusal changes nothing");
+        let small: Vec<_> = (0..4).map(|_| budget.holder()).collect();
+        assert!(small.iter().all(|one| one.grow(SMALL).is_ok()));
+        assert_eq!(budget.holder().grow(1), Err(MemoryShort));
+        drop(small);
+        assert_eq!(budget.holder().grow(1), Ok(()));
+        drop(large);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn room_is_held_until_the_last_reference_is_dropped() {
+        let budget = Arc::new(Budget::new(100));
+        let held = budget.holder();
+        held.grow(5).unwrap();
+        let bytes = held.keep(Bytes::from_static(b"12345"));
+        let part = bytes.slice(1..2);
+        drop(bytes);
+        assert_eq!((&part[..], budget.held()), (&b"2"[..], 5));
+        drop(part);
+        assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn limits_are_read_as_the_system_writes_them() {
+        let limits = "Limit                     Soft Limit           Hard Limit           Units     \n\
+                      Max open files            256                  4096                 files     \n\
+                      Max address space         unlimited            unlimited            bytes     \n";
+        assert_eq!(soft_limit(limits, "Max open files"), Some(256));
+        assert_eq!(soft_limit(limits, "Max address space"), None);
+        let files = group_files("4:memory:/docker/a\n0::/kube/b\n3:cpu,cpuacct:/\n");
+        assert!(files.contains(&"memory/docker/a/memory.limit_in_bytes".to_owned()), "{files:?}");
+        assert!(files.contains(&"kube/b/memory.max".to_owned()), "{files:?}");
+        assert_eq!(files.len(), 4);
+    }
+}
