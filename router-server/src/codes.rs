@@ -78,7 +78,17 @@ pub(crate) const CODES: &[ErrorCode] = &[
         "field_not_allowed",
         "The request has a field that the key's `deny_fields` forbids.",
     ),
+    code(
+        StatusCode::FORBIDDEN,
+        "host_not_allowed",
+        "`Host` names another machine; checked where callers show no key.",
+    ),
     code(StatusCode::FORBIDDEN, "not_allowed_for_key", "The key may not do this."),
+    code(
+        StatusCode::FORBIDDEN,
+        "origin_not_allowed",
+        "A web page of another site asks; checked where callers show no key.",
+    ),
     code(
         StatusCode::FORBIDDEN,
         "residency_not_allowed",

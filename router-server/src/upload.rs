@@ -146,7 +146,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_body_that_keeps_flowing_may_take_as_long_as_it_takes_and_one_that_stops_may_not() {
-        check(dripping(5, 4, 20), 0, Ok(100)).await;
+        check(dripping(10, 4, 10), 0, Ok(100)).await;
         check(dripping(1, 4, 20), 0, Err(Problem::body_missing())).await;
         check(
             Body::from_stream(stream::pending::<Result<Bytes, std::io::Error>>()),

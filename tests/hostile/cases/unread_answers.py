@@ -41,4 +41,6 @@ async def run(rig):
     rig.check_memory(router)
     for client in clients:
         client.close()
-    rig.check(await router.files_return(before + 2), f"open files: {before} before, {router.files()} after")
+    # Idle connections to the upstream are kept for later requests, at most as many as were served at once.
+    kept = upstream.open
+    rig.check(await router.files_return(before, slack=kept + 2), f"open files: {before} before, {router.files()} after")

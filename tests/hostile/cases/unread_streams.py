@@ -2,12 +2,12 @@
 
 import asyncio
 
-from rig import KEYS, chat, chunk, written
+from rig import KEYS, answer, chat, chunk, written
 
 
 async def endless(connection, request):
     if b"endless" not in request.body:
-        return await connection.stream()
+        return await answer(connection, request)
     await connection.head()
     while True:
         await connection.event(chunk({"content": "x" * 4000}))
