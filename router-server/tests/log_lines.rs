@@ -64,6 +64,7 @@ async fn one_line_a_request_tells_the_decision_and_no_content() {
             Request::post(format!("{}/v1/chat/completions?key=query-secret", running.url()))
                 .header("authorization", "Bearer header-secret")
                 .header("x-request-id", "mine-1")
+                .header("content-type", "application/json")
                 .body(Body::from(body.to_string()))
                 .unwrap();
         let answer = client.request(request).await.unwrap();
@@ -121,6 +122,7 @@ async fn a_name_that_azure_does_not_know_is_logged_with_its_code() {
     let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
     let body = json!({"model": "auto", "messages": [{"role": "user", "content": "hello"}]});
     let request = Request::post(format!("{}/v1/chat/completions", running.url()))
+        .header("content-type", "application/json")
         .body(Body::from(body.to_string()))
         .unwrap();
     assert_eq!(client.request(request).await.unwrap().status(), 502);

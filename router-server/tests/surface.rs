@@ -173,18 +173,21 @@ async fn the_deployment_in_the_path_wins_over_the_body() {
 }
 
 #[tokio::test]
-async fn a_body_without_a_json_type_is_read_as_curl_sends_it() {
+async fn without_keys_a_body_declares_its_type() {
     let emulator = emulator().await;
     let running = start(&config(emulator.url(), "")).await.unwrap();
-    for kind in
-        [None, Some("application/x-www-form-urlencoded"), Some("application/json; charset=utf-8")]
-    {
+    for (kind, status) in [
+        (None, 415),
+        (Some("application/x-www-form-urlencoded"), 415),
+        (Some("text/plain"), 415),
+        (Some("application/json; charset=utf-8"), 200),
+    ] {
         let mut request = post(&running, "/v1/chat/completions", hello(&json!("auto")));
         request.headers_mut().remove("content-type");
         if let Some(kind) = kind {
             request.headers_mut().insert("content-type", kind.parse().unwrap());
         }
-        assert_eq!(send(request).await.status, 200, "{kind:?}");
+        assert_eq!(send(request).await.status, status, "{kind:?}");
     }
 }
 
