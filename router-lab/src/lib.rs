@@ -19,7 +19,6 @@
 //! | `plots` | ROC curve, calibration and histogram of the scorer |
 //! | `rows` | labelled rows from files |
 //! | `train` | trains a model file |
-//! | `wrapped` | how much the text around a question moves its verdict |
 //! | `evaluate` | measures a model file |
 //! | `failure` | why a command failed |
 //! | `simulate_page` | the HTML page of `simulate` |
@@ -48,8 +47,6 @@ mod plots;
 mod rows;
 //
 mod train;
-//
-mod wrapped;
 //
 mod evaluate;
 //

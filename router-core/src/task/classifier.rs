@@ -236,11 +236,6 @@ impl Classifier {
         Verdict { task, score, because }
     }
 
-    /// The question that was located in the last user's turn, in the form in which it is scored.
-    pub fn question(&self, request: &ChatRequest<'_>) -> Option<String> {
-        self.scorer.question(request)
-    }
-
     /// The features that weighed most and the signals that spoke, heaviest first.
     pub fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
         let mut reasons = self.scorer.reasons(request, most);
@@ -335,9 +330,7 @@ impl Classifier {
         }
         let mut all = request.messages().iter();
         let first = all.find(|message| matches!(message.role, Role::System | Role::Developer));
-        // A sure score of the instructions says little of the question: it must not decide a clear one.
-        let held = |odds: f32| odds.clamp(-MOST_CARRIED, MOST_CARRIED);
-        first.map_or(0.0, |turn| held(self.again(turn).log_odds()) * self.signals.instructions)
+        first.map_or(0.0, |turn| self.again(turn).log_odds() * self.signals.instructions)
     }
 
     /// The score of a turn that has most likely been here before.

@@ -13,6 +13,7 @@ use super::asks::asks;
 use super::letters::GAP;
 use super::letters::is_hangul;
 use super::letters::without_final;
+use super::sample::Sample;
 use super::shape::Mark;
 use super::shape::Script;
 use super::shape::marks;
@@ -24,7 +25,7 @@ use super::words::words;
 
 /// The number of this walk. A model names the walk it was trained for; whoever changes what is hashed gives it a new
 /// number, since old weights would answer other questions.
-pub(super) const LAYOUT: u16 = 2;
+pub(super) const LAYOUT: u16 = 1;
 
 /// Where an n-gram was seen. The numbers are hashed: never give one to another place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +88,8 @@ pub(super) fn bucket(seed: u32, namespace: Namespace, hash: u32, bits: u32) -> u
 }
 
 /// Walks over a turn and hands everything seen in it to `sink`; gives back its script.
-pub(super) fn walk(letters: &[char], sink: &mut impl Sink) -> Script {
+pub(super) fn walk(sample: &Sample, sink: &mut impl Sink) -> Script {
+    let letters = sample.letters();
     let mut before: [Option<Word>; 2] = [None, None];
     for (place, word) in words(letters, 0, letters.len()).enumerate() {
         sink.gram(Namespace::Word, word.hash, (word.start, word.end));
@@ -100,7 +102,7 @@ pub(super) fn walk(letters: &[char], sink: &mut impl Sink) -> Script {
     let (first, last) = asks(letters);
     ask((letters, first), Namespace::FirstAsk, sink);
     ask((letters, last), Namespace::LastAsk, sink);
-    marks(letters, (first, last), |mark| {
+    marks(sample, (first, last), |mark| {
         sink.mark(mark, step(step(BASIS ^ 0x99, mark.kind as u32), mark.grade));
     })
 }

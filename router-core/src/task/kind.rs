@@ -91,12 +91,6 @@ pub trait Scorer: Debug + Send + Sync {
     /// The features of the last user's turn that weighed most, heaviest first, at most `most` of them.
     fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason>;
 
-    /// The question that was located in the last user's turn, in the form in which it is scored; `None` from a scorer
-    /// that locates none.
-    fn question(&self, _request: &ChatRequest<'_>) -> Option<String> {
-        None
-    }
-
     /// The score of the last user's turn, taken alone; 0 where no user has spoken.
     fn score(&self, request: &ChatRequest<'_>) -> Score {
         let last = request.messages().iter().rev().find(|message| message.role == Role::User);

@@ -1,7 +1,7 @@
 //! The trained scorer: a sum of weights over what is seen in a turn, made a probability.
 //!
 //! In each namespace the weights are summed as whole numbers and divided by the square root of how many there were, so
-//! that a long text does not shout a short one down. Only the question is scored (`locate.rs`). No hash map, no floating point per n-gram, one allocation: the
+//! that a long text does not shout a short one down. No hash map, no floating point per n-gram, one allocation: the
 //! buffer that holds the folded turn.
 //!
 //! Not done here: other turns of the conversation (`conversation.rs`) and thresholds (`classifier.rs`).
@@ -22,7 +22,6 @@ use super::features::walk;
 use super::kind::Reason;
 use super::kind::Score;
 use super::kind::Scorer;
-use super::locate::locate;
 use super::model::Model;
 use super::model::ModelError;
 use super::model::weight_of;
@@ -96,9 +95,8 @@ impl LinearScorer {
     pub(super) fn weigh(&self, turn: &Message<'_>) -> (f32, Script) {
         let mut sample = Sample::new();
         sample.read(turn);
-        locate(&self.model, &mut sample);
         let mut sums = Sums::new(&self.model);
-        let script = walk(sample.question(), &mut sums);
+        let script = walk(&sample, &mut sums);
         let all = sums.added.iter().map(|&(sum, count)| as_float(sum) / root(count));
         (self.model.bias + all.sum::<f32>() * self.model.scale, script)
     }
@@ -115,28 +113,14 @@ impl Scorer for LinearScorer {
         let Some(turn) = last_user(request) else { return Vec::new() };
         let mut sample = Sample::new();
         sample.read(turn);
-        locate(&self.model, &mut sample);
         let mut counts = Sums::new(&self.model);
-        let script = walk(sample.question(), &mut counts);
+        let script = walk(&sample, &mut counts);
         // What one unit of a weight moves the log-odds, namespace by namespace.
         let unit = self.model.scale * self.model.calibration(script).slope;
         let units = counts.added.map(|(_, count)| unit / root(count));
         let mut collected = Collected::new(&self.model, units);
-        walk(sample.question(), &mut collected);
-        collected.reasons(sample.question(), most)
-    }
-
-    fn question(&self, request: &ChatRequest<'_>) -> Option<String> {
-        let mut sample = Sample::new();
-        sample.read(last_user(request)?);
-        locate(&self.model, &mut sample);
-        Some(
-            sample
-                .question()
-                .iter()
-                .map(|&letter| if letter == '0' { '#' } else { letter })
-                .collect(),
-        )
+        walk(&sample, &mut collected);
+        collected.reasons(sample.letters(), most)
     }
 }
 

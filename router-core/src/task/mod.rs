@@ -5,15 +5,11 @@ mod conversation;
 mod features;
 mod letters;
 mod linear;
-mod locate;
 mod model;
 mod reasons;
-mod relevance;
 mod remembered;
 mod sample;
-mod segments;
 mod shape;
-mod surroundings;
 mod words;
 
 pub mod classifier;

@@ -8,10 +8,8 @@
 
 use crate::chat::Message;
 
-use super::letters::BREAK;
 use super::letters::GAP;
 use super::letters::fold;
-use super::segments::Segment;
 
 /// Characters read from the start of a long turn.
 const HEAD: usize = 1_200;
@@ -28,73 +26,33 @@ pub(super) const MOST_READ: usize = HEAD + TAIL + WINDOWS * WINDOW;
 #[derive(Debug)]
 pub(super) struct Sample {
     letters: Vec<char>,
-    /// Where the turn ends; 0 once only its question is left.
-    turn_ends: usize,
+    bytes: usize,
+    cut: bool,
 }
 
 impl Sample {
     /// An empty buffer that no turn can outgrow.
     pub(super) fn new() -> Self {
         // One mark before each window and one before the tail.
-        Self { letters: Vec::with_capacity(MOST_READ + WINDOWS + 1), turn_ends: 0 }
+        Self { letters: Vec::with_capacity(MOST_READ + WINDOWS + 1), bytes: 0, cut: false }
     }
 
-    /// The folded characters of the turn; pieces that were not neighbours are parted by [`GAP`].
+    /// The folded characters; pieces that were not neighbours are parted by [`GAP`].
     pub(super) fn letters(&self) -> &[char] {
-        self.letters.get(..self.turn_ends).unwrap_or_default()
+        &self.letters
     }
 
-    /// The characters of the question, once [`Sample::keep`] has left it alone.
-    pub(super) fn question(&self) -> &[char] {
-        self.letters.get(self.turn_ends..).unwrap_or_default()
-    }
-
-    /// Keeps the letters of the turn for which `keep` holds.
-    #[cfg(feature = "train")]
-    pub(super) fn retain(&mut self, mut keep: impl FnMut(char) -> bool) {
-        self.letters.truncate(self.turn_ends);
-        self.letters.retain(|&letter| keep(letter));
-        self.turn_ends = self.letters.len();
-    }
-
-    /// Moves the chosen segments to the front and drops the rest of the turn. Neighbours keep what stands between them; a
-    /// line parts the others.
-    pub(super) fn keep(&mut self, segments: &[Segment], chosen: impl Fn(usize) -> bool) {
-        let mut before: Option<(usize, usize)> = None;
-        let mut kept = 0;
-        for (at, segment) in segments.iter().enumerate().filter(|(at, _)| chosen(*at)) {
-            let start = match before {
-                Some((last, end)) if last + 1 == at => end,
-                // A segment was dropped between them, so there is room for the mark.
-                Some(_) => {
-                    if let Some(mark) = self.letters.get_mut(kept) {
-                        *mark = '\n';
-                    }
-                    kept += 1;
-                    segment.start
-                }
-                None => segment.start,
-            };
-            let end = segment.end.min(self.turn_ends);
-            if kept <= start && start <= end {
-                self.letters.copy_within(start..end, kept);
-                kept += end - start;
-            }
-            before = Some((at, segment.end));
-        }
-        self.letters.truncate(kept);
-        self.turn_ends = 0;
-        for letter in &mut self.letters {
-            if *letter == BREAK {
-                *letter = '\n';
-            }
-        }
+    /// Letters of the whole turn: counted where all of it was read, else at least a third of its bytes.
+    pub(super) fn length(&self) -> usize {
+        let read = self.letters.len();
+        if self.cut { read.max(self.bytes / 3) } else { read }
     }
 
     /// Reads the texts of a message; a new line parts them.
     pub(super) fn read(&mut self, message: &Message<'_>) {
         self.letters.clear();
-        self.turn_ends = 0;
+        self.cut = false;
+        self.bytes = message.texts().map(str::len).sum();
         let mut left = HEAD;
         let mut unread = Unread::default();
         for text in message.texts() {
@@ -108,7 +66,6 @@ impl Sample {
             unread.after_head = self.take(text, &mut left);
         }
         self.read_rest(unread);
-        self.turn_ends = self.letters.len();
     }
 
     /// What the head left: whole if the tail can hold it, else windows and the tail.
@@ -143,6 +100,7 @@ impl Sample {
     }
 
     fn part(&mut self) {
+        self.cut = true;
         self.letters.push(GAP);
     }
 
@@ -187,7 +145,7 @@ mod tests {
     use super::*;
     use crate::chat::ChatRequest;
 
-    fn sampled(texts: &[&str]) -> String {
+    fn sampled(texts: &[&str]) -> (String, usize) {
         let parts: Vec<_> =
             texts.iter().map(|text| serde_json::json!({"type": "text", "text": text})).collect();
         let body = serde_json::json!({"messages": [{"role": "user", "content": parts}]});
@@ -197,23 +155,24 @@ mod tests {
         let request = ChatRequest::parse(body.as_bytes()).unwrap();
         sample.read(&request.messages()[0]);
         assert_eq!(sample.letters.capacity(), room, "the buffer never grows");
-        sample.letters().iter().collect()
+        (sample.letters.iter().collect(), sample.length())
     }
 
     #[test]
     fn a_short_turn_is_read_whole() {
-        assert_eq!(sampled(&["증명해 줘"]), "증명해 줘");
-        assert_eq!(sampled(&["Sum:", "1 2"]), "sum:\n0 0");
-        assert_eq!(sampled(&[""]), "");
+        assert_eq!(sampled(&["증명해 줘"]), ("증명해 줘".to_owned(), 5));
+        assert_eq!(sampled(&["Sum:", "1 2"]).0, "sum:\n0 0");
+        assert_eq!(sampled(&[""]).0, "");
         let fits = "ab".repeat(HEAD / 2 + TAIL / 2);
-        assert_eq!(sampled(&[&fits]), fits);
+        assert_eq!(sampled(&[&fits]).0, fits);
     }
 
     #[test]
     fn a_long_turn_is_read_at_head_tail_and_evenly_between() {
         for unit in ["ab ", "가나 "] {
             let long = format!("first {}last", unit.repeat(40_000));
-            let read = sampled(&[&long]);
+            let (read, length) = sampled(&[&long]);
+            assert_eq!(length, long.len() / 3);
             assert_eq!(read.matches(GAP).count(), WINDOWS + 1);
             assert!(read.starts_with("first") && read.ends_with("last"));
             assert!(read.chars().count() <= MOST_READ + WINDOWS + 1);
@@ -223,28 +182,8 @@ mod tests {
     #[test]
     fn of_many_parts_the_first_and_the_last_are_read() {
         let long = "ab ".repeat(2_000);
-        let read = sampled(&["ask", &long, "between", &long, "the end", ""]);
+        let (read, _) = sampled(&["ask", &long, "between", &long, "the end", ""]);
         assert!(read.starts_with("ask\nab") && read.ends_with("the end"));
         assert!(!read.contains("between"));
-    }
-
-    #[test]
-    fn neighbours_keep_what_stands_between_them() {
-        let mut sample = Sample::new();
-        let body =
-            r#"{"messages":[{"role":"user","content":"Hi there! Is 2 odd? Is 4?\n\nBye now!"}]}"#;
-        let request = ChatRequest::parse(body.as_bytes()).unwrap();
-        sample.read(&request.messages()[0]);
-        let turn = &request.messages()[0];
-        let segments = super::super::segments::Segments::of(sample.letters());
-        let kept = |sample: &mut Sample, chosen: &[usize]| {
-            sample.read(turn);
-            sample.keep(segments.all(), |at| chosen.contains(&at));
-            sample.question().iter().collect::<String>()
-        };
-        assert_eq!(kept(&mut sample, &[1, 2]), "is 0 odd? is 0?");
-        assert_eq!(kept(&mut sample, &[0, 2]), "hi there!\nis 0?");
-        assert_eq!(kept(&mut sample, &[2, 3]), "is 0?\nbye now!");
-        assert_eq!(kept(&mut sample, &[]), "");
     }
 }

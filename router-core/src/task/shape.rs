@@ -9,6 +9,7 @@
 use super::asks::Span;
 use super::letters::is_hangul;
 use super::letters::is_word;
+use super::sample::Sample;
 
 /// Which languages a turn is written in, by its letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,7 +204,8 @@ fn ending(letters: &[char]) -> u32 {
 }
 
 /// Finds the marks of a turn and hands each to `put`; gives back its script.
-pub(super) fn marks(letters: &[char], asks: (Span, Span), mut put: impl FnMut(Mark)) -> Script {
+pub(super) fn marks(sample: &Sample, asks: (Span, Span), mut put: impl FnMut(Mark)) -> Script {
+    let letters = sample.letters();
     let counts = Counts::of(letters);
     let script = counts.script();
     let tongue = match script {
@@ -212,7 +214,7 @@ pub(super) fn marks(letters: &[char], asks: (Span, Span), mut put: impl FnMut(Ma
         Script::Hangul => 2,
     };
     let whole = counts.letters;
-    let length = log2(letters.len());
+    let length = log2(sample.length());
     let ends = ending(letters);
     let (first, last) = asks;
     let numbers = log2(counts.numbers);

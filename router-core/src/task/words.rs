@@ -5,7 +5,6 @@
 //!
 //! Not done here: which n-grams are made of the words (`features.rs`).
 
-use super::letters::BREAK;
 use super::letters::GAP;
 use super::letters::is_word;
 
@@ -48,7 +47,7 @@ pub(super) fn words(letters: &[char], start: usize, end: usize) -> Words<'_> {
 }
 
 fn parts(letter: char) -> bool {
-    letter == ' ' || letter == '\n' || letter == GAP || letter == BREAK
+    letter == ' ' || letter == '\n' || letter == GAP
 }
 
 impl Iterator for Words<'_> {

@@ -12,13 +12,10 @@ use crate::task::features::Sink;
 use crate::task::features::bucket;
 use crate::task::features::walk;
 use crate::task::linear::NAMESPACES;
-use crate::task::locate::locate;
-use crate::task::model::Model;
 use crate::task::sample::Sample;
 use crate::task::shape::Mark;
 use crate::task::shape::Script;
 
-use super::located::unmarked;
 use super::rows::Row;
 
 /// One labelled turn: its buckets, namespace by namespace.
@@ -78,17 +75,15 @@ impl Sink for Buckets {
     }
 }
 
-/// The question of each row's last user turn, in the order of the rows; a row without one is an empty example.
-pub(super) fn examples(rows: &[Row], locator: &Model, seed: u32, bits: u32) -> Vec<Example> {
+/// The last user turn of each row, in the order of the rows; a row without one is an empty example.
+pub(super) fn examples(rows: &[Row], seed: u32, bits: u32) -> Vec<Example> {
     let mut sample = Sample::new();
     rows.iter()
         .map(|row| {
             let mut buckets = Buckets { seed, bits, groups: std::array::from_fn(|_| Vec::new()) };
             let script = with_last_turn(row, |turn| {
                 sample.read(turn);
-                unmarked(&mut sample);
-                locate(locator, &mut sample);
-                walk(sample.question(), &mut buckets)
+                walk(&sample, &mut buckets)
             });
             Example::new(row.task, script.unwrap_or(Script::Latin), &buckets.groups)
         })

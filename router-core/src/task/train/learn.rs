@@ -71,22 +71,6 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number from 0 up to, not including, `end`.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        let end = u64::try_from(end.max(1)).unwrap_or(1);
-        usize::try_from(self.roll() % end).unwrap_or_default()
-    }
-
-    /// A number from 0 to 1.
-    pub(super) fn chance(&mut self) -> f64 {
-        float(self.below(1 << 24)) / float(1 << 24)
-    }
-
-    /// One of `items`.
-    pub(super) fn pick<'i, T>(&mut self, items: &'i [T]) -> Option<&'i T> {
-        items.get(self.below(items.len()))
-    }
-
     fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let place = self.roll() % (u64::try_from(last).unwrap_or_default() + 1);

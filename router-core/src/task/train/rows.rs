@@ -121,26 +121,6 @@ impl Row {
         })
     }
 
-    /// The text of a row of one turn.
-    pub(super) fn single_text(&self) -> Option<String> {
-        let request = self.request().ok()?;
-        match request.messages() {
-            [one] => Some(one.texts().collect::<Vec<_>>().join("\n")),
-            _ => None,
-        }
-    }
-
-    /// The row with another text around its question.
-    pub(super) fn composed(&self, text: &str, task: Task, family: &str) -> Self {
-        let message = serde_json::json!([{"role": "user", "content": text}]);
-        Self {
-            body: serde_json::json!({ "messages": message }).to_string(),
-            task,
-            source: format!("{}+{family}", self.source),
-            ..self.clone()
-        }
-    }
-
     /// The row as a request.
     ///
     /// # Errors
