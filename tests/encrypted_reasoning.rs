@@ -26,6 +26,7 @@ fn layout(other: &Emulator) -> Layout {
         .text("deployments.far.model", MODEL)
         .text("deployments.far.billing", "pay_as_you_go")
         .text("deployments.far.area", "global")
+        .text("deployments.far.azure_deployment", "far")
 }
 
 async fn other() -> Emulator {

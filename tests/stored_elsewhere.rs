@@ -18,6 +18,7 @@ fn layout(other: &Emulator) -> Layout {
             .text(&key("model"), model)
             .text(&key("billing"), "pay_as_you_go")
             .text(&key("area"), "zone:eu")
+            .text(&key("azure_deployment"), name)
     };
     let layout = Layout::pair()
         .text("endpoints.azure.api_version", "2025-04-01-preview")

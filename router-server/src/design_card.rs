@@ -33,10 +33,15 @@ mod tests {
 
     #[cfg(feature = "lab")]
     #[test]
-    fn the_pair_that_is_sold_today_warns_of_nothing() {
+    fn the_pair_that_is_sold_today_has_one_warning() {
         let day = Day::try_from("2026-11-23").unwrap();
         let config = sold_today("http://127.0.0.1:8081", day).unwrap();
-        assert_eq!(config.warnings, Vec::new());
+        // Its reasoning model is paid by the token, which `check` says.
+        let warned: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+        assert!(
+            matches!(&warned[..], [one] if one.contains("roles.reasoning.models")),
+            "{warned:?}"
+        );
         assert_eq!(config.catalog.deployments().len(), 3);
     }
 

@@ -31,6 +31,8 @@ async fn server(more: &str) -> Running {
         model = "gpt-4o"
         billing = "pay_as_you_go"
         area = "global"
+        [stored]
+        unknown = "refuse" # nothing answers at the endpoint
         "#
     );
     let config = Config::from_toml(&text, Day::try_from("2026-11-23").unwrap()).unwrap();

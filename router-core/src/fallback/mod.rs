@@ -30,6 +30,8 @@ mod seen;
 #[cfg(feature = "http-client")]
 pub mod sending;
 #[cfg(feature = "http-client")]
+mod timing;
+#[cfg(feature = "http-client")]
 mod too_small;
 pub mod trail;
 #[cfg(feature = "http-client")]

@@ -12,7 +12,6 @@ use tokio::time::Instant;
 use crate::capacity::Admission;
 use crate::capacity::Asker;
 use crate::capacity::Cause;
-use crate::capacity::Standing;
 use crate::chat::ChatRequest;
 use crate::decision::Plan;
 use crate::deployment::Deployment;
@@ -39,7 +38,7 @@ use super::passing::answer_memory;
 use super::readers::Bound;
 use super::refusals::Refusals;
 use super::sending::Delivery;
-use super::trail::{Ended, Note, SendingFault, Spill, Step, gave_up};
+use super::trail::{Note, SendingFault, Spill, Step, gave_up};
 use super::warnings::Warnings;
 
 /// A request on its way, with the plan for it.
@@ -246,15 +245,6 @@ impl<U: Upstream> Fallback<U> {
         Err(NoAnswer { fault, trail: journey.trail, notes: journey.notes })
     }
 
-    /// When an attempt has to start at the latest for its answer to come in time. A request that has nowhere else to go is not
-    /// sent later: its answer would be paid for and not read.
-    fn latest_start(&self, errand: &Errand<'_, '_>, admission: &Admission) -> Instant {
-        let first = &errand.plan.first.name;
-        let usual = self.waiting.state().see(first, |standing| standing.latency.total());
-        let usual = usual.filter(|_| admission.bound).unwrap_or_default();
-        errand.deadline.checked_sub(usual).unwrap_or(errand.deadline)
-    }
-
     /// Tries the plan's deployments in order. Where there is nothing but provisioned ones, those with room come first, and
     /// then the one that will have some soonest is waited for.
     async fn pass(
@@ -311,31 +301,6 @@ impl<U: Upstream> Fallback<U> {
             }
         }
         Passed::Nobody
-    }
-
-    /// The deployment of the plan that will have room first, of those that did not fail this request.
-    fn soonest(
-        &self,
-        errand: &Errand<'_, '_>,
-        admission: &Admission,
-        trail: &[Step],
-    ) -> Option<Arc<Deployment>> {
-        let now = Instant::now();
-        let failed = |deployment: &Deployment| {
-            trail.iter().any(|step| {
-                let full = matches!(step.ended, Ended::Throttled(..));
-                !full && step.deployment.name == deployment.name
-            })
-        };
-        let usable = errand.plan.iter();
-        let usable = usable
-            .filter(|deployment| !(self.began_cooling(deployment, now) || failed(deployment)));
-        let wait = |deployment: &&Arc<Deployment>| {
-            let entry = admission.entry(deployment);
-            let wait = |standing: &Standing| standing.expected_wait(&entry, 0.0, now);
-            self.waiting.state().see(&deployment.name, wait)
-        };
-        usable.min_by_key(wait).cloned()
     }
 
     /// Tries one deployment, again where it is full and there is time to wait.

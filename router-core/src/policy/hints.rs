@@ -152,6 +152,7 @@ pub const REQUEST_HEADERS: &[RequestHeader] = &[
         "seconds",
         "The official clients' own timeout: no attempt outlasts it.",
     ),
+    header("x-stainless-timeout", "seconds", "The same; the read timeout wins if both are sent."),
 ];
 
 impl Hints {

@@ -264,7 +264,7 @@ mod tests {
         }
         for (message, expected) in [
             ("Unknown parameter: 'service_tier'.", &["service_tier"][..]),
-            ("Unknown parameter: 'reasoning.summary'.", &["reasoning"]),
+            ("Unknown parameter: 'reasoning.summary'.", &["reasoning.summary"]),
             ("Unrecognized request argument supplied: seed", &["seed"]),
             ("Unrecognized request arguments supplied: seed, user", &["seed", "user"]),
             ("Unrecognized request arguments supplied: seed, messages", &[]),
