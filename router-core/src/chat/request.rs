@@ -269,7 +269,7 @@ impl<'a> ChatRequest<'a> {
         self.form.as_ref()
     }
 
-    /// The content type under which [`super::adapt`] writes a form; `None` of JSON.
+    /// The content type under which [`mod@super::adapt`] writes a form; `None` of JSON.
     pub fn form_content_type(&self) -> Option<HeaderValue> {
         self.form.as_ref().and_then(Form::content_type)
     }

@@ -1,6 +1,6 @@
 //! The queues in front of full provisioned deployments.
 //!
-//! Each deployment has one queue ([`queue`] defines its order). The first in a queue tries to enter when the twin predicts
+//! Each deployment has one queue (`queue.rs` defines its order). The first in a queue tries to enter when the twin predicts
 //! capacity and whenever a call finishes; each that enters wakes the next. So as many requests are sent as keep the level at
 //! the capacity, and never all at once. A waiter leaves its queue when its future is dropped, as when its caller hangs up.
 //!
