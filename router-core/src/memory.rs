@@ -83,6 +83,12 @@ impl Held {
         Ok(())
     }
 
+    /// Gives back what it holds; the bytes themselves have been dropped.
+    pub fn release(&self) {
+        let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// How many bytes it holds.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)

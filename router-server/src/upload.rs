@@ -49,6 +49,8 @@ pub(crate) async fn receive(
     let mut chunks = body.into_data_stream();
     let kept = keep(&mut chunks, announced, limits, held).await;
     if kept.is_err() {
+        // Others need the memory while the rest of this body is read away.
+        held.release();
         drop(timeout(LINGER, discard(chunks, limits.most.saturating_mul(2))).await);
     }
     kept
@@ -158,6 +160,23 @@ mod tests {
         let stops = dripping(90, 1, 1).into_data_stream().chain(stream::pending());
         check(Body::from_stream(stops), 0, Err(Problem::body_missing())).await;
         assert!(began.elapsed() < 2 * PERIOD + LINGER + Duration::from_secs(1));
+    }
+
+    /// Otherwise many large bodies at once would refuse each other to the last one.
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_body_gives_its_memory_back_before_its_rest_is_read_away() {
+        let budget = Arc::new(Budget::new(200 << 10));
+        let held = Arc::new(budget.holder());
+        let limits = UploadLimits { most: 1 << 30, bytes_per_second: 1 };
+        let large =
+            Body::from_stream(dripping(90 << 10, 1, 3).into_data_stream().chain(stream::pending()));
+        let refused = receive(large, 0, limits, &held);
+        tokio::pin!(refused);
+        // The third part does not fit; a second later the rest is still awaited.
+        let early = timeout(Duration::from_secs(4), refused.as_mut()).await;
+        assert!(early.is_err());
+        assert_eq!(budget.held(), 0);
+        assert_eq!(refused.await, Err(Problem::overloaded()));
     }
 
     #[tokio::test(start_paused = true)]
