@@ -1,4 +1,4 @@
-//! How long a deployment is left alone, and why.
+//! Cooldowns: until when a deployment receives no requests, and for which cause.
 //!
 //! A wait that an upstream asked for is kept to the millisecond: no attempt before it has passed, one straight after.
 //! Faults have no such word, so their cooldown is ours: short, and doubled by each further fault in a row.

@@ -1,4 +1,4 @@
-//! How many tokens do files and sound count? An estimate by their size, because only the service opens them.
+//! Estimates the tokens of files and audio by their size, because only the service opens them.
 //!
 //! The figures steer capacity and cost; no request is refused for them, because a page of a scanned document weighs as much
 //! as a chapter of text.

@@ -24,7 +24,7 @@ pub struct Measured {
 }
 
 impl Measured {
-    /// About how many bytes its parsed form takes beside the body.
+    /// An estimate of the bytes that its parsed form takes in addition to the body.
     pub fn parsed_bytes(self) -> usize {
         self.values * VALUE_BYTES
     }

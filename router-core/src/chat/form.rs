@@ -18,7 +18,7 @@ pub(super) const MODEL: &str = "model";
 /// A form as the router has read it.
 #[derive(Debug, Clone)]
 pub(super) struct Form {
-    /// The boundary between fields, which no content contains, however lines are told apart.
+    /// The boundary between fields. No content contains it, with any kind of line break.
     pub(super) boundary: String,
     /// The fields, in the order of the body.
     pub(super) parts: Vec<FormPart>,

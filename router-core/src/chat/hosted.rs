@@ -133,7 +133,7 @@ pub(super) fn of_output<'de, D: Deserializer<'de>>(from: D) -> Result<HostedCall
         fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<HostedCalls, A::Error> {
             let mut all = Vec::new();
             while let Some(item) = items.next_element::<Item<'de>>()? {
-                // Messages and reasoning are nearly all items there are.
+                // Most items are messages or reasoning.
                 let calls = item.kind.as_ref().is_some_and(|kind| kind.0.ends_with("_call"));
                 all.extend(calls.then_some(item));
             }

@@ -1,4 +1,4 @@
-//! What embeddings and legacy completions are given: a text, a list of tokens, or a list of either.
+//! The inputs of embeddings and legacy completions: a text, a list of token ids, or a list of either.
 //!
 //! Each input stands for itself, so a model's limit holds for each and not for their sum. Lists of token ids are counted,
 //! texts are estimated. Inputs of any other form weigh nothing here: the upstream judges them.
