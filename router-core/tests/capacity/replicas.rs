@@ -131,7 +131,7 @@ fn board() -> Board {
 }
 
 #[tokio::test(start_paused = true)]
-#[expect(clippy::print_stdout, reason = "docs/operate.md repeats the figures")]
+#[expect(clippy::print_stdout, reason = "docs/replicas.md repeats the figures")]
 async fn two_and_four_routers_waste_at_most_three_points_more_than_one() {
     for load in [1.2, 2.0] {
         let one = play(1, load, None).await;
@@ -145,7 +145,7 @@ async fn two_and_four_routers_waste_at_most_three_points_more_than_one() {
 }
 
 #[tokio::test(start_paused = true)]
-#[expect(clippy::print_stdout, reason = "docs/operate.md repeats the figures")]
+#[expect(clippy::print_stdout, reason = "docs/replicas.md repeats the figures")]
 async fn those_who_share_are_refused_less_often_than_those_who_do_not() {
     let (shared, alone) = (play(4, 1.2, Some(board())).await, play(4, 1.2, None).await);
     println!("load 1.2: 4 sharing {shared}; 4 alone {alone}");

@@ -81,7 +81,7 @@ fn used(fleet: &Fleet, answers: &[Came], began: Instant) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "docs/operate.md repeats the figures")]
+#[expect(clippy::print_stdout, reason = "docs/replicas.md repeats the figures")]
 async fn two_and_four_routers_waste_at_most_three_points_more_than_one() {
     if !redis_is_here() {
         return;
