@@ -21,7 +21,6 @@ use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::deployment::Residency;
-use crate::policy::Asked;
 use crate::policy::Companion;
 use crate::policy::Hints;
 use crate::policy::HostedTools;
@@ -31,6 +30,7 @@ use crate::policy::OnUnavailable;
 use crate::policy::Policy;
 use crate::policy::Preference;
 use crate::policy::Priority;
+use crate::policy::RequestedModel;
 use crate::policy::Rights;
 use crate::policy::Target;
 use crate::policy::UnknownModel;
@@ -102,7 +102,7 @@ pub struct Moment {
 #[derive(Debug, Clone)]
 pub struct Decision {
     /// What the name in the request meant.
-    pub asked: Asked,
+    pub asked: RequestedModel,
     /// The task and its score; `None` where the caller named a model and nothing had to be scored.
     pub verdict: Option<Verdict>,
     /// The task that the score would have chosen, where scores are only observed; else `None`.
@@ -209,7 +209,7 @@ pub fn decide(
         && rights.allow_role(Task::Chat)
         && may_downgrade(policy, &choice, &removed);
     if downgraded {
-        choice = policy.choose(&Asked::Role(Task::Chat), Task::Chat, catalog);
+        choice = policy.choose(&RequestedModel::Role(Task::Chat), Task::Chat, catalog);
         (kept, removed) = sieve(&choice);
     }
     let admission = admission(ask, &choice, &needs, (rules, snapshot), kept.all_provisioned());
@@ -250,18 +250,20 @@ pub fn decide(
 /// The task, with its score if it was scored, and the preference that came with the name.
 fn judged(
     ask: Ask<'_, '_>,
-    asked: &Asked,
+    asked: &RequestedModel,
     forced: Option<Task>,
     rules: &Rules,
 ) -> (Option<Verdict>, Task, Option<Preference>) {
     match asked {
-        Asked::Auto(prefer) => {
+        RequestedModel::Auto(prefer) => {
             let verdict = rules.classifier.classify(ask.request, ask.hints.task);
             let task = forced.or(ask.rights.role);
             (Some(verdict), task.unwrap_or_else(|| rules.policy.heed(verdict)), *prefer)
         }
-        Asked::Role(task) => (None, forced.unwrap_or(*task), None),
-        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => (None, Task::Chat, None),
+        RequestedModel::Role(task) => (None, forced.unwrap_or(*task), None),
+        RequestedModel::Model(_) | RequestedModel::Deployment(_) | RequestedModel::Pinned(_) => {
+            (None, Task::Chat, None)
+        }
     }
 }
 

@@ -141,12 +141,12 @@ pub struct Answer {
     /// To the first content of a stream, and to the end.
     pub timing: Timing,
     /// What the same tokens would have cost elsewhere.
-    pub instead: Instead,
+    pub instead: Counterfactual,
 }
 
 /// What the tokens of an answer would have cost elsewhere; `None` where no price is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Instead {
+pub struct Counterfactual {
     /// At the same model on pay-as-you-go.
     pub pay_as_you_go: Option<Usd>,
     /// At the reasoning role's model on pay-as-you-go. Its hidden reasoning would come on top.
@@ -155,9 +155,9 @@ pub struct Instead {
     pub chat: Option<Usd>,
 }
 
-impl Instead {
+impl Counterfactual {
     /// By the prices of the deployment that answered, and of those that stand for the roles.
-    pub fn of(answered: &Deployment, yardsticks: &Yardsticks, usage: &Usage) -> Self {
+    pub fn of(answered: &Deployment, yardsticks: &ReferencePrices, usage: &Usage) -> Self {
         Self {
             pay_as_you_go: pricing::pay_as_you_go_cost(answered, usage),
             reasoning: yardsticks.price(Task::Reasoning, usage),
@@ -181,12 +181,12 @@ fn without_reasoning(usage: &Usage) -> Usage {
 
 /// The deployments by whose prices costs are compared, one for each role.
 #[derive(Debug, Clone, Default)]
-pub struct Yardsticks {
+pub struct ReferencePrices {
     reasoning: Option<Arc<Deployment>>,
     chat: Option<Arc<Deployment>>,
 }
 
-impl Yardsticks {
+impl ReferencePrices {
     /// Of each role the first model that is offered, pay-as-you-go where it is.
     pub fn of(policy: &Policy, catalog: &Catalog) -> Self {
         let of_model = |model: &ModelName| {

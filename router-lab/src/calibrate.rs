@@ -2,7 +2,7 @@
 
 use router_core::clock;
 use router_core::config::Config;
-use router_core::record::Yardsticks;
+use router_core::record::ReferencePrices;
 use router_core::task::Signals;
 use serde::Serialize;
 
@@ -74,7 +74,7 @@ fn report(calibrate: &Calibrate, log: &Log, config: Option<&Config>) -> Result<R
     let hidden = hidden_reasoning(&log.requests);
     let scores = match config {
         Some(config) => {
-            let yardsticks = Yardsticks::of(&config.policy, &config.catalog);
+            let yardsticks = ReferencePrices::of(&config.policy, &config.catalog);
             let prices = |request: &_| prices_of(&yardsticks, hidden, request);
             Scores::new(scored(&log.requests, prices).collect::<Vec<_>>())
         }

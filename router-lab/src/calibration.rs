@@ -6,7 +6,7 @@
 //! when requests come, which `replay` plays.
 
 use router_core::chat::Usage;
-use router_core::record::Yardsticks;
+use router_core::record::ReferencePrices;
 use router_core::task::{Score, Task};
 use router_core::units::{Tokens, Usd};
 
@@ -55,7 +55,11 @@ pub fn recorded_prices(request: &LoggedRequest) -> Option<Prices> {
 
 /// The prices of today's configuration. An answer that no reasoning model gave gets as much hidden reasoning on top as
 /// reasoning answers have in the mean.
-pub fn prices_of(yardsticks: &Yardsticks, hidden: u64, request: &LoggedRequest) -> Option<Prices> {
+pub fn prices_of(
+    yardsticks: &ReferencePrices,
+    hidden: u64,
+    request: &LoggedRequest,
+) -> Option<Prices> {
     let (prompt, completion) = request.tokens()?;
     let own = request.outcome.reasoning_tokens.unwrap_or(0).min(completion);
     let usage = |completion: u64| Usage {

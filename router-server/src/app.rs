@@ -8,13 +8,14 @@ use std::sync::Arc;
 use axum::Extension;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
-use axum::middleware;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, any, get, post};
 use http::{Method, Uri};
 use router_core::chat::Operation;
 use router_core::config::Expose;
 
+use crate::app_state::AppState;
 use crate::dashboard::page;
 use crate::handlers::answer;
 use crate::handlers::dashboard;
@@ -26,14 +27,13 @@ use crate::handlers::openapi;
 use crate::handlers::route;
 use crate::handlers::stored;
 use crate::keyring::Bearer;
-use crate::passage;
+use crate::middleware;
 use crate::problem::Problem;
-use crate::shared::Shared;
 
-type Paths = axum::Router<Arc<Shared>>;
+type Paths = axum::Router<Arc<AppState>>;
 
 /// All paths of a server.
-pub(crate) fn app(shared: Arc<Shared>) -> axum::Router {
+pub(crate) fn app(shared: Arc<AppState>) -> axum::Router {
     let mut paths = operations(Paths::new());
     for base in ["/v1", "/openai/v1", "/openai", ""] {
         paths = stored_responses(paths, &format!("{base}/responses"));
@@ -74,7 +74,7 @@ pub(crate) fn app(shared: Arc<Shared>) -> axum::Router {
         .route("/openapi.json", get(openapi::document))
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)
-        .layer(middleware::from_fn_with_state(Arc::clone(&shared), passage::pass))
+        .layer(from_fn_with_state(Arc::clone(&shared), middleware::pass))
         .with_state(shared)
 }
 
@@ -135,21 +135,21 @@ fn passed(mut paths: Paths, path: &Arc<str>) -> Paths {
 }
 
 /// The path as it is written here, and with a slash at the end.
-fn both(paths: Paths, path: &str, method: MethodRouter<Arc<Shared>>) -> Paths {
+fn both(paths: Paths, path: &str, method: MethodRouter<Arc<AppState>>) -> Paths {
     paths.route(path, method.clone()).route(&format!("{path}/"), method)
 }
 
-fn list(form: Form) -> MethodRouter<Arc<Shared>> {
+fn list(form: Form) -> MethodRouter<Arc<AppState>> {
     get(
-        move |State(shared): State<Arc<Shared>>, Extension(bearer): Extension<Arc<Bearer>>| async move {
+        move |State(shared): State<Arc<AppState>>, Extension(bearer): Extension<Arc<Bearer>>| async move {
             models::list(&shared, &bearer, form)
         },
     )
 }
 
-fn one(form: Form) -> MethodRouter<Arc<Shared>> {
+fn one(form: Form) -> MethodRouter<Arc<AppState>> {
     get(
-        move |State(shared): State<Arc<Shared>>,
+        move |State(shared): State<Arc<AppState>>,
               Extension(bearer): Extension<Arc<Bearer>>,
               path: Result<Path<String>, PathRejection>| async move {
             models::one(&shared, &bearer, path, form)

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use router_core::decision::{Decision, Plan, Refusal};
-use router_core::policy::Asked;
+use router_core::policy::RequestedModel;
 use router_core::selection::{Candidate, Exclusion, Place};
 use router_core::task::{Reason, Task, Verdict};
 use router_core::units::{ModelName, Usd};
@@ -174,14 +174,14 @@ fn candidate_line(place: usize, candidate: &Candidate) -> String {
 }
 
 /// What the name in the request meant.
-fn asked(asked: &Asked) -> String {
+fn asked(asked: &RequestedModel) -> String {
     match asked {
-        Asked::Auto(None) => "auto".to_owned(),
-        Asked::Auto(Some(prefer)) => format!("auto:{}", prefer.as_str()),
-        Asked::Role(task) => format!("role {task}"),
-        Asked::Model(model) => format!("model {model}"),
-        Asked::Deployment(name) => format!("deployment {name}"),
-        Asked::Pinned(name) => format!("deployment {name} alone"),
+        RequestedModel::Auto(None) => "auto".to_owned(),
+        RequestedModel::Auto(Some(prefer)) => format!("auto:{}", prefer.as_str()),
+        RequestedModel::Role(task) => format!("role {task}"),
+        RequestedModel::Model(model) => format!("model {model}"),
+        RequestedModel::Deployment(name) => format!("deployment {name}"),
+        RequestedModel::Pinned(name) => format!("deployment {name} alone"),
     }
 }
 

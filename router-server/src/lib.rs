@@ -49,7 +49,7 @@
 //! | `design_card` | the configuration of demo and explain |
 //! | `azure` | what Azure lists -> a configuration |
 //! | `keyring` | who shows which key |
-//! | `rates_left` | what is left of a key's rates, as headers |
+//! | `rate_limit_headers` | what is left of a key's rates, as headers |
 //! | `codes` | every error code, its status and meaning |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `reference` | the reference page: codes and headers |
@@ -58,20 +58,20 @@
 //! | `traces` | spans of requests for a collector |
 //! | `explanation` | decision -> JSON and text |
 //! | `dashboard` | what an operator sees in a browser: counts, series, feeds, the page |
-//! | `lasting` | what outlives a configuration |
-//! | `shared` | what handlers share under one configuration |
-//! | `gate` | which path asks for which key |
+//! | `server_state` | what outlives a configuration |
+//! | `app_state` | what handlers share under one configuration |
+//! | `auth` | which path asks for which key |
 //! | `record_file` | the file of the request log: rotation, moves, half lines |
 //! | `record_writer` | the thread that writes it, and the queue before it |
 //! | `request_log` | one line a request |
-//! | `passage` | what every request passes: id, room, log, exposure |
+//! | `middleware` | what every request passes: id, room, log, exposure |
 //! | `handlers` | what each path does |
 //! | `app` | which path meets which handler |
 //! | `connection` | one connection: requests under way, its reader, when it closes |
 //! | `outgoing` | an answer's body on its way into a connection |
 //! | `crowd` | all connections: how many, and which gives way |
-//! | `live` | the configuration that runs, and its change |
-//! | `follow` | when the configuration's files have changed |
+//! | `reload` | the configuration that runs, and its change |
+//! | `watch` | when the configuration's files have changed |
 //! | `serving` | sockets, start, stop |
 //! | `commands` | what each command does |
 
@@ -93,7 +93,7 @@ mod azure;
 //
 mod keyring;
 //
-mod rates_left;
+mod rate_limit_headers;
 //
 mod codes;
 //
@@ -111,11 +111,11 @@ pub mod explanation;
 //
 mod dashboard;
 //
-mod lasting;
+mod server_state;
 //
-mod shared;
+mod app_state;
 //
-mod gate;
+mod auth;
 //
 mod record_file;
 //
@@ -123,7 +123,7 @@ mod record_writer;
 //
 mod request_log;
 //
-mod passage;
+mod middleware;
 //
 mod handlers;
 //
@@ -135,17 +135,17 @@ mod outgoing;
 //
 mod crowd;
 //
-mod live;
+mod reload;
 //
-mod follow;
+mod watch;
 //
 mod serving;
 //
 pub mod commands;
 
-pub use follow::Follow;
 pub use keyring::hash_of as key_hash;
-pub use live::RunFault;
+pub use reload::RunFault;
 pub use serving::{Running, StartFault, start};
 pub use tls::TlsFault;
 pub use traces::TraceFault;
+pub use watch::Follow;

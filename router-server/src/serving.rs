@@ -33,10 +33,10 @@ use crate::connection::Verdict;
 use crate::crowd::Crowd;
 use crate::crowd::Seldom;
 use crate::crowd::default_connections;
-use crate::follow::Follow;
-use crate::live::Live;
-use crate::live::RunFault;
 use crate::outgoing::follow;
+use crate::reload::Live;
+use crate::reload::RunFault;
+use crate::watch::Follow;
 
 /// How long a connection that has to end may take for it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -122,7 +122,7 @@ impl Running {
 
     /// The metrics.
     pub fn registry(&self) -> &Registry {
-        &self.live.lasting.registry
+        &self.live.process.registry
     }
 
     /// Runs another configuration from the next request on; requests under way end under the one before it.
@@ -142,20 +142,20 @@ impl Running {
 
     /// From now on `/readyz` answers 503, so that load balancers look elsewhere; requests are still served.
     pub fn drain(&self) {
-        self.live.lasting.drain();
+        self.live.process.drain();
     }
 
     /// Accepts no more, lets open requests and streams end within the drain time of config, and cuts what is left.
     pub async fn stop(mut self) {
-        self.live.lasting.drain();
-        self.live.lasting.dashboard.close();
+        self.live.process.drain();
+        self.live.process.dashboard.close();
         self.stop.send_replace(true);
         if let Some(accepting) = self.accepting.take() {
             // It ends by itself; a panic in it would have nothing to tell us.
             drop(accepting.await);
         }
         let spans = async {
-            if let Some(tracer) = self.live.lasting.tracer.clone() {
+            if let Some(tracer) = self.live.process.tracer.clone() {
                 tracer.close().await;
             }
         };

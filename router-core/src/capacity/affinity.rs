@@ -64,7 +64,7 @@ impl Conversation {
 
 /// Where a conversation was answered last.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Home {
+pub struct CacheAffinity {
     /// The deployment.
     pub deployment: DeploymentName,
     /// Until when its cache is counted on.
@@ -75,7 +75,7 @@ pub struct Home {
     pub spilled: bool,
 }
 
-impl Home {
+impl CacheAffinity {
     /// The part of a prompt that should be in the cache.
     pub fn cached(&self, prompt: Tokens) -> Tokens {
         let shared = self.prefix.0.min(prompt.0);
@@ -87,12 +87,12 @@ impl Home {
 #[derive(Debug)]
 pub struct Affinity {
     /// A turn changes its conversation's home in place: to insert again costs several times as much.
-    homes: moka::sync::Cache<Conversation, Arc<Mutex<Home>>>,
+    homes: moka::sync::Cache<Conversation, Arc<Mutex<CacheAffinity>>>,
     keep: Duration,
 }
 
 /// A lock that a panic left behind still holds a whole value.
-fn lock(home: &Mutex<Home>) -> MutexGuard<'_, Home> {
+fn lock(home: &Mutex<CacheAffinity>) -> MutexGuard<'_, CacheAffinity> {
     home.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -121,21 +121,26 @@ impl Affinity {
     }
 
     /// The home of a conversation.
-    pub fn home(&self, conversation: Conversation, now: Instant) -> Option<Home> {
+    pub fn home(&self, conversation: Conversation, now: Instant) -> Option<CacheAffinity> {
         let home = self.homes.get(&conversation)?;
         let home = lock(&home);
         (home.until > now).then(|| home.clone())
     }
 
     /// Another replica answered a turn.
-    pub fn hear(&self, conversation: Conversation, home: Home) {
+    pub fn hear(&self, conversation: Conversation, home: CacheAffinity) {
         self.homes.insert(conversation, Arc::new(Mutex::new(home)));
     }
 
     /// A turn was answered; gives where the conversation is at home now. A spilled conversation's time is not made longer by
     /// each further turn: it may go back.
-    pub fn settle(&self, conversation: Conversation, home: &Home, now: Instant) -> Home {
-        let mut home = Home { until: now + self.keep, ..home.clone() };
+    pub fn settle(
+        &self,
+        conversation: Conversation,
+        home: &CacheAffinity,
+        now: Instant,
+    ) -> CacheAffinity {
+        let mut home = CacheAffinity { until: now + self.keep, ..home.clone() };
         let Some(known) = self.homes.get(&conversation) else {
             self.hear(conversation, home.clone());
             return home;
@@ -174,7 +179,7 @@ mod tests {
         let settings = Settings { affinity: Duration::from_secs(100), ..Settings::default() };
         let affinity = Affinity::new(&settings);
         let (now, one) = (Instant::now(), Conversation(1));
-        let home = |name: &str, spilled| Home {
+        let home = |name: &str, spilled| CacheAffinity {
             deployment: DeploymentName::try_from(name).unwrap(),
             until: now,
             prefix: Tokens(2_000),

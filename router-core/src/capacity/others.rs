@@ -1,13 +1,13 @@
 //! What other replicas added to a provisioned deployment and were told by it, put into our copy of its bucket.
 //!
 //! All replicas fill one bucket, so what each adds counts for all, at the time when it was added; and what the deployment
-//! tells one, it tells all. News comes late and out of order. So each piece carries its time, and a rule makes the order
+//! tells one, it tells all. Delta comes late and out of order. So each piece carries its time, and a rule makes the order
 //! of arrival indifferent: whatever was added before the deployment last told its level is in what it told, and whatever was
 //! added after that is not.
 
 use tokio::time::Instant;
 
-use super::twin::{Known, LEAST_SECONDS, Told, Twin};
+use super::twin::{Baseline, LEAST_SECONDS, LevelReading, Twin};
 
 impl Twin {
     /// Normalized tokens that this process has added in all, less what its calls gave back.
@@ -16,7 +16,7 @@ impl Twin {
     }
 
     /// What the deployment told last of its level, us or others.
-    pub fn told(&self) -> Option<Told> {
+    pub fn told(&self) -> Option<LevelReading> {
         self.told
     }
 
@@ -41,14 +41,14 @@ impl Twin {
     }
 
     /// Another replica was told the level; `since` is what all replicas added after that, as far as is known here.
-    pub fn hear(&mut self, now: Instant, told: Told, since: f64) {
+    pub fn hear(&mut self, now: Instant, told: LevelReading, since: f64) {
         if self.told.is_some_and(|own| told.at <= own.at) {
             return;
         }
         self.drain(now);
-        let Told { at, over } = told;
+        let LevelReading { at, over } = told;
         let elapsed = at.saturating_duration_since(self.known.at).as_secs_f64();
-        let mut known = Known { at, over: Some(over), added: since };
+        let mut known = Baseline { at, over: Some(over), added: since };
         match self.known.over {
             Some(above) if elapsed >= LEAST_SECONDS => {
                 self.drift.drained(self.known.added - since, over - above + elapsed);
@@ -71,7 +71,7 @@ impl Twin {
         self.drain(now);
         if level > self.level {
             self.level = level;
-            self.learned(Known { at: now, over: None, added: level });
+            self.learned(Baseline { at: now, over: None, added: level });
         }
     }
 
@@ -154,7 +154,7 @@ mod tests {
         ) {
             let start = Instant::now();
             let end = after(start, 1_000);
-            let told = Told { at: after(start, told.0), over: f64::from(told.1) };
+            let told = LevelReading { at: after(start, told.0), over: f64::from(told.1) };
             let level = |order: &[usize]| {
                 let mut twin = Twin::new(SIZE, start);
                 twin.absorb(start + Duration::from_micros(1), start + Duration::from_micros(1), 5_000.0);

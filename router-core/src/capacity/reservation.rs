@@ -128,14 +128,14 @@ type Shared = Arc<Mutex<Lengths>>;
 /// The lengths of answers by task and class of cap, for each caller and for all of them. Bounded: callers unheard of for
 /// long are forgotten.
 #[derive(Debug)]
-pub struct Habits {
+pub struct OutputLengths {
     callers: moka::sync::Cache<(Task, CapClass, u64), Shared>,
     /// At most 65 classes of each task.
     all: Arc<Mutex<HashMap<(Task, CapClass), Lengths>>>,
     settings: Settings,
 }
 
-impl Habits {
+impl OutputLengths {
     /// Nothing learned yet.
     pub fn new(settings: &Settings) -> Self {
         let callers = moka::sync::Cache::new(settings.callers_max);
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn quantiles_are_claimed_once_enough_was_seen() {
         let settings = Settings { learned_samples: 200.0, ..Settings::default() };
-        let habits = Habits::new(&settings);
+        let habits = OutputLengths::new(&settings);
         for length in 1..200u64 {
             habits.learn(Task::Chat, (1, FREE), Tokens(length));
         }
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn callers_have_habits_of_their_own_and_new_ones_replace_old_ones() {
-        let habits = Habits::new(&Settings::default());
+        let habits = OutputLengths::new(&Settings::default());
         for _ in 0..1_000 {
             habits.learn(Task::Chat, (1, FREE), Tokens(10));
             habits.learn(Task::Chat, (2, FREE), Tokens(2_000));
@@ -221,7 +221,7 @@ mod tests {
     }
     #[test]
     fn what_tight_caps_say_is_not_said_of_loose_ones() {
-        let habits = Habits::new(&Settings::default());
+        let habits = OutputLengths::new(&Settings::default());
         let (tight, loose) = (CapClass::of(Some(Tokens(1_000))), CapClass::of(Some(Tokens(4_096))));
         for _ in 0..300 {
             habits.learn(Task::Chat, (1, tight), Tokens(900));

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use super::drift::Drift;
 use super::size::Size;
-use super::twin::{Known, Twin};
+use super::twin::{Baseline, Twin};
 
 impl Twin {
     /// The bucket after its size was changed: as full as it was, as a share, and above its capacity by as many seconds of
@@ -24,7 +24,7 @@ impl Twin {
         self.level = self.capacity() * share.min(1.0) + over * size.rate;
         let above = (self.level - self.capacity()) / size.rate;
         let over = (self.level > 0.0).then_some(above);
-        self.learned(Known { at: now, over, added: 0.0 });
+        self.learned(Baseline { at: now, over, added: 0.0 });
         self
     }
 }

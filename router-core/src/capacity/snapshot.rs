@@ -10,17 +10,17 @@ use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::units::Tokens;
 
-use super::affinity::{Conversation, Home};
-use super::blocking::Blocking;
+use super::affinity::{CacheAffinity, Conversation};
 use super::cooldown::{Cause, Cooldown};
 use super::latency::Latency;
+use super::overreservation::Overreservation;
 use super::quota::Quota;
 use super::reservation::{CapClass, Expected, Load};
 use super::twin::Twin;
 
 /// What is known of one deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Standing {
+pub struct DeploymentState {
     /// Until when it is left alone.
     pub cooldown: Cooldown,
     /// How quick it is.
@@ -32,7 +32,7 @@ pub struct Standing {
     /// What is left of its quota.
     pub quota: Quota,
     /// What the requests that entered were expected to use and to leave, the latest counting most.
-    pub usual: Blocking,
+    pub usual: Overreservation,
     /// It refuses large requests for a while.
     pub large: Option<TooLarge>,
 }
@@ -77,7 +77,7 @@ pub struct Entry {
     pub standing_wait: Option<Duration>,
 }
 
-impl Standing {
+impl DeploymentState {
     /// The cause and end of the cooldown that holds longest.
     pub fn cooling(&self, now: Instant) -> Option<(Cause, Instant)> {
         self.cooldown.holds(now)
@@ -109,10 +109,10 @@ impl Standing {
     }
 }
 
-impl Standing {
+impl DeploymentState {
     /// A request entered.
     pub fn entered(&mut self, entry: &Entry) {
-        let blocking = self.twin.and_then(|twin| Blocking::of(entry, twin.size()));
+        let blocking = self.twin.and_then(|twin| Overreservation::of(entry, twin.size()));
         if let Some(blocking) = blocking {
             self.usual.learn(blocking);
         }
@@ -122,7 +122,7 @@ impl Standing {
     /// for one that blocks more than is usual. As the deployment fills, those leave first.
     pub fn mark(&self, entry: &Entry) -> f64 {
         let Some(twin) = &self.twin else { return entry.limit };
-        let blocking = Blocking::of(entry, twin.size());
+        let blocking = Overreservation::of(entry, twin.size());
         let beyond = blocking.map_or(0.0, |blocking| blocking.beyond(&self.usual));
         (entry.limit - BLOCKING_WEIGHT * beyond / twin.capacity()).max(LEAST_MARK)
     }
@@ -145,11 +145,11 @@ pub struct Asker {
 /// free, with nothing learned.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    standings: Vec<(DeploymentName, Standing)>,
+    standings: Vec<(DeploymentName, DeploymentState)>,
     /// A number that tells the asking key from others.
     pub key: u64,
     /// Where the conversation was answered last.
-    pub home: Option<Home>,
+    pub home: Option<CacheAffinity>,
     /// How long answers to reasoning tasks will be.
     pub reasoning: Option<Expected>,
     /// How long answers to chat tasks will be.
@@ -158,7 +158,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// A snapshot of these; names may come in any order.
-    pub fn new(standings: impl IntoIterator<Item = (DeploymentName, Standing)>) -> Self {
+    pub fn new(standings: impl IntoIterator<Item = (DeploymentName, DeploymentState)>) -> Self {
         let mut standings: Vec<_> = standings.into_iter().collect();
         if !standings.is_sorted_by(|(one, _), (other, _)| one <= other) {
             standings.sort_by(|(one, _), (other, _)| one.cmp(other));
@@ -167,8 +167,8 @@ impl Snapshot {
     }
 
     /// What is known of a deployment.
-    pub fn standing(&self, name: &DeploymentName) -> &Standing {
-        static NEW: LazyLock<Standing> = LazyLock::new(Standing::default);
+    pub fn standing(&self, name: &DeploymentName) -> &DeploymentState {
+        static NEW: LazyLock<DeploymentState> = LazyLock::new(DeploymentState::default);
         let at = self.standings.binary_search_by(|(known, _)| known.cmp(name));
         let known = at.ok().and_then(|at| self.standings.get(at));
         known.map_or_else(|| &*NEW, |(_, standing)| standing)

@@ -15,9 +15,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::doubt::{Doubt, Guard};
 use super::drift::Drift;
-use super::open::Open;
+use super::outstanding::Outstanding;
+use super::probe::{Headroom, Probe};
 use super::size::Size;
 
 /// What a call took; given back with what came of it.
@@ -38,7 +38,7 @@ pub struct Ticket {
 
 /// What was last known for sure, and what we have added since.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Known {
+pub(super) struct Baseline {
     pub(super) at: Instant,
     /// Seconds of drain above the capacity; `None` where the bucket was empty.
     pub(super) over: Option<f64>,
@@ -47,7 +47,7 @@ pub(super) struct Known {
 
 /// What the deployment told last of its level: at `at` it was above the capacity by `over` seconds of drain.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Told {
+pub struct LevelReading {
     /// When.
     pub at: Instant,
     /// Seconds of drain; below zero where it was below the capacity.
@@ -78,11 +78,11 @@ pub struct Twin {
     pub(super) drift: Drift,
     pub(super) level: f64,
     pub(super) at: Instant,
-    pub(super) known: Known,
-    pub(super) told: Option<Told>,
+    pub(super) known: Baseline,
+    pub(super) told: Option<LevelReading>,
     /// What this process has added in all, less what its calls gave back.
     pub(super) net: f64,
-    pub(super) open: Open,
+    pub(super) open: Outstanding,
     /// Seconds of drain left to replicas whose turn comes before ours.
     pub(super) spacing: f64,
     evidence: u32,
@@ -90,9 +90,9 @@ pub struct Twin {
     returned: f64,
     pub(super) unused: f64,
     /// When and how often the deployment was last asked although the twin said full.
-    pub(super) doubt: Doubt,
+    pub(super) doubt: Probe,
     /// Seconds of drain kept free, because it was refused where it saw room.
-    guard: Guard,
+    guard: Headroom,
 }
 
 /// How much of the capacity is believed free beside what a 200 proves, for each doubt in a row that was right. A 200 says
@@ -126,16 +126,16 @@ impl Twin {
             drift: Drift::new(size.rate, size.window.as_secs_f64()),
             level: 0.0,
             at: now,
-            known: Known { at: now, over: None, added: 0.0 },
+            known: Baseline { at: now, over: None, added: 0.0 },
             told: None,
             net: 0.0,
-            open: Open::default(),
+            open: Outstanding::default(),
             spacing: 0.0,
             evidence: 0,
             returned: 0.0,
             unused: 0.0,
-            doubt: Doubt::new(now),
-            guard: Guard::new(now),
+            doubt: Probe::new(now),
+            guard: Headroom::new(now),
         }
     }
 
@@ -237,7 +237,11 @@ impl Twin {
             None => self.drift.filled(before / self.drift.rate()),
         }
         self.level = (self.level - ticket.over - believed).max(0.0);
-        self.learned(Known { at: sent, over: Some(0.0), added: self.known.added - ticket.added });
+        self.learned(Baseline {
+            at: sent,
+            over: Some(0.0),
+            added: self.known.added - ticket.added,
+        });
         self.was_told(now);
     }
 
@@ -254,7 +258,7 @@ impl Twin {
         }
         let expected = (self.level - self.capacity()) / self.drift.rate();
         let since = now.saturating_duration_since(self.known.at).as_secs_f64();
-        let mut known = Known { at: now, over: Some(over), added: 0.0 };
+        let mut known = Baseline { at: now, over: Some(over), added: 0.0 };
         match self.known.over {
             Some(above) if since >= LEAST_SECONDS => {
                 self.drift.drained(self.known.added, over - above + since);
@@ -317,7 +321,7 @@ impl Twin {
         let level = (self.level + off).max(0.0);
         let above = (level - self.capacity()) / self.drift.rate();
         let since = now.saturating_duration_since(self.known.at).as_secs_f64();
-        let known = Known { at: now, over: (level > 0.0).then_some(above), added: 0.0 };
+        let known = Baseline { at: now, over: (level > 0.0).then_some(above), added: 0.0 };
         self.level = level;
         let known = match self.known.over {
             // Too soon after the last evidence to learn a rate from; the level still counts.
@@ -334,10 +338,10 @@ impl Twin {
 
     fn was_told(&mut self, at: Instant) {
         let over = (self.level - self.capacity()) / self.drift.rate();
-        self.told = Some(Told { at, over });
+        self.told = Some(LevelReading { at, over });
     }
 
-    pub(super) fn learned(&mut self, known: Known) {
+    pub(super) fn learned(&mut self, known: Baseline) {
         self.known = known;
         self.evidence = self.evidence.wrapping_add(1);
     }
@@ -357,7 +361,7 @@ impl Twin {
 
     /// From an empty bucket on, what came before it no longer matters.
     fn emptied(&mut self) {
-        self.learned(Known { at: self.at, over: None, added: 0.0 });
+        self.learned(Baseline { at: self.at, over: None, added: 0.0 });
     }
 
     fn drained(&self, now: Instant) -> f64 {
@@ -429,9 +433,9 @@ mod tests {
     }
 
     /// Calls in flight at the bucket and its twin.
-    type Open = Vec<(Instant, Admission, Ticket, Call)>;
+    type Ongoing = Vec<(Instant, Admission, Ticket, Call)>;
 
-    fn end_until(bucket: &mut Bucket, twin: &mut Twin, open: &mut Open, now: Instant) {
+    fn end_until(bucket: &mut Bucket, twin: &mut Twin, open: &mut Ongoing, now: Instant) {
         open.sort_by_key(|(end, ..)| *end);
         while open.first().is_some_and(|(end, ..)| *end <= now) {
             let (end, admission, ticket, call) = open.remove(0);
@@ -455,7 +459,7 @@ mod tests {
             settings.cached_discount = discount;
             let mut bucket = Bucket::new(settings, start).unwrap();
             let mut twin = Twin::new(size(&settings), start);
-            let (mut now, mut open) = (start, Open::new());
+            let (mut now, mut open) = (start, Ongoing::new());
             for call in calls {
                 now += Duration::from_millis(call.after_ms);
                 end_until(&mut bucket, &mut twin, &mut open, now);

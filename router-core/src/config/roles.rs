@@ -8,12 +8,12 @@ use crate::deployment::Area;
 use crate::deployment::Catalog;
 use crate::deployment::Residency;
 use crate::model::Effort;
-use crate::policy::Asked;
 use crate::policy::HostedTools;
 use crate::policy::Mode;
 use crate::policy::OnUnavailable;
 use crate::policy::Policy;
 use crate::policy::Preference;
+use crate::policy::RequestedModel;
 use crate::policy::Role;
 use crate::task::Score;
 use crate::task::Signals;
@@ -188,7 +188,8 @@ fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Bo
     let nothing = Catalog::default();
     // What is understood even where there is no deployment: `auto`, `auto:fast`, the roles.
     let reserved = |name: &str| {
-        Asked::look_up(Some(name), &BTreeMap::new(), &nothing).is_ok() && !name.contains('/')
+        RequestedModel::look_up(Some(name), &BTreeMap::new(), &nothing).is_ok()
+            && !name.contains('/')
     };
     let exists = |target: &str| {
         let pinned = target.strip_prefix("deployment:");
@@ -209,7 +210,7 @@ fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Bo
             );
         }
         if !exists(target) {
-            let own = Asked::allowed(&BTreeMap::new(), &nothing);
+            let own = RequestedModel::allowed(&BTreeMap::new(), &nothing);
             let names = own.iter().map(String::as_str).chain(served.iter().copied());
             let names = nearest(target, names.chain(raw.deployments.keys().map(String::as_str)));
             table.fault(alias, format!("no {} to stand for; {names}", quoted(target)));

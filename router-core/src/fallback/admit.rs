@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use crate::capacity::Entry;
 use crate::capacity::Ticket;
 use crate::deployment::Deployment;
-use crate::state::Closed;
+use crate::state::NoRoom;
 use crate::waiting::Held;
 use crate::waiting::Times;
 use crate::waiting::Waiting;
 
-use super::trail::{Note, Spill};
+use super::step::{Note, Spill};
 
 /// Room for an attempt; `None` where the request goes on to another deployment. It is held within
 /// `times`.
@@ -33,12 +33,12 @@ pub(super) async fn admit(
     let spilled = |cause| Note::Spilled { deployment: Arc::clone(deployment), cause };
     let wait = match waiting.enter(name, entry, times, began) {
         Ok(ticket) => return Some(ticket),
-        Err(Closed::Full(wait)) => wait,
-        Err(Closed::Busy) => {
+        Err(NoRoom::Full(wait)) => wait,
+        Err(NoRoom::Busy) => {
             notes.push(spilled(Spill::Busy));
             return None;
         }
-        Err(Closed::Recovering) => {
+        Err(NoRoom::Recovering) => {
             notes.push(Note::Recovering { deployment: Arc::clone(deployment) });
             return None;
         }

@@ -14,38 +14,38 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::capacity::Admission;
-use crate::capacity::Standing;
+use crate::capacity::DeploymentState;
 use crate::capacity::Ticket;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
 use crate::trace::SpanId;
 use crate::upstream::Upstream;
 
-use super::journey::Journey;
-use super::trail::{Note, Step};
-use super::walk::{Errand, Fallback, Next};
+use super::attempt_log::AttemptLog;
+use super::step::{Note, Step};
+use super::walk::{Dispatch, Fallback, Next};
 
 impl<U: Upstream> Fallback<U> {
     /// Makes an attempt, and a second one elsewhere where it is slow to begin and the budget allows.
     pub(super) async fn attempt(
         &self,
         deployment: &Arc<Deployment>,
-        (errand, admission): (&Errand<'_, '_>, &Admission),
+        (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
         ticket: Ticket,
-        journey: &mut Journey,
+        log: &mut AttemptLog,
     ) -> Next {
-        let Some((silence, second)) = self.hedge(deployment, errand, journey) else {
-            return self.visit(deployment, (errand, admission), ticket, journey).await;
+        let Some((silence, second)) = self.hedge(deployment, dispatch, log) else {
+            return self.visit(deployment, (dispatch, admission), ticket, log).await;
         };
         let began = Instant::now();
-        let mut other = Journey::new(journey.began);
-        let mut first = Box::pin(self.visit(deployment, (errand, admission), ticket, journey));
+        let mut other = AttemptLog::new(log.began);
+        let mut first = Box::pin(self.visit(deployment, (dispatch, admission), ticket, log));
         if let Ok(next) = tokio::time::timeout(silence, &mut first).await {
             return next;
         }
         let Some(ticket) = self.room_for_hedge(&second, admission) else { return first.await };
         let asked = Instant::now();
-        let mut hedge = Box::pin(self.visit(&second, (errand, admission), ticket, &mut other));
+        let mut hedge = Box::pin(self.visit(&second, (dispatch, admission), ticket, &mut other));
         let (next, of_first) = tokio::select! {
             biased;
             next = &mut first => (next, true),
@@ -67,26 +67,26 @@ impl<U: Upstream> Fallback<U> {
                 true,
             ) => {
                 drop((first, hedge));
-                journey.lost(outrun(&second, asked, other.under_way));
+                log.lost(outrun(&second, asked, other.under_way));
                 next
             }
             (next @ Next::Answer(_), false) => {
                 drop((first, hedge));
-                journey.lost(outrun(deployment, began, journey.under_way));
-                journey.join(other, true);
+                log.lost(outrun(deployment, began, log.under_way));
+                log.join(other, true);
                 next
             }
             // One has failed: what the other comes to counts.
             (Next::Deployment, true) => {
                 drop(first);
                 let next = hedge.await;
-                journey.join(other, matches!(next, Next::Answer(_)));
+                log.join(other, matches!(next, Next::Answer(_)));
                 next
             }
             (_, false) => {
                 drop(hedge);
                 let next = first.await;
-                journey.join(other, false);
+                log.join(other, false);
                 next
             }
         }
@@ -96,23 +96,23 @@ impl<U: Upstream> Fallback<U> {
     fn hedge(
         &self,
         deployment: &Deployment,
-        errand: &Errand<'_, '_>,
-        journey: &Journey,
+        dispatch: &Dispatch<'_, '_>,
+        log: &AttemptLog,
     ) -> Option<(Duration, Arc<Deployment>)> {
         let hedging = self.limits.hedging?;
-        let streamed = errand.request.stream() && deployment.model.abilities.streaming;
-        let within = |standing: &Standing| standing.latency.first_within(hedging.quantile);
+        let streamed = dispatch.request.stream() && deployment.model.abilities.streaming;
+        let within = |standing: &DeploymentState| standing.latency.first_within(hedging.quantile);
         let silence = self.waiting.state().see(&deployment.name, within).filter(|_| streamed)?;
-        let bound = errand.readers.endpoint();
+        let bound = dispatch.readers.endpoint();
         let untried = |other: &&Arc<Deployment>| {
             // Elsewhere it would go without its encrypted items.
             if bound.is_some_and(|endpoint| *endpoint != other.endpoint) {
                 return false;
             }
-            let tried = journey.trail.iter().any(|step| step.deployment.name == other.name);
+            let tried = log.trail.iter().any(|step| step.deployment.name == other.name);
             other.name != deployment.name && !tried && !self.began_cooling(other, Instant::now())
         };
-        Some((silence, errand.plan.iter().find(untried).cloned()?))
+        Some((silence, dispatch.plan.iter().find(untried).cloned()?))
     }
 
     /// Room at the second deployment, where the budget allows to use it.

@@ -1,7 +1,11 @@
 //! Walks a plan: attempts, one deadline, what may be tried again. The door of the room.
 
 #[cfg(feature = "http-client")]
+mod active_attempt;
+#[cfg(feature = "http-client")]
 mod admit;
+#[cfg(feature = "http-client")]
+mod attempt_log;
 #[cfg(feature = "http-client")]
 mod awaited;
 #[cfg(feature = "http-client")]
@@ -9,18 +13,14 @@ pub mod budget;
 #[cfg(feature = "http-client")]
 pub mod caller_headers;
 #[cfg(feature = "http-client")]
-mod flight;
-#[cfg(feature = "http-client")]
 mod hedge;
-#[cfg(feature = "http-client")]
-mod journey;
 pub mod limits;
 #[cfg(feature = "http-client")]
 pub mod passing;
 #[cfg(feature = "http-client")]
 mod readers;
 #[cfg(feature = "http-client")]
-mod refusals;
+mod refused_fields;
 #[cfg(feature = "http-client")]
 pub mod relay;
 #[cfg(feature = "http-client")]
@@ -28,14 +28,14 @@ mod relaying;
 #[cfg(feature = "http-client")]
 mod seen;
 #[cfg(feature = "http-client")]
-pub mod sending;
+pub mod send_attempt;
+pub mod step;
 #[cfg(feature = "http-client")]
 mod timing;
 #[cfg(feature = "http-client")]
 mod too_small;
-pub mod trail;
 #[cfg(feature = "http-client")]
-mod visit;
+mod try_deployment;
 #[cfg(feature = "http-client")]
 pub mod walk;
 #[cfg(feature = "http-client")]
@@ -53,7 +53,7 @@ pub use passing::Passing;
 #[cfg(feature = "http-client")]
 pub use relay::{Relay, StreamEnd};
 #[cfg(feature = "http-client")]
-pub use sending::{Delivered, Delivery};
-pub use trail::{Ended, Note, SendingFault, Spill, Step, causes, describe};
+pub use send_attempt::{Delivered, Delivery};
+pub use step::{Ended, Note, SendingFault, Spill, Step, causes, describe};
 #[cfg(feature = "http-client")]
-pub use walk::{Answered, Errand, Fallback, NoAnswer};
+pub use walk::{Answered, Dispatch, Fallback, NoAnswer};

@@ -12,54 +12,54 @@ use crate::capacity::Admission;
 use crate::capacity::Cause;
 use crate::upstream::Upstream;
 
-use super::journey::Journey;
-use super::trail::{Ended, Note};
-use super::walk::{Errand, FULL_TRIES, Fallback, Passed};
+use super::attempt_log::AttemptLog;
+use super::step::{Ended, Note};
+use super::walk::{Dispatch, FULL_TRIES, Fallback, Passed};
 
 /// A request that is bound to the first deployments of its plan.
 pub(super) struct Bound<'b, 'r, 'a> {
-    pub(super) errand: &'b Errand<'r, 'a>,
+    pub(super) dispatch: &'b Dispatch<'r, 'a>,
     pub(super) admission: &'b Admission,
     /// How many of the plan's first deployments can read its encrypted items.
     pub(super) readers: usize,
 }
 
 impl<'b, 'r, 'a> Bound<'b, 'r, 'a> {
-    pub(super) fn of(errand: &'b Errand<'r, 'a>, admission: &'b Admission) -> Self {
-        let endpoint = errand.readers.endpoint();
-        let plan = errand.plan.iter();
+    pub(super) fn of(dispatch: &'b Dispatch<'r, 'a>, admission: &'b Admission) -> Self {
+        let endpoint = dispatch.readers.endpoint();
+        let plan = dispatch.plan.iter();
         let readers = plan.take_while(|deployment| Some(&deployment.endpoint) == endpoint).count();
-        Self { errand, admission, readers }
+        Self { dispatch, admission, readers }
     }
 
     /// Until when it is worth waiting for them.
-    fn until(&self, journey: &Journey) -> Instant {
-        let patient = journey.began.checked_add(self.admission.reader_patience);
-        patient.unwrap_or(self.errand.deadline).min(self.errand.deadline)
+    fn until(&self, log: &AttemptLog) -> Instant {
+        let patient = log.began.checked_add(self.admission.reader_patience);
+        patient.unwrap_or(self.dispatch.deadline).min(self.dispatch.deadline)
     }
 }
 
 impl<U: Upstream> Fallback<U> {
     /// Tries them in order, and again after the shortest wait that they ask for; `Passed::Nobody` if none of them answers
     /// within the budget.
-    pub(super) async fn readers(&self, bound: &Bound<'_, '_, '_>, journey: &mut Journey) -> Passed {
-        let Bound { errand, admission, readers } = *bound;
-        let until = bound.until(journey);
+    pub(super) async fn readers(&self, bound: &Bound<'_, '_, '_>, log: &mut AttemptLog) -> Passed {
+        let Bound { dispatch, admission, readers } = *bound;
+        let until = bound.until(log);
         for _ in 0..FULL_TRIES {
-            for deployment in errand.plan.iter().take(readers) {
+            for deployment in dispatch.plan.iter().take(readers) {
                 let now = Instant::now();
-                if self.began_cooling(deployment, now) || failed(journey, &deployment.name) {
+                if self.began_cooling(deployment, now) || failed(log, &deployment.name) {
                     continue;
                 }
-                if !self.may_go_on(&journey.trail, (now, errand.deadline)) {
+                if !self.may_go_on(&log.trail, (now, dispatch.deadline)) {
                     return Passed::Nobody;
                 }
-                let over = self.stay(deployment, (errand, admission), until, journey).await;
+                let over = self.stay(deployment, (dispatch, admission), until, log).await;
                 if !matches!(over, Passed::Nobody) {
                     return over;
                 }
             }
-            if !self.wait_for_reader(bound, until, journey).await {
+            if !self.wait_for_reader(bound, until, log).await {
                 break;
             }
         }
@@ -71,11 +71,11 @@ impl<U: Upstream> Fallback<U> {
         &self,
         bound: &Bound<'_, '_, '_>,
         until: Instant,
-        journey: &mut Journey,
+        log: &mut AttemptLog,
     ) -> bool {
         let began = Instant::now();
-        let asked = bound.errand.plan.iter().take(bound.readers).filter_map(|deployment| {
-            let cooling = |standing: &crate::capacity::Standing| standing.cooling(began);
+        let asked = bound.dispatch.plan.iter().take(bound.readers).filter_map(|deployment| {
+            let cooling = |standing: &crate::capacity::DeploymentState| standing.cooling(began);
             match self.waiting.state().see(&deployment.name, cooling)? {
                 (Cause::Throttled, end) => Some((end, deployment)),
                 (Cause::Unavailable | Cause::Fault | Cause::Misconfigured, _) => None,
@@ -87,13 +87,13 @@ impl<U: Upstream> Fallback<U> {
         }
         tokio::time::sleep_until(end).await;
         let (deployment, took) = (std::sync::Arc::clone(deployment), began.elapsed());
-        journey.notes.push(Note::Held { deployment, took, entered: true });
+        log.notes.push(Note::Held { deployment, took, entered: true });
         true
     }
 }
 
 /// True if the deployment ended an attempt of this request by anything but a wait.
-fn failed(journey: &Journey, name: &crate::units::DeploymentName) -> bool {
+fn failed(log: &AttemptLog, name: &crate::units::DeploymentName) -> bool {
     let other = |ended: Ended| !matches!(ended, Ended::Throttled(..));
-    journey.trail.iter().any(|step| step.deployment.name == *name && other(step.ended))
+    log.trail.iter().any(|step| step.deployment.name == *name && other(step.ended))
 }

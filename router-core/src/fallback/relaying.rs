@@ -10,27 +10,27 @@ use crate::state::Event;
 use crate::upstream::Reply;
 use crate::upstream::Upstream;
 
-use super::flight::Flight;
+use super::active_attempt::ActiveAttempt;
 use super::passing::Passing;
 use super::relay::How;
-use super::sending::{Delivered, Delivery, Sending, Sent};
-use super::trail::Ended;
+use super::send_attempt::{Delivered, Delivery, Sending, Sent};
+use super::step::Ended;
 
 /// The rest of an answer goes to the caller as it arrives, after what was read of it.
 pub(super) fn relayed_on<U: Upstream>(
     sending: &Sending<'_, U>,
     read: Vec<Bytes>,
     reply: Reply,
-    mut flight: Flight,
+    mut active: ActiveAttempt,
 ) -> Sent {
     let (began, first) = (sending.began, sending.began.elapsed());
     let mut passing = Passing::new(read, reply.body, sending.limits.idle_timeout);
     passing.on_end(move |end| match end.how {
         How::Whole => {
             let now = Instant::now();
-            flight.served((Timing { first, total: now - began }, now), end.usage, false);
+            active.served((Timing { first, total: now - began }, now), end.usage, false);
         }
-        How::Interrupted => flight.learn(Event::Failed),
+        How::Interrupted => active.learn(Event::Failed),
         How::HungUp | How::Rejected => {}
     });
     let body = Delivered::Passing(Box::new(passing));

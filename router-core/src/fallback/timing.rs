@@ -6,27 +6,31 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::capacity::Admission;
-use crate::capacity::Standing;
+use crate::capacity::DeploymentState;
 use crate::deployment::Deployment;
 use crate::upstream::Upstream;
 
-use super::trail::{Ended, Step};
-use super::walk::{Errand, Fallback};
+use super::step::{Ended, Step};
+use super::walk::{Dispatch, Fallback};
 
 impl<U: Upstream> Fallback<U> {
     /// When an attempt has to start at the latest for its answer to come in time. A request that has nowhere else to go is not
     /// sent later: its answer would be paid for and not read.
-    pub(super) fn latest_start(&self, errand: &Errand<'_, '_>, admission: &Admission) -> Instant {
-        let first = &errand.plan.first.name;
+    pub(super) fn latest_start(
+        &self,
+        dispatch: &Dispatch<'_, '_>,
+        admission: &Admission,
+    ) -> Instant {
+        let first = &dispatch.plan.first.name;
         let usual = self.waiting.state().see(first, |standing| standing.latency.total());
         let usual = usual.filter(|_| admission.bound).unwrap_or_default();
-        errand.deadline.checked_sub(usual).unwrap_or(errand.deadline)
+        dispatch.deadline.checked_sub(usual).unwrap_or(dispatch.deadline)
     }
 
     /// The deployment of the plan that will have room first, of those that did not fail this request.
     pub(super) fn soonest(
         &self,
-        errand: &Errand<'_, '_>,
+        dispatch: &Dispatch<'_, '_>,
         admission: &Admission,
         trail: &[Step],
     ) -> Option<Arc<Deployment>> {
@@ -37,12 +41,12 @@ impl<U: Upstream> Fallback<U> {
                 !full && step.deployment.name == deployment.name
             })
         };
-        let usable = errand.plan.iter();
+        let usable = dispatch.plan.iter();
         let usable = usable
             .filter(|deployment| !(self.began_cooling(deployment, now) || failed(deployment)));
         let wait = |deployment: &&Arc<Deployment>| {
             let entry = admission.entry(deployment);
-            let wait = |standing: &Standing| standing.expected_wait(&entry, 0.0, now);
+            let wait = |standing: &DeploymentState| standing.expected_wait(&entry, 0.0, now);
             self.waiting.state().see(&deployment.name, wait)
         };
         usable.min_by_key(wait).cloned()

@@ -8,7 +8,7 @@ use crate::deployment::Deployment;
 use crate::units::Tokens;
 use crate::upstream::Upstream;
 
-use super::journey::{Journey, OverQuota};
+use super::attempt_log::{AttemptLog, OverQuota};
 use super::walk::{Answered, Fallback};
 
 impl<U: Upstream> Fallback<U> {
@@ -16,7 +16,7 @@ impl<U: Upstream> Fallback<U> {
     pub(super) fn is_too_small(
         &self,
         deployment: &Deployment,
-        journey: &Journey,
+        log: &AttemptLog,
         now: Instant,
     ) -> bool {
         let window =
@@ -25,8 +25,7 @@ impl<U: Upstream> Fallback<U> {
             let limits = self.token_limit(deployment, now).zip(over.limit);
             limits.is_some_and(|(limit, exceeded)| limit <= exceeded)
         };
-        journey.too_long.as_ref().is_some_and(window)
-            || journey.over_quota.as_ref().is_some_and(quota)
+        log.too_long.as_ref().is_some_and(window) || log.over_quota.as_ref().is_some_and(quota)
     }
 
     /// The tokens that the deployment's quota allows in a minute; `None` if nobody said.
@@ -39,10 +38,10 @@ impl<U: Upstream> Fallback<U> {
         &self,
         deployment: &Deployment,
         answered: Box<Answered>,
-        journey: &mut Journey,
+        log: &mut AttemptLog,
     ) {
         let limit = self.token_limit(deployment, Instant::now());
-        let limit = limit.max(journey.over_quota.take().and_then(|over| over.limit));
-        journey.over_quota = Some(OverQuota { limit, answered });
+        let limit = limit.max(log.over_quota.take().and_then(|over| over.limit));
+        log.over_quota = Some(OverQuota { limit, answered });
     }
 }

@@ -30,20 +30,20 @@ use crate::waiting::Times;
 use crate::waiting::Waiting;
 
 use super::admit::admit;
+use super::attempt_log::AttemptLog;
 use super::budget::RetryTokens;
 use super::caller_headers::FeatureHeaders;
-use super::journey::Journey;
 use super::limits::{Hedging, Limits, RetryBudget};
 use super::passing::answer_memory;
 use super::readers::Bound;
-use super::refusals::Refusals;
-use super::sending::Delivery;
-use super::trail::{Note, SendingFault, Spill, Step, gave_up};
+use super::refused_fields::Refusals;
+use super::send_attempt::Delivery;
+use super::step::{Note, SendingFault, Spill, Step, gave_up};
 use super::warnings::Warnings;
 
 /// A request on its way, with the plan for it.
 #[derive(Debug)]
-pub struct Errand<'r, 'a> {
+pub struct Dispatch<'r, 'a> {
     /// The request.
     pub request: &'r ChatRequest<'a>,
     /// What is called at each deployment.
@@ -215,87 +215,87 @@ impl<U: Upstream> Fallback<U> {
     ///
     /// # Errors
     /// None answered; the attempts are told.
-    pub async fn walk(&self, errand: Errand<'_, '_>) -> Result<Answered, NoAnswer> {
+    pub async fn walk(&self, dispatch: Dispatch<'_, '_>) -> Result<Answered, NoAnswer> {
         let began = Instant::now();
         self.retries.deposit(began);
         if let Some(hedges) = &self.hedges {
             hedges.deposit(began);
         }
-        let mut journey = Journey::new(began);
-        let mut admission = errand.admission.clone();
-        if !self.time_to_ask_again(&errand, began) {
+        let mut log = AttemptLog::new(began);
+        let mut admission = dispatch.admission.clone();
+        if !self.time_to_ask_again(&dispatch, began) {
             admission.tight = None;
         }
-        let patient = began.checked_add(admission.patience).unwrap_or(errand.deadline);
-        let until = patient.min(self.latest_start(&errand, &admission));
-        let mut passed = self.pass(&errand, &admission, until, &mut journey).await;
+        let patient = began.checked_add(admission.patience).unwrap_or(dispatch.deadline);
+        let until = patient.min(self.latest_start(&dispatch, &admission));
+        let mut passed = self.pass(&dispatch, &admission, until, &mut log).await;
         if matches!(passed, Passed::Again) {
             admission = admission.with_own_cap();
-            passed = self.pass(&errand, &admission, until, &mut journey).await;
+            passed = self.pass(&dispatch, &admission, until, &mut log).await;
         }
-        let fault = match (passed, journey.own_fault()) {
+        let fault = match (passed, log.own_fault()) {
             (Passed::Answered(answered), _) | (Passed::Again | Passed::Nobody, Some(answered)) => {
-                return Ok(journey.done(*answered));
+                return Ok(log.done(*answered));
             }
             (Passed::Unsupported(fault), _) => fault,
             (Passed::Again | Passed::Nobody, None) => {
-                SendingFault::of(&journey.trail, Instant::now() >= errand.deadline)
+                SendingFault::of(&log.trail, Instant::now() >= dispatch.deadline)
             }
         };
-        Err(NoAnswer { fault, trail: journey.trail, notes: journey.notes })
+        Err(NoAnswer { fault, trail: log.trail, notes: log.notes })
     }
 
     /// Tries the plan's deployments in order. Where there is nothing but provisioned ones, those with room come first, and
     /// then the one that will have some soonest is waited for.
     async fn pass(
         &self,
-        errand: &Errand<'_, '_>,
+        dispatch: &Dispatch<'_, '_>,
         admission: &Admission,
         until: Instant,
-        journey: &mut Journey,
+        log: &mut AttemptLog,
     ) -> Passed {
         let hold_until = if admission.bound { Instant::now() } else { until };
-        let bound = Bound::of(errand, admission);
-        let over = self.readers(&bound, journey).await;
+        let bound = Bound::of(dispatch, admission);
+        let over = self.readers(&bound, log).await;
         if !matches!(over, Passed::Nobody) {
             return over;
         }
-        for deployment in errand.plan.iter().skip(bound.readers) {
+        for deployment in dispatch.plan.iter().skip(bound.readers) {
             let now = Instant::now();
-            if self.is_too_small(deployment, journey, now) || self.began_cooling(deployment, now) {
+            if self.is_too_small(deployment, log, now) || self.began_cooling(deployment, now) {
                 continue;
             }
-            if !self.may_go_on(&journey.trail, (now, errand.deadline)) {
+            if !self.may_go_on(&log.trail, (now, dispatch.deadline)) {
                 return Passed::Nobody;
             }
-            match self.stay(deployment, (errand, admission), hold_until, journey).await {
+            match self.stay(deployment, (dispatch, admission), hold_until, log).await {
                 Passed::Nobody => {}
                 over @ (Passed::Answered(_) | Passed::Again | Passed::Unsupported(_)) => {
                     return over;
                 }
             }
         }
-        let crowded = std::mem::take(&mut journey.crowded);
+        let crowded = std::mem::take(&mut log.crowded);
         for deployment in &crowded {
             let now = Instant::now();
             if self.began_cooling(deployment, now) {
                 continue;
             }
-            if !self.may_go_on(&journey.trail, (now, errand.deadline)) {
+            if !self.may_go_on(&log.trail, (now, dispatch.deadline)) {
                 return Passed::Nobody;
             }
             let insisting = admission.insisting();
-            let over = self.stay(deployment, (errand, &insisting), hold_until, journey).await;
+            let over = self.stay(deployment, (dispatch, &insisting), hold_until, log).await;
             if !matches!(over, Passed::Nobody) {
                 return over;
             }
         }
         while admission.bound && Instant::now() < until {
-            let Some(soonest) = self.soonest(errand, admission, &journey.trail) else { break };
-            let before = journey.trail.len();
-            let over = self.stay(&soonest, (errand, admission), until, journey).await;
-            let tried = journey.trail.len() > before;
-            let refused = tried && journey.found_full();
+            let Some(soonest) = self.soonest(dispatch, admission, &log.trail) else { break };
+            let before = log.trail.len();
+            let over = self.stay(&soonest, (dispatch, admission), until, log).await;
+            let tried = log.trail.len() > before;
+            let refused = tried && log.found_full();
             if !(refused && matches!(over, Passed::Nobody)) {
                 return over;
             }
@@ -307,40 +307,40 @@ impl<U: Upstream> Fallback<U> {
     pub(super) async fn stay(
         &self,
         deployment: &Arc<Deployment>,
-        (errand, admission): (&Errand<'_, '_>, &Admission),
+        (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
         until: Instant,
-        journey: &mut Journey,
+        log: &mut AttemptLog,
     ) -> Passed {
         for _ in 0..FULL_TRIES {
             let entry = admission.entry(deployment);
-            let times = Times { since: journey.began, until };
-            let ticket = admit(&self.waiting, deployment, &entry, times, &mut journey.notes).await;
+            let times = Times { since: log.began, until };
+            let ticket = admit(&self.waiting, deployment, &entry, times, &mut log.notes).await;
             let Some(ticket) = ticket else {
-                if matches!(journey.notes.last(), Some(Note::Recovering { .. })) {
-                    journey.crowded.push(Arc::clone(deployment));
+                if matches!(log.notes.last(), Some(Note::Recovering { .. })) {
+                    log.crowded.push(Arc::clone(deployment));
                 }
                 return Passed::Nobody;
             };
-            let next = self.attempt(deployment, (errand, admission), ticket, journey).await;
+            let next = self.attempt(deployment, (dispatch, admission), ticket, log).await;
             match next {
                 Next::Answer(answered) => return Passed::Answered(answered),
                 Next::Again => return Passed::Again,
                 Next::Unsupported(fault) => return Passed::Unsupported(fault),
                 Next::LargerWindow(answered) => {
-                    journey.too_long = Some((deployment.model.context_window, answered));
+                    log.too_long = Some((deployment.model.context_window, answered));
                     return Passed::Nobody;
                 }
                 Next::LargerQuota(answered) => {
-                    self.note_over_quota(deployment, answered, journey);
+                    self.note_over_quota(deployment, answered, log);
                     return Passed::Nobody;
                 }
-                Next::Deployment if !journey.found_full() => return Passed::Nobody,
+                Next::Deployment if !log.found_full() => return Passed::Nobody,
                 Next::Deployment if Instant::now() < until => {}
                 Next::Deployment => break,
             }
         }
         let deployment = Arc::clone(deployment);
-        journey.notes.push(Note::Spilled { deployment, cause: Spill::Refused });
+        log.notes.push(Note::Spilled { deployment, cause: Spill::Refused });
         Passed::Nobody
     }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::units::DeploymentName;
 
-use super::trail::Step;
+use super::step::Step;
 
 /// Between two lines of one cause.
 const PAUSE: Duration = Duration::from_secs(1);

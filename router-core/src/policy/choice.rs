@@ -15,7 +15,7 @@ use crate::units::DeploymentName;
 use crate::units::ModelName;
 
 use super::hints::Preference;
-use super::names::Asked;
+use super::names::RequestedModel;
 
 /// What config says about choosing models.
 #[derive(Debug, Clone)]
@@ -96,7 +96,7 @@ impl Policy {
     }
 
     /// Which models shall do it: those asked for, or those of the task's role.
-    pub fn choose(&self, asked: &Asked, task: Task, catalog: &Catalog) -> ModelChoice {
+    pub fn choose(&self, asked: &RequestedModel, task: Task, catalog: &Catalog) -> ModelChoice {
         let of_role = |task: Task| self.role(task).models.clone();
         let of_deployment = |name: &DeploymentName| {
             catalog
@@ -106,13 +106,17 @@ impl Policy {
                 .collect()
         };
         let (role, models, target) = match asked {
-            Asked::Auto(_) | Asked::Role(_) => (Some(task), of_role(task), Target::Any),
-            Asked::Model(model) => (None, vec![model.clone()], Target::Any),
-            Asked::Deployment(name) if self.strict_deployment => {
+            RequestedModel::Auto(_) | RequestedModel::Role(_) => {
+                (Some(task), of_role(task), Target::Any)
+            }
+            RequestedModel::Model(model) => (None, vec![model.clone()], Target::Any),
+            RequestedModel::Deployment(name) if self.strict_deployment => {
                 (None, of_deployment(name), Target::Only(name.clone()))
             }
-            Asked::Deployment(name) => (None, of_deployment(name), Target::First(name.clone())),
-            Asked::Pinned(name) => (None, of_deployment(name), Target::Only(name.clone())),
+            RequestedModel::Deployment(name) => {
+                (None, of_deployment(name), Target::First(name.clone()))
+            }
+            RequestedModel::Pinned(name) => (None, of_deployment(name), Target::Only(name.clone())),
         };
         ModelChoice { role, models, target }
     }

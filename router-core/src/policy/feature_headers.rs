@@ -15,7 +15,7 @@ use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::Residency;
 
-use super::names::{Asked, UnknownModel};
+use super::names::{RequestedModel, UnknownModel};
 use super::rights::Rights;
 
 /// Headers that switch a feature on.
@@ -84,9 +84,11 @@ impl Companion {
         let Names { aliases, catalog } = place;
         let asked = rights.look_up(Some(&hint.name), aliases, catalog)?;
         let is_meant = |deployment: &Deployment| match &asked {
-            Asked::Model(model) => deployment.model.name == *model,
-            Asked::Deployment(name) | Asked::Pinned(name) => deployment.name == *name,
-            Asked::Auto(_) | Asked::Role(_) => false,
+            RequestedModel::Model(model) => deployment.model.name == *model,
+            RequestedModel::Deployment(name) | RequestedModel::Pinned(name) => {
+                deployment.name == *name
+            }
+            RequestedModel::Auto(_) | RequestedModel::Role(_) => false,
         };
         let meant = catalog.deployments().iter().filter(|deployment| {
             is_meant(deployment) && rights.allow(deployment) && deployment.enabled

@@ -9,5 +9,5 @@ pub mod rights;
 pub use choice::{HostedTools, Mode, ModelChoice, OnUnavailable, Policy, Role, Target};
 pub use feature_headers::{Companion, CompanionHint, Names, switches};
 pub use hints::{HintFault, Hints, Preference, Priority, REQUEST_HEADERS, RequestHeader};
-pub use names::{Asked, UnknownModel};
+pub use names::{RequestedModel, UnknownModel};
 pub use rights::{DeniedField, Overreach, Rights};

@@ -13,7 +13,7 @@ use super::hints::Preference;
 
 /// What the caller asked for by the `model` field or by the deployment in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum RequestedModel {
     /// Score the request; the suffix of `auto:fast` is the preference.
     Auto(Option<Preference>),
     /// The models of a role, whatever the score.
@@ -42,7 +42,7 @@ fn told(asked: &str) -> String {
     format!("the model `{shown}` does not exist here")
 }
 
-impl Asked {
+impl RequestedModel {
     /// Looks a name up; an absent one means `auto`. Names in the form `provider/model` are looked up whole, then
     /// without the provider. A dated version that has no record of its own means its model. A name that is none of ours may be
     /// Azure's own name of a deployment, or one of all these in other letter case.
@@ -88,46 +88,51 @@ impl Asked {
     }
 }
 
-fn reserved(name: &str) -> Option<Asked> {
+fn reserved(name: &str) -> Option<RequestedModel> {
     match name.split_once(':') {
-        None if name == "auto" => Some(Asked::Auto(None)),
+        None if name == "auto" => Some(RequestedModel::Auto(None)),
         Some(("auto", prefer)) => {
-            Preference::from_word(prefer).map(|prefer| Asked::Auto(Some(prefer)))
+            Preference::from_word(prefer).map(|prefer| RequestedModel::Auto(Some(prefer)))
         }
-        _ => Task::from_word(name).map(Asked::Role),
+        _ => Task::from_word(name).map(RequestedModel::Role),
     }
 }
 
-fn direct(name: &str, catalog: &Catalog) -> Option<Asked> {
+fn direct(name: &str, catalog: &Catalog) -> Option<RequestedModel> {
     let deployment = |key: &str| catalog.deployment(key).map(|found| found.name.clone());
     if let Some(key) = name.strip_prefix("deployment:") {
-        return deployment(key).map(Asked::Pinned).or_else(|| pinned_at_azure(key, catalog));
+        return deployment(key)
+            .map(RequestedModel::Pinned)
+            .or_else(|| pinned_at_azure(key, catalog));
     }
     reserved(name)
-        .or_else(|| catalog.model(name).map(|model| Asked::Model(model.name.clone())))
-        .or_else(|| deployment(name).map(Asked::Deployment))
+        .or_else(|| catalog.model(name).map(|model| RequestedModel::Model(model.name.clone())))
+        .or_else(|| deployment(name).map(RequestedModel::Deployment))
         .or_else(|| {
             let model = catalog.model(undated(name)?)?;
-            Some(Asked::Model(model.name.clone()))
+            Some(RequestedModel::Model(model.name.clone()))
         })
 }
 
 /// What Azure's own name of a deployment means; several resources may use the same one, for the same model.
-fn at_azure(catalog: &Catalog, is_named: impl Fn(&str) -> bool) -> Option<Asked> {
+fn at_azure(catalog: &Catalog, is_named: impl Fn(&str) -> bool) -> Option<RequestedModel> {
     let mut named = catalog.deployments().iter().filter(|found| is_named(&found.azure_deployment));
     let first = named.next()?;
     let mut others = named.peekable();
     if others.peek().is_none() {
-        return Some(Asked::Deployment(first.name.clone()));
+        return Some(RequestedModel::Deployment(first.name.clone()));
     }
     let same = others.all(|found| found.model.name == first.model.name);
-    same.then(|| Asked::Model(first.model.name.clone()))
+    same.then(|| RequestedModel::Model(first.model.name.clone()))
 }
 
-fn pinned_at_azure(name: &str, catalog: &Catalog) -> Option<Asked> {
+fn pinned_at_azure(name: &str, catalog: &Catalog) -> Option<RequestedModel> {
     match at_azure(catalog, |known| known.eq_ignore_ascii_case(name))? {
-        Asked::Deployment(name) => Some(Asked::Pinned(name)),
-        Asked::Auto(_) | Asked::Role(_) | Asked::Model(_) | Asked::Pinned(_) => None,
+        RequestedModel::Deployment(name) => Some(RequestedModel::Pinned(name)),
+        RequestedModel::Auto(_)
+        | RequestedModel::Role(_)
+        | RequestedModel::Model(_)
+        | RequestedModel::Pinned(_) => None,
     }
 }
 
@@ -136,7 +141,7 @@ fn in_other_case(
     name: &str,
     aliases: &BTreeMap<Box<str>, Box<str>>,
     catalog: &Catalog,
-) -> Option<Asked> {
+) -> Option<RequestedModel> {
     let alike = |known: &str| known.eq_ignore_ascii_case(name);
     let deployments = catalog.deployments().iter().map(|found| found.name.as_str());
     let model = |name: &str| {
@@ -190,13 +195,13 @@ mod tests {
             named("lower", "o1", "twin"),
         ]);
         let aliases = BTreeMap::from([("Fast-One".into(), "gpt-4o".into())]);
-        let asked = Asked::look_up(Some(name), &aliases, &catalog).ok();
+        let asked = RequestedModel::look_up(Some(name), &aliases, &catalog).ok();
         let found = asked.map(|asked| match asked {
-            Asked::Auto(_) => "auto".to_owned(),
-            Asked::Role(task) => format!("role {task}"),
-            Asked::Model(model) => format!("model {model}"),
-            Asked::Deployment(name) => format!("deployment {name}"),
-            Asked::Pinned(name) => format!("pinned {name}"),
+            RequestedModel::Auto(_) => "auto".to_owned(),
+            RequestedModel::Role(task) => format!("role {task}"),
+            RequestedModel::Model(model) => format!("model {model}"),
+            RequestedModel::Deployment(name) => format!("deployment {name}"),
+            RequestedModel::Pinned(name) => format!("pinned {name}"),
         });
         assert_eq!(found.as_deref(), expected, "{name}");
     }

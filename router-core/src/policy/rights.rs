@@ -17,7 +17,7 @@ use crate::units::DeploymentName;
 use crate::units::ModelName;
 
 use super::hints::{Hints, Preference, Priority};
-use super::names::{Asked, UnknownModel};
+use super::names::{RequestedModel, UnknownModel};
 
 /// What a caller may ask for; the default is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Rights {
         Ok(hints)
     }
 
-    /// Looks a name up as [`Asked::look_up`] does; what may not be used does not exist.
+    /// Looks a name up as [`RequestedModel::look_up`] does; what may not be used does not exist.
     ///
     /// # Errors
     /// The name is unknown or may not be used; all that may are listed.
@@ -144,8 +144,8 @@ impl Rights {
         name: Option<&str>,
         aliases: &BTreeMap<Box<str>, Box<str>>,
         catalog: &Catalog,
-    ) -> Result<Asked, UnknownModel> {
-        let asked = Asked::look_up(name, aliases, catalog).ok();
+    ) -> Result<RequestedModel, UnknownModel> {
+        let asked = RequestedModel::look_up(name, aliases, catalog).ok();
         asked.filter(|asked| self.permit(asked, catalog)).ok_or_else(|| UnknownModel {
             asked: name.unwrap_or("auto").trim().to_owned(),
             allowed: self.names(aliases, catalog),
@@ -158,32 +158,36 @@ impl Rights {
         let inside = |deployment: &Deployment| {
             self.residency.is_none_or(|bound| deployment.area.lies_inside(bound))
         };
-        let mut names = Asked::allowed(aliases, catalog);
+        let mut names = RequestedModel::allowed(aliases, catalog);
         names.retain(|name| {
-            let Ok(asked) = Asked::look_up(Some(name), aliases, catalog) else { return false };
+            let Ok(asked) = RequestedModel::look_up(Some(name), aliases, catalog) else {
+                return false;
+            };
             let some = |wanted: &dyn Fn(&Deployment) -> bool| {
                 let mut deployments = catalog.deployments().iter();
                 deployments.any(|found| wanted(found) && self.allow(found) && inside(found))
             };
             match &asked {
-                Asked::Auto(_) | Asked::Role(_) => self.permit(&asked, catalog),
-                Asked::Model(model) => some(&|found| found.model.name == *model),
-                Asked::Deployment(name) | Asked::Pinned(name) => some(&|found| found.name == *name),
+                RequestedModel::Auto(_) | RequestedModel::Role(_) => self.permit(&asked, catalog),
+                RequestedModel::Model(model) => some(&|found| found.model.name == *model),
+                RequestedModel::Deployment(name) | RequestedModel::Pinned(name) => {
+                    some(&|found| found.name == *name)
+                }
             }
         });
         names
     }
 
-    fn permit(&self, asked: &Asked, catalog: &Catalog) -> bool {
+    fn permit(&self, asked: &RequestedModel, catalog: &Catalog) -> bool {
         match asked {
-            Asked::Auto(None) => true,
-            Asked::Auto(Some(prefer)) => self.prefer.is_none_or(|only| only == *prefer),
-            Asked::Role(task) => self.allow_role(*task),
-            Asked::Model(model) => {
+            RequestedModel::Auto(None) => true,
+            RequestedModel::Auto(Some(prefer)) => self.prefer.is_none_or(|only| only == *prefer),
+            RequestedModel::Role(task) => self.allow_role(*task),
+            RequestedModel::Model(model) => {
                 let mut deployments = catalog.deployments().iter();
                 deployments.any(|found| found.model.name == *model && self.allow(found))
             }
-            Asked::Deployment(name) | Asked::Pinned(name) => {
+            RequestedModel::Deployment(name) | RequestedModel::Pinned(name) => {
                 catalog.deployment(name.as_str()).is_some_and(|found| self.allow(found))
             }
         }

@@ -9,8 +9,8 @@ use crate::deployment::pricing;
 use crate::fallback::Note;
 use crate::metrics::Metrics;
 use crate::record::Answer;
-use crate::record::Instead;
-use crate::record::Yardsticks;
+use crate::record::Counterfactual;
+use crate::record::ReferencePrices;
 use crate::task::Task;
 use crate::units::Usd;
 
@@ -23,7 +23,7 @@ pub(super) struct Bill {
     pub(super) before: Option<Usd>,
     /// The task that the score would have chosen, where scores are only observed.
     pub(super) would: Option<Task>,
-    pub(super) yardsticks: Yardsticks,
+    pub(super) yardsticks: ReferencePrices,
 }
 
 impl Bill {
@@ -44,7 +44,7 @@ impl Bill {
     /// Counts what would have been paid, where scores are only observed.
     pub(super) fn observed(&self, metrics: &Metrics, usage: &Usage) {
         if let Some(would) = self.would {
-            let instead = Instead::of(&self.deployment, &self.yardsticks, usage);
+            let instead = Counterfactual::of(&self.deployment, &self.yardsticks, usage);
             metrics.observed(instead.pay_as_you_go, instead.task(would));
         }
     }
@@ -56,7 +56,7 @@ impl Bill {
         timing: Timing,
     ) -> Answer {
         let instead = usage
-            .map(|usage| Instead::of(&self.deployment, &self.yardsticks, &usage))
+            .map(|usage| Counterfactual::of(&self.deployment, &self.yardsticks, &usage))
             .unwrap_or_default();
         Answer {
             deployment: Arc::clone(&self.deployment),

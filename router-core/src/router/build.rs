@@ -15,7 +15,7 @@ use crate::fallback::Limits;
 use crate::metrics::Metrics;
 use crate::metrics::ReplicaCollector;
 use crate::metrics::Watched;
-use crate::record::Yardsticks;
+use crate::record::ReferencePrices;
 use crate::state::CapacityState;
 use crate::state::InProcess;
 use crate::state::Replicas;
@@ -94,7 +94,7 @@ impl<U: Upstream> ModelRouter<U> {
         let fallback = Fallback::new(upstream, waiting, limits);
         let watched = Watched::register(registry, Arc::clone(fallback.waiting()), &rules)?;
         let observers = Observers::default();
-        let yardsticks = Yardsticks::of(&rules.policy, &rules.catalog);
+        let yardsticks = ReferencePrices::of(&rules.policy, &rules.catalog);
         Ok(Self::of(Inner {
             rules,
             state,

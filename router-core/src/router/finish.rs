@@ -31,7 +31,7 @@ use crate::fallback::relay::How;
 use crate::metrics::Account;
 use crate::metrics::HUNG_UP;
 use crate::metrics::Metrics;
-use crate::record::Yardsticks;
+use crate::record::ReferencePrices;
 use crate::response::Body;
 use crate::response::ByteStream;
 use crate::response::Response;
@@ -79,7 +79,7 @@ pub(super) struct Finish<'f, 'a> {
     /// Answers whose usage is reported later.
     pub(super) open: &'f OpenAnswers,
     /// By whose prices costs are compared.
-    pub(super) yardsticks: &'f Yardsticks,
+    pub(super) yardsticks: &'f ReferencePrices,
     pub(super) began: Instant,
 }
 

@@ -10,7 +10,7 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::capacity::Cause;
-use crate::capacity::Standing;
+use crate::capacity::DeploymentState;
 use crate::clock;
 use crate::decision::Ask;
 use crate::decision::Decision;
@@ -21,7 +21,7 @@ use crate::decision::decide;
 use crate::deployment::Deployment;
 use crate::encrypted_items::EncryptedItems;
 use crate::error::RouteError;
-use crate::fallback::Errand;
+use crate::fallback::Dispatch;
 use crate::fallback::Fallback;
 use crate::fallback::FeatureHeaders;
 use crate::fallback::NoAnswer;
@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::metrics::Watched;
 use crate::policy::Rights;
 use crate::record::Observer;
-use crate::record::Yardsticks;
+use crate::record::ReferencePrices;
 use crate::response::Response;
 use crate::response::tell_adapted;
 use crate::response::tell_decision;
@@ -55,9 +55,9 @@ use super::background::OpenAnswers;
 use super::bulk::Bulk;
 use super::call::ChatCall;
 use super::charging::{Unsaid, admit};
+use super::early_head::late;
 use super::finish::{Finish, Owners};
 use super::incoming::Incoming;
-use super::late::late;
 use super::naming::{Named, name_of, role_of_follow_up};
 use super::other_models::OtherModels;
 use super::owners::owners_elsewhere;
@@ -87,13 +87,13 @@ pub(super) struct Inner<U> {
     pub(super) ledger: Arc<Ledger>,
     pub(super) bulk: Arc<Bulk>,
     /// By whose prices costs are compared.
-    pub(super) yardsticks: Yardsticks,
+    pub(super) yardsticks: ReferencePrices,
     pub(super) replicas: Option<Arc<Replicas>>,
 }
 
 /// What the caller of a slow stream is told before there is an answer.
 #[derive(Debug)]
-struct Promise {
+struct EarlyHead {
     headers: HeaderMap,
 }
 
@@ -129,7 +129,7 @@ impl<U: Upstream> ModelRouter<U> {
             () = tokio::time::sleep(hold) => {}
         }
         match promise.get() {
-            Some(Promise { headers }) => {
+            Some(EarlyHead { headers }) => {
                 let heartbeat = self.0.fallback.limits().heartbeat;
                 Ok(late(operation, headers.clone(), work, heartbeat))
             }
@@ -163,7 +163,7 @@ impl<U: Upstream> ModelRouter<U> {
     }
 
     /// What is known of a deployment now.
-    pub fn standing(&self, deployment: &DeploymentName) -> Standing {
+    pub fn standing(&self, deployment: &DeploymentName) -> DeploymentState {
         self.0.state.standing(deployment)
     }
 
@@ -233,7 +233,7 @@ impl<U: Upstream> Inner<U> {
     async fn answer(
         self: Arc<Self>,
         call: ChatCall,
-        promise: Arc<OnceLock<Promise>>,
+        promise: Arc<OnceLock<EarlyHead>>,
     ) -> Result<Response, RouteError> {
         let mut account = OpenAccount::new(&call, &self.observers, &self.metrics);
         let answer = self.attempt(&call, &promise, &mut account).await;
@@ -248,7 +248,7 @@ impl<U: Upstream> Inner<U> {
     async fn attempt(
         self: &Arc<Self>,
         call: &ChatCall,
-        promise: &OnceLock<Promise>,
+        promise: &OnceLock<EarlyHead>,
         account: &mut OpenAccount,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
@@ -274,7 +274,7 @@ impl<U: Upstream> Inner<U> {
         self: &Arc<Self>,
         incoming: &Incoming<'_>,
         (decision, began): (&Decision, Instant),
-        promise: &OnceLock<Promise>,
+        promise: &OnceLock<EarlyHead>,
         account: &mut OpenAccount,
     ) -> Result<Response, RouteError> {
         let Incoming { call, request, hints, readers } = incoming;
@@ -289,7 +289,7 @@ impl<U: Upstream> Inner<U> {
             .task()
             .or_else(|| role_of_follow_up(request, &plan.first.model.name, &self.rules));
         let role = task.map(|task| self.rules.policy.role(task));
-        let errand = Errand {
+        let dispatch = Dispatch {
             request,
             call: call.call(request),
             plan,
@@ -307,10 +307,10 @@ impl<U: Upstream> Inner<U> {
         };
         if request.stream() {
             // Nobody else sets it, so that it is set here is all that can come of it.
-            drop(promise.set(self.promise(told.clone(), &errand)));
+            drop(promise.set(self.promise(told.clone(), &dispatch)));
         }
         let decided = began.elapsed();
-        match self.fallback.walk(errand).await {
+        match self.fallback.walk(dispatch).await {
             Err(NoAnswer { fault, trail, notes }) => {
                 call.disclosure.walked(&trail);
                 self.metrics.attempted(&trail);
@@ -337,10 +337,10 @@ impl<U: Upstream> Inner<U> {
     }
 
     /// What is sure of a stream before there is an answer.
-    fn promise(&self, mut headers: HeaderMap, errand: &Errand<'_, '_>) -> Promise {
-        tell_plan(&mut headers, errand.plan);
-        tell_adapted(&mut headers, &self.fallback.foreseen(errand));
-        Promise { headers }
+    fn promise(&self, mut headers: HeaderMap, dispatch: &Dispatch<'_, '_>) -> EarlyHead {
+        tell_plan(&mut headers, dispatch.plan);
+        tell_adapted(&mut headers, &self.fallback.foreseen(dispatch));
+        EarlyHead { headers }
     }
 
     /// A reasoning model takes minutes where a chat model takes seconds; the role's limit, else the model's kind.

@@ -11,7 +11,7 @@ use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::error::RouteError;
 use crate::model::Abilities;
-use crate::policy::Asked;
+use crate::policy::RequestedModel;
 use crate::policy::Rights;
 use crate::policy::UnknownModel;
 use crate::stored::Holder;
@@ -69,10 +69,10 @@ fn followed<'n>(
         return Ok(back);
     };
     let same = match incoming.call.rights.look_up(Some(named), &policy.aliases, catalog)? {
-        Asked::Auto(_) | Asked::Role(_) => true,
-        Asked::Model(model) => model == made_by.model.name,
-        Asked::Pinned(name) => name == *owner,
-        Asked::Deployment(name) => {
+        RequestedModel::Auto(_) | RequestedModel::Role(_) => true,
+        RequestedModel::Model(model) => model == made_by.model.name,
+        RequestedModel::Pinned(name) => name == *owner,
+        RequestedModel::Deployment(name) => {
             let other = catalog.deployment(name.as_str());
             let elsewhere = |other: &Arc<Deployment>| {
                 other.endpoint != made_by.endpoint && other.model.name == made_by.model.name
@@ -105,9 +105,11 @@ fn free_name<'n>(
     let Some(name) = name else { return unnamed(request, rules, rights).map(Some) };
     let asked = rights.look_up(Some(name), &rules.policy.aliases, &rules.catalog)?;
     match asked {
-        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => Ok(Some(Cow::Borrowed(name))),
+        RequestedModel::Model(_) | RequestedModel::Deployment(_) | RequestedModel::Pinned(_) => {
+            Ok(Some(Cow::Borrowed(name)))
+        }
         // Two models' embeddings, voices or judgements are not each other's replacement.
-        Asked::Auto(_) | Asked::Role(_) => Err(UnknownModel {
+        RequestedModel::Auto(_) | RequestedModel::Role(_) => Err(UnknownModel {
             asked: name.to_owned(),
             allowed: able_models(rules, rights, request.operation()),
         }
@@ -199,23 +201,25 @@ pub(super) fn role_of_follow_up(
         return None;
     }
     let Rules { policy, catalog, .. } = rules;
-    match Asked::look_up(request.model(), &policy.aliases, catalog).ok()? {
-        Asked::Role(task) => Some(task),
-        Asked::Auto(_) => [Task::Reasoning, Task::Chat]
+    match RequestedModel::look_up(request.model(), &policy.aliases, catalog).ok()? {
+        RequestedModel::Role(task) => Some(task),
+        RequestedModel::Auto(_) => [Task::Reasoning, Task::Chat]
             .into_iter()
             .find(|task| policy.role(*task).models.contains(model)),
-        Asked::Model(_) | Asked::Deployment(_) | Asked::Pinned(_) => None,
+        RequestedModel::Model(_) | RequestedModel::Deployment(_) | RequestedModel::Pinned(_) => {
+            None
+        }
     }
 }
 
 fn serves(rules: &Rules, name: &str, operation: Operation) -> bool {
     let Rules { policy, catalog, .. } = rules;
-    let record = match Asked::look_up(Some(name), &policy.aliases, catalog) {
-        Ok(Asked::Model(name)) => catalog.model(name.as_str()),
-        Ok(Asked::Deployment(name) | Asked::Pinned(name)) => {
+    let record = match RequestedModel::look_up(Some(name), &policy.aliases, catalog) {
+        Ok(RequestedModel::Model(name)) => catalog.model(name.as_str()),
+        Ok(RequestedModel::Deployment(name) | RequestedModel::Pinned(name)) => {
             catalog.deployment(name.as_str()).map(|deployment| &deployment.model)
         }
-        Ok(Asked::Auto(_) | Asked::Role(_)) | Err(_) => None,
+        Ok(RequestedModel::Auto(_) | RequestedModel::Role(_)) | Err(_) => None,
     };
     record.is_some_and(|record| able(&record.abilities, operation))
 }

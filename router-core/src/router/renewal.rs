@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::decision::Rules;
 use crate::fallback::Limits;
-use crate::record::Yardsticks;
+use crate::record::ReferencePrices;
 use crate::state::Kept;
 use crate::state::Renewal;
 use crate::units::DeploymentName;
@@ -95,7 +95,7 @@ impl<U: Upstream> ModelRouter<U> {
         }
         watched.renew(Arc::clone(fallback.waiting()), &rules);
         Self::of(Inner {
-            yardsticks: Yardsticks::of(&rules.policy, &rules.catalog),
+            yardsticks: ReferencePrices::of(&rules.policy, &rules.catalog),
             rules,
             state,
             fallback,

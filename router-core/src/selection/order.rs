@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use crate::capacity::Admission;
 use crate::capacity::Cause;
+use crate::capacity::DeploymentState;
 use crate::capacity::Snapshot;
-use crate::capacity::Standing;
 use crate::chat::Usage;
 use crate::deployment::Billing;
 use crate::deployment::Deployment;
@@ -91,7 +91,7 @@ fn pinned(
 
 fn place(
     deployment: &Deployment,
-    standing: &Standing,
+    standing: &DeploymentState,
     preferences: Preferences<'_>,
     now: Instant,
 ) -> Place {
@@ -150,7 +150,7 @@ type SortKey = ([bool; 9], [u64; 3], u64);
 /// finding out.
 fn sort_key(
     deployment: &Deployment,
-    standing: &Standing,
+    standing: &DeploymentState,
     (place, away): (Place, bool),
     preferences: Preferences<'_>,
 ) -> SortKey {
@@ -188,7 +188,7 @@ fn sort_key(
 }
 
 /// How busy a deployment is, for its size: evens out deployments that are equal in all else.
-fn load(deployment: &Deployment, standing: &Standing) -> u64 {
+fn load(deployment: &Deployment, standing: &DeploymentState) -> u64 {
     let size = match &deployment.billing {
         Billing::Provisioned(provisioned) => provisioned.ptu.max(1e-6),
         Billing::PayAsYouGo(_) => 1.0,

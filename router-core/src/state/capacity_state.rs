@@ -10,14 +10,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::capacity::Asker;
+use crate::capacity::DeploymentState;
 use crate::capacity::Entry;
 use crate::capacity::Snapshot;
-use crate::capacity::Standing;
 use crate::capacity::Ticket;
 use crate::units::DeploymentName;
 
-use super::event::Closed;
 use super::event::Event;
+use super::event::NoRoom;
 use super::event::Turn;
 use super::in_process::InProcess;
 use super::renewal::Renewal;
@@ -33,7 +33,7 @@ pub trait CapacityState: Debug + Send + Sync {
 
     /// Shows what is known of one deployment where it lies, by calling `at` exactly once; of an unknown one, what is known of
     /// a new one. A lock may be held meanwhile: `at` neither asks the state nor waits.
-    fn look(&self, deployment: &DeploymentName, at: &mut dyn FnMut(&Standing));
+    fn look(&self, deployment: &DeploymentName, at: &mut dyn FnMut(&DeploymentState));
 
     /// Takes room for an attempt that is sent now; `doubtful` also where there seems to be none, if it is time to see
     /// whether that is true.
@@ -46,7 +46,7 @@ pub trait CapacityState: Debug + Send + Sync {
         entry: &Entry,
         doubtful: bool,
         now: Instant,
-    ) -> Result<Ticket, Closed>;
+    ) -> Result<Ticket, NoRoom>;
 
     /// Learns what happened. A deployment that is not known is ignored: config may have dropped it meanwhile.
     fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant);
@@ -67,7 +67,7 @@ pub trait CapacityState: Debug + Send + Sync {
 
 impl dyn CapacityState {
     /// A copy of what is known of one deployment.
-    pub fn standing(&self, deployment: &DeploymentName) -> Standing {
+    pub fn standing(&self, deployment: &DeploymentName) -> DeploymentState {
         self.see(deployment, |standing| *standing)
     }
 
@@ -75,7 +75,7 @@ impl dyn CapacityState {
     pub fn see<T: Default>(
         &self,
         deployment: &DeploymentName,
-        part: impl FnOnce(&Standing) -> T,
+        part: impl FnOnce(&DeploymentState) -> T,
     ) -> T {
         let (mut part, mut seen) = (Some(part), None);
         self.look(deployment, &mut |standing| seen = part.take().map(|part| part(standing)));

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::capacity::Asker;
-use crate::capacity::Home;
+use crate::capacity::CacheAffinity;
 use crate::capacity::Load;
 use crate::capacity::QuotaReading;
 use crate::capacity::Ticket;
@@ -82,12 +82,12 @@ pub struct Turn {
     /// How long the answer was.
     pub output: Tokens,
     /// Where it was answered.
-    pub home: Home,
+    pub home: CacheAffinity,
 }
 
 /// Why there is no room for an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Closed {
+pub enum NoRoom {
     /// The deployment is full for this time, by draining alone.
     Full(Duration),
     /// It is coming back after faults, and others try it already.

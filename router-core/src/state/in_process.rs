@@ -9,14 +9,14 @@ use tokio::time::Instant;
 
 use crate::capacity::Affinity;
 use crate::capacity::Asker;
+use crate::capacity::DeploymentState;
 use crate::capacity::Entry;
-use crate::capacity::Habits;
 use crate::capacity::Load;
+use crate::capacity::OutputLengths;
 use crate::capacity::Quota;
 use crate::capacity::Settings;
 use crate::capacity::Size;
 use crate::capacity::Snapshot;
-use crate::capacity::Standing;
 use crate::capacity::Ticket;
 use crate::capacity::TooLarge;
 use crate::capacity::Twin;
@@ -30,12 +30,12 @@ use crate::units::DeploymentName;
 use crate::units::ModelName;
 
 use super::capacity_state::CapacityState;
-use super::event::Closed;
+use super::delta::ChangeLog;
 use super::event::Cooldowns;
 use super::event::Event;
+use super::event::NoRoom;
 use super::event::Turn;
-use super::news::Chronicle;
-use super::outbox::Outbox;
+use super::outgoing::Outbox;
 use super::renewal::Kept;
 use super::renewal::Renewal;
 
@@ -46,7 +46,7 @@ pub struct InProcess {
     cooldowns: Cooldowns,
     ramp: Duration,
     pub(super) affinity: Affinity,
-    habits: Habits,
+    habits: OutputLengths,
     /// Where what other replicas should know is put; `None` where there are none.
     pub(super) outbox: Option<Arc<Outbox>>,
 }
@@ -59,14 +59,14 @@ pub(super) struct Slot {
     /// As config says; what was learned of it lies in the standing.
     billing: Billing,
     /// Shared by the configs in which the deployment stays.
-    standing: Arc<Mutex<Standing>>,
+    standing: Arc<Mutex<DeploymentState>>,
     /// Locked while the standing is, if at all.
-    pub(super) chronicle: Arc<Mutex<Chronicle>>,
+    pub(super) chronicle: Arc<Mutex<ChangeLog>>,
 }
 
 impl Slot {
     fn new(deployment: &Deployment, settings: &Settings, now: Instant) -> Self {
-        let mut standing = Standing::default();
+        let mut standing = DeploymentState::default();
         match &deployment.billing {
             Billing::Provisioned(provisioned) => {
                 standing.twin = size(provisioned, settings).map(|size| Twin::new(size, now));
@@ -78,8 +78,8 @@ impl Slot {
 
     fn over(
         deployment: &Deployment,
-        standing: Arc<Mutex<Standing>>,
-        chronicle: Arc<Mutex<Chronicle>>,
+        standing: Arc<Mutex<DeploymentState>>,
+        chronicle: Arc<Mutex<ChangeLog>>,
     ) -> Self {
         let pool = (deployment.model.name.clone(), deployment.area);
         Self {
@@ -116,7 +116,7 @@ impl Slot {
     }
 
     /// A lock that a panic left behind still holds a whole value.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Standing> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, DeploymentState> {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -138,7 +138,7 @@ impl InProcess {
     pub fn new(catalog: &Catalog, cooldowns: Cooldowns, settings: &Settings, now: Instant) -> Self {
         let slots = catalog.deployments().iter();
         let slots = slots.map(|known| Slot::new(known, settings, now)).collect();
-        let (affinity, habits) = (Affinity::new(settings), Habits::new(settings));
+        let (affinity, habits) = (Affinity::new(settings), OutputLengths::new(settings));
         Self { slots, cooldowns, ramp: settings.ramp, affinity, habits, outbox: None }
     }
 
@@ -183,12 +183,18 @@ impl InProcess {
     }
 
     /// What to compare with after a change; none where there are no other replicas to be told.
-    fn before(&self, standing: &Standing) -> Option<Standing> {
+    fn before(&self, standing: &DeploymentState) -> Option<DeploymentState> {
         self.outbox.as_ref().map(|_| *standing)
     }
 
     /// Notes for other replicas what has changed.
-    fn note(&self, slot: &Slot, now: Instant, before: Option<&Standing>, after: &Standing) {
+    fn note(
+        &self,
+        slot: &Slot,
+        now: Instant,
+        before: Option<&DeploymentState>,
+        after: &DeploymentState,
+    ) {
         if let Some((outbox, before)) = self.outbox.as_ref().zip(before) {
             let mut chronicle = slot.chronicle.lock().unwrap_or_else(PoisonError::into_inner);
             if chronicle.note(now, before, after) {
@@ -213,10 +219,10 @@ impl CapacityState for InProcess {
         snapshot
     }
 
-    fn look(&self, deployment: &DeploymentName, at: &mut dyn FnMut(&Standing)) {
+    fn look(&self, deployment: &DeploymentName, at: &mut dyn FnMut(&DeploymentState)) {
         match self.slot(deployment) {
             Some(slot) => at(&slot.lock()),
-            None => at(&Standing::default()),
+            None => at(&DeploymentState::default()),
         }
     }
 
@@ -226,23 +232,23 @@ impl CapacityState for InProcess {
         entry: &Entry,
         doubtful: bool,
         now: Instant,
-    ) -> Result<Ticket, Closed> {
+    ) -> Result<Ticket, NoRoom> {
         let Some(slot) = self.slot(deployment) else { return Ok(Ticket::default()) };
         let mut standing = slot.lock();
         let before = self.before(&standing);
         let in_flight = standing.in_flight;
         if !(entry.insists || standing.cooldown.admits(now, in_flight, self.ramp)) {
-            return Err(Closed::Recovering);
+            return Err(NoRoom::Recovering);
         }
         if entry.most.is_some_and(|most| in_flight >= most) {
-            return Err(Closed::Busy);
+            return Err(NoRoom::Busy);
         }
         let wait = standing.entry_wait(entry, now);
         let doubtful = doubtful && standing.may_doubt(entry, now);
         let mut ticket = Ticket::default();
         if let Some(twin) = &mut standing.twin {
             if !(wait.is_zero() || doubtful && twin.doubts(now)) {
-                return Err(Closed::Full(wait));
+                return Err(NoRoom::Full(wait));
             }
             let Load { prompt, cached, cap, .. } = entry.load;
             ticket = twin.admit(now, twin.size().reserved(prompt, cached, cap));
@@ -284,7 +290,7 @@ impl CapacityState for InProcess {
     }
 }
 
-impl Standing {
+impl DeploymentState {
     fn learn(&mut self, event: Event, cooldowns: Cooldowns, now: Instant) {
         match event {
             Event::Ended { ticket, used } => {

@@ -14,13 +14,13 @@ use tokio::time::Instant;
 use crate::ledger::Ledger;
 use crate::units::Day;
 
-use super::accounts::Accounts;
+use super::delta::Delta;
 use super::exchange::{Pull, Push};
 use super::in_process::InProcess;
-use super::news::News;
-use super::outbox::{MOST_KEPT, Outbox};
-use super::pace::Pace;
-use super::wire::{Bulletin, Report, SharedClock};
+use super::key_usage::Accounts;
+use super::outgoing::{MOST_KEPT, Outbox};
+use super::sync_settings::Pace;
+use super::wire::{Batch, Report, SharedClock};
 
 /// What of this process is told, and where what is heard goes.
 #[derive(Debug, Clone)]
@@ -139,7 +139,7 @@ impl Member {
             if self.pending.is_none() {
                 let homes = held.homes.into();
                 let statement = self.accounts.changes(&own, micros);
-                let bulletin = Bulletin { news: state.untold(), homes, statement };
+                let bulletin = Batch { news: state.untold(), homes, statement };
                 if !bulletin.is_empty() {
                     self.number += 1;
                     self.pending = Some((self.number, bulletin.written(&clock).into()));
@@ -204,7 +204,7 @@ impl Member {
             let peer = self.peers.entry(batch.replica).or_default();
             if batch.number > peer.heard {
                 peer.heard = batch.number;
-                let Bulletin { news, homes, statement } = Bulletin::read(&batch.text, &clock);
+                let Batch { news, homes, statement } = Batch::read(&batch.text, &clock);
                 for (deployment, news) in news {
                     state.hear(&deployment, &news, now);
                 }
@@ -274,7 +274,7 @@ impl Member {
             let gone = |report: &mut Report| clock.away(report.micros, now) > pace.ttl;
             if let Some(report) = peer.report.take_if(gone) {
                 for (deployment, _, spare) in &report.buckets {
-                    let given = News::Added { at: now, tokens: -spare };
+                    let given = Delta::Added { at: now, tokens: -spare };
                     state.hear(deployment, &[given], now);
                 }
             }

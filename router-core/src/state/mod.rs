@@ -1,19 +1,18 @@
 //! Where capacity lives: a snapshot to decide from, events to learn from. The door of the room.
 
-#[cfg(feature = "http-client")]
-mod accounts;
-#[cfg(feature = "http-client")]
-pub mod board;
 pub mod capacity_state;
+pub mod delta;
 pub mod event;
 #[cfg(feature = "http-client")]
 pub mod exchange;
+#[cfg(feature = "http-client")]
+pub mod in_memory_exchange;
 pub mod in_process;
 #[cfg(feature = "http-client")]
+mod key_usage;
+#[cfg(feature = "http-client")]
 mod member;
-pub mod news;
-pub mod outbox;
-pub mod pace;
+pub mod outgoing;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod renewal;
@@ -21,23 +20,24 @@ pub mod renewal;
 pub mod replicas;
 #[cfg(feature = "http-client")]
 mod shared;
+pub mod sync_settings;
 #[cfg(feature = "http-client")]
-pub mod statement;
+pub mod usage_report;
 #[cfg(feature = "http-client")]
 pub mod wire;
 
-#[cfg(feature = "http-client")]
-pub use board::Board;
 pub use capacity_state::CapacityState;
-pub use event::{Closed, Cooldowns, Event, Turn};
+pub use delta::{ChangeLog, Delta};
+pub use event::{Cooldowns, Event, NoRoom, Turn};
 #[cfg(feature = "http-client")]
 pub use exchange::{Batch, Exchange, ExchangeFault, Pull, Push};
+#[cfg(feature = "http-client")]
+pub use in_memory_exchange::InMemoryExchange;
 pub use in_process::InProcess;
-pub use news::{Chronicle, News};
-pub use outbox::Outbox;
-pub use pace::Pace;
+pub use outgoing::Outbox;
 #[cfg(feature = "redis")]
 pub use redis::{RedisAddress, RedisExchange};
 pub use renewal::{Kept, Renewal};
 #[cfg(feature = "http-client")]
 pub use replicas::{ReplicaStatus, Replicas};
+pub use sync_settings::Pace;

@@ -18,8 +18,8 @@ use crate::ledger::Ledger;
 use super::exchange::{Exchange, ExchangeFault};
 use super::in_process::InProcess;
 use super::member::{Here, Member, name};
-use super::outbox::Outbox;
-use super::pace::Pace;
+use super::outgoing::Outbox;
+use super::sync_settings::Pace;
 
 /// How it stands with the other replicas.
 #[derive(Debug, Clone, Copy, PartialEq)]

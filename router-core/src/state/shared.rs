@@ -9,15 +9,15 @@ use tokio::time::Instant;
 
 use crate::units::DeploymentName;
 
+use super::delta::Delta;
 use super::in_process::InProcess;
-use super::news::News;
 
 /// A provisioned deployment's level, and what calls under way here will give back of it; normalized tokens.
 pub(super) type Bucket = (DeploymentName, f64, f64);
 
 impl InProcess {
     /// What is to be told of each deployment; from now on it counts as told.
-    pub(super) fn untold(&self) -> Vec<(DeploymentName, Vec<News>)> {
+    pub(super) fn untold(&self) -> Vec<(DeploymentName, Vec<Delta>)> {
         let untold = self.slots.iter().map(|slot| {
             let mut chronicle = slot.chronicle.lock().unwrap_or_else(PoisonError::into_inner);
             (slot.name.clone(), chronicle.take())
@@ -26,7 +26,7 @@ impl InProcess {
     }
 
     /// Puts in what another replica told of a deployment. One that config does not know here is ignored.
-    pub(super) fn hear(&self, deployment: &DeploymentName, news: &[News], now: Instant) {
+    pub(super) fn hear(&self, deployment: &DeploymentName, news: &[Delta], now: Instant) {
         let Some(slot) = self.slot(deployment) else { return };
         let mut standing = slot.lock();
         let mut chronicle = slot.chronicle.lock().unwrap_or_else(PoisonError::into_inner);

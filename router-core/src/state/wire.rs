@@ -9,17 +9,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::capacity::CacheAffinity;
 use crate::capacity::Conversation;
 use crate::capacity::Ends;
-use crate::capacity::Home;
+use crate::capacity::LevelReading;
 use crate::capacity::Taken;
-use crate::capacity::Told;
 use crate::capacity::TooLarge;
 use crate::units::DeploymentName;
 use crate::units::Tokens;
 
-use super::news::News;
-use super::statement::Statement;
+use super::delta::Delta;
+use super::usage_report::UsageReport;
 
 /// The clock that replicas share, as seen from here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,13 +66,13 @@ impl SharedClock {
 
 /// What a replica tells at once.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Bulletin {
-    /// News of deployments.
-    pub news: Vec<(DeploymentName, Vec<News>)>,
+pub struct Batch {
+    /// Deltas of deployments.
+    pub news: Vec<(DeploymentName, Vec<Delta>)>,
     /// Where conversations are at home.
-    pub homes: Vec<(Conversation, Home)>,
+    pub homes: Vec<(Conversation, CacheAffinity)>,
     /// What is new of keys' use.
-    pub statement: Option<Statement>,
+    pub statement: Option<UsageReport>,
 }
 
 /// What a replica says of itself.
@@ -85,10 +85,10 @@ pub struct Report {
     /// Of each provisioned deployment: the level of its copy, and what it will give back of what it has reserved.
     pub buckets: Vec<(DeploymentName, f64, f64)>,
     /// What keys have under way and used of late.
-    pub statement: Option<Statement>,
+    pub statement: Option<UsageReport>,
 }
 
-impl Bulletin {
+impl Batch {
     /// True where there is nothing to tell.
     pub fn is_empty(&self) -> bool {
         self.news.is_empty() && self.homes.is_empty() && self.statement.is_none()
@@ -104,7 +104,7 @@ impl Bulletin {
             }
         }
         for (conversation, home) in &self.homes {
-            let Home { deployment, until, prefix, spilled } = home;
+            let CacheAffinity { deployment, until, prefix, spilled } = home;
             let (number, until) = (conversation.number(), clock.micros(*until));
             let spilled = u8::from(*spilled);
             line(
@@ -120,7 +120,7 @@ impl Bulletin {
 
     /// From text; what is not understood is left out.
     pub fn read(text: &str, clock: &SharedClock) -> Self {
-        let mut bulletin = Self { statement: Statement::read(text), ..Self::default() };
+        let mut bulletin = Self { statement: UsageReport::read(text), ..Self::default() };
         for line in text.lines() {
             let (kind, rest) = line.split_once(' ').unwrap_or_default();
             match kind {
@@ -160,7 +160,7 @@ impl Report {
         let mut lines = text.lines();
         let (replica, micros) = lines.next()?.strip_prefix("i ")?.split_once(' ')?;
         let (replica, micros) = (replica.into(), micros.parse().ok()?);
-        let statement = Statement::read(text);
+        let statement = UsageReport::read(text);
         let mut report = Self { replica, micros, buckets: Vec::new(), statement };
         for line in lines {
             let bucket = || {
@@ -179,15 +179,15 @@ fn line(text: &mut String, what: std::fmt::Arguments<'_>) {
     writeln!(text, "{what}").unwrap_or_default();
 }
 
-fn write_news(text: &mut String, news: News, clock: &SharedClock) {
+fn write_news(text: &mut String, news: Delta, clock: &SharedClock) {
     match news {
-        News::Added { at, tokens } => {
+        Delta::Added { at, tokens } => {
             line(text, format_args!("a {} {tokens:.3}", clock.micros(at)));
         }
-        News::Told(Told { at, over }) => {
+        Delta::LevelReading(LevelReading { at, over }) => {
             line(text, format_args!("l {} {over:.6}", clock.micros(at)));
         }
-        News::Cooling { ends, faults } => {
+        Delta::Cooling { ends, faults } => {
             let end = |end: Option<Instant>| {
                 end.map_or_else(|| "-".to_owned(), |end| clock.micros(end).to_string())
             };
@@ -199,11 +199,11 @@ fn write_news(text: &mut String, news: News, clock: &SharedClock) {
                 format_args!("c {throttled} {fault} {misconfigured} {faults} {unavailable}"),
             );
         }
-        News::Recovered(at) => line(text, format_args!("r {}", clock.micros(at))),
-        News::TooLarge(TooLarge { from, until }) => {
+        Delta::Recovered(at) => line(text, format_args!("r {}", clock.micros(at))),
+        Delta::TooLarge(TooLarge { from, until }) => {
             line(text, format_args!("t {} {}", from.0, clock.micros(until)));
         }
-        News::Taken { at, taken: Taken { requests, tokens } } => {
+        Delta::Taken { at, taken: Taken { requests, tokens } } => {
             line(text, format_args!("q {} {requests} {tokens}", clock.micros(at)));
         }
     }
@@ -213,14 +213,15 @@ fn read_news<'t>(
     kind: &str,
     fields: &mut impl Iterator<Item = &'t str>,
     clock: &SharedClock,
-) -> Option<News> {
+) -> Option<Delta> {
     match kind {
         "a" => {
-            Some(News::Added { at: time(fields.next(), clock)?, tokens: amount(fields.next())? })
+            Some(Delta::Added { at: time(fields.next(), clock)?, tokens: amount(fields.next())? })
         }
-        "l" => {
-            Some(News::Told(Told { at: time(fields.next(), clock)?, over: amount(fields.next())? }))
-        }
+        "l" => Some(Delta::LevelReading(LevelReading {
+            at: time(fields.next(), clock)?,
+            over: amount(fields.next())?,
+        })),
         "c" => {
             let (throttled, fault) = (fields.next()?, fields.next()?);
             let end = |written| time(Some(written), clock);
@@ -229,18 +230,18 @@ fn read_news<'t>(
             let unavailable = fields.next().and_then(end);
             let ends =
                 Ends { throttled: end(throttled), unavailable, fault: end(fault), misconfigured };
-            Some(News::Cooling { ends, faults })
+            Some(Delta::Cooling { ends, faults })
         }
-        "r" => Some(News::Recovered(time(fields.next(), clock)?)),
+        "r" => Some(Delta::Recovered(time(fields.next(), clock)?)),
         "t" => {
             let from = Tokens(fields.next()?.parse().ok()?);
-            Some(News::TooLarge(TooLarge { from, until: time(fields.next(), clock)? }))
+            Some(Delta::TooLarge(TooLarge { from, until: time(fields.next(), clock)? }))
         }
         "q" => {
             let at = time(fields.next(), clock)?;
             let requests = fields.next()?.parse().ok()?;
             let tokens = fields.next()?.parse().ok()?;
-            Some(News::Taken { at, taken: Taken { requests, tokens } })
+            Some(Delta::Taken { at, taken: Taken { requests, tokens } })
         }
         _ => None,
     }
@@ -249,13 +250,13 @@ fn read_news<'t>(
 fn read_home<'t>(
     fields: &mut impl Iterator<Item = &'t str>,
     clock: &SharedClock,
-) -> Option<(Conversation, Home)> {
+) -> Option<(Conversation, CacheAffinity)> {
     let conversation = Conversation::numbered(u64::from_str_radix(fields.next()?, 16).ok()?);
     let deployment = DeploymentName::try_from(fields.next()?).ok()?;
     let until = time(fields.next(), clock)?;
     let prefix = Tokens(fields.next()?.parse().ok()?);
     let spilled = fields.next()? == "1";
-    Some((conversation, Home { deployment, until, prefix, spilled }))
+    Some((conversation, CacheAffinity { deployment, until, prefix, spilled }))
 }
 
 fn time(written: Option<&str>, clock: &SharedClock) -> Option<Instant> {
@@ -279,24 +280,26 @@ mod tests {
         base + Duration::from_micros(micros)
     }
 
-    fn news(base: Instant) -> impl Strategy<Value = News> {
+    fn news(base: Instant) -> impl Strategy<Value = Delta> {
         let time = move || (0u64..60_000_000).prop_map(move |micros| at(base, micros));
         let end = move || prop::option::of(time());
         prop_oneof![
             (time(), -900_000i32..900_000)
-                .prop_map(|(at, tokens)| News::Added { at, tokens: f64::from(tokens) / 8.0 }),
-            (time(), -500i32..500)
-                .prop_map(|(at, over)| News::Told(Told { at, over: f64::from(over) / 8.0 })),
+                .prop_map(|(at, tokens)| Delta::Added { at, tokens: f64::from(tokens) / 8.0 }),
+            (time(), -500i32..500).prop_map(|(at, over)| Delta::LevelReading(LevelReading {
+                at,
+                over: f64::from(over) / 8.0
+            })),
             (end(), end(), end(), end(), 0u32..9).prop_map(
                 |(throttled, unavailable, fault, misconfigured, faults)| {
                     let ends = Ends { throttled, unavailable, fault, misconfigured };
-                    News::Cooling { ends, faults }
+                    Delta::Cooling { ends, faults }
                 }
             ),
-            time().prop_map(News::Recovered),
+            time().prop_map(Delta::Recovered),
             (0u64..200_000, time())
-                .prop_map(|(from, until)| News::TooLarge(TooLarge { from: Tokens(from), until })),
-            (time(), 0u64..99, 0u64..99_999).prop_map(|(at, requests, tokens)| News::Taken {
+                .prop_map(|(from, until)| Delta::TooLarge(TooLarge { from: Tokens(from), until })),
+            (time(), 0u64..99, 0u64..99_999).prop_map(|(at, requests, tokens)| Delta::Taken {
                 at,
                 taken: Taken { requests, tokens }
             }),
@@ -314,24 +317,24 @@ mod tests {
             let clock = SharedClock::new(base, 1_700_000_000_000_000);
             let name = DeploymentName::try_from("kr_ptu").unwrap();
             let until = at(base, until);
-            let home = Home { deployment: name.clone(), until, prefix: Tokens(prefix), spilled };
+            let home = CacheAffinity { deployment: name.clone(), until, prefix: Tokens(prefix), spilled };
             let homes = vec![(Conversation::numbered(number), home)];
             // The parts before this moment lose less than a microsecond.
-            let all: Vec<News> = all.into_iter().map(|news| whole(news, &clock)).collect();
-            let bulletin = Bulletin { news: vec![(name, all)], homes, statement: None };
-            prop_assert_eq!(Bulletin::read(&bulletin.written(&clock), &clock), bulletin);
+            let all: Vec<Delta> = all.into_iter().map(|news| whole(news, &clock)).collect();
+            let bulletin = Batch { news: vec![(name, all)], homes, statement: None };
+            prop_assert_eq!(Batch::read(&bulletin.written(&clock), &clock), bulletin);
         }
 
         #[test]
         fn no_text_makes_it_fail(text in "([adlcrtqhib] )?[ a-z0-9.\n-]{0,60}") {
             let clock = SharedClock::new(Instant::now(), 1_700_000_000_000_000);
-            Bulletin::read(&text, &clock);
+            Batch::read(&text, &clock);
             Report::read(&text);
         }
     }
 
     /// The same, rounded to the microseconds of the clock.
-    fn whole(news: News, clock: &SharedClock) -> News {
+    fn whole(news: Delta, clock: &SharedClock) -> Delta {
         let mut text = String::new();
         write_news(&mut text, news, clock);
         let (kind, rest) = text.trim_end().split_once(' ').unwrap();
@@ -342,12 +345,12 @@ mod tests {
     fn lines_of_a_later_version_are_passed_over() {
         let clock = SharedClock::new(Instant::now(), 1_700_000_000_000_000);
         let read =
-            Bulletin::read("v 2\nd one\nz 1 2 3\nr 1700000000000000 more\nd BAD NAME\n", &clock);
+            Batch::read("v 2\nd one\nz 1 2 3\nr 1700000000000000 more\nd BAD NAME\n", &clock);
         assert_eq!(read.news.len(), 1);
         assert_eq!(read.news[0].1.len(), 1);
         // A line before any deployment is nobody's, and a time of another age is no time.
-        assert!(Bulletin::read("r 1700000000000000\n", &clock).is_empty());
-        assert_eq!(Bulletin::read("d one\nr 1\nl 1700000000000000 NaN\n", &clock).news[0].1, []);
+        assert!(Batch::read("r 1700000000000000\n", &clock).is_empty());
+        assert_eq!(Batch::read("d one\nr 1\nl 1700000000000000 NaN\n", &clock).news[0].1, []);
         let report = Report {
             replica: "a1".into(),
             micros: 7,

@@ -15,16 +15,16 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::capacity::DeploymentState;
 use crate::capacity::Entry;
 use crate::capacity::Load;
 use crate::capacity::Settings;
-use crate::capacity::Standing;
 use crate::capacity::Ticket;
 use crate::deployment::Catalog;
 use crate::policy::Priority;
 use crate::state::CapacityState;
-use crate::state::Closed;
 use crate::state::Event;
+use crate::state::NoRoom;
 use crate::state::Renewal;
 use crate::units::DeploymentName;
 
@@ -174,12 +174,12 @@ impl Waiting {
         entry: &Entry,
         times: Times,
         now: Instant,
-    ) -> Result<Ticket, Closed> {
+    ) -> Result<Ticket, NoRoom> {
         let line = self.line(deployment).filter(|line| !line.lock().is_empty());
         let Some(line) = line else {
             return match self.state.enter(deployment, entry, false, now) {
-                Err(Closed::Full(_)) => {
-                    Err(Closed::Full(self.expected(deployment, entry, 0.0, now)))
+                Err(NoRoom::Full(_)) => {
+                    Err(NoRoom::Full(self.expected(deployment, entry, 0.0, now)))
                 }
                 over => over,
             };
@@ -191,7 +191,7 @@ impl Waiting {
         };
         if next {
             match self.state.enter(deployment, entry, false, now) {
-                Err(Closed::Full(_)) => {}
+                Err(NoRoom::Full(_)) => {}
                 Ok(ticket) => {
                     line.lock().entered(&request, None, now);
                     return Ok(ticket);
@@ -199,7 +199,7 @@ impl Waiting {
                 over => return over,
             }
         }
-        Err(Closed::Full(self.expected(deployment, entry, ahead, now)))
+        Err(NoRoom::Full(self.expected(deployment, entry, ahead, now)))
     }
 
     fn expected(
@@ -209,7 +209,7 @@ impl Waiting {
         ahead: f64,
         now: Instant,
     ) -> Duration {
-        let wait = |standing: &Standing| standing.expected_wait(entry, ahead, now);
+        let wait = |standing: &DeploymentState| standing.expected_wait(entry, ahead, now);
         self.state.see(deployment, wait)
     }
 
@@ -258,12 +258,12 @@ impl Waiting {
                         place.leaving = Leaving::Entered;
                         return Held::Entered(ticket);
                     }
-                    Err(Closed::Full(wait)) => {
+                    Err(NoRoom::Full(wait)) => {
                         again = again.min(now + wait.clamp(LEAST_GAP, longest));
                     }
                     // A call that ends there rings.
-                    Err(Closed::Busy) => {}
-                    Err(Closed::Recovering) => {
+                    Err(NoRoom::Busy) => {}
+                    Err(NoRoom::Recovering) => {
                         place.leaving = Leaving::over(entry);
                         return Held::Over;
                     }

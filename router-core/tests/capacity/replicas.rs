@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use router_core::router::{ModelRouter, rules_of};
-use router_core::state::{Board, Exchange, Pace, Push, Replicas};
+use router_core::state::{Exchange, InMemoryExchange, Pace, Push, Replicas};
 use tokio::time::Instant;
 
 use crate::world::{Truth, World, call, config, world_of};
@@ -73,7 +73,7 @@ impl std::fmt::Display for Outcome {
 }
 
 /// Plays arrivals through so many routers; with a board they share what they know.
-async fn play(routers: usize, load: f64, board: Option<Board>) -> Outcome {
+async fn play(routers: usize, load: f64, board: Option<InMemoryExchange>) -> Outcome {
     let config = config(&[("ptu", PTU)], true, "");
     let (rules, world) = world_of(rules_of(&config).unwrap());
     let mut all = Vec::new();
@@ -126,8 +126,8 @@ fn outcome(world: &World, took: Duration) -> Outcome {
     Outcome { used, refused: at_ptu().filter(|seen| seen.status == 429).count() }
 }
 
-fn board() -> Board {
-    Board::new(Instant::now(), Duration::from_millis(1))
+fn board() -> InMemoryExchange {
+    InMemoryExchange::new(Instant::now(), Duration::from_millis(1))
 }
 
 #[tokio::test(start_paused = true)]
@@ -153,7 +153,9 @@ async fn those_who_share_are_refused_less_often_than_those_who_do_not() {
 }
 
 /// Two routers that share over a board, over one world.
-async fn pair(board: &Board) -> (Vec<ModelRouter<World>>, World, tokio::task::JoinSet<()>) {
+async fn pair(
+    board: &InMemoryExchange,
+) -> (Vec<ModelRouter<World>>, World, tokio::task::JoinSet<()>) {
     let config = config(&[("ptu", PTU)], true, "");
     let (rules, world) = world_of(rules_of(&config).unwrap());
     let mut running = tokio::task::JoinSet::new();

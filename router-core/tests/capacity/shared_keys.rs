@@ -6,7 +6,7 @@ use std::time::Duration;
 use router_core::decision::Rules;
 use router_core::ledger::{Allowance, Used};
 use router_core::router::{ModelRouter, rules_of};
-use router_core::state::{Board, Pace, Replicas};
+use router_core::state::{InMemoryExchange, Pace, Replicas};
 use router_core::stored::Caller;
 use router_core::units::Usd;
 use tokio::task::JoinSet;
@@ -59,7 +59,7 @@ async fn ask(
 
 /// Routers that meet on a board, in front of one deployment.
 struct Fleet {
-    board: Board,
+    board: InMemoryExchange,
     rules: Rules,
     world: World,
 }
@@ -67,7 +67,7 @@ struct Fleet {
 impl Fleet {
     fn new() -> Self {
         let (rules, world) = world_of(rules_of(&config(&[], true, "")).unwrap());
-        Self { board: Board::new(Instant::now(), TRIP), rules, world }
+        Self { board: InMemoryExchange::new(Instant::now(), TRIP), rules, world }
     }
 
     async fn node(&self) -> Node {

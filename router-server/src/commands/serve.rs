@@ -6,11 +6,11 @@ use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::args::Serve;
-use crate::follow::Follow;
 use crate::serving;
 use crate::shutdown;
 use crate::shutdown::Asked;
 use crate::telemetry;
+use crate::watch::Follow;
 
 use super::Failure;
 

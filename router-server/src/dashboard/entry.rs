@@ -7,7 +7,7 @@ use router_core::record::RequestRecord;
 use router_core::task::Task;
 use serde::Serialize;
 
-use super::way::Way;
+use super::outcome::Outcome;
 
 /// One line of the recent decisions.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -51,7 +51,7 @@ impl Entry {
                 .map(|verdict| rounded(f64::from(verdict.score.value()), 1e3)),
             model: went.map(|deployment| deployment.model.name.as_str().into()),
             deployment: went.map(|deployment| deployment.name.as_str().into()),
-            cause: Way::cause(record),
+            cause: Outcome::cause(record),
             error: (!record.error.is_empty()).then_some(record.error),
             attempts: record.attempts.len(),
             held_ms: milliseconds(held),

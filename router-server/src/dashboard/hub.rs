@@ -56,7 +56,7 @@ pub(crate) enum NoFeed {
 
 /// What is shown, and who watches.
 #[derive(Debug)]
-pub(crate) struct Hub(Mutex<Inner>);
+pub(crate) struct Dashboard(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
@@ -80,7 +80,7 @@ struct Open {
     saved: [f64; 2],
 }
 
-impl Hub {
+impl Dashboard {
     /// Nothing counted yet.
     pub(crate) fn new(wall: SystemTime) -> Self {
         let boot = RandomState::new().build_hasher().finish();
@@ -161,7 +161,7 @@ impl Hub {
     }
 }
 
-impl Observer for Hub {
+impl Observer for Dashboard {
     fn finished(&self, record: &RequestRecord) {
         let mut entry = Entry::of(record);
         let mut inner = self.lock();

@@ -7,12 +7,12 @@ mod entry;
 mod feed;
 mod hub;
 mod money;
+mod outcome;
 pub(crate) mod page;
 mod ring;
 mod series;
 mod standing;
 mod tally;
 mod view;
-mod way;
 
-pub(crate) use hub::{Facts, Hub};
+pub(crate) use hub::{Dashboard, Facts};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 
 use router_core::units::DeploymentName;
 
+use super::outcome::{Outcome, WAYS};
 use super::ring::Ring;
-use super::way::{WAYS, Way};
 
 /// The seconds that are kept: a quarter of an hour.
 pub(super) const SECONDS: usize = 900;
@@ -24,8 +24,8 @@ pub(super) struct Step {
 
 impl Step {
     /// One more request ended.
-    pub(super) fn count(&mut self, way: Way) {
-        for (known, count) in Way::ALL.into_iter().zip(&mut self.ways) {
+    pub(super) fn count(&mut self, way: Outcome) {
+        for (known, count) in Outcome::ALL.into_iter().zip(&mut self.ways) {
             *count += u32::from(known == way);
         }
     }
@@ -113,10 +113,10 @@ mod tests {
     #[test]
     fn a_step_counts_each_way_in_its_own_place() {
         let mut step = Step::default();
-        for way in Way::ALL {
+        for way in Outcome::ALL {
             step.count(way);
         }
-        step.count(Way::Held);
+        step.count(Outcome::Held);
         assert_eq!(step.ways, [1, 2, 1, 1, 1, 1]);
     }
 }

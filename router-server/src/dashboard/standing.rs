@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use router_core::capacity::{Cause, Standing};
+use router_core::capacity::{Cause, DeploymentState};
 use tokio::time::Instant;
 
 /// How a deployment stands.
@@ -24,7 +24,7 @@ impl Stands {
     pub(super) const DISABLED: Self = Self { word: "disabled", cause: None, time: None };
 
     /// What the state says at this moment; `ramp` is how long a deployment takes to come back after faults.
-    pub(super) fn of(standing: &Standing, ramp: Duration, now: Instant) -> Self {
+    pub(super) fn of(standing: &DeploymentState, ramp: Duration, now: Instant) -> Self {
         if let Some((cause, until)) = standing.cooling(now) {
             let word = match cause {
                 Cause::Misconfigured => "misconfigured",
@@ -53,8 +53,8 @@ mod tests {
     fn the_gravest_word_is_told_with_its_time() {
         let now = Instant::now();
         let second = Duration::from_secs(1);
-        let mut standing = Standing::default();
-        let word = |standing: &Standing, now| Stands::of(standing, RAMP, now).word;
+        let mut standing = DeploymentState::default();
+        let word = |standing: &DeploymentState, now| Stands::of(standing, RAMP, now).word;
         assert_eq!(word(&standing, now), "ready");
         standing.cooldown.fail(now, second, second);
         assert_eq!(

@@ -13,7 +13,7 @@ use router_core::task::{Score, Task};
 use router_core::units::{DeploymentName, Usd};
 
 use super::money::Money;
-use super::way::{WAYS, Way};
+use super::outcome::{Outcome, WAYS};
 
 /// The bins that scores are counted in: each a twentieth wide, its upper edge belongs to it.
 pub(super) const SCORE_BINS: usize = 20;
@@ -40,7 +40,7 @@ pub(super) struct Done {
 }
 
 /// Where requests went and why: no deployment where nobody answered.
-pub(super) type Route = (Option<DeploymentName>, &'static str, Way);
+pub(super) type Route = (Option<DeploymentName>, &'static str, Outcome);
 
 /// How requests that were held went on, by how long they were held.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,14 +80,14 @@ pub(super) struct Tally {
 
 impl Tally {
     /// One request more; gives its way.
-    pub(super) fn add(&mut self, record: &RequestRecord) -> Way {
-        let way = Way::of(record);
+    pub(super) fn add(&mut self, record: &RequestRecord) -> Outcome {
+        let way = Outcome::of(record);
         self.requests += 1;
-        for (known, count) in Way::ALL.into_iter().zip(&mut self.ways) {
+        for (known, count) in Outcome::ALL.into_iter().zip(&mut self.ways) {
             *count += u64::from(known == way);
         }
         let name = record.answer.as_ref().map(|answer| answer.deployment.name.clone());
-        count(&mut self.routes, (name, Way::cause(record), way));
+        count(&mut self.routes, (name, Outcome::cause(record), way));
         self.attempts(record);
         self.beside(record);
         if let Some(verdict) = record.decided.as_ref().and_then(|decided| decided.verdict) {

@@ -10,10 +10,10 @@ use router_core::units::DeploymentName;
 use serde::Serialize;
 
 use super::entry::{Entry, milliseconds, rounded};
+use super::outcome::{Outcome, WAYS};
 use super::series::{Level, Series, Step};
 use super::standing::Stands;
 use super::tally::{Done, HOLD_EDGES_MS, Holds, SCORE_BINS, Tally};
-use super::way::{WAYS, Way};
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -222,7 +222,7 @@ impl From<&Tally> for Totals {
         let [saved_payg, saved_reasoning] = tally.money.saved();
         Self {
             requests: tally.requests,
-            ways: Way::ALL.into_iter().map(Way::as_str).zip(tally.ways).collect(),
+            ways: Outcome::ALL.into_iter().map(Outcome::as_str).zip(tally.ways).collect(),
             routes: routes.collect(),
             spills: spills.collect(),
             holds: HoldsView::from(&tally.holds),

@@ -11,43 +11,43 @@ use router_core::chat::Operation;
 use router_core::response;
 use router_core::router::{ChatCall, Disclosure};
 
-use crate::gate;
+use crate::app_state::AppState;
+use crate::auth;
 use crate::problem::Problem;
-use crate::rates_left;
-use crate::shared::Shared;
+use crate::rate_limit_headers;
 
 use super::intake;
 use super::intake::Asked;
 
 /// Answers requests whose body names the model.
-pub(crate) fn by_body(operation: Operation) -> MethodRouter<Arc<Shared>> {
-    post(move |State(shared): State<Arc<Shared>>, request: Request| async move {
+pub(crate) fn by_body(operation: Operation) -> MethodRouter<Arc<AppState>> {
+    post(move |State(shared): State<Arc<AppState>>, request: Request| async move {
         let asked = Asked { operation, model: None, passed: None };
         complete(&shared, request, asked).await
     })
 }
 
 /// Answers requests whose path names the deployment, as Azure's dated URLs do.
-pub(crate) fn by_deployment(operation: Operation) -> MethodRouter<Arc<Shared>> {
+pub(crate) fn by_deployment(operation: Operation) -> MethodRouter<Arc<AppState>> {
     named(operation, None)
 }
 
 /// Passes requests for a path on; the body names the model.
-pub(crate) fn passed(path: Arc<str>) -> MethodRouter<Arc<Shared>> {
-    post(move |State(shared): State<Arc<Shared>>, request: Request| async move {
+pub(crate) fn passed(path: Arc<str>) -> MethodRouter<Arc<AppState>> {
+    post(move |State(shared): State<Arc<AppState>>, request: Request| async move {
         let asked = Asked { operation: Operation::Passed, model: None, passed: Some(path) };
         complete(&shared, request, asked).await
     })
 }
 
 /// Passes requests for a path on; it names the deployment, as Azure's dated URLs do.
-pub(crate) fn passed_by_deployment(path: Arc<str>) -> MethodRouter<Arc<Shared>> {
+pub(crate) fn passed_by_deployment(path: Arc<str>) -> MethodRouter<Arc<AppState>> {
     named(Operation::Passed, Some(path))
 }
 
-fn named(operation: Operation, passed: Option<Arc<str>>) -> MethodRouter<Arc<Shared>> {
+fn named(operation: Operation, passed: Option<Arc<str>>) -> MethodRouter<Arc<AppState>> {
     post(
-        move |State(shared): State<Arc<Shared>>,
+        move |State(shared): State<Arc<AppState>>,
               path: Result<Path<String>, PathRejection>,
               request: Request| async move {
             let Ok(Path(name)) = path else { return Problem::unreadable_path().into_response() };
@@ -57,8 +57,8 @@ fn named(operation: Operation, passed: Option<Arc<str>>) -> MethodRouter<Arc<Sha
     )
 }
 
-async fn complete(shared: &Shared, request: Request, asked: Asked) -> Response {
-    let bearer = match gate::bearer(request.extensions()) {
+async fn complete(shared: &AppState, request: Request, asked: Asked) -> Response {
+    let bearer = match auth::bearer(request.extensions()) {
         Ok(bearer) => bearer,
         Err(problem) => return problem.into_response(),
     };
@@ -71,12 +71,12 @@ async fn complete(shared: &Shared, request: Request, asked: Asked) -> Response {
         Err(problem) => problem.into_response(),
     };
     let ledger = shared.router.ledger();
-    rates_left::tell(response.headers_mut(), ledger, &bearer.caller, &bearer.allowance);
+    rate_limit_headers::tell(response.headers_mut(), ledger, &bearer.caller, &bearer.allowance);
     response
 }
 
-async fn routed(shared: &Shared, mut call: ChatCall) -> Response {
-    call.span = shared.lasting.tracer.as_ref().map(|tracer| tracer.begin(&call.headers));
+async fn routed(shared: &AppState, mut call: ChatCall) -> Response {
+    call.span = shared.process.tracer.as_ref().map(|tracer| tracer.begin(&call.headers));
     let disclosure = call.disclosure.clone();
     let mut response = match shared.router.chat(call).await {
         Ok(answer) => respond(answer),

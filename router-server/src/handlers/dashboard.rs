@@ -11,10 +11,10 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 
+use crate::app_state::AppState;
 use crate::dashboard::page;
 use crate::dashboard::page::File;
 use crate::problem::Problem;
-use crate::shared::Shared;
 
 /// Where the page reads what it shows.
 pub(crate) const STATE: &str = "/dashboard/state";
@@ -36,18 +36,18 @@ pub(crate) async fn page() -> Response {
 }
 
 /// Answers with a file of the page.
-pub(crate) fn file(file: File) -> MethodRouter<Arc<Shared>> {
+pub(crate) fn file(file: File) -> MethodRouter<Arc<AppState>> {
     get(async move || guarded(Body::from(file.text), file.kind))
 }
 
 /// Answers with everything that the page shows.
-pub(crate) async fn state(State(shared): State<Arc<Shared>>) -> Response {
-    fresh(guarded(Body::from(shared.lasting.dashboard.state()), "application/json"))
+pub(crate) async fn state(State(shared): State<Arc<AppState>>) -> Response {
+    fresh(guarded(Body::from(shared.process.dashboard.state()), "application/json"))
 }
 
 /// Answers with everything, and then with each second, until the browser or the server goes.
-pub(crate) async fn events(State(shared): State<Arc<Shared>>) -> Response {
-    match shared.lasting.dashboard.watch() {
+pub(crate) async fn events(State(shared): State<Arc<AppState>>) -> Response {
+    match shared.process.dashboard.watch() {
         Ok(feed) => fresh(guarded(Body::from_stream(feed), "text/event-stream")),
         Err(_) => Problem::overloaded().into_response(),
     }

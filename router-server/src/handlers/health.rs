@@ -18,9 +18,9 @@ use router_core::task::Task;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::gate;
-use crate::lasting::Reloads;
-use crate::shared::Shared;
+use crate::app_state::AppState;
+use crate::auth;
+use crate::server_state::Reloads;
 
 use super::json;
 
@@ -32,7 +32,7 @@ pub(crate) async fn alive() -> Response {
 /// 200 where requests are welcome, else 503 with the cause; `?verbose` adds the configuration that runs, how its last
 /// reload went, and how each deployment stands.
 pub(crate) async fn ready(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<AppState>>,
     RawQuery(query): RawQuery,
 ) -> Response {
     let status = if shared.draining() {
@@ -43,10 +43,10 @@ pub(crate) async fn ready(
         "no_deployment_usable"
     };
     let mut body = json!({"status": status});
-    let verbose = gate::verbose(query.as_deref());
+    let verbose = auth::verbose(query.as_deref());
     if let (true, Expose::All, Some(fields)) = (verbose, shared.expose, body.as_object_mut()) {
         let forced = shared.router.rules().policy.forced.map(Task::as_str);
-        fields.insert("config".to_owned(), configuration(&shared.lasting.reloads()));
+        fields.insert("config".to_owned(), configuration(&shared.process.reloads()));
         fields.insert("forced_role".to_owned(), forced.into());
         fields.insert("deployments".to_owned(), deployments(&shared));
         if let Some(replicas) = shared.router.replicas() {
@@ -92,7 +92,7 @@ fn configuration(reloads: &Reloads) -> Value {
     })
 }
 
-fn deployments(shared: &Shared) -> Value {
+fn deployments(shared: &AppState) -> Value {
     let (router, now) = (&shared.router, Instant::now());
     let catalog = &router.rules().catalog;
     catalog.deployments().iter().map(|known| deployment(known, router, now)).collect()

@@ -14,10 +14,10 @@ use router_core::ledger::Slot;
 use router_core::router::ChatCall;
 use tokio::time::Instant;
 
-use crate::gate;
-use crate::lasting::Permit;
+use crate::app_state::AppState;
+use crate::auth;
 use crate::problem::Problem;
-use crate::shared::Shared;
+use crate::server_state::Permit;
 use crate::upload;
 use crate::upload::UploadLimits;
 
@@ -49,7 +49,7 @@ impl Occupied {
 
 /// Takes a request in, whatever path it came by.
 pub(crate) async fn call(
-    shared: &Shared,
+    shared: &AppState,
     request: Request,
     asked: Asked,
 ) -> Result<(ChatCall, Occupied), Problem> {
@@ -73,11 +73,11 @@ pub(crate) async fn call(
 
 /// What the head says, without the body; a refusal comes with the headers.
 fn by_head(
-    shared: &Shared,
+    shared: &AppState,
     parts: Parts,
     asked: Asked,
 ) -> Result<ChatCall, Box<(Problem, HeaderMap)>> {
-    let bearer = match gate::bearer(&parts.extensions) {
+    let bearer = match auth::bearer(&parts.extensions) {
         Ok(bearer) => bearer,
         Err(problem) => return Err(Box::new((problem, parts.headers))),
     };
@@ -104,12 +104,12 @@ fn by_head(
     }
 }
 
-async fn received(shared: &Shared, call: &mut ChatCall, body: Body) -> Result<Bytes, Problem> {
+async fn received(shared: &AppState, call: &mut ChatCall, body: Body) -> Result<Bytes, Problem> {
     let limits = UploadLimits {
         most: shared.max_body_bytes,
         bytes_per_second: shared.min_upload_bytes_per_second,
     };
-    let held = Arc::new(shared.lasting.bodies.holder());
+    let held = Arc::new(shared.process.bodies.holder());
     let announced = upload::announced(&call.headers);
     let mut body = upload::receive(body, announced, limits, &held).await?;
     if body.starts_with(BYTE_ORDER_MARK) {
@@ -119,7 +119,7 @@ async fn received(shared: &Shared, call: &mut ChatCall, body: Body) -> Result<By
     Ok(body)
 }
 
-fn check_length(shared: &Shared, headers: &HeaderMap) -> Result<(), Problem> {
+fn check_length(shared: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
     let most = shared.max_body_bytes;
     if upload::announced(headers) > most { Err(Problem::too_large(most)) } else { Ok(()) }
 }

@@ -8,11 +8,11 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 
+use crate::app_state::AppState;
 use crate::problem::Problem;
-use crate::shared::Shared;
 
 /// Answers with all metrics of the registry.
-pub(crate) async fn expose(State(shared): State<Arc<Shared>>) -> Response {
+pub(crate) async fn expose(State(shared): State<Arc<AppState>>) -> Response {
     let Ok(text) = TextEncoder::new().encode_to_string(&shared.registry.gather()) else {
         return Problem::internal().into_response();
     };

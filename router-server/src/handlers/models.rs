@@ -12,12 +12,12 @@ use router_core::config::Expose;
 use router_core::decision::Rules;
 use router_core::error::RouteError;
 use router_core::model::{Abilities, ModelRecord};
-use router_core::policy::Asked;
+use router_core::policy::RequestedModel;
 use serde_json::{Value, json};
 
+use crate::app_state::AppState;
 use crate::keyring::Bearer;
 use crate::problem::Problem;
-use crate::shared::Shared;
 
 use super::json;
 
@@ -31,7 +31,7 @@ pub(crate) enum Form {
 }
 
 /// Lists all names that the caller may ask for, `auto` first.
-pub(crate) fn list(shared: &Shared, bearer: &Bearer, form: Form) -> Response {
+pub(crate) fn list(shared: &AppState, bearer: &Bearer, form: Form) -> Response {
     let names = shared.router.names(&bearer.rights);
     let shown = names.iter().filter(|name| shows(shared, name));
     let models: Vec<Value> = shown.map(|name| model(shared, name, form)).collect();
@@ -40,7 +40,7 @@ pub(crate) fn list(shared: &Shared, bearer: &Bearer, form: Form) -> Response {
 
 /// One name, or 404 in the words of a chat request that asked for it.
 pub(crate) fn one(
-    shared: &Shared,
+    shared: &AppState,
     bearer: &Bearer,
     path: Result<Path<String>, PathRejection>,
     form: Form,
@@ -55,14 +55,14 @@ pub(crate) fn one(
 }
 
 /// With `expose = "minimal"` deployments are not listed; asking for one still works.
-fn shows(shared: &Shared, name: &str) -> bool {
+fn shows(shared: &AppState, name: &str) -> bool {
     let catalog = &shared.router.rules().catalog;
     shared.expose == Expose::All
         || catalog.deployment(name).is_none()
         || catalog.model(name).is_some()
 }
 
-fn model(shared: &Shared, name: &str, form: Form) -> Value {
+fn model(shared: &AppState, name: &str, form: Form) -> Value {
     let record = record(shared, name);
     let owner = if is_model(shared, name) { "openai" } else { "model-router" };
     let made = shared.since;
@@ -85,19 +85,23 @@ fn model(shared: &Shared, name: &str, form: Form) -> Value {
 }
 
 /// True of a model's own name, with a provider before it or a day behind it too; false of our names for models.
-fn is_model(shared: &Shared, name: &str) -> bool {
+fn is_model(shared: &AppState, name: &str) -> bool {
     let Rules { policy, catalog, .. } = shared.router.rules();
     let ours = policy.aliases.contains_key(name);
-    !ours && matches!(Asked::look_up(Some(name), &policy.aliases, catalog), Ok(Asked::Model(_)))
+    !ours
+        && matches!(
+            RequestedModel::look_up(Some(name), &policy.aliases, catalog),
+            Ok(RequestedModel::Model(_))
+        )
 }
 
 /// The record of the model that a name means; `None` for `auto` and roles, which mean several.
-fn record<'s>(shared: &'s Shared, name: &str) -> Option<&'s ModelRecord> {
+fn record<'s>(shared: &'s AppState, name: &str) -> Option<&'s ModelRecord> {
     let Rules { policy, catalog, .. } = shared.router.rules();
-    match Asked::look_up(Some(name), &policy.aliases, catalog).ok()? {
-        Asked::Auto(_) | Asked::Role(_) => None,
-        Asked::Model(name) => catalog.model(name.as_str()).map(AsRef::as_ref),
-        Asked::Deployment(name) | Asked::Pinned(name) => {
+    match RequestedModel::look_up(Some(name), &policy.aliases, catalog).ok()? {
+        RequestedModel::Auto(_) | RequestedModel::Role(_) => None,
+        RequestedModel::Model(name) => catalog.model(name.as_str()).map(AsRef::as_ref),
+        RequestedModel::Deployment(name) | RequestedModel::Pinned(name) => {
             catalog.deployment(name.as_str()).map(|deployment| deployment.model.as_ref())
         }
     }

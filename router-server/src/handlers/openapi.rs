@@ -12,11 +12,11 @@ use router_core::config::Expose;
 use router_core::response::RESPONSE_HEADERS;
 use serde_json::{Map, Value, json};
 
+use crate::app_state::AppState;
+use crate::auth;
 use crate::codes::CODES;
-use crate::gate;
 use crate::keyring::Door;
 use crate::reference::SERVER_HEADERS;
-use crate::shared::Shared;
 
 use super::{json, openapi_paths};
 
@@ -24,7 +24,7 @@ use super::{json, openapi_paths};
 const DOCUMENT: &str = include_str!("../openapi.json");
 
 /// Answers with the document, with every path that this server serves and no other.
-pub(crate) async fn document(State(shared): State<Arc<Shared>>) -> Response {
+pub(crate) async fn document(State(shared): State<Arc<AppState>>) -> Response {
     let mut document: Value = serde_json::from_str(DOCUMENT).unwrap_or_default();
     openapi_paths::add(&mut document, &shared.passthrough);
     add_headers(&mut document);
@@ -88,7 +88,7 @@ fn ask_for_keys(document: &mut Value) {
     }
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
     for (path, methods) in paths {
-        if gate::door(path, None) != Door::Open {
+        if auth::door(path, None) != Door::Open {
             continue;
         }
         for operation in methods.as_object_mut().into_iter().flatten() {

@@ -7,19 +7,19 @@ use axum::response::{IntoResponse, Response};
 
 use router_core::chat::{ChatRequest, Operation};
 
+use crate::app_state::AppState;
 use crate::explanation;
 use crate::explanation::MOST_REASONS;
 use crate::problem::Problem;
-use crate::shared::Shared;
 
 use super::{intake, json};
 
 /// Answers with the decision for a chat request, or for one of the Responses API.
-pub(crate) async fn explain(State(shared): State<Arc<Shared>>, request: Request) -> Response {
+pub(crate) async fn explain(State(shared): State<Arc<AppState>>, request: Request) -> Response {
     decide(&shared, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn decide(shared: &Shared, request: Request) -> Result<Response, Problem> {
+async fn decide(shared: &AppState, request: Request) -> Result<Response, Problem> {
     let (mut call, _occupied) = intake::call(shared, request, intake::Asked::default()).await?;
     let router = &shared.router;
     let mut decision = router.route(&call);

@@ -10,23 +10,23 @@ use router_core::error::RouteError;
 use router_core::router::StoredCall;
 use tokio::time::Instant;
 
-use crate::gate;
+use crate::app_state::AppState;
+use crate::auth;
 use crate::problem::Problem;
-use crate::shared::Shared;
 
 use super::answer;
 use super::intake::Occupied;
 
 /// Answers calls of a stored response; `tail` is what the path has behind the id.
-pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Arc<Shared>> {
+pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Arc<AppState>> {
     on(
         methods,
-        move |State(shared): State<Arc<Shared>>,
+        move |State(shared): State<Arc<AppState>>,
               path: Result<Path<String>, PathRejection>,
               request: Request| async move {
             let Ok(Path(id)) = path else { return Problem::unreadable_path().into_response() };
             let (parts, _) = request.into_parts();
-            let bearer = match gate::bearer(&parts.extensions) {
+            let bearer = match auth::bearer(&parts.extensions) {
                 Ok(bearer) => bearer,
                 Err(problem) => return problem.into_response(),
             };

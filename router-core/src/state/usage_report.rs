@@ -14,7 +14,7 @@ use crate::units::Usd;
 
 /// What one run says of some of its keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Statement {
+pub struct UsageReport {
     /// Which run.
     pub run: Box<str>,
     /// When, by the shared clock.
@@ -42,7 +42,7 @@ pub(super) struct Spent {
     pub(super) month: Usd,
 }
 
-impl Statement {
+impl UsageReport {
     /// Writes it, a line each.
     pub(super) fn write(&self, text: &mut String) {
         let Self { run, micros, accounts } = self;
@@ -136,18 +136,18 @@ mod tests {
             let used = Used { requests, tokens, in_flight, held, day, month };
             let on = Day::try_from("2026-11-30").unwrap();
             let account = Account { key: key.as_str().try_into().unwrap(), used, on };
-            let statement = Statement { run: "a1".into(), micros, accounts: vec![account] };
+            let statement = UsageReport { run: "a1".into(), micros, accounts: vec![account] };
             let mut text = "i name 7\nb one 5.0 1.0\n".to_owned();
             statement.write(&mut text);
             text.push_str("z 1 2 3\n");
-            prop_assert_eq!(Statement::read(&text), Some(statement));
+            prop_assert_eq!(UsageReport::read(&text), Some(statement));
             let spent = Spent { on, day, month };
             prop_assert_eq!(Spent::read(&spent.written()), Some(spent));
         }
 
         #[test]
         fn no_text_makes_it_fail(text in "(o a1 7\n)?([ok] )?[ a-z0-9.\n-]{0,60}") {
-            Statement::read(&text);
+            UsageReport::read(&text);
             Spent::read(&text);
             of_field(&text);
         }
@@ -157,11 +157,11 @@ mod tests {
     fn another_versions_lines_are_read_as_far_as_they_are_known() {
         let text = "o a1 7 more\nk team 2026-11-30 3\nk team 2026-11-30 1 2 3 4 5 6 7\nk team x\n\
             k BAD 2026-11-30\nk team 2026-11-30 1e9\nk team 2026-13-01 1\nk team 2026-11-30 -1\n";
-        let read = Statement::read(text).unwrap();
+        let read = UsageReport::read(text).unwrap();
         let of = |account: &Account| (account.used.requests, account.used.tokens);
         assert_eq!(read.accounts.iter().map(of).collect::<Vec<_>>(), [(3, 0), (1, 2)]);
-        assert_eq!(Statement::read("i name 7\nb one 5.0 1.0\n"), None, "an older version's");
-        assert_eq!(Statement::read("o not/a/run 7\n"), None);
+        assert_eq!(UsageReport::read("i name 7\nb one 5.0 1.0\n"), None, "an older version's");
+        assert_eq!(UsageReport::read("o not/a/run 7\n"), None);
         assert!(Spent::read("2026-11-30 5 6 later").is_some_and(|spent| spent.month > spent.day));
         let key = KeyName::try_from("team").unwrap();
         assert_eq!(of_field(&field_of("a1", &key)), Some(("a1", key)));

@@ -17,14 +17,14 @@ use tokio::time::Instant;
 use tracing::{error, info, warn};
 
 use crate::app;
+use crate::app_state::AppState;
+use crate::dashboard::Dashboard;
 use crate::dashboard::Facts;
-use crate::dashboard::Hub;
-use crate::lasting::Lasting;
 use crate::record_file;
 use crate::record_file::LogFault;
 use crate::record_writer::RecordWriter;
 use crate::record_writer::WriterFault;
-use crate::shared::Shared;
+use crate::server_state::ServerState;
 use crate::tls::Handshakes;
 use crate::tls::TlsFault;
 use crate::traces::TraceFault;
@@ -83,7 +83,7 @@ impl RunFault {
 #[derive(Debug)]
 pub(crate) struct Live {
     current: watch::Sender<Arc<Current>>,
-    pub(crate) lasting: Arc<Lasting>,
+    pub(crate) process: Arc<ServerState>,
     /// Writes the request log of whichever configuration runs.
     pub(crate) writer: Arc<RecordWriter>,
     /// Held while a configuration takes another's place: each goes on from the one before it.
@@ -105,10 +105,10 @@ impl Current {
         config: Config,
         router: ModelRouter,
         handshakes: Option<Handshakes>,
-        lasting: &Arc<Lasting>,
+        process: &Arc<ServerState>,
     ) -> Arc<Self> {
-        lasting.certificate(handshakes.as_ref().and_then(Handshakes::expires));
-        let shared = Shared::new(router.clone(), &config, lasting);
+        process.certificate(handshakes.as_ref().and_then(Handshakes::expires));
+        let shared = AppState::new(router.clone(), &config, process);
         Arc::new(Self { config, router, handshakes, app: app::app(Arc::new(shared)) })
     }
 
@@ -132,12 +132,13 @@ impl Live {
         if let Some(tracer) = &tracer {
             tracer.follow(config, &router);
         }
-        let lasting = Lasting::new(registry, &config.version, tracer).map_err(BuildFault::from)?;
-        let lasting = Arc::new(lasting);
-        router.observe(Arc::<Hub>::clone(&lasting.dashboard));
-        let current = Current::new(config.clone(), router, handshakes, &lasting);
+        let process =
+            ServerState::new(registry, &config.version, tracer).map_err(BuildFault::from)?;
+        let process = Arc::new(process);
+        router.observe(Arc::<Dashboard>::clone(&process.dashboard));
+        let current = Current::new(config.clone(), router, handshakes, &process);
         let (current, _) = watch::channel(current);
-        Ok(Self { current, lasting, writer, change: Mutex::default() })
+        Ok(Self { current, process, writer, change: Mutex::default() })
     }
 
     /// The configuration that runs now.
@@ -147,14 +148,14 @@ impl Live {
 
     /// Closes a second of the dashboard's.
     pub(crate) fn sample(&self) {
-        let reloads = self.lasting.reloads();
+        let reloads = self.process.reloads();
         let facts = Facts {
             config: reloads.version,
             fault: reloads.last.is_some_and(|last| !last.faults.is_empty()),
-            draining: self.lasting.draining(),
+            draining: self.process.draining(),
         };
         let (router, now) = (&self.current().router, Instant::now());
-        self.lasting.dashboard.sample(router, facts, now, clock::wall());
+        self.process.dashboard.sample(router, facts, now, clock::wall());
     }
 
     /// Runs what was read. Blocks while secrets are read; what comes of it is told by log and metrics.
@@ -182,11 +183,11 @@ impl Live {
         }
         let (version, deployments) = (config.version.clone(), config.catalog.deployments().len());
         self.writer.follow(config.request_log.as_ref(), &router);
-        if let Some(tracer) = &self.lasting.tracer {
+        if let Some(tracer) = &self.process.tracer {
             tracer.follow(&config, &router);
         }
-        self.current.send_replace(Current::new(config, router, handshakes, &self.lasting));
-        self.lasting.reloaded(&version, fixed);
+        self.current.send_replace(Current::new(config, router, handshakes, &self.process));
+        self.process.reloaded(&version, fixed);
         drop(turn);
         info!(
             version = &*version,
@@ -201,7 +202,7 @@ impl Live {
     pub(crate) fn keep(&self, fault: &RunFault) {
         let lines = fault.lines();
         // Before the log: who reads it there and asks finds it told everywhere.
-        self.lasting.kept(lines.clone());
+        self.process.kept(lines.clone());
         for fault in &lines {
             error!(fault, "configuration not reloaded");
         }

@@ -21,7 +21,7 @@ use router_core::config::{Config, ConfigFaults};
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::live::Live;
+use crate::reload::Live;
 
 /// The files of a configuration, as they were when it was read.
 #[derive(Debug)]

@@ -14,12 +14,12 @@ use crate::units::Tokens;
 use crate::upstream::Said;
 use crate::upstream::Throttle;
 
-use super::trail::{Ended, Note, Step};
+use super::step::{Ended, Note, Step};
 use super::walk::Answered;
 
 /// What has happened to a request so far.
 #[derive(Debug)]
-pub(super) struct Journey {
+pub(super) struct AttemptLog {
     pub(super) began: Instant,
     pub(super) trail: Vec<Step>,
     pub(super) notes: Vec<Note>,
@@ -46,8 +46,8 @@ pub(super) struct OverQuota {
     pub(super) answered: Box<Answered>,
 }
 
-impl Journey {
-    /// A journey that begins.
+impl AttemptLog {
+    /// A log that begins.
     pub(super) fn new(began: Instant) -> Self {
         let (trail, notes, crowded) = (Vec::new(), Vec::new(), Vec::new());
         Self {

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 /// When to ask a deployment that seems full.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Doubt {
+pub struct Probe {
     next: Instant,
     gap: Duration,
     /// How often in a row it was right to doubt.
@@ -23,7 +23,7 @@ const LONGEST_GAP: Duration = Duration::from_secs(120);
 /// Streaks are not counted further.
 const LONGEST_STREAK: u8 = 10;
 
-impl Doubt {
+impl Probe {
     /// None so far.
     pub fn new(now: Instant) -> Self {
         Self { next: now + LEAST_GAP, gap: LEAST_GAP, right: 0 }
@@ -62,7 +62,7 @@ impl Doubt {
 
 /// Seconds of drain that are kept free; fading.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Guard {
+pub struct Headroom {
     seconds: f64,
     at: Instant,
 }
@@ -71,7 +71,7 @@ pub struct Guard {
 const MOST_SECONDS: f64 = 0.5;
 const HALF_LIFE_SECONDS: f64 = 30.0;
 
-impl Guard {
+impl Headroom {
     /// Nothing.
     pub fn new(now: Instant) -> Self {
         Self { seconds: 0.0, at: now }
@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn the_wrong_are_heard_ever_more_rarely() {
         let mut now = Instant::now();
-        let mut doubt = Doubt::new(now);
+        let mut doubt = Probe::new(now);
         for gap in [1, 2, 4, 8, 16, 32, 64, 120, 120] {
             assert!(!doubt.is_due(now) && doubt.is_due(now + gap * SECOND), "{gap}: {doubt:?}");
             now += gap * SECOND;
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn what_is_kept_free_fades_and_is_only_for_what_we_added() {
         let now = Instant::now();
-        let mut guard = Guard::new(now);
+        let mut guard = Headroom::new(now);
         for _ in 0..20 {
             guard.refused(now, 9.0);
         }

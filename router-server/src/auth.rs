@@ -8,12 +8,12 @@ use http::header::{HeaderValue, WWW_AUTHENTICATE};
 use http::{Extensions, Method};
 use router_core::clock;
 
+use crate::app_state::AppState;
 use crate::keyring::Bearer;
 use crate::keyring::Denied;
 use crate::keyring::Door;
 use crate::origin;
 use crate::problem::Problem;
-use crate::shared::Shared;
 use crate::upload;
 
 /// How much of what is refused is read on.
@@ -21,7 +21,7 @@ const LINGER_BYTES: usize = 1 << 20;
 
 /// Lets a request in, with who asks among its extensions, or answers in its place.
 pub(crate) async fn enter(
-    shared: &Shared,
+    shared: &AppState,
     path: &str,
     mut request: Request,
 ) -> Result<(Request, Arc<Bearer>), Response> {

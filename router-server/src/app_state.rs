@@ -1,4 +1,4 @@
-//! What all handlers share while one configuration runs. A reload makes another; what outlives it is in [`Lasting`].
+//! What all handlers share while one configuration runs. A reload makes another; what outlives it is in [`ServerState`].
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use router_core::memory;
 use router_core::router::ModelRouter;
 
 use crate::keyring::Keyring;
-use crate::lasting::Lasting;
-use crate::lasting::Permit;
+use crate::server_state::Permit;
+use crate::server_state::ServerState;
 
 /// One running server under one configuration, seen from its handlers.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(crate) struct AppState {
     pub(crate) router: ModelRouter,
     pub(crate) registry: Registry,
     pub(crate) expose: Expose,
@@ -33,45 +33,45 @@ pub(crate) struct Shared {
     /// Who may come in.
     pub(crate) keyring: Keyring,
     /// What outlives the configuration.
-    pub(crate) lasting: Arc<Lasting>,
+    pub(crate) process: Arc<ServerState>,
     max_in_flight: usize,
 }
 
-impl Shared {
-    pub(crate) fn new(router: ModelRouter, config: &Config, lasting: &Arc<Lasting>) -> Self {
+impl AppState {
+    pub(crate) fn new(router: ModelRouter, config: &Config, process: &Arc<ServerState>) -> Self {
         let server = &config.server;
         let body_memory = server.body_memory_bytes.unwrap_or_else(memory::default_budget);
-        lasting.bodies.resize(body_memory);
+        process.bodies.resize(body_memory);
         // A key that is alone takes nothing from others.
         let half = u64::try_from(server.max_in_flight.div_ceil(2)).ok();
         let share = half.filter(|_| config.keys.len() > 1);
         Self {
             router,
-            registry: lasting.registry.clone(),
+            registry: process.registry.clone(),
             expose: server.expose,
             max_body_bytes: server.max_body_bytes,
             min_upload_bytes_per_second: server.min_upload_bytes_per_second,
             share,
             listen: server.listen,
             passthrough: config.passthrough.clone(),
-            since: lasting.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
+            since: process.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             keyring: Keyring::new(&config.keys),
-            lasting: Arc::clone(lasting),
+            process: Arc::clone(process),
             max_in_flight: server.max_in_flight,
         }
     }
 
     /// Room for one more request, held until it is dropped; `None` where as many as config allows are under way.
     pub(crate) fn admit(&self) -> Option<Permit> {
-        self.lasting.admit(self.max_in_flight)
+        self.process.admit(self.max_in_flight)
     }
 
     /// True if one more request has room now; the room is not taken.
     pub(crate) fn has_room(&self) -> bool {
-        self.lasting.has_room(self.max_in_flight)
+        self.process.has_room(self.max_in_flight)
     }
 
     pub(crate) fn draining(&self) -> bool {
-        self.lasting.draining()
+        self.process.draining()
     }
 }

@@ -34,13 +34,13 @@ use crate::upstream::judge;
 use crate::upstream::read;
 use crate::upstream::spilled_over;
 
+use super::active_attempt::ActiveAttempt;
 use super::awaited::{Awaited, is_encoded, is_event_stream, says_event_stream};
-use super::flight::Flight;
 use super::limits::Limits;
 use super::passing::{Part, Passing, read_part};
 use super::relay::{How, NotOpened, Relay, Watch};
 use super::relaying::relayed_on;
-use super::trail::Ended;
+use super::step::Ended;
 
 /// An answer for the caller.
 #[derive(Debug)]
@@ -110,50 +110,50 @@ impl<U: Upstream> Sending<'_, U> {
         &self,
         adapted: Adapted,
         attempt: Attempt,
-        mut flight: Flight,
+        mut active: ActiveAttempt,
     ) -> Sent {
         let awaited = Awaited { streamed: attempt.streamed, call: attempt.call.clone() };
         let preamble = self.limits.max_preamble_bytes + 3 * attempt.body.len();
         let reply = tokio::time::timeout_at(self.first_by, self.upstream.send(attempt)).await;
         let reply = match reply.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(reply) => reply,
-            Err(fault) => return self.unreached(&mut flight, fault),
+            Err(fault) => return self.unreached(&mut active, fault),
         };
-        let utilization = flight.read(&reply.headers);
+        let utilization = active.read(&reply.headers);
         if !reply.status.is_success() {
-            return self.refused((reply, &awaited.call), &mut flight, utilization).await;
+            return self.refused((reply, &awaited.call), &mut active, utilization).await;
         }
         if is_encoded(&reply.headers) {
-            return failed(&mut flight, Ended::Broken);
+            return failed(&mut active, Ended::Broken);
         }
-        if flight.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
-            flight.spilled_over(self.limits.provisioned_wait);
+        if active.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
+            active.spilled_over(self.limits.provisioned_wait);
         } else {
             let now = Instant::now();
             if let Some(utilization) = utilization {
-                flight.learn_at(Event::Utilization(flight.ticket, utilization), now);
+                active.learn_at(Event::Utilization(active.ticket, utilization), now);
             }
-            flight.learn_at(Event::Admitted(flight.ticket), now);
+            active.learn_at(Event::Admitted(active.ticket), now);
         }
         // What is passed through asks for events in ways of its own: `stream_format`, or a field of a form.
         let passed = matches!(awaited.call, Call::Passed { .. });
         let passed = passed && says_event_stream(&reply.headers);
         if passed || awaited.streamed && is_event_stream(&reply.headers) {
             let watch = self.watch(adapted.withhold_usage, preamble);
-            self.streamed((reply, &awaited.call), flight, watch).await
+            self.streamed((reply, &awaited.call), active, watch).await
         } else {
             // What has to be looked at as a whole, or told as a stream, is not relayed.
             let relayed = !awaited.streamed && !self.tight && !adapted.restream;
-            self.whole(reply, &awaited, flight, relayed).await
+            self.whole(reply, &awaited, active, relayed).await
         }
     }
 
     /// No response came, or not all of it. After a silence later attempts use other connections.
-    fn unreached(&self, flight: &mut Flight, fault: Unreachable) -> Sent {
+    fn unreached(&self, active: &mut ActiveAttempt, fault: Unreachable) -> Sent {
         if fault == Unreachable::Timeout {
             self.upstream.fell_silent(self.deployment, self.began);
         }
-        failed(flight, unreachable(fault))
+        failed(active, unreachable(fault))
     }
 
     /// A whole answer: read before anything goes to the caller, so that a break in the middle can still fall back.
@@ -161,7 +161,7 @@ impl<U: Upstream> Sending<'_, U> {
         &self,
         mut reply: Reply,
         awaited: &Awaited,
-        mut flight: Flight,
+        mut active: ActiveAttempt,
         relayed: bool,
     ) -> Sent {
         let bounds = Reading {
@@ -174,11 +174,11 @@ impl<U: Upstream> Sending<'_, U> {
         let body = match part.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(Part::Whole(body)) => body,
             Ok(Part::TooLong(read)) if relayed && awaited.call.may_be_large() => {
-                return relayed_on(self, read, reply, flight);
+                return relayed_on(self, read, reply, active);
             }
-            Ok(Part::NoMemory(read)) if relayed => return relayed_on(self, read, reply, flight),
-            Ok(Part::TooLong(_) | Part::NoMemory(..)) => return failed(&mut flight, Ended::Broken),
-            Err(fault) => return self.unreached(&mut flight, fault),
+            Ok(Part::NoMemory(read)) if relayed => return relayed_on(self, read, reply, active),
+            Ok(Part::TooLong(_) | Part::NoMemory(..)) => return failed(&mut active, Ended::Broken),
+            Err(fault) => return self.unreached(&mut active, fault),
         };
         let now = Instant::now();
         let total = now - self.began;
@@ -188,13 +188,13 @@ impl<U: Upstream> Sending<'_, U> {
             && !matches!(awaited.call, Call::Passed { .. })
             && let Some(reported) = Reported::in_place_of_answer(&body)
         {
-            return self.reported(reported, (reply.headers, &awaited.call), &mut flight).await;
+            return self.reported(reported, (reply.headers, &awaited.call), &mut active).await;
         }
         if !awaited.is_answered_by(&answer) {
-            return failed(&mut flight, Ended::Broken);
+            return failed(&mut active, Ended::Broken);
         }
         let cut = self.tight && answer.finish_reason.as_deref() == Some("length");
-        flight.served((Timing { first: total, total }, now), answer.usage, cut);
+        active.served((Timing { first: total, total }, now), answer.usage, cut);
         let body = Delivered::Full(body, answer);
         let delivery = Delivery { status: reply.status, headers: reply.headers, body };
         Sent::Answer(Ended::Served, Box::new(delivery))
@@ -215,29 +215,29 @@ impl<U: Upstream> Sending<'_, U> {
     async fn streamed(
         &self,
         (reply, call): (Reply, &Call),
-        mut flight: Flight,
+        mut active: ActiveAttempt,
         watch: Watch,
     ) -> Sent {
         let began = self.began;
         let mut relay = match Relay::open(reply.body, watch).await {
             Ok(relay) => relay,
-            Err(NotOpened::Timeout) => return self.unreached(&mut flight, Unreachable::Timeout),
-            Err(NotOpened::Broken) => return failed(&mut flight, Ended::Broken),
+            Err(NotOpened::Timeout) => return self.unreached(&mut active, Unreachable::Timeout),
+            Err(NotOpened::Broken) => return failed(&mut active, Ended::Broken),
             Err(NotOpened::Error(reported)) => {
-                return self.reported(reported, (reply.headers, call), &mut flight).await;
+                return self.reported(reported, (reply.headers, call), &mut active).await;
             }
         };
         let first = began.elapsed();
         relay.on_end(move |end| {
-            let usage = end.usage.unwrap_or_else(|| end.estimated(flight.bearing.prompt));
-            flight.uses(&usage);
+            let usage = end.usage.unwrap_or_else(|| end.estimated(active.bearing.prompt));
+            active.uses(&usage);
             match end.how {
                 How::Whole => {
                     let now = Instant::now();
                     let timing = Timing { first, total: now - began };
-                    flight.served((timing, now), Some(usage), false);
+                    active.served((timing, now), Some(usage), false);
                 }
-                How::Interrupted => flight.learn(Event::Failed),
+                How::Interrupted => active.learn(Event::Failed),
                 // What the caller does, and what is wrong with its request, says nothing about the deployment.
                 How::HungUp | How::Rejected => {}
             }
@@ -252,7 +252,7 @@ impl<U: Upstream> Sending<'_, U> {
         &self,
         error: Reported,
         (answered, call): (HeaderMap, &Call),
-        flight: &mut Flight,
+        active: &mut ActiveAttempt,
     ) -> Sent {
         let status = error.status.and_then(|status| StatusCode::from_u16(status).ok());
         let requests = |status: &StatusCode| {
@@ -260,7 +260,7 @@ impl<U: Upstream> Sending<'_, U> {
         };
         let Some(status) = status.filter(requests) else {
             self.said.get_or_init(|| Said { status: None, ..Said::read(0, &error.body) });
-            return failed(flight, Ended::ErrorEvent);
+            return failed(active, Ended::ErrorEvent);
         };
         // What a success says of the quota is no wait.
         let is_quota = |name: &HeaderName| name.as_str().starts_with("x-ratelimit-");
@@ -268,13 +268,13 @@ impl<U: Upstream> Sending<'_, U> {
             answered.iter().filter(|(name, _)| !is_quota(name)).map(owned).collect();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = Box::pin(stream::iter([Ok(error.body)]));
-        self.refused((Reply { status, headers, body }, call), flight, None).await
+        self.refused((Reply { status, headers, body }, call), active, None).await
     }
 
     async fn refused(
         &self,
         (reply, call): (Reply, &Call),
-        flight: &mut Flight,
+        active: &mut ActiveAttempt,
         utilization: Option<f64>,
     ) -> Sent {
         let Reply { status, headers, body } = reply;
@@ -288,22 +288,22 @@ impl<U: Upstream> Sending<'_, U> {
         };
         let code = status.as_u16();
         self.said.get_or_init(|| Said::read(code, &body));
-        flight.used = None;
+        active.used = None;
         let ended = match judge(status, &headers, &body, circumstances) {
             Outcome::Throttled { kind: Throttle::Quota, .. }
-                if flight.exceeds_quota(&self.load) =>
+                if active.exceeds_quota(&self.load) =>
             {
-                self.exceeded_quota(flight, None)
+                self.exceeded_quota(active, None)
             }
             Outcome::Throttled { wait, kind } => {
-                return self.throttled(flight, kind, (wait, utilization));
+                return self.throttled(active, kind, (wait, utilization));
             }
-            Outcome::ExceedsQuota { limit } => self.exceeded_quota(flight, limit),
-            Outcome::Failed { wait: None } => return failed(flight, Ended::Status(code)),
+            Outcome::ExceedsQuota { limit } => self.exceeded_quota(active, limit),
+            Outcome::Failed { wait: None } => return failed(active, Ended::Status(code)),
             Outcome::Failed { wait: Some(wait) } => {
                 // A fault only discourages further attempts; a wait that was asked for forbids them.
-                flight.learn(Event::Unavailable(wait));
-                return failed(flight, Ended::Unavailable { status: code, wait });
+                active.learn(Event::Unavailable(wait));
+                return failed(active, Ended::Unavailable { status: code, wait });
             }
             // The path is the caller's choice, and its fault is not the deployment's.
             Outcome::Misconfigured if code == 404 && matches!(call, Call::Passed { .. }) => {
@@ -317,7 +317,7 @@ impl<U: Upstream> Sending<'_, U> {
                 return Sent::None(Ended::Misconfigured(code));
             }
             Outcome::Misconfigured => {
-                flight.learn(Event::Misconfigured);
+                active.learn(Event::Misconfigured);
                 tracing::error!(
                     deployment = %self.deployment.name,
                     azure_deployment = &*self.deployment.azure_deployment,
@@ -338,15 +338,15 @@ impl<U: Upstream> Sending<'_, U> {
     }
 
     /// A request that is larger than the quota closes nothing to others; a later one of its size is not sent here.
-    fn exceeded_quota(&self, flight: &Flight, limit: Option<u64>) -> Ended {
-        flight.learn(Event::ExceedsQuota { load: self.load, limit });
+    fn exceeded_quota(&self, active: &ActiveAttempt, limit: Option<u64>) -> Ended {
+        active.learn(Event::ExceedsQuota { load: self.load, limit });
         Ended::ExceedsQuota
     }
 
     /// Each kind of 429 has its own consequence.
     fn throttled(
         &self,
-        flight: &mut Flight,
+        active: &mut ActiveAttempt,
         kind: Throttle,
         (told, utilization): (Option<Duration>, Option<f64>),
     ) -> Sent {
@@ -355,15 +355,15 @@ impl<U: Upstream> Sending<'_, U> {
         } else {
             self.limits.pay_as_you_go_wait
         });
-        flight.used = None;
+        active.used = None;
         match kind {
             Throttle::ProvisionedFull => {
-                let (ticket, utilization) = (flight.ticket, told.and(utilization));
-                flight.learn(Event::Full { ticket, wait, utilization });
+                let (ticket, utilization) = (active.ticket, told.and(utilization));
+                active.learn(Event::Full { ticket, wait, utilization });
             }
-            Throttle::Quota => flight.learn(Event::Throttled(wait)),
-            Throttle::SystemCapacity => flight.learn(Event::PoolExhausted(wait)),
-            Throttle::Size => flight.learn(Event::TooLarge(self.load, wait)),
+            Throttle::Quota => active.learn(Event::Throttled(wait)),
+            Throttle::SystemCapacity => active.learn(Event::PoolExhausted(wait)),
+            Throttle::Size => active.learn(Event::TooLarge(self.load, wait)),
             // The tier asked for has none; the deployment itself is not the matter.
             Throttle::Flex => {}
         }
@@ -380,9 +380,9 @@ async fn error_body(body: ReplyBody) -> Bytes {
     read.unwrap_or(Err(Unreachable::Timeout)).unwrap_or_default()
 }
 
-fn failed(flight: &mut Flight, ended: Ended) -> Sent {
-    flight.used = None;
-    flight.learn(Event::Failed);
+fn failed(active: &mut ActiveAttempt, ended: Ended) -> Sent {
+    active.used = None;
+    active.learn(Event::Failed);
     Sent::None(ended)
 }
 

@@ -7,10 +7,10 @@ use http::HeaderMap;
 use tokio::time::Instant;
 
 use crate::capacity::Asker;
-use crate::capacity::Home;
+use crate::capacity::CacheAffinity;
+use crate::capacity::DeploymentState;
 use crate::capacity::Load;
 use crate::capacity::QuotaReading;
-use crate::capacity::Standing;
 use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Usage;
@@ -24,7 +24,7 @@ use crate::waiting::Waiting;
 
 /// What an attempt tells when it is over.
 #[derive(Debug, Clone)]
-pub(super) struct Bearing {
+pub(super) struct Footing {
     pub(super) asker: Asker,
     pub(super) task: Task,
     pub(super) prompt: Tokens,
@@ -34,10 +34,10 @@ pub(super) struct Bearing {
 
 /// An attempt while it lasts, streams to their end.
 #[derive(Debug)]
-pub(super) struct Flight {
+pub(super) struct ActiveAttempt {
     waiting: Arc<Waiting>,
     pub(super) deployment: Arc<Deployment>,
-    pub(super) bearing: Bearing,
+    pub(super) bearing: Footing,
     pub(super) ticket: Ticket,
     /// What it used, in normalized tokens; `None` where it was refused or failed.
     pub(super) used: Option<f64>,
@@ -45,14 +45,14 @@ pub(super) struct Flight {
     elsewhere: bool,
 }
 
-impl Flight {
+impl ActiveAttempt {
     pub(super) fn start(
         waiting: &Arc<Waiting>,
         deployment: &Arc<Deployment>,
-        bearing: Bearing,
+        bearing: Footing,
         ticket: Ticket,
     ) -> Self {
-        let mut flight = Self {
+        let mut active = Self {
             waiting: Arc::clone(waiting),
             deployment: Arc::clone(deployment),
             bearing,
@@ -61,8 +61,8 @@ impl Flight {
             elsewhere: false,
         };
         // What a caller that hangs up has cost: the prompt at least.
-        flight.uses(&Usage { prompt: flight.bearing.prompt, ..Usage::default() });
-        flight
+        active.uses(&Usage { prompt: active.bearing.prompt, ..Usage::default() });
+        active
     }
 
     /// Learns what happened, now.
@@ -86,7 +86,8 @@ impl Flight {
         if self.elsewhere {
             return;
         }
-        let used = |standing: &Standing| standing.twin.as_ref().map(|twin| twin.size().used(usage));
+        let used =
+            |standing: &DeploymentState| standing.twin.as_ref().map(|twin| twin.size().used(usage));
         let used = self.waiting.state().see(&self.deployment.name, used);
         self.used = Some(used.unwrap_or_default());
     }
@@ -94,7 +95,7 @@ impl Flight {
     /// True if a request of this load counts more than the whole quota, as far as it is known.
     pub(super) fn exceeds_quota(&self, load: &Load) -> bool {
         let now = Instant::now();
-        let exceeded = |standing: &Standing| standing.quota.is_exceeded_by(load, now);
+        let exceeded = |standing: &DeploymentState| standing.quota.is_exceeded_by(load, now);
         self.waiting.state().see(&self.deployment.name, exceeded)
     }
 
@@ -121,15 +122,15 @@ impl Flight {
         if cut_by_us || usage.completion == Tokens::ZERO {
             return;
         }
-        let Bearing { asker, task, spilled, .. } = self.bearing;
+        let Footing { asker, task, spilled, .. } = self.bearing;
         let deployment = self.deployment.name.clone();
         let prefix = usage.prompt + usage.completion;
-        let home = Home { deployment, until: now, prefix, spilled };
+        let home = CacheAffinity { deployment, until: now, prefix, spilled };
         self.waiting.state().remember(&Turn { asker, task, output: usage.completion, home }, now);
     }
 }
 
-impl Drop for Flight {
+impl Drop for ActiveAttempt {
     fn drop(&mut self) {
         self.learn(Event::Ended { ticket: self.ticket, used: self.used });
     }

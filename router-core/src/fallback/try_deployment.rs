@@ -24,23 +24,23 @@ use crate::upstream::Said;
 use crate::upstream::Throttle;
 use crate::upstream::Upstream;
 
-use super::flight::{Bearing, Flight};
-use super::journey::Journey;
-use super::sending::{Delivered, Delivery, Sending, Sent};
-use super::trail::{Ended, Note, SendingFault};
+use super::active_attempt::{ActiveAttempt, Footing};
+use super::attempt_log::AttemptLog;
+use super::send_attempt::{Delivered, Delivery, Sending, Sent};
+use super::step::{Ended, Note, SendingFault};
 
-use super::walk::{Answered, Errand, Fallback, Next};
+use super::walk::{Answered, Dispatch, Fallback, Next};
 
 impl<U: Upstream> Fallback<U> {
     /// The fields that the first of the plan would have changed or left out, as far as it can be told before it is asked.
-    pub fn foreseen(&self, errand: &Errand<'_, '_>) -> Vec<&'static str> {
-        let first = &errand.plan.first;
-        let operation = errand.request.operation();
+    pub fn foreseen(&self, dispatch: &Dispatch<'_, '_>) -> Vec<&'static str> {
+        let first = &dispatch.plan.first;
+        let operation = dispatch.request.operation();
         let refused = self.refusals.of(&first.name, operation, Instant::now());
-        let unreadable = errand.readers.unreadable_at(&first.endpoint);
+        let unreadable = dispatch.readers.unreadable_at(&first.endpoint);
         let learned = Learned { refused: &refused, unreadable: &unreadable };
-        let target = target(first, errand, learned, None);
-        let (mut changed, restream) = adapt::changes(errand.request, target);
+        let target = target(first, dispatch, learned, None);
+        let (mut changed, restream) = adapt::changes(dispatch.request, target);
         changed.extend(restream.then_some("stream"));
         changed
     }
@@ -49,20 +49,21 @@ impl<U: Upstream> Fallback<U> {
     pub(super) async fn visit(
         &self,
         deployment: &Arc<Deployment>,
-        (errand, admission): (&Errand<'_, '_>, &Admission),
+        (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
         ticket: Ticket,
-        journey: &mut Journey,
+        log: &mut AttemptLog,
     ) -> Next {
-        let operation = errand.request.operation();
+        let operation = dispatch.request.operation();
         let mut refused = self.refusals.of(&deployment.name, operation, Instant::now());
         let mut ticket = Some(ticket);
         loop {
             let capped = refused.iter().any(|field| field.starts_with("max_"));
             let tight = admission.tight.filter(|_| deployment.billing.is_provisioned() && !capped);
-            let unreadable = unreadable(deployment, errand, journey);
+            let unreadable = unreadable(deployment, dispatch, log);
             let learned = Learned { refused: &refused, unreadable: &unreadable };
-            let adapted = adapt::adapt(errand.request, target(deployment, errand, learned, tight));
-            if errand.reject_unsupported && !adapted.changed.is_empty() {
+            let adapted =
+                adapt::adapt(dispatch.request, target(deployment, dispatch, learned, tight));
+            if dispatch.reject_unsupported && !adapted.changed.is_empty() {
                 let model = deployment.model.name.to_string();
                 self.give_back(deployment, ticket);
                 return Next::Unsupported(SendingFault::Unsupported {
@@ -76,31 +77,31 @@ impl<U: Upstream> Fallback<U> {
             let Ok(room) = ticket.take().map_or_else(again, Ok) else { return Next::Deployment };
             let (changed, restream) = (adapted.changed.clone(), adapted.restream);
             let began = Instant::now();
-            let bearing = bearing(errand, admission, journey);
-            let flight = Flight::start(&self.waiting, deployment, bearing, room);
-            let (attempt, span) = attempt(deployment, errand, &adapted);
-            journey.under_way = span;
+            let bearing = bearing(dispatch, admission, log);
+            let active = ActiveAttempt::start(&self.waiting, deployment, bearing, room);
+            let (attempt, span) = attempt(deployment, dispatch, &adapted);
+            log.under_way = span;
             let load = (entry.load, tight.is_some());
-            let heard = self.send((errand, began), load, (adapted, attempt), flight).await;
-            let (ended, delivery) = match heard.kept_in(journey) {
+            let heard = self.send((dispatch, began), load, (adapted, attempt), active).await;
+            let (ended, delivery) = match heard.kept_in(log) {
                 Sent::Answer(ended, delivery) => (ended, Some(delivery)),
                 Sent::None(ended) => (ended, None),
             };
-            let took = journey.ended(deployment, ended, began);
-            self.warnings.attempted(journey.trail.last());
+            let took = log.ended(deployment, ended, began);
+            self.warnings.attempted(log.trail.last());
             if add_new(&mut refused, self.refused_fields(ended, deployment, operation)) {
                 continue;
             }
-            if ended == Ended::Unreadable && journey.leave_encrypted_out(errand.request) {
+            if ended == Ended::Unreadable && log.leave_encrypted_out(dispatch.request) {
                 continue;
             }
             let Some(delivery) = delivery else { return Next::Deployment };
             if let Some(usage) = cut_off(&delivery, tight) {
                 let deployment = Arc::clone(deployment);
-                journey.notes.push(Note::AskedAgain { deployment, usage, took });
+                log.notes.push(Note::AskedAgain { deployment, usage, took });
                 return Next::Again;
             }
-            let restream = restream || is_whole_for_a_stream(&delivery, errand);
+            let restream = restream || is_whole_for_a_stream(&delivery, dispatch);
             let answered = Box::new(answered(deployment, *delivery, changed, restream));
             return if ended == Ended::ContextLength {
                 Next::LargerWindow(answered)
@@ -113,10 +114,10 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// True where the deadline leaves the time for a second answer after a first that was cut off.
-    pub(super) fn time_to_ask_again(&self, errand: &Errand<'_, '_>, now: Instant) -> bool {
-        let first = &errand.plan.first.name;
+    pub(super) fn time_to_ask_again(&self, dispatch: &Dispatch<'_, '_>, now: Instant) -> bool {
+        let first = &dispatch.plan.first.name;
         let usual = self.waiting.state().see(first, |standing| standing.latency.total());
-        let left = errand.deadline.saturating_duration_since(now);
+        let left = dispatch.deadline.saturating_duration_since(now);
         left > (usual.unwrap_or_default() * 4).max(ASK_AGAIN_LEAST)
     }
 
@@ -153,10 +154,10 @@ impl<U: Upstream> Fallback<U> {
 
     async fn send(
         &self,
-        (errand, began): (&Errand<'_, '_>, Instant),
+        (dispatch, began): (&Dispatch<'_, '_>, Instant),
         (load, tight): (Load, bool),
         (adapted, attempt): (Adapted, Attempt),
-        flight: Flight,
+        active: ActiveAttempt,
     ) -> Heard {
         let deployment = &Arc::clone(&attempt.deployment);
         let sending = Sending {
@@ -165,16 +166,16 @@ impl<U: Upstream> Fallback<U> {
             answers: &self.answers,
             deployment,
             body: attempt.body.clone(),
-            background: errand.request.background(),
+            background: dispatch.request.background(),
             load,
             tight,
             began,
-            first_by: (began + patience(errand, deployment, &attempt, load.cap))
-                .min(errand.deadline),
-            deadline: errand.deadline,
+            first_by: (began + patience(dispatch, deployment, &attempt, load.cap))
+                .min(dispatch.deadline),
+            deadline: dispatch.deadline,
             said: OnceLock::new(),
         };
-        let sent = sending.send(adapted, attempt, flight).await;
+        let sent = sending.send(adapted, attempt, active).await;
         Heard { sent, said: sending.said.into_inner().unwrap_or_default() }
     }
 }
@@ -186,8 +187,8 @@ struct Heard {
 }
 
 impl Heard {
-    fn kept_in(self, journey: &mut Journey) -> Sent {
-        journey.said = self.said;
+    fn kept_in(self, log: &mut AttemptLog) -> Sent {
+        log.said = self.said;
         self.sent
     }
 }
@@ -209,22 +210,22 @@ const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
 /// What goes out, and the id under which it does where traces are kept.
 fn attempt(
     deployment: &Arc<Deployment>,
-    errand: &Errand<'_, '_>,
+    dispatch: &Dispatch<'_, '_>,
     adapted: &Adapted,
 ) -> (Attempt, Option<SpanId>) {
-    let (span, mut trace) = errand.trace.attempt();
-    trace.extend(errand.features.at(deployment));
+    let (span, mut trace) = dispatch.trace.attempt();
+    trace.extend(dispatch.features.at(deployment));
     let attempt = Attempt {
         deployment: Arc::clone(deployment),
-        call: errand.call.clone(),
+        call: dispatch.call.clone(),
         body: adapted.body.clone(),
-        streamed: errand.request.stream() && !adapted.restream,
+        streamed: dispatch.request.stream() && !adapted.restream,
         trace,
     };
     (attempt, span)
 }
 
-/// An answer; the journey adds how it was come by.
+/// An answer; the log adds how it was come by.
 fn answered(
     deployment: &Arc<Deployment>,
     delivery: Delivery,
@@ -235,15 +236,15 @@ fn answered(
     Answered { deployment, delivery, adapted, restream, trail, notes }
 }
 
-fn bearing(errand: &Errand<'_, '_>, admission: &Admission, journey: &Journey) -> Bearing {
-    let spilled = journey.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
-    Bearing { asker: errand.asker, task: errand.task, prompt: admission.load.prompt, spilled }
+fn bearing(dispatch: &Dispatch<'_, '_>, admission: &Admission, log: &AttemptLog) -> Footing {
+    let spilled = log.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
+    Footing { asker: dispatch.asker, task: dispatch.task, prompt: admission.load.prompt, spilled }
 }
 
 /// True of a whole answer to a caller who asked for a stream: it is streamed on.
-fn is_whole_for_a_stream(delivery: &Delivery, errand: &Errand<'_, '_>) -> bool {
+fn is_whole_for_a_stream(delivery: &Delivery, dispatch: &Dispatch<'_, '_>) -> bool {
     let whole = matches!(delivery.body, Delivered::Full(..)) && delivery.status.is_success();
-    whole && errand.request.stream() && errand.request.operation().is_scored()
+    whole && dispatch.request.stream() && dispatch.request.operation().is_scored()
 }
 
 /// What an answer used that a cap of ours cut off.
@@ -268,32 +269,32 @@ struct Learned<'t> {
 /// The encrypted contents that the deployment cannot read, or none may any longer.
 fn unreadable(
     deployment: &Deployment,
-    errand: &Errand<'_, '_>,
-    journey: &Journey,
+    dispatch: &Dispatch<'_, '_>,
+    log: &AttemptLog,
 ) -> Vec<ContentHash> {
-    if journey.encrypted_left_out {
-        return errand.request.encrypted().to_vec();
+    if log.encrypted_left_out {
+        return dispatch.request.encrypted().to_vec();
     }
-    errand.readers.unreadable_at(&deployment.endpoint)
+    dispatch.readers.unreadable_at(&deployment.endpoint)
 }
 
 fn target<'t>(
     deployment: &'t Deployment,
-    errand: &Errand<'_, '_>,
+    dispatch: &Dispatch<'_, '_>,
     Learned { refused, unreadable }: Learned<'t>,
     tight: Option<Tokens>,
 ) -> adapt::Target<'t> {
     adapt::Target {
         record: &deployment.model,
         model_field: match deployment.api {
-            Api::AzureDated { .. } if !errand.call.is_undeployed() => None,
+            Api::AzureDated { .. } if !dispatch.call.is_undeployed() => None,
             Api::AzureDated { .. } | Api::AzureV1 | Api::OpenAi => {
                 Some(&deployment.azure_deployment)
             }
         },
         stream_options: deployment.api.takes_stream_options(),
-        effort: errand.effort,
-        chosen: errand.chosen,
+        effort: dispatch.effort,
+        chosen: dispatch.chosen,
         refused,
         tight,
         unreadable,
@@ -303,16 +304,16 @@ fn target<'t>(
 /// How long an attempt may take to its first byte. The head of a whole answer comes with its end, so one that is not streamed
 /// may take as long as its longest answer does at a slow pace.
 fn patience(
-    errand: &Errand<'_, '_>,
+    dispatch: &Dispatch<'_, '_>,
     deployment: &Deployment,
     attempt: &Attempt,
     cap: Option<Tokens>,
 ) -> Duration {
     if attempt.streamed {
-        return errand.first_byte;
+        return dispatch.first_byte;
     }
     let longest = cap.unwrap_or(deployment.model.max_output).min(deployment.model.max_output);
-    errand.first_byte + Duration::from_secs_f64(longest.as_f64() / SLOW_TOKENS_PER_SECOND)
+    dispatch.first_byte + Duration::from_secs_f64(longest.as_f64() / SLOW_TOKENS_PER_SECOND)
 }
 
 /// A pace that nearly every answer keeps.

@@ -17,11 +17,11 @@ use router_core::response::RESPONSE_HEADERS;
 use tokio::time::Instant;
 use tracing::error;
 
+use crate::app_state::AppState;
+use crate::auth;
 use crate::dashboard::page;
-use crate::gate;
 use crate::problem::Problem;
 use crate::request_log::Line;
-use crate::shared::Shared;
 
 /// The header that names a request, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -39,7 +39,7 @@ fn is_dashboard(path: &str) -> bool {
 
 /// Takes a request in and its answer out.
 pub(crate) async fn pass(
-    State(shared): State<Arc<Shared>>,
+    State(shared): State<Arc<AppState>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -47,7 +47,7 @@ pub(crate) async fn pass(
     let matched = request.extensions().get::<MatchedPath>();
     let path = matched.map_or("unknown", MatchedPath::as_str).to_owned();
     if PROBES.contains(&path.as_str()) || is_dashboard(&path) {
-        return match gate::enter(&shared, &path, request).await {
+        return match auth::enter(&shared, &path, request).await {
             Ok((request, _)) => caught(request, next).await,
             Err(refused) => refused,
         };
@@ -55,7 +55,7 @@ pub(crate) async fn pass(
     let id = request_id(request.headers());
     let text = id.to_str().unwrap_or_default().to_owned();
     let mut line = Line::new(request.method().clone(), path.clone(), text, received);
-    let mut response = match gate::enter(&shared, &path, request).await {
+    let mut response = match auth::enter(&shared, &path, request).await {
         Err(refused) => line.follow(refused),
         Ok((mut request, bearer)) => {
             line.asked_by(&bearer.caller);

@@ -16,12 +16,12 @@ const USUAL_SHARE: f64 = 0.02;
 
 /// What a request uses, and what it reserves beyond that; normalized tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Blocking {
+pub struct Overreservation {
     used: f64,
     spare: f64,
 }
 
-impl Blocking {
+impl Overreservation {
     /// Of a request; `None` while nothing is known of its answer, or where it need not leave room to others.
     pub fn of(entry: &Entry, size: &Size) -> Option<Self> {
         let Load { prompt, cached, cap, .. } = entry.load;
@@ -47,7 +47,7 @@ impl Blocking {
 mod tests {
     use super::*;
 
-    const USUAL: Blocking = Blocking { used: 1_000.0, spare: 4_000.0 };
+    const USUAL: Overreservation = Overreservation { used: 1_000.0, spare: 4_000.0 };
 
     #[test]
     fn only_what_blocks_more_for_what_it_serves_is_beyond() {
@@ -59,18 +59,18 @@ mod tests {
             (4_000.0, 4_000.0, 0.0),
             (1_000.0, 0.0, 0.0),
         ] {
-            let request = Blocking { used, spare };
+            let request = Overreservation { used, spare };
             assert!((request.beyond(&USUAL) - beyond).abs() < 1e-9, "{request:?}");
         }
     }
 
     #[test]
     fn what_is_usual_follows_the_requests() {
-        let mut usual = Blocking::default();
+        let mut usual = Overreservation::default();
         usual.learn(USUAL);
         assert_eq!(usual, USUAL);
         for _ in 0..500 {
-            usual.learn(Blocking { used: 100.0, spare: 0.0 });
+            usual.learn(Overreservation { used: 100.0, spare: 0.0 });
         }
         assert!(usual.used < 101.0 && usual.spare < 1.0, "{usual:?}");
     }

@@ -1,6 +1,6 @@
 //! What one replica tells the others of a deployment, and what hearing it does to what is known.
 //!
-//! Nothing here is sent or received: pure rules over [`Standing`]. What was learned here is found by comparing what was
+//! Nothing here is sent or received: pure rules over [`DeploymentState`]. What was learned here is found by comparing what was
 //! known before and after, so no event can be forgotten. Whatever others tell carries its time; to apply it twice is
 //! prevented by whoever carries it.
 
@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::capacity::DeploymentState;
 use crate::capacity::Ends;
-use crate::capacity::Standing;
+use crate::capacity::LevelReading;
 use crate::capacity::Taken;
-use crate::capacity::Told;
 use crate::capacity::TooLarge;
 
 /// A piece of news of one deployment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum News {
+pub enum Delta {
     /// Normalized tokens were added to its bucket, or given back.
     Added {
         /// When.
@@ -26,7 +26,7 @@ pub enum News {
         tokens: f64,
     },
     /// It told its level.
-    Told(Told),
+    LevelReading(LevelReading),
     /// It is left alone.
     Cooling {
         /// Until when; only what is new is told.
@@ -62,15 +62,20 @@ const OWN_WORD: Duration = Duration::from_secs(10);
 
 /// What happened here and is not yet told, and what all have added lately.
 #[derive(Debug, Default)]
-pub struct Chronicle {
-    untold: Vec<News>,
+pub struct ChangeLog {
+    untold: Vec<Delta>,
     added: VecDeque<(Instant, f64)>,
     served: Option<Instant>,
 }
 
-impl Chronicle {
+impl ChangeLog {
     /// Notes what was learned here. True where others should hear of it at once.
-    pub fn note(&mut self, now: Instant, before: &Standing, after: &Standing) -> bool {
+    pub fn note(
+        &mut self,
+        now: Instant,
+        before: &DeploymentState,
+        after: &DeploymentState,
+    ) -> bool {
         let mut urgent = false;
         if let (Some(old), Some(new)) = (&before.twin, &after.twin) {
             let tokens = new.net() - old.net();
@@ -80,13 +85,13 @@ impl Chronicle {
             }
             if let Some(told) = new.told().filter(|told| old.told() != Some(*told)) {
                 urgent = true;
-                self.tell(News::Told(told));
+                self.tell(Delta::LevelReading(told));
             }
         }
         urgent |= self.note_cooldown(now, before, after);
         if let Some(large) = after.large.filter(|large| before.large != Some(*large)) {
             urgent = true;
-            self.tell(News::TooLarge(large));
+            self.tell(Delta::TooLarge(large));
         }
         let (old, new) = (before.quota.taken(), after.quota.taken());
         if new != old {
@@ -97,7 +102,12 @@ impl Chronicle {
         urgent
     }
 
-    fn note_cooldown(&mut self, now: Instant, before: &Standing, after: &Standing) -> bool {
+    fn note_cooldown(
+        &mut self,
+        now: Instant,
+        before: &DeploymentState,
+        after: &DeploymentState,
+    ) -> bool {
         let (old, new) = (before.cooldown.ends(), after.cooldown.ends());
         let later = |old: Option<Instant>, new: Option<Instant>| new.filter(|_| new > old);
         let ends = Ends {
@@ -108,7 +118,7 @@ impl Chronicle {
         };
         let cooling = ends != Ends::default();
         if cooling {
-            self.tell(News::Cooling { ends, faults: after.cooldown.faults() });
+            self.tell(Delta::Cooling { ends, faults: after.cooldown.faults() });
         }
         let served = before.latency != after.latency;
         if served {
@@ -117,13 +127,13 @@ impl Chronicle {
         let recovered = (old.fault.is_some() && new.fault.is_none())
             || (old.misconfigured.is_some() && new.misconfigured.is_none());
         if recovered {
-            self.tell(News::Recovered(now));
+            self.tell(Delta::Recovered(now));
         }
         cooling || recovered
     }
 
     /// What is to be told, oldest first; from now on it counts as told.
-    pub fn take(&mut self) -> Vec<News> {
+    pub fn take(&mut self) -> Vec<Delta> {
         std::mem::take(&mut self.untold)
     }
 
@@ -133,9 +143,9 @@ impl Chronicle {
     }
 
     /// Puts what another replica told into what is known.
-    pub fn hear(&mut self, now: Instant, standing: &mut Standing, news: News) {
+    pub fn hear(&mut self, now: Instant, standing: &mut DeploymentState, news: Delta) {
         match news {
-            News::Added { at, tokens } => {
+            Delta::Added { at, tokens } => {
                 let at = at.min(now);
                 if now.saturating_duration_since(at) > REMEMBERED {
                     return;
@@ -145,29 +155,29 @@ impl Chronicle {
                     twin.absorb(now, at, tokens);
                 }
             }
-            News::Told(told) => {
-                let told = Told { at: told.at.min(now), ..told };
+            Delta::LevelReading(told) => {
+                let told = LevelReading { at: told.at.min(now), ..told };
                 if let Some(twin) = &mut standing.twin
                     && now.saturating_duration_since(told.at) <= REMEMBERED
                 {
                     twin.hear(now, told, self.since(told.at));
                 }
             }
-            News::Cooling { mut ends, faults } => {
+            Delta::Cooling { mut ends, faults } => {
                 let served = self.served.map(|at| now.saturating_duration_since(at));
                 if served.is_some_and(|ago| ago < OWN_WORD) {
                     ends.misconfigured = None;
                 }
                 standing.cooldown.hear(ends, faults);
             }
-            News::Recovered(at) => standing.cooldown.serve(at.min(now)),
-            News::TooLarge(large) => {
+            Delta::Recovered(at) => standing.cooldown.serve(at.min(now)),
+            Delta::TooLarge(large) => {
                 let held = standing.large.filter(|held| held.until > now);
                 let from = held.map_or(large.from, |held| held.from.min(large.from));
                 let until = held.map_or(large.until, |held| held.until.max(large.until));
                 standing.large = Some(TooLarge { from, until });
             }
-            News::Taken { at, taken } => standing.quota.hear(at.min(now), taken),
+            Delta::Taken { at, taken } => standing.quota.hear(at.min(now), taken),
         }
     }
 
@@ -185,31 +195,31 @@ impl Chronicle {
         for news in self.untold.iter_mut().rev() {
             match news {
                 // Room given back to an empty bucket is lost, so what was added after it must not make up for it.
-                News::Added { at, tokens }
+                Delta::Added { at, tokens }
                     if full || *at + TOGETHER > now && (*tokens > 0.0) == (more > 0.0) =>
                 {
                     *tokens += more;
                     return;
                 }
                 // What the deployment told divides what was added before from what was added after.
-                News::Added { .. } | News::Told(_) => break,
-                News::Cooling { .. }
-                | News::Recovered(_)
-                | News::TooLarge(_)
-                | News::Taken { .. } => {}
+                Delta::Added { .. } | Delta::LevelReading(_) => break,
+                Delta::Cooling { .. }
+                | Delta::Recovered(_)
+                | Delta::TooLarge(_)
+                | Delta::Taken { .. } => {}
             }
         }
-        self.tell(News::Added { at: now, tokens: more });
+        self.tell(Delta::Added { at: now, tokens: more });
     }
 
     fn tell_taken(&mut self, now: Instant, more: Taken) {
         let taken = self.untold.iter_mut().find_map(|news| match news {
-            News::Taken { at, taken } => Some((at, taken)),
-            News::Added { .. }
-            | News::Told(_)
-            | News::Cooling { .. }
-            | News::Recovered(_)
-            | News::TooLarge(_) => None,
+            Delta::Taken { at, taken } => Some((at, taken)),
+            Delta::Added { .. }
+            | Delta::LevelReading(_)
+            | Delta::Cooling { .. }
+            | Delta::Recovered(_)
+            | Delta::TooLarge(_) => None,
         });
         match taken {
             Some((at, taken)) => {
@@ -217,11 +227,11 @@ impl Chronicle {
                 taken.requests = taken.requests.saturating_add(more.requests);
                 taken.tokens = taken.tokens.saturating_add(more.tokens);
             }
-            None => self.tell(News::Taken { at: now, taken: more }),
+            None => self.tell(Delta::Taken { at: now, taken: more }),
         }
     }
 
-    fn tell(&mut self, news: News) {
+    fn tell(&mut self, news: Delta) {
         if self.untold.len() >= MOST_UNTOLD {
             self.untold.remove(0);
         }
@@ -241,7 +251,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn standing(now: Instant) -> Standing {
+    fn standing(now: Instant) -> DeploymentState {
         let size = Size {
             rate: 100.0,
             window: 10 * SECOND,
@@ -249,12 +259,12 @@ mod tests {
             missing_output: Tokens(100),
             cached_discount: 1.0,
         };
-        Standing { twin: Some(Twin::new(size, now)), ..Standing::default() }
+        DeploymentState { twin: Some(Twin::new(size, now)), ..DeploymentState::default() }
     }
 
     /// What a change here is told as.
-    fn told(now: Instant, change: impl FnOnce(&mut Standing)) -> (bool, Vec<News>) {
-        let (mut chronicle, before) = (Chronicle::default(), standing(now));
+    fn told(now: Instant, change: impl FnOnce(&mut DeploymentState)) -> (bool, Vec<Delta>) {
+        let (mut chronicle, before) = (ChangeLog::default(), standing(now));
         let mut after = before;
         change(&mut after);
         let urgent = chronicle.note(now, &before, &after);
@@ -268,34 +278,36 @@ mod tests {
         let (urgent, news) = told(now, |here| {
             here.twin.as_mut().unwrap().admit(now, 30.0);
         });
-        assert_eq!((urgent, news), (false, vec![News::Added { at: now, tokens: 30.0 }]));
+        assert_eq!((urgent, news), (false, vec![Delta::Added { at: now, tokens: 30.0 }]));
         let (urgent, news) = told(now, |here| here.cooldown.throttle(now, SECOND));
         let ends = Ends { throttled: Some(now + SECOND), ..Ends::default() };
-        assert_eq!((urgent, news), (true, vec![News::Cooling { ends, faults: 0 }]));
+        assert_eq!((urgent, news), (true, vec![Delta::Cooling { ends, faults: 0 }]));
         let (urgent, news) = told(now, |here| {
             let twin = here.twin.as_mut().unwrap();
             let ticket = twin.admit(now, 30.0);
             twin.refused(now, ticket, 2 * SECOND, None);
         });
         assert!(urgent);
-        assert!(matches!(news[..], [News::Told(Told { over, .. })] if (over - 2.0).abs() < 1e-9));
+        assert!(
+            matches!(news[..], [Delta::LevelReading(LevelReading { over, .. })] if (over - 2.0).abs() < 1e-9)
+        );
         let (_, news) = told(now, |here| here.quota.take(now, &Load::default()));
-        assert!(matches!(news[..], [News::Taken { taken: Taken { requests: 1, .. }, .. }]));
+        assert!(matches!(news[..], [Delta::Taken { taken: Taken { requests: 1, .. }, .. }]));
         let large = TooLarge { from: Tokens(9), until: now + SECOND };
         let (urgent, news) = told(now, |here| here.large = Some(large));
-        assert_eq!((urgent, news), (true, vec![News::TooLarge(large)]));
+        assert_eq!((urgent, news), (true, vec![Delta::TooLarge(large)]));
     }
 
     #[test]
     fn what_was_added_together_is_told_as_one_unless_room_was_given_back_between() {
         let now = Instant::now();
-        let mut chronicle = Chronicle::default();
+        let mut chronicle = ChangeLog::default();
         for tokens in [30.0, 20.0, -10.0, -5.0, 40.0] {
             chronicle.tell_added(now, tokens);
         }
         chronicle.tell_added(now + TOGETHER, 1.0);
-        let tokens = |news: &News| {
-            let News::Added { tokens, .. } = news else { panic!("{news:?}") };
+        let tokens = |news: &Delta| {
+            let Delta::Added { tokens, .. } = news else { panic!("{news:?}") };
             *tokens
         };
         let all: Vec<f64> = chronicle.take().iter().map(tokens).collect();
@@ -313,18 +325,18 @@ mod tests {
     fn a_replica_that_was_just_served_does_not_believe_that_rights_are_wrong() {
         let now = Instant::now();
         let ends = Ends { misconfigured: Some(now + 60 * SECOND), ..Ends::default() };
-        let news = News::Cooling { ends, faults: 0 };
-        let cause = |chronicle: &mut Chronicle, here: &mut Standing, at: Instant| {
+        let news = Delta::Cooling { ends, faults: 0 };
+        let cause = |chronicle: &mut ChangeLog, here: &mut DeploymentState, at: Instant| {
             chronicle.hear(at, here, news);
             here.cooling(at).map(|(cause, _)| cause)
         };
-        let (mut chronicle, mut here) = (Chronicle::default(), standing(now));
+        let (mut chronicle, mut here) = (ChangeLog::default(), standing(now));
         let before = here;
         here.latency.learn(now, Timing { first: SECOND, total: SECOND });
         chronicle.note(now, &before, &here);
         assert_eq!(cause(&mut chronicle, &mut here, now + SECOND), None);
         assert_eq!(cause(&mut chronicle, &mut here, now + OWN_WORD), Some(Cause::Misconfigured));
-        chronicle.hear(now + OWN_WORD, &mut here, News::Recovered(now + OWN_WORD));
+        chronicle.hear(now + OWN_WORD, &mut here, Delta::Recovered(now + OWN_WORD));
         assert_eq!(here.cooling(now + OWN_WORD), None);
     }
 }

@@ -13,7 +13,7 @@ use super::exchange::{Answer, Batch, Exchange, ExchangeFault, Pull, Push};
 
 /// A place to meet within one process. Clones are the same place.
 #[derive(Debug, Clone)]
-pub struct Board(Arc<Place>);
+pub struct InMemoryExchange(Arc<Place>);
 
 #[derive(Debug)]
 struct Place {
@@ -40,7 +40,7 @@ const KEPT: Duration = Duration::from_secs(60);
 /// The shared clock does not begin at zero: nobody's does.
 const BEGINNING: u64 = 1_700_000_000_000_000;
 
-impl Board {
+impl InMemoryExchange {
     /// An empty one; a round trip takes `trip`.
     pub fn new(now: Instant, trip: Duration) -> Self {
         Self(Arc::new(Place { began: now, trip, kept: Mutex::default() }))
@@ -86,7 +86,7 @@ impl Board {
     }
 }
 
-impl Exchange for Board {
+impl Exchange for InMemoryExchange {
     fn meet<'e>(&'e self, push: &'e Push) -> Answer<'e, Pull> {
         let began = self.0.began;
         Box::pin(self.visit(move |kept, now| {

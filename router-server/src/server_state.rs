@@ -9,15 +9,15 @@ use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 use router_core::clock;
 use router_core::memory::Budget;
 
-use crate::dashboard::Hub;
+use crate::dashboard::Dashboard;
 use crate::traces::Tracer;
 
 /// What all configurations of one running server share.
 #[derive(Debug)]
-pub(crate) struct Lasting {
+pub(crate) struct ServerState {
     pub(crate) registry: Registry,
     /// What the dashboard shows.
-    pub(crate) dashboard: Arc<Hub>,
+    pub(crate) dashboard: Arc<Dashboard>,
     /// Since when the server runs.
     pub(crate) since: SystemTime,
     /// Makes spans of requests; `None` where nobody wants any.
@@ -112,7 +112,7 @@ impl Told {
     }
 }
 
-impl Lasting {
+impl ServerState {
     /// A server begins with a configuration.
     pub(crate) fn new(
         registry: Registry,
@@ -124,7 +124,7 @@ impl Lasting {
         told.runs(version, now);
         Ok(Self {
             registry,
-            dashboard: Arc::new(Hub::new(now)),
+            dashboard: Arc::new(Dashboard::new(now)),
             since: now,
             tracer,
             draining: AtomicBool::new(false),
@@ -204,12 +204,12 @@ mod tests {
 
     #[test]
     fn room_is_counted_over_all_configurations_and_given_back() {
-        let lasting = Lasting::new(Registry::new(), "a", None).unwrap();
-        let first = lasting.admit(2);
-        let second = lasting.admit(2);
-        assert!(first.is_some() && second.is_some() && lasting.admit(2).is_none());
-        assert!(lasting.admit(3).is_some(), "a larger bound of a new configuration");
+        let process = ServerState::new(Registry::new(), "a", None).unwrap();
+        let first = process.admit(2);
+        let second = process.admit(2);
+        assert!(first.is_some() && second.is_some() && process.admit(2).is_none());
+        assert!(process.admit(3).is_some(), "a larger bound of a new configuration");
         drop(first);
-        assert!(lasting.admit(1).is_none() && lasting.admit(2).is_some());
+        assert!(process.admit(1).is_none() && process.admit(2).is_some());
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
+use crate::capacity::CacheAffinity;
 use crate::capacity::Conversation;
-use crate::capacity::Home;
 
 /// Waiting to be told.
 #[derive(Debug)]
@@ -24,7 +24,7 @@ pub struct Outbox {
 #[derive(Debug, Default)]
 pub struct Held {
     /// Where conversations are at home now.
-    pub homes: VecDeque<(Conversation, Home)>,
+    pub homes: VecDeque<(Conversation, CacheAffinity)>,
     /// What is to be kept for all, by its key; `None` where it is to be forgotten.
     pub kept: VecDeque<(Box<str>, Option<Box<str>>)>,
 }
@@ -58,7 +58,7 @@ impl Outbox {
     }
 
     /// A conversation is at home here now.
-    pub fn moved(&self, conversation: Conversation, home: Home) {
+    pub fn moved(&self, conversation: Conversation, home: CacheAffinity) {
         bounded(&mut self.lock().homes, (conversation, home), MOST_HOMES);
     }
 
@@ -74,12 +74,12 @@ impl Outbox {
     }
 
     /// Where conversations moved; from now on it counts as sent.
-    pub fn take_homes(&self) -> VecDeque<(Conversation, Home)> {
+    pub fn take_homes(&self) -> VecDeque<(Conversation, CacheAffinity)> {
         std::mem::take(&mut self.lock().homes)
     }
 
     /// These were not sent after all.
-    pub fn put_back(&self, mut homes: VecDeque<(Conversation, Home)>) {
+    pub fn put_back(&self, mut homes: VecDeque<(Conversation, CacheAffinity)>) {
         let mut held = self.lock();
         homes.append(&mut held.homes);
         let over = homes.len().saturating_sub(MOST_HOMES);

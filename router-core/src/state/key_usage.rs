@@ -18,7 +18,7 @@ use crate::units::Day;
 use crate::units::KeyName;
 use crate::units::Usd;
 
-use super::statement::{Account, Spent, Statement, field_of, of_field};
+use super::usage_report::{Account, Spent, UsageReport, field_of, of_field};
 use super::wire::SharedClock;
 
 /// A key's own use here, with the day to which its money belongs.
@@ -78,7 +78,7 @@ impl Accounts {
     }
 
     /// What is new of its own keys; from now on it counts as told.
-    pub(super) fn changes(&mut self, own: &[Own], micros: u64) -> Option<Statement> {
+    pub(super) fn changes(&mut self, own: &[Own], micros: u64) -> Option<UsageReport> {
         let mut accounts = Vec::new();
         for (key, used, on) in own {
             // A name that config could not have is an embedding program's own.
@@ -97,7 +97,7 @@ impl Accounts {
     }
 
     /// What its keys have under way or used of late, for those who have not heard it.
-    pub(super) fn live(&self, own: &[Own], micros: u64) -> Option<Statement> {
+    pub(super) fn live(&self, own: &[Own], micros: u64) -> Option<UsageReport> {
         let live = own.iter().filter(|(_, used, _)| is_live(used));
         let accounts = live.filter_map(|(key, used, on)| {
             Some(Account { key: KeyName::try_from(&**key).ok()?, used: *used, on: *on })
@@ -105,8 +105,8 @@ impl Accounts {
         self.statement(accounts.collect(), micros)
     }
 
-    fn statement(&self, accounts: Vec<Account>, micros: u64) -> Option<Statement> {
-        (!accounts.is_empty()).then(|| Statement { run: self.run.clone(), micros, accounts })
+    fn statement(&self, accounts: Vec<Account>, micros: u64) -> Option<UsageReport> {
+        (!accounts.is_empty()).then(|| UsageReport { run: self.run.clone(), micros, accounts })
     }
 
     /// True where all that is kept should be read.
@@ -132,7 +132,7 @@ impl Accounts {
     /// Hears what another run told.
     pub(super) fn hear(
         &mut self,
-        statement: Statement,
+        statement: UsageReport,
         clock: &SharedClock,
         (now, today): (Instant, Day),
     ) {

@@ -6,7 +6,7 @@ use router_core::selection::Exclusion;
 
 /// The way of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Way {
+pub(super) enum Outcome {
     /// A provisioned deployment answered at once.
     Provisioned,
     /// A provisioned deployment answered once it had room.
@@ -24,7 +24,7 @@ pub(super) enum Way {
 /// How many ways there are.
 pub(super) const WAYS: usize = 6;
 
-impl Way {
+impl Outcome {
     /// All, in the order in which they are told and drawn.
     pub(super) const ALL: [Self; WAYS] = [
         Self::Provisioned,

@@ -5,7 +5,7 @@
 
 /// What calls under way have reserved, and what those before gave back.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) struct Open {
+pub(super) struct Outstanding {
     reserved: f64,
     /// Of calls that ended: what they had reserved, and what of it they gave back. Fading.
     ended: f64,
@@ -15,7 +15,7 @@ pub(super) struct Open {
 /// How much the latest call counts.
 const LATEST_SHARE: f64 = 0.05;
 
-impl Open {
+impl Outstanding {
     pub(super) fn begun(&mut self, reserved: f64) {
         self.reserved += reserved;
     }
@@ -43,7 +43,7 @@ mod tests {
 
     #[test]
     fn the_share_that_was_given_back_lately_is_expected_again() {
-        let mut open = Open::default();
+        let mut open = Outstanding::default();
         open.begun(1_000.0);
         assert!(open.spare().abs() < 1e-9, "nothing is known yet");
         open.ended(1_000.0, 250.0);
