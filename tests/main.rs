@@ -20,6 +20,7 @@ mod causes;
 mod client_recordings;
 mod config_files;
 mod config_messages;
+mod cross_origin;
 mod dashboard;
 mod deadline;
 mod encrypted_reasoning;

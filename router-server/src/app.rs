@@ -16,6 +16,7 @@ use router_core::chat::Operation;
 use router_core::config::Expose;
 
 use crate::app_state::AppState;
+use crate::cors;
 use crate::dashboard::page;
 use crate::handlers::answer;
 use crate::handlers::dashboard;
@@ -66,7 +67,8 @@ pub(crate) fn app(shared: Arc<AppState>) -> axum::Router {
     if shared.expose == Expose::All || shared.keyring.asks() {
         paths = dashboard(paths);
     }
-    paths
+    let cors = cors::layer(&shared.cors);
+    let app = paths
         .route("/healthz", get(health::alive))
         .route("/health", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -75,7 +77,12 @@ pub(crate) fn app(shared: Arc<AppState>) -> axum::Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(Arc::clone(&shared), middleware::pass))
-        .with_state(shared)
+        .with_state(shared);
+    // Outside authentication: a preflight request has no key.
+    match cors {
+        Some(cors) => app.layer(cors),
+        None => app,
+    }
 }
 
 /// The page, its files, and what it shows.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
-use router_core::config::{Config, Expose};
+use router_core::config::{Config, CorsOrigins, Expose};
 use router_core::memory;
 use router_core::router::ModelRouter;
 
@@ -26,6 +26,8 @@ pub(crate) struct AppState {
     pub(crate) share: Option<u64>,
     /// Where the server listens: what `Host` may name where callers show no key.
     pub(crate) listen: SocketAddr,
+    /// Which web pages may call from a browser.
+    pub(crate) cors: CorsOrigins,
     /// The paths that are passed through, without a slash before.
     pub(crate) passthrough: Vec<Arc<str>>,
     /// Since when the server runs, in seconds since 1970: what model lists give as the day of making.
@@ -53,6 +55,7 @@ impl AppState {
             min_upload_bytes_per_second: server.min_upload_bytes_per_second,
             share,
             listen: server.listen,
+            cors: server.cors.clone(),
             passthrough: config.passthrough.clone(),
             since: process.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             keyring: Keyring::new(&config.keys),

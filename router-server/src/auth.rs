@@ -28,7 +28,7 @@ pub(crate) async fn enter(
     let door = door(path, request.uri().query());
     let browsed = door == Door::Operator && request.method() == Method::GET;
     if !shared.keyring.asks() {
-        origin::check(request.uri(), request.headers(), shared.listen)
+        origin::check(request.uri(), request.headers(), shared.listen, &shared.cors)
             .map_err(IntoResponse::into_response)?;
     }
     let today = clock::day(clock::wall());

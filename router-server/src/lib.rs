@@ -66,6 +66,7 @@
 //! | `request_log` | one line a request |
 //! | `middleware` | what every request passes: id, room, log, exposure |
 //! | `handlers` | what each path does |
+//! | `cors` | web pages of other sites that may call |
 //! | `app` | which path meets which handler |
 //! | `connection` | one connection: requests under way, its reader, when it closes |
 //! | `outgoing` | an answer's body on its way into a connection |
@@ -126,6 +127,8 @@ mod request_log;
 mod middleware;
 //
 mod handlers;
+//
+mod cors;
 //
 mod app;
 //

@@ -9,10 +9,17 @@ use std::net::{IpAddr, SocketAddr};
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Uri};
 
+use router_core::config::CorsOrigins;
+
 use crate::problem::Problem;
 
-/// Refuses a request that names a host which is not this machine, or that a page of another site sends.
-pub(crate) fn check(uri: &Uri, headers: &HeaderMap, listen: SocketAddr) -> Result<(), Problem> {
+/// Refuses a request that names a host which is not this machine, or that a page of another site sends unless `cors` lists it.
+pub(crate) fn check(
+    uri: &Uri,
+    headers: &HeaderMap,
+    listen: SocketAddr,
+    cors: &CorsOrigins,
+) -> Result<(), Problem> {
     let named = headers.get(HOST).map(HeaderValue::to_str);
     let named = named.or_else(|| uri.authority().map(|authority| Ok(authority.as_str())));
     // Every browser names a host.
@@ -20,7 +27,8 @@ pub(crate) fn check(uri: &Uri, headers: &HeaderMap, listen: SocketAddr) -> Resul
     if named.is_some_and(|host| !host.is_ok_and(own)) {
         return Err(Problem::foreign_host());
     }
-    let site = headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    let site = headers.get(ORIGIN).filter(|origin| !cors.allows(origin));
+    let site = site.map(|origin| origin.to_str().unwrap_or_default());
     let own = |origin: &str| {
         let rest = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         rest.is_some_and(|authority| is_own(authority, listen.ip()))
@@ -52,7 +60,8 @@ mod tests {
                 headers.insert(name, HeaderValue::from_static(value));
             }
         }
-        check(&Uri::from_static("/v1/models"), &headers, listen.parse().unwrap()).is_ok()
+        let cors = CorsOrigins::Listed(vec![HeaderValue::from_static("https://app.example")]);
+        check(&Uri::from_static("/v1/models"), &headers, listen.parse().unwrap(), &cors).is_ok()
     }
 
     #[test]
@@ -84,6 +93,8 @@ mod tests {
         assert!(!allowed("10.0.0.5:80", Some("evil.example"), None));
         assert!(allowed("0.0.0.0:80", Some("router:80"), None));
         for (origin, expected) in [
+            ("https://app.example", true),
+            ("http://app.example", false),
             ("http://localhost:3000", true),
             ("https://127.0.0.1", true),
             ("http://[::1]:5173", true),
@@ -100,7 +111,9 @@ mod tests {
     #[test]
     fn the_authority_of_http2_is_a_host_as_well() {
         let listen = "127.0.0.1:8080".parse().unwrap();
-        let check = |uri| check(&Uri::from_static(uri), &HeaderMap::new(), listen).is_ok();
+        let check = |uri| {
+            check(&Uri::from_static(uri), &HeaderMap::new(), listen, &CorsOrigins::None).is_ok()
+        };
         assert!(check("http://localhost:8080/x") && !check("http://evil.example/x"));
     }
 }

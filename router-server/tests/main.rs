@@ -10,6 +10,7 @@ mod replicas;
 mod scorer_quality;
 mod setup_commands;
 mod surface;
+mod terminal;
 mod tuning;
 #[cfg(all(feature = "manual", feature = "schema"))]
 mod written_out;

@@ -131,7 +131,7 @@ class Stage:
         return self.start("emulator", command, r"endpoint +(http://\S+)")
 
     def router(self, emulator):
-        files = ["--config", ROOT / "configs" / "local.toml", "--config", HERE / "router.toml"]
+        files = ["--config", HERE / "router.toml"]
         own = HERE / f"{self.name}.toml"
         files += ["--config", own] if own.exists() else []
         settings = {

@@ -27,7 +27,7 @@ BREAKS = [
     (checks.compose, "compose.yaml", "target: emulator", "target: double", "no stage"),
     (checks.compose, "configs/compose.toml", "http://emulator:", "http://emulater:", "names no service"),
     (checks.compose, "configs/compose.toml", 'billing = "provisioned"', 'billing = "bought"', "billing"),
-    (checks.compose, "configs/compose.toml", '"o1-payg"', '"o1-paid"', "none of the emulator's"),
+    (checks.compose, "configs/compose.toml", '"gpt-5-4-payg"', '"gpt-5-4-paid"', "none of the emulator's"),
     (checks.compose, "configs/prometheus/prometheus.yml", "router:8080", "localhost:8080", "does not scrape"),
     (checks.compose, "configs/compose.toml", "redis://redis:", "http://redis:", "replicas.url"),
     (checks.compose, "deploy/compose/grafana/dashboards/model-router.yaml", "/etc/dashboards", "/etc/boards", "not mounted"),

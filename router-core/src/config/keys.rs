@@ -20,6 +20,7 @@ use crate::units::KeyName;
 use crate::units::ModelName;
 use crate::units::Usd;
 
+use super::guessable_keys::is_guessable;
 use super::raw::{self, Raw};
 use super::table::{Table, listed, quoted};
 
@@ -140,6 +141,11 @@ fn hashes<'r>(
                 "hashes",
                 "must be sha256: and 64 hexadecimal digits, as `router-server key hash` prints them; the key itself has \
                  no place here",
+            ),
+            Ok(_) if is_guessable(text) => table.fault(
+                "hashes",
+                "one of them is the hash of a key that anybody would try (a placeholder of examples or clients); make one \
+                 with `router-server key new`",
             ),
             Ok(hash) => match known.insert(hash, name) {
                 Some(other) if other != name => {

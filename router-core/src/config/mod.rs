@@ -5,10 +5,12 @@
 mod advice;
 mod capacity;
 mod checked;
+mod cors;
 mod defaults;
 mod deployments;
 mod endpoints;
 mod fault;
+mod guessable_keys;
 mod identity;
 mod keys;
 mod layers;
@@ -39,6 +41,7 @@ mod version;
 mod warnings;
 
 pub use checked::Config;
+pub use cors::CorsOrigins;
 pub use fault::{ConfigFaults, Fault, Key, Origin};
 pub use keys::{CallerKey, KeyHash, KeyHashFault};
 pub use layers::{Layers, shipped_records};

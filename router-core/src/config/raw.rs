@@ -84,6 +84,8 @@ pub struct Server {
     pub expose: Option<String>,
     /// The form of log lines: `auto`, `json` or `text`; auto, which is text at a terminal.
     pub log: Option<String>,
+    /// Web pages that may call the router from a browser: their origins, or `*` for all; none.
+    pub cors_origins: Option<Vec<String>>,
     /// Certificate and key of the listener; without them it speaks plain HTTP.
     pub tls: Option<Tls>,
 }

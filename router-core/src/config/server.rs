@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::cors::{self, CorsOrigins};
 use super::raw::{self, Raw};
 use super::table::Table;
 
@@ -35,6 +36,8 @@ pub struct Server {
     pub expose: Expose,
     /// The form of log lines.
     pub log: LogForm,
+    /// Which web pages may call from a browser.
+    pub cors: CorsOrigins,
     /// The files by which the listener speaks TLS; plain HTTP where it is `None`.
     pub tls: Option<Tls>,
 }
@@ -54,6 +57,7 @@ impl Default for Server {
             watch: Some(Duration::from_secs(1)),
             expose: Expose::All,
             log: LogForm::Auto,
+            cors: CorsOrigins::None,
             tls: None,
         }
     }
@@ -132,6 +136,7 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         log: table
             .word("log", raw.log.as_deref(), "auto, json or text", log)
             .unwrap_or(default.log),
+        cors: cors::check(raw.cors_origins.as_deref(), !all.keys.is_empty(), table),
         tls: raw.tls.as_ref().and_then(|raw| tls(raw, &table.sub("tls"))),
         ..bounds
     };

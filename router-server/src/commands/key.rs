@@ -47,6 +47,7 @@ pub(super) fn run(what: &KeyCommand) -> Result<(), Failure> {
         KeyCommand::New(new) => made(new, &key()?)?,
         KeyCommand::Hash { name } => {
             let hash = hash(&read()?)?;
+            check(&format!("[keys.hashed]\nhashes = [\"{hash}\"]"))?;
             name.as_ref().map_or(hash.clone(), |name| table(name, &hash))
         }
     };
