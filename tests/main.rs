@@ -23,6 +23,7 @@ mod config_messages;
 mod cross_origin;
 mod dashboard;
 mod deadline;
+mod dropped_requests;
 mod encrypted_reasoning;
 mod endpoint_reachability;
 mod faults;

@@ -1,4 +1,4 @@
-//! An attempt while it lasts: what the state learns from it, and the room it takes, given back at its end.
+//! An attempt while it lasts: what the state learns from it, and how much of its reserved capacity it has used.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,12 +15,13 @@ use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
+use crate::state::CapacityState;
 use crate::state::Event;
 use crate::state::Turn;
 use crate::task::Task;
 use crate::units::Tokens;
 use crate::upstream::Meters;
-use crate::waiting::Waiting;
+use crate::waiting::ReservedCapacity;
 
 /// What an attempt tells when it is over.
 #[derive(Debug, Clone)]
@@ -35,34 +36,35 @@ pub(super) struct Footing {
 /// An attempt while it lasts, streams to their end.
 #[derive(Debug)]
 pub(super) struct ActiveAttempt {
-    waiting: Arc<Waiting>,
-    pub(super) deployment: Arc<Deployment>,
-    pub(super) bearing: Footing,
-    pub(super) ticket: Ticket,
-    /// What it used, in normalized tokens; `None` where it was refused or failed.
-    pub(super) used: Option<f64>,
+    capacity: ReservedCapacity,
+    pub(super) footing: Footing,
     /// Answered, but by Azure's own spillover.
     elsewhere: bool,
 }
 
 impl ActiveAttempt {
-    pub(super) fn start(
-        waiting: &Arc<Waiting>,
-        deployment: &Arc<Deployment>,
-        bearing: Footing,
-        ticket: Ticket,
-    ) -> Self {
-        let mut active = Self {
-            waiting: Arc::clone(waiting),
-            deployment: Arc::clone(deployment),
-            bearing,
-            ticket,
-            used: None,
-            elsewhere: false,
-        };
+    pub(super) fn start(capacity: ReservedCapacity, footing: Footing) -> Self {
+        let mut active = Self { capacity, footing, elsewhere: false };
         // What a caller that hangs up has cost: the prompt at least.
-        active.uses(&Usage { prompt: active.bearing.prompt, ..Usage::default() });
+        active.uses(&Usage { prompt: active.footing.prompt, ..Usage::default() });
         active
+    }
+
+    pub(super) fn deployment(&self) -> &Deployment {
+        self.capacity.deployment()
+    }
+
+    pub(super) fn ticket(&self) -> Ticket {
+        self.capacity.ticket()
+    }
+
+    /// The deployment refused or failed it: nothing was used.
+    pub(super) fn uses_nothing(&mut self) {
+        self.capacity.set_used(None);
+    }
+
+    fn state(&self) -> &Arc<dyn CapacityState> {
+        self.capacity.waiting().state()
     }
 
     /// Learns what happened, now.
@@ -72,14 +74,14 @@ impl ActiveAttempt {
 
     /// Learns what happened at a moment that is known.
     pub(super) fn learn_at(&self, event: Event, now: Instant) {
-        self.waiting.learn(&self.deployment.name, event, now);
+        self.capacity.waiting().learn(&self.deployment().name, event, now);
     }
 
     /// Azure answered from elsewhere, because this one is full: as good as a 429 without a wait, and nothing is used here.
     pub(super) fn spilled_over(&mut self, wait: Duration) {
-        let Self { ticket, .. } = *self;
-        self.learn(Event::Full { ticket, wait, utilization: None });
-        (self.used, self.elsewhere) = (None, true);
+        self.learn(Event::Full { ticket: self.ticket(), wait, utilization: None });
+        self.uses_nothing();
+        self.elsewhere = true;
     }
 
     pub(super) fn uses(&mut self, usage: &Usage) {
@@ -88,15 +90,15 @@ impl ActiveAttempt {
         }
         let used =
             |standing: &DeploymentState| standing.twin.as_ref().map(|twin| twin.size().used(usage));
-        let used = self.waiting.state().see(&self.deployment.name, used);
-        self.used = Some(used.unwrap_or_default());
+        let used = self.state().see(&self.deployment().name, used);
+        self.capacity.set_used(Some(used.unwrap_or_default()));
     }
 
     /// True if a request of this load counts more than the whole quota, as far as it is known.
     pub(super) fn exceeds_quota(&self, load: &Load) -> bool {
         let now = Instant::now();
         let exceeded = |standing: &DeploymentState| standing.quota.is_exceeded_by(load, now);
-        self.waiting.state().see(&self.deployment.name, exceeded)
+        self.state().see(&self.deployment().name, exceeded)
     }
 
     /// The head of an answer has come; gives how full the deployment says that it is.
@@ -122,16 +124,10 @@ impl ActiveAttempt {
         if cut_by_us || usage.completion == Tokens::ZERO {
             return;
         }
-        let Footing { asker, task, spilled, .. } = self.bearing;
-        let deployment = self.deployment.name.clone();
+        let Footing { asker, task, spilled, .. } = self.footing;
+        let deployment = self.deployment().name.clone();
         let prefix = usage.prompt + usage.completion;
         let home = CacheAffinity { deployment, until: now, prefix, spilled };
-        self.waiting.state().remember(&Turn { asker, task, output: usage.completion, home }, now);
-    }
-}
-
-impl Drop for ActiveAttempt {
-    fn drop(&mut self) {
-        self.learn(Event::Ended { ticket: self.ticket, used: self.used });
+        self.state().remember(&Turn { asker, task, output: usage.completion, home }, now);
     }
 }

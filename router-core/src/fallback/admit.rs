@@ -10,10 +10,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::capacity::Entry;
-use crate::capacity::Ticket;
 use crate::deployment::Deployment;
 use crate::state::NoRoom;
 use crate::waiting::Held;
+use crate::waiting::ReservedCapacity;
 use crate::waiting::Times;
 use crate::waiting::Waiting;
 
@@ -22,17 +22,16 @@ use super::step::{Note, Spill};
 /// Room for an attempt; `None` where the request goes on to another deployment. It is held within
 /// `times`.
 pub(super) async fn admit(
-    waiting: &Waiting,
+    waiting: &Arc<Waiting>,
     deployment: &Arc<Deployment>,
     entry: &Entry,
     times: Times,
     notes: &mut Vec<Note>,
-) -> Option<Ticket> {
+) -> Option<ReservedCapacity> {
     let began = Instant::now();
-    let name = &deployment.name;
     let spilled = |cause| Note::Spilled { deployment: Arc::clone(deployment), cause };
-    let wait = match waiting.enter(name, entry, times, began) {
-        Ok(ticket) => return Some(ticket),
+    let wait = match waiting.enter(deployment, entry, times, began) {
+        Ok(reserved) => return Some(reserved),
         Err(NoRoom::Full(wait)) => wait,
         Err(NoRoom::Busy) => {
             notes.push(spilled(Spill::Busy));
@@ -46,17 +45,17 @@ pub(super) async fn admit(
     let Times { since, until } = times;
     if until.saturating_duration_since(began) < wait.max(Duration::from_nanos(1)) {
         // It goes elsewhere anyway: the one that may find out whether the twin is right.
-        let ticket = waiting.state().enter(name, entry, true, began).ok();
-        if ticket.is_none() {
+        let reserved = waiting.reserve(deployment, entry, true, began).ok();
+        if reserved.is_none() {
             notes.push(spilled(Spill::Wait));
         }
-        return ticket;
+        return reserved;
     }
-    let held = waiting.hold(name, entry, Times { since, until }).await;
+    let held = waiting.hold(deployment, entry, Times { since, until }).await;
     let entered = matches!(held, Held::Entered(_));
     notes.push(Note::Held { deployment: Arc::clone(deployment), took: began.elapsed(), entered });
     match held {
-        Held::Entered(ticket) => Some(ticket),
+        Held::Entered(reserved) => Some(reserved),
         Held::Over | Held::Shed => {
             notes.push(spilled(Spill::Held));
             None

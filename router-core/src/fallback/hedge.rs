@@ -15,11 +15,11 @@ use tokio::time::Instant;
 
 use crate::capacity::Admission;
 use crate::capacity::DeploymentState;
-use crate::capacity::Ticket;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
 use crate::trace::SpanId;
 use crate::upstream::Upstream;
+use crate::waiting::ReservedCapacity;
 
 use super::attempt_log::AttemptLog;
 use super::step::{Note, Step};
@@ -29,23 +29,25 @@ impl<U: Upstream> Fallback<U> {
     /// Makes an attempt, and a second one elsewhere where it is slow to begin and the budget allows.
     pub(super) async fn attempt(
         &self,
-        deployment: &Arc<Deployment>,
+        reserved: ReservedCapacity,
         (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
-        ticket: Ticket,
         log: &mut AttemptLog,
     ) -> Next {
+        let deployment = &Arc::clone(reserved.deployment());
         let Some((silence, second)) = self.hedge(deployment, dispatch, log) else {
-            return self.visit(deployment, (dispatch, admission), ticket, log).await;
+            return self.visit(reserved, (dispatch, admission), log).await;
         };
         let began = Instant::now();
         let mut other = AttemptLog::new(log.began);
-        let mut first = Box::pin(self.visit(deployment, (dispatch, admission), ticket, log));
+        let mut first = Box::pin(self.visit(reserved, (dispatch, admission), log));
         if let Ok(next) = tokio::time::timeout(silence, &mut first).await {
             return next;
         }
-        let Some(ticket) = self.room_for_hedge(&second, admission) else { return first.await };
+        let Some(reserved) = self.capacity_for_hedge(&second, admission) else {
+            return first.await;
+        };
         let asked = Instant::now();
-        let mut hedge = Box::pin(self.visit(&second, (dispatch, admission), ticket, &mut other));
+        let mut hedge = Box::pin(self.visit(reserved, (dispatch, admission), &mut other));
         let (next, of_first) = tokio::select! {
             biased;
             next = &mut first => (next, true),
@@ -115,16 +117,16 @@ impl<U: Upstream> Fallback<U> {
         Some((silence, dispatch.plan.iter().find(untried).cloned()?))
     }
 
-    /// Room at the second deployment, where the budget allows to use it.
-    fn room_for_hedge(&self, second: &Deployment, admission: &Admission) -> Option<Ticket> {
+    /// Reserves capacity at the second deployment if the budget allows a hedge.
+    fn capacity_for_hedge(
+        &self,
+        second: &Arc<Deployment>,
+        admission: &Admission,
+    ) -> Option<ReservedCapacity> {
         let now = Instant::now();
         let entry = admission.entry(second);
         let budget = self.hedges.as_ref()?;
-        let ticket = self.waiting.state().enter(&second.name, &entry, false, now).ok()?;
-        if budget.withdraw(now) {
-            return Some(ticket);
-        }
-        self.give_back(second, Some(ticket));
-        None
+        let reserved = self.waiting.reserve(second, &entry, false, now).ok()?;
+        budget.withdraw(now).then_some(reserved)
     }
 }

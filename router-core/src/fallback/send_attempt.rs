@@ -126,14 +126,14 @@ impl<U: Upstream> Sending<'_, U> {
         if is_encoded(&reply.headers) {
             return failed(&mut active, Ended::Broken);
         }
-        if active.deployment.billing.is_provisioned() && spilled_over(&reply.headers) {
+        if active.deployment().billing.is_provisioned() && spilled_over(&reply.headers) {
             active.spilled_over(self.limits.provisioned_wait);
         } else {
             let now = Instant::now();
             if let Some(utilization) = utilization {
-                active.learn_at(Event::Utilization(active.ticket, utilization), now);
+                active.learn_at(Event::Utilization(active.ticket(), utilization), now);
             }
-            active.learn_at(Event::Admitted(active.ticket), now);
+            active.learn_at(Event::Admitted(active.ticket()), now);
         }
         // What is passed through asks for events in ways of its own: `stream_format`, or a field of a form.
         let passed = matches!(awaited.call, Call::Passed { .. });
@@ -229,7 +229,7 @@ impl<U: Upstream> Sending<'_, U> {
         };
         let first = began.elapsed();
         relay.on_end(move |end| {
-            let usage = end.usage.unwrap_or_else(|| end.estimated(active.bearing.prompt));
+            let usage = end.usage.unwrap_or_else(|| end.estimated(active.footing.prompt));
             active.uses(&usage);
             match end.how {
                 How::Whole => {
@@ -288,7 +288,7 @@ impl<U: Upstream> Sending<'_, U> {
         };
         let code = status.as_u16();
         self.said.get_or_init(|| Said::read(code, &body));
-        active.used = None;
+        active.uses_nothing();
         let ended = match judge(status, &headers, &body, circumstances) {
             Outcome::Throttled { kind: Throttle::Quota, .. }
                 if active.exceeds_quota(&self.load) =>
@@ -355,10 +355,10 @@ impl<U: Upstream> Sending<'_, U> {
         } else {
             self.limits.pay_as_you_go_wait
         });
-        active.used = None;
+        active.uses_nothing();
         match kind {
             Throttle::ProvisionedFull => {
-                let (ticket, utilization) = (active.ticket, told.and(utilization));
+                let (ticket, utilization) = (active.ticket(), told.and(utilization));
                 active.learn(Event::Full { ticket, wait, utilization });
             }
             Throttle::Quota => active.learn(Event::Throttled(wait)),
@@ -381,7 +381,7 @@ async fn error_body(body: ReplyBody) -> Bytes {
 }
 
 fn failed(active: &mut ActiveAttempt, ended: Ended) -> Sent {
-    active.used = None;
+    active.uses_nothing();
     active.learn(Event::Failed);
     Sent::None(ended)
 }

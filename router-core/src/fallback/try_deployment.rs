@@ -7,7 +7,6 @@ use tokio::time::Instant;
 
 use crate::capacity::Admission;
 use crate::capacity::Load;
-use crate::capacity::Ticket;
 use crate::chat::Adapted;
 use crate::chat::ContentHash;
 use crate::chat::FieldSet;
@@ -16,13 +15,13 @@ use crate::chat::Usage;
 use crate::chat::adapt;
 use crate::deployment::Api;
 use crate::deployment::Deployment;
-use crate::state::Event;
 use crate::trace::SpanId;
 use crate::units::Tokens;
 use crate::upstream::Attempt;
 use crate::upstream::Said;
 use crate::upstream::Throttle;
 use crate::upstream::Upstream;
+use crate::waiting::ReservedCapacity;
 
 use super::active_attempt::{ActiveAttempt, Footing};
 use super::attempt_log::AttemptLog;
@@ -45,17 +44,18 @@ impl<U: Upstream> Fallback<U> {
         changed
     }
 
-    /// Makes an attempt at one deployment, a second time where it refuses a field that can be left out.
+    /// Makes an attempt at the deployment where capacity is reserved, a second time where it refuses a field that can be left
+    /// out.
     pub(super) async fn visit(
         &self,
-        deployment: &Arc<Deployment>,
+        reserved: ReservedCapacity,
         (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
-        ticket: Ticket,
         log: &mut AttemptLog,
     ) -> Next {
+        let deployment = &Arc::clone(reserved.deployment());
         let operation = dispatch.request.operation();
         let mut refused = self.refusals.of(&deployment.name, operation, Instant::now());
-        let mut ticket = Some(ticket);
+        let mut reserved = Some(reserved);
         loop {
             let capped = refused.iter().any(|field| field.starts_with("max_"));
             let tight = admission.tight.filter(|_| deployment.billing.is_provisioned() && !capped);
@@ -65,20 +65,19 @@ impl<U: Upstream> Fallback<U> {
                 adapt::adapt(dispatch.request, target(deployment, dispatch, learned, tight));
             if dispatch.reject_unsupported && !adapted.changed.is_empty() {
                 let model = deployment.model.name.to_string();
-                self.give_back(deployment, ticket);
                 return Next::Unsupported(SendingFault::Unsupported {
                     model,
                     fields: adapted.changed,
                 });
             }
             let entry = admission.entry(deployment);
-            let again =
-                || self.waiting.state().enter(&deployment.name, &entry, true, Instant::now());
-            let Ok(room) = ticket.take().map_or_else(again, Ok) else { return Next::Deployment };
+            let again = || self.waiting.reserve(deployment, &entry, true, Instant::now());
+            let Ok(capacity) = reserved.take().map_or_else(again, Ok) else {
+                return Next::Deployment;
+            };
             let (changed, restream) = (adapted.changed.clone(), adapted.restream);
             let began = Instant::now();
-            let bearing = bearing(dispatch, admission, log);
-            let active = ActiveAttempt::start(&self.waiting, deployment, bearing, room);
+            let active = ActiveAttempt::start(capacity, footing(dispatch, admission, log));
             let (attempt, span) = attempt(deployment, dispatch, &adapted);
             log.under_way = span;
             let load = (entry.load, tight.is_some());
@@ -119,14 +118,6 @@ impl<U: Upstream> Fallback<U> {
         let usual = self.waiting.state().see(first, |standing| standing.latency.total());
         let left = dispatch.deadline.saturating_duration_since(now);
         left > (usual.unwrap_or_default() * 4).max(ASK_AGAIN_LEAST)
-    }
-
-    /// Room that was taken and is not used.
-    pub(super) fn give_back(&self, deployment: &Deployment, ticket: Option<Ticket>) {
-        if let Some(ticket) = ticket {
-            let event = Event::Ended { ticket, used: Some(0.0) };
-            self.waiting.learn(&deployment.name, event, Instant::now());
-        }
     }
 
     /// The fields without which the same attempt may succeed: those that the deployment refuses for good, one whose value
@@ -236,7 +227,7 @@ fn answered(
     Answered { deployment, delivery, adapted, restream, trail, notes }
 }
 
-fn bearing(dispatch: &Dispatch<'_, '_>, admission: &Admission, log: &AttemptLog) -> Footing {
+fn footing(dispatch: &Dispatch<'_, '_>, admission: &Admission, log: &AttemptLog) -> Footing {
     let spilled = log.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
     Footing { asker: dispatch.asker, task: dispatch.task, prompt: admission.load.prompt, spilled }
 }

@@ -314,15 +314,14 @@ impl<U: Upstream> Fallback<U> {
         for _ in 0..FULL_TRIES {
             let entry = admission.entry(deployment);
             let times = Times { since: log.began, until };
-            let ticket = admit(&self.waiting, deployment, &entry, times, &mut log.notes).await;
-            let Some(ticket) = ticket else {
+            let reserved = admit(&self.waiting, deployment, &entry, times, &mut log.notes).await;
+            let Some(reserved) = reserved else {
                 if matches!(log.notes.last(), Some(Note::Recovering { .. })) {
                     log.crowded.push(Arc::clone(deployment));
                 }
                 return Passed::Nobody;
             };
-            let next = self.attempt(deployment, (dispatch, admission), ticket, log).await;
-            match next {
+            match self.attempt(reserved, (dispatch, admission), log).await {
                 Next::Answer(answered) => return Passed::Answered(answered),
                 Next::Again => return Passed::Again,
                 Next::Unsupported(fault) => return Passed::Unsupported(fault),

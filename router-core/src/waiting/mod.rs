@@ -8,6 +8,7 @@
 
 mod counts;
 mod queue;
+mod reserved_capacity;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,8 +20,8 @@ use crate::capacity::DeploymentState;
 use crate::capacity::Entry;
 use crate::capacity::Load;
 use crate::capacity::Settings;
-use crate::capacity::Ticket;
 use crate::deployment::Catalog;
+use crate::deployment::Deployment;
 use crate::policy::Priority;
 use crate::state::CapacityState;
 use crate::state::Event;
@@ -29,6 +30,7 @@ use crate::state::Renewal;
 use crate::units::DeploymentName;
 
 pub use counts::{Leaving, QueueCounts};
+pub use reserved_capacity::ReservedCapacity;
 
 use queue::{Position, Queue, Request};
 
@@ -57,10 +59,10 @@ pub struct Times {
 }
 
 /// How a wait ended.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug)]
 pub enum Held {
     /// It entered.
-    Entered(Ticket),
+    Entered(ReservedCapacity),
     /// There was no capacity in time.
     Over,
     /// The queue was full, or standing for too long.
@@ -169,37 +171,52 @@ impl Waiting {
     /// # Errors
     /// There is none; if the deployment is full, with the expected wait behind those who go first.
     pub fn enter(
-        &self,
-        deployment: &DeploymentName,
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
         entry: &Entry,
         times: Times,
         now: Instant,
-    ) -> Result<Ticket, NoRoom> {
-        let line = self.line(deployment).filter(|line| !line.lock().is_empty());
+    ) -> Result<ReservedCapacity, NoRoom> {
+        let name = &deployment.name;
+        let line = self.line(name).filter(|line| !line.lock().is_empty());
         let Some(line) = line else {
-            return match self.state.enter(deployment, entry, false, now) {
-                Err(NoRoom::Full(_)) => {
-                    Err(NoRoom::Full(self.expected(deployment, entry, 0.0, now)))
-                }
+            return match self.reserve(deployment, entry, false, now) {
+                Err(NoRoom::Full(_)) => Err(NoRoom::Full(self.expected(name, entry, 0.0, now))),
                 over => over,
             };
         };
-        let request = self.request(deployment, entry, times);
+        let request = self.request(name, entry, times);
         let (next, ahead) = {
             let queue = line.lock();
             (queue.would_be_next(&request, now), queue.ahead_of(&request, now))
         };
         if next {
-            match self.state.enter(deployment, entry, false, now) {
+            match self.reserve(deployment, entry, false, now) {
                 Err(NoRoom::Full(_)) => {}
-                Ok(ticket) => {
+                Ok(reserved) => {
                     line.lock().entered(&request, None, now);
-                    return Ok(ticket);
+                    return Ok(reserved);
                 }
                 over => return over,
             }
         }
-        Err(NoRoom::Full(self.expected(deployment, entry, ahead, now)))
+        Err(NoRoom::Full(self.expected(name, entry, ahead, now)))
+    }
+
+    /// Reserves capacity without regard to the queue; with `probe` also at a deployment that the twin believes full, if it is
+    /// time to find out.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn reserve(
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
+        entry: &Entry,
+        probe: bool,
+        now: Instant,
+    ) -> Result<ReservedCapacity, NoRoom> {
+        let ticket = self.state.enter(&deployment.name, entry, probe, now)?;
+        Ok(ReservedCapacity::new(self, deployment, ticket))
     }
 
     fn expected(
@@ -234,8 +251,13 @@ impl Waiting {
     }
 
     /// Waits until there is capacity, at most until `times.until`.
-    pub async fn hold(&self, deployment: &DeploymentName, entry: &Entry, times: Times) -> Held {
-        let Some(mut place) = self.join(deployment, entry, times) else { return Held::Shed };
+    pub async fn hold(
+        self: &Arc<Self>,
+        deployment: &Arc<Deployment>,
+        entry: &Entry,
+        times: Times,
+    ) -> Held {
+        let Some(mut place) = self.join(&deployment.name, entry, times) else { return Held::Shed };
         let longest = self.state.changes_every().max(LEAST_GAP);
         loop {
             let now = Instant::now();
@@ -252,11 +274,11 @@ impl Waiting {
                     return Held::Shed;
                 }
                 Position::Behind => {}
-                Position::Next => match self.state.enter(deployment, entry, false, now) {
-                    Ok(ticket) => {
+                Position::Next => match self.reserve(deployment, entry, false, now) {
+                    Ok(reserved) => {
                         place.line.lock().entered(&place.request, Some(place.number), now);
                         place.leaving = Leaving::Entered;
-                        return Held::Entered(ticket);
+                        return Held::Entered(reserved);
                     }
                     Err(NoRoom::Full(wait)) => {
                         again = again.min(now + wait.clamp(LEAST_GAP, longest));
