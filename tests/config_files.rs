@@ -24,13 +24,36 @@ fn load(name: &str) -> Config {
     loaded.map_err(|faults| faults.to_string()).unwrap()
 }
 
+/// The names of the TOML files in a folder of `configs/`, with that folder before them.
+fn toml_files(inside: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder().join(inside)).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let toml = names.filter(|name| name.rsplit('.').next() == Some("toml"));
+    toml.map(|name| format!("{inside}{name}")).collect()
+}
+
+/// The pages of the documentation show them in full, so what a reader copies is what loads here.
+#[test]
+fn every_recipe_loads_and_is_on_its_page() {
+    let pages = [
+        ("cookbook/", include_str!("../docs/cookbook.md"), 5),
+        ("migration/", include_str!("../docs/migration.md"), 2),
+    ];
+    for (inside, page, least) in pages {
+        let recipes = toml_files(inside);
+        assert!(recipes.len() >= least, "{recipes:?}");
+        for name in &recipes {
+            assert!(!load(name).catalog.deployments().is_empty(), "{name}");
+            let text = std::fs::read_to_string(folder().join(name)).unwrap();
+            let (_, shown) = text.split_once("\n\n").unwrap();
+            assert!(page.contains(&format!("```toml\n{shown}```")), "its page differs: {name}");
+        }
+    }
+}
+
 #[test]
 fn every_shipped_configuration_loads() {
-    let paths = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path());
-    let names: BTreeSet<String> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
-        .collect();
+    let names = toml_files("");
     let shipped = ["design_card", "example", "korea_ptu", "learned", "local", "successors"];
     for name in shipped.map(|name| format!("{name}.toml")) {
         let name = name.as_str();

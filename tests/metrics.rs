@@ -2,6 +2,7 @@
 //! to `metrics.txt` and belongs into the change log as breaking.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 
 use azure_emulator::Step;
 use serde_json::json;
@@ -33,6 +34,29 @@ fn shapes(exposition: &str) -> String {
         format!("{name} {kind} {{{labels}}}\n")
     };
     metrics.into_iter().map(line).collect()
+}
+
+/// The page `docs/metrics.md`: name, type, labels and help text of every metric.
+fn page(exposition: &str, shapes: &str) -> String {
+    let helps: BTreeMap<&str, &str> = exposition
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP ")?.split_once(' '))
+        .collect();
+    let mut page = String::from(
+        "# Metrics\n\n\
+         Every metric of `/metrics`. A test generates this page and fails if it is out of date. [Observability](observability.md) \
+         has the\nalerts and the Grafana dashboard.\n\n\
+         | metric | type | labels | meaning |\n| --- | --- | --- | --- |\n",
+    );
+    for line in shapes.lines() {
+        let [name, kind, labels] = line.split(' ').collect::<Vec<_>>()[..] else {
+            panic!("{line}")
+        };
+        let labels = labels.trim_matches(['{', '}']).replace(',', ", ");
+        let help = helps.get(name).unwrap_or_else(|| panic!("no help text: {name}"));
+        writeln!(page, "| `{name}` | {kind} | {labels} | {help} |").unwrap();
+    }
+    page
 }
 
 /// Something of everything that is counted.
@@ -87,6 +111,12 @@ async fn names_types_and_labels_are_as_stored() {
     let found = shapes(&answer.text);
     let stored = include_str!("metrics.txt");
     assert!(found == stored, "tests/metrics.txt differs from what is exposed:\n{found}");
+    let page = page(&answer.text, &found);
+    if page != include_str!("../docs/metrics.md") {
+        let fresh = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/metrics.md");
+        std::fs::write(fresh, page).unwrap();
+        panic!("docs/metrics.md is out of date: cp target/metrics.md docs/metrics.md");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ mod hang_up;
 mod key_command;
 mod log_lines;
 mod openapi;
+mod pages;
 mod programs;
 #[cfg(feature = "redis")]
 mod replicas;

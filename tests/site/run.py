@@ -1,0 +1,47 @@
+"""Builds the documentation into target/site/html and checks it.
+
+    python3 tests/site/run.py [--programs target/debug]
+
+mkdocs is installed once into target/site, at the versions of requirements.txt. The checks are in checks.py: the strict build,
+links and anchors of all Markdown files, resources that the site would load from elsewhere, and TOML examples against the
+schema. breaks.py then breaks a copy of the pages, one way after the other, and demands that a check notices. Commands on
+pages and error codes are checked by cargo tests (router-server/tests/pages.rs).
+"""
+
+import argparse
+import pathlib
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+SITE = ROOT / "target" / "site"
+VENV = SITE / "venv"
+PYTHON = VENV / "bin" / "python"
+
+
+def install():
+    wanted = (HERE / "requirements.txt").read_text()
+    stamp = VENV / "requirements.txt"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
+    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "--requirement", HERE / "requirements.txt"], check=True)
+    stamp.write_text(wanted)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "target" / "debug")
+    programs = parser.parse_args().programs.resolve()
+    SITE.mkdir(parents=True, exist_ok=True)
+    install()
+    schema = subprocess.run([programs / "router-server", "schema"], check=True, capture_output=True).stdout
+    (SITE / "router.schema.json").write_bytes(schema)
+    done = [subprocess.run([PYTHON, HERE / script]).returncode for script in ("checks.py", "breaks.py")]
+    return 1 if any(done) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
