@@ -1,8 +1,11 @@
 //! Why a request failed: by the error that its caller reads, by its headers, and by the log; never with an upstream's own text.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use azure_emulator::Step;
 use serde_json::json;
 
+use crate::support::raw_upstream::{Asked, RawUpstream, Scripted};
 use crate::support::{Answer, Bench, Layout, PATIENCE, logs, question};
 
 /// Two deployments of one model: `dead` is where nobody listens, `busy` answers by a script.
@@ -151,4 +154,93 @@ async fn the_warning_of_another_model_names_it_if_it_is_a_name() {
         line_with(&["another model answered", "swapped", &expected]).await;
     }
     assert!(logs::lines_with("SECRET model").is_empty());
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_after_its_head_names_its_causes_where_callers_may_see_them() {
+    for (expose, seen) in [("all", true), ("minimal", false)] {
+        let layout = layout("early_dead", "early_busy").set("limits.hold_ms", 50);
+        let bench = layout.text("server.expose", expose).start().await;
+        for _ in 0..9 {
+            let slow = failing("server_busy").delay(std::time::Duration::from_millis(200));
+            bench.emulator.script("early_busy", slow);
+        }
+        let answer = bench.ask_in_form("deployment:early_busy", true).await;
+        assert_eq!(answer.status, 200, "the head has left: {answer:?}");
+        let error = answer.events().last().unwrap()["error"].clone();
+        let message = error["message"].as_str().unwrap();
+        assert_eq!(error["code"], "upstream_failed");
+        assert_eq!(message.contains("early_busy status_5xx 503 server_busy"), seen, "{message}");
+    }
+}
+
+/// A deployment that stores a response and answers calls of it with these statuses and bodies in turn, then with the response.
+async fn storing(name: &str, calls: &'static [(u16, &'static str)]) -> RawUpstream {
+    logs::capture();
+    let deployment = name.to_owned();
+    let asked = AtomicUsize::new(0);
+    RawUpstream::start(move |request: &Asked| {
+        let made = json!({"id": "resp_1", "object": "response", "model": deployment, "status": "completed",
+            "output": [], "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}});
+        let nth = asked.fetch_add(usize::from(request.head.starts_with("get ")), Ordering::Relaxed);
+        match calls.get(nth).filter(|_| request.head.starts_with("get ")) {
+            Some((status, body)) => Scripted::response(*status, "application/json", body),
+            None => Scripted::response(200, "application/json", made.to_string()),
+        }
+    })
+    .await
+}
+
+fn storing_layout(name: &str) -> Layout {
+    Layout::empty()
+        .payg(name, "gpt-4o")
+        .set("roles.reasoning.models", "[\"gpt-4o\"]")
+        .text("endpoints.azure.api_version", "2025-04-01-preview")
+}
+
+async fn store(bench: &Bench) {
+    let body = json!({"model": "gpt-4o", "input": "hi"});
+    let made = Answer::of(bench.client.post(bench.url("/v1/responses")).json(&body)).await;
+    assert_eq!(made.status, 200, "{made:?}");
+}
+
+const BUSY: &str = r#"{"error":{"message":"SECRET","code":"stored_is_busy"}}"#;
+const CLOSED: &str = r#"{"error":{"message":"SECRET","code":"stored_is_closed"}}"#;
+
+#[tokio::test]
+async fn a_failing_call_of_a_stored_response_is_explained_as_a_request_is() {
+    let upstream = storing("stored_at", &[(503, BUSY), (401, CLOSED)]).await;
+    let bench = upstream.routed(storing_layout("stored_at")).await;
+    store(&bench).await;
+    let get = |id: &'static str| {
+        Answer::of(bench.client.get(bench.url("/v1/responses/resp_1")).header("x-request-id", id))
+    };
+    let answer = get("stored-1").await;
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_failed"), "{answer:?}");
+    assert!(answer.text.contains("stored_at status_5xx 503 stored_is_busy"), "{}", answer.text);
+    assert_eq!(answer.deployment(), Some("stored_at"));
+    assert_eq!(answer.number("x-router-attempts"), 1);
+    assert_eq!(answer.header("x-router-model"), Some("gpt-4o"));
+    assert_eq!(answer.header("x-router-residency"), Some("global"));
+    line_with(&["stored-1", "\"request\"", "stored_at status_5xx 503 stored_is_busy "]).await;
+    line_with(&["an attempt failed", "stored_at", "503", "stored_is_busy", "WARN"]).await;
+    // What config or rights have wrong is in the log alone.
+    let answer = get("stored-2").await;
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_misconfigured"));
+    assert!(!answer.text.contains("stored_at") && answer.deployment().is_none(), "{answer:?}");
+    line_with(&["the deployment refuses us", "stored_at", "stored_is_closed", "ERROR"]).await;
+    let answer = get("stored-3").await;
+    assert_eq!((answer.status, answer.deployment()), (200, Some("stored_at")), "{answer:?}");
+    assert!(logs::lines_with("SECRET").iter().all(|line| !line.contains("stored_at")));
+}
+
+#[tokio::test]
+async fn minimal_names_no_cause_of_a_stored_responses_failure() {
+    let upstream = storing("stored_hidden", &[(503, BUSY)]).await;
+    let layout = storing_layout("stored_hidden").text("server.expose", "minimal");
+    let bench = upstream.routed(layout).await;
+    store(&bench).await;
+    let answer = bench.get("/v1/responses/resp_1").await;
+    assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_failed"));
+    assert!(!answer.text.contains("stored_") && answer.deployment().is_none(), "{answer:?}");
 }

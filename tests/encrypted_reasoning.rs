@@ -8,6 +8,7 @@ use azure_emulator::{Deployment, Emulator, Latency, Settings, Step};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::support::scripted::{Asked, Says, Scripted};
 use crate::support::{Answer, Bench, Layout};
 
 const MODEL: &str = "gpt-5.2";
@@ -228,5 +229,48 @@ async fn a_model_without_reasoning_gets_none() {
         assert_eq!((next.status, next.deployment()), (200, Some("chat")), "{next:?}");
         assert_eq!(next.header("x-router-adapted"), Some("reasoning,include,input.reasoning"));
         assert_eq!(sent(&bench.emulator, "chat"), (false, false));
+    }
+}
+
+#[tokio::test]
+async fn what_a_stored_response_hands_out_binds_a_conversation_too() {
+    // The items are hidden when the response is made, and asked for later in each of the ways that there are.
+    for way in ["?include[]=reasoning.encrypted_content", "/input_items?limit=9", "?stream=true"] {
+        let hidden =
+            json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": way});
+        let body = |output: &Value| {
+            json!({"id": "resp_1", "object": "response", "model": MODEL, "status": "completed",
+            "output": output, "data": [hidden.clone()],
+            "usage": {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}})
+        };
+        let (made, read) = (body(&json!([])), body(&json!([hidden.clone()])));
+        let listed = json!({"object": "list", "data": [hidden.clone()]});
+        let answers = move |asked: &Asked| match (asked.method.as_str(), asked.query.as_str()) {
+            ("GET", query) if query.contains("stream") => Says::events(&[
+                json!({"type": "response.created", "sequence_number": 0, "response": made}),
+                json!({"type": "response.output_item.done", "sequence_number": 1, "item": hidden}),
+                json!({"type": "response.completed", "sequence_number": 2, "response": read}),
+            ]),
+            ("GET", _) if asked.path.ends_with("input_items") => Says::json(200, &listed),
+            ("GET", _) => Says::json(200, &read),
+            _ => Says::json(200, &made),
+        };
+        let (far, other) = (Scripted::start(answers).await, other().await);
+        let bench = layout(&other).text("endpoints.other.url", far.url()).start().await;
+        let store = json!({"model": "deployment:far", "input": "Solve it."});
+        let stored = respond(&bench, &store, &[]).await;
+        assert_eq!(stored.status, 200, "{stored:?}");
+        let got = bench.get(&format!("/v1/responses/resp_1{way}")).await;
+        assert_eq!(got.status, 200, "{got:?}");
+        let history = [
+            user("Solve it."),
+            json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": way}),
+            user("Go on."),
+        ];
+        for _ in 0..3 {
+            let next = respond(&bench, &turn(MODEL, &history, false), &[]).await;
+            assert_eq!((next.status, next.deployment()), (200, Some("far")), "{way} {next:?}");
+        }
+        assert!(bench.asked("near").is_empty());
     }
 }

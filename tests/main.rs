@@ -41,6 +41,7 @@ mod limits_of_requests;
 mod listener_tls;
 mod live_config;
 mod live_files;
+mod media;
 mod metrics;
 mod misconfigured;
 mod model_lookup;

@@ -397,6 +397,7 @@ async fn a_stored_stream_that_is_read_again_does_not_end_in_silence() {
         allowance: router_core::ledger::Allowance::default(),
         entry: None,
         rights: Arc::default(),
+        disclosure: router_core::router::Disclosure::default(),
     };
     let response = router.router.stored(again).await.unwrap();
     let text = String::from_utf8(bytes_of(response).await.1.to_vec()).unwrap();

@@ -232,8 +232,13 @@ impl RouteError {
     /// assert_eq!(error.body()["error"]["param"], "messages");
     /// ```
     pub fn body(&self) -> Value {
+        self.body_saying(&self.to_string())
+    }
+
+    /// The same with another message.
+    pub(crate) fn body_saying(&self, message: &str) -> Value {
         json!({"error": {
-            "message": self.to_string(),
+            "message": message,
             "type": error_type(self.status(), self.kind()),
             "param": self.param(),
             "code": self.kind(),

@@ -14,6 +14,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use crate::decision::Decision;
 use crate::decision::Plan;
 use crate::deployment::Deployment;
+use crate::deployment::Residency;
 use crate::fallback::Step;
 use crate::units::Usd;
 use crate::upstream::Unreachable;
@@ -39,7 +40,7 @@ pub enum Body {
 }
 
 /// An answer that arrives bit by bit. An event stream never fails: a fault of the upstream arrives as an error event. An
-/// answer that was too large to be held whole can break off. Dropping it cancels the upstream call and closes the account.
+/// answer that is relayed as it arrives without being one can break off. Dropping it cancels the upstream call and closes the account.
 pub struct ByteStream(Pin<Box<dyn Stream<Item = Result<Bytes, BrokenOff>> + Send>>);
 
 /// The upstream broke off in the middle of an answer that is relayed as it arrives.
@@ -51,6 +52,13 @@ impl ByteStream {
     /// A stream of any source of bytes.
     pub fn new(source: impl Stream<Item = Bytes> + Send + 'static) -> Self {
         Self(Box::pin(source.map(Ok)))
+    }
+
+    /// A stream that passes another one's faults on.
+    pub(crate) fn of_results(
+        source: impl Stream<Item = Result<Bytes, BrokenOff>> + Send + 'static,
+    ) -> Self {
+        Self(Box::pin(source))
     }
 
     /// An answer that can break off.
@@ -218,7 +226,12 @@ pub(crate) fn tell_decision(headers: &mut HeaderMap, decision: &Decision) {
     if let Some(verdict) = decision.verdict {
         put(headers, SCORE, &format!("{:.3}", verdict.score.value()));
     }
-    put(headers, RESIDENCY, &decision.residency.to_string());
+    tell_residency(headers, &decision.residency);
+}
+
+/// The area inside which the request may be processed.
+pub(crate) fn tell_residency(headers: &mut HeaderMap, residency: &Residency) {
+    put(headers, RESIDENCY, &residency.to_string());
 }
 
 /// What is sure of the answer before there is one: what all of the plan have in common. A provisioned deployment may be

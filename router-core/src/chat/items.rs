@@ -19,7 +19,7 @@ pub struct Item {
     pub encrypted: Option<ContentHash>,
 }
 
-/// The items in the output of a whole response; none where the answer is no response.
+/// The items in the output of a whole response, or in a list of a response's items; none where the answer is neither.
 ///
 /// ```
 /// use router_core::chat::items::of_answer;
@@ -30,7 +30,7 @@ pub struct Item {
 pub fn of_answer(answer: &[u8]) -> Vec<Item> {
     #[derive(Deserialize)]
     struct Whole<'a> {
-        #[serde(default, borrow)]
+        #[serde(default, borrow, alias = "data")]
         output: Vec<&'a RawValue>,
     }
     let whole: Option<Whole<'_>> = serde_json::from_slice(answer).ok();

@@ -1,13 +1,16 @@
-//! Hands an answer that is larger than may be held to the caller as it arrives, and learns from its end.
+//! Hands an answer to the caller as it arrives, and learns from its end: one that is larger than may be held, or sound and
+//! pictures as raw bytes.
 //!
-//! Which answers are relayed is not decided here (`sending.rs`).
+//! Which answers are relayed is not decided here (`send_attempt.rs`).
 
 use bytes::Bytes;
+use futures_util::StreamExt;
 use tokio::time::Instant;
 
 use crate::capacity::Timing;
 use crate::state::Event;
 use crate::upstream::Reply;
+use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 
 use super::active_attempt::ActiveAttempt;
@@ -36,4 +39,26 @@ pub(super) fn relayed_on<U: Upstream>(
     let body = Delivered::Passing(Box::new(passing));
     let delivery = Delivery { status: reply.status, headers: reply.headers, body };
     Sent::Answer(Ended::Served, Box::new(delivery))
+}
+
+/// Raw bytes go to the caller from the first on. Until that one is there nothing has been promised, and another deployment
+/// may answer.
+pub(super) async fn relayed_media<U: Upstream>(
+    sending: &Sending<'_, U>,
+    mut reply: Reply,
+    mut active: ActiveAttempt,
+) -> Sent {
+    let first = async {
+        loop {
+            match reply.body.next().await {
+                Some(Ok(bytes)) if bytes.is_empty() => {}
+                first => break first.unwrap_or(Err(Unreachable::Broken)),
+            }
+        }
+    };
+    let first = tokio::time::timeout_at(sending.first_by, first).await;
+    match first.unwrap_or(Err(Unreachable::Timeout)) {
+        Ok(first) => relayed_on(sending, vec![first], reply, active),
+        Err(fault) => sending.unreached(&mut active, fault),
+    }
 }

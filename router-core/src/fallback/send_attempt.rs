@@ -35,11 +35,11 @@ use crate::upstream::read;
 use crate::upstream::spilled_over;
 
 use super::active_attempt::ActiveAttempt;
-use super::awaited::{Awaited, is_encoded, is_event_stream, says_event_stream};
+use super::awaited::{Arrival, Awaited, is_encoded};
 use super::limits::Limits;
 use super::passing::{Part, Passing, read_part};
 use super::relay::{How, NotOpened, Relay, Watch};
-use super::relaying::relayed_on;
+use super::relaying::{relayed_media, relayed_on};
 use super::step::Ended;
 
 /// An answer for the caller.
@@ -135,21 +135,22 @@ impl<U: Upstream> Sending<'_, U> {
             }
             active.learn_at(Event::Admitted(active.ticket()), now);
         }
-        // What is passed through asks for events in ways of its own: `stream_format`, or a field of a form.
-        let passed = matches!(awaited.call, Call::Passed { .. });
-        let passed = passed && says_event_stream(&reply.headers);
-        if passed || awaited.streamed && is_event_stream(&reply.headers) {
-            let watch = self.watch(adapted.withhold_usage, preamble);
-            self.streamed((reply, &awaited.call), active, watch).await
-        } else {
-            // What has to be looked at as a whole, or told as a stream, is not relayed.
-            let relayed = !awaited.streamed && !self.tight && !adapted.restream;
-            self.whole(reply, &awaited, active, relayed).await
+        match awaited.arrival(&reply.headers) {
+            Arrival::Media => relayed_media(self, reply, active).await,
+            Arrival::Events => {
+                let watch = self.watch(adapted.withhold_usage, preamble);
+                self.streamed((reply, &awaited.call), active, watch).await
+            }
+            Arrival::Whole => {
+                // What has to be looked at as a whole, or told as a stream, is not relayed.
+                let relayed = !awaited.streamed && !self.tight && !adapted.restream;
+                self.whole(reply, &awaited, active, relayed).await
+            }
         }
     }
 
     /// No response came, or not all of it. After a silence later attempts use other connections.
-    fn unreached(&self, active: &mut ActiveAttempt, fault: Unreachable) -> Sent {
+    pub(super) fn unreached(&self, active: &mut ActiveAttempt, fault: Unreachable) -> Sent {
         if fault == Unreachable::Timeout {
             self.upstream.fell_silent(self.deployment, self.began);
         }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::units::DeploymentName;
+use crate::upstream::Upstream;
 
-use super::step::Step;
+use super::step::{Ended, Step};
+use super::walk::Fallback;
 
 /// Between two lines of one cause.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -28,6 +30,21 @@ struct Since {
     told: Instant,
     /// Attempts that failed without a line.
     untold: u64,
+}
+
+impl<U: Upstream> Fallback<U> {
+    /// An attempt outside a walk has ended; a fault is warned of.
+    pub(crate) fn warn_of(&self, step: &Step) {
+        if let Ended::Misconfigured(status) = step.ended {
+            tracing::error!(
+                deployment = %step.deployment.name,
+                status,
+                code = step.said.code.as_deref(),
+                "the deployment refuses us: its config or rights are wrong, or its model has retired"
+            );
+        }
+        self.warnings.attempted(Some(step));
+    }
 }
 
 impl Warnings {
@@ -74,7 +91,6 @@ mod tests {
 
     use super::*;
     use crate::deployment::sample;
-    use crate::fallback::Ended;
     use crate::upstream::Said;
 
     #[test]

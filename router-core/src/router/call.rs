@@ -151,6 +151,8 @@ pub struct StoredCall {
     pub allowance: Allowance,
     /// What the key's rate and slots have let in already; `None`: the router does so.
     pub entry: Option<Arc<Entry>>,
+    /// What the router discloses of the call beside its answer; keep a clone to read it.
+    pub disclosure: Disclosure,
 }
 
 impl StoredCall {
@@ -197,6 +199,7 @@ mod tests {
             received: Instant::now(),
             caller: Caller::default(),
             rights: Arc::default(),
+            disclosure: Disclosure::default(),
         };
         assert_eq!(call.address(), (format!("resp_1{address}"), streamed), "{rest}");
     }

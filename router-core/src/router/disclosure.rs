@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use http::HeaderMap;
 
 use crate::decision::Decision;
+use crate::deployment::Residency;
 use crate::fallback::Ended;
 use crate::fallback::Step;
 use crate::fallback::causes;
@@ -15,6 +16,7 @@ use crate::fallback::describe;
 use crate::response::tell_attempts;
 use crate::response::tell_count;
 use crate::response::tell_decision;
+use crate::response::tell_residency;
 
 /// What is disclosed of one request. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -22,11 +24,23 @@ pub struct Disclosure(Arc<Disclosed>);
 
 #[derive(Debug, Default)]
 struct Disclosed {
+    /// True if the caller may see causes by deployment.
+    exposed: bool,
     headers: OnceLock<HeaderMap>,
     trail: OnceLock<Box<[Step]>>,
 }
 
 impl Disclosure {
+    /// A disclosure whose causes the caller may see: a stream that fails after its head was sent names them in its error event.
+    pub fn exposed() -> Self {
+        Self(Arc::new(Disclosed { exposed: true, ..Disclosed::default() }))
+    }
+
+    /// The causes, if the caller may see them.
+    pub(super) fn exposed_causes(&self) -> Option<String> {
+        self.causes().filter(|_| self.0.exposed)
+    }
+
     /// The `x-router-*` headers of a refusal, as far as the request came; `None` if it was answered or never decided.
     pub fn headers(&self) -> Option<&HeaderMap> {
         self.0.headers.get()
@@ -62,6 +76,17 @@ impl Disclosure {
     pub(super) fn refused(&self, decision: &Decision) {
         let mut headers = HeaderMap::with_capacity(8);
         tell_decision(&mut headers, decision);
+        self.failed(headers);
+    }
+
+    /// A call of a stored response, about which nothing is decided, got no answer.
+    pub(super) fn stored_refused(&self, residency: &Residency) {
+        let mut headers = HeaderMap::with_capacity(8);
+        tell_residency(&mut headers, residency);
+        self.failed(headers);
+    }
+
+    fn failed(&self, mut headers: HeaderMap) {
         let trail = self.0.trail.get().map_or(&[][..], |trail| trail);
         match trail.last() {
             Some(last) if !is_private(trail) => {

@@ -16,9 +16,21 @@ use crate::chat::error_event;
 use crate::error::RouteError;
 use crate::fallback::relay::KEEP_ALIVE;
 use crate::response::Body;
+use crate::response::BrokenOff;
 use crate::response::ByteStream;
 use crate::response::Response;
 use crate::response::as_event_stream;
+
+use super::disclosure::Disclosure;
+
+/// What the caller of a slow stream gets before there is an answer, and who may see why there is none.
+#[derive(Debug, Clone)]
+pub(super) struct EarlyHead {
+    pub(super) headers: HeaderMap,
+    pub(super) disclosure: Disclosure,
+}
+
+type Pieces = stream::BoxStream<'static, Result<Bytes, BrokenOff>>;
 
 /// A request that is still being answered.
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Response, RouteError>> + Send>>;
@@ -26,10 +38,11 @@ pub(super) type Work = Pin<Box<dyn Future<Output = Result<Response, RouteError>>
 /// A stream whose answer is still awaited: comments keep the connection alive; what comes of it follows.
 pub(super) fn late(
     operation: Operation,
-    mut headers: HeaderMap,
+    head: EarlyHead,
     work: Work,
     heartbeat: Duration,
 ) -> Response {
+    let EarlyHead { mut headers, disclosure } = head;
     as_event_stream(&mut headers);
     let waiting = stream::unfold((Some(work), true), move |(work, at_once)| async move {
         let mut work = work?;
@@ -44,8 +57,8 @@ pub(super) fn late(
             }
         }
     });
-    let body = waiting.flat_map(move |piece| piece.into_stream(operation));
-    Response { status: StatusCode::OK, headers, body: Body::Stream(ByteStream::new(body)) }
+    let body = waiting.flat_map(move |piece| piece.into_stream(operation, &disclosure));
+    Response { status: StatusCode::OK, headers, body: Body::Stream(ByteStream::of_results(body)) }
 }
 
 enum Piece {
@@ -54,21 +67,28 @@ enum Piece {
 }
 
 impl Piece {
-    fn into_stream(self, operation: Operation) -> stream::BoxStream<'static, Bytes> {
+    fn into_stream(self, operation: Operation, disclosure: &Disclosure) -> Pieces {
         match self {
-            Self::Bytes(text) => stream::iter([Bytes::from_static(text.as_bytes())]).boxed(),
+            Self::Bytes(text) => once(Bytes::from_static(text.as_bytes())),
             Self::Answer(answer) => match *answer {
-                Ok(Response { body: Body::Stream(stream), .. }) => {
-                    stream.filter_map(|item| async { item.ok() }).boxed()
-                }
+                Ok(Response { body: Body::Stream(stream), .. }) => stream.boxed(),
                 // The status has gone out as 200: what was refused can only be told as an event.
-                Ok(Response { body: Body::Full(body), .. }) => {
-                    stream::iter([refusal(operation, &body)]).boxed()
+                Ok(Response { body: Body::Full(body), .. }) => once(refusal(operation, &body)),
+                Err(error) => {
+                    let causes = disclosure.exposed_causes();
+                    let body = causes.map_or_else(
+                        || error.body(),
+                        |causes| error.body_saying(&format!("{error}: {causes}")),
+                    );
+                    once(error_event(operation, 0, &body))
                 }
-                Err(error) => stream::iter([error_event(operation, 0, &error.body())]).boxed(),
             },
         }
     }
+}
+
+fn once(bytes: Bytes) -> Pieces {
+    stream::iter([Ok(bytes)]).boxed()
 }
 
 /// What an upstream refused with, as an event: as it came, where the operation's clients can read it so.

@@ -55,7 +55,7 @@ use super::background::OpenAnswers;
 use super::bulk::Bulk;
 use super::call::ChatCall;
 use super::charging::{Unsaid, admit};
-use super::early_head::late;
+use super::early_head::{EarlyHead, late};
 use super::finish::{Finish, Owners};
 use super::incoming::Incoming;
 use super::naming::{Named, name_of, role_of_follow_up};
@@ -91,12 +91,6 @@ pub(super) struct Inner<U> {
     pub(super) replicas: Option<Arc<Replicas>>,
 }
 
-/// What the caller of a slow stream is told before there is an answer.
-#[derive(Debug)]
-struct EarlyHead {
-    headers: HeaderMap,
-}
-
 impl<U: Upstream> ModelRouter<U> {
     pub(super) fn of(inner: Inner<U>) -> Self {
         Self(Arc::new(inner))
@@ -129,9 +123,9 @@ impl<U: Upstream> ModelRouter<U> {
             () = tokio::time::sleep(hold) => {}
         }
         match promise.get() {
-            Some(EarlyHead { headers }) => {
+            Some(head) => {
                 let heartbeat = self.0.fallback.limits().heartbeat;
-                Ok(late(operation, headers.clone(), work, heartbeat))
+                Ok(late(operation, head.clone(), work, heartbeat))
             }
             None => work.await,
         }
@@ -306,8 +300,10 @@ impl<U: Upstream> Inner<U> {
             features: FeatureHeaders::of(&call.headers, &decision.companions),
         };
         if request.stream() {
+            let (headers, disclosure) =
+                (self.foreseen(told.clone(), &dispatch), call.disclosure.clone());
             // Nobody else sets it, so that it is set here is all that can come of it.
-            drop(promise.set(self.promise(told.clone(), &dispatch)));
+            drop(promise.set(EarlyHead { headers, disclosure }));
         }
         let decided = began.elapsed();
         match self.fallback.walk(dispatch).await {
@@ -337,10 +333,10 @@ impl<U: Upstream> Inner<U> {
     }
 
     /// What is sure of a stream before there is an answer.
-    fn promise(&self, mut headers: HeaderMap, dispatch: &Dispatch<'_, '_>) -> EarlyHead {
+    fn foreseen(&self, mut headers: HeaderMap, dispatch: &Dispatch<'_, '_>) -> HeaderMap {
         tell_plan(&mut headers, dispatch.plan);
         tell_adapted(&mut headers, &self.fallback.foreseen(dispatch));
-        EarlyHead { headers }
+        headers
     }
 
     /// A reasoning model takes minutes where a chat model takes seconds; the role's limit, else the model's kind.

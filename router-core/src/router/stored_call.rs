@@ -4,11 +4,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::Stream;
+use futures_util::StreamExt;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::chat::Answer;
+use crate::chat::items;
+use crate::chat::items::Item;
 use crate::clock;
 use crate::decision::Refusal;
 use crate::decision::residency_of;
@@ -57,18 +61,29 @@ impl<U: Upstream> ModelRouter<U> {
     /// It is not stored here for this caller, its deployment lies outside the residency asked, or does not answer.
     pub async fn stored(&self, mut call: StoredCall) -> Result<Response, RouteError> {
         let slot = if call.entry.is_none() { self.enter_stored(&mut call, None)? } else { None };
-        let mut answer = self.stored_answer(&call).await;
+        let mut trail = Vec::new();
+        let mut answer = self.stored_answer(&call, &mut trail).await;
+        self.metrics().attempted(&trail);
+        call.disclosure.walked(&trail);
         if let Ok(Response { body: Body::Stream(stream), .. }) = &mut answer {
             stream.hold(slot);
         }
         if let Err(error) = &answer {
             audit::refused(self.metrics(), error, (&call.caller, &call.rights, &call.headers));
             self.metrics().refused(error.kind());
+            if let Ok(hints) = call.hints() {
+                let residency = residency_of(&self.rules().policy, &call.rights, &hints);
+                call.disclosure.stored_refused(&residency);
+            }
         }
         answer
     }
 
-    async fn stored_answer(&self, call: &StoredCall) -> Result<Response, RouteError> {
+    async fn stored_answer(
+        &self,
+        call: &StoredCall,
+        trail: &mut Vec<Step>,
+    ) -> Result<Response, RouteError> {
         let hints = call.hints()?;
         if let Some(replicas) = self.replicas() {
             owner_elsewhere(&call.id, self.stored_responses(), replicas).await;
@@ -76,9 +91,9 @@ impl<U: Upstream> ModelRouter<U> {
         let makers = self.makers(call, &hints)?;
         match makers.as_slice() {
             [maker] if self.stored_responses().knows(&call.id) => {
-                self.stored_at(call, &hints, maker).await
+                self.stored_at(call, &hints, maker, trail).await
             }
-            places => self.of_several(call, &hints, places).await,
+            places => self.of_several(call, &hints, places, trail).await,
         }
     }
 
@@ -88,10 +103,11 @@ impl<U: Upstream> ModelRouter<U> {
         call: &StoredCall,
         hints: &Hints,
         places: &[Arc<Deployment>],
+        trail: &mut Vec<Step>,
     ) -> Result<Response, RouteError> {
         let mut fault = None;
         for place in places {
-            match self.stored_at(call, hints, place).await {
+            match self.stored_at(call, hints, place, trail).await {
                 Ok(response) if response.status == StatusCode::NOT_FOUND => {}
                 Ok(response) => {
                     // Without keys all callers are one; with them, who asks first need not be who made it.
@@ -107,63 +123,102 @@ impl<U: Upstream> ModelRouter<U> {
         Err(fault.unwrap_or_else(|| unknown(call).into()))
     }
 
-    /// Carries the call out at one deployment.
+    /// Carries the call out at one deployment, and notes how that ended.
     async fn stored_at(
         &self,
         call: &StoredCall,
         hints: &Hints,
         deployment: &Arc<Deployment>,
+        trail: &mut Vec<Step>,
     ) -> Result<Response, RouteError> {
-        let deployment = Arc::clone(deployment);
+        let began = Instant::now();
+        let answer = self.carried_out(call, hints, deployment, began).await;
+        let (ended, said, answer) = match answer {
+            Ok((ended, said, response)) => (ended, said, Ok(response)),
+            Err(Failed { ended, said, error }) => (ended, said, Err(error)),
+        };
+        let (deployment, took) = (Arc::clone(deployment), began.elapsed());
+        let step = Step { deployment, ended, began, took, span: None, said };
+        self.fallback().warn_of(&step);
+        trail.push(step);
+        let mut response = answer?;
+        if let Some(last) = trail.last() {
+            tell_attempts(&mut response.headers, &last.deployment, trail, None);
+        }
+        Ok(response)
+    }
+
+    async fn carried_out(
+        &self,
+        call: &StoredCall,
+        hints: &Hints,
+        deployment: &Arc<Deployment>,
+        began: Instant,
+    ) -> Result<(Ended, Said, Response), Failed> {
         let limits = self.fallback().limits();
-        let bound = residency_of(&self.rules().policy, &call.rights, hints).is_bound();
         let (path, streamed) = call.address();
         let attempt = Attempt {
-            deployment: Arc::clone(&deployment),
+            deployment: Arc::clone(deployment),
             call: Call::Stored { method: call.method.clone(), path: path.into() },
             body: Bytes::new(),
             streamed,
             trace: Propagation::new(&call.headers, None).attempt().1,
         };
-        let began = Instant::now();
         let deadline = call.received + hints.caller_timeout.unwrap_or(limits.deadline);
+        let deadline = deadline.min(began + limits.deadline);
         let reply = self.fallback().upstream().send(attempt);
-        let reply = tokio::time::timeout_at(deadline.min(began + limits.deadline), reply).await;
-        let reply = reply.unwrap_or(Err(Unreachable::Timeout)).map_err(unreachable)?;
+        let reply = tokio::time::timeout_at(deadline, reply).await;
+        let reply = reply.unwrap_or(Err(Unreachable::Timeout)).map_err(Failed::unreachable)?;
         let (status, mut headers) = (reply.status, HeaderMap::new());
         pass_on(&mut headers, &reply.headers);
-        let events = is_event_stream(&reply.headers) && status.is_success();
-        let took = began.elapsed();
-        let step = |ended| {
-            let (deployment, said) = (Arc::clone(&deployment), Said::default());
-            [Step { deployment, ended, began, took, span: None, said }]
-        };
-        if events {
-            let watch = watch(limits, deadline.min(began + limits.deadline));
-            let mut relay = Relay::open(reply.body, watch).await.map_err(|why| not_opened(&why))?;
+        if is_event_stream(&reply.headers) && status.is_success() {
+            let relay = Relay::open(reply.body, watch(limits, deadline)).await;
+            let mut relay = relay.map_err(Failed::not_opened)?;
             self.settled_by_stream(&call.id, &mut relay);
-            self.metrics().attempted(&step(Ended::Served));
-            tell_attempts(&mut headers, &deployment, &step(Ended::Served), None);
             as_event_stream(&mut headers);
-            return Ok(Response { status, headers, body: Body::Stream(ByteStream::new(relay)) });
+            let body = Body::Stream(ByteStream::new(self.reading(relay, deployment)));
+            return Ok((Ended::Served, Said::default(), Response { status, headers, body }));
         }
         let upstream = reply.headers.clone();
-        let body = self.fallback().whole(reply.body);
-        let body = tokio::time::timeout_at(deadline.min(began + limits.deadline), body).await;
+        let body = tokio::time::timeout_at(deadline, self.fallback().whole(reply.body)).await;
         let body = body.unwrap_or(Err(NotWhole::Unreachable(Unreachable::Timeout)));
-        let body = body.map_err(not_whole)?;
-        let outcome = judge(status, &upstream, &body, circumstances(&deployment, limits));
+        let body = body.map_err(Failed::not_whole)?;
+        let outcome = judge(status, &upstream, &body, circumstances(deployment, limits));
         let ended = ended(&outcome, status.as_u16());
-        self.metrics().attempted(&step(ended));
-        refused(&outcome, status.as_u16(), bound)?;
-        if status.is_success() && call.method == Method::DELETE {
-            self.stored_responses().forget(&call.id);
+        let said =
+            if status.is_success() { Said::default() } else { Said::read(status.as_u16(), &body) };
+        let bound = residency_of(&self.rules().policy, &call.rights, hints).is_bound();
+        if let Err(error) = refused(&outcome, status.as_u16(), bound) {
+            return Err(Failed { ended, said, error });
         }
-        tell_attempts(&mut headers, &deployment, &step(ended), None);
         if status.is_success() {
+            if call.method == Method::DELETE {
+                self.stored_responses().forget(&call.id);
+            }
+            self.readable(items::of_answer(&body), deployment);
             self.settled_by(&call.id, &body, &mut headers);
         }
-        Ok(Response { status, headers, body: Body::Full(body) })
+        Ok((ended, said, Response { status, headers, body: Body::Full(body) }))
+    }
+
+    /// What a deployment hands out encrypted, its endpoint can read.
+    fn readable(&self, items: impl IntoIterator<Item = Item>, deployment: &Deployment) {
+        let contents = items.into_iter().filter_map(|item| item.encrypted);
+        contents.for_each(|content| self.inner().encrypted.remember(content, &deployment.endpoint));
+    }
+
+    /// A stored stream, whose encrypted items are remembered as they pass.
+    fn reading(
+        &self,
+        relay: Relay,
+        deployment: &Deployment,
+    ) -> impl Stream<Item = Bytes> + Send + 'static + use<U> {
+        let (encrypted, endpoint) = (self.inner().encrypted.clone(), deployment.endpoint.clone());
+        relay.inspect(move |event| {
+            if let Some(content) = items::of_event(event).and_then(|item| item.encrypted) {
+                encrypted.remember(content, &endpoint);
+            }
+        })
     }
 
     /// An answer made in the background is settled by the first response that says what it used.
@@ -253,25 +308,45 @@ fn sending(fault: SendingFault) -> RouteError {
     RouteError::Sending { fault, wait: None, bound: false }
 }
 
-fn unreachable(fault: Unreachable) -> RouteError {
-    sending(match fault {
-        Unreachable::Timeout => SendingFault::Timeout,
-        Unreachable::Connect | Unreachable::Broken => SendingFault::Failed,
-    })
+/// A call that failed: how its attempt ended, and what the caller gets.
+struct Failed {
+    ended: Ended,
+    said: Said,
+    error: RouteError,
 }
 
-fn not_whole(why: NotWhole) -> RouteError {
-    match why {
-        NotWhole::Unreachable(fault) => unreachable(fault),
-        NotWhole::Memory(short) => short.into(),
+impl Failed {
+    fn new(ended: Ended, fault: SendingFault) -> Self {
+        Self { ended, said: Said::default(), error: sending(fault) }
     }
-}
 
-fn not_opened(why: &NotOpened) -> RouteError {
-    sending(match why {
-        NotOpened::Timeout => SendingFault::Timeout,
-        NotOpened::Error(_) | NotOpened::Broken => SendingFault::Failed,
-    })
+    fn unreachable(fault: Unreachable) -> Self {
+        match fault {
+            Unreachable::Timeout => Self::new(Ended::Timeout, SendingFault::Timeout),
+            Unreachable::Connect => Self::new(Ended::Connect, SendingFault::Failed),
+            Unreachable::Broken => Self::new(Ended::Broken, SendingFault::Failed),
+        }
+    }
+
+    fn not_whole(why: NotWhole) -> Self {
+        match why {
+            NotWhole::Unreachable(fault) => Self::unreachable(fault),
+            NotWhole::Memory(short) => {
+                Self { error: short.into(), ..Self::new(Ended::Broken, SendingFault::Failed) }
+            }
+        }
+    }
+
+    fn not_opened(why: NotOpened) -> Self {
+        match why {
+            NotOpened::Timeout => Self::unreachable(Unreachable::Timeout),
+            NotOpened::Broken => Self::unreachable(Unreachable::Broken),
+            NotOpened::Error(reported) => {
+                let said = Said { status: None, ..Said::read(0, &reported.body) };
+                Self { said, ..Self::new(Ended::ErrorEvent, SendingFault::Failed) }
+            }
+        }
+    }
 }
 
 /// A 404 is the caller's to hear: the response may have expired.

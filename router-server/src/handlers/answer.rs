@@ -90,7 +90,7 @@ async fn routed(shared: &AppState, mut call: ChatCall) -> Response {
 
 /// A refusal has the router's headers as an answer has. The attempts go to the log: those of a stream whose head was sent early
 /// are known only at its end.
-fn disclose(response: &mut Response, disclosure: Disclosure) {
+pub(super) fn disclose(response: &mut Response, disclosure: Disclosure) {
     if let Some(headers) = disclosure.headers() {
         response.headers_mut().extend(headers.clone());
     }

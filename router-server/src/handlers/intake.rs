@@ -10,8 +10,9 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use router_core::chat::Operation;
+use router_core::config::Expose;
 use router_core::ledger::Slot;
-use router_core::router::ChatCall;
+use router_core::router::{ChatCall, Disclosure};
 use tokio::time::Instant;
 
 use crate::app_state::AppState;
@@ -89,6 +90,10 @@ fn by_head(
         rights: Arc::clone(&bearer.rights),
         allowance: bearer.allowance,
         passed: asked.passed,
+        disclosure: match shared.expose {
+            Expose::All => Disclosure::exposed(),
+            Expose::Minimal => Disclosure::default(),
+        },
         ..ChatCall::of_body(Bytes::new())
     };
     let checked = check_type(&call.headers, asked.operation, shared.keyring.asks())

@@ -7,7 +7,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use axum::routing::{MethodFilter, MethodRouter, on};
 use router_core::error::RouteError;
-use router_core::router::StoredCall;
+use router_core::router::{Disclosure, StoredCall};
 use tokio::time::Instant;
 
 use crate::app_state::AppState;
@@ -43,14 +43,20 @@ pub(crate) fn call(methods: MethodFilter, tail: &'static str) -> MethodRouter<Ar
                 rights: Arc::clone(&bearer.rights),
                 allowance: bearer.allowance,
                 entry: None,
+                disclosure: Disclosure::default(),
             };
-            let failed = |error: RouteError| Problem::of(&error, shared.expose).into_response();
+            let disclosure = call.disclosure.clone();
+            let failed = |error: RouteError| {
+                let problem = Problem::of(&error, shared.expose);
+                problem.because(disclosure.causes()).into_response()
+            };
             let slot = match shared.router.enter_stored(&mut call, shared.share) {
                 Ok(slot) => slot,
                 Err(error) => return failed(error),
             };
             let answered = shared.router.stored(call).await;
             let mut response = answered.map_or_else(failed, answer::respond);
+            answer::disclose(&mut response, disclosure);
             response.extensions_mut().insert(Occupied::new(permit, slot));
             response
         },
