@@ -64,7 +64,7 @@ pub mod metrics;
 #[cfg(feature = "http-client")]
 pub mod router;
 
-/// The README's example is compiled with the documentation's.
+/// Compiles the example of the page on embedding.
 #[cfg(all(doctest, feature = "http-client"))]
-#[doc = include_str!("../../README.md")]
-struct Readme;
+#[doc = include_str!("../../docs/embed.md")]
+struct Embed;

@@ -42,7 +42,7 @@ def noticed(tree, row):
 
 
 def main():
-    names = subprocess.run(["git", "ls-files", "-z"], cwd=checks.ROOT, check=True, capture_output=True, text=True).stdout
+    names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=checks.ROOT, check=True, capture_output=True, text=True).stdout
     with tempfile.TemporaryDirectory() as folder:
         tree = pathlib.Path(folder)
         for name in [*filter(None, names.split("\0")), "target/site/router.schema.json"]:
