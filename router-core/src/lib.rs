@@ -68,3 +68,8 @@ pub mod router;
 #[cfg(all(doctest, feature = "http-client"))]
 #[doc = include_str!("../../docs/embed.md")]
 struct Embed;
+
+/// Compiles the README's example.
+#[cfg(all(doctest, feature = "http-client"))]
+#[doc = include_str!("../../README.md")]
+struct Readme;
