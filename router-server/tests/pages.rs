@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use router_server::args::CommandLine;
 
-/// The Markdown files at the root of the repository and in `docs`.
-fn pages() -> Vec<PathBuf> {
+/// The Markdown files at the root of the repository and in `docs`, with their text.
+fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let folders = [root.clone(), root.join("docs"), root.join("docs/ko")];
-    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten());
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let pages = paths.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    pages.filter_map(|path| Some((path.clone(), fs::read_to_string(path).ok()?))).collect()
 }
 
 /// The lines of a page's shell blocks, with continued lines joined.
@@ -49,19 +50,14 @@ fn words(line: &str) -> Vec<String> {
 #[test]
 fn every_command_on_a_page_is_accepted() {
     let mut seen = 0;
-    for path in pages() {
-        for line in shell_lines(&fs::read_to_string(&path).unwrap()) {
-            let Some(start) = line
-                .find("router-server ")
-                .filter(|at| line[..*at].ends_with([' ', '/']) || *at == 0)
-            else {
-                continue;
-            };
-            let command = words(&line[start..]);
+    for (path, page) in pages() {
+        for line in shell_lines(&page) {
             let by_cargo = line.contains("cargo ") || line.contains("install ");
-            if by_cargo || command.len() < 2 {
+            let Some((before, after)) = line.split_once("router-server ") else { continue };
+            if by_cargo || !(before.is_empty() || before.ends_with([' ', '/'])) {
                 continue;
             }
+            let command = words(&format!("router-server {after}"));
             seen += 1;
             if let Err(fault) = CommandLine::try_parse_from(&command) {
                 assert!(!fault.use_stderr(), "{}: `{line}`\n{fault}", path.display());
