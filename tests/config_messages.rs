@@ -232,7 +232,7 @@ fn a_file_that_cannot_be_read_hides_no_other_file() {
         &[],
         "a.toml: line 2, column 10: invalid string, expected `\"`, `'`\n\
          b.toml: line 2, column 1: invalid table header, duplicate key `server` in document root\n\
-         c.toml: x: unknown key; known here are server, request_log, routing, residency, roles, aliases, endpoints, deployments, models, passthrough, limits, capacity, keys, stored, replicas, traces",
+         c.toml: x: unknown key; known here are server, request_log, routing, residency, roles, aliases, endpoints, deployments, models, passthrough, limits, capacity, keys, teams, stored, replicas, traces",
     );
     let layers =
         Layers { files: vec!["no/such.toml".into()], environment: Vec::new(), today: today() };
@@ -281,15 +281,19 @@ fn a_key_says_everything_that_is_wrong_with_it() {
         "{SOUND}\n[keys.team]\nhashes = [\"sha256:{one}\", \"sha256:{two}\", \"sha256:{}\"]\nroles = [\"boss\"]\n\
          models = [\"gpt-9\"]\ndeployments = [\"us_ptu\"]\nresidency = \"korea\"\npriority = \"high\"\nprefer = \"\"\n\
          requests_per_minute = 0\nmax_in_flight = -1\ndaily_budget_usd = 5\nmonthly_budget_usd = 2.5\nexpires = \"soon\"\n\
-         [keys.other]\nhashes = [\"sha256:{one}\"]\nroles = []\n[keys.none]\n[keys.guessable]\n\
+         [keys.other]\nhashes = [\"sha256:{one}\"]\nroles = []\n[keys.none]\n[teams.a]\ndaily_budget_usd = 0\n[teams.B]\n[keys.guessable]\nteam = \"ops\"\ntags = [\"\"]\n\
          hashes = [\"{guessable}\"]\n[keys.A]\nhashes = [\"sha256:{two}\"]\n",
         "0g".repeat(32)
     );
     check(
         &[("a.toml", &text)],
         &[("SEOUL_KEY", "k")],
-        "a.toml: keys.A: a name is 1 to 128 of a-z, 0-9 and _
+        "a.toml: teams.B: a name is 1 to 100 of a-z, 0-9 and _
+a.toml: teams.a.daily_budget_usd: must be at least 0.01, found 0
+a.toml: keys.A: a name is 1 to 128 of a-z, 0-9 and _
 a.toml: keys.guessable.hashes: one of them is the hash of a key that anybody would try (a placeholder of examples or clients); make one with `router-server key new`
+a.toml: keys.guessable.team: no table [teams.NAME] for `ops`; there are: a
+a.toml: keys.guessable.tags: must be words of 1 to 64 letters; found ``
 a.toml: keys.none.hashes: missing; must list at least one hash, as `router-server key new` prints it
 a.toml: keys.other.roles: must list reasoning, chat or both
 a.toml: keys.team.hashes: one of them is a hash of keys.other too

@@ -66,6 +66,7 @@ mod stored_elsewhere;
 mod streams;
 mod surface;
 mod switches;
+mod teams;
 mod traces;
 mod upstream_connections;
 mod waits;

@@ -63,6 +63,7 @@ fn page(exposition: &str, shapes: &str) -> String {
 async fn exercised() -> Bench {
     let mut bench = with_keys(Layout::pair(), &["team"])
         .set("keys.team.operator", true)
+        .set("keys.team.monthly_budget_usd", 1_000.0)
         // Nobody listens there.
         .text("traces.endpoint", "http://127.0.0.1:9")
         .set("models.own.context_window_tokens", 100_000)

@@ -129,7 +129,7 @@ async fn every_metric_label_and_value_that_is_watched_exists() {
         for (name, matchers) in named(text) {
             if ["model_router_recording", "model_router_service", "model_router_deployments"]
                 .contains(&&*name)
-                || ["model_router_provisioned", "model_router_config", "model_router_key"]
+                || ["model_router_provisioned", "model_router_config", "model_router_keys"]
                     .contains(&&*name)
             {
                 continue; // names of groups and of a file

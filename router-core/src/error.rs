@@ -153,6 +153,15 @@ impl RouteError {
         }
     }
 
+    /// True if every deployment that the request may use refuses the router: 401, 403, 404 or 410.
+    pub fn is_misconfigured(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused(Refusal::Misconfigured)
+                | Self::Sending { fault: SendingFault::Misconfigured, .. }
+        )
+    }
+
     /// The HTTP status: the official clients choose their exception by it.
     pub fn status(&self) -> StatusCode {
         status_of(self.kind()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)

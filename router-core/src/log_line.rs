@@ -28,6 +28,9 @@ pub struct LoggedRequest {
     /// The name of the caller's key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Box<str>>,
+    /// The team of that key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub team: Option<Box<str>>,
     /// What was asked of the model: `chat`, `responses` ..
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<Box<str>>,
@@ -255,6 +258,7 @@ impl LoggedRequest {
             at_unix_ms: record.at.duration_since(UNIX_EPOCH).map_or(0, milliseconds),
             request_id: record.request_id.clone(),
             key: record.caller.name().map(Box::from),
+            team: record.caller.team().map(|team| team.name.as_str().into()),
             operation: Some(record.operation.as_str().into()),
             streamed: Some(record.streamed),
             max_tokens: record.max_output.map(|cap| cap.0),

@@ -6,25 +6,57 @@
 //! could let callers read what is not theirs.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
+use crate::ledger::Team;
 use crate::state::Outbox;
 use crate::units::DeploymentName;
 
 /// Who asks. Callers without a key are all one.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Caller(Option<Arc<str>>);
+///
+/// Two callers are equal if their keys have one name: what a key has stored stays its own when it joins another team.
+#[derive(Debug, Clone, Default)]
+pub struct Caller {
+    key: Option<Arc<str>>,
+    team: Option<Arc<Team>>,
+}
 
 impl Caller {
     /// The caller that shows the key of this name.
     pub fn named(key: &str) -> Self {
-        Self(Some(key.into()))
+        Self { key: Some(key.into()), team: None }
+    }
+
+    /// The same as a member of a team.
+    #[must_use]
+    pub fn of_team(self, team: Option<Arc<Team>>) -> Self {
+        Self { team, ..self }
     }
 
     /// The name of its key; `None` without one.
     pub fn name(&self) -> Option<&str> {
-        self.0.as_deref()
+        self.key.as_deref()
+    }
+
+    /// The team of its key.
+    pub fn team(&self) -> Option<&Arc<Team>> {
+        self.team.as_ref()
+    }
+}
+
+impl PartialEq for Caller {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Caller {}
+
+impl Hash for Caller {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
     }
 }
 
@@ -222,8 +254,8 @@ impl StoredResponses {
 impl Owner {
     /// The deployment, and behind a space the caller where there is one: both are names of config.
     fn written(&self) -> String {
-        let Self { deployment, caller: Caller(caller) } = self;
-        let caller = caller.iter().map(|name| format!(" {name}"));
+        let Self { deployment, caller } = self;
+        let caller = caller.name().into_iter().map(|name| format!(" {name}"));
         caller.fold(deployment.to_string(), |text, caller| text + &caller)
     }
 

@@ -10,6 +10,8 @@ use crate::learning_args::Evaluate;
 use crate::learning_args::Train;
 use crate::printout::Printout;
 use crate::replay;
+use crate::report;
+use crate::report_args::Report;
 use crate::simulate;
 use crate::simulation_args::Simulate;
 use crate::simulation_args::Size;
@@ -25,6 +27,8 @@ pub enum LabCommand {
     Calibrate(Calibrate),
     /// Replay a request log in virtual time under one configuration or two: costs, waits, fallbacks side by side
     Replay(Replay),
+    /// Add up request logs: tokens, cost and savings by key, team, model, deployment, task or day
+    Report(Report),
     /// Train a task model on labelled rows, and measure it on sources held out
     Train(Train),
     /// Measure the task scorer on labelled rows: quality, calibration, time
@@ -46,6 +50,7 @@ pub fn run(
     match command {
         LabCommand::Calibrate(calibrate) => calibrate::run(calibrate),
         LabCommand::Replay(replay) => replay::run(replay),
+        LabCommand::Report(args) => report::run(args),
         LabCommand::Train(train) => Ok(Printout::of(train::run(train)?.trim_end())),
         LabCommand::Evaluate(evaluate) => Ok(Printout::of(evaluate::run(evaluate)?.trim_end())),
         LabCommand::Simulate(simulate) => simulate::run(simulate, &default),

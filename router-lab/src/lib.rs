@@ -12,6 +12,7 @@
 //! | `simulation_args` | the command lines of `simulate` and `size` |
 //! | `tuning_args` | the command lines of `calibrate` and `replay` |
 //! | `learning_args` | the command lines of `train` and `evaluate` |
+//! | `report_args` | the command line of `report` |
 //! | `printout` | the result of a command: a report and remarks |
 //! | `calibration` | the threshold that yields a requested share of reasoning |
 //! | `simulation` | a trace replayed in virtual time |
@@ -21,6 +22,9 @@
 //! | `train` | trains a model file |
 //! | `evaluate` | measures a model file |
 //! | `failure` | why a command failed |
+//! | `spending` | a request log added up by key, team, model .. |
+//! | `report_forms` | a spending report as a table, CSV, JSON or HTML |
+//! | `report` | what keys, teams and models cost |
 //! | `simulate_page` | the HTML page of `simulate` |
 //! | `simulate` | policies side by side on one trace |
 //! | `size` | how many PTUs to buy |
@@ -33,6 +37,8 @@ pub mod simulation_args;
 pub mod tuning_args;
 //
 pub mod learning_args;
+//
+pub mod report_args;
 //
 mod printout;
 //
@@ -51,6 +57,12 @@ mod train;
 mod evaluate;
 //
 mod failure;
+//
+mod spending;
+//
+mod report_forms;
+//
+mod report;
 //
 mod simulate_page;
 //

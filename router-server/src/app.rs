@@ -27,6 +27,7 @@ use crate::handlers::models::Form;
 use crate::handlers::openapi;
 use crate::handlers::route;
 use crate::handlers::stored;
+use crate::handlers::usage;
 use crate::keyring::Bearer;
 use crate::middleware;
 use crate::problem::Problem;
@@ -59,6 +60,7 @@ pub(crate) fn app(shared: Arc<AppState>) -> axum::Router {
     ] {
         paths = paths.route(path, one(form));
     }
+    paths = both(paths, "/v1/usage", get(usage::own));
     // The decision tells all that answer headers do, so it is served only where those are.
     if shared.expose == Expose::All {
         paths = both(paths, "/v1/route", post(route::explain));

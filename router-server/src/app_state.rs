@@ -9,6 +9,7 @@ use router_core::config::{Config, CorsOrigins, Expose};
 use router_core::memory;
 use router_core::router::ModelRouter;
 
+use crate::budgets::Budgets;
 use crate::keyring::Keyring;
 use crate::server_state::Permit;
 use crate::server_state::ServerState;
@@ -35,6 +36,8 @@ pub(crate) struct AppState {
     /// Who may come in.
     pub(crate) keyring: Keyring,
     /// What outlives the configuration.
+    /// The budgets of keys and teams.
+    pub(crate) budgets: Budgets,
     pub(crate) process: Arc<ServerState>,
     max_in_flight: usize,
 }
@@ -59,6 +62,7 @@ impl AppState {
             passthrough: config.passthrough.clone(),
             since: process.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             keyring: Keyring::new(&config.keys),
+            budgets: Budgets::new(&config.keys),
             process: Arc::clone(process),
             max_in_flight: server.max_in_flight,
         }

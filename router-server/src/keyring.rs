@@ -31,6 +31,8 @@ pub(crate) struct Bearer {
     pub(crate) caller: Caller,
     pub(crate) rights: Arc<Rights>,
     pub(crate) allowance: Allowance,
+    /// Words for the key's owner.
+    pub(crate) tags: Vec<Box<str>>,
     operator: bool,
     enabled: bool,
     expires: Option<Day>,
@@ -39,7 +41,8 @@ pub(crate) struct Bearer {
 impl From<&CallerKey> for Bearer {
     fn from(key: &CallerKey) -> Self {
         Self {
-            caller: Caller::named(key.name.as_str()),
+            caller: Caller::named(key.name.as_str()).of_team(key.team.clone()),
+            tags: key.tags.clone(),
             rights: Arc::clone(&key.rights),
             allowance: key.allowance,
             operator: key.operator,
@@ -199,6 +202,8 @@ mod tests {
 
     fn key(name: &str, secrets: &[&str]) -> CallerKey {
         CallerKey {
+            team: None,
+            tags: Vec::new(),
             name: KeyName::try_from(name).unwrap(),
             hashes: secrets.iter().map(|secret| hash_of(secret)).collect(),
             enabled: true,

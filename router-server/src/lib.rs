@@ -57,6 +57,8 @@
 //! | `origin` | what web pages may not do to a router without keys |
 //! | `traces` | spans of requests for a collector |
 //! | `explanation` | decision -> JSON and text |
+//! | `budgets` | budgets of keys and teams, and what is spent of them |
+//! | `state_dir` | spending that survives a restart |
 //! | `dashboard` | what an operator sees in a browser: counts, series, feeds, the page |
 //! | `server_state` | what outlives a configuration |
 //! | `app_state` | what handlers share under one configuration |
@@ -109,6 +111,10 @@ pub mod reference;
 mod traces;
 //
 pub mod explanation;
+//
+mod budgets;
+//
+mod state_dir;
 //
 mod dashboard;
 //

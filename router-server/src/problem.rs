@@ -221,7 +221,7 @@ mod tests {
     use router_core::decision::Refusal;
     use router_core::deployment::Residency;
     use router_core::fallback::SendingFault;
-    use router_core::ledger::{LimitReached, Span};
+    use router_core::ledger::{LimitReached, Payer, Span};
     use router_core::policy::{DeniedField, HintFault, Overreach, UnknownModel};
     use router_core::stored::{Stored, UnknownResponse};
     use router_core::units::{Day, Tokens, Usd};
@@ -235,7 +235,7 @@ mod tests {
 
     fn spent() -> LimitReached {
         let renewed = Day::try_from("2026-11-24").unwrap();
-        LimitReached::Budget { span: Span::Day, budget: Usd::ZERO, renewed }
+        LimitReached::Budget { payer: Payer::Key, span: Span::Day, budget: Usd::ZERO, renewed }
     }
 
     /// One error of each kind, with the status that the official clients act upon.

@@ -25,6 +25,8 @@ use crate::record_file::LogFault;
 use crate::record_writer::RecordWriter;
 use crate::record_writer::WriterFault;
 use crate::server_state::ServerState;
+use crate::state_dir::StateDir;
+use crate::state_dir::StateFault;
 use crate::tls::Handshakes;
 use crate::tls::TlsFault;
 use crate::traces::TraceFault;
@@ -54,6 +56,9 @@ pub enum RunFault {
     /// The request log cannot be written where config says.
     #[error(transparent)]
     Log(#[from] LogFault),
+    /// What keys have spent cannot be kept where config says.
+    #[error(transparent)]
+    State(#[from] StateFault),
     /// Nobody could write the request log.
     #[error(transparent)]
     Writer(#[from] WriterFault),
@@ -71,6 +76,7 @@ impl RunFault {
             | Self::Router(_)
             | Self::Log(_)
             | Self::Writer(_)
+            | Self::State(_)
             | Self::Traces(_)
             | Self::Tls(_) => {
                 vec![self.to_string()]
@@ -88,6 +94,8 @@ pub(crate) struct Live {
     pub(crate) writer: Arc<RecordWriter>,
     /// Held while a configuration takes another's place: each goes on from the one before it.
     change: Mutex<()>,
+    /// Where spending survives a restart; `None` if config names no folder, or replicas keep it.
+    state_dir: Option<Arc<StateDir>>,
 }
 
 /// One configuration with what was built of it.
@@ -125,6 +133,9 @@ impl Live {
         let handshakes = config.server.tls.as_ref().map(Handshakes::new).transpose()?;
         let registry = Registry::new();
         let router = ModelRouter::new(config, &registry)?;
+        let state_dir = config.server.state_dir.as_deref().filter(|_| config.replicas.is_none());
+        let state_dir = state_dir.map(|folder| StateDir::open(folder, router.ledger()));
+        let state_dir = state_dir.transpose()?.map(Arc::new);
         config.request_log.as_ref().map(record_file::probe).transpose()?;
         let writer = RecordWriter::start(&registry)?;
         writer.follow(config.request_log.as_ref(), &router);
@@ -138,12 +149,19 @@ impl Live {
         router.observe(Arc::<Dashboard>::clone(&process.dashboard));
         let current = Current::new(config.clone(), router, handshakes, &process);
         let (current, _) = watch::channel(current);
-        Ok(Self { current, process, writer, change: Mutex::default() })
+        Ok(Self { current, process, writer, change: Mutex::default(), state_dir })
     }
 
     /// The configuration that runs now.
     pub(crate) fn current(&self) -> Arc<Current> {
         Arc::clone(&self.current.borrow())
+    }
+
+    /// Writes what keys have spent, if that is kept. Blocks while the disk does.
+    pub(crate) fn keep_spending(&self) {
+        if let Some(dir) = &self.state_dir {
+            dir.keep(self.current().router.ledger());
+        }
     }
 
     /// Closes a second of the dashboard's.
@@ -232,6 +250,10 @@ fn keep_fixed(before: &Config, after: &mut Config) -> Vec<&'static str> {
     if before.listen != after.listen {
         after.listen = before.listen;
         differ.push("server.listen");
+    }
+    if before.state_dir != after.state_dir {
+        after.state_dir.clone_from(&before.state_dir);
+        differ.push("server.state_dir");
     }
     if before.log != after.log {
         after.log = before.log;

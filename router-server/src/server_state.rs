@@ -9,6 +9,7 @@ use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 use router_core::clock;
 use router_core::memory::Budget;
 
+use crate::budgets::BudgetGauges;
 use crate::dashboard::Dashboard;
 use crate::traces::Tracer;
 
@@ -27,6 +28,8 @@ pub(crate) struct ServerState {
     /// What all request bodies hold together.
     pub(crate) bodies: Arc<Budget>,
     reloads: RwLock<Reloads>,
+    /// Budgets as they are shown.
+    pub(crate) budget_gauges: BudgetGauges,
     told: Told,
 }
 
@@ -120,6 +123,7 @@ impl ServerState {
         tracer: Option<Arc<Tracer>>,
     ) -> Result<Self, prometheus::Error> {
         let told = Told::register(&registry)?;
+        let budget_gauges = BudgetGauges::register(&registry)?;
         let now = clock::wall();
         told.runs(version, now);
         Ok(Self {
@@ -131,6 +135,7 @@ impl ServerState {
             under_way: Arc::default(),
             bodies: Arc::new(Budget::new(0)),
             reloads: RwLock::new(Reloads { version: version.into(), loaded: now, last: None }),
+            budget_gauges,
             told,
         })
     }

@@ -36,6 +36,7 @@ use crate::crowd::default_connections;
 use crate::outgoing::follow;
 use crate::reload::Live;
 use crate::reload::RunFault;
+use crate::state_dir;
 use crate::watch::Follow;
 
 /// How long a connection that has to end may take for it.
@@ -159,7 +160,9 @@ impl Running {
                 tracer.close().await;
             }
         };
-        tokio::join!(self.live.writer.flush(), spans);
+        let live = Arc::clone(&self.live);
+        let spending = tokio::task::spawn_blocking(move || live.keep_spending());
+        let ((), (), _) = tokio::join!(self.live.writer.flush(), spans, spending);
     }
 }
 
@@ -177,9 +180,16 @@ async fn sample(live: Arc<Live>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     second.tick().await;
+    let mut kept = Instant::now();
     loop {
         second.tick().await;
         live.sample();
+        if kept.elapsed() >= state_dir::EVERY {
+            kept = Instant::now();
+            let live = Arc::clone(&live);
+            // The next second waits for a slow disk, no request does.
+            drop(tokio::task::spawn_blocking(move || live.keep_spending()).await);
+        }
     }
 }
 

@@ -323,3 +323,35 @@ fn what_is_no_log_is_told_with_its_line() {
     let told = refused(&["replay", "--log", &unscored, "--config", config.to_str().unwrap()]);
     assert!(told.contains("no request in the log can be played"), "{told}");
 }
+
+/// Two lines of a log, of two days and two teams.
+const SPENT: &str = r#"{"at_unix_ms":1795046400000,"key":"app","team":"search","task":"chat","status":200,"model":"gpt-5.4","deployment":"ptu","billing":"provisioned","prompt_tokens":1000,"completion_tokens":100,"cost_usd":0.0,"pay_as_you_go_usd":0.004,"reasoning_usd":0.01}
+{"at_unix_ms":1795132800000,"key":"nightly","team":"data","task":"reasoning","status":200,"model":"gpt-5.6-sol","deployment":"payg","billing":"pay_as_you_go","prompt_tokens":500,"completion_tokens":400,"cost_usd":0.02,"pay_as_you_go_usd":0.02}
+"#;
+
+#[test]
+fn a_report_adds_up_a_log_in_every_form() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("requests.jsonl");
+    std::fs::write(&log, SPENT).unwrap();
+    let report = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_router-server"));
+        command.args(["report", "--log"]).arg(&log).args(more);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let table = report(&["--by", "team"]);
+    assert!(table.starts_with("team") && table.contains("data") && table.contains("0.0200"));
+    let csv = report(&["--by", "day,team", "--format", "csv"]);
+    assert!(csv.starts_with("day,team,requests,"), "{csv}");
+    assert!(csv.contains("2026-11-19,search,1,0,1,1000,"), "{csv}");
+    let json: Value = serde_json::from_str(&report(&["--format", "json"])).unwrap();
+    assert_eq!((&json["from"], &json["to"]), (&json!("2026-11-19"), &json!("2026-11-20")));
+    assert_eq!(json["total"]["requests"], 2);
+    let later = report(&["--since", "2026-11-20", "--format", "json"]);
+    assert!(later.contains("nightly") && !later.contains("\"app\""), "{later}");
+    let page = folder.path().join("report.html");
+    report(&["--format", "html", "--out", page.to_str().unwrap()]);
+    assert!(std::fs::read_to_string(page).unwrap().contains("<td class=\"n\">nightly</td>"));
+}

@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 use crate::deployment::Area;
 use crate::ledger::Allowance;
+use crate::ledger::Payer;
+use crate::ledger::TEAM_PREFIX;
+use crate::ledger::Team;
 use crate::policy::Policy;
 use crate::policy::Preference;
 use crate::policy::Priority;
@@ -23,6 +26,7 @@ use crate::units::Usd;
 use super::guessable_keys::is_guessable;
 use super::raw::{self, Raw};
 use super::table::{Table, listed, quoted};
+use super::teams;
 
 /// A key of a caller, as config has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +45,10 @@ pub struct CallerKey {
     pub rights: Arc<Rights>,
     /// How much it may use.
     pub allowance: Allowance,
+    /// The team that it belongs to.
+    pub team: Option<Arc<Team>>,
+    /// Words for its owner's own use.
+    pub tags: Vec<Box<str>>,
 }
 
 /// The SHA-256 of a key, written as `sha256:` and 64 hexadecimal digits.
@@ -94,14 +102,18 @@ impl fmt::Display for KeyHash {
 }
 
 /// The most of anything in a minute.
-const MOST: i64 = 1_000_000_000_000;
+pub(super) const MOST: i64 = 1_000_000_000_000;
 
 /// Checks `[keys]`.
 pub(super) fn check(raw: &Raw, policy: &Policy, table: &Table<'_>) -> Vec<CallerKey> {
     let mut known = BTreeMap::new();
     let mut keys = Vec::with_capacity(raw.keys.len());
+    let teams = teams::check(&raw.teams, &table.root("teams"));
     for (name, key) in &raw.keys {
         let own = table.sub(name);
+        if name.starts_with(TEAM_PREFIX) {
+            own.fault_here(format!("names that begin with {TEAM_PREFIX} stand for teams"));
+        }
         let hashes = hashes(key, (name, &mut known), &own);
         let expires = own.rule::<Day>("expires", key.expires.as_deref());
         let rights = Arc::new(rights(key, (raw, policy), &own));
@@ -115,6 +127,8 @@ pub(super) fn check(raw: &Raw, policy: &Policy, table: &Table<'_>) -> Vec<Caller
                 operator: key.operator.unwrap_or(false),
                 rights,
                 allowance,
+                team: teams::of_key(key.team.as_deref(), &teams, &own),
+                tags: teams::tags(key.tags.as_deref(), &own),
             }),
             Err(rule) => own.fault_here(rule.to_string()),
         }
@@ -247,16 +261,25 @@ fn named<'r>(
 }
 
 fn allowance(raw: &raw::Key, table: &Table<'_>) -> Allowance {
-    let dollars = |name: &str, value: Option<f64>| {
-        table.number(name, value, 0.01..=10_000_000.0).and_then(Usd::of_dollars)
-    };
     let allowance = Allowance {
+        payer: Payer::Key,
         requests_per_minute: table.whole("requests_per_minute", raw.requests_per_minute, 1..=MOST),
         tokens_per_minute: table.whole("tokens_per_minute", raw.tokens_per_minute, 1..=MOST),
         max_in_flight: table.whole("max_in_flight", raw.max_in_flight, 1..=1_000_000),
-        daily_budget: dollars("daily_budget_usd", raw.daily_budget_usd),
-        monthly_budget: dollars("monthly_budget_usd", raw.monthly_budget_usd),
+        daily_budget: dollars("daily_budget_usd", raw.daily_budget_usd, table),
+        monthly_budget: dollars("monthly_budget_usd", raw.monthly_budget_usd, table),
     };
+    nested_budgets(&allowance, table);
+    allowance
+}
+
+/// A budget in dollars.
+pub(super) fn dollars(name: &str, value: Option<f64>, table: &Table<'_>) -> Option<Usd> {
+    table.number(name, value, 0.01..=10_000_000.0).and_then(Usd::of_dollars)
+}
+
+/// A day's budget above the month's is a mistake.
+pub(super) fn nested_budgets(allowance: &Allowance, table: &Table<'_>) {
     if let (Some(day), Some(month)) = (allowance.daily_budget, allowance.monthly_budget)
         && day > month
     {
@@ -265,5 +288,4 @@ fn allowance(raw: &raw::Key, table: &Table<'_>) -> Allowance {
             format!("must be at most monthly_budget_usd, which is {month}; found {day}"),
         );
     }
-    allowance
 }

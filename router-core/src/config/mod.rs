@@ -36,6 +36,7 @@ mod server;
 mod shown;
 mod sku;
 mod table;
+mod teams;
 mod traces;
 mod version;
 mod warnings;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::raw_replicas::Replicas;
 use super::raw_traces::Traces;
 
-pub use super::raw_keys::Key;
+pub use super::raw_keys::{Key, Team};
 pub use super::raw_limits::Limits;
 pub use super::raw_models::{LongContext, Model, Prices, PtuRate, TierPrices};
 
@@ -47,6 +47,8 @@ pub struct Raw {
     pub capacity: Capacity,
     /// Who may ask for what, and how much; where there is none, nobody is asked for a key.
     pub keys: BTreeMap<String, Key>,
+    /// Keys that spend from one budget beside their own.
+    pub teams: BTreeMap<String, Team>,
     /// Responses that upstreams store.
     pub stored: Stored,
     /// The other routers with which this one shares what it knows.
@@ -84,6 +86,8 @@ pub struct Server {
     pub expose: Option<String>,
     /// The form of log lines: `auto`, `json` or `text`; auto, which is text at a terminal.
     pub log: Option<String>,
+    /// A folder in which what keys and teams have spent survives a restart; no default: it begins at zero.
+    pub state_dir: Option<PathBuf>,
     /// Web pages that may call the router from a browser: their origins, or `*` for all; none.
     pub cors_origins: Option<Vec<String>>,
     /// Certificate and key of the listener; without them it speaks plain HTTP.

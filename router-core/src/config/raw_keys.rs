@@ -13,6 +13,10 @@ pub struct Key {
     pub enabled: Option<bool>,
     /// The last day, in UTC, on which it is accepted, such as `2027-06-30`; no default.
     pub expires: Option<String>,
+    /// The team that it belongs to: one of `[teams.NAME]`; no default.
+    pub team: Option<String>,
+    /// Words for its owner's own use, which `GET /v1/usage` repeats; none.
+    pub tags: Option<Vec<String>>,
     /// Whether it may see `/metrics`, `/v1/route`, `/` and `/readyz?verbose`; false.
     pub operator: Option<bool>,
     /// The roles that it may use: `reasoning`, `chat`; both.
@@ -41,4 +45,17 @@ pub struct Key {
     pub daily_budget_usd: Option<f64>,
     /// What its answers may cost in a month of UTC; no bound.
     pub monthly_budget_usd: Option<f64>,
+}
+
+/// A table `[teams.NAME]`: keys that spend from one budget beside their own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct Team {
+    /// What the answers of all its keys may cost in a day of UTC; no bound.
+    pub daily_budget_usd: Option<f64>,
+    /// What the answers of all its keys may cost in a month of UTC; no bound.
+    pub monthly_budget_usd: Option<f64>,
+    /// The most tokens of all its keys, of prompts and answers, in any 60 seconds; no bound.
+    pub tokens_per_minute: Option<i64>,
 }

@@ -36,6 +36,8 @@ pub struct Server {
     pub expose: Expose,
     /// The form of log lines.
     pub log: LogForm,
+    /// The folder in which keys' spending survives a restart; `None`: it begins at zero.
+    pub state_dir: Option<PathBuf>,
     /// Which web pages may call from a browser.
     pub cors: CorsOrigins,
     /// The files by which the listener speaks TLS; plain HTTP where it is `None`.
@@ -57,6 +59,7 @@ impl Default for Server {
             watch: Some(Duration::from_secs(1)),
             expose: Expose::All,
             log: LogForm::Auto,
+            state_dir: None,
             cors: CorsOrigins::None,
             tls: None,
         }
@@ -136,6 +139,7 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         log: table
             .word("log", raw.log.as_deref(), "auto, json or text", log)
             .unwrap_or(default.log),
+        state_dir: table.path("state_dir", raw.state_dir.as_deref()),
         cors: cors::check(raw.cors_origins.as_deref(), !all.keys.is_empty(), table),
         tls: raw.tls.as_ref().and_then(|raw| tls(raw, &table.sub("tls"))),
         ..bounds

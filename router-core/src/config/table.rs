@@ -44,6 +44,11 @@ impl Table<'_> {
         Self { findings: self.findings, key: self.key.child(name) }
     }
 
+    /// Another table at the top.
+    pub(super) fn root(&self, name: &str) -> Self {
+        Self { findings: self.findings, key: Key::default().child(name) }
+    }
+
     /// Writes down a fault of a value.
     pub(super) fn fault(&self, name: &str, problem: impl Into<String>) {
         self.findings.faults.borrow_mut().push(Fault::new(self.key.child(name), problem));

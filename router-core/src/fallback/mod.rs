@@ -14,6 +14,8 @@ pub mod budget;
 pub mod caller_headers;
 #[cfg(feature = "http-client")]
 mod hedge;
+#[cfg(feature = "http-client")]
+mod last_refusals;
 pub mod limits;
 #[cfg(feature = "http-client")]
 pub mod passing;
@@ -47,6 +49,8 @@ mod watch;
 pub use budget::RetryTokens;
 #[cfg(feature = "http-client")]
 pub use caller_headers::FeatureHeaders;
+#[cfg(feature = "http-client")]
+pub use last_refusals::LastRefusal;
 pub use limits::{Hedging, Limits, RetryBudget};
 #[cfg(feature = "http-client")]
 pub use passing::Passing;

@@ -26,7 +26,7 @@ use crate::waiting::ReservedCapacity;
 use super::active_attempt::{ActiveAttempt, Footing};
 use super::attempt_log::AttemptLog;
 use super::send_attempt::{Delivered, Delivery, Sending, Sent};
-use super::step::{Ended, Note, SendingFault};
+use super::step::{Ended, Note, SendingFault, Step};
 
 use super::walk::{Answered, Dispatch, Fallback, Next};
 
@@ -87,7 +87,7 @@ impl<U: Upstream> Fallback<U> {
                 Sent::None(ended) => (ended, None),
             };
             let took = log.ended(deployment, ended, began);
-            self.warnings.attempted(log.trail.last());
+            self.report(log.trail.last());
             if add_new(&mut refused, self.refused_fields(ended, deployment, operation)) {
                 continue;
             }
@@ -110,6 +110,12 @@ impl<U: Upstream> Fallback<U> {
                 Next::Answer(answered)
             };
         }
+    }
+
+    /// Logs a failed attempt and remembers a refusal.
+    fn report(&self, step: Option<&Step>) {
+        self.warnings.attempted(step);
+        self.last_refusals.attempted(step);
     }
 
     /// True where the deadline leaves the time for a second answer after a first that was cut off.

@@ -33,6 +33,7 @@ use super::admit::admit;
 use super::attempt_log::AttemptLog;
 use super::budget::RetryTokens;
 use super::caller_headers::FeatureHeaders;
+use super::last_refusals::{LastRefusal, LastRefusals};
 use super::limits::{Hedging, Limits, RetryBudget};
 use super::passing::answer_memory;
 use super::readers::Bound;
@@ -114,6 +115,8 @@ pub struct Fallback<U> {
     /// Fields that deployments refused against their records.
     pub(super) refusals: Refusals,
     pub(super) warnings: Arc<Warnings>,
+    /// Why deployments refused the router.
+    pub(super) last_refusals: Arc<LastRefusals>,
     /// The budget of second attempts; `None` where none are made.
     pub(super) hedges: Option<RetryTokens>,
 }
@@ -160,6 +163,7 @@ impl<U: Upstream> Fallback<U> {
             answers,
             refusals: Refusals::default(),
             warnings: Arc::default(),
+            last_refusals: Arc::default(),
             hedges,
         }
     }
@@ -170,6 +174,7 @@ impl<U: Upstream> Fallback<U> {
         let state = self.waiting.state().renewed(renewal);
         let waiting = self.waiting.renewed(state, renewal);
         self.answers.resize(answer_memory(&limits));
+        self.last_refusals.keep(|name| renewal.kept.get(name) == Some(&Kept::Whole));
         let hedges = |hedging: Hedging| {
             let before = self.hedges.as_ref().map(|tokens| tokens.renewed(share(hedging)));
             before.unwrap_or_else(|| RetryTokens::new(share(hedging), renewal.now))
@@ -181,6 +186,7 @@ impl<U: Upstream> Fallback<U> {
             answers: Arc::clone(&self.answers),
             refusals: self.refusals.renewed(|name| renewal.kept.get(name) == Some(&Kept::Whole)),
             warnings: Arc::clone(&self.warnings),
+            last_refusals: Arc::clone(&self.last_refusals),
             hedges: limits.hedging.map(hedges),
             limits,
         }
@@ -189,6 +195,11 @@ impl<U: Upstream> Fallback<U> {
     /// The queues in front of full deployments.
     pub(crate) fn waiting(&self) -> &Arc<Waiting> {
         &self.waiting
+    }
+
+    /// Why a deployment refused the router the last time; `None` if it has answered since.
+    pub(crate) fn last_refusal(&self, deployment: &DeploymentName) -> Option<LastRefusal> {
+        self.last_refusals.of(deployment)
     }
 
     /// How many wait for a deployment.

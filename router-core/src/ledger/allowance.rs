@@ -1,14 +1,36 @@
 //! How much a key may use, and what is said where that is used up.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
 
-/// How much a key may use; the default is no bound at all.
+/// Whose account a limit belongs to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Payer {
+    /// The caller's key.
+    #[default]
+    Key,
+    /// The team of the caller's key.
+    Team,
+}
+
+impl fmt::Display for Payer {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Key => "this key",
+            Self::Team => "this key's team",
+        })
+    }
+}
+
+/// How much a key or a team may use; the default is no bound at all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowance {
+    /// Whose account it bounds.
+    pub payer: Payer,
     /// Requests to models begun in any 60 seconds.
     pub requests_per_minute: Option<u64>,
     /// Tokens of prompts and answers in any 60 seconds.
@@ -73,6 +95,14 @@ impl Span {
         }
     }
 
+    /// The first day of the next span of this kind.
+    pub fn renews(self, today: Day) -> Day {
+        match self {
+            Self::Day => today.next(),
+            Self::Month => today.first_of_next_month(),
+        }
+    }
+
     fn adjective(self) -> &'static str {
         match self {
             Self::Day => "daily",
@@ -119,14 +149,18 @@ pub enum LimitReached {
         limit: u64,
     },
     /// What is left of its budget is set aside for requests under way.
-    #[error("the rest of this key's {} budget is set aside for requests under way; try again when one has ended", span.adjective())]
+    #[error("the rest of {payer}'s {} budget is set aside for requests under way; try again when one has ended", span.adjective())]
     Held {
+        /// Whose.
+        payer: Payer,
         /// Of which time.
         span: Span,
     },
     /// Its budget is spent.
-    #[error("this key's {} budget of {budget} USD is spent; the next begins on {renewed} at 00:00 UTC", span.adjective())]
+    #[error("{payer}'s {} budget of {budget} USD is spent; the next begins on {renewed} at 00:00 UTC", span.adjective())]
     Budget {
+        /// Whose.
+        payer: Payer,
         /// Of which time.
         span: Span,
         /// How much it may cost.

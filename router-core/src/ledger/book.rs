@@ -18,6 +18,7 @@ use crate::units::Usd;
 
 use super::allowance::{Allowance, Left, LimitReached, RatesLeft, Span};
 use super::entry::{Entry, Ticket};
+use super::team::Team;
 use super::window::{MINUTE, Window};
 
 /// What a request is expected to use.
@@ -58,7 +59,8 @@ pub struct Used {
 }
 
 impl Used {
-    fn spent(&self, span: Span) -> Usd {
+    /// What was spent in the day or the month.
+    pub fn spent(&self, span: Span) -> Usd {
         match span {
             Span::Day => self.day,
             Span::Month => self.month,
@@ -133,6 +135,33 @@ impl Ledger {
         };
         let allowance = *allowance;
         Ok(Entry::new(account, allowance, share, entered))
+    }
+
+    /// Sets aside on a team's account what a request of one of its keys is expected to cost.
+    ///
+    /// # Errors
+    /// The budget that leaves no room.
+    pub fn admit_team(
+        &self,
+        team: &Team,
+        estimate: Estimate,
+        moment: Moment,
+    ) -> Result<Ticket, LimitReached> {
+        let account = self.account(&team.account, (moment.now, moment.today));
+        Ticket::on(account, &team.allowance, estimate, moment)
+    }
+
+    /// Puts back what an account had spent on a day and in its month before this process began.
+    pub fn restore(&self, key: &str, spent: Used, on: Day, (now, today): (Instant, Day)) {
+        let account = self.account(key, (now, today));
+        let mut book = account.book();
+        book.turn(on);
+        if on == book.today {
+            book.day += spent.day;
+        }
+        if on.first_of_month() == book.today.first_of_month() {
+            book.month += spent.month;
+        }
     }
 
     /// What a key has used itself here; nothing where it has not been seen.
@@ -321,10 +350,10 @@ impl Book {
         ] {
             let Some(budget) = budget else { continue };
             if used.spent(span) >= budget {
-                return Err(LimitReached::Budget { span, budget, renewed });
+                return Err(LimitReached::Budget { payer: allowance.payer, span, budget, renewed });
             }
             if used.spent(span) + used.held >= budget {
-                return Err(LimitReached::Held { span });
+                return Err(LimitReached::Held { payer: allowance.payer, span });
             }
         }
         let needed = estimate.prompt + estimate.output;
@@ -346,6 +375,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ledger::Payer;
 
     fn day(text: &str) -> Day {
         Day::try_from(text).unwrap()
@@ -374,7 +404,7 @@ mod tests {
         };
         let over = |span, budget, renewed| {
             let budget = Usd::of_dollars(budget).unwrap();
-            Err(LimitReached::Budget { span, budget, renewed: day(renewed) })
+            Err(LimitReached::Budget { payer: Payer::Key, span, budget, renewed: day(renewed) })
         };
         assert_eq!(spend("2026-11-29"), Ok(()));
         assert_eq!(spend("2026-11-29"), over(Span::Day, 1.0, "2026-11-30"));

@@ -55,14 +55,9 @@ impl Entry {
     /// # Errors
     /// The budget or the rate of tokens that leaves no room; the request does not count against the rate of requests then.
     pub fn set_aside(&self, estimate: Estimate, moment: Moment) -> Result<Ticket, LimitReached> {
-        let mut book = self.account.book();
-        let tokens = book.room(&self.allowance, estimate, moment)?;
+        let ticket = Ticket::on(Arc::clone(&self.account), &self.allowance, estimate, moment)?;
         self.counts.store(true, Ordering::Relaxed);
-        book.held += estimate.cost;
-        let entered = book.tokens.enter(moment.now, tokens);
-        drop(book);
-        let account = Arc::clone(&self.account);
-        Ok(Ticket { account, entered, tokens, held: estimate.cost, slot: None })
+        Ok(ticket)
     }
 
     /// From now on the request counts against the rate, whatever becomes of it: it needs no tokens.
@@ -102,9 +97,32 @@ pub struct Ticket {
     held: Usd,
     /// The slot of a request that nobody else holds one for.
     slot: Option<Slot>,
+    /// The same request on the account of its key's team.
+    team: Option<Box<Ticket>>,
 }
 
 impl Ticket {
+    /// Sets aside on an account what a request is expected to use.
+    pub(super) fn on(
+        account: Arc<Account>,
+        allowance: &Allowance,
+        estimate: Estimate,
+        moment: Moment,
+    ) -> Result<Self, LimitReached> {
+        let mut book = account.book();
+        let tokens = book.room(allowance, estimate, moment)?;
+        book.held += estimate.cost;
+        let entered = book.tokens.enter(moment.now, tokens);
+        drop(book);
+        Ok(Self { account, entered, tokens, held: estimate.cost, slot: None, team: None })
+    }
+
+    /// The same, settled together with a ticket on the account of the key's team.
+    pub fn with_team(mut self, team: Self) -> Self {
+        self.team = Some(Box::new(team));
+        self
+    }
+
     /// The same with the slot of a request that nobody else holds one for.
     pub(super) fn holding(mut self, slot: Slot) -> Self {
         self.slot = Some(slot);
@@ -117,15 +135,19 @@ impl Ticket {
     }
 
     /// Charges what was set aside for an answer whose usage is not known yet.
-    pub fn charge(self, moment: (Instant, Day)) -> Charged {
+    pub fn charge(mut self, moment: (Instant, Day)) -> Charged {
         let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
+        let team = self.team.take().map(|team| Box::new(team.charge(moment)));
         self.settle(bill, moment);
-        Charged { account, entered, bill, on: moment.1 }
+        Charged { account, entered, bill, on: moment.1, team }
     }
 
     /// Counts what was really used in place of what was set aside: less is given back to the moment at which the
     /// request began, more is counted now.
     pub fn settle(mut self, bill: Bill, (now, today): (Instant, Day)) {
+        if let Some(team) = self.team.take() {
+            team.settle(bill, (now, today));
+        }
         let mut book = self.account.book();
         if let Some(more) = bill.tokens.0.checked_sub(self.tokens).filter(|more| *more > 0) {
             book.tokens.enter(now, more);
@@ -146,6 +168,7 @@ pub struct Charged {
     entered: Entered,
     bill: Bill,
     on: Day,
+    team: Option<Box<Charged>>,
 }
 
 impl Charged {
@@ -153,6 +176,9 @@ impl Charged {
     /// the day and the month in which it was charged. Other replicas learn of money given back when as much has been
     /// spent again, as what they know of a key only grows.
     pub fn correct(self, bill: Bill, (now, today): (Instant, Day)) {
+        if let Some(team) = self.team {
+            team.correct(bill, (now, today));
+        }
         let mut book = self.account.book();
         book.turn(today);
         match bill.tokens.0.checked_sub(self.bill.tokens.0) {

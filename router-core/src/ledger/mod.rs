@@ -3,8 +3,10 @@
 mod allowance;
 mod book;
 mod entry;
+mod team;
 mod window;
 
-pub use allowance::{Allowance, Left, LimitReached, RatesLeft, Span};
+pub use allowance::{Allowance, Left, LimitReached, Payer, RatesLeft, Span};
 pub use book::{Bill, Estimate, Ledger, Used};
 pub use entry::{Charged, Entry, Slot, Ticket};
+pub use team::{TEAM_PREFIX, Team};

@@ -49,10 +49,15 @@ pub(super) fn admit(
     let Some(key) = call.caller.name() else { return Ok(None) };
     let estimate = estimate(decision, plan, unsaid);
     let (now, today) = today();
-    if let Some(entry) = &call.entry {
-        return entry.set_aside(estimate, Moment { now, today }).map(Some);
-    }
-    ledger.admit(key, &call.allowance, estimate, (now, today)).map(Some)
+    let moment = Moment { now, today };
+    let ticket = match &call.entry {
+        Some(entry) => entry.set_aside(estimate, moment)?,
+        None => ledger.admit(key, &call.allowance, estimate, (now, today))?,
+    };
+    let Some(team) = call.caller.team() else { return Ok(Some(ticket)) };
+    // Dropped on a refusal, the key's ticket gives back what it set aside.
+    let of_team = ledger.admit_team(team, estimate, moment)?;
+    Ok(Some(ticket.with_team(of_team)))
 }
 
 /// The tokens that the request may use at most, as far as that is known, and the money that it is likely to; at most, if that

@@ -28,6 +28,7 @@ struct Disclosed {
     exposed: bool,
     headers: OnceLock<HeaderMap>,
     trail: OnceLock<Box<[Step]>>,
+    misconfigured: OnceLock<String>,
 }
 
 impl Disclosure {
@@ -51,9 +52,12 @@ impl Disclosure {
         self.0.trail.get().map(|trail| describe(trail))
     }
 
-    /// Why attempts failed, by deployment, in words; `None` if none did, or if every deployment is misconfigured: that is for the
-    /// operator, and in the log.
+    /// Why attempts failed, by deployment, in words; `None` if none did. If every deployment refuses the router, also those of
+    /// earlier requests count, with the upstream's code and the name that was sent. Not for callers who may see no names.
     pub fn causes(&self) -> Option<String> {
+        if let Some(causes) = self.0.misconfigured.get() {
+            return Some(causes.clone());
+        }
         let trail = self.0.trail.get().filter(|trail| !is_private(trail))?;
         Some(causes(trail)).filter(|causes| !causes.is_empty())
     }
@@ -70,6 +74,11 @@ impl Disclosure {
             // A call is walked once.
             drop(self.0.trail.set(trail.into()));
         }
+    }
+
+    /// Every deployment that the request may use refuses the router, for these causes.
+    pub(super) fn misconfigured(&self, causes: String) {
+        drop(self.0.misconfigured.set(causes));
     }
 
     /// A request that was decided got no answer.

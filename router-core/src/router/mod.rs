@@ -18,6 +18,7 @@ mod naming;
 mod other_models;
 mod owners;
 mod preview;
+mod refusing;
 mod renewal;
 mod replicas_of;
 pub mod rules;

@@ -61,6 +61,7 @@ use super::incoming::Incoming;
 use super::naming::{Named, name_of, role_of_follow_up};
 use super::other_models::OtherModels;
 use super::owners::owners_elsewhere;
+use super::refusing::refusals;
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
 #[derive(Debug)]
@@ -257,8 +258,11 @@ impl<U: Upstream> Inner<U> {
         account.decided(request, &decision, self.rules.classifier.threshold());
         let unanswered = self.metrics.unanswered(request.operation(), &decision, began);
         let answer = self.carry_out(&incoming, (&decision, began), promise, account).await;
-        if answer.is_err() {
+        if let Err(error) = &answer {
             call.disclosure.refused(&decision);
+            if error.is_misconfigured() {
+                call.disclosure.misconfigured(refusals(&self.fallback, &decision));
+            }
         }
         unanswered.ended(answer.as_ref().err().map(RouteError::kind));
         answer

@@ -147,6 +147,18 @@ impl Candidate {
     }
 }
 
+impl Candidate {
+    /// True if nothing keeps the request from it, except that it may refuse the router (401, 403, 404, 410).
+    pub fn may_refuse_the_router(&self) -> bool {
+        match self.place {
+            Place::In(_) => true,
+            Place::Out(why) => {
+                matches!(why, Exclusion::Cooling { cause: Cause::Misconfigured, .. })
+            }
+        }
+    }
+}
+
 /// Where a candidate stands.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Place {

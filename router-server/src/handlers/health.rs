@@ -12,6 +12,7 @@ use http::StatusCode;
 use router_core::clock;
 use router_core::config::Expose;
 use router_core::deployment::Deployment;
+use router_core::fallback::LastRefusal;
 use router_core::router::ModelRouter;
 use router_core::state::ReplicaStatus;
 use router_core::task::Task;
@@ -105,6 +106,11 @@ fn deployment(known: &Deployment, router: &ModelRouter, now: Instant) -> Value {
         let wait = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
         json!({"cause": cause.as_str(), "wait_ms": wait})
     });
+    let refused = router.last_refusal(&known.name).map(|refusal| {
+        let since = u64::try_from((now - refusal.at).as_millis()).unwrap_or(u64::MAX);
+        let LastRefusal { status, code, sent, .. } = refusal;
+        json!({"status": status, "code": code, "sent": sent, "since_ms": since})
+    });
     let rounded = |ratio: f64| (ratio * 1_000.0).round() / 1_000.0;
     let utilization = standing.twin.map(|twin| rounded(twin.utilization(now)));
     json!({
@@ -115,6 +121,7 @@ fn deployment(known: &Deployment, router: &ModelRouter, now: Instant) -> Value {
         "area": known.area.to_string(),
         "enabled": known.enabled,
         "cooling": cooling,
+        "refused": refused,
         "in_flight": standing.in_flight,
         "max_in_flight": known.max_in_flight,
         "utilization_ratio": utilization,

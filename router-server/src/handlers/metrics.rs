@@ -7,12 +7,17 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use prometheus::{TEXT_FORMAT, TextEncoder};
+use router_core::clock;
+use tokio::time::Instant;
 
 use crate::app_state::AppState;
 use crate::problem::Problem;
 
 /// Answers with all metrics of the registry.
 pub(crate) async fn expose(State(shared): State<Arc<AppState>>) -> Response {
+    let (now, today) = (Instant::now(), clock::day(clock::wall()));
+    let budgets = shared.budgets.spent(shared.router.ledger(), now, today);
+    shared.process.budget_gauges.show(&budgets);
     let Ok(text) = TextEncoder::new().encode_to_string(&shared.registry.gather()) else {
         return Problem::internal().into_response();
     };

@@ -11,3 +11,4 @@ pub(crate) mod openapi;
 mod openapi_paths;
 pub(crate) mod route;
 pub(crate) mod stored;
+pub(crate) mod usage;

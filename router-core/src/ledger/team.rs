@@ -1,0 +1,37 @@
+//! A team: keys that spend from one budget beside their own.
+//!
+//! A team has an account of its own in the ledger. Its name begins with a prefix that no key may have, so that replicas share
+//! it and restore it as they do a key's.
+
+use std::sync::Arc;
+
+use crate::units::KeyName;
+
+use super::allowance::Allowance;
+
+/// How the names of teams' accounts begin.
+pub const TEAM_PREFIX: &str = "team__";
+
+/// The team of a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Team {
+    /// Its name in config.
+    pub name: KeyName,
+    /// The name of its account in the ledger.
+    pub(crate) account: Arc<str>,
+    /// What its keys may use together.
+    pub allowance: Allowance,
+}
+
+impl Team {
+    /// A team of this name.
+    pub fn new(name: KeyName, allowance: Allowance) -> Self {
+        let account = format!("{TEAM_PREFIX}{name}").into();
+        Self { name, account, allowance }
+    }
+
+    /// The name of its account in the ledger.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+}

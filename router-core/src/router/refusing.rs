@@ -1,0 +1,31 @@
+//! Which deployments refuse the router, and in which words of their upstream: for health checks and error messages.
+//!
+//! Whether callers may see them is the server's decision.
+
+use crate::decision::Decision;
+use crate::fallback::Fallback;
+use crate::fallback::LastRefusal;
+use crate::units::DeploymentName;
+use crate::upstream::Upstream;
+
+use super::model_router::ModelRouter;
+
+/// More deployments than this are not named in one error.
+const MOST: usize = 16;
+
+impl<U: Upstream> ModelRouter<U> {
+    /// How a deployment refused the router the last time (401, 403, 404, 410); `None` if it has answered since.
+    pub fn last_refusal(&self, deployment: &DeploymentName) -> Option<LastRefusal> {
+        self.fallback().last_refusal(deployment)
+    }
+}
+
+/// How the deployments that the request may use refused the router, in words.
+pub(super) fn refusals<U: Upstream>(fallback: &Fallback<U>, decision: &Decision) -> String {
+    let refused = decision.candidates.iter().filter_map(|candidate| {
+        let name = &candidate.deployment.name;
+        let why = candidate.may_refuse_the_router().then(|| fallback.last_refusal(name));
+        Some(format!("{name}: {}", why.flatten()?))
+    });
+    refused.take(MOST).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,52 @@
+//! `report`: what keys, teams, models and deployments used and cost, from request logs.
+
+use router_core::log_line::Log;
+use router_core::log_line::LoggedRequest;
+
+use crate::failure::Failure;
+use crate::printout::Printout;
+use crate::report_args::Report;
+use crate::report_forms;
+use crate::report_forms::Sheet;
+use crate::spending;
+
+/// Reads the logs, adds up, and writes the report.
+pub(crate) fn run(args: &Report) -> Result<Printout, Failure> {
+    let log = Log::read(&args.log)?;
+    let within = |request: &LoggedRequest| {
+        let day = spending::day(request);
+        args.since.is_none_or(|since| day >= since) && args.until.is_none_or(|until| day <= until)
+    };
+    let requests: Vec<LoggedRequest> = log.requests.into_iter().filter(within).collect();
+    let day = |request: Option<&LoggedRequest>| request.map(|one| spending::day(one).to_string());
+    let sheet = Sheet {
+        columns: &args.by,
+        groups: &spending::by(&requests, &args.by),
+        total: &spending::total(&requests),
+        days: day(requests.first()).zip(day(requests.last())),
+    };
+    let text = report_forms::written(&sheet, args.format);
+    let mut remarks = Vec::new();
+    if log.torn > 0 {
+        remarks.push(format!("{} incomplete lines were left out", log.torn));
+    }
+    if sheet.total.unpriced > 0 {
+        remarks.push(format!(
+            "{} answers have no known price and are not in the cost: set prices in [models.NAME]",
+            sheet.total.unpriced
+        ));
+    }
+    let report = match &args.out {
+        None => text.trim_end().to_owned(),
+        Some(path) => {
+            std::fs::write(path, text)?;
+            format!(
+                "{} requests in {} groups: {}",
+                requests.len(),
+                sheet.groups.len(),
+                path.display()
+            )
+        }
+    };
+    Ok(Printout { report, remarks })
+}
