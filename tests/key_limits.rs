@@ -33,7 +33,7 @@ fn good() -> InMemory {
 /// The wait that a refused call is told, in milliseconds.
 async fn refused(router: &InMemory, call: ChatCall) -> (String, Option<u128>) {
     let error = router.read(call).await.unwrap_err();
-    (error.kind().to_owned(), error.wait().map(|wait| wait.as_millis()))
+    (error.kind().as_str().to_owned(), error.wait().map(|wait| wait.as_millis()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -143,7 +143,7 @@ async fn money_is_counted_as_it_was_paid_and_then_no_client_tries_again() {
     }
     let error = router.read(call(budget(0.000_100), json!({}))).await.unwrap_err();
     assert_eq!(
-        (error.kind(), error.wait(), error.may_retry()),
+        (error.kind().as_str(), error.wait(), error.may_retry()),
         ("insufficient_quota", None, false)
     );
     assert!(error.to_string().contains("daily budget of 0.000100 USD is spent"), "{error}");

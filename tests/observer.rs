@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use router_core::record::{Observer, RequestRecord};
+use router_core::record::{Observer, RequestEnd, RequestRecord};
 use router_core::response::Body;
 use router_core::router::ChatCall;
 use router_core::stored::Caller;
@@ -59,7 +59,7 @@ async fn a_good_answer_tells_tokens_cost_and_what_it_would_have_cost_elsewhere()
     call.headers.insert("x-request-id", "abc".parse().unwrap());
     router.read(call).await.unwrap();
     let record = keeper.only();
-    assert_eq!((record.error, record.fallback), ("", None));
+    assert_eq!((record.ended.error(), record.fallback), (None, None));
     assert_eq!(record.caller, Caller::named("billing"));
     assert_eq!(record.request_id.as_deref(), Some("abc"));
     assert_eq!(record.max_output.map(|cap| cap.0), Some(7));
@@ -85,7 +85,7 @@ async fn a_fallback_tells_its_cause_and_every_attempt() {
         let body = question("chat", json!({"stream": streamed}));
         router.ask(&body, &[("x-router-max-wait-ms", "0")]).await.unwrap();
         let record = keeper.only();
-        assert_eq!((record.error, record.streamed), ("", streamed));
+        assert_eq!((record.ended.error(), record.streamed), (None, streamed));
         let went: Vec<_> = record
             .attempts
             .iter()
@@ -107,7 +107,10 @@ async fn a_caller_that_goes_away_is_told_whatever_stage_its_request_is_in() {
     let asked = tokio::time::timeout(Duration::from_secs(3), router.ask(&body, &[])).await;
     assert!(asked.is_err());
     let record = keeper.only();
-    assert_eq!((record.error, record.total), ("caller_hung_up", Duration::from_secs(3)));
+    assert_eq!(
+        (record.ended.error(), record.total),
+        (Some("caller_hung_up"), Duration::from_secs(3))
+    );
     assert!(record.decided.is_some() && record.answer.is_none());
     // In the middle of a stream.
     let (router, keeper) = observed(|attempt, _| {
@@ -120,7 +123,7 @@ async fn a_caller_that_goes_away_is_told_whatever_stage_its_request_is_in() {
     assert!(keeper.0.lock().unwrap().is_empty(), "it is still under way");
     drop(stream);
     let record = keeper.only();
-    assert_eq!(record.error, "caller_hung_up");
+    assert_eq!(record.ended, RequestEnd::HungUp);
     assert!(record.answer.unwrap().usage.unwrap().estimated);
 }
 
@@ -130,18 +133,18 @@ async fn what_is_refused_is_told_with_its_reason() {
     router.ask(&question("chat", json!({})), &[]).await.unwrap();
     let record = keeper.only();
     let answer = record.answer.unwrap();
-    assert_eq!((record.error, answer.status, answer.usage), ("rejected", 400, None));
+    assert_eq!((record.ended.error(), answer.status, answer.usage), (Some("rejected"), 400, None));
 
     let (router, keeper) = observed(|_, _| Err(Unreachable::Connect));
     router.ask(&question("chat", json!({})), &[]).await.unwrap_err();
     let record = keeper.only();
-    assert_eq!((record.error, record.answer.is_none()), ("upstream_failed", true));
+    assert_eq!((record.ended.error(), record.answer.is_none()), (Some("upstream_failed"), true));
     assert_eq!(record.attempts.len(), 2);
 
     let (router, keeper) = observed(|attempt, _| Ok(Canned::good(attempt)));
     router.ask(&json!({"messages": 3}), &[]).await.unwrap_err();
     let record = keeper.only();
-    assert_eq!((record.error, record.decided.is_none()), ("invalid_request", true));
+    assert_eq!((record.ended.error(), record.decided.is_none()), (Some("invalid_request"), true));
 }
 
 #[tokio::test(start_paused = true)]

@@ -173,7 +173,7 @@ async fn one(router: &InMemory, asked: &Asked) -> (Vec<Arrived>, Option<&'static
     for (name, value) in header.into_iter().chain(asked.task.map(|task| ("x-router-task", task))) {
         call.headers.insert(name, value.parse().unwrap());
     }
-    let kind = router.read(call).await.err().map(|error| error.kind());
+    let kind = router.read(call).await.err().map(|error| error.kind().as_str());
     (router.arrived().split_off(before), kind)
 }
 

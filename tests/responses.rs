@@ -361,7 +361,7 @@ async fn an_item_or_a_conversation_is_its_callers_alone() {
     let ask = async |caller: &str, body: Value| {
         let mut call = ChatCall::of(Operation::Responses, body.to_string());
         call.caller = Caller::named(caller);
-        router.read(call).await.map(|_| ()).map_err(|error| error.kind())
+        router.read(call).await.map(|_| ()).map_err(|error| error.kind().as_str())
     };
     assert_eq!(ask("one", json!({"model": "gpt-4o", "input": "hi"})).await, Ok(()));
     let item = json!({"model": "gpt-4o", "input": [{"type": "item_reference", "id": "msg_1"}]});

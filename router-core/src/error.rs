@@ -1,18 +1,25 @@
-//! Everything that can go wrong on the way: whose side it is on, its HTTP status, and the body that the caller gets.
+//! Everything that can go wrong with a request, and the response that it becomes: status, headers and body.
 //!
 //! Each module has its own error; here they meet, one variant for each module. Texts for the caller hold no secret, no
 //! endpoint and no text of a message.
 //!
-//! Not done here: writing the response and its headers (the program that serves).
+//! The official clients wait as `retry-after-ms` or `retry-after` says; `x-should-retry` overrules their own judgement.
+//!
+//! Not done here: which status and `error.type` a kind of error has (`error_kind`).
+//!
+//! **Source:** openai-python, `_base_client.py`: `_should_retry`, `_parse_retry_after_header`.
 
 use std::time::Duration;
 
-use http::StatusCode;
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::chat::RequestFault;
-use crate::chat::error_type;
 use crate::decision::Refusal;
+use crate::error_kind::Kind;
+use crate::error_kind::Side;
 use crate::fallback::SendingFault;
 use crate::ledger::LimitReached;
 use crate::memory::MemoryShort;
@@ -22,6 +29,13 @@ use crate::policy::Overreach;
 use crate::policy::UnknownModel;
 use crate::stored::Stored;
 use crate::stored::UnknownResponse;
+
+/// The header in milliseconds that the official clients prefer to `retry-after`.
+const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
+/// The header by which a service overrules the official clients' own judgement.
+const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
+/// The longest wait that a client is asked to sit out; the official clients ignore longer ones.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 /// How long to wait for memory: requests under way give it back within about as long.
 const MEMORY_WAIT: Duration = Duration::from_secs(1);
@@ -68,87 +82,46 @@ pub enum RouteError {
     },
 }
 
-/// Whose side a fault is on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Side {
-    /// The caller asked for what cannot be.
-    Caller,
-    /// Our own config.
-    Router,
-    /// The model service.
-    Upstream,
-}
-
-/// The HTTP status of each kind of [`RouteError`]; `None` of another word.
-pub fn status_of(kind: &str) -> Option<StatusCode> {
-    Some(match kind {
-        "invalid_request"
-        | "invalid_header"
-        | "residency_unsatisfiable"
-        | "unsupported_by_model"
-        | "unsupported_parameter"
-        | "previous_response_not_found"
-        | "hosted_tool_not_allowed"
-        | "model_not_at_owner"
-        | "context_length_exceeded" => StatusCode::BAD_REQUEST,
-        "residency_not_allowed" | "not_allowed_for_key" | "field_not_allowed" => {
-            StatusCode::FORBIDDEN
-        }
-        "model_not_found" | "model_retired" | "response_not_found" => StatusCode::NOT_FOUND,
-        "rate_limit_exceeded"
-        | "insufficient_quota"
-        | "request_exceeds_quota"
-        | "capacity_exhausted"
-        | "capacity_in_residency_exhausted" => StatusCode::TOO_MANY_REQUESTS,
-        "upstream_misconfigured" | "upstream_failed" => StatusCode::BAD_GATEWAY,
-        "deployment_disabled" | "router_overloaded" | "upstream_unavailable" => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
-        "upstream_timeout" => StatusCode::GATEWAY_TIMEOUT,
-        _ => return None,
-    })
-}
-
 impl RouteError {
-    /// A word for labels, logs and the `code` of the caller's error.
-    pub fn kind(&self) -> &'static str {
+    /// Its kind, which defines the status and `error.code`.
+    pub fn kind(&self) -> Kind {
         match self {
-            Self::Request(_) => "invalid_request",
-            Self::Hint(_) => "invalid_header",
-            Self::Overreach(over) if over.is_residency() => "residency_not_allowed",
-            Self::Overreach(_) => "not_allowed_for_key",
-            Self::Field(_) => "field_not_allowed",
-            Self::Limit(reached) if reached.is_spent() => "insufficient_quota",
-            Self::Limit(_) => "rate_limit_exceeded",
-            Self::Memory(_) => "router_overloaded",
-            Self::Model(_) => "model_not_found",
+            Self::Request(_) => Kind::InvalidRequest,
+            Self::Hint(_) => Kind::InvalidHeader,
+            Self::Overreach(over) if over.is_residency() => Kind::ResidencyNotAllowed,
+            Self::Overreach(_) => Kind::NotAllowedForKey,
+            Self::Field(_) => Kind::FieldNotAllowed,
+            Self::Limit(reached) if reached.is_spent() => Kind::InsufficientQuota,
+            Self::Limit(_) => Kind::RateLimitExceeded,
+            Self::Memory(_) => Kind::RouterOverloaded,
+            Self::Model(_) => Kind::ModelNotFound,
             Self::Stored(unknown) => match unknown.what {
-                Stored::Previous => "previous_response_not_found",
-                Stored::Response | Stored::Item | Stored::Conversation => "response_not_found",
+                Stored::Previous => Kind::PreviousResponseNotFound,
+                Stored::Response | Stored::Item | Stored::Conversation => Kind::ResponseNotFound,
             },
             Self::Refused(refusal) => match refusal {
-                Refusal::Residency { .. } => "residency_unsatisfiable",
-                Refusal::Ability { .. } => "unsupported_by_model",
-                Refusal::ContextWindow { .. } => "context_length_exceeded",
-                Refusal::HostedTool { .. } => "hosted_tool_not_allowed",
-                Refusal::Retired { .. } => "model_retired",
-                Refusal::NotAllowed { .. } => "not_allowed_for_key",
-                Refusal::Full { bound: true, .. } => "capacity_in_residency_exhausted",
-                Refusal::Full { bound: false, .. } => "capacity_exhausted",
-                Refusal::Elsewhere { .. } => "model_not_at_owner",
-                Refusal::Unavailable { .. } => "upstream_unavailable",
-                Refusal::ExceedsQuota => "request_exceeds_quota",
-                Refusal::Disabled => "deployment_disabled",
-                Refusal::Misconfigured => "upstream_misconfigured",
+                Refusal::Residency { .. } => Kind::ResidencyUnsatisfiable,
+                Refusal::Ability { .. } => Kind::UnsupportedByModel,
+                Refusal::ContextWindow { .. } => Kind::ContextLengthExceeded,
+                Refusal::HostedTool { .. } => Kind::HostedToolNotAllowed,
+                Refusal::Retired { .. } => Kind::ModelRetired,
+                Refusal::NotAllowed { .. } => Kind::NotAllowedForKey,
+                Refusal::Full { bound: true, .. } => Kind::CapacityInResidencyExhausted,
+                Refusal::Full { bound: false, .. } => Kind::CapacityExhausted,
+                Refusal::Elsewhere { .. } => Kind::ModelNotAtOwner,
+                Refusal::Unavailable { .. } => Kind::UpstreamUnavailable,
+                Refusal::ExceedsQuota => Kind::RequestExceedsQuota,
+                Refusal::Disabled => Kind::DeploymentDisabled,
+                Refusal::Misconfigured => Kind::UpstreamMisconfigured,
             },
             Self::Sending { fault, bound, .. } => match fault {
-                SendingFault::Throttled if *bound => "capacity_in_residency_exhausted",
-                SendingFault::Throttled => "capacity_exhausted",
-                SendingFault::Unavailable => "upstream_unavailable",
-                SendingFault::Misconfigured => "upstream_misconfigured",
-                SendingFault::Timeout | SendingFault::GaveUp => "upstream_timeout",
-                SendingFault::Failed => "upstream_failed",
-                SendingFault::Unsupported { .. } => "unsupported_parameter",
+                SendingFault::Throttled if *bound => Kind::CapacityInResidencyExhausted,
+                SendingFault::Throttled => Kind::CapacityExhausted,
+                SendingFault::Unavailable => Kind::UpstreamUnavailable,
+                SendingFault::Misconfigured => Kind::UpstreamMisconfigured,
+                SendingFault::Timeout | SendingFault::GaveUp => Kind::UpstreamTimeout,
+                SendingFault::Failed => Kind::UpstreamFailed,
+                SendingFault::Unsupported { .. } => Kind::UnsupportedParameter,
             },
         }
     }
@@ -164,20 +137,12 @@ impl RouteError {
 
     /// The HTTP status: the official clients choose their exception by it.
     pub fn status(&self) -> StatusCode {
-        status_of(self.kind()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        self.kind().status()
     }
 
-    /// Whose side it is on.
+    /// Who is responsible.
     pub fn side(&self) -> Side {
-        match self.kind() {
-            "upstream_misconfigured" | "deployment_disabled" | "router_overloaded" => Side::Router,
-            "upstream_timeout"
-            | "upstream_failed"
-            | "upstream_unavailable"
-            | "capacity_exhausted"
-            | "capacity_in_residency_exhausted" => Side::Upstream,
-            _ => Side::Caller,
-        }
+        self.kind().side()
     }
 
     /// True where the same request may succeed later.
@@ -214,6 +179,36 @@ impl RouteError {
         }
     }
 
+    /// Whether trying again helps; `None` leaves the judgement to the client.
+    pub fn should_retry(&self) -> Option<bool> {
+        let wait = self.wait();
+        match self.status() {
+            // What a key has used up comes back by itself within a minute, or not soon.
+            _ if matches!(self, Self::Limit(_)) => Some(wait.is_some()),
+            StatusCode::TOO_MANY_REQUESTS if self.may_retry() => {
+                Some(wait.is_none_or(|wait| wait <= LONGEST_WAIT))
+            }
+            StatusCode::TOO_MANY_REQUESTS => Some(false),
+            status if status.is_server_error() => Some(self.may_retry()),
+            _ => None,
+        }
+    }
+
+    /// The headers of the response: its content type, how long to wait, and whether trying again helps.
+    ///
+    /// ```
+    /// use router_core::decision::Refusal;
+    /// use router_core::error::RouteError;
+    /// let wait = std::time::Duration::from_millis(400);
+    /// let error = RouteError::from(Refusal::Full { wait, bound: false });
+    /// assert_eq!(error.status(), 429);
+    /// assert_eq!(error.headers()["retry-after-ms"], "400");
+    /// assert_eq!(error.headers()["x-should-retry"], "true");
+    /// ```
+    pub fn headers(&self) -> HeaderMap {
+        error_headers(self.wait(), self.should_retry())
+    }
+
     /// The field or header at fault.
     pub fn param(&self) -> Option<&str> {
         match self {
@@ -248,9 +243,37 @@ impl RouteError {
     pub(crate) fn body_saying(&self, message: &str) -> Value {
         json!({"error": {
             "message": message,
-            "type": error_type(self.status(), self.kind()),
+            "type": self.kind().error_type(),
             "param": self.param(),
-            "code": self.kind(),
+            "code": self.kind().as_str(),
         }})
+    }
+}
+
+/// The headers of every error response.
+pub fn error_headers(wait: Option<Duration>, should_retry: Option<bool>) -> HeaderMap {
+    let mut headers = HeaderMap::with_capacity(4);
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Some(wait) = wait {
+        let milliseconds = u64::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX);
+        // A zero means "at once" to most clients.
+        let milliseconds = milliseconds.max(1);
+        headers.insert(RETRY_AFTER, milliseconds.div_ceil(1_000).into());
+        headers.insert(RETRY_AFTER_MS, milliseconds.into());
+    }
+    if let Some(retry) = should_retry {
+        let word = if retry { "true" } else { "false" };
+        headers.insert(SHOULD_RETRY, HeaderValue::from_static(word));
+    }
+    headers
+}
+
+/// The response that a caller gets.
+impl From<&RouteError> for Response<Bytes> {
+    fn from(error: &RouteError) -> Self {
+        let mut response = Self::new(error.body().to_string().into());
+        *response.status_mut() = error.status();
+        *response.headers_mut() = error.headers();
+        response
     }
 }

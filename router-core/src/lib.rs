@@ -11,6 +11,8 @@ pub mod units;
 pub mod clock;
 // what each model takes, does and costs
 pub mod model;
+// every error code: its status, its type, who is responsible
+pub mod error_kind;
 // what was asked, what came back
 pub mod chat;
 // which kind of task is it?

@@ -269,7 +269,7 @@ impl LoggedRequest {
             fallback: record.fallback.map(Box::from),
             waited_ms: Some(milliseconds(held)),
             total_ms: Some(milliseconds(record.total)),
-            error: (!record.error.is_empty()).then(|| record.error.into()),
+            error: record.ended.error().map(Box::from),
         }
     }
 

@@ -17,6 +17,7 @@ use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::Residency;
 use crate::deployment::pricing;
+use crate::error_kind::Kind;
 use crate::fallback::Note;
 use crate::fallback::Step;
 use crate::policy::Policy;
@@ -66,10 +67,38 @@ pub struct RequestRecord {
     pub fallback: Option<&'static str>,
     /// What came of it; `None` where nobody answered.
     pub answer: Option<Answer>,
-    /// Why it went wrong, in one word; empty where it went well.
-    pub error: &'static str,
+    /// How it ended.
+    pub ended: RequestEnd,
     /// From its first byte to its last.
     pub total: Duration,
+}
+
+/// How a request ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestEnd {
+    /// The whole answer was passed on.
+    Served,
+    /// The router refused it, or no deployment answered.
+    Refused(Kind),
+    /// The upstream says that the request is at fault.
+    Rejected,
+    /// The upstream broke off in the middle of its answer.
+    Interrupted,
+    /// The caller left before the last byte.
+    HungUp,
+}
+
+impl RequestEnd {
+    /// The word for logs and labels; `None` if the request went well.
+    pub fn error(self) -> Option<&'static str> {
+        match self {
+            Self::Served => None,
+            Self::Refused(kind) => Some(kind.as_str()),
+            Self::Rejected => Some("rejected"),
+            Self::Interrupted => Some(Kind::StreamInterrupted.as_str()),
+            Self::HungUp => Some("caller_hung_up"),
+        }
+    }
 }
 
 /// What was decided of a request.

@@ -114,11 +114,12 @@ impl Figures {
         };
         let of_task = |task| part(&|record| task_of(record) == task);
         let provisioned = |record: &RequestRecord| {
-            let answer = record.answer.as_ref().filter(|_| record.error.is_empty());
+            let answer = record.answer.as_ref().filter(|_| record.ended.error().is_none());
             answer.is_some_and(|it| it.deployment.billing.is_provisioned() && !it.spilled_over)
         };
         let (ptu, rate) = provisioned_of(&played.stage);
-        let totals = sorted(records.iter().filter(|it| it.error.is_empty()).map(|it| it.total));
+        let totals =
+            sorted(records.iter().filter(|it| it.ended.error().is_none()).map(|it| it.total));
         let held = sorted(records.iter().map(held).filter(|held| !held.is_zero()));
         let at = |sorted: &[Duration], percent| milliseconds(quantile(sorted, percent));
         let ptu_usd = usd_for_each_ptu.map(|usd| usd * ptu);
@@ -167,8 +168,8 @@ fn sorted(times: impl Iterator<Item = Duration>) -> Vec<Duration> {
 
 fn failures(records: &[RequestRecord]) -> BTreeMap<&'static str, usize> {
     let mut causes = BTreeMap::new();
-    for record in records.iter().filter(|record| !record.error.is_empty()) {
-        *causes.entry(record.error).or_default() += 1;
+    for error in records.iter().filter_map(|record| record.ended.error()) {
+        *causes.entry(error).or_default() += 1;
     }
     causes
 }

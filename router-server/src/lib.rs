@@ -50,7 +50,6 @@
 //! | `azure` | what Azure lists -> a configuration |
 //! | `keyring` | who shows which key |
 //! | `rate_limit_headers` | what is left of a key's rates, as headers |
-//! | `codes` | every error code, its status and meaning |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `reference` | the reference page: codes and headers |
 //! | `upload` | a body as it arrives: how fast, how long, how many bytes of all |
@@ -98,7 +97,6 @@ mod keyring;
 //
 mod rate_limit_headers;
 //
-mod codes;
 //
 mod problem;
 //

@@ -1,40 +1,26 @@
-//! What went wrong -> the response: the error's status, an OpenAI-shaped body, and the headers that clients act upon.
-//!
-//! The official clients choose their exception by the status, read `error.message`, `type`, `param` and `code` from the
-//! body, and wait as `retry-after-ms` or `retry-after` says; `x-should-retry` overrules their own judgement. So a status
-//! here is a promise about what a client does next.
-//!
-//! **Source:** openai-python, `_base_client.py`: `_should_retry`, `_parse_retry_after_header`.
+//! What went wrong, as the response that the caller gets. Errors of the router come with their own status and headers; the
+//! server adds what has no request: unknown paths, keys, bodies that did not arrive.
 
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
-use http::{Method, StatusCode};
-use router_core::chat::error_type;
+use http::Method;
 use router_core::config::Expose;
-use router_core::error::RouteError;
+use router_core::error::{RouteError, error_headers};
+use router_core::error_kind::Kind;
 use serde_json::json;
 
 use crate::keyring::Denied;
 
-/// The header in milliseconds that the official clients prefer to `retry-after`.
-const RETRY_AFTER_MS: HeaderName = HeaderName::from_static("retry-after-ms");
-/// The header by which a service overrules the official clients' own judgement.
-const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
-/// The longest wait that a client is asked to sit out; the official clients ignore longer ones.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
-
-/// The word of a problem, left on the response for the log.
+/// The kind of a problem, left on the response for the log.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Code(pub(crate) &'static str);
+pub(crate) struct Code(pub(crate) Kind);
 
 /// What went wrong, as the caller hears it.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Problem {
-    status: StatusCode,
-    code: &'static str,
+    kind: Kind,
     message: String,
     param: Option<String>,
     wait: Option<Duration>,
@@ -45,32 +31,20 @@ pub(crate) struct Problem {
 }
 
 impl Problem {
-    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+    fn new(kind: Kind, message: impl Into<String>) -> Self {
         let (param, wait, retry) = (None, None, None);
-        Self { status, code, message: message.into(), param, wait, retry, exposed: false }
+        Self { kind, message: message.into(), param, wait, retry, exposed: false }
     }
 
     /// The problem that a router's error is. With `expose = "minimal"` no names of what is inside are listed.
     pub(crate) fn of(error: &RouteError, expose: Expose) -> Self {
-        let (kind, status) = (error.kind(), error.status());
         let message = match (error, expose) {
             (RouteError::Model(_), Expose::Minimal) => "the model does not exist here".to_owned(),
             _ => error.to_string(),
         };
-        let wait = error.wait();
-        let retry = match status {
-            // What a key has used up comes back by itself within a minute, or not soon.
-            _ if matches!(error, RouteError::Limit(_)) => Some(wait.is_some()),
-            StatusCode::TOO_MANY_REQUESTS if error.may_retry() => {
-                Some(wait.is_none_or(|wait| wait <= LONGEST_WAIT))
-            }
-            StatusCode::TOO_MANY_REQUESTS => Some(false),
-            status if status.is_server_error() => Some(error.may_retry()),
-            _ => None,
-        };
         let param = error.param().map(str::to_owned);
-        let exposed = expose == Expose::All;
-        Self { status, code: kind, message, param, wait, retry, exposed }
+        let (kind, wait, retry) = (error.kind(), error.wait(), error.should_retry());
+        Self { kind, message, param, wait, retry, exposed: expose == Expose::All }
     }
 
     /// The same with the causes by deployment, if callers may see what is inside.
@@ -83,82 +57,71 @@ impl Problem {
 
     /// Who asks may not come in.
     pub(crate) fn denied(denied: Denied) -> Self {
-        let (status, code, message) = match denied {
+        let (kind, message) = match denied {
             Denied::Missing => (
-                StatusCode::UNAUTHORIZED,
-                "invalid_api_key",
+                Kind::InvalidApiKey,
                 "a key is needed: `Authorization: Bearer KEY` or `api-key: KEY`",
             ),
-            Denied::Unknown => {
-                (StatusCode::UNAUTHORIZED, "invalid_api_key", "the key is not known here")
-            }
-            Denied::Expired => (
-                StatusCode::UNAUTHORIZED,
-                "invalid_api_key",
-                "the key has expired or is switched off",
-            ),
-            Denied::NotOperator => (
-                StatusCode::FORBIDDEN,
-                "not_allowed_for_key",
-                "only an operator's key may see this",
-            ),
+            Denied::Unknown => (Kind::InvalidApiKey, "the key is not known here"),
+            Denied::Expired => (Kind::InvalidApiKey, "the key has expired or is switched off"),
+            Denied::NotOperator => (Kind::NotAllowedForKey, "only an operator's key may see this"),
         };
-        Self::new(status, code, message)
+        Self::new(kind, message)
     }
 
     /// No such path.
     pub(crate) fn unknown_path(method: &Method, path: &str) -> Self {
         let path: String = path.chars().take(200).collect();
-        Self::new(StatusCode::NOT_FOUND, "unknown_path", format!("no such path: {method} {path}"))
+        Self::new(Kind::UnknownPath, format!("no such path: {method} {path}"))
     }
 
     /// The path exists, but not for this method.
     pub(crate) fn method_not_allowed(method: &Method) -> Self {
         let message = format!("{method} is not allowed here; see the header allow");
-        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message)
+        Self::new(Kind::MethodNotAllowed, message)
     }
 
     /// The path is not readable.
     pub(crate) fn unreadable_path() -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "invalid_path", "the path is not UTF-8")
+        Self::new(Kind::InvalidPath, "the path is not UTF-8")
     }
 
     /// `Host` names another machine.
     pub(crate) fn foreign_host() -> Self {
         let message =
             "host: expected this machine's name or address, because callers show no key here";
-        Self::new(StatusCode::FORBIDDEN, "host_not_allowed", message)
+        Self::new(Kind::HostNotAllowed, message)
     }
 
     /// A page of another site asks.
     pub(crate) fn foreign_origin() -> Self {
         let message =
             "origin: pages of other sites are not served, because callers show no key here";
-        Self::new(StatusCode::FORBIDDEN, "origin_not_allowed", message)
+        Self::new(Kind::OriginNotAllowed, message)
     }
 
     /// The body's type is not JSON.
     pub(crate) fn not_json() -> Self {
         let message = "content-type: expected application/json";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message)
+        Self::new(Kind::UnsupportedMediaType, message)
     }
 
     /// The body is compressed.
     pub(crate) fn encoded() -> Self {
         let message = "content-encoding: compressed bodies are not read; send the JSON as it is";
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message)
+        Self::new(Kind::UnsupportedEncoding, message)
     }
 
     /// The body is longer than config allows.
     pub(crate) fn too_large(most: usize) -> Self {
         let message = format!("the body is longer than {most} bytes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", message)
+        Self::new(Kind::RequestTooLarge, message)
     }
 
     /// The body did not arrive, in time or at all.
     pub(crate) fn body_missing() -> Self {
         let message = "the body did not arrive whole and in time";
-        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", message)
+        Self::new(Kind::RequestTimeout, message)
     }
 
     /// As many requests as config allows are under way.
@@ -167,49 +130,33 @@ impl Problem {
         Self {
             wait: Some(Duration::from_secs(1)),
             retry: Some(true),
-            ..Self::new(StatusCode::SERVICE_UNAVAILABLE, "router_overloaded", message)
+            ..Self::new(Kind::RouterOverloaded, message)
         }
     }
 
     /// A WebSocket was asked for.
     pub(crate) fn no_websocket() -> Self {
         let message = "WebSocket connections are not served";
-        Self {
-            retry: Some(false),
-            ..Self::new(StatusCode::NOT_IMPLEMENTED, "websocket_not_supported", message)
-        }
+        Self { retry: Some(false), ..Self::new(Kind::WebsocketNotSupported, message) }
     }
 
     /// A handler panicked, or what it had to write could not be written.
     pub(crate) fn internal() -> Self {
         let message = "the router failed to handle this request";
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", message)
+        Self::new(Kind::InternalError, message)
     }
-}
-
-/// `retry-after` in whole seconds, at least one, because a zero means "at once" to most clients.
-fn waits(wait: Duration) -> [(HeaderName, u64); 2] {
-    let milliseconds = u64::try_from(wait.as_micros().div_ceil(1_000)).unwrap_or(u64::MAX).max(1);
-    [(RETRY_AFTER, milliseconds.div_ceil(1_000)), (RETRY_AFTER_MS, milliseconds)]
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let Self { kind, message, param, .. } = self;
         let body = json!({"error": {
-            "message": self.message, "type": error_type(self.status, self.code), "param": self.param, "code": self.code,
+            "message": message, "type": kind.error_type(), "param": param, "code": kind.as_str(),
         }});
         let mut response = Response::new(Body::from(body.to_string()));
-        *response.status_mut() = self.status;
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        for (name, value) in self.wait.into_iter().flat_map(waits) {
-            headers.insert(name, HeaderValue::from(value));
-        }
-        if let Some(retry) = self.retry {
-            let word = if retry { "true" } else { "false" };
-            headers.insert(SHOULD_RETRY, HeaderValue::from_static(word));
-        }
-        response.extensions_mut().insert(Code(self.code));
+        *response.status_mut() = kind.status();
+        *response.headers_mut() = error_headers(self.wait, self.retry);
+        response.extensions_mut().insert(Code(kind));
         response
     }
 }
@@ -217,6 +164,7 @@ impl IntoResponse for Problem {
 #[cfg(test)]
 mod tests {
     use axum::body::to_bytes;
+    use http::header::{CONTENT_TYPE, RETRY_AFTER};
     use router_core::chat::ChatRequest;
     use router_core::decision::Refusal;
     use router_core::deployment::Residency;
@@ -294,7 +242,7 @@ mod tests {
             assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
             let body = to_bytes(response.into_body(), 10_000).await.unwrap();
             let body: Value = serde_json::from_slice(&body).unwrap();
-            assert_eq!(body["error"]["code"], error.kind());
+            assert_eq!(body["error"]["code"], error.kind().as_str());
             assert_eq!(body["error"]["type"], error.body()["error"]["type"], "one table");
             for key in ["message", "type"] {
                 assert!(body["error"][key].is_string(), "{body}");
@@ -315,8 +263,8 @@ mod tests {
             let response = Problem::of(&error, Expose::All).into_response();
             let headers = response.headers();
             assert_eq!(headers[RETRY_AFTER], seconds);
-            assert_eq!(headers[RETRY_AFTER_MS], milliseconds);
-            assert_eq!(headers[SHOULD_RETRY], retry);
+            assert_eq!(headers["retry-after-ms"], milliseconds);
+            assert_eq!(headers["x-should-retry"], retry);
         }
     }
 
@@ -328,7 +276,7 @@ mod tests {
             (SendingFault::Timeout, "true"),
         ] {
             let response = Problem::of(&sending(fault, None), Expose::All).into_response();
-            assert_eq!(response.headers()[SHOULD_RETRY], retry);
+            assert_eq!(response.headers()["x-should-retry"], retry);
         }
         for (reached, retry, waits) in [
             (LimitReached::InFlight { limit: 1 }, "true", true),
@@ -337,12 +285,12 @@ mod tests {
         ] {
             let response = Problem::of(&reached.into(), Expose::All).into_response();
             let headers = response.headers();
-            assert_eq!(headers[SHOULD_RETRY], retry, "{reached}");
-            assert_eq!(headers.contains_key(RETRY_AFTER_MS), waits, "{reached}");
+            assert_eq!(headers["x-should-retry"], retry, "{reached}");
+            assert_eq!(headers.contains_key("retry-after-ms"), waits, "{reached}");
         }
         let caller = RouteError::from(ChatRequest::parse(b"{}").unwrap_err());
         let response = Problem::of(&caller, Expose::All).into_response();
-        assert!(!response.headers().contains_key(SHOULD_RETRY));
+        assert!(!response.headers().contains_key("x-should-retry"));
     }
 
     #[test]

@@ -2,11 +2,10 @@
 //!
 //! It writes `docs/reference.md` as text; nothing here is served.
 
+use router_core::error_kind::Kind;
 use router_core::policy::REQUEST_HEADERS;
 use router_core::policy::feature_headers;
 use router_core::response::RESPONSE_HEADERS;
-
-use crate::codes::CODES;
 
 /// Headers of the server itself, beside those of the library.
 pub(crate) const SERVER_HEADERS: &[(&str, &str)] = &[
@@ -46,8 +45,8 @@ pub fn page() -> String {
     line(format_args!(
         "refusal passes with its own code and status.\n\n| status | `error.code` | meaning |\n| --- | --- | --- |"
     ));
-    for known in CODES {
-        line(format_args!("| {} | `{}` | {} |", known.status.as_u16(), known.code, known.meaning));
+    for kind in Kind::ALL {
+        line(format_args!("| {} | `{}` | {} |", kind.status().as_u16(), kind, kind.meaning()));
     }
     line(format_args!(
         "\n## Response headers\nOn answers, and on refusals as far as they are known. Those marked \"all\" are hidden by"

@@ -12,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body::{Body as _, Frame, SizeHint};
+use router_core::error_kind::Kind;
 use router_core::router::Disclosure;
 use router_core::stored::Caller;
 use tokio::time::Instant;
@@ -28,7 +29,7 @@ pub(crate) struct Line {
     caller: Caller,
     received: Instant,
     status: Option<u16>,
-    error: Option<&'static str>,
+    error: Option<Kind>,
     headers: HeaderMap,
     /// The attempts, if there is more to say of them than that the first one answered.
     disclosure: Option<Disclosure>,
@@ -88,7 +89,7 @@ impl Drop for Line {
             method = self.method.as_str(),
             path = self.path.as_str(),
             status = self.status,
-            error = self.error,
+            error = self.error.map(Kind::as_str),
             task = self.text("x-router-task"),
             score = self.number::<f64>("x-router-score"),
             model = self.text("x-router-model"),

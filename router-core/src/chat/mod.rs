@@ -35,7 +35,7 @@ pub mod usage;
 pub use adapt::{Adapted, adapt};
 pub use body::RequestFault;
 pub use encrypted::ContentHash;
-pub use error_event::{error_event, error_type};
+pub use error_event::error_event;
 pub use field_set::FieldSet;
 pub use hosted::HostedCalls;
 pub use input::Reference;

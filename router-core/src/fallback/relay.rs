@@ -11,7 +11,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::StreamExt;
-use http::StatusCode;
 use serde_json::json;
 use tokio::time::{Instant, Sleep};
 
@@ -20,9 +19,9 @@ use crate::chat::Operation;
 use crate::chat::Reported;
 use crate::chat::Usage;
 use crate::chat::error_event;
-use crate::chat::error_type;
 use crate::chat::stream::Splitter;
 use crate::chat::tokens;
+use crate::error_kind::Kind;
 use crate::model::ServiceTier;
 use crate::units::Tokens;
 use crate::upstream::ReplyBody;
@@ -136,8 +135,8 @@ const HELD_EVENT_BYTES: usize = 64;
 /// Says nothing, so that nobody on the way takes a long thought for a dead connection.
 pub(crate) const KEEP_ALIVE: &str = ": keep-alive\n\n";
 
-/// The code of the event that ends a stream which the upstream did not end.
-const CUT_OFF: &str = "stream_interrupted";
+/// What ends a stream that the upstream did not end.
+const CUT_OFF: Kind = Kind::StreamInterrupted;
 
 impl Relay {
     /// Reads up to the first content, which is held back with all before it.
@@ -272,7 +271,7 @@ impl Relay {
             if self.seen.next.is_some() { Operation::Responses } else { Operation::Chat };
         let error = json!({"error": {
             "message": "the upstream broke off in the middle of its answer",
-            "type": error_type(StatusCode::BAD_GATEWAY, CUT_OFF), "param": null, "code": CUT_OFF,
+            "type": CUT_OFF.error_type(), "param": null, "code": CUT_OFF.as_str(),
         }});
         let sequence = self.seen.next.unwrap_or_default();
         self.ready.push_back(error_event(operation, sequence, &error));

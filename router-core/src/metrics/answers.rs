@@ -5,21 +5,22 @@ use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
 use crate::deployment::pricing;
+use crate::record::RequestEnd;
 use crate::units::Usd;
 
 use super::recorder::Metrics;
 
 impl Metrics {
-    /// An answer has ended: what it used, cost and took. `error` is empty for a good one.
+    /// An answer has ended: what it used, cost and took.
     pub(crate) fn answered(&self, account: &Account<'_>) {
-        let Account { operation, deployment, usage, cost, timing, streamed, error, pending } =
+        let Account { operation, deployment, usage, cost, timing, streamed, ended, pending } =
             *account;
         let model = deployment.model.name.as_str();
         let gen_ai = [operation.as_str(), deployment.api.provider(), model];
         let [operation, provider, _] = gen_ai;
         self.gen_ai
             .duration
-            .with_label_values(&[operation, provider, model, error])
+            .with_label_values(&[operation, provider, model, ended.error().unwrap_or_default()])
             .observe(timing.total.as_secs_f64());
         if streamed {
             self.gen_ai.first_chunk.with_label_values(&gen_ai).observe(timing.first.as_secs_f64());
@@ -72,7 +73,7 @@ pub(crate) struct Account<'a> {
     pub(crate) cost: Option<Usd>,
     pub(crate) timing: Timing,
     pub(crate) streamed: bool,
-    pub(crate) error: &'a str,
+    pub(crate) ended: RequestEnd,
     /// True for an answer that is still being made: what it used is reported later.
     pub(crate) pending: bool,
 }

@@ -9,11 +9,9 @@ use tokio::time::Instant;
 use crate::chat::Operation;
 use crate::decision::Decision;
 use crate::deployment::Deployment;
+use crate::record::RequestEnd;
 
 use super::recorder::Metrics;
-
-/// How the caller's own end of a request is called.
-pub(crate) const HUNG_UP: &str = "caller_hung_up";
 
 /// A decided request until it has an answer. Dropped before that, its caller has gone: it counts as that.
 #[derive(Debug)]
@@ -23,21 +21,21 @@ pub(crate) struct Unanswered<'m> {
     decision: &'m Decision,
     began: Instant,
     /// Holds until something else has come of it; `None` once there is an answer.
-    error: Option<&'static str>,
+    ended: Option<RequestEnd>,
 }
 
 impl Unanswered<'_> {
     /// There is an answer, which is counted when it ends; or none will come, for this reason.
-    pub(crate) fn ended(mut self, error: Option<&'static str>) {
-        self.error = error;
+    pub(crate) fn ended(mut self, ended: Option<RequestEnd>) {
+        self.ended = ended;
     }
 }
 
 impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
-        if let Some(error) = self.error {
+        if let Some(ended) = self.ended {
             let took = self.began.elapsed();
-            self.metrics.failed((self.operation, self.decision), None, error, took);
+            self.metrics.failed((self.operation, self.decision), None, ended, took);
         }
     }
 }
@@ -50,7 +48,7 @@ impl Metrics {
         decision: &'m Decision,
         began: Instant,
     ) -> Unanswered<'m> {
-        Unanswered { metrics: self, operation, decision, began, error: Some(HUNG_UP) }
+        Unanswered { metrics: self, operation, decision, began, ended: Some(RequestEnd::HungUp) }
     }
 
     /// A decided request has ended without an answer of a model. `by` is who refused it; else it counts for the deployment
@@ -59,7 +57,7 @@ impl Metrics {
         &self,
         (operation, decision): (Operation, &Decision),
         by: Option<&Deployment>,
-        error: &str,
+        ended: RequestEnd,
         took: Duration,
     ) {
         let wished = &decision.choice.models;
@@ -72,6 +70,7 @@ impl Metrics {
         let provider = at.map_or("none", |deployment| deployment.api.provider());
         let model = at.map(|deployment| &deployment.model.name).or(wished.first());
         let model = model.map_or("none", |name| name.as_str());
+        let error = ended.error().unwrap_or_default();
         let labels = [operation.as_str(), provider, model, error];
         self.gen_ai.duration.with_label_values(&labels).observe(took.as_secs_f64());
     }

@@ -65,7 +65,10 @@ impl Metrics {
 impl Observer for Metrics {
     fn finished(&self, record: &RequestRecord) {
         let Some(key) = record.caller.name() else { return };
-        self.keys.requests.with_label_values(&[key, record.error]).inc();
+        self.keys
+            .requests
+            .with_label_values(&[key, record.ended.error().unwrap_or_default()])
+            .inc();
         let Some(answer) = &record.answer else { return };
         let model = answer.deployment.model.name.as_str();
         let usage = answer.usage.unwrap_or_default();

@@ -14,7 +14,6 @@ mod retirement;
 mod standing;
 
 pub(crate) use answers::{Account, Settled};
-pub(crate) use failures::HUNG_UP;
 pub(crate) use recorder::InFlight;
 pub use recorder::Metrics;
 pub(crate) use replica_gauges::ReplicaCollector;

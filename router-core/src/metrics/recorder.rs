@@ -9,6 +9,7 @@ use prometheus::{
 
 use crate::decision::Decision;
 use crate::deployment::Deployment;
+use crate::error_kind::Kind;
 use crate::fallback::Ended;
 use crate::fallback::Step;
 use crate::task::Task;
@@ -224,8 +225,8 @@ impl Metrics {
         self.fallbacks.with_label_values(&[from.name.as_str(), to.name.as_str(), cause]).inc();
     }
 
-    pub(crate) fn refused(&self, kind: &str) {
-        self.refusals.with_label_values(&[kind]).inc();
+    pub(crate) fn refused(&self, kind: Kind) {
+        self.refusals.with_label_values(&[kind.as_str()]).inc();
     }
 
     pub(crate) fn overhead(&self, overhead: Duration) {

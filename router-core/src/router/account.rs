@@ -10,15 +10,16 @@ use crate::chat::ChatRequest;
 use crate::clock;
 use crate::decision::Decision;
 use crate::deployment::Deployment;
+use crate::error_kind::Kind;
 use crate::fallback::Note;
 use crate::fallback::Step;
 use crate::ledger::Ticket;
-use crate::metrics::HUNG_UP;
 use crate::metrics::InFlight;
 use crate::metrics::Metrics;
 use crate::record::Answer;
 use crate::record::Decided;
 use crate::record::Observer;
+use crate::record::RequestEnd;
 use crate::record::RequestRecord;
 use crate::stored::Caller;
 use crate::task::Score;
@@ -89,7 +90,7 @@ impl OpenAccount {
                 fallback: None,
                 answer: None,
                 // Holds until something else has come of it.
-                error: HUNG_UP,
+                ended: RequestEnd::HungUp,
                 total: Duration::ZERO,
             };
             let metrics = metrics.clone();
@@ -153,14 +154,14 @@ impl OpenAccount {
     }
 
     /// Nobody answered.
-    pub(super) fn refused(&mut self, kind: &'static str) {
-        self.with(|record| record.error = kind);
+    pub(super) fn refused(&mut self, kind: Kind) {
+        self.with(|record| record.ended = RequestEnd::Refused(kind));
     }
 
-    /// An answer has ended; `error` is empty where it ended well. The account closes with this.
-    pub(super) fn close(mut self, error: &'static str, answer: impl FnOnce() -> Answer) {
+    /// An answer has ended; the account closes with this.
+    pub(super) fn close(mut self, ended: RequestEnd, answer: impl FnOnce() -> Answer) {
         self.with(|record| {
-            record.error = error;
+            record.ended = ended;
             record.answer = Some(answer());
         });
     }

@@ -45,7 +45,7 @@ pub(super) fn refused(
         key,
         asked = told(asked),
         key_residency = told(rights.residency),
-        error = error.kind(),
+        error = error.kind().as_str(),
         request_id = text("x-request-id"),
         "a request was refused for its residency"
     );

@@ -16,8 +16,8 @@ use crate::ledger::Estimate;
 use crate::ledger::Ledger;
 use crate::ledger::LimitReached;
 use crate::ledger::Ticket;
-use crate::metrics::HUNG_UP;
 use crate::record::Answer;
+use crate::record::RequestEnd;
 use crate::record::RequestRecord;
 use crate::units::Tokens;
 use crate::units::Usd;
@@ -86,7 +86,7 @@ pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
         // Made in the background, say: it tells no usage, and is not free for that.
         (Some(answer), _) if answer.status < REFUSED => ticket.set_aside(),
         (Some(answer), _) => Bill { cost: answer.cost.unwrap_or_default(), ..Bill::default() },
-        (None, Some(decided)) if record.error == HUNG_UP => {
+        (None, Some(decided)) if record.ended == RequestEnd::HungUp => {
             let usage = Usage { prompt: decided.prompt, ..Usage::default() };
             let price = |first: &_| pricing::marginal_cost(first, &usage);
             let cost = decided.first.as_deref().and_then(price).unwrap_or(Usd::ZERO);

@@ -29,9 +29,9 @@ use crate::fallback::Step;
 use crate::fallback::StreamEnd;
 use crate::fallback::relay::How;
 use crate::metrics::Account;
-use crate::metrics::HUNG_UP;
 use crate::metrics::Metrics;
 use crate::record::ReferencePrices;
+use crate::record::RequestEnd;
 use crate::response::Body;
 use crate::response::ByteStream;
 use crate::response::Response;
@@ -52,9 +52,6 @@ use super::account::OpenAccount;
 use super::background::OpenAnswers;
 use super::bill::{Bill, cost_of};
 use super::other_models::OtherModels;
-
-/// How the end of a request is called where an upstream says that the request is to blame.
-const REJECTED: &str = "rejected";
 
 /// Where it is remembered who has what.
 #[derive(Clone, Copy)]
@@ -151,12 +148,12 @@ impl Finish<'_, '_> {
             account.left_open(id, deployment, self.open, self.owners.caller);
         }
         let (operation, pending) = (self.request.operation(), open.is_some());
-        let (streamed, error) = (false, "");
-        let told = Account { operation, deployment, usage, cost, timing, streamed, error, pending };
+        let (streamed, ended) = (false, RequestEnd::Served);
+        let told = Account { operation, deployment, usage, cost, timing, streamed, ended, pending };
         metrics.answered(&told);
         bill.observed(metrics, &usage);
         let told = (answer.usage, answer.model.as_deref());
-        account.close("", || bill.answer(whole.status.as_u16(), told, timing));
+        account.close(RequestEnd::Served, || bill.answer(whole.status.as_u16(), told, timing));
         whole
     }
 
@@ -165,9 +162,9 @@ impl Finish<'_, '_> {
         let total = self.began.elapsed();
         let timing = Timing { first: total, total };
         let refused = (self.request.operation(), self.decision);
-        self.metrics.failed(refused, Some(&bill.deployment), REJECTED, total);
+        self.metrics.failed(refused, Some(&bill.deployment), RequestEnd::Rejected, total);
         let status = whole.status.as_u16();
-        account.close(REJECTED, || bill.answer(status, (None, None), timing));
+        account.close(RequestEnd::Rejected, || bill.answer(status, (None, None), timing));
         whole
     }
 
@@ -335,22 +332,22 @@ impl Finish<'_, '_> {
             }
             let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
             let cost = bill.cost(&usage);
-            let (ended, error) = match end.how {
-                How::Whole => ("whole", ""),
-                How::Interrupted => ("interrupted", "stream_interrupted"),
-                How::Rejected => ("rejected", REJECTED),
-                How::HungUp => ("hung_up", HUNG_UP),
+            let (how, ended) = match end.how {
+                How::Whole => ("whole", RequestEnd::Served),
+                How::Interrupted => ("interrupted", RequestEnd::Interrupted),
+                How::Rejected => ("rejected", RequestEnd::Rejected),
+                How::HungUp => ("hung_up", RequestEnd::HungUp),
             };
             let timing = Timing { first, total: began.elapsed() };
             let told =
-                Account { operation, deployment, usage, cost, timing, streamed, error, pending };
+                Account { operation, deployment, usage, cost, timing, streamed, ended, pending };
             if streamed {
-                metrics.stream_ended(deployment, ended);
+                metrics.stream_ended(deployment, how);
             }
             metrics.answered(&told);
             bill.observed(&metrics, &usage);
             let told = (Some(usage).filter(|_| !pending), end.model.as_deref());
-            account.close(error, || bill.answer(status.as_u16(), told, timing));
+            account.close(ended, || bill.answer(status.as_u16(), told, timing));
         }
     }
 }

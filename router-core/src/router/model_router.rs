@@ -32,6 +32,7 @@ use crate::metrics::Watched;
 use crate::policy::Rights;
 use crate::record::Observer;
 use crate::record::ReferencePrices;
+use crate::record::RequestEnd;
 use crate::response::Response;
 use crate::response::tell_adapted;
 use crate::response::tell_decision;
@@ -264,7 +265,7 @@ impl<U: Upstream> Inner<U> {
                 call.disclosure.misconfigured(refusals(&self.fallback, &decision));
             }
         }
-        unanswered.ended(answer.as_ref().err().map(RouteError::kind));
+        unanswered.ended(answer.as_ref().err().map(|error| RequestEnd::Refused(error.kind())));
         answer
     }
 

@@ -39,7 +39,7 @@ async fn it_is_held_as_long_as_config_says_and_then_told_the_wait() {
     let error = router.chat(call(&world, SMALL, Some(100), &[])).await.unwrap_err();
     assert!(began.elapsed() <= Duration::from_millis(3_001));
     assert!(matches!(error, RouteError::Sending { .. } | RouteError::Refused(_)), "{error:?}");
-    assert!(error.kind().ends_with("_exhausted"), "{}", error.kind());
+    assert!(error.kind().as_str().ends_with("_exhausted"), "{}", error.kind());
     assert!(error.wait().unwrap() > Duration::from_secs(3), "{:?}", error.wait());
     // Now the twin knows: nothing is sent, the wait is told at once.
     let (sent, began) = (world.seen().len(), Instant::now());

@@ -54,7 +54,7 @@ async fn ask(
     call.caller = Caller::named("team");
     call.allowance = allowance;
     let answer = router.chat(call).await;
-    answer.map(drop).map_err(|error| error.kind().to_owned())
+    answer.map(drop).map_err(|error| error.kind().as_str().to_owned())
 }
 
 /// Routers that meet on a board, in front of one deployment.

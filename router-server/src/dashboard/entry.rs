@@ -52,7 +52,7 @@ impl Entry {
             model: went.map(|deployment| deployment.model.name.as_str().into()),
             deployment: went.map(|deployment| deployment.name.as_str().into()),
             cause: Outcome::cause(record),
-            error: (!record.error.is_empty()).then_some(record.error),
+            error: record.ended.error(),
             attempts: record.attempts.len(),
             held_ms: milliseconds(held),
             prompt_tokens: usage.map(|usage| usage.prompt.0),

@@ -74,7 +74,7 @@ impl Outcome {
     /// Why it went there, in one word; empty for a first choice that answered.
     pub(super) fn cause(record: &RequestRecord) -> &'static str {
         match &record.answer {
-            None => record.error,
+            None => record.ended.error().unwrap_or_default(),
             Some(answer) if answer.spilled_over => "native_spillover",
             Some(_) => record.fallback.unwrap_or_default(),
         }

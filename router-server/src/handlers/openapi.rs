@@ -9,12 +9,12 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use router_core::config::Expose;
+use router_core::error_kind::Kind;
 use router_core::response::RESPONSE_HEADERS;
 use serde_json::{Map, Value, json};
 
 use crate::app_state::AppState;
 use crate::auth;
-use crate::codes::CODES;
 use crate::keyring::Door;
 use crate::reference::SERVER_HEADERS;
 
@@ -69,7 +69,7 @@ fn add_headers(document: &mut Value) {
 fn add_codes(document: &mut Value) {
     let code = document.pointer_mut("/components/schemas/Error/properties/error/properties/code");
     if let Some(code) = code {
-        let known: Vec<_> = CODES.iter().map(|known| known.code).collect();
+        let known: Vec<_> = Kind::ALL.iter().map(|kind| kind.as_str()).collect();
         put(code, "examples", json!(known));
     }
 }

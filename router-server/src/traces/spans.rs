@@ -12,12 +12,12 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Array, InstrumentationScope, StringValue, Value};
 use opentelemetry_sdk::trace::{SpanData, SpanEvents, SpanLinks};
-use router_core::error;
 use router_core::fallback::Ended;
 use router_core::fallback::Note;
 use router_core::fallback::Step;
 use router_core::record::Answer;
 use router_core::record::Decided;
+use router_core::record::RequestEnd;
 use router_core::record::RequestRecord;
 use router_core::task::Task;
 use router_core::trace;
@@ -89,7 +89,13 @@ impl Made<'_> {
         told.put(names::METHOD, "POST");
         let status = match &record.answer {
             Some(answer) => Some(answer.status),
-            None => error::status_of(record.error).map(|status| status.as_u16()),
+            None => match record.ended {
+                RequestEnd::Refused(kind) => Some(kind.status().as_u16()),
+                RequestEnd::Served
+                | RequestEnd::Rejected
+                | RequestEnd::Interrupted
+                | RequestEnd::HungUp => None,
+            },
         };
         told.may(names::STATUS, status.map(i64::from));
         told.put("model_router.operation", record.operation.as_str());
@@ -108,7 +114,7 @@ impl Made<'_> {
             outcome(&mut told, answer);
         }
         let refused = status.is_some_and(|status| status >= 400).then_some("rejected");
-        let error = Some(record.error).filter(|error| !error.is_empty()).or(refused);
+        let error = record.ended.error().or(refused);
         self.data(Own {
             id: self.span.id(),
             parent: self.span.parent(),
@@ -165,7 +171,7 @@ impl Made<'_> {
             Some(_) | None => begun + step.took,
         };
         // What became of the answer after it had begun.
-        let later = answer.map(|_| record.error).filter(|error| !error.is_empty());
+        let later = answer.and_then(|_| record.ended.error());
         let error = if step.ended == Ended::Served { later } else { Some(step.ended.as_str()) };
         Some(self.data(Own {
             id,
