@@ -71,3 +71,4 @@ mod traces;
 mod upstream_connections;
 mod waits;
 mod wire;
+mod workers;

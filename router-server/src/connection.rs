@@ -19,6 +19,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::handlers::intake::Occupied;
+use crate::load::Load;
 
 /// How long the first request's head may take, from the moment at which the connection was accepted: a TLS handshake and
 /// finding out the version of HTTP are part of it.
@@ -56,10 +57,13 @@ pub(crate) struct Connection {
     answers: Mutex<Vec<Weak<Answer>>>,
     idle: Notify,
     closing: Notify,
+    /// Of the worker that serves it.
+    load: Arc<Load>,
 }
 
 impl Connection {
-    pub(crate) fn new(accepted: Instant) -> Self {
+    pub(crate) fn new(accepted: Instant, load: Arc<Load>) -> Self {
+        load.accepted();
         Self {
             accepted,
             begun: AtomicBool::new(false),
@@ -69,12 +73,16 @@ impl Connection {
             answers: Mutex::default(),
             idle: Notify::new(),
             closing: Notify::new(),
+            load,
         }
     }
 
     /// A request begins. `reset` is told when its stream alone shall end; `None` on HTTP/1, where that is the connection.
     pub(crate) fn begin(self: &Arc<Self>, reset: Option<Arc<Notify>>) -> Arc<Answer> {
-        self.begun.store(true, Ordering::Relaxed);
+        // The first one counts since the connection was accepted.
+        if self.begun.swap(true, Ordering::Relaxed) {
+            self.load.begun();
+        }
         self.open.fetch_add(1, Ordering::Relaxed);
         let answer = Arc::new(Answer {
             connection: Arc::clone(self),
@@ -157,6 +165,15 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !self.begun.load(Ordering::Relaxed) {
+            self.load.ended();
+        }
+        self.load.closed();
+    }
+}
+
 /// A request's answer, from the request's head until the answer's last byte is in the socket.
 #[derive(Debug)]
 pub(crate) struct Answer {
@@ -218,6 +235,7 @@ impl Answer {
 impl Drop for Answer {
     fn drop(&mut self) {
         let connection = &self.connection;
+        connection.load.ended();
         if connection.open.fetch_sub(1, Ordering::Relaxed) == 1 {
             connection.idle_since.store(connection.millis(), Ordering::Relaxed);
             connection.idle.notify_waiters();
@@ -326,7 +344,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_has_ten_seconds_for_its_first_head_and_two_minutes_between_requests() {
-        let connection = Arc::new(Connection::new(Instant::now()));
+        let connection = Arc::new(Connection::new(Instant::now(), Arc::default()));
         check(&connection, Verdict::Keep(Instant::now() + FIRST_HEAD));
         later(10).await;
         check(&connection, Verdict::Close);
@@ -345,7 +363,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn only_a_reader_that_accepts_nothing_is_disconnected() {
-        let connection = Arc::new(Connection::new(Instant::now()));
+        let connection = Arc::new(Connection::new(Instant::now(), Arc::default()));
         let answer = connection.begin(None);
         let piece = answer.hand_over(Bytes::from_static(b"x"));
         later(59).await;
@@ -360,7 +378,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stream_is_reset_alone_before_its_connection_is_closed() {
-        let connection = Arc::new(Connection::new(Instant::now()));
+        let connection = Arc::new(Connection::new(Instant::now(), Arc::default()));
         let reset = Arc::new(Notify::new());
         let answer = connection.begin(Some(Arc::clone(&reset)));
         answer.reader_is_next(true);

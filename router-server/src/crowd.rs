@@ -89,7 +89,7 @@ mod tests {
     async fn the_connection_without_a_request_gives_way_first_then_the_one_that_is_idle_longest() {
         let mut crowd = Crowd::default();
         let mut enter = || {
-            let connection = Arc::new(Connection::new(Instant::now()));
+            let connection = Arc::new(Connection::new(Instant::now(), Arc::default()));
             (crowd.enter(&connection), connection)
         };
         let (_, used) = enter();

@@ -69,12 +69,15 @@
 //! | `handlers` | what each path does |
 //! | `cors` | web pages of other sites that may call |
 //! | `app` | which path meets which handler |
+//! | `load` | how busy each worker is |
 //! | `connection` | one connection: requests under way, its reader, when it closes |
 //! | `outgoing` | an answer's body on its way into a connection |
 //! | `crowd` | all connections: how many, and which gives way |
 //! | `reload` | the configuration that runs, and its change |
 //! | `watch` | when the configuration's files have changed |
-//! | `serving` | sockets, start, stop |
+//! | `http_connection` | one connection, served |
+//! | `workers` | the threads that serve, and which takes a connection |
+//! | `serving` | start, accept, stop |
 //! | `commands` | what each command does |
 
 mod console;
@@ -136,6 +139,8 @@ mod cors;
 //
 mod app;
 //
+mod load;
+//
 mod connection;
 //
 mod outgoing;
@@ -145,6 +150,10 @@ mod crowd;
 mod reload;
 //
 mod watch;
+//
+mod http_connection;
+//
+mod workers;
 //
 mod serving;
 //

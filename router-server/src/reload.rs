@@ -255,6 +255,10 @@ fn keep_fixed(before: &Config, after: &mut Config) -> Vec<&'static str> {
         after.state_dir.clone_from(&before.state_dir);
         differ.push("server.state_dir");
     }
+    if before.workers != after.workers {
+        after.workers = before.workers;
+        differ.push("server.workers");
+    }
     if before.log != after.log {
         after.log = before.log;
         differ.push("server.log");

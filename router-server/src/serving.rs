@@ -1,58 +1,35 @@
-//! Starts the server, keeps its sockets, and stops it without cutting anybody off before the drain time has passed.
+//! Starts the server, and stops it without cutting anybody off before the drain time has passed.
 //!
-//! This is the one file that starts a background task. Connections live in a set that the accept loop owns, so nothing
-//! outlives the server: what has not ended by the end of the drain time is aborted, and so is everything when
-//! [`Running`] is dropped.
+//! Nothing outlives the server: what has not ended by the end of the drain time is aborted, and so is everything when
+//! [`Running`] is dropped. Requests are served by the threads of `workers.rs`. What runs beside them runs on the runtime that
+//! started the server: accepting connections, samples of the dashboard, the exchange with other replicas.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::body::Incoming;
-use hyper::rt::Executor;
-use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use prometheus::Registry;
 use router_core::config::Config;
 use router_core::router::ModelRouter;
-use router_core::state::Replicas;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
-use crate::connection::Connection;
-use crate::connection::LONGEST_SILENCE;
-use crate::connection::Noted;
-use crate::connection::Verdict;
-use crate::crowd::Crowd;
 use crate::crowd::Seldom;
 use crate::crowd::default_connections;
-use crate::outgoing::follow;
 use crate::reload::Live;
 use crate::reload::RunFault;
 use crate::state_dir;
 use crate::watch::Follow;
+use crate::workers::Refused;
+use crate::workers::Workers;
 
-/// How long a connection that has to end may take for it.
-const FAREWELL: Duration = Duration::from_secs(1);
-/// How often an HTTP/2 connection is asked for a sign of life, and how long it may take for one.
-const PING_EVERY: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many streams a connection of HTTP/2 may have at once, and how much each and all together may send unread.
-const STREAMS: u32 = 200;
-const STREAM_WINDOW: u32 = 256 << 10;
-const CONNECTION_WINDOW: u32 = 1 << 20;
-/// The longest head of a request, and what is buffered of an answer.
-const HEAD_BYTES: u32 = 64 << 10;
-const BUFFER_BYTES: usize = 128 << 10;
-/// How many streams a peer may reset before they were handled.
-const RESETS: usize = 64;
+/// How long nothing is accepted after a connection could not be.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +42,9 @@ pub enum StartFault {
         /// What the system says.
         source: io::Error,
     },
+    /// There is no thread to serve on.
+    #[error("no worker: {0}")]
+    Worker(#[source] io::Error),
     /// The configuration cannot be run.
     #[error(transparent)]
     Run(#[from] RunFault),
@@ -75,9 +55,16 @@ pub enum StartFault {
 pub struct Running {
     live: Arc<Live>,
     addr: SocketAddr,
-    stop: watch::Sender<bool>,
-    accepting: Option<JoinHandle<()>>,
-    sampling: JoinHandle<()>,
+    /// `None` once it stops.
+    accepting: Option<Accepting>,
+    beside: Vec<JoinHandle<()>>,
+}
+
+/// The task that accepts connections. It owns the workers, and gives them back when it is stopped.
+#[derive(Debug)]
+struct Accepting {
+    stop: oneshot::Sender<()>,
+    workers: JoinHandle<Workers>,
 }
 
 /// Starts a server: builds the router and listens where config says.
@@ -93,18 +80,26 @@ pub async fn start(config: &Config) -> Result<Running, StartFault> {
     let addr = listener.local_addr().map_err(fault)?;
     // Whoever watches from the first moment finds the deployments.
     live.sample();
-    let (stop, stopped) = watch::channel(false);
-    let replicas = live.current().router.replicas().cloned();
-    let serving = accept(listener, Arc::clone(&live), stopped);
-    let serving = beside_replicas(serving, replicas);
+    let workers = Workers::start(&live, config.server.workers).map_err(StartFault::Worker)?;
+    let (stop, stopped) = oneshot::channel();
     #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
-    let accepting = Some(tokio::spawn(serving));
-    #[expect(clippy::disallowed_methods, reason = "Running holds the handle and aborts it")]
-    let sampling = tokio::spawn(sample(Arc::clone(&live)));
-    Ok(Running { live, addr, stop, accepting, sampling })
+    let accepting = tokio::spawn(accept(listener, Arc::clone(&live), workers, stopped));
+    let accepting = Some(Accepting { stop, workers: accepting });
+    let mut running = Running { live, addr, accepting, beside: Vec::new() };
+    running.beside(sample(Arc::clone(&running.live)));
+    if let Some(replicas) = running.router().replicas().cloned() {
+        running.beside(async move { replicas.run().await });
+    }
+    Ok(running)
 }
 
 impl Running {
+    /// Runs a task for as long as the server runs.
+    fn beside(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        #[expect(clippy::disallowed_methods, reason = "it is aborted with the server")]
+        self.beside.push(tokio::spawn(task));
+    }
+
     /// Where it listens.
     pub fn addr(&self) -> SocketAddr {
         self.addr
@@ -128,7 +123,7 @@ impl Running {
 
     /// Runs another configuration from the next request on; requests under way end under the one before it.
     ///
-    /// `server.listen`, `server.log`, `replicas` and `traces` keep their values.
+    /// `server.listen`, `server.workers`, `server.log`, `replicas` and `traces` keep their values.
     ///
     /// # Errors
     /// It cannot be run; the one before it goes on, and log, metrics and `/readyz?verbose` say why.
@@ -150,10 +145,12 @@ impl Running {
     pub async fn stop(mut self) {
         self.live.process.drain();
         self.live.process.dashboard.close();
-        self.stop.send_replace(true);
-        if let Some(accepting) = self.accepting.take() {
-            // It ends by itself; a panic in it would have nothing to tell us.
-            drop(accepting.await);
+        if let Some(Accepting { stop, workers }) = self.accepting.take() {
+            drop(stop);
+            // A panic in it has ended the workers.
+            if let Ok(workers) = workers.await {
+                workers.stop().await;
+            }
         }
         let spans = async {
             if let Some(tracer) = self.live.process.tracer.clone() {
@@ -169,9 +166,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if let Some(accepting) = &self.accepting {
-            accepting.abort();
+            accepting.workers.abort();
         }
-        self.sampling.abort();
+        self.beside.iter().for_each(JoinHandle::abort);
     }
 }
 
@@ -193,186 +190,42 @@ async fn sample(live: Arc<Live>) {
     }
 }
 
-/// Keeps in touch with the other replicas while it serves, and no longer.
-async fn beside_replicas(serving: impl Future<Output = ()>, replicas: Option<Arc<Replicas>>) {
-    let Some(replicas) = replicas else { return serving.await };
-    tokio::select! {
-        () = serving => {}
-        () = replicas.run() => {}
-    }
-}
-
-async fn accept(listener: TcpListener, live: Arc<Live>, mut stop: watch::Receiver<bool>) {
-    let mut connections = JoinSet::new();
-    let (mut crowd, by_default) = (Crowd::default(), default_connections());
+/// Accepts connections and hands them to workers, until it is stopped.
+async fn accept(
+    listener: TcpListener,
+    live: Arc<Live>,
+    workers: Workers,
+    mut stop: oneshot::Receiver<()>,
+) -> Workers {
+    let by_default = default_connections();
     let (mut failed, mut full) = (Seldom::default(), Seldom::default());
     loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
-                    let most = live.current().config.server.max_connections.unwrap_or(by_default);
-                    let now = Instant::now();
-                    if !crowd.make_room(most) {
-                        if let Some(count) = full.happened(now) {
-                            warn!(count, most, "connections were refused: requests are under way on all that there may be");
-                        }
-                        continue;
-                    }
-                    let connection = Arc::new(Connection::new(now));
-                    let number = crowd.enter(&connection);
-                    let (live, stop) = (Arc::clone(&live), stop.clone());
-                    connections.spawn(async move {
-                        tokio::select! {
-                            () = connection.closing() => {}
-                            () = welcome(stream, live, Arc::clone(&connection), stop) => {}
-                        }
-                        number
-                    });
-                }
-                Err(error) => {
-                    // Out of file handles or the like: an idle connection gives way.
-                    if let Some(count) = failed.happened(Instant::now()) {
-                        warn!(%error, count, "connections could not be accepted");
-                    }
-                    crowd.dismiss();
-                    tokio::time::sleep(Duration::from_millis(10)).await;
-                }
-            },
-            Some(ended) = connections.join_next() => {
-                if let Ok(number) = ended {
-                    crowd.leave(number);
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = &mut stop => return workers,
+        };
+        let now = Instant::now();
+        match accepted {
+            Ok((stream, _)) => {
+                let most = live.current().config.server.max_connections.unwrap_or(by_default);
+                let refused = workers.hand_over(stream, most);
+                let count = matches!(refused, Err(Refused::Full)).then(|| full.happened(now));
+                if let Some(count) = count.flatten() {
+                    warn!(
+                        count,
+                        most,
+                        "connections were refused: requests are under way on all that there may be"
+                    );
                 }
             }
-            _ = stop.changed() => break,
-        }
-    }
-    drop(listener);
-    let drain = live.current().config.server.drain;
-    let drained = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(drain, drained).await.is_err() {
-        warn!(connections = connections.len(), "requests were cut at the end of the drain time");
-        // When this is done all of them have been accounted.
-        connections.shutdown().await;
-    }
-}
-
-/// Begins a connection as the configuration of the moment says, and serves it.
-async fn welcome(
-    stream: TcpStream,
-    live: Arc<Live>,
-    connection: Arc<Connection>,
-    mut stop: watch::Receiver<bool>,
-) {
-    // An event of a stream leaves when it is written; a socket that refuses the option still works.
-    drop(stream.set_nodelay(true));
-    let handshakes = live.current().handshakes.clone();
-    match handshakes {
-        None => serve(stream, live, connection, stop).await,
-        Some(handshakes) => {
-            let made = tokio::select! {
-                made = handshakes.make(stream) => made,
-                _ = stop.changed() => None,
-            };
-            if let Some(stream) = made {
-                serve(stream, live, connection, stop).await;
+            Err(error) => {
+                // Out of file handles or the like: an idle connection gives way.
+                if let Some(count) = failed.happened(now) {
+                    warn!(%error, count, "connections could not be accepted");
+                }
+                workers.dismiss();
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }
-}
-
-tokio::task_local! {
-    /// Told when the HTTP/2 stream of this task shall end.
-    static STREAM: Arc<Notify>;
-}
-
-/// Runs each stream of an HTTP/2 connection as a task that can be ended alone. Ended, it resets its stream and drops the
-/// request, which cancels the upstream call.
-#[derive(Debug, Clone, Copy)]
-struct Streams;
-
-impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
-    fn execute(&self, stream: F) {
-        let reset = Arc::new(Notify::new());
-        let task = STREAM.scope(Arc::clone(&reset), async move {
-            tokio::select! {
-                biased;
-                () = reset.notified() => {}
-                () = stream => {}
-            }
-        });
-        #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
-        drop(tokio::spawn(task));
-    }
-}
-
-/// How connections are served.
-fn builder() -> Builder<Streams> {
-    let mut builder = Builder::new(Streams);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(LONGEST_SILENCE)
-        .max_buf_size(BUFFER_BYTES);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_TIMEOUT)
-        .max_concurrent_streams(STREAMS)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
-        .max_header_list_size(HEAD_BYTES)
-        .max_pending_accept_reset_streams(RESETS)
-        .max_local_error_reset_streams(RESETS)
-        .max_send_buf_size(BUFFER_BYTES);
-    builder
-}
-
-async fn serve<S>(
-    stream: S,
-    live: Arc<Live>,
-    connection: Arc<Connection>,
-    mut stop: watch::Receiver<bool>,
-) where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    let socket = Noted { socket: stream, connection: Arc::clone(&connection) };
-    // Each request meets the configuration of its own moment, however long its connection has been open.
-    let service = service_fn(|request: hyper::Request<Incoming>| {
-        let (live, connection) = (Arc::clone(&live), Arc::clone(&connection));
-        async move {
-            let version = request.version();
-            let answer = connection.begin(STREAM.try_with(Arc::clone).ok());
-            let app = TowerToHyperService::new(live.current().app());
-            app.call(request).await.map(|response| follow(response, version, answer))
-        }
-    });
-    let builder = builder();
-    let http = builder.serve_connection(TokioIo::new(socket), service);
-    tokio::pin!(http);
-    let (mut look, mut stopping) = (Instant::now(), false);
-    // However a connection ends, its requests have been logged; an error here is a caller that went away.
-    loop {
-        tokio::select! {
-            ended = http.as_mut() => return drop(ended),
-            _ = stop.changed(), if !stopping => {
-                stopping = true;
-                http.as_mut().graceful_shutdown();
-            }
-            () = connection.is_idle(), if stopping => break,
-            () = tokio::time::sleep_until(look) => {
-                let write_idle = live.current().config.server.write_idle;
-                match connection.check(Instant::now(), write_idle) {
-                    Verdict::Keep(until) => look = until,
-                    Verdict::Retire => {
-                        http.as_mut().graceful_shutdown();
-                        break;
-                    }
-                    Verdict::Close => return,
-                }
-            }
-        }
-    }
-    // No request is under way: only a farewell is.
-    drop(tokio::time::timeout(FAREWELL, http).await);
 }

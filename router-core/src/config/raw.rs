@@ -64,6 +64,8 @@ pub struct Raw {
 pub struct Server {
     /// Address and port to listen at; 127.0.0.1:8080.
     pub listen: Option<String>,
+    /// How many threads serve requests; the cores that this process may use, by the container's quota too.
+    pub workers: Option<i64>,
     /// Whether callers without a key may come from beyond this machine; false.
     pub allow_anonymous: Option<bool>,
     /// The longest request body, in bytes; 33554432.

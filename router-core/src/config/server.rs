@@ -1,6 +1,7 @@
 //! What config says to the HTTP server: where it listens, how much it takes, what it shows.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use super::table::Table;
 pub struct Server {
     /// Address and port to listen at.
     pub listen: SocketAddr,
+    /// How many threads serve requests.
+    pub workers: usize,
     /// Whether callers without a key may come from beyond this machine.
     pub allow_anonymous: bool,
     /// The longest request body, in bytes.
@@ -48,6 +51,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            workers: cores(),
             allow_anonymous: false,
             max_body_bytes: 32 << 20,
             max_in_flight: 1024,
@@ -157,11 +161,17 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
     server
 }
 
+/// The cores that this process may use: those of the machine, or fewer by its affinity or its container's quota.
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
 /// How much callers may take; all else by default.
 fn bounds(raw: &raw::Server, table: &Table<'_>) -> Server {
     let default = Server::default();
     let memory = ("body_memory_bytes", raw.body_memory_bytes);
     Server {
+        workers: table.count("workers", raw.workers, 1..=1_024).unwrap_or(default.workers),
         max_body_bytes: table
             .count("max_body_bytes", raw.max_body_bytes, 1_024..=1 << 30)
             .unwrap_or(default.max_body_bytes),

@@ -3,6 +3,9 @@
 //! Not done here: deciding (`model_router.rs`), and asking other replicas (`owners.rs`).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use yoke::{Yoke, Yokeable};
 
 use crate::capacity::Asker;
 use crate::capacity::CapClass;
@@ -14,8 +17,16 @@ use crate::policy::Hints;
 
 use super::call::ChatCall;
 
+/// A request that has been read, with the call that it borrows from: it can move to another thread.
+pub(super) type OwnedIncoming = Yoke<Incoming<'static>, Arc<ChatCall>>;
+
+/// Reads a call that is kept with what was read.
+pub(super) fn read(call: Arc<ChatCall>, max_messages: usize) -> Result<OwnedIncoming, RouteError> {
+    Yoke::try_attach_to_cart(call, |call| Incoming::read(call, max_messages))
+}
+
 /// A request that has been read.
-#[derive(Debug)]
+#[derive(Debug, Yokeable)]
 pub(super) struct Incoming<'c> {
     pub(super) call: &'c ChatCall,
     pub(super) request: ChatRequest<'c>,

@@ -58,7 +58,7 @@ use super::call::ChatCall;
 use super::charging::{Unsaid, admit};
 use super::early_head::{EarlyHead, late};
 use super::finish::{Finish, Owners};
-use super::incoming::Incoming;
+use super::incoming::{Incoming, read};
 use super::naming::{Named, name_of, role_of_follow_up};
 use super::other_models::OtherModels;
 use super::owners::owners_elsewhere;
@@ -231,6 +231,7 @@ impl<U: Upstream> Inner<U> {
         call: ChatCall,
         promise: Arc<OnceLock<EarlyHead>>,
     ) -> Result<Response, RouteError> {
+        let call = Arc::new(call);
         let mut account = OpenAccount::new(&call, &self.observers, &self.metrics);
         let answer = self.attempt(&call, &promise, &mut account).await;
         if let Err(error) = &answer {
@@ -243,22 +244,27 @@ impl<U: Upstream> Inner<U> {
 
     async fn attempt(
         self: &Arc<Self>,
-        call: &ChatCall,
+        call: &Arc<ChatCall>,
         promise: &OnceLock<EarlyHead>,
         account: &mut OpenAccount,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
         let (bytes, most) = (call.body.len(), self.max_messages());
-        let mut incoming = self.bulk.run(bytes, || Incoming::read(call, most)).await?;
-        let request = &incoming.request;
+        let owned = Arc::clone(call);
+        let mut incoming = self.bulk.run(bytes, move || read(owned, most)).await?;
+        let request = &incoming.get().request;
         owners_elsewhere(request, &self.stored, &self.encrypted, self.replicas.as_deref()).await;
-        incoming.readers = self.encrypted.readers(request.encrypted());
-        let decision = self.bulk.run(bytes, || self.decide(&incoming)).await?;
+        let readers = self.encrypted.readers(request.encrypted());
+        incoming.with_mut(|incoming| incoming.readers = readers);
+        let inner = Arc::clone(self);
+        let decide = move || inner.decide(incoming.get()).map(|decision| (incoming, decision));
+        let (incoming, decision) = self.bulk.run(bytes, decide).await?;
+        let incoming = incoming.get();
         let request = &incoming.request;
         self.metrics.decided(&decision);
         account.decided(request, &decision, self.rules.classifier.threshold());
         let unanswered = self.metrics.unanswered(request.operation(), &decision, began);
-        let answer = self.carry_out(&incoming, (&decision, began), promise, account).await;
+        let answer = self.carry_out(incoming, (&decision, began), promise, account).await;
         if let Err(error) = &answer {
             call.disclosure.refused(&decision);
             if error.is_misconfigured() {

@@ -5,33 +5,28 @@ use crate::error::RouteError;
 use crate::task::Reason;
 use crate::upstream::Upstream;
 
-use super::bulk::aside;
 use super::call::ChatCall;
 use super::incoming::Incoming;
 use super::model_router::ModelRouter;
 
 impl<U: Upstream> ModelRouter<U> {
-    /// The decision alone; nothing is sent.
+    /// The decision alone; nothing is sent. It is made on this thread: large calls belong on a thread that serves nobody else.
     ///
     /// # Errors
     /// The call cannot be understood, or names a model that does not exist here.
     pub fn route(&self, call: &ChatCall) -> Result<Decision, RouteError> {
         let inner = self.inner();
-        aside(call.body.len(), || {
-            let mut incoming = Incoming::read(call, inner.max_messages())?;
-            incoming.readers = inner.encrypted.readers(incoming.request.encrypted());
-            inner.decide(&incoming)
-        })
+        let mut incoming = Incoming::read(call, inner.max_messages())?;
+        incoming.readers = inner.encrypted.readers(incoming.request.encrypted());
+        inner.decide(&incoming)
     }
 
     /// The features that weighed most in the score of a call, heaviest first; none where it is no chat request.
     pub fn reasons(&self, call: &ChatCall, most: usize) -> Vec<Reason> {
         let inner = self.inner();
-        aside(call.body.len(), || {
-            let request = call.request(inner.max_messages()).ok();
-            let scored = request.filter(|request| request.operation().is_scored());
-            let reasons = scored.map(|request| inner.rules.classifier.reasons(&request, most));
-            reasons.unwrap_or_default()
-        })
+        let request = call.request(inner.max_messages()).ok();
+        let scored = request.filter(|request| request.operation().is_scored());
+        let reasons = scored.map(|request| inner.rules.classifier.reasons(&request, most));
+        reasons.unwrap_or_default()
     }
 }

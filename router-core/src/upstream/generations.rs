@@ -9,12 +9,17 @@
 //! a response that is not read holds up the others. So it is exclusive: it serves one request at a time, and a request that
 //! finds all clients busy gets another one.
 //!
+//! A connection is driven by the runtime that opened it, so each runtime has clients of its own: a request never waits for
+//! a thread other than the one that serves it.
+//!
 //! Not done here: making a client (`dial.rs`), and noticing that a response does not come (`fallback`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt};
+use tokio::runtime::Handle;
+use tokio::runtime::Id;
 use tokio::time::Instant;
 
 /// An attempt may have opened its generation shortly after it began.
@@ -40,6 +45,8 @@ pub(super) struct Generations<C> {
 struct Generation<C> {
     client: C,
     made: Instant,
+    /// The runtime that drives its connections; `None` outside any.
+    runtime: Option<Id>,
     /// Cloned for each request in flight.
     slot: Slot,
 }
@@ -68,20 +75,22 @@ impl<C: Clone> Generations<C> {
         Self { terms, make: Box::new(make), live: Mutex::default() }
     }
 
-    /// The client for the next request; `None` if none can be made.
+    /// The client for the next request of this runtime; `None` if none can be made.
     pub(super) fn pick(&self, now: Instant) -> Option<(C, Slot)> {
+        let runtime = Handle::try_current().ok().map(|handle| handle.id());
         let mut live = self.live();
         live.retain(|generation| now < generation.made + self.terms.max_age);
         // The first ones serve most, so that those made for a burst fall idle and lose their connections.
         let free = |generation: &&Generation<C>| {
-            !self.terms.exclusive || Arc::strong_count(&generation.slot.0) == 1
+            generation.runtime == runtime
+                && (!self.terms.exclusive || Arc::strong_count(&generation.slot.0) == 1)
         };
         if let Some(Generation { client, slot, .. }) = live.iter().find(free) {
             return Some((client.clone(), slot.clone()));
         }
         let client = (self.make)()?;
         let slot = Slot::default();
-        live.push(Generation { client: client.clone(), made: now, slot: slot.clone() });
+        live.push(Generation { client: client.clone(), made: now, runtime, slot: slot.clone() });
         Some((client, slot))
     }
 
@@ -145,6 +154,17 @@ mod tests {
         assert_eq!(clients, [0, 1, 2]);
         drop(picked);
         assert_eq!(generations.pick(now).unwrap().0, 0);
+    }
+
+    #[test]
+    fn each_runtime_has_clients_of_its_own() {
+        let generations = numbered(false);
+        let runtime = || tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let (one, other) = (runtime(), runtime());
+        let now = Instant::now();
+        let pick = || generations.pick(now).unwrap().0;
+        let picked = [&one, &other, &one, &other].map(|runtime| runtime.block_on(async { pick() }));
+        assert_eq!(picked, [0, 1, 0, 1]);
     }
 
     #[tokio::test(start_paused = true)]

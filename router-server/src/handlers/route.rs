@@ -6,6 +6,8 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 
 use router_core::chat::{ChatRequest, Operation};
+use router_core::config::Expose;
+use router_core::router::{ChatCall, ModelRouter};
 
 use crate::app_state::AppState;
 use crate::explanation;
@@ -20,15 +22,25 @@ pub(crate) async fn explain(State(shared): State<Arc<AppState>>, request: Reques
 }
 
 async fn decide(shared: &AppState, request: Request) -> Result<Response, Problem> {
-    let (mut call, _occupied) = intake::call(shared, request, intake::Asked::default()).await?;
-    let router = &shared.router;
+    let (call, _occupied) = intake::call(shared, request, intake::Asked::default()).await?;
+    let (router, expose) = (shared.router.clone(), shared.expose);
+    // Operators may ask about large requests, and this thread serves others.
+    let explained = tokio::task::spawn_blocking(move || explained(&router, call, expose)).await;
+    explained.unwrap_or_else(|_| Err(Problem::internal()))
+}
+
+fn explained(
+    router: &ModelRouter,
+    mut call: ChatCall,
+    expose: Expose,
+) -> Result<Response, Problem> {
     let mut decision = router.route(&call);
     // One path serves both: what has no messages may have an input.
     if decision.is_err() && has_input(&call.body) {
         call.operation = Operation::Responses;
         decision = router.route(&call);
     }
-    let decision = decision.map_err(|error| Problem::of(&error, shared.expose))?;
+    let decision = decision.map_err(|error| Problem::of(&error, expose))?;
     let reasons = router.reasons(&call, MOST_REASONS);
     Ok(json::respond(&explanation::to_json(&decision, &reasons)))
 }

@@ -1,0 +1,161 @@
+//! Serves one connection: its TLS handshake, its version of HTTP, its requests under the configuration of their moment, and
+//! its end.
+//!
+//! When it has to end is decided in `connection.rs`; which connections there may be, in `workers.rs`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::rt::Executor;
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use crate::connection::Connection;
+use crate::connection::LONGEST_SILENCE;
+use crate::connection::Noted;
+use crate::connection::Verdict;
+use crate::outgoing::follow;
+use crate::reload::Live;
+
+/// How long a connection that has to end may take for it.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often an HTTP/2 connection is asked for a sign of life, and how long it may take for one.
+const PING_EVERY: Duration = Duration::from_secs(20);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many streams a connection of HTTP/2 may have at once, and how much each and all together may send unread.
+const STREAMS: u32 = 200;
+const STREAM_WINDOW: u32 = 256 << 10;
+const CONNECTION_WINDOW: u32 = 1 << 20;
+/// The longest head of a request, and what is buffered of an answer.
+const HEAD_BYTES: u32 = 64 << 10;
+const BUFFER_BYTES: usize = 128 << 10;
+/// How many streams a peer may reset before they were handled.
+const RESETS: usize = 64;
+
+/// Begins a connection as the configuration of the moment says, and serves it.
+pub(crate) async fn welcome(
+    stream: TcpStream,
+    live: Arc<Live>,
+    connection: Arc<Connection>,
+    mut stop: watch::Receiver<bool>,
+) {
+    // An event of a stream leaves when it is written; a socket that refuses the option still works.
+    drop(stream.set_nodelay(true));
+    let handshakes = live.current().handshakes.clone();
+    match handshakes {
+        None => serve(stream, live, connection, stop).await,
+        Some(handshakes) => {
+            let made = tokio::select! {
+                made = handshakes.make(stream) => made,
+                _ = stop.changed() => None,
+            };
+            if let Some(stream) = made {
+                serve(stream, live, connection, stop).await;
+            }
+        }
+    }
+}
+
+tokio::task_local! {
+    /// Told when the HTTP/2 stream of this task shall end.
+    static STREAM: Arc<Notify>;
+}
+
+/// Runs each stream of an HTTP/2 connection as a task that can be ended alone. Ended, it resets its stream and drops the
+/// request, which cancels the upstream call.
+#[derive(Debug, Clone, Copy)]
+struct Streams;
+
+impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
+    fn execute(&self, stream: F) {
+        let reset = Arc::new(Notify::new());
+        let task = STREAM.scope(Arc::clone(&reset), async move {
+            tokio::select! {
+                biased;
+                () = reset.notified() => {}
+                () = stream => {}
+            }
+        });
+        #[expect(clippy::disallowed_methods, reason = "it ends with its connection")]
+        drop(tokio::spawn(task));
+    }
+}
+
+/// How connections are served.
+fn builder() -> Builder<Streams> {
+    let mut builder = Builder::new(Streams);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(LONGEST_SILENCE)
+        .max_buf_size(BUFFER_BYTES);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_header_list_size(HEAD_BYTES)
+        .max_pending_accept_reset_streams(RESETS)
+        .max_local_error_reset_streams(RESETS)
+        .max_send_buf_size(BUFFER_BYTES);
+    builder
+}
+
+async fn serve<S>(
+    stream: S,
+    live: Arc<Live>,
+    connection: Arc<Connection>,
+    mut stop: watch::Receiver<bool>,
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let socket = Noted { socket: stream, connection: Arc::clone(&connection) };
+    // Each request meets the configuration of its own moment, however long its connection has been open.
+    let service = service_fn(|request: hyper::Request<Incoming>| {
+        let (live, connection) = (Arc::clone(&live), Arc::clone(&connection));
+        async move {
+            let version = request.version();
+            let answer = connection.begin(STREAM.try_with(Arc::clone).ok());
+            let app = TowerToHyperService::new(live.current().app());
+            app.call(request).await.map(|response| follow(response, version, answer))
+        }
+    });
+    let builder = builder();
+    let http = builder.serve_connection(TokioIo::new(socket), service);
+    tokio::pin!(http);
+    let (mut look, mut stopping) = (Instant::now(), false);
+    // However a connection ends, its requests have been logged; an error here is a caller that went away.
+    loop {
+        tokio::select! {
+            ended = http.as_mut() => return drop(ended),
+            _ = stop.changed(), if !stopping => {
+                stopping = true;
+                http.as_mut().graceful_shutdown();
+            }
+            () = connection.is_idle(), if stopping => break,
+            () = tokio::time::sleep_until(look) => {
+                let write_idle = live.current().config.server.write_idle;
+                match connection.check(Instant::now(), write_idle) {
+                    Verdict::Keep(until) => look = until,
+                    Verdict::Retire => {
+                        http.as_mut().graceful_shutdown();
+                        break;
+                    }
+                    Verdict::Close => return,
+                }
+            }
+        }
+    }
+    // No request is under way: only a farewell is.
+    drop(tokio::time::timeout(FAREWELL, http).await);
+}

@@ -1,0 +1,218 @@
+//! The threads that serve: each has a runtime of one thread and the connections that were handed to it. What they share lies
+//! in [`Live`].
+//!
+//! A request never leaves its thread, so nothing wakes another one on its way, and the connections to upstreams are those of
+//! its thread. Work that would hold up the other requests of a worker does not run here: the library parses large bodies on
+//! the blocking pool, and files are read there.
+//!
+//! Connections are accepted in `serving.rs`, by a thread that is never busy. Sockets of their own (`SO_REUSEPORT`) would leave a
+//! connection waiting behind a busy worker while another idles, spread few connections unevenly, and let a second server that
+//! was started by mistake take half of the callers.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::net::TcpStream;
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::connection::Connection;
+use crate::crowd::Crowd;
+use crate::http_connection::welcome;
+use crate::load::Load;
+use crate::load::least;
+use crate::reload::Live;
+
+/// The running threads. Dropping them closes all their sockets at once.
+#[derive(Debug)]
+pub(crate) struct Workers {
+    all: Vec<Handle>,
+    crowd: Arc<Mutex<Crowd>>,
+    stop: watch::Sender<bool>,
+    /// Threads end when it is gone.
+    _kept: watch::Sender<()>,
+}
+
+/// A worker, seen from those who accept connections.
+#[derive(Debug)]
+struct Handle {
+    inbox: mpsc::UnboundedSender<Fresh>,
+    load: Arc<Load>,
+    drained: oneshot::Receiver<()>,
+}
+
+/// A connection on its way to the worker that serves it.
+#[derive(Debug)]
+struct Fresh {
+    stream: std::net::TcpStream,
+    connection: Arc<Connection>,
+    number: u64,
+}
+
+/// No worker takes the connection.
+#[derive(Debug)]
+pub(crate) enum Refused {
+    /// Requests are under way on all connections that there may be.
+    Full,
+    /// The socket or the worker failed.
+    Failed,
+}
+
+struct Worker {
+    live: Arc<Live>,
+    crowd: Arc<Mutex<Crowd>>,
+    inbox: mpsc::UnboundedReceiver<Fresh>,
+    stop: watch::Receiver<bool>,
+    serving: JoinSet<u64>,
+    /// Told when there is nothing left to serve.
+    drained: oneshot::Sender<()>,
+}
+
+impl Workers {
+    /// Starts so many workers.
+    ///
+    /// # Errors
+    /// The system gives no thread, or a runtime cannot watch its sockets.
+    pub(crate) fn start(live: &Arc<Live>, workers: usize) -> io::Result<Self> {
+        let (stop, stopped) = watch::channel(false);
+        let (kept, ended) = watch::channel(());
+        let crowd = Arc::default();
+        let mut all = Vec::with_capacity(workers);
+        for number in 0..workers {
+            let (inbox, fresh) = mpsc::unbounded_channel();
+            let (done, drained) = oneshot::channel();
+            let worker = Worker {
+                live: Arc::clone(live),
+                crowd: Arc::clone(&crowd),
+                inbox: fresh,
+                stop: stopped.clone(),
+                serving: JoinSet::new(),
+                drained: done,
+            };
+            let ended = ended.clone();
+            let (built, outcome) = std::sync::mpsc::channel();
+            // The runtime is built where it runs: it must not be dropped on a thread of another one.
+            let work = move || match Builder::new_current_thread().enable_all().build() {
+                Ok(runtime) => {
+                    drop(built.send(Ok(())));
+                    worker.work(runtime, ended);
+                }
+                Err(fault) => drop(built.send(Err(fault))),
+            };
+            std::thread::Builder::new().name(format!("worker-{number}")).spawn(work)?;
+            outcome.recv().unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))?;
+            all.push(Handle { inbox, load: Arc::default(), drained });
+        }
+        Ok(Self { all, crowd, stop, _kept: kept })
+    }
+
+    /// Hands a fresh connection, one of at most so many, to the least busy worker.
+    pub(crate) fn hand_over(&self, stream: TcpStream, most: usize) -> Result<(), Refused> {
+        let worker = least(&self.all, |worker| &worker.load).ok_or(Refused::Failed)?;
+        let stream = stream.into_std().map_err(|_| Refused::Failed)?;
+        let mut crowd = locked(&self.crowd);
+        if !crowd.make_room(most) {
+            return Err(Refused::Full);
+        }
+        let connection = Arc::new(Connection::new(Instant::now(), Arc::clone(&worker.load)));
+        let number = crowd.enter(&connection);
+        let sent = worker.inbox.send(Fresh { stream, connection, number });
+        sent.map_err(|_| {
+            crowd.leave(number);
+            Refused::Failed
+        })
+    }
+
+    /// Closes the most dispensable connection, where one can be spared.
+    pub(crate) fn dismiss(&self) {
+        locked(&self.crowd).dismiss();
+    }
+
+    /// Lets open requests end within the drain time, and cuts what is left.
+    pub(crate) async fn stop(self) {
+        self.stop.send_replace(true);
+        for worker in self.all {
+            // A worker that panicked has nothing left to drain.
+            drop(worker.drained.await);
+        }
+    }
+}
+
+impl Worker {
+    /// Serves on this thread until all workers shall end.
+    fn work(self, runtime: Runtime, mut ended: watch::Receiver<()>) {
+        runtime.block_on(async {
+            let serving = async {
+                self.serve().await;
+                // Others may still wait for what this thread has begun, such as a token.
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                () = serving => {}
+                _ = ended.changed() => {}
+            }
+        });
+        // What runs on the blocking pool is not waited for.
+        runtime.shutdown_background();
+    }
+
+    async fn serve(mut self) {
+        while !*self.stop.borrow() {
+            tokio::select! {
+                Some(fresh) = self.inbox.recv() => self.begin(fresh),
+                Some(ended) = self.serving.join_next() => self.ended(ended.ok()),
+                _ = self.stop.changed() => {}
+            }
+        }
+        let drain = self.live.current().config.server.drain;
+        if tokio::time::timeout(drain, self.drain()).await.is_err() {
+            let connections = self.serving.len();
+            warn!(connections, "requests were cut at the end of the drain time");
+            // When this is done all of them have been accounted.
+            self.serving.shutdown().await;
+        }
+        // Nobody may be waiting any more.
+        match self.drained.send(()) {
+            Ok(()) | Err(()) => {}
+        }
+    }
+
+    /// Returns when nothing is served any more.
+    async fn drain(&mut self) {
+        loop {
+            // Connections that were on their way when the server was stopped.
+            while let Ok(fresh) = self.inbox.try_recv() {
+                self.begin(fresh);
+            }
+            let Some(ended) = self.serving.join_next().await else { return };
+            self.ended(ended.ok());
+        }
+    }
+
+    fn begin(&mut self, fresh: Fresh) {
+        let Fresh { stream, connection, number } = fresh;
+        let Ok(stream) = TcpStream::from_std(stream) else { return self.ended(Some(number)) };
+        let (live, stop) = (Arc::clone(&self.live), self.stop.clone());
+        self.serving.spawn(async move {
+            tokio::select! {
+                () = connection.closing() => {}
+                () = welcome(stream, live, Arc::clone(&connection), stop) => {}
+            }
+            number
+        });
+    }
+
+    fn ended(&self, number: Option<u64>) {
+        if let Some(number) = number {
+            locked(&self.crowd).leave(number);
+        }
+    }
+}
+
+/// A lock that a panic left behind still holds a whole value.
+fn locked(crowd: &Mutex<Crowd>) -> MutexGuard<'_, Crowd> {
+    crowd.lock().unwrap_or_else(PoisonError::into_inner)
+}
