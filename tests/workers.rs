@@ -81,7 +81,7 @@ async fn threads_share_what_they_count_and_learn() {
     let streamed = question("chat", json!({"stream": true}));
     let mut open = Vec::new();
     for _ in 0..3 {
-        let client = reqwest::Client::new();
+        let client = reqwest::Client::builder().build().unwrap();
         let request = client.post(bench.url("/v1/chat/completions")).json(&streamed);
         open.push(timeout(PATIENCE, request.send()).await.unwrap().unwrap());
     }
