@@ -54,7 +54,8 @@ fn every_recipe_loads_and_is_on_its_page() {
 #[test]
 fn every_shipped_configuration_loads() {
     let names = toml_files("");
-    let shipped = ["design_card", "example", "korea_ptu", "learned", "local", "successors"];
+    let shipped =
+        ["design_card", "example", "korea_ptu", "learned", "local", "successors", "three_regions"];
     for name in shipped.map(|name| format!("{name}.toml")) {
         let name = name.as_str();
         assert!(names.contains(name), "{name}");
@@ -87,7 +88,9 @@ fn the_design_card_falls_back_from_provisioned_to_pay_as_you_go() {
 
 #[test]
 fn no_shipped_configuration_warns_of_anything_but_time_and_credentials() {
-    for name in ["design_card.toml", "korea_ptu.toml", "learned.toml", "local.toml"] {
+    for name in
+        ["design_card.toml", "korea_ptu.toml", "learned.toml", "local.toml", "three_regions.toml"]
+    {
         for warning in load(name).warnings {
             let text = warning.to_string();
             let known =

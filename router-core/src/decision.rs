@@ -325,8 +325,9 @@ fn admission(
     (rules, snapshot): (&Rules, &Snapshot),
     bound: bool,
 ) -> Admission {
-    let settings = &rules.capacity;
-    let expected = snapshot.expected(kind_of(choice, &rules.catalog));
+    let (settings, kind) = (&rules.capacity, kind_of(choice, &rules.catalog));
+    // A guess is good enough only where nothing else can serve the request.
+    let expected = snapshot.expected(kind).filter(|expected| bound || expected.sure);
     // A cap that is hardly tighter blocks hardly less, and asking again is paid for.
     let usual_reserve = if bound { Reserve::Learned } else { Reserve::Asked };
     let reserve = settings.reserve.unwrap_or(usual_reserve);
@@ -344,7 +345,7 @@ fn admission(
     // Who pins one deployment chose to have no other; who is bound did not.
     let pinned = matches!(choice.target, Target::Only(_));
     let most = ask.rights.max_wait.unwrap_or(Duration::MAX);
-    let bound_wait = usual_bound_wait(kind_of(choice, &rules.catalog));
+    let bound_wait = usual_bound_wait(kind);
     let usual = match settings.bound_wait {
         _ if pinned || !bound => settings.max_wait,
         wait => wait.or(ask.hints.caller_timeout).unwrap_or(bound_wait),

@@ -166,6 +166,9 @@ const steps = {
     const spills = await rows(page, "#spills table");
     assert.ok(spills.length > 0, "nothing spilled: the burst is too small");
     assert.equal(spills.reduce((total, row) => total + number(row[2]), 0), of("spills_total"), "spills");
+    const queues = await rows(page, "#queues table");
+    const entered = queues.reduce((total, row) => total + number(row[3].match(/([\d,]+) entered/)?.[1] ?? "0"), 0);
+    assert.equal(entered, of("queue_left_total", 'how="entered"'), "requests that entered from a queue");
     assert.equal(number(await tile(page, "Held for room")), of("holds_total"), "holds");
     const routes = await rows(page, ".routes");
     assert.equal(routes.reduce((total, row) => total + number(row[2]), 0), sent, "routes");

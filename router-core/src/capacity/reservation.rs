@@ -2,7 +2,7 @@
 //!
 //! A provisioned deployment sets aside a request's whole cap, or a few thousand tokens where it names none, although most
 //! answers are far shorter. The quantiles learned here tell a reservation that is far too large, and, where config allows,
-//! give a tighter cap. They are learned online: until enough answers were seen nothing is claimed.
+//! give a tighter cap. They are learned online: until enough answers were seen there is a guess at most.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,8 +32,9 @@ pub struct Expected {
     pub mean: f64,
     /// The length that nearly none exceeds: config's quantile.
     pub most: Tokens,
-    /// How many answers this was learned from, older ones counting less.
-    pub samples: f64,
+    /// False while fewer answers were seen than config wants: a first guess, with a margin. Where nothing may spill, it is far
+    /// better than none, and an answer that it cuts off is asked again.
+    pub sure: bool,
 }
 
 /// The bounds of the buckets grow by this factor, which is how exact a quantile is.
@@ -44,6 +45,12 @@ const BUCKETS: usize = 240;
 
 /// With so many answers seen, older ones are halved.
 const HALVED_AT: f64 = 20_000.0;
+
+/// From this share of config's samples on a first guess is made: the longest answer so far, times a margin that falls.
+const FIRST_SHARE: f64 = 0.05;
+const SECOND_SHARE: f64 = 0.2;
+const FIRST_MARGIN: f64 = 3.0;
+const SECOND_MARGIN: f64 = 2.0;
 
 /// The quantile is read again after so many answers: reading walks all buckets, and decisions ask often.
 const READ_EVERY: u32 = 8;
@@ -78,13 +85,14 @@ impl Lengths {
             self.sum /= 2.0;
         }
         self.until_read = self.until_read.saturating_sub(1);
-        if self.total >= settings.learned_samples && self.until_read == 0 {
+        let sure = self.total >= settings.learned_samples;
+        let is_news = sure && !self.expected.is_some_and(|expected| expected.sure);
+        if (self.until_read == 0 || is_news)
+            && let Some(margin) = margin(self.total / settings.learned_samples)
+        {
             self.until_read = READ_EVERY;
-            self.expected = Some(Expected {
-                mean: self.sum / self.total,
-                most: self.quantile(settings.learned_quantile),
-                samples: self.total,
-            });
+            let most = Tokens(whole(self.quantile(settings.learned_quantile).as_f64() * margin));
+            self.expected = Some(Expected { mean: self.sum / self.total, most, sure });
         }
     }
 
@@ -101,14 +109,27 @@ impl Lengths {
             }
         }
         let power = i32::try_from(bucket).unwrap_or(i32::MAX);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "bounded by the number of buckets"
-        )]
-        let bound = STEP.powi(power).ceil() as u64;
-        Tokens(bound)
+        Tokens(whole(STEP.powi(power).ceil()))
     }
+}
+
+/// By how much the longest answer so far is multiplied when this share of the samples was seen; `None`: too few for a guess.
+fn margin(seen: f64) -> Option<f64> {
+    match seen {
+        1.0.. => Some(1.0),
+        SECOND_SHARE.. => Some(SECOND_MARGIN),
+        FIRST_SHARE.. => Some(FIRST_MARGIN),
+        _ => None,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bounded by the number of buckets"
+)]
+fn whole(value: f64) -> u64 {
+    value as u64
 }
 
 /// Callers' caps, in classes of twice the size. A cap says something about the answer: one who caps tightly knows how long
@@ -168,7 +189,11 @@ impl OutputLengths {
     pub fn expected(&self, task: Task, (caller, class): (u64, CapClass)) -> Option<Expected> {
         let own = self.callers.get(&(task, class, caller));
         let own = own.and_then(|own| locked(&own).expected);
-        own.or_else(|| locked(&self.all).get(&(task, class))?.expected)
+        if own.is_some_and(|own| own.sure) {
+            return own;
+        }
+        let all = locked(&self.all).get(&(task, class)).and_then(|all| all.expected);
+        all.filter(|all| all.sure || own.is_none()).or(own)
     }
 }
 
@@ -184,13 +209,34 @@ mod tests {
     const FREE: CapClass = CapClass(0);
 
     #[test]
+    fn a_first_guess_has_a_margin_and_gives_way_to_what_is_sure() {
+        let habits = OutputLengths::new(&Settings::default());
+        let learn = |caller, count: usize, length| {
+            (0..count).for_each(|_| habits.learn(Task::Chat, (caller, FREE), Tokens(length)));
+        };
+        let expected = |caller| habits.expected(Task::Chat, (caller, FREE));
+        learn(1, 9, 100);
+        assert_eq!(expected(1), None);
+        learn(1, 1, 100);
+        let first = expected(1).unwrap();
+        assert!(!first.sure && (300..=320).contains(&first.most.0), "{first:?}");
+        learn(1, 40, 100);
+        let second = expected(1).unwrap();
+        assert!(!second.sure && (200..=215).contains(&second.most.0), "{second:?}");
+        learn(2, 200, 1_000);
+        assert!(expected(2).unwrap().sure);
+        let others = expected(1).unwrap();
+        assert!(others.sure && others.most.0 >= 1_000, "all callers' answers before a guess");
+    }
+
+    #[test]
     fn quantiles_are_claimed_once_enough_was_seen() {
         let settings = Settings { learned_samples: 200.0, ..Settings::default() };
         let habits = OutputLengths::new(&settings);
         for length in 1..200u64 {
             habits.learn(Task::Chat, (1, FREE), Tokens(length));
         }
-        assert_eq!(habits.expected(Task::Chat, (1, FREE)), None);
+        assert!(!habits.expected(Task::Chat, (1, FREE)).unwrap().sure);
         for length in 200..=1_000u64 {
             habits.learn(Task::Chat, (1, FREE), Tokens(length));
         }

@@ -1,5 +1,6 @@
 //! A copy of what is known of all deployments at a moment: what a decision reads.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -141,6 +142,16 @@ pub struct Asker {
     pub class: CapClass,
 }
 
+impl Asker {
+    /// A `prompt_cache_key` for the conversation, the same in all replicas of one build. It holds no text, and another key's
+    /// conversation of the same words has another.
+    pub fn cache_key(&self) -> Box<str> {
+        let mut hasher = DefaultHasher::new();
+        (self.conversation, self.key).hash(&mut hasher);
+        format!("{:016x}", hasher.finish()).into()
+    }
+}
+
 /// What is known of all deployments, in the order of their names, and of who asks. Names that are not in it count as new:
 /// free, with nothing learned.
 #[derive(Debug, Clone, Default)]
@@ -148,6 +159,8 @@ pub struct Snapshot {
     standings: Vec<(DeploymentName, DeploymentState)>,
     /// A number that tells the asking key from others.
     pub key: u64,
+    /// A number that tells the conversation from others.
+    pub conversation: u64,
     /// Where the conversation was answered last.
     pub home: Option<CacheAffinity>,
     /// How long answers to reasoning tasks will be.

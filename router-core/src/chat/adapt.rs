@@ -45,6 +45,8 @@ pub struct Target<'t> {
     pub tight: Option<Tokens>,
     /// Encrypted contents that it cannot read.
     pub unreadable: &'t [ContentHash],
+    /// The `prompt_cache_key` of a request that has none; it changes nothing that the caller asked for, so it is no change.
+    pub cache_key: Option<&'t str>,
 }
 
 /// A body fit for a deployment.
@@ -114,6 +116,7 @@ fn fit<'r, 'a>(request: &'r ChatRequest<'a>, target: Target<'_>) -> Fitted<'r, '
     if let Some(name) = target.model_field.filter(|name| request.model() != Some(name)) {
         edit.splice.set("model", quoted(name));
     }
+    edit.cache_key(target);
     match request.operation() {
         Operation::Chat => edit.chat(target),
         Operation::Responses => edit.responses(target),
@@ -180,6 +183,19 @@ impl<'r, 'a> Edit<'r, 'a> {
     /// What is sent as it came, but for the edits so far.
     fn unchanged(self) -> Fitted<'r, 'a> {
         self.fitted(false, false)
+    }
+
+    /// Adds the key by which the service finds the cache of the conversation.
+    fn cache_key(&mut self, target: Target<'_>) {
+        const FIELD: &str = "prompt_cache_key";
+        let takes = matches!(self.request.operation(), Operation::Chat | Operation::Responses);
+        if let Some(key) = target.cache_key
+            && takes
+            && !self.given(FIELD)
+            && !target.refused.contains(&FIELD)
+        {
+            self.splice.set(FIELD, quoted(key));
+        }
     }
 
     pub(super) fn fitted(self, restream: bool, withhold_usage: bool) -> Fitted<'r, 'a> {
@@ -378,6 +394,7 @@ mod tests {
             refused: &[],
             tight: None,
             unreadable: &[],
+            cache_key: None,
         };
         let adapted = adapt(&request, target);
         let mut actual: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -401,6 +418,7 @@ mod tests {
             refused: &[],
             tight: None,
             unreadable: &[],
+            cache_key: None,
         };
         assert_eq!(adapt(&request, target).body, body);
     }
@@ -459,6 +477,7 @@ mod tests {
                 refused: &[],
                 tight: None,
                 unreadable: &[],
+                cache_key: None,
             };
             let adapted = adapt(&request, target);
             let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -484,6 +503,7 @@ mod tests {
             refused,
             tight: None,
             unreadable: &[],
+            cache_key: None,
         };
         let adapted = adapt(&request, target);
         let value: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -515,6 +535,7 @@ mod tests {
                 refused,
                 tight,
                 unreadable: &[],
+                cache_key: None,
             };
             let adapted = adapt(&request, target);
             let mut value: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -598,6 +619,7 @@ mod tests {
                 refused: &[],
                 tight: None,
                 unreadable: &[],
+                cache_key: None,
             };
             let adapted = adapt(&request, target);
             let value: Value = serde_json::from_slice(&adapted.body).unwrap();

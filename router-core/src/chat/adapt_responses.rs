@@ -177,6 +177,7 @@ mod tests {
             refused: &["truncation"],
             tight: None,
             unreadable: &[],
+            cache_key: None,
         };
         let adapted = adapt(&request, target);
         let mut expected = expected.clone();
@@ -231,6 +232,7 @@ mod tests {
                 refused: &[],
                 tight: None,
                 unreadable: &[],
+                cache_key: None,
             };
             let adapted = adapt(&request, target);
             let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -301,6 +303,7 @@ mod tests {
             refused: &["reasoning.summary", "text.verbosity", "reasoning.context"],
             tight: None,
             unreadable: &[],
+            cache_key: None,
         };
         let adapted = adapt(&request, target);
         let sent: Value = serde_json::from_slice(&adapted.body).unwrap();

@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 
+use crate::chat::Usage;
 use crate::deployment::Api;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
+use crate::deployment::pricing;
 use crate::model::Effort;
 use crate::policy::Policy;
 use crate::task::Task;
 use crate::units::Day;
+use crate::units::Tokens;
 
 use super::keys::CallerKey;
 use super::raw::Raw;
@@ -22,6 +25,9 @@ use super::table::Table;
 const TOOLS_SINCE: &str = "2023-12-01";
 const STRUCTURED_OUTPUTS_SINCE: &str = "2024-08-01";
 
+/// What prices are compared by.
+const MILLION: Tokens = Tokens(1_000_000);
+
 /// Writes down every piece of advice.
 pub(super) fn check(raw: &Raw, policy: &Policy, catalog: &Catalog, top: &Table<'_>) {
     let all = catalog.deployments();
@@ -29,6 +35,7 @@ pub(super) fn check(raw: &Raw, policy: &Policy, catalog: &Catalog, top: &Table<'
         let table = top.sub("deployments").sub(deployment.name.as_str());
         old_api_version(deployment, &table);
         same_deployment(deployment, all, &table);
+        equal_price(deployment, all, &table);
     }
     chat_effort(policy, catalog, &top.sub("roles").sub("chat"));
     if policy.residency.is_bound() {
@@ -92,6 +99,31 @@ fn same_deployment(deployment: &Deployment, all: &[Arc<Deployment>], table: &Tab
         table.warn(
             "azure_deployment",
             format!("{} is also {}'s: give each its own", deployment.azure_deployment, first.name),
+        );
+    }
+}
+
+/// Two pay-as-you-go deployments of a model at one price, of which config prefers none: they share requests.
+fn equal_price(deployment: &Deployment, all: &[Arc<Deployment>], table: &Table<'_>) {
+    let usage = Usage { prompt: MILLION, completion: MILLION, ..Usage::default() };
+    let cost = |one: &Deployment| pricing::marginal_cost(one, &usage);
+    let usual = |one: &Deployment| !one.billing.is_provisioned() && one.weight.is_none();
+    let equal = |other: &&Arc<Deployment>| {
+        other.name < deployment.name
+            && other.model.name == deployment.model.name
+            && other.order == deployment.order
+            && usual(other)
+            && cost(other) == cost(deployment)
+    };
+    let first = all.iter().filter(|_| usual(deployment)).find(equal);
+    if let Some(first) = first {
+        table.warn(
+            "order",
+            format!(
+                "missing; it costs the same as {}, so they share requests: set order to prefer one, or \
+                 weight to set the shares",
+                first.name
+            ),
         );
     }
 }

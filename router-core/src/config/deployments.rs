@@ -10,6 +10,7 @@ use crate::deployment::Area;
 use crate::deployment::Billing;
 use crate::deployment::Budget;
 use crate::deployment::Deployment;
+use crate::deployment::Price;
 use crate::deployment::Provisioned;
 use crate::model::ModelRecord;
 use crate::model::PtuRate;
@@ -18,6 +19,7 @@ use crate::units::DeploymentName;
 use super::endpoints::{Checked, Endpoints, Form, api_version};
 use super::fault::Key;
 use super::nearest::nearest;
+use super::prices::priced;
 use super::raw;
 use super::records::{RATIO_RANGE, Records, TPM_RANGE, unknown_model};
 use super::sku::Sku;
@@ -71,6 +73,9 @@ fn one(
     if !enabled {
         table.warn("enabled", "it is switched off: nothing is sent to it");
     }
+    let order = table.whole("order", raw.order, 1..=1_000).and_then(|order| order.try_into().ok());
+    let weight = table.whole("weight", raw.weight, 1..=1_000_000);
+    let price = own_price(raw, model, table);
     let azure_deployment = azure_deployment(raw, table);
     let (endpoint, model) = (endpoint?, model?);
     Some(Deployment {
@@ -83,7 +88,27 @@ fn one(
         api: api?,
         max_in_flight,
         enabled,
+        order: order.unwrap_or(Deployment::USUAL_ORDER),
+        weight: weight.and_then(|weight| weight.try_into().ok()),
+        price,
     })
+}
+
+/// What its tokens cost by its own contract.
+fn own_price(raw: &raw::Deployment, model: Option<&Arc<ModelRecord>>, table: &Table<'_>) -> Price {
+    let discount = table.number("discount_percent", raw.discount_percent, 0.0..=100.0);
+    if raw.discount_percent.is_some() {
+        if raw.price.is_some() {
+            table.fault("discount_percent", "not together with price, which says it");
+        } else if model.is_some_and(|model| model.prices.is_none()) {
+            let name = model.map(|model| model.name.to_string()).unwrap_or_default();
+            table.fault("discount_percent", format!("{name} has no price to discount: set price"));
+        }
+    }
+    let own = raw.price.as_ref().zip(model);
+    // It is what is paid, in a data zone as well.
+    let own = own.and_then(|(raw, model)| priced(raw, model.abilities, 1.0, &table.sub("price")));
+    Price { own: own.map(Arc::new), factor: 1.0 - discount.unwrap_or(0.0) / 100.0 }
 }
 
 /// The name under which the endpoint knows it: as written, else the model's, which most people give a deployment at Azure
@@ -239,6 +264,8 @@ fn billing(
             &[
                 ("requests_per_minute", raw.requests_per_minute.is_some()),
                 ("tokens_per_minute", raw.tokens_per_minute.is_some()),
+                ("price", raw.price.is_some()),
+                ("discount_percent", raw.discount_percent.is_some()),
             ],
         );
         return size(raw, model, table).map(Billing::Provisioned);

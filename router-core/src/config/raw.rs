@@ -145,6 +145,8 @@ pub struct Routing {
     pub exclude_retired: Option<bool>,
     /// What to do with fields that a model refuses: `adapt` or `reject`; adapt.
     pub unsupported: Option<String>,
+    /// Whether requests without a `prompt_cache_key` get one, hashed from their conversation: `off` or `derive`; off.
+    pub prompt_cache_key: Option<String>,
     /// A scorer's model file in place of the built-in one.
     pub scorer_model: Option<PathBuf>,
     /// What speaks beside the score of the last turn.
@@ -309,6 +311,14 @@ pub struct Deployment {
     pub max_in_flight: Option<i64>,
     /// Whether anything is sent to it; true.
     pub enabled: Option<bool>,
+    /// Its tier, 1 to 1000: a higher one is tried once no deployment of a lower one can serve the request; 1.
+    pub order: Option<i64>,
+    /// Its share of conversations among deployments of one tier and price, 1 to 1000000; its PTUs, or 1.
+    pub weight: Option<i64>,
+    /// What its tokens cost, in place of the model's prices; only for `pay_as_you_go`.
+    pub price: Option<Prices>,
+    /// The discount on the model's prices by your contract, in percent; 0; only for `pay_as_you_go`.
+    pub discount_percent: Option<f64>,
 }
 
 /// The table `[passthrough]`.

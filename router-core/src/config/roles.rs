@@ -88,6 +88,12 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
                 _ => None,
             }
         });
+    let derived = routing.prompt_cache_key.as_deref();
+    let derived = table.word("prompt_cache_key", derived, "off or derive", |word| match word {
+        "off" => Some(false),
+        "derive" => Some(true),
+        _ => None,
+    });
     let served: BTreeSet<&str> =
         raw.deployments.values().filter_map(|deployment| deployment.model.as_deref()).collect();
     let roles = top.sub("roles");
@@ -100,6 +106,7 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         strict_deployment: routing.strict_deployment.unwrap_or(false),
         exclude_retired: routing.exclude_retired.unwrap_or(false),
         reject_unsupported: unsupported.unwrap_or(false),
+        derive_cache_key: derived.unwrap_or(false),
         mode: mode(routing, &table),
         hosted_tools: hosted_tools(&raw.residency, &top.sub("residency")),
         forced: forced(routing, &table),

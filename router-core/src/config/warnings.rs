@@ -65,7 +65,7 @@ pub(super) fn keys(raw: &Raw, keys: &[CallerKey], catalog: &Catalog, today: Day,
         }
         let budget = key.allowance.daily_budget.or(key.allowance.monthly_budget);
         for deployment in usable.filter(|_| budget.is_some()) {
-            if deployment.model.prices.is_none() && !deployment.billing.is_provisioned() {
+            if deployment.prices().is_none() && !deployment.billing.is_provisioned() {
                 let name = &deployment.name;
                 table.warn_here(format!(
                     "{name} has no price: its answers count nothing in the budget"

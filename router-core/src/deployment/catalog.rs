@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::model::ModelRecord;
+use crate::model::Prices;
 use crate::model::PtuRate;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
@@ -36,6 +37,46 @@ pub struct Deployment {
     pub max_in_flight: Option<u32>,
     /// False where config has switched it off: nothing is sent to it.
     pub enabled: bool,
+    /// Its tier: a higher one is tried once no deployment of a lower one can serve the request.
+    pub order: u32,
+    /// Its share of requests among equals of its tier; `None` for what its size suggests.
+    pub weight: Option<u32>,
+    /// What its tokens cost where they do not cost what the model's record says.
+    pub price: Price,
+}
+
+impl Deployment {
+    /// The tier of deployments without `order`.
+    pub const USUAL_ORDER: u32 = 1;
+
+    /// Its share of requests among equals: its weight, else its PTUs, else 1.
+    pub fn share(&self) -> f64 {
+        match (self.weight, &self.billing) {
+            (Some(weight), _) => f64::from(weight),
+            (None, Billing::Provisioned(provisioned)) => provisioned.ptu.max(1e-6),
+            (None, Billing::PayAsYouGo(_)) => 1.0,
+        }
+    }
+
+    /// The prices of its tokens before its discount; `None` if they are not known.
+    pub fn prices(&self) -> Option<&Prices> {
+        self.price.own.as_deref().or(self.model.prices.as_ref())
+    }
+}
+
+/// A deployment's own price.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Price {
+    /// In place of the model's prices; it holds as it is, without a factor for data zones.
+    pub own: Option<Arc<Prices>>,
+    /// The factor on the price of each token: 0.9 for a discount of 10 %.
+    pub factor: f64,
+}
+
+impl Default for Price {
+    fn default() -> Self {
+        Self { own: None, factor: 1.0 }
+    }
 }
 
 /// Our name for an endpoint: the key in config.

@@ -7,5 +7,5 @@ pub mod residency;
 #[cfg(test)]
 pub(crate) mod sample;
 
-pub use catalog::{Api, Billing, Budget, Catalog, Deployment, EndpointName, Provisioned};
+pub use catalog::{Api, Billing, Budget, Catalog, Deployment, EndpointName, Price, Provisioned};
 pub use residency::{Area, AreaFault, Residency};

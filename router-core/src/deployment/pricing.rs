@@ -23,7 +23,7 @@ pub fn marginal_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd> {
 
 /// What the usage costs, or would cost, on pay-as-you-go; `None` if no price is known.
 pub fn pay_as_you_go_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd> {
-    let prices = deployment.model.prices.as_ref()?;
+    let prices = deployment.prices()?;
     let rates = prices.rates(usage.tier)?;
     // A tier whose tariff for long prompts is not known has no price for them.
     let long = prices.standard.long_context.is_some_and(|long| usage.prompt > long.above);
@@ -31,10 +31,12 @@ pub fn pay_as_you_go_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd>
         return None;
     }
     let sum = of_tokens(rates, usage);
-    let sum = match deployment.area {
-        Area::Zone(_) => sum.scaled(prices.data_zone_factor),
-        Area::Global | Area::Geography(_) | Area::Region(_) => sum,
+    let zone = match deployment.area {
+        Area::Zone(_) => prices.data_zone_factor,
+        Area::Global | Area::Geography(_) | Area::Region(_) => 1.0,
     };
+    // Discounts of contracts are on tokens.
+    let sum = sum.scaled(zone * deployment.price.factor);
     Some(sum + hosted_tools::cost(&deployment.api, &usage.hosted).known)
 }
 

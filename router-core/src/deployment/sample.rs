@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalog::{Api, Billing, Budget, Deployment, Provisioned};
+use super::catalog::{Api, Billing, Budget, Deployment, Price, Provisioned};
 use super::residency::Area;
 use crate::model::sample;
 use crate::units::DeploymentName;
@@ -20,6 +20,9 @@ pub(crate) fn pay_as_you_go(name: &str, model: &str) -> Deployment {
         api: Api::AzureDated { version: "2024-10-21".into() },
         max_in_flight: None,
         enabled: true,
+        order: Deployment::USUAL_ORDER,
+        weight: None,
+        price: Price::default(),
     }
 }
 

@@ -295,6 +295,11 @@ fn target<'t>(
         refused,
         tight,
         unreadable,
+        cache_key: match deployment.api {
+            // Dated versions are from before it, or refuse it.
+            Api::AzureDated { .. } => None,
+            Api::AzureV1 | Api::OpenAi => dispatch.cache_key.as_deref(),
+        },
     }
 }
 

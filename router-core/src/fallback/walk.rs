@@ -73,6 +73,8 @@ pub struct Dispatch<'r, 'a> {
     pub trace: Propagation,
     /// The headers of Azure's features that go with it.
     pub features: FeatureHeaders<'r>,
+    /// The `prompt_cache_key` that is sent if it has none.
+    pub cache_key: Option<Box<str>>,
 }
 
 /// An answer and how it was come by.
@@ -200,11 +202,6 @@ impl<U: Upstream> Fallback<U> {
     /// Why a deployment refused the router the last time; `None` if it has answered since.
     pub(crate) fn last_refusal(&self, deployment: &DeploymentName) -> Option<LastRefusal> {
         self.last_refusals.of(deployment)
-    }
-
-    /// How many wait for a deployment.
-    pub(crate) fn queued(&self, deployment: &DeploymentName) -> usize {
-        self.waiting.queued(deployment)
     }
 
     /// The state that it learns into.

@@ -36,6 +36,8 @@ pub struct Policy {
     pub exclude_retired: bool,
     /// True where a request that a model would refuse is answered 400 instead of being adapted.
     pub reject_unsupported: bool,
+    /// True if a request without a `prompt_cache_key` gets one, derived from its conversation.
+    pub derive_cache_key: bool,
     /// Whether scores are heeded.
     pub mode: Mode,
     /// What to do with hosted tools where a residency binds.

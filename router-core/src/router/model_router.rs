@@ -49,6 +49,7 @@ use crate::trace::Propagation;
 use crate::units::DeploymentName;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
+use crate::waiting::QueueView;
 
 use super::account::{Observers, OpenAccount};
 use super::audit;
@@ -163,9 +164,9 @@ impl<U: Upstream> ModelRouter<U> {
         self.0.state.standing(deployment)
     }
 
-    /// How many requests wait for a deployment now.
-    pub fn waiting_for(&self, deployment: &DeploymentName) -> usize {
-        self.0.fallback.queued(deployment)
+    /// The queue in front of a deployment now; `None` for an unknown one.
+    pub fn queue(&self, deployment: &DeploymentName) -> Option<QueueView> {
+        self.0.fallback.waiting().queue(deployment, Instant::now())
     }
 
     /// The other routers with which it shares what it knows. Whoever starts it runs them: [`Replicas::run`].
@@ -309,6 +310,7 @@ impl<U: Upstream> Inner<U> {
             deadline: call.received + patience,
             trace: Propagation::new(&call.headers, call.span.clone()),
             features: FeatureHeaders::of(&call.headers, &decision.companions),
+            cache_key: self.rules.policy.derive_cache_key.then(|| incoming.asker().cache_key()),
         };
         if request.stream() {
             let (headers, disclosure) =

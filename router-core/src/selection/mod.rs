@@ -8,6 +8,7 @@ pub mod constraints;
 pub mod needs;
 pub mod order;
 pub mod refusal;
+mod spread;
 
 pub use constraints::{Candidate, Constraints, Eligible, Exclusion, Place, Rank, eligible};
 pub use needs::Needs;

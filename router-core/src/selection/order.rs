@@ -1,4 +1,5 @@
-//! In which order are the eligible deployments tried? Room first, then what is paid already, then the preference.
+//! In which order are the eligible deployments tried? Room first, then config's tiers, then what is paid already, then the
+//! preference. Deployments that are equal in all of this share requests (`spread.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,6 @@ use crate::capacity::Cause;
 use crate::capacity::DeploymentState;
 use crate::capacity::Snapshot;
 use crate::chat::Usage;
-use crate::deployment::Billing;
 use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::deployment::pricing;
@@ -20,6 +20,7 @@ use crate::policy::Target;
 
 use super::constraints::{Candidate, Eligible, Exclusion, Place, Rank};
 use super::needs::Needs;
+use super::spread::{Equal, turns};
 
 /// What the order goes by.
 #[derive(Debug, Clone, Copy)]
@@ -64,13 +65,36 @@ pub fn order(
         .map(|deployment| {
             let standing = snapshot.standing(&deployment.name);
             let place = place(&deployment, standing, preferences, now);
-            let away = pinned && preferences.admission.home.as_ref() != Some(&deployment.name);
-            let key = sort_key(&deployment, standing, (place, away), preferences);
-            (key, Candidate { deployment, place })
+            let candidate = Candidate { deployment, place };
+            (sort_key(&candidate, pinned, preferences), candidate)
         })
         .collect();
     ranked.sort_by_key(|(key, _)| *key);
+    for equals in ranked.chunk_by_mut(|(one, _), (other, _)| one == other) {
+        share(equals, snapshot, now);
+    }
     ranked.into_iter().map(|(_, candidate)| candidate).collect()
+}
+
+/// Puts equals into the order of the conversation.
+fn share(equals: &mut [(SortKey, Candidate)], snapshot: &Snapshot, now: Instant) {
+    let is_in = |candidate: &Candidate| matches!(candidate.place, Place::In(_));
+    if equals.len() < 2 || !equals.first().is_some_and(|(_, candidate)| is_in(candidate)) {
+        return;
+    }
+    let seen = |(_, candidate): &(SortKey, Candidate)| {
+        let deployment = &candidate.deployment;
+        Equal::of(deployment, snapshot.standing(&deployment.name), now)
+    };
+    let all: Vec<Equal> = equals.iter().map(seen).collect();
+    let mut placed: Vec<_> = turns(&all, snapshot.conversation)
+        .into_iter()
+        .zip(equals.iter().map(|(_, candidate)| candidate.clone()))
+        .collect();
+    placed.sort_by(|(one, _), (other, _)| one.cmp(other));
+    for ((_, place), (_, candidate)) in equals.iter_mut().zip(placed) {
+        *place = candidate;
+    }
 }
 
 /// True where the conversation left a full provisioned deployment, its new home holds a cache worth keeping, and no
@@ -137,70 +161,66 @@ fn place(
     let cached = entry.load.cached;
     let usage = Usage { prompt: needs.prompt, cached, completion, ..Usage::default() };
     let latency = &standing.latency;
-    let time = if needs.streamed { latency.first() } else { latency.total() };
+    let first = || latency.first_tail(now).or_else(|| latency.first());
+    let time = if needs.streamed { first() } else { latency.total() };
     let over_quota = !standing.quota.wait(now, &entry.load).is_zero();
     let cost = pricing::marginal_cost(deployment, &usage);
     Place::In(Rank { cost, time, failing, wait, over_quota })
 }
 
-/// What is compared, from the first that differs: yes or no questions (no is better), the preference, the load.
-type SortKey = ([bool; 9], [u64; 3], u64);
+/// What is compared, from the first that differs: yes or no questions (no is better), the tier, more questions, and the
+/// preference.
+type SortKey = ([bool; 5], u32, [bool; 4], [u64; 3]);
 
 /// Costs and times that are not known sort last and first: an unknown price may be high, an unknown speed is worth
 /// finding out.
-fn sort_key(
-    deployment: &Deployment,
-    standing: &DeploymentState,
-    (place, away): (Place, bool),
-    preferences: Preferences<'_>,
-) -> SortKey {
-    let rank = match place {
+fn sort_key(candidate: &Candidate, pinned: bool, preferences: Preferences<'_>) -> SortKey {
+    let deployment = &candidate.deployment;
+    let rank = match candidate.place {
         Place::In(rank) => Some(rank),
         Place::Out(_) => None,
     };
     let models = &preferences.choice.models;
     let model = models.iter().position(|name| *name == deployment.model.name);
     let model = model.and_then(|at| u64::try_from(at).ok()).unwrap_or(u64::MAX);
-    let cost = rank.and_then(|rank| rank.cost).map_or(u64::MAX, |cost| micro(cost.as_f64()));
-    let time = rank.and_then(|rank| rank.time).map_or(0, |time| micro(time.as_secs_f64()) / 1_000);
+    let cost = rank.and_then(|rank| rank.cost).map_or(u64::MAX, |cost| whole(cost.as_f64() * 1e12));
     let not_asked = match &preferences.choice.target {
         Target::First(name) | Target::Only(name) => *name != deployment.name,
         Target::Any => false,
     };
+    let home = preferences.admission.home.as_ref();
     let is = |question: fn(Rank) -> bool| rank.is_some_and(question);
-    let preference = match preferences.prefer {
-        Preference::Balanced => [model, cost, time],
-        Preference::Cost => [cost, time, model],
-        Preference::Fast => [time, cost, model],
-    };
-    let questions = [
+    let before_tiers = [
         rank.is_none(),
         is(|rank| rank.failing),
         not_asked,
         preferences.reader.is_some() && !preferences.is_reader(deployment),
-        away,
         is(|rank| rank.over_quota),
+    ];
+    let within_tiers = [
+        pinned && home != Some(&deployment.name),
         !deployment.billing.is_provisioned(),
         is(|rank| !rank.wait.is_zero()),
-        preferences.admission.home.as_ref().is_some_and(|home| *home != deployment.name),
+        home.is_some_and(|home| *home != deployment.name),
     ];
-    (questions, preference, load(deployment, standing))
+    let preference = match preferences.prefer {
+        Preference::Balanced => [model, cost, 0],
+        Preference::Cost => [cost, model, 0],
+        Preference::Fast => [rank.and_then(|rank| rank.time).map_or(0, step), cost, model],
+    };
+    (before_tiers, deployment.order, within_tiers, preference)
 }
 
-/// How busy a deployment is, for its size: evens out deployments that are equal in all else.
-fn load(deployment: &Deployment, standing: &DeploymentState) -> u64 {
-    let size = match &deployment.billing {
-        Billing::Provisioned(provisioned) => provisioned.ptu.max(1e-6),
-        Billing::PayAsYouGo(_) => 1.0,
-    };
-    micro(f64::from(standing.in_flight) / size)
+/// Times that differ by less than a fifth are one: chance alone makes more of a difference.
+fn step(time: Duration) -> u64 {
+    whole(time.as_secs_f64().mul_add(1e3, 1.0).ln() / 1.2_f64.ln())
 }
 
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a float cast saturates, which sorts as wished"
+    reason = "a float cast saturates, which sorts as intended"
 )]
-fn micro(value: f64) -> u64 {
-    (value * 1e6) as u64
+fn whole(value: f64) -> u64 {
+    value as u64
 }

@@ -213,6 +213,7 @@ impl CapacityState for InProcess {
         let standings = self.slots.iter().map(|slot| (slot.name.clone(), *slot.lock()));
         let mut snapshot = Snapshot::new(standings);
         snapshot.key = asker.key;
+        snapshot.conversation = asker.conversation.number();
         snapshot.home = self.affinity.home(asker.conversation, now);
         snapshot.reasoning = self.habits.expected(Task::Reasoning, (asker.caller, asker.class));
         snapshot.chat = self.habits.expected(Task::Chat, (asker.caller, asker.class));

@@ -67,8 +67,13 @@ impl QueueCounts {
     }
 
     /// How many have left in this way.
+    pub(super) fn total(&self, leaving: Leaving) -> u64 {
+        self.of(leaving).load(Ordering::Relaxed)
+    }
+
+    /// The same as a metric's value.
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
     pub fn count(&self, leaving: Leaving) -> f64 {
-        self.of(leaving).load(Ordering::Relaxed) as f64
+        self.total(leaving) as f64
     }
 }

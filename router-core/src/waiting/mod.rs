@@ -58,6 +58,17 @@ pub struct Times {
     pub until: Instant,
 }
 
+/// A queue as an operator sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct QueueView {
+    /// How many requests wait.
+    pub waiting: usize,
+    /// How long the oldest of them has waited.
+    pub longest_wait: Duration,
+    /// How many have left so far, and how.
+    pub left: [(Leaving, u64); Leaving::ALL.len()],
+}
+
 /// How a wait ended.
 #[derive(Debug)]
 pub enum Held {
@@ -140,9 +151,17 @@ impl Waiting {
         self.lines.get(at).map(|(_, line)| &**line)
     }
 
-    /// How many wait for a deployment.
-    pub fn queued(&self, deployment: &DeploymentName) -> usize {
-        self.line(deployment).map_or(0, |line| line.lock().len())
+    /// The queue of a deployment; `None` for an unknown one.
+    pub fn queue(&self, deployment: &DeploymentName, now: Instant) -> Option<QueueView> {
+        let line = self.line(deployment)?;
+        let queue = line.lock();
+        let longest_wait = queue.oldest().map(|since| now.saturating_duration_since(since));
+        let left = Leaving::ALL.map(|leaving| (leaving, line.counts.total(leaving)));
+        Some(QueueView {
+            waiting: queue.len(),
+            longest_wait: longest_wait.unwrap_or_default(),
+            left,
+        })
     }
 
     /// How many of a priority wait for a deployment.

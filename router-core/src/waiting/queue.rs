@@ -125,6 +125,11 @@ impl Queue {
         self.waiting().count()
     }
 
+    /// When the oldest of those who wait arrived.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.waiting().map(|(_, waiter)| waiter.request.since).min()
+    }
+
     /// How many of a priority wait.
     pub(super) fn count(&self, priority: Priority) -> usize {
         self.waiting().filter(|(_, waiter)| waiter.request.priority == priority).count()

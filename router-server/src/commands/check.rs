@@ -24,6 +24,7 @@ use crate::traces::TraceFault;
 use super::Failure;
 use super::live_check;
 use super::live_check::Found;
+use super::loose_caps;
 
 /// What a check found.
 #[derive(Default)]
@@ -101,9 +102,10 @@ fn report(files: &[PathBuf]) -> Report {
     let mut faults = unread(config.request_log.as_ref(), config.server.tls.as_ref());
     faults.extend(endpoints.iter().map(ToString::to_string));
     faults.extend(TraceFault::of_build(&config).map(|fault| fault.to_string()));
+    let loose = loose_caps::advice(&config).map(Note::of_line);
     Report {
         faults: faults.into_iter().map(Note::of_line).collect(),
-        warnings: config.warnings.iter().map(Note::of).collect(),
+        warnings: config.warnings.iter().map(Note::of).chain(loose).collect(),
         config: Some(config),
     }
 }

@@ -11,6 +11,7 @@ mod key;
 #[cfg(feature = "lab")]
 mod lab;
 mod live_check;
+mod loose_caps;
 #[cfg(feature = "manual")]
 mod manual;
 mod probe;

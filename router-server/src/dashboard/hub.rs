@@ -252,6 +252,7 @@ fn standings(router: &ModelRouter, now: Instant) -> (Vec<Health>, BTreeMap<Deplo
             health.utilization = Some(rounded(utilization, 1e4));
             health.level = Some(tokens.round());
             health.capacity = Some(twin.capacity().round());
+            health.queue = router.queue(&deployment.name).map(Into::into);
         }
         let (requests, tokens) = standing.quota.left(now);
         health.requests_left = requests.map(|requests| requests.left);

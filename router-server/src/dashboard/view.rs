@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use router_core::deployment::{Billing, Deployment};
 use router_core::units::DeploymentName;
+use router_core::waiting::QueueView;
 use serde::Serialize;
 
 use super::entry::{Entry, milliseconds, rounded};
@@ -85,10 +86,30 @@ pub(super) struct Health {
     pub(super) requests_limit: Option<u64>,
     pub(super) tokens_left: Option<u64>,
     pub(super) tokens_limit: Option<u64>,
+    /// Of a provisioned deployment.
+    pub(super) queue: Option<QueueHealth>,
     pub(super) answers: u64,
     pub(super) throttled: u64,
     pub(super) faults: u64,
     pub(super) cost_usd: f64,
+}
+
+/// The queue in front of a deployment.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct QueueHealth {
+    waiting: usize,
+    /// How long the oldest request has waited.
+    longest_ms: u64,
+    /// How many requests have left, by how.
+    left: BTreeMap<&'static str, u64>,
+}
+
+impl From<QueueView> for QueueHealth {
+    fn from(queue: QueueView) -> Self {
+        let left = queue.left.into_iter().map(|(leaving, count)| (leaving.as_str(), count));
+        let longest_ms = milliseconds(queue.longest_wait);
+        Self { waiting: queue.waiting, longest_ms, left: left.collect() }
+    }
 }
 
 impl Health {
@@ -128,6 +149,7 @@ impl Health {
             requests_limit: None,
             tokens_left: None,
             tokens_limit: None,
+            queue: None,
             answers: 0,
             throttled: 0,
             faults: 0,

@@ -4,7 +4,7 @@
 //! process drains and while no deployment may be used.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
@@ -102,15 +102,14 @@ fn deployments(shared: &AppState) -> Value {
 /// What a deployment is and how it stands: left alone or not and why, how busy, how full.
 fn deployment(known: &Deployment, router: &ModelRouter, now: Instant) -> Value {
     let standing = router.standing(&known.name);
-    let cooling = standing.cooling(now).map(|(cause, until)| {
-        let wait = u64::try_from((until - now).as_millis()).unwrap_or(u64::MAX);
-        json!({"cause": cause.as_str(), "wait_ms": wait})
-    });
+    let cooling = standing.cooling(now).map(
+        |(cause, until)| json!({"cause": cause.as_str(), "wait_ms": milliseconds(until - now)}),
+    );
     let refused = router.last_refusal(&known.name).map(|refusal| {
-        let since = u64::try_from((now - refusal.at).as_millis()).unwrap_or(u64::MAX);
-        let LastRefusal { status, code, sent, .. } = refusal;
-        json!({"status": status, "code": code, "sent": sent, "since_ms": since})
+        let LastRefusal { at, status, code, sent } = refusal;
+        json!({"status": status, "code": code, "sent": sent, "since_ms": milliseconds(now - at)})
     });
+    let queue = router.queue(&known.name);
     let rounded = |ratio: f64| (ratio * 1_000.0).round() / 1_000.0;
     let utilization = standing.twin.map(|twin| rounded(twin.utilization(now)));
     json!({
@@ -125,8 +124,13 @@ fn deployment(known: &Deployment, router: &ModelRouter, now: Instant) -> Value {
         "in_flight": standing.in_flight,
         "max_in_flight": known.max_in_flight,
         "utilization_ratio": utilization,
-        "waiting": router.waiting_for(&known.name),
+        "waiting": queue.map(|queue| queue.waiting),
+        "longest_wait_ms": queue.map(|queue| milliseconds(queue.longest_wait)),
     })
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// `2026-11-23T19:45:00Z`.
@@ -139,8 +143,6 @@ fn rfc_3339(moment: SystemTime) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

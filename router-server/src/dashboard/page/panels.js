@@ -219,6 +219,14 @@ export class Scores {
   }
 }
 
+const LEAVINGS = { entered: "entered", spilled: "spilled", refused: "refused", gave_up: "hung up", shed: "shed" };
+
+/** How requests have left a queue: 12 entered, 3 shed. */
+function leavings(left) {
+  const some = Object.entries(LEAVINGS).filter(([how]) => left[how]);
+  return some.length ? some.map(([how, word]) => `${count(left[how])} ${word}`).join(", ") : "none yet";
+}
+
 /** Who was held, and who left full deployments. */
 export class Waits {
   constructor() {
@@ -227,6 +235,17 @@ export class Waits {
     this.chart = new Bars(host, { height: 132, label: "Requests that were held, by how long" });
     legend(host, [["held", "found room"], ["spilled", "went on"]]);
     this.numbers = new Numbers(host, "Requests that were held, by how long", ["Up to", "found room", "went on"]);
+    this.queues = new Table(byId("queues"), {
+      caption: "Queues of provisioned deployments",
+      empty: "No provisioned deployment.",
+      key: ({ name }) => name,
+      columns: [
+        { title: "Deployment", head: true, look: "name", cell: (cell, { name }) => text(cell, name) },
+        { title: "Waiting", number: true, cell: (cell, { queue }) => text(cell, count(queue.waiting)) },
+        { title: "Longest wait", number: true, cell: (cell, { queue }) => text(cell, queue.waiting ? duration(queue.longest_ms) : UNKNOWN) },
+        { title: "Left the queue", cell: (cell, { queue }) => text(cell, leavings(queue.left)) },
+      ],
+    });
     this.table = new Table(byId("spills"), {
       caption: "Left a provisioned deployment",
       empty: "Nothing has spilled.",
@@ -240,6 +259,7 @@ export class Waits {
   }
 
   update(model) {
+    this.queues.update(model.now.deployments.filter(({ queue }) => queue));
     const { holds, spills } = model.now.totals;
     const bars = holds.buckets.map(({ entered, gave_up: gone }) => [entered, gone]);
     const upTo = (at) => (holds.buckets[at].up_to_ms === null ? "longer" : duration(holds.buckets[at].up_to_ms));
