@@ -228,6 +228,7 @@ proptest! {
                 refused: &["user", "max_tokens"],
                 tight: None,
                 unreadable: &[],
+                cache_key: None,
  chosen: false,
             };
             let adapted = adapt(&request, target);

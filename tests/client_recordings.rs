@@ -225,6 +225,7 @@ fn every_recorded_body_fits_every_known_model_without_loss() {
                     refused: &[],
                     tight: None,
                     unreadable: &[],
+                    cache_key: None,
                     chosen: false,
                 };
                 let adapted = adapt(&request, target);

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Emulator, Latency, Settings, Step};
-use reqwest::Client;
 use router_core::config::Config;
 use router_core::units::Day;
 use router_core::upstream::Attempt;
@@ -131,7 +130,8 @@ async fn an_equal_whose_streams_begin_late_gets_fewer_new_conversations() {
     let late = r#"{"stream": {"slow_first_token_ms": 150}, "forever": true}"#;
     let url = format!("{}/emulator/script", bench.emulator.url());
     let script = format!(r#"{{"deployment": "late", "steps": [{late}]}}"#);
-    assert!(Client::new().post(url).body(script).send().await.unwrap().status().is_success());
+    let ordered = bench.client.post(url).body(script).send().await.unwrap();
+    assert!(ordered.status().is_success());
     let ask = async |subject: usize| {
         let messages = json!([{"role": "user", "content": format!("Hello, number {subject}.")}]);
         let answer = bench.ask("chat", json!({"messages": messages, "stream": true})).await;

@@ -136,7 +136,7 @@ mod tests {
         let mut learn = |latency: &mut Latency, round: u64, slower: u64| {
             now += Duration::from_millis(100);
             // One in eight takes two seconds, the others 200 to 300 ms.
-            let first = if round % 8 == 0 { 2_000 } else { 200 + round * 37 % 100 };
+            let first = if round.is_multiple_of(8) { 2_000 } else { 200 + round * 37 % 100 };
             let first = Duration::from_millis(first * slower);
             latency.learn(now, Timing { first, total: 2 * first });
             now

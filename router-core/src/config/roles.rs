@@ -8,6 +8,7 @@ use crate::deployment::Area;
 use crate::deployment::Catalog;
 use crate::deployment::Residency;
 use crate::model::Effort;
+use crate::policy::CacheKey;
 use crate::policy::HostedTools;
 use crate::policy::Mode;
 use crate::policy::OnUnavailable;
@@ -88,12 +89,8 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
                 _ => None,
             }
         });
-    let derived = routing.prompt_cache_key.as_deref();
-    let derived = table.word("prompt_cache_key", derived, "off or derive", |word| match word {
-        "off" => Some(false),
-        "derive" => Some(true),
-        _ => None,
-    });
+    let cache_key = routing.prompt_cache_key.as_deref();
+    let cache_key = table.word("prompt_cache_key", cache_key, "off or derive", CacheKey::from_word);
     let served: BTreeSet<&str> =
         raw.deployments.values().filter_map(|deployment| deployment.model.as_deref()).collect();
     let roles = top.sub("roles");
@@ -106,7 +103,7 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         strict_deployment: routing.strict_deployment.unwrap_or(false),
         exclude_retired: routing.exclude_retired.unwrap_or(false),
         reject_unsupported: unsupported.unwrap_or(false),
-        derive_cache_key: derived.unwrap_or(false),
+        cache_key: cache_key.unwrap_or_default(),
         mode: mode(routing, &table),
         hosted_tools: hosted_tools(&raw.residency, &top.sub("residency")),
         forced: forced(routing, &table),

@@ -277,7 +277,7 @@ fn unreadable(
 
 fn target<'t>(
     deployment: &'t Deployment,
-    dispatch: &Dispatch<'_, '_>,
+    dispatch: &'t Dispatch<'_, '_>,
     Learned { refused, unreadable }: Learned<'t>,
     tight: Option<Tokens>,
 ) -> adapt::Target<'t> {

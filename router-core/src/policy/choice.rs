@@ -36,8 +36,8 @@ pub struct Policy {
     pub exclude_retired: bool,
     /// True where a request that a model would refuse is answered 400 instead of being adapted.
     pub reject_unsupported: bool,
-    /// True if a request without a `prompt_cache_key` gets one, derived from its conversation.
-    pub derive_cache_key: bool,
+    /// Whether requests without a `prompt_cache_key` get one.
+    pub cache_key: CacheKey,
     /// Whether scores are heeded.
     pub mode: Mode,
     /// What to do with hosted tools where a residency binds.
@@ -55,6 +55,27 @@ pub enum HostedTools {
     Allow,
     /// The request is refused.
     Reject,
+}
+
+/// Whether requests without a `prompt_cache_key` get one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum CacheKey {
+    /// They do not.
+    #[default]
+    Off,
+    /// They get a hash of their key and conversation.
+    Derive,
+}
+
+impl CacheKey {
+    /// The behavior of that word of config.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "off" => Some(Self::Off),
+            "derive" => Some(Self::Derive),
+            _ => None,
+        }
+    }
 }
 
 impl HostedTools {

@@ -6,7 +6,7 @@ pub mod hints;
 pub mod names;
 pub mod rights;
 
-pub use choice::{HostedTools, Mode, ModelChoice, OnUnavailable, Policy, Role, Target};
+pub use choice::{CacheKey, HostedTools, Mode, ModelChoice, OnUnavailable, Policy, Role, Target};
 pub use feature_headers::{Companion, CompanionHint, Names, switches};
 pub use hints::{HintFault, Hints, Preference, Priority, REQUEST_HEADERS, RequestHeader};
 pub use names::{RequestedModel, UnknownModel};

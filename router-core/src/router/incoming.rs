@@ -13,6 +13,7 @@ use crate::capacity::Conversation;
 use crate::chat::ChatRequest;
 use crate::encrypted_items::Readers;
 use crate::error::RouteError;
+use crate::policy::CacheKey;
 use crate::policy::Hints;
 
 use super::call::ChatCall;
@@ -42,6 +43,14 @@ impl<'c> Incoming<'c> {
         call.rights.check_fields(&request)?;
         let hints = call.hints()?;
         Ok(Self { call, request, hints, readers: Readers::default() })
+    }
+
+    /// The `prompt_cache_key` that is sent if the caller sends none.
+    pub(super) fn cache_key(&self, wanted: CacheKey) -> Option<Box<str>> {
+        match wanted {
+            CacheKey::Off => None,
+            CacheKey::Derive => Some(self.asker().cache_key()),
+        }
     }
 
     /// Who asks: the conversation, and the caller as far as it is known. The hash keeps names out of memory and logs.

@@ -310,7 +310,7 @@ impl<U: Upstream> Inner<U> {
             deadline: call.received + patience,
             trace: Propagation::new(&call.headers, call.span.clone()),
             features: FeatureHeaders::of(&call.headers, &decision.companions),
-            cache_key: self.rules.policy.derive_cache_key.then(|| incoming.asker().cache_key()),
+            cache_key: incoming.cache_key(self.rules.policy.cache_key),
         };
         if request.stream() {
             let (headers, disclosure) =
@@ -334,8 +334,7 @@ impl<U: Upstream> Inner<U> {
                 let overhead = began.elapsed().saturating_sub(upstream + held).max(decided);
                 self.metrics.overhead(overhead);
                 tell_overhead(&mut told, overhead);
-                let metrics = &self.metrics;
-                let (stored, encrypted) = (&self.stored, &self.encrypted);
+                let (metrics, stored, encrypted) = (&self.metrics, &self.stored, &self.encrypted);
                 let owners = Owners { stored, encrypted, caller: &call.caller };
                 let (others, open, yardsticks) = (&self.others, &self.open, &self.yardsticks);
                 let finish =
@@ -381,8 +380,12 @@ impl<U: Upstream> Inner<U> {
         let wait = pool
             .filter_map(|candidate| {
                 let standing = self.state.standing(&candidate.deployment.name);
-                let full =
-                    standing.entry_wait(&decision.admission.entry(&candidate.deployment), now);
+                let entry = decision.admission.entry(&candidate.deployment);
+                let full = if decision.admission.bound {
+                    self.fallback.waiting().newcomers_wait(&candidate.deployment.name, &entry, now)
+                } else {
+                    standing.entry_wait(&entry, now)
+                };
                 let cooling =
                     standing.cooling(now).filter(|(cause, _)| *cause != Cause::Misconfigured);
                 let cooling = cooling.map(|(_, until)| until - now);

@@ -238,6 +238,19 @@ impl Waiting {
         Ok(ReservedCapacity::new(self, deployment, ticket))
     }
 
+    /// How long a request that came now would wait behind those who wait; never zero, for a caller who has just waited in
+    /// vain.
+    pub(crate) fn newcomers_wait(
+        &self,
+        deployment: &DeploymentName,
+        entry: &Entry,
+        now: Instant,
+    ) -> Duration {
+        let request = self.request(deployment, entry, Times { since: now, until: now });
+        let ahead = self.line(deployment).map_or(0.0, |line| line.lock().ahead_of(&request, now));
+        self.expected(deployment, entry, ahead, now).max(RECHECK)
+    }
+
     fn expected(
         &self,
         deployment: &DeploymentName,
