@@ -17,7 +17,7 @@ use crate::units::Tokens;
 use crate::units::Usd;
 
 use super::allowance::{Allowance, Left, LimitReached, RatesLeft, Span};
-use super::entry::{Entry, Ticket};
+use super::entry::{Charged, Entry, Ticket};
 use super::team::Team;
 use super::window::{MINUTE, Window};
 
@@ -162,6 +162,11 @@ impl Ledger {
         if on.first_of_month() == book.today.first_of_month() {
             book.month += spent.month;
         }
+    }
+
+    /// What another replica has charged an account, to be corrected here. Money is given back as far as any was spent from it here.
+    pub fn charged_elsewhere(&self, key: &str, bill: Bill, on: Day, moment: Moment) -> Charged {
+        Charged::elsewhere(self.account(key, (moment.now, moment.today)), bill, on)
     }
 
     /// What a key has used itself here; nothing where it has not been seen.

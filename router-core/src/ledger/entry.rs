@@ -139,7 +139,7 @@ impl Ticket {
         let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
         let team = self.team.take().map(|team| Box::new(team.charge(moment)));
         self.settle(bill, moment);
-        Charged { account, entered, bill, on: moment.1, team }
+        Charged { account, entered: Some(entered), bill, on: moment.1, team }
     }
 
     /// Counts what was really used in place of what was set aside: less is given back to the moment at which the
@@ -165,13 +165,35 @@ impl Ticket {
 #[derive(Debug)]
 pub struct Charged {
     account: Arc<Account>,
-    entered: Entered,
+    /// When its tokens were entered; `None` if another replica did so.
+    entered: Option<Entered>,
     bill: Bill,
     on: Day,
     team: Option<Box<Charged>>,
 }
 
 impl Charged {
+    pub(super) fn elsewhere(account: Arc<Account>, bill: Bill, on: Day) -> Self {
+        Self { account, entered: None, bill, on, team: None }
+    }
+
+    /// The same, corrected together with what was charged to the key's team.
+    #[must_use]
+    pub fn with_team(mut self, team: Self) -> Self {
+        self.team = Some(Box::new(team));
+        self
+    }
+
+    /// What was charged.
+    pub fn bill(&self) -> Bill {
+        self.bill
+    }
+
+    /// The day on which it was charged.
+    pub fn on(&self) -> Day {
+        self.on
+    }
+
     /// Counts what was really used in place of what was charged. More is charged now; less is given back, money only within
     /// the day and the month in which it was charged. Other replicas learn of money given back when as much has been
     /// spent again, as what they know of a key only grows.
@@ -184,7 +206,11 @@ impl Charged {
         match bill.tokens.0.checked_sub(self.bill.tokens.0) {
             Some(0) => {}
             Some(more) => drop(book.tokens.enter(now, more)),
-            None => book.tokens.take_back(self.entered, self.bill.tokens.0 - bill.tokens.0),
+            None => {
+                if let Some(entered) = self.entered {
+                    book.tokens.take_back(entered, self.bill.tokens.0 - bill.tokens.0);
+                }
+            }
         }
         let (more, less) =
             (bill.cost.saturating_sub(self.bill.cost), self.bill.cost.saturating_sub(bill.cost));

@@ -9,7 +9,6 @@ use std::time::Duration;
 use crate::chat::ChatRequest;
 use crate::clock;
 use crate::decision::Decision;
-use crate::deployment::Deployment;
 use crate::error_kind::Kind;
 use crate::fallback::Note;
 use crate::fallback::Step;
@@ -21,7 +20,6 @@ use crate::record::Decided;
 use crate::record::Observer;
 use crate::record::RequestEnd;
 use crate::record::RequestRecord;
-use crate::stored::Caller;
 use crate::task::Score;
 
 use super::background::OpenAnswers;
@@ -131,15 +129,9 @@ impl OpenAccount {
     }
 
     /// The answer is still being made: the key is charged what was set aside until a later response says what was used.
-    pub(super) fn left_open(
-        &mut self,
-        id: &str,
-        deployment: &Arc<Deployment>,
-        open: &OpenAnswers,
-        caller: &Caller,
-    ) {
+    pub(super) fn left_open(&mut self, id: &str, open: &OpenAnswers) {
         let ticket = self.kept.as_mut().and_then(|kept| kept.ticket.take());
-        open.opened(id, deployment, caller, ticket);
+        open.opened(id, ticket);
     }
 
     pub(super) fn walked(&mut self, attempts: &[Step], notes: &[Note]) {

@@ -1,5 +1,5 @@
 //! Answers made in the background: charged with what was set aside when they are created, settled by the first response that
-//! reports their usage.
+//! reports their usage, whichever replica sees it.
 //!
 //! An answer that is never fetched, or forgotten here because too many are open, stays charged with what was set aside.
 //! Whose answer it is and which deployment has it is known to `stored`, not here.
@@ -8,13 +8,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::chat::Usage;
+use crate::decision::Moment;
 use crate::deployment::Deployment;
 use crate::deployment::pricing;
+use crate::ledger::Bill;
 use crate::ledger::Charged;
+use crate::ledger::Ledger;
 use crate::ledger::Ticket;
 use crate::metrics::Metrics;
 use crate::metrics::Settled;
+use crate::state::Outbox;
+use crate::state::Replicas;
 use crate::stored::Caller;
+use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
 
@@ -30,15 +36,26 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Answers whose usage is not known yet, by their ids. Clones share everything.
 #[derive(Debug, Clone)]
-pub(super) struct OpenAnswers(moka::sync::Cache<Box<str>, Arc<OpenAnswer>>);
+pub(super) struct OpenAnswers {
+    shelf: moka::sync::Cache<Box<str>, Arc<OpenAnswer>>,
+    /// What was charged here is kept for other replicas too.
+    outbox: Option<Arc<Outbox>>,
+}
 
 /// An answer whose usage is not known yet.
 #[derive(Debug)]
 struct OpenAnswer {
-    deployment: Arc<Deployment>,
-    caller: Caller,
     /// `None` if the caller has no key.
     charged: Mutex<Option<Charged>>,
+}
+
+/// A response that reports what a stored answer used.
+pub(super) struct Reporting<'s> {
+    pub(super) id: &'s str,
+    pub(super) usage: Usage,
+    pub(super) deployment: &'s Deployment,
+    pub(super) caller: &'s Caller,
+    pub(super) metrics: &'s Metrics,
 }
 
 /// What an answer that has been settled cost.
@@ -50,40 +67,120 @@ pub(super) struct SettledCost {
 
 impl Default for OpenAnswers {
     fn default() -> Self {
-        Self(moka::sync::Cache::builder().max_capacity(MOST).time_to_live(KEPT).build())
+        let shelf = moka::sync::Cache::builder().max_capacity(MOST).time_to_live(KEPT).build();
+        Self { shelf, outbox: None }
     }
 }
 
 impl OpenAnswers {
+    /// The same, keeping what is charged for other replicas.
+    #[must_use]
+    pub(super) fn telling(self, outbox: Arc<Outbox>) -> Self {
+        Self { outbox: Some(outbox), ..self }
+    }
+
     /// An answer has been created; its usage will be reported later. `ticket` is what its key set aside.
-    pub(super) fn opened(
-        &self,
-        id: &str,
-        answered: &Arc<Deployment>,
-        caller: &Caller,
-        ticket: Option<Ticket>,
-    ) {
-        let charged = Mutex::new(ticket.map(|ticket| ticket.charge(charging::today())));
-        let (deployment, caller) = (Arc::clone(answered), caller.clone());
-        self.0.insert(id.into(), Arc::new(OpenAnswer { deployment, caller, charged }));
+    pub(super) fn opened(&self, id: &str, ticket: Option<Ticket>) {
+        let charged = ticket.map(|ticket| ticket.charge(charging::today()));
+        if let Some(outbox) = &self.outbox {
+            outbox.keep(&open_key(id), Some(&written(charged.as_ref())));
+        }
+        self.shelf.insert(id.into(), Arc::new(OpenAnswer { charged: Mutex::new(charged) }));
     }
 
     /// A response reports what the answer used. `None` if it is settled, or was never open here.
-    pub(super) fn settle(&self, id: &str, usage: &Usage, metrics: &Metrics) -> Option<SettledCost> {
-        // An answer that is still being made may report zeros.
-        if usage.prompt + usage.completion == Tokens::ZERO {
+    pub(super) fn settle(&self, reporting: &Reporting<'_>) -> Option<SettledCost> {
+        if reporting.says_nothing() {
             return None;
         }
-        let open = self.0.remove(id)?;
-        let deployment = &open.deployment;
-        let cost = pricing::marginal_cost(deployment, usage);
+        let open = self.shelf.remove(reporting.id)?;
         let charged = open.charged.lock().unwrap_or_else(PoisonError::into_inner).take();
+        Some(reporting.settle(charged))
+    }
+
+    /// The same among replicas, of which the first to see the usage settles the answer. If they cannot be asked, the one that
+    /// created it does.
+    pub(super) async fn settle_among(
+        &self,
+        reporting: &Reporting<'_>,
+        ledger: &Ledger,
+        replicas: &Replicas,
+    ) -> Option<SettledCost> {
+        if reporting.says_nothing() {
+            return None;
+        }
+        let known = self.shelf.contains_key(reporting.id);
+        let key = open_key(reporting.id);
+        let kept = if known { None } else { replicas.find(&[key.as_str().into()]).await.pop()? };
+        if !known && kept.is_none() {
+            return None;
+        }
+        match replicas.claim(&format!("settled:{}", reporting.id)).await {
+            Some(true) => {}
+            Some(false) => {
+                self.shelf.invalidate(reporting.id);
+                return None;
+            }
+            None if known => {}
+            None => return None,
+        }
+        if let Some(outbox) = &self.outbox {
+            outbox.keep(&key, None);
+        }
+        if known {
+            return self.settle(reporting);
+        }
+        let charged = kept.as_deref().and_then(read).zip(reporting.caller.name());
+        let (now, today) = charging::today();
+        let moment = Moment { now, today };
+        let charged = charged.map(|((bill, on), key)| {
+            let charged = ledger.charged_elsewhere(key, bill, on, moment);
+            match reporting.caller.team() {
+                Some(team) => {
+                    let of_team = ledger.charged_elsewhere(team.account(), bill, on, moment);
+                    charged.with_team(of_team)
+                }
+                None => charged,
+            }
+        });
+        Some(reporting.settle(charged))
+    }
+}
+
+impl Reporting<'_> {
+    /// True of an answer that is still being made: it may report zeros.
+    fn says_nothing(&self) -> bool {
+        self.usage.prompt + self.usage.completion == Tokens::ZERO
+    }
+
+    fn settle(&self, charged: Option<Charged>) -> SettledCost {
+        let Self { usage, deployment, caller, metrics, .. } = self;
+        let cost = pricing::marginal_cost(deployment, usage);
         if let Some(charged) = charged {
             charged.correct(charging::bill(deployment, usage, cost), charging::today());
         }
         let at_least = pricing::is_at_least(deployment, usage);
-        let key = open.caller.name();
-        metrics.settled(&Settled { deployment, key, usage: *usage, cost });
-        Some(SettledCost { cost, at_least })
+        metrics.settled(&Settled { deployment, key: caller.name(), usage: *usage, cost });
+        SettledCost { cost, at_least }
     }
+}
+
+/// The key under which replicas keep what was charged for an answer.
+fn open_key(id: &str) -> String {
+    format!("open:{id}")
+}
+
+/// What was charged, as text; nothing of a caller without a key.
+fn written(charged: Option<&Charged>) -> String {
+    charged.map_or_else(String::new, |charged| {
+        let Bill { tokens, cost } = charged.bill();
+        format!("{} {} {}", tokens.0, cost.picodollars(), charged.on())
+    })
+}
+
+fn read(text: &str) -> Option<(Bill, Day)> {
+    let mut words = text.split(' ');
+    let (tokens, cost) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let on = Day::try_from(words.next()?).ok()?;
+    Some((Bill { tokens: Tokens(tokens), cost: Usd::of_picodollars(cost) }, on))
 }

@@ -77,7 +77,9 @@ impl<U: Upstream> ModelRouter<U> {
         let mut state = InProcess::new(catalog, cooldowns, settings, now);
         let mut stored = StoredResponses::new(limits.stored_responses);
         let mut encrypted = EncryptedItems::new(limits.stored_responses);
+        let mut open = OpenAnswers::default();
         if let Some(replicas) = &replicas {
+            open = open.telling(Arc::clone(replicas.outbox()));
             state = state.telling(Arc::clone(replicas.outbox()));
             stored = stored.telling(Arc::clone(replicas.outbox()));
             encrypted = encrypted.telling(Arc::clone(replicas.outbox()));
@@ -104,7 +106,7 @@ impl<U: Upstream> ModelRouter<U> {
             stored,
             encrypted,
             others,
-            open: OpenAnswers::default(),
+            open,
             observers,
             ledger,
             bulk: Arc::default(),

@@ -145,7 +145,7 @@ impl Finish<'_, '_> {
         let open = answer.id.as_deref().filter(|_| self.request.background());
         let open = open.filter(|_| answer.usage.is_none());
         if let Some(id) = open {
-            account.left_open(id, deployment, self.open, self.owners.caller);
+            account.left_open(id, self.open);
         }
         let (operation, pending) = (self.request.operation(), open.is_some());
         let (streamed, ended) = (false, RequestEnd::Served);
@@ -318,8 +318,7 @@ impl Finish<'_, '_> {
         let others = self.others.clone();
         let (began, prompt) = (self.began, self.decision.needs.prompt);
         let (first, operation) = (began.elapsed(), self.request.operation());
-        let background =
-            self.request.background().then(|| (self.open.clone(), self.owners.caller.clone()));
+        let background = self.request.background().then(|| self.open.clone());
         let mut account = account;
         move |end| {
             let deployment = &bill.deployment;
@@ -327,8 +326,8 @@ impl Finish<'_, '_> {
             // An answer in the background goes on without its caller; what it used is reported later.
             let open = background.filter(|_| end.usage.is_none()).zip(end.response_id.as_deref());
             let pending = open.is_some();
-            if let Some(((answers, caller), id)) = open {
-                account.left_open(id, deployment, &answers, &caller);
+            if let Some((answers, id)) = open {
+                account.left_open(id, &answers);
             }
             let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
             let cost = bill.cost(&usage);

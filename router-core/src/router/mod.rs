@@ -23,6 +23,7 @@ mod renewal;
 mod replicas_of;
 pub mod rules;
 mod stored_call;
+mod stored_outcome;
 mod unknown;
 
 pub use call::{ChatCall, StoredCall};

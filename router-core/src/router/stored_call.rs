@@ -1,16 +1,18 @@
 //! Leads calls of a stored response back to the deployment that made it: no other has it, so nothing is decided and nothing
 //! is tried again. One that is not known goes to where it can be, if config allows (`unknown.rs`).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::StreamExt;
+use futures_util::stream;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::chat::Answer;
+use crate::chat::Usage;
 use crate::chat::items;
 use crate::chat::items::Item;
 use crate::clock;
@@ -21,10 +23,8 @@ use crate::error::RouteError;
 use crate::fallback::Ended;
 use crate::fallback::Limits;
 use crate::fallback::Relay;
-use crate::fallback::SendingFault;
 use crate::fallback::Step;
 use crate::fallback::passing::NotWhole;
-use crate::fallback::relay::NotOpened;
 use crate::fallback::relay::Watch;
 use crate::policy::Hints;
 use crate::response::Body;
@@ -42,16 +42,17 @@ use crate::trace::Propagation;
 use crate::upstream::Attempt;
 use crate::upstream::Call;
 use crate::upstream::Circumstances;
-use crate::upstream::Outcome;
 use crate::upstream::Said;
 use crate::upstream::Unreachable;
 use crate::upstream::Upstream;
 use crate::upstream::judge;
 
 use super::audit;
+use super::background::{Reporting, SettledCost};
 use super::call::StoredCall;
 use super::model_router::ModelRouter;
 use super::owners::owner_elsewhere;
+use super::stored_outcome::{Failed, ended, refused};
 use super::unknown::places;
 
 impl<U: Upstream> ModelRouter<U> {
@@ -173,10 +174,9 @@ impl<U: Upstream> ModelRouter<U> {
         pass_on(&mut headers, &reply.headers);
         if is_event_stream(&reply.headers) && status.is_success() {
             let relay = Relay::open(reply.body, watch(limits, deadline)).await;
-            let mut relay = relay.map_err(Failed::not_opened)?;
-            self.settled_by_stream(&call.id, &mut relay);
+            let relay = self.followed(relay.map_err(Failed::not_opened)?, call, deployment);
             as_event_stream(&mut headers);
-            let body = Body::Stream(ByteStream::new(self.reading(relay, deployment)));
+            let body = Body::Stream(ByteStream::new(relay));
             return Ok((Ended::Served, Said::default(), Response { status, headers, body }));
         }
         let upstream = reply.headers.clone();
@@ -196,7 +196,11 @@ impl<U: Upstream> ModelRouter<U> {
                 self.stored_responses().forget(&call.id);
             }
             self.readable(items::of_answer(&body), deployment);
-            self.settled_by(&call.id, &body, &mut headers);
+            if let Some(usage) = Answer::read(&body).usage
+                && let Some(settled) = self.settle(call, deployment, usage).await
+            {
+                tell_cost(&mut headers, settled.cost, settled.at_least);
+            }
         }
         Ok((ended, said, Response { status, headers, body: Body::Full(body) }))
     }
@@ -207,37 +211,63 @@ impl<U: Upstream> ModelRouter<U> {
         contents.for_each(|content| self.inner().encrypted.remember(content, &deployment.endpoint));
     }
 
-    /// A stored stream, whose encrypted items are remembered as they pass.
-    fn reading(
-        &self,
-        relay: Relay,
-        deployment: &Deployment,
-    ) -> impl Stream<Item = Bytes> + Send + 'static + use<U> {
-        let (encrypted, endpoint) = (self.inner().encrypted.clone(), deployment.endpoint.clone());
-        relay.inspect(move |event| {
-            if let Some(content) = items::of_event(event).and_then(|item| item.encrypted) {
-                encrypted.remember(content, &endpoint);
-            }
-        })
-    }
-
     /// An answer made in the background is settled by the first response that says what it used.
-    fn settled_by(&self, id: &str, body: &[u8], headers: &mut HeaderMap) {
-        let usage = Answer::read(body).usage;
-        let settle = |usage| self.inner().open.settle(id, &usage, self.metrics());
-        if let Some(settled) = usage.and_then(settle) {
-            tell_cost(headers, settled.cost, settled.at_least);
+    async fn settle(
+        &self,
+        call: &StoredCall,
+        deployment: &Deployment,
+        usage: Usage,
+    ) -> Option<SettledCost> {
+        let (id, caller, metrics) = (&*call.id, &call.caller, self.metrics());
+        let reporting = Reporting { id, usage, deployment, caller, metrics };
+        let open = &self.inner().open;
+        match self.replicas() {
+            Some(replicas) => open.settle_among(&reporting, self.ledger(), replicas).await,
+            None => open.settle(&reporting),
         }
     }
 
-    fn settled_by_stream(&self, id: &str, relay: &mut Relay) {
-        let (open, metrics) = (self.inner().open.clone(), self.metrics().clone());
-        let id: Box<str> = id.into();
+    /// A stored stream, whose encrypted items are remembered as they pass, and which settles its answer at its end.
+    fn followed(
+        &self,
+        mut relay: Relay,
+        call: &StoredCall,
+        deployment: &Arc<Deployment>,
+    ) -> impl Stream<Item = Bytes> + Send + 'static + use<U> {
+        let used = Arc::new(OnceLock::new());
+        let (router, told) = (self.clone(), Arc::clone(&used));
+        let (call, deployment) = (call.clone(), Arc::clone(deployment));
+        let (alone, maker) = (self.replicas().is_none(), Arc::clone(&deployment));
+        let (open, metrics, id, caller) = (
+            self.inner().open.clone(),
+            self.metrics().clone(),
+            call.id.clone(),
+            call.caller.clone(),
+        );
         relay.on_end(move |end| {
-            if let Some(usage) = &end.usage {
-                open.settle(&id, usage, &metrics);
+            let Some(usage) = end.usage else { return };
+            if alone {
+                // At once: a caller may close at the last event.
+                let (id, deployment) = (&*id, &*maker);
+                let (caller, metrics) = (&caller, &metrics);
+                open.settle(&Reporting { id, usage, deployment, caller, metrics });
+            } else {
+                told.get_or_init(|| usage);
             }
         });
+        let (encrypted, endpoint) = (self.inner().encrypted.clone(), deployment.endpoint.clone());
+        let settled = async move {
+            if let Some(usage) = used.get() {
+                router.settle(&call, &deployment, *usage).await;
+            }
+            None
+        };
+        let events = relay.inspect(move |event| {
+            if let Some(content) = items::of_event(event).and_then(|item| item.encrypted) {
+                encrypted.remember(content, &endpoint);
+            }
+        });
+        events.chain(stream::once(settled).filter_map(std::future::ready))
     }
 
     /// The deployment that made the response, if it may be asked; or one of each endpoint that can have it, if it is not known
@@ -302,90 +332,4 @@ fn unknown(call: &StoredCall) -> UnknownResponse {
 fn is_event_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
-}
-
-fn sending(fault: SendingFault) -> RouteError {
-    RouteError::Sending { fault, wait: None, bound: false }
-}
-
-/// A call that failed: how its attempt ended, and what the caller gets.
-struct Failed {
-    ended: Ended,
-    said: Said,
-    error: RouteError,
-}
-
-impl Failed {
-    fn new(ended: Ended, fault: SendingFault) -> Self {
-        Self { ended, said: Said::default(), error: sending(fault) }
-    }
-
-    fn unreachable(fault: Unreachable) -> Self {
-        match fault {
-            Unreachable::Timeout => Self::new(Ended::Timeout, SendingFault::Timeout),
-            Unreachable::Connect => Self::new(Ended::Connect, SendingFault::Failed),
-            Unreachable::Broken => Self::new(Ended::Broken, SendingFault::Failed),
-        }
-    }
-
-    fn not_whole(why: NotWhole) -> Self {
-        match why {
-            NotWhole::Unreachable(fault) => Self::unreachable(fault),
-            NotWhole::Memory(short) => {
-                Self { error: short.into(), ..Self::new(Ended::Broken, SendingFault::Failed) }
-            }
-        }
-    }
-
-    fn not_opened(why: NotOpened) -> Self {
-        match why {
-            NotOpened::Timeout => Self::unreachable(Unreachable::Timeout),
-            NotOpened::Broken => Self::unreachable(Unreachable::Broken),
-            NotOpened::Error(reported) => {
-                let said = Said { status: None, ..Said::read(0, &reported.body) };
-                Self { said, ..Self::new(Ended::ErrorEvent, SendingFault::Failed) }
-            }
-        }
-    }
-}
-
-/// A 404 is the caller's to hear: the response may have expired.
-const NOT_FOUND: u16 = 404;
-
-fn ended(outcome: &Outcome, status: u16) -> Ended {
-    match outcome {
-        Outcome::Served => Ended::Served,
-        Outcome::Throttled { wait, kind } => Ended::Throttled(*kind, wait.unwrap_or_default()),
-        Outcome::ExceedsQuota { .. } => Ended::ExceedsQuota,
-        Outcome::Failed { wait: None } => Ended::Status(status),
-        Outcome::Failed { wait: Some(wait) } => Ended::Unavailable { status, wait: *wait },
-        Outcome::Misconfigured if status != NOT_FOUND => Ended::Misconfigured(status),
-        Outcome::Misconfigured
-        | Outcome::FieldRefused(_)
-        | Outcome::ValueRefused(_)
-        | Outcome::ContextLength
-        | Outcome::Unreadable
-        | Outcome::Rejected => Ended::Rejected(status),
-    }
-}
-
-fn refused(outcome: &Outcome, status: u16, bound: bool) -> Result<(), RouteError> {
-    match outcome {
-        Outcome::Throttled { wait, .. } => {
-            Err(RouteError::Sending { fault: SendingFault::Throttled, wait: *wait, bound })
-        }
-        Outcome::Failed { wait: None } => Err(sending(SendingFault::Failed)),
-        Outcome::Failed { wait } => {
-            Err(RouteError::Sending { fault: SendingFault::Unavailable, wait: *wait, bound })
-        }
-        Outcome::Misconfigured if status != NOT_FOUND => Err(sending(SendingFault::Misconfigured)),
-        Outcome::Misconfigured
-        | Outcome::Served
-        | Outcome::ExceedsQuota { .. }
-        | Outcome::FieldRefused(_)
-        | Outcome::ValueRefused(_)
-        | Outcome::ContextLength
-        | Outcome::Unreadable
-        | Outcome::Rejected => Ok(()),
-    }
 }

@@ -79,4 +79,7 @@ pub trait Exchange: Debug + Send + Sync {
 
     /// Finds values by their keys, in the order of the keys.
     fn find<'e>(&'e self, keys: &'e [Box<str>]) -> Answer<'e, Vec<Option<Box<str>>>>;
+
+    /// Takes a key for this replica: true for the first one that asks, false for all others.
+    fn claim<'e>(&'e self, key: &'e str) -> Answer<'e, bool>;
 }

@@ -37,6 +37,9 @@ struct Kept {
 /// What was told is kept for this time.
 const KEPT: Duration = Duration::from_secs(60);
 
+/// The value of a key that was claimed.
+const CLAIMED: &str = "1";
+
 /// The shared clock does not begin at zero: nobody's does.
 const BEGINNING: u64 = 1_700_000_000_000_000;
 
@@ -113,6 +116,12 @@ impl Exchange for InMemoryExchange {
             self.visit(move |kept, _| {
                 keys.iter().map(|key| kept.values.get(key).cloned()).collect()
             }),
+        )
+    }
+
+    fn claim<'e>(&'e self, key: &'e str) -> Answer<'e, bool> {
+        Box::pin(
+            self.visit(move |kept, _| kept.values.insert(key.into(), CLAIMED.into()).is_none()),
         )
     }
 }

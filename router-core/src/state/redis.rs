@@ -261,6 +261,15 @@ impl RedisExchange {
         let values = values.map_err(|error| fault(&error))?;
         Ok(values.into_iter().map(|value| value.map(Into::into)).collect())
     }
+
+    async fn claimed(&self, key: &str) -> Result<bool, ExchangeFault> {
+        let connection = self.lock().clone();
+        let mut connection = connection.ok_or_else(|| ExchangeFault("not connected".into()))?;
+        let mut command = redis_client::cmd("SET");
+        command.arg(self.value_key(key)).arg("1").arg("NX").arg("PX").arg(millis(VALUES_KEPT));
+        let set: Result<Option<String>, RedisError> = command.query_async(&mut connection).await;
+        Ok(set.map_err(|error| fault(&error))?.is_some())
+    }
 }
 
 impl Exchange for RedisExchange {
@@ -270,6 +279,10 @@ impl Exchange for RedisExchange {
 
     fn find<'e>(&'e self, keys: &'e [Box<str>]) -> Answer<'e, Vec<Option<Box<str>>>> {
         Box::pin(self.found(keys))
+    }
+
+    fn claim<'e>(&'e self, key: &'e str) -> Answer<'e, bool> {
+        Box::pin(self.claimed(key))
     }
 }
 

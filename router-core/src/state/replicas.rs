@@ -112,6 +112,15 @@ impl Replicas {
         asked.await.ok().and_then(Result::ok).unwrap_or_default()
     }
 
+    /// Takes a key for this replica: true for the first one that asks. `None` if the others cannot be asked within the budget.
+    pub async fn claim(&self, key: &str) -> Option<bool> {
+        if !self.lock().connected {
+            return None;
+        }
+        let asked = tokio::time::timeout(self.pace.budget, self.exchange.claim(key));
+        asked.await.ok().and_then(Result::ok)
+    }
+
     /// Meets the others again and again, until it is dropped.
     pub async fn run(&self) {
         let mut member = Member::new(Instant::now(), &self.run);

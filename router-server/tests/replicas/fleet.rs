@@ -87,7 +87,7 @@ pub(crate) struct Fleet {
     pub(crate) port: u16,
     pub(crate) routers: Vec<Router>,
     /// What stands at the end of each config.
-    more: &'static str,
+    more: String,
     folder: TempDir,
 }
 
@@ -107,7 +107,9 @@ async fn emulator() -> Emulator {
     let lengths = Lengths::Uniform { min: 20, max: 100 };
     let ptu = Deployment::provisioned("ptu", "gpt-4o", bucket).latency(quick).output(lengths);
     let payg = Deployment::pay_as_you_go("payg", "gpt-4o", quota).latency(quick).output(lengths);
-    Emulator::start(Settings::new().seed(7).deployment(ptu).deployment(payg)).await.unwrap()
+    let near = Deployment::pay_as_you_go("near", "gpt-5.2", quota).latency(quick);
+    let settings = Settings::new().seed(7).deployment(ptu).deployment(payg).deployment(near);
+    Emulator::start(settings).await.unwrap()
 }
 
 impl Fleet {
@@ -117,11 +119,12 @@ impl Fleet {
     }
 
     /// The same with more in the config of each.
-    pub(crate) async fn with(routers: usize, more: &'static str) -> Self {
+    pub(crate) async fn with(routers: usize, more: &str) -> Self {
         let port = free_port();
         let (emulator, redis) = (emulator().await, redis(port));
         let folder = tempfile::tempdir().unwrap();
-        let mut fleet = Self { emulator, redis, port, routers: Vec::new(), more, folder };
+        let mut fleet =
+            Self { emulator, redis, port, routers: Vec::new(), more: more.to_owned(), folder };
         for _ in 0..routers {
             fleet.add();
         }
@@ -170,7 +173,7 @@ impl Fleet {
 
     fn router(&self, number: usize) -> Router {
         let (listen, redis, upstream) = (free_port(), self.port, self.emulator.url());
-        let more = self.more;
+        let more = &self.more;
         let text = format!(
             r#"
             server.listen = "127.0.0.1:{listen}"

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
 #![expect(clippy::panic, reason = "a helper that cannot go on says why")]
 
+mod conversations;
 mod fleet;
 mod shared_keys;
 
