@@ -229,6 +229,7 @@ proptest! {
                 tight: None,
                 unreadable: &[],
                 cache_key: None,
+                service_tier: None,
  chosen: false,
             };
             let adapted = adapt(&request, target);

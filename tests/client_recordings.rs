@@ -226,6 +226,7 @@ fn every_recorded_body_fits_every_known_model_without_loss() {
                     tight: None,
                     unreadable: &[],
                     cache_key: None,
+                    service_tier: None,
                     chosen: false,
                 };
                 let adapted = adapt(&request, target);

@@ -182,6 +182,53 @@ fn no_secret_found_in_a_wrong_place_is_shown() {
 }
 
 #[test]
+fn service_tiers_need_a_price_and_should_be_on_offer() {
+    let payg = |model: &str, tiers: &str, more: &str| {
+        format!(
+            "[deployments.a]\nendpoint = \"seoul\"\nmodel = \"{model}\"\nbilling = \"pay_as_you_go\"\n\
+             area = \"global\"\ntiers = {tiers}\n{more}"
+        )
+    };
+    let faulty = |tiers: &str, expected: &str| {
+        check(&[("a.toml", SOUND), ("b.toml", &payg("gpt-4o", tiers, ""))], &[], expected);
+    };
+    faulty(
+        "[]",
+        "b.toml: deployments.a.tiers: must list at least one of default, priority and flex",
+    );
+    faulty(
+        r#"["default", "batch"]"#,
+        "b.toml: deployments.a.tiers: must be a list of default, priority and flex, found `batch`",
+    );
+    faulty(r#"["default", "default"]"#, "b.toml: deployments.a.tiers: lists default twice");
+    faulty(
+        r#"["flex"]"#,
+        "b.toml: deployments.a.tiers: no price of gpt-4o in flex is known: give it in \
+         models.gpt-4o.usd_per_million_tokens.flex",
+    );
+    check(
+        &[("a.toml", SOUND), ("b.toml", "[deployments.kr_ptu]\ntiers = [\"default\"]\n")],
+        &[],
+        "b.toml: deployments.kr_ptu.tiers: only with billing = \"pay_as_you_go\"",
+    );
+    let warnings = |model: &str, tiers: &str, area: &str| {
+        let text = payg(model, tiers, "").replace("global", area);
+        let config = load(&[("a.toml", SOUND), ("b.toml", &text)], &[]).unwrap();
+        let all = config.warnings.iter().map(|warning| warning.problem.as_str());
+        all.filter(|problem| problem.contains("offered in")).collect::<Vec<_>>().join("\n")
+    };
+    assert_eq!(warnings("gpt-5.6-sol", r#"["default", "priority", "flex"]"#, "global"), "");
+    assert_eq!(
+        warnings("gpt-4o", r#"["priority"]"#, "global"),
+        "gpt-4o is not known to be offered in priority at Azure"
+    );
+    assert_eq!(
+        warnings("gpt-5.6-sol", r#"["priority", "flex"]"#, "zone:us"),
+        "flex is offered in global, found zone:us"
+    );
+}
+
+#[test]
 fn a_request_log_and_an_observing_router_are_checked_as_all_else() {
     let faulty = "[request_log]\nmax_bytes = 1\nkeep = 0\n[routing]\nmode = \"watch\"\ndefault_role = \"both\"\n";
     check(

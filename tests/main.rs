@@ -69,6 +69,7 @@ mod streams;
 mod surface;
 mod switches;
 mod teams;
+mod tier_plans;
 mod traces;
 mod upstream_connections;
 mod waits;

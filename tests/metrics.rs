@@ -69,6 +69,7 @@ async fn exercised() -> Bench {
         .set("models.own.context_window_tokens", 100_000)
         .set("models.own.max_output_tokens", 10_000)
         .written("own_payg", "own", "pay_as_you_go")
+        .set("deployments.own_payg.tiers", r#"["default"]"#)
         .emulate(azure_emulator::Deployment::pay_as_you_go(
             "own_payg",
             "gpt-4o",

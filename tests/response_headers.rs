@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{Answer, Bench, Layout, question};
 
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "x-router-task",
     "x-router-score",
     "x-router-model",
@@ -18,6 +18,7 @@ const ALL: [&str; 11] = [
     "x-router-residency",
     "x-router-cost-usd",
     "x-router-overhead-us",
+    "x-router-tier",
 ];
 
 /// Exactly these of the router's headers are there.
@@ -92,9 +93,16 @@ async fn minimal_hides_what_is_inside() {
     bench.emulator.script("chat_ptu", Step::throttled_ms(400));
     for streamed in [false, true] {
         let answer = auto(&bench, json!({"stream": streamed})).await;
-        for inside in
-            ["deployment", "billing", "attempts", "fallback", "score", "cost-usd", "overhead-us"]
-        {
+        for inside in [
+            "deployment",
+            "billing",
+            "attempts",
+            "fallback",
+            "score",
+            "cost-usd",
+            "overhead-us",
+            "tier",
+        ] {
             assert_eq!(answer.header(&format!("x-router-{inside}")), None, "{answer:?}");
         }
         assert_eq!(answer.header("x-router-model"), Some("gpt-4o"), "{answer:?}");

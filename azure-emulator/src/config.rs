@@ -9,7 +9,11 @@ use crate::quota::QuotaSettings;
 use crate::quota::RequestSlices;
 use crate::settings::Billing;
 use crate::settings::Deployment;
+use crate::settings::Latency;
 use crate::settings::Settings;
+use crate::tier::Rates;
+use crate::tier::Tier;
+use crate::tier::TierName;
 use crate::wire::filter::Filter;
 use figment::Figment;
 use figment::providers::Format;
@@ -68,6 +72,10 @@ struct WrittenDeployment {
     request_slices: Option<WrittenSlices>,
     count_rejected: Option<bool>,
     missing_max_tokens: Option<u64>,
+    prompt_weight: Option<f64>,
+    cached_weight: Option<f64>,
+    cap_weight: Option<f64>,
+    retry_after_ms_only: Option<bool>,
     first_token_ms: Option<u64>,
     tokens_per_second: Option<f64>,
     output_tokens: Option<WrittenLengths>,
@@ -78,6 +86,28 @@ struct WrittenDeployment {
     served_model: Option<String>,
     content_filter: Option<WrittenFilter>,
     chunk_tokens: Option<usize>,
+    #[serde(default)]
+    tiers: BTreeMap<WrittenTier, WrittenTierLimits>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum WrittenTier {
+    Default,
+    Priority,
+    Flex,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenTierLimits {
+    first_token_ms: Option<u64>,
+    tokens_per_second: Option<f64>,
+    rpm: Option<u64>,
+    #[serde(default)]
+    downgrades: bool,
+    input_usd_per_million: f64,
+    output_usd_per_million: f64,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -149,6 +179,11 @@ impl WrittenDeployment {
         put(self.content_filter.map(WrittenFilter::read), &mut deployment.filter);
         let kept = self.prompt_cache_seconds.filter(|seconds| *seconds > 0);
         deployment.prompt_cache = kept.map(Duration::from_secs);
+        put(self.retry_after_ms_only, &mut deployment.milliseconds_only);
+        for (name, tier) in &self.tiers {
+            let read = tier.read(deployment.latency);
+            deployment = deployment.tier(name.read(), read);
+        }
         Ok(deployment)
     }
 
@@ -183,7 +218,35 @@ impl WrittenDeployment {
         put(self.request_slices.map(WrittenSlices::read), &mut quota.slices);
         put(self.count_rejected, &mut quota.count_rejected);
         put(self.missing_max_tokens, &mut quota.missing_max_tokens);
+        put(self.prompt_weight, &mut quota.weights.prompt);
+        put(self.cached_weight, &mut quota.weights.cached);
+        put(self.cap_weight, &mut quota.weights.cap);
         quota
+    }
+}
+
+impl WrittenTier {
+    const fn read(self) -> TierName {
+        match self {
+            Self::Default => TierName::Default,
+            Self::Priority => TierName::Priority,
+            Self::Flex => TierName::Flex,
+        }
+    }
+}
+
+impl WrittenTierLimits {
+    /// A tier; as fast as the deployment where nothing else is written.
+    fn read(&self, latency: Latency) -> Tier {
+        let first_token = self.first_token_ms.map_or(latency.first_token, Duration::from_millis);
+        let tokens_per_second = self.tokens_per_second.unwrap_or(latency.tokens_per_second);
+        Tier {
+            latency: Latency { first_token, tokens_per_second },
+            // Only requests are counted: the tokens are the deployment's to count.
+            capacity: self.rpm.map(|rpm| QuotaSettings::new(rpm, u64::MAX)),
+            downgrades: self.downgrades,
+            rates: Rates { input: self.input_usd_per_million, output: self.output_usd_per_million },
+        }
     }
 }
 

@@ -79,6 +79,7 @@
 //! | `answer` | what the double says |
 //! | `prompt_cache` | how much of a prompt was read before |
 //! | `script` | faults on demand |
+//! | `tier` | service tiers of a deployment |
 //! | `settings` | address, keys, deployments |
 //! | `journal` | what came in, and how it ended |
 //! | `wall` | the wall clock |
@@ -100,6 +101,8 @@ pub mod answer;
 mod prompt_cache;
 
 pub mod script;
+
+pub mod tier;
 
 pub mod settings;
 
@@ -127,6 +130,9 @@ pub use settings::Billing;
 pub use settings::Deployment;
 pub use settings::Latency;
 pub use settings::Settings;
+pub use tier::Rates;
+pub use tier::Tier;
+pub use tier::TierName;
 
 /// The example of the page that says how to control the emulator is compiled and run with the documentation's.
 #[cfg(doctest)]

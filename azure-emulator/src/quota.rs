@@ -33,7 +33,7 @@ pub enum RequestSlices {
 }
 
 /// What decides how much a [`Quota`] lets through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuotaSettings {
     /// Requests per minute.
     pub rpm: u64,
@@ -45,6 +45,38 @@ pub struct QuotaSettings {
     pub missing_max_tokens: u64,
     /// Whether refused requests use up the request limit as well.
     pub count_rejected: bool,
+    /// How much each part of a request counts.
+    pub weights: Weights,
+}
+
+/// How much each part of a request counts against the token limit.
+///
+/// Azure documents that prompt and cap count in full. For the Responses API public measurements
+/// show that the cap does not count, so services differ.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Weights {
+    /// A token of the prompt that is not in the cache.
+    pub prompt: f64,
+    /// A token of the prompt that is in the cache.
+    pub cached: f64,
+    /// A token of the output cap.
+    pub cap: f64,
+}
+
+impl Weights {
+    /// Everything counts in full, as documented.
+    pub const DOCUMENTED: Self = Self { prompt: 1.0, cached: 1.0, cap: 1.0 };
+}
+
+/// What a call brings on arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Arrival {
+    /// Characters of the prompt.
+    pub prompt_chars: u64,
+    /// Of these, characters that are in the prompt cache.
+    pub cached_chars: u64,
+    /// The output cap; `None` if the call names none.
+    pub max_tokens: Option<u64>,
 }
 
 impl QuotaSettings {
@@ -56,6 +88,7 @@ impl QuotaSettings {
             slices: RequestSlices::Both,
             missing_max_tokens: 16,
             count_rejected: false,
+            weights: Weights::DOCUMENTED,
         }
     }
 }
@@ -173,10 +206,17 @@ impl Quota {
         }
     }
 
-    /// Tokens counted for a call on arrival: characters of the prompt plus the output cap.
-    pub fn estimate(&self, prompt_chars: u64, max_tokens: Option<u64>) -> u64 {
+    /// Tokens counted for a call on arrival: characters of the prompt plus the output cap, each by
+    /// its weight.
+    pub fn estimate(&self, arrival: Arrival) -> u64 {
+        let Weights { prompt, cached, cap } = self.settings.weights;
+        let Arrival { prompt_chars, cached_chars, max_tokens } = arrival;
         let output = max_tokens.unwrap_or(self.settings.missing_max_tokens);
-        prompt_chars.div_ceil(CHARACTERS_PER_TOKEN).saturating_add(output)
+        let in_cache = cached_chars.min(prompt_chars) / CHARACTERS_PER_TOKEN;
+        let rest = prompt_chars.div_ceil(CHARACTERS_PER_TOKEN).saturating_sub(in_cache);
+        weighted(rest, prompt)
+            .saturating_add(weighted(in_cache, cached))
+            .saturating_add(weighted(output, cap))
     }
 
     /// Counts a call, if both limits have room for it.
@@ -189,8 +229,16 @@ impl Quota {
         prompt_chars: u64,
         max_tokens: Option<u64>,
     ) -> Result<QuotaReading, OverQuota> {
+        self.arrive(now, Arrival { prompt_chars, max_tokens, ..Arrival::default() })
+    }
+
+    /// The same of a call whose prompt may be in the cache.
+    ///
+    /// # Errors
+    /// As [`Self::admit`].
+    pub fn arrive(&mut self, now: Instant, arrival: Arrival) -> Result<QuotaReading, OverQuota> {
         self.turn(now);
-        let requested_tokens = self.estimate(prompt_chars, max_tokens);
+        let requested_tokens = self.estimate(arrival);
         let requests = self
             .request_slices()
             .filter(|slice| slice.left() == 0)
@@ -251,6 +299,16 @@ impl Quota {
     }
 }
 
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "tokens of one call are far below 2^52"
+)]
+fn weighted(tokens: u64, weight: f64) -> u64 {
+    (tokens as f64 * weight).round() as u64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -284,10 +342,20 @@ mod tests {
         let mut quota = Quota::new(QuotaSettings::new(6_000, 1_000), now);
         let reading = quota.admit(now, 401, Some(99)).unwrap();
         assert_eq!(reading.remaining_tokens, 1_000 - 101 - 99);
-        assert_eq!(quota.estimate(400, None), 116, "the guess for a missing cap");
+        let arrival = Arrival { prompt_chars: 400, ..Arrival::default() };
+        assert_eq!(quota.estimate(arrival), 116, "the guess for a missing cap");
         let refused = quota.admit(now + SECOND, 4, Some(800)).unwrap_err();
         assert_eq!((refused.limit, refused.wait), (Limit::Tokens, Duration::from_secs(59)));
         assert!(quota.admit(now + SECOND, 4, Some(700)).is_ok(), "a smaller one still fits");
+    }
+
+    #[test]
+    fn each_part_counts_by_its_weight() {
+        let weights = Weights { prompt: 1.0, cached: 0.5, cap: 0.0 };
+        let settings = QuotaSettings { weights, ..QuotaSettings::new(60, 1_000) };
+        let quota = Quota::new(settings, Instant::now());
+        let arrival = Arrival { prompt_chars: 800, cached_chars: 400, max_tokens: Some(9_000) };
+        assert_eq!(quota.estimate(arrival), 100 + 50);
     }
 
     #[test]
@@ -324,7 +392,9 @@ mod tests {
             let mut admitted: Vec<(Instant, u64)> = Vec::new();
             for (after_ms, chars, cap) in calls {
                 now += Duration::from_millis(after_ms);
-                let estimate = quota.estimate(chars, Some(cap));
+                let arrival =
+                    Arrival { prompt_chars: chars, max_tokens: Some(cap), ..Arrival::default() };
+                let estimate = quota.estimate(arrival);
                 match quota.admit(now, chars, Some(cap)) {
                     Ok(reading) => {
                         admitted.push((now, estimate));

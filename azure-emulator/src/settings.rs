@@ -8,6 +8,8 @@ use crate::bucket::BucketSettings;
 use crate::dice::Lengths;
 use crate::profile::Profile;
 use crate::quota::QuotaSettings;
+use crate::tier::Tier;
+use crate::tier::TierName;
 use crate::wire::filter::Filter;
 use crate::wire::sse::Pace;
 use std::net::SocketAddr;
@@ -56,6 +58,10 @@ pub struct Deployment {
     pub filter: Filter,
     /// Tokens in each chunk of a stream. Azure's filter buffers, so more than one.
     pub chunk_tokens: usize,
+    /// The service tiers that it offers. Without any, it does not look at `service_tier`.
+    pub tiers: Vec<(TierName, Tier)>,
+    /// Whether a 429 names its wait in `retry-after-ms` alone, as pay-as-you-go deployments do.
+    pub milliseconds_only: bool,
 }
 
 impl Deployment {
@@ -73,6 +79,8 @@ impl Deployment {
             prompt_cache: None,
             filter: Filter::Synchronous,
             chunk_tokens: 4,
+            tiers: Vec::new(),
+            milliseconds_only: false,
         }
     }
 
@@ -158,6 +166,21 @@ impl Deployment {
     #[must_use]
     pub const fn filter(mut self, filter: Filter) -> Self {
         self.filter = filter;
+        self
+    }
+
+    /// Offers a service tier; a later one of the same name replaces it.
+    #[must_use]
+    pub fn tier(mut self, name: TierName, tier: Tier) -> Self {
+        self.tiers.retain(|(other, _)| *other != name);
+        self.tiers.push((name, tier));
+        self
+    }
+
+    /// Leaves `retry-after` out of a 429.
+    #[must_use]
+    pub const fn milliseconds_only(mut self) -> Self {
+        self.milliseconds_only = true;
         self
     }
 

@@ -40,6 +40,7 @@ use crate::selection::Exclusion;
 use crate::selection::Needs;
 use crate::selection::Place;
 use crate::selection::Preferences;
+use crate::selection::TierOrder;
 use crate::selection::eligible;
 use crate::selection::order;
 use crate::selection::refusal;
@@ -50,6 +51,7 @@ use crate::task::Task;
 use crate::task::Verdict;
 use crate::units::Day;
 
+pub use crate::selection::Plan;
 pub use crate::selection::Refusal;
 
 /// What decisions go by; fixed until config changes.
@@ -158,22 +160,6 @@ impl Decision {
     }
 }
 
-/// The deployments to try, in order; never empty, without repeats.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Plan {
-    /// The first to try.
-    pub first: Arc<Deployment>,
-    /// The others, in order.
-    pub rest: Vec<Arc<Deployment>>,
-}
-
-impl Plan {
-    /// All, in order.
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Deployment>> {
-        std::iter::once(&self.first).chain(&self.rest)
-    }
-}
-
 /// Decides what shall be done with a request.
 ///
 /// # Errors
@@ -194,39 +180,40 @@ pub fn decide(
     let would = verdict.and_then(|verdict| policy.would(verdict, forced.or(rights.role)));
     let (residency, needs) = (residency_of(policy, rights, ask.hints), Needs::of(ask.request));
     let prefer = ask.hints.prefer.or(named_preference).unwrap_or(policy.prefer);
+    let tiers = TierOrder::of(ask.request, prefer, ask.hints.priority.unwrap_or_default());
     let companions = companions(ask, rules, &residency)?;
-    let retired_before = policy.exclude_retired.then_some(moment.today);
-    let sieve = |choice: &ModelChoice| {
-        let (residency, needs, companions) = (&residency, &needs, &companions[..]);
-        let (endpoint, rights) = (ask.ties.only, ask.rights);
-        let constraints =
-            Constraints { choice, rights, residency, needs, companions, retired_before, endpoint };
-        eligible(catalog, constraints)
+    let constraints = Constraints {
+        rights,
+        residency: &residency,
+        needs: &needs,
+        tiers,
+        companions: &companions,
+        retired_before: policy.exclude_retired.then_some(moment.today),
+        endpoint: ask.ties.only,
     };
     let mut choice = policy.choose(&asked, task, catalog);
-    let (mut kept, mut removed) = sieve(&choice);
+    let (mut kept, mut removed) = eligible(catalog, &choice, constraints);
     let downgraded = kept.is_empty()
         && rights.allow_role(Task::Chat)
         && may_downgrade(policy, &choice, &removed);
     if downgraded {
         choice = policy.choose(&RequestedModel::Role(Task::Chat), Task::Chat, catalog);
-        (kept, removed) = sieve(&choice);
+        (kept, removed) = eligible(catalog, &choice, constraints);
     }
     let admission = admission(ask, &choice, &needs, (rules, snapshot), kept.all_provisioned());
     let preferences = Preferences {
         prefer,
         choice: &choice,
         needs: &needs,
+        tiers,
         admission: &admission,
         ramp: capacity.ramp,
         reader: ask.ties.reader,
     };
     let mut candidates = order(kept, preferences, snapshot, moment.now);
     let models = Models { names: &choice.models, prompt_field: needs.operation.prompt_field() };
-    let plan = match hosted_tool(ask.request, policy, &residency) {
-        Some(refusal) => Err(refusal),
-        None => planned(&candidates, &removed, models, &residency),
-    };
+    let plan = hosted_tool(ask.request, policy, &residency)
+        .map_or_else(|| planned(&candidates, &removed, models, &residency), Err);
     candidates.append(&mut removed);
     Ok(Decision {
         asked,
@@ -293,7 +280,7 @@ fn planned(
     models: Models<'_>,
     residency: &Residency,
 ) -> Result<Plan, Refusal> {
-    plan_of(candidates).ok_or_else(|| {
+    Plan::of(candidates).ok_or_else(|| {
         let all = candidates.iter().chain(removed);
         refusal(all.filter_map(excluded), models, residency)
     })
@@ -388,13 +375,4 @@ fn may_downgrade(policy: &Policy, choice: &ModelChoice, removed: &[Candidate]) -
     choice.role == Some(Task::Reasoning)
         && policy.reasoning.on_unavailable == OnUnavailable::Downgrade
         && fell
-}
-
-fn plan_of(candidates: &[Candidate]) -> Option<Plan> {
-    let mut inside = candidates
-        .iter()
-        .filter(|candidate| matches!(candidate.place, Place::In(_)))
-        .map(|candidate| Arc::clone(&candidate.deployment));
-    let first = inside.next()?;
-    Some(Plan { first, rest: inside.collect() })
 }

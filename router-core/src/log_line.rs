@@ -168,6 +168,9 @@ pub struct LoggedOutcome {
 pub struct LoggedAttempt {
     /// Where it went.
     pub deployment: Box<str>,
+    /// The service tier that the router asked for, if it is not the standard one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_tier: Option<Box<str>>,
     /// How it ended.
     pub outcome: Box<str>,
     /// The upstream's own status, if it was no answer.
@@ -343,6 +346,11 @@ impl LoggedAttempt {
     fn of(step: &Step) -> Self {
         Self {
             deployment: step.deployment.name.as_str().into(),
+            service_tier: step
+                .deployment
+                .service_tier
+                .filter(|tier| tier.is_special())
+                .map(|tier| tier.as_str().into()),
             outcome: step.ended.as_str().into(),
             status: step.said.status,
             code: step.said.code.clone(),

@@ -16,6 +16,7 @@ use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::deployment::Residency;
 use crate::fallback::Step;
+use crate::model::ServiceTier;
 use crate::units::Usd;
 use crate::upstream::Unreachable;
 
@@ -188,6 +189,11 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
         true,
         "`true` if that cost is a lower bound: a hosted tool that was called has no known price.",
     ),
+    header(
+        "x-router-tier",
+        true,
+        "`default`, `priority` or `flex`: the service tier of a pay-as-you-go answer, or the one asked for if a stream has not named its own yet.",
+    ),
     header("x-router-overhead-us", true, "The time that the router itself took, in microseconds."),
 ];
 
@@ -203,6 +209,7 @@ const ADAPTED: HeaderName = HeaderName::from_static("x-router-adapted");
 const RESIDENCY: HeaderName = HeaderName::from_static("x-router-residency");
 const COST: HeaderName = HeaderName::from_static("x-router-cost-usd");
 const COST_AT_LEAST: HeaderName = HeaderName::from_static("x-router-cost-at-least");
+const TIER: HeaderName = HeaderName::from_static("x-router-tier");
 const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const OVERHEAD: HeaderName = HeaderName::from_static("x-router-overhead-us");
 
@@ -292,6 +299,11 @@ pub(crate) fn tell_cost(headers: &mut HeaderMap, cost: Option<Usd>, at_least: bo
     if at_least {
         put_word(headers, COST_AT_LEAST, "true");
     }
+}
+
+/// The service tier in which the answer was made.
+pub(crate) fn set_tier_header(headers: &mut HeaderMap, tier: ServiceTier) {
+    put_word(headers, TIER, tier.as_str());
 }
 
 /// A 429 for which the request alone is responsible: the official clients would send it again otherwise.

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use router_core::decision::{Decision, Plan, Refusal};
+use router_core::model::ServiceTier;
 use router_core::policy::RequestedModel;
 use router_core::selection::{Candidate, Exclusion, Place};
 use router_core::task::{Reason, Task, Verdict};
@@ -21,7 +22,7 @@ pub const MOST_REASONS: usize = 8;
 /// and `refusal` then says why. `would` is the task that the score would have chosen where scores are only observed.
 pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
     let candidates: Vec<Value> = decision.candidates.iter().map(candidate).collect();
-    let names = |plan: &Plan| plan.iter().map(|found| found.name.to_string()).collect();
+    let names = |plan: &Plan| plan.iter().map(|found| found.label().into_owned()).collect();
     let plan: Vec<String> = decision.plan.as_ref().map(names).unwrap_or_default();
     let refusal = decision.plan.as_ref().err().map(|refusal| {
         let wait = wait_of(refusal).map(milliseconds);
@@ -69,6 +70,7 @@ fn candidate(candidate: &Candidate) -> Value {
         "deployment": deployment.name.as_str(),
         "model": deployment.model.name.as_str(),
         "billing": deployment.billing.as_str(),
+        "service_tier": deployment.service_tier.map(ServiceTier::as_str),
         "area": deployment.area.to_string(),
     });
     let place = match candidate.place {
@@ -128,7 +130,7 @@ pub fn to_text(decision: &Decision, reasons: &[Reason]) -> String {
     }
     match &decision.plan {
         Ok(plan) => {
-            let names: Vec<&str> = plan.iter().map(|found| found.name.as_str()).collect();
+            let names: Vec<_> = plan.iter().map(|found| found.label()).collect();
             line("plan", names.join(" -> "));
         }
         Err(refusal) => line("plan", format!("none: {refusal}")),
@@ -158,7 +160,10 @@ fn candidate_line(place: usize, candidate: &Candidate) -> String {
     let deployment = &candidate.deployment;
     let what = format!(
         "{} ({}, {}, {})",
-        deployment.name, deployment.model.name, deployment.billing, deployment.area
+        deployment.label(),
+        deployment.model.name,
+        deployment.billing,
+        deployment.area
     );
     match candidate.place {
         Place::In(rank) => {
@@ -197,6 +202,7 @@ fn because(why: Exclusion) -> String {
         Exclusion::Ability(ability) => format!("its model has no {ability}"),
         Exclusion::ContextWindow => "the prompt is longer than its model takes".to_owned(),
         Exclusion::Retired(day) => format!("its model retired on {day}"),
+        Exclusion::ServiceTier(why) => format!("its service tier {why}"),
         Exclusion::Cooling { cause, wait } => {
             format!("left alone for {} ms more ({})", milliseconds(wait), cause.as_str())
         }

@@ -72,6 +72,7 @@ pub(crate) async fn state(State(shared): State<Arc<Shared>>) -> Response {
             "hung_up": counters.hung_up, "admitted_tokens": counters.admitted_tokens,
             "prompt_tokens": counters.prompt_tokens, "cached_tokens": counters.cached_tokens,
             "completion_tokens": counters.completion_tokens,
+            "billed_usd": counters.billed_usd,
         });
         let (name, value) = match deployed.gauge(now) {
             Gauge::Utilization(share) => ("utilization_ratio", json!(share)),

@@ -9,12 +9,17 @@ use crate::bucket::Bucket;
 use crate::bucket::BucketFault;
 use crate::prompt_cache::Beginnings;
 use crate::prompt_cache::PromptCache;
+use crate::quota::Arrival;
 use crate::quota::OverQuota;
 use crate::quota::Quota;
 use crate::quota::QuotaReading;
 use crate::script::step::Step;
 use crate::settings::Billing;
 use crate::settings::Deployment;
+use crate::tier::Rates;
+use crate::tier::Tier;
+use crate::tier::TierName;
+use crate::wire::error::Refusal;
 use crate::wire::request::Ask;
 use crate::wire::said::Usage;
 use crate::wire::sse::Pace;
@@ -49,6 +54,8 @@ pub struct Counters {
     pub cached_tokens: u64,
     /// Tokens written by ended requests, hidden ones included.
     pub completion_tokens: u64,
+    /// What ended requests cost at the rates of their service tiers, in US dollars.
+    pub billed_usd: f64,
 }
 
 /// The limit in force.
@@ -61,6 +68,8 @@ enum Room {
 #[derive(Debug)]
 struct Inside {
     room: Room,
+    /// The limits that service tiers have of their own.
+    tiers: Vec<(TierName, Quota)>,
     cache: Option<PromptCache>,
     script: VecDeque<Step>,
     counters: Counters,
@@ -78,6 +87,7 @@ pub(crate) struct Deployed {
 pub(crate) enum Refused {
     Full { wait: Duration },
     OverQuota(OverQuota),
+    Flex { wait: Duration },
 }
 
 /// What the answer's headers say about the limit.
@@ -93,8 +103,11 @@ impl Deployed {
             Billing::Provisioned(bucket) => Room::Bucket(Bucket::new(bucket, now)?),
             Billing::PayAsYouGo(quota) => Room::Quota(Quota::new(quota, now)),
         };
+        let own_limit =
+            |(name, tier): &(TierName, Tier)| Some((*name, Quota::new(tier.capacity?, now)));
         let inside = Inside {
             room,
+            tiers: settings.tiers.iter().filter_map(own_limit).collect(),
             cache: settings.prompt_cache.map(PromptCache::new),
             script: VecDeque::new(),
             counters: Counters::default(),
@@ -169,6 +182,51 @@ impl Deployed {
         }
     }
 
+    /// The service tier of that name; `None` if it is not offered.
+    pub(crate) fn tier(&self, name: TierName) -> Option<Tier> {
+        let found = self.settings.tiers.iter().find(|(known, _)| *known == name);
+        found.map(|(_, tier)| *tier)
+    }
+
+    /// The service tier that a request names, if the deployment offers tiers.
+    pub(crate) fn asked_tier(
+        &self,
+        word: Option<&str>,
+    ) -> Result<Option<(TierName, Tier)>, Refusal> {
+        if self.settings.tiers.is_empty() {
+            return Ok(None);
+        }
+        let found = TierName::asked(word).and_then(|name| Some((name, self.tier(name)?)));
+        found.map(Some).ok_or_else(|| Refusal::no_such_tier(word.unwrap_or("default")))
+    }
+
+    /// Admits a request in a service tier; gives the tier that answers it.
+    pub(crate) fn admit_in(
+        self: &Arc<Self>,
+        now: Instant,
+        (name, tier): (TierName, Tier),
+        ask: &Ask,
+    ) -> Result<(Lease, TierName), Refused> {
+        let arrival = Arrival { prompt_chars: ask.prompt_chars(), ..Arrival::default() };
+        let admitted = {
+            let mut inside = self.inside();
+            let limit = inside.tiers.iter_mut().find(|(known, _)| *known == name);
+            limit.map_or(Ok(()), |(_, limit)| limit.arrive(now, arrival).map(drop))
+        };
+        let (name, rates) = match admitted {
+            Ok(()) => (name, tier.rates),
+            Err(_) if tier.downgrades => {
+                let standard = self.tier(TierName::Default).unwrap_or(tier);
+                (TierName::Default, standard.rates)
+            }
+            Err(over) if name == TierName::Flex => return Err(Refused::Flex { wait: over.wait }),
+            Err(over) => return Err(Refused::OverQuota(over)),
+        };
+        let mut lease = self.admit(now, ask)?;
+        lease.rates = Some(rates);
+        Ok((lease, name))
+    }
+
     /// Admits a request, or says why not.
     pub(crate) fn admit(self: &Arc<Self>, now: Instant, ask: &Ask) -> Result<Lease, Refused> {
         let prompt = ask.prompt_tokens();
@@ -187,8 +245,11 @@ impl Deployed {
                 Some(admission)
             }
             Room::Quota(quota) => {
-                let estimate = quota.estimate(ask.prompt_chars(), cap);
-                quota.admit(now, ask.prompt_chars(), cap).map_err(Refused::OverQuota)?;
+                let prompt_chars = ask.prompt_chars();
+                let cached_chars = prompt_chars.saturating_mul(cached) / prompt.max(1);
+                let arrival = Arrival { prompt_chars, cached_chars, max_tokens: cap };
+                let estimate = quota.estimate(arrival);
+                quota.arrive(now, arrival).map_err(Refused::OverQuota)?;
                 #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
                 let estimate = estimate as f64;
                 counters.admitted_tokens += estimate;
@@ -209,6 +270,7 @@ impl Deployed {
             written: 0,
             writing: None,
             complete: false,
+            rates: None,
         })
     }
 }
@@ -224,6 +286,8 @@ pub(crate) struct Lease {
     /// Since when and how fast an answer is written that nobody sees before its end.
     writing: Option<(Instant, Pace)>,
     complete: bool,
+    /// What its tokens cost; `None` if the deployment offers no service tiers.
+    rates: Option<Rates>,
 }
 
 impl Lease {
@@ -270,5 +334,10 @@ impl Drop for Lease {
         counters.prompt_tokens += self.prompt;
         counters.cached_tokens += self.cached;
         counters.completion_tokens += self.written;
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        if let Some(Rates { input, output }) = self.rates {
+            counters.billed_usd +=
+                (self.prompt as f64 * input + self.written as f64 * output) / 1e6;
+        }
     }
 }

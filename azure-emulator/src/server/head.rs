@@ -71,6 +71,7 @@ pub(crate) fn gauge(headers: &mut HeaderMap, reached: &Reached, gauge: Gauge) {
 pub(crate) fn throttled(reached: &Reached, why: Refused, gauge: Gauge) -> Response {
     let (refusal, wait) = match why {
         Refused::Full { wait } => (throttled::provisioned_full(), wait),
+        Refused::Flex { wait } => (throttled::flex_capacity(), wait),
         Refused::OverQuota(over) if reached.dialect == Dialect::OpenAi => {
             let most = match (gauge, over.limit) {
                 (Gauge::Quota(reading), crate::quota::Limit::Requests) => reading.limit_requests,
@@ -89,6 +90,9 @@ pub(crate) fn throttled(reached: &Reached, why: Refused, gauge: Gauge) -> Respon
     let mut headers = of(reached, JSON);
     self::gauge(&mut headers, reached, gauge);
     waits(&mut headers, wait);
+    if reached.deployed.settings.milliseconds_only {
+        headers.remove("retry-after");
+    }
     respond(refusal.status.as_u16(), headers, Body::from(refusal.body.to_string()))
 }
 

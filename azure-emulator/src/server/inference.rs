@@ -19,6 +19,7 @@ use crate::dice::Dice;
 use crate::script::step::Changes;
 use crate::script::step::Reply;
 use crate::script::step::Step;
+use crate::tier::TierName;
 use crate::wire::chat;
 use crate::wire::chat::Envelope;
 use crate::wire::chunks;
@@ -211,10 +212,19 @@ async fn ordinary(reached: &Reached, changes: &Changes) -> Result<Response, Resp
     };
     accepted.map_err(|refusal| refused(&refusal))?;
     let start = Instant::now();
-    let lease = reached
-        .deployed
-        .admit(start, &ask)
-        .map_err(|why| head::throttled(reached, why, reached.deployed.gauge(start)))?;
+    let word = reached.body.get("service_tier").and_then(Value::as_str);
+    let tier = reached.deployed.asked_tier(word).map_err(|refusal| refused(&refusal))?;
+    let admitted = match tier {
+        Some(tier) => {
+            reached.deployed.admit_in(start, tier, &ask).map(|(lease, name)| (lease, Some(name)))
+        }
+        None => reached.deployed.admit(start, &ask).map(|lease| (lease, None)),
+    };
+    let (lease, tier) =
+        admitted.map_err(|why| head::throttled(reached, why, reached.deployed.gauge(start)))?;
+    let latency = tier
+        .and_then(|name| reached.deployed.tier(name))
+        .map_or(settings.latency, |tier| tier.latency);
     let mut dice = Dice::new(reached.shared.settings.seed, settings.name.as_bytes());
     dice = Dice::new(dice.roll(), &reached.bytes);
     let mut choices = speak::answer(&settings.voice, &settings.profile, &ask, &mut dice);
@@ -223,10 +233,12 @@ async fn ordinary(reached: &Reached, changes: &Changes) -> Result<Response, Resp
     }
     let (prompt, cached) = lease.prompt();
     let usage = Usage::of(prompt, cached, &choices);
-    let answered = Answered { envelope: envelope(reached, changes), choices, usage };
+    let envelope =
+        Envelope { service_tier: tier.map(TierName::as_str), ..envelope(reached, changes) };
+    let answered = Answered { envelope, choices, usage };
     let pace = Pace {
-        first_token: settings.latency.first_token.saturating_add(changes.slow_first_token),
-        ..settings.latency
+        first_token: latency.first_token.saturating_add(changes.slow_first_token),
+        ..latency
     };
     let sending = Sending { reached, changes, start, pace, lease };
     Ok(if ask.stream {
@@ -289,6 +301,7 @@ fn envelope(reached: &Reached, changes: &Changes) -> Envelope {
         created: shared::created(),
         model: changes.model.clone().unwrap_or_else(|| settings.served_model.clone()),
         filter,
+        service_tier: None,
     }
 }
 

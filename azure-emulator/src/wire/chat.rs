@@ -17,6 +17,17 @@ pub struct Envelope {
     pub model: String,
     /// Azure's additions.
     pub filter: Filter,
+    /// The service tier that answered; `None` if the deployment offers none.
+    pub service_tier: Option<&'static str>,
+}
+
+impl Envelope {
+    /// Adds the service tier to a body or chunk.
+    pub(super) fn name_tier(&self, body: &mut serde_json::Map<String, Value>) {
+        if let Some(tier) = self.service_tier {
+            body.insert("service_tier".to_owned(), tier.into());
+        }
+    }
 }
 
 /// The whole answer.
@@ -33,8 +44,11 @@ pub fn completion(envelope: &Envelope, choices: &[Said], usage: &Usage) -> Value
         "choices": choices,
         "usage": usage_of_chat(usage),
     });
-    if azure && let Some(body) = body.as_object_mut() {
-        body.insert("prompt_filter_results".to_owned(), filter::prompt_results());
+    if let Some(body) = body.as_object_mut() {
+        envelope.name_tier(body);
+        if azure {
+            body.insert("prompt_filter_results".to_owned(), filter::prompt_results());
+        }
     }
     body
 }

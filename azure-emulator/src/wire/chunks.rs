@@ -152,6 +152,7 @@ impl Writer<'_> {
         chunk.insert("model".to_owned(), json!(self.envelope.model));
         chunk.insert("system_fingerprint".to_owned(), json!("fp_emulator"));
         chunk.insert("choices".to_owned(), choices);
+        self.envelope.name_tier(&mut chunk);
         chunk
     }
 }
@@ -167,6 +168,7 @@ mod tests {
             created: 1,
             model: "gpt-4o".to_owned(),
             filter,
+            service_tier: None,
         };
         let said = Said {
             pieces: ["a", " b", " c"].map(str::to_owned).to_vec(),

@@ -44,6 +44,13 @@ impl Refusal {
         )
     }
 
+    /// 400: the model is not offered in the service tier.
+    pub fn no_such_tier(tier: &str) -> Self {
+        let message = format!("Invalid service_tier argument: '{tier}' is not available here.");
+        let param = Some("service_tier");
+        Self::model(StatusCode::BAD_REQUEST, "invalid_request_error", (param, None), &message)
+    }
+
     /// 400: the model does not know the parameter.
     pub fn unsupported_parameter(param: &str, instead: Option<&str>) -> Self {
         let advice = instead.map_or_else(String::new, |other| format!(" Use '{other}' instead."));

@@ -45,6 +45,7 @@ pub fn response(
         "tool_choice": or("tool_choice", json!("auto")),
         "tools": or("tools", json!([])),
         "top_p": or("top_p", json!(1.0)),
+        "service_tier": envelope.service_tier,
         "truncation": "disabled",
         "usage": {
             "input_tokens": usage.prompt,

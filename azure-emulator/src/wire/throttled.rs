@@ -32,6 +32,14 @@ pub fn over_quota(limit: Limit, operation: &str, wait: Duration) -> Refusal {
     ))
 }
 
+/// The flex tier has no capacity left.
+pub fn flex_capacity() -> Refusal {
+    azure(
+        "Flex processing has no capacity available to process your request at this time. Please \
+         retry later, or use the default service tier.",
+    )
+}
+
 /// The shared pool of model and region is busy; not about this deployment's quota.
 pub fn system_capacity() -> Refusal {
     azure(

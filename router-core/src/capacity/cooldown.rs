@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::model::ServiceTier;
+
 /// Why a deployment is left alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
@@ -36,6 +38,8 @@ impl Cause {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cooldown {
     throttled: Option<Instant>,
+    /// Waits that were asked for in the service tiers `priority` and `flex` alone.
+    tiers: [Option<Instant>; 2],
     unavailable: Option<Instant>,
     fault: Option<Instant>,
     misconfigured: Option<Instant>,
@@ -100,6 +104,13 @@ impl Cooldown {
         forbidden.or_else(|| holding(Cause::Fault, self.fault))
     }
 
+    /// The same for requests in a service tier: each tier is throttled by itself, all else holds for all of them.
+    pub fn holds_in(&self, tier: ServiceTier, now: Instant) -> Option<(Cause, Instant)> {
+        let throttled =
+            tier_index(tier).map_or(self.throttled, |at| self.tiers.get(at).copied()?);
+        Self { throttled, ..*self }.holds(now)
+    }
+
     /// How many faults came in a row.
     pub fn faults(&self) -> u32 {
         self.faults
@@ -142,6 +153,14 @@ impl Cooldown {
         self.throttled = self.throttled.max(Some(now + wait));
     }
 
+    /// The same of requests in a service tier.
+    pub fn throttle_in(&mut self, tier: ServiceTier, now: Instant, wait: Duration) {
+        match tier_index(tier).and_then(|at| self.tiers.get_mut(at)) {
+            Some(until) => *until = (*until).max(Some(now + wait)),
+            None => self.throttle(now, wait),
+        }
+    }
+
     /// It failed and asked to be left alone for `wait`.
     pub fn suspend(&mut self, now: Instant, wait: Duration) {
         self.unavailable = self.unavailable.max(Some(now + wait));
@@ -174,6 +193,15 @@ impl Cooldown {
         self.fault = None;
         self.misconfigured = None;
         self.faults = 0;
+    }
+}
+
+/// The tiers that are throttled apart from the standard one.
+fn tier_index(tier: ServiceTier) -> Option<usize> {
+    match tier {
+        ServiceTier::Priority => Some(0),
+        ServiceTier::Flex => Some(1),
+        ServiceTier::Standard | ServiceTier::Batch | ServiceTier::Other => None,
     }
 }
 
@@ -230,6 +258,24 @@ mod tests {
         cooldown.throttle(now, SECOND);
         cooldown.serve(now);
         assert_eq!(cooldown.holds(now), Some((Cause::Throttled, now + 2 * SECOND)));
+    }
+
+    #[test]
+    fn service_tiers_are_throttled_each_by_itself_and_fail_together() {
+        use ServiceTier::{Flex, Priority, Standard};
+        let now = Instant::now();
+        let mut cooldown = Cooldown::default();
+        cooldown.throttle_in(Flex, now, 9 * SECOND);
+        let throttled = |wait| Some((Cause::Throttled, now + wait));
+        let of = |cooldown: &Cooldown| {
+            [Standard, Priority, Flex].map(|tier| cooldown.holds_in(tier, now))
+        };
+        assert_eq!(of(&cooldown), [None, None, throttled(9 * SECOND)]);
+        cooldown.throttle_in(Standard, now, SECOND);
+        assert_eq!(of(&cooldown), [throttled(SECOND), None, throttled(9 * SECOND)]);
+        cooldown.misconfigure(now, 60 * SECOND);
+        let all = Some((Cause::Misconfigured, now + 60 * SECOND));
+        assert_eq!(of(&cooldown), [all, all, all]);
     }
 
     #[test]

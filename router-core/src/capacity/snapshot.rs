@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::model::ServiceTier;
 use crate::policy::Priority;
 use crate::task::Task;
 use crate::units::DeploymentName;
@@ -82,6 +83,11 @@ impl DeploymentState {
     /// The cause and end of the cooldown that holds longest.
     pub fn cooling(&self, now: Instant) -> Option<(Cause, Instant)> {
         self.cooldown.holds(now)
+    }
+
+    /// The same of requests in a service tier.
+    pub fn cooling_in(&self, tier: ServiceTier, now: Instant) -> Option<(Cause, Instant)> {
+        self.cooldown.holds_in(tier, now)
     }
 
     /// How long until a request may enter by draining alone; zero where there is room, or where no twin tells.

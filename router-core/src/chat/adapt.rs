@@ -15,6 +15,7 @@ use crate::model::Effort;
 use crate::model::InstructionRole;
 use crate::model::ModelRecord;
 use crate::model::Sampling;
+use crate::model::ServiceTier;
 use crate::units::Tokens;
 
 use super::encrypted::ContentHash;
@@ -43,6 +44,8 @@ pub struct Target<'t> {
     /// A tighter cap to send in place of the caller's; it is no change that the caller sees, because an answer that it
     /// cuts off is asked again.
     pub tight: Option<Tokens>,
+    /// The service tier that the router chose; `None` if the caller's own field goes on unchanged.
+    pub service_tier: Option<ServiceTier>,
     /// Encrypted contents that it cannot read.
     pub unreadable: &'t [ContentHash],
     /// The `prompt_cache_key` of a request that has none; it changes nothing that the caller asked for, so it is no change.
@@ -61,6 +64,9 @@ pub struct Adapted {
     /// True where usage was asked of a stream whose caller did not ask: that chunk is withheld.
     pub withhold_usage: bool,
 }
+
+/// The field that names the service tier.
+pub const SERVICE_TIER: &str = "service_tier";
 
 /// The fields that a model with fixed sampling refuses; `temperature` 1 is accepted.
 const SAMPLING: [&str; 7] = [
@@ -117,6 +123,9 @@ fn fit<'r, 'a>(request: &'r ChatRequest<'a>, target: Target<'_>) -> Fitted<'r, '
         edit.splice.set("model", quoted(name));
     }
     edit.cache_key(target);
+    if let Some(tier) = target.service_tier {
+        edit.service_tier(tier);
+    }
     match request.operation() {
         Operation::Chat => edit.chat(target),
         Operation::Responses => edit.responses(target),
@@ -265,6 +274,17 @@ impl<'r, 'a> Edit<'r, 'a> {
         self.leave_out_once("max_completion_tokens");
     }
 
+    /// Asks for a service tier. It is reported with the answer, not as a change: it changes the price and the speed alone. A
+    /// request that names none goes in the standard tier as it came.
+    fn service_tier(&mut self, tier: ServiceTier) {
+        let named = self.request.raw(SERVICE_TIER).and_then(|raw| serde_json::from_str(raw).ok());
+        let named = named.and_then(|word: String| ServiceTier::named(&word));
+        let online = named.is_none_or(|named| ServiceTier::ONLINE.contains(&named));
+        if online && named.unwrap_or_default() != tier {
+            self.splice.set(SERVICE_TIER, quoted(tier.as_str()));
+        }
+    }
+
     /// Fits the effort; returns the one that the model will use.
     fn effort(&mut self, record: &ModelRecord, wished: Option<Effort>) -> Effort {
         const FIELD: &str = "reasoning_effort";
@@ -395,6 +415,7 @@ mod tests {
             tight: None,
             unreadable: &[],
             cache_key: None,
+            service_tier: None,
         };
         let adapted = adapt(&request, target);
         let mut actual: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -419,6 +440,7 @@ mod tests {
             tight: None,
             unreadable: &[],
             cache_key: None,
+            service_tier: None,
         };
         assert_eq!(adapt(&request, target).body, body);
     }
@@ -478,6 +500,7 @@ mod tests {
                 tight: None,
                 unreadable: &[],
                 cache_key: None,
+                service_tier: None,
             };
             let adapted = adapt(&request, target);
             let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -504,6 +527,7 @@ mod tests {
             tight: None,
             unreadable: &[],
             cache_key: None,
+            service_tier: None,
         };
         let adapted = adapt(&request, target);
         let value: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -536,6 +560,7 @@ mod tests {
                 tight,
                 unreadable: &[],
                 cache_key: None,
+                service_tier: None,
             };
             let adapted = adapt(&request, target);
             let mut value: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -620,6 +645,7 @@ mod tests {
                 tight: None,
                 unreadable: &[],
                 cache_key: None,
+                service_tier: None,
             };
             let adapted = adapt(&request, target);
             let value: Value = serde_json::from_slice(&adapted.body).unwrap();

@@ -178,6 +178,7 @@ mod tests {
             tight: None,
             unreadable: &[],
             cache_key: None,
+            service_tier: None,
         };
         let adapted = adapt(&request, target);
         let mut expected = expected.clone();
@@ -233,6 +234,7 @@ mod tests {
                 tight: None,
                 unreadable: &[],
                 cache_key: None,
+                service_tier: None,
             };
             let adapted = adapt(&request, target);
             let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
@@ -304,6 +306,7 @@ mod tests {
             tight: None,
             unreadable: &[],
             cache_key: None,
+            service_tier: None,
         };
         let adapted = adapt(&request, target);
         let sent: Value = serde_json::from_slice(&adapted.body).unwrap();

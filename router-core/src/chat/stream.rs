@@ -315,7 +315,7 @@ impl Event {
 }
 
 fn tier(word: &LooseText<'_>) -> Option<ServiceTier> {
-    word.0.as_ref().map(|word| ServiceTier::from_answer(&word.0))
+    word.0.as_ref().and_then(|word| ServiceTier::named(&word.0))
 }
 
 fn usage_of(raw: &RawValue) -> Option<Usage> {

@@ -253,7 +253,7 @@ impl Answer {
         let lists = Lists { choices: None, output: raw.output, data: raw.data };
         let first = raw.choices.and_then(|choices| choices.into_iter().next());
         let tier =
-            raw.service_tier.and_then(|tier| tier.0).map(|tier| ServiceTier::from_answer(&tier.0));
+            raw.service_tier.and_then(|tier| tier.0).and_then(|tier| ServiceTier::named(&tier.0));
         let (tier, hosted) = (tier.unwrap_or_default(), hosted_calls(raw.output));
         let usage = raw.usage.and_then(usage).and_then(RawUsage::usage);
         Self {

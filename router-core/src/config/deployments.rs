@@ -22,6 +22,7 @@ use super::nearest::nearest;
 use super::prices::priced;
 use super::raw;
 use super::records::{RATIO_RANGE, Records, TPM_RANGE, unknown_model};
+use super::service_tiers;
 use super::sku::Sku;
 use super::table::{Table, listed, quoted};
 
@@ -77,8 +78,9 @@ fn one(
     let weight = table.whole("weight", raw.weight, 1..=1_000_000);
     let price = own_price(raw, model, table);
     let azure_deployment = azure_deployment(raw, table);
+    let service_tiers = service_tiers::read(raw.tiers.as_deref(), table);
     let (endpoint, model) = (endpoint?, model?);
-    Some(Deployment {
+    let deployment = Deployment {
         name: name?,
         model: Arc::clone(model),
         billing: billing?,
@@ -91,7 +93,11 @@ fn one(
         order: order.unwrap_or(Deployment::USUAL_ORDER),
         weight: weight.and_then(|weight| weight.try_into().ok()),
         price,
-    })
+        service_tiers,
+        service_tier: None,
+    };
+    service_tiers::priced(&deployment, table);
+    Some(deployment)
 }
 
 /// What its tokens cost by its own contract.
@@ -266,6 +272,7 @@ fn billing(
                 ("tokens_per_minute", raw.tokens_per_minute.is_some()),
                 ("price", raw.price.is_some()),
                 ("discount_percent", raw.discount_percent.is_some()),
+                ("tiers", raw.tiers.is_some()),
             ],
         );
         return size(raw, model, table).map(Billing::Provisioned);

@@ -33,6 +33,7 @@ mod roles;
 mod schema;
 mod sending;
 mod server;
+mod service_tiers;
 mod shown;
 mod sku;
 mod table;

@@ -307,6 +307,9 @@ pub struct Deployment {
     pub requests_per_minute: Option<i64>,
     /// Its quota of tokens; only for `pay_as_you_go`.
     pub tokens_per_minute: Option<i64>,
+    /// The service tiers in which the router may ask for it: `default`, `priority`, `flex`; only for `pay_as_you_go`; no
+    /// default: the caller's own `service_tier` goes on unchanged.
+    pub tiers: Option<Vec<String>>,
     /// The most requests at once; no bound.
     pub max_in_flight: Option<i64>,
     /// Whether anything is sent to it; true.

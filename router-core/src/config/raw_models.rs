@@ -59,6 +59,10 @@ pub struct Model {
     pub successor: Option<String>,
     /// What its tokens cost, at the global rate.
     pub usd_per_million_tokens: Option<Prices>,
+    /// The service tiers, besides `default`, in which Azure offers it: `priority`, `flex`; none.
+    pub azure_tiers: Option<Vec<String>>,
+    /// The longest prompt that is processed with priority; the whole window.
+    pub priority_max_prompt_tokens: Option<i64>,
     /// The factor on its prices in a data zone; 1.1.
     pub data_zone_price_factor: Option<f64>,
     /// How much of it one PTU serves.

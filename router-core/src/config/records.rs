@@ -18,6 +18,7 @@ use crate::model::PtuRate;
 use crate::model::PtuSize;
 use crate::model::PtuSizes;
 use crate::model::Sampling;
+use crate::model::ServiceTier;
 use crate::units::ModelName;
 use crate::units::Tokens;
 
@@ -64,14 +65,7 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
             CapField::from_word,
         )
         .unwrap_or(if reasons { CapField::MaxCompletionTokens } else { CapField::Either });
-    let sampling = table
-        .word(
-            "sampling",
-            raw.sampling.as_deref(),
-            "free, free_without_effort or fixed",
-            Sampling::from_word,
-        )
-        .unwrap_or(if reasons { Sampling::Fixed } else { Sampling::Free });
+    let sampling = sampling(raw, table);
     let instructions = table
         .word(
             "instructions",
@@ -87,6 +81,9 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
         let table = table.sub("usd_per_million_tokens");
         priced(prices, abilities, factor.unwrap_or(1.1), &table)
     });
+    let azure_tiers = azure_tiers(raw, table);
+    let priority_max_prompt =
+        table.whole("priority_max_prompt_tokens", raw.priority_max_prompt_tokens, 1..=100_000_000);
     let ptu = raw.ptu.as_ref().and_then(|rate| ptu_rate(rate, &table.sub("ptu")));
     let oldest_api_version = table.rule("oldest_api_version", raw.oldest_api_version.as_deref());
     let retires = table.rule("retires", raw.retires.as_deref());
@@ -105,11 +102,26 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
         context_window: context_window?,
         max_output: max_output?,
         prices,
+        azure_tiers,
+        priority_max_prompt: priority_max_prompt.map(Tokens),
         ptu,
         oldest_api_version,
         retires,
         successor,
     })
+}
+
+fn sampling(raw: &raw::Model, table: &Table<'_>) -> Sampling {
+    let allowed = "free, free_without_effort or fixed";
+    let word = table.word("sampling", raw.sampling.as_deref(), allowed, Sampling::from_word);
+    word.unwrap_or(if raw.efforts.is_some() { Sampling::Fixed } else { Sampling::Free })
+}
+
+fn azure_tiers(raw: &raw::Model, table: &Table<'_>) -> Vec<ServiceTier> {
+    let tier = |word: &str| ServiceTier::from_word(word).filter(|tier| tier.is_special());
+    let words = raw.azure_tiers.iter().flatten();
+    let name = "azure_tiers";
+    words.filter_map(|word| table.word(name, Some(word), "priority or flex", tier)).collect()
 }
 
 fn abilities(raw: &raw::Model) -> Abilities {

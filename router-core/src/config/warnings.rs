@@ -13,6 +13,7 @@ use crate::units::Day;
 
 use super::keys::CallerKey;
 use super::raw::Raw;
+use super::service_tiers;
 use super::table::Table;
 
 /// How many days before its retirement a model is warned about.
@@ -25,6 +26,7 @@ pub(super) fn check(raw: &Raw, policy: &Policy, catalog: &Catalog, today: Day, t
         retirement(deployment, policy, today, &table);
         size(deployment, &table);
         api_version(deployment, &table);
+        service_tiers::warn(deployment, &table);
     }
     for task in Task::ALL {
         role(task, policy, catalog, &top.sub("roles").sub(task.as_str()));

@@ -3,6 +3,7 @@
 //! A catalog never changes; a new config makes a new one. What changes from moment to moment (room, waits, faults) lies
 //! in `state`, under the deployment's name.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use crate::model::ModelRecord;
 use crate::model::Prices;
 use crate::model::PtuRate;
+use crate::model::ServiceTier;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
 
@@ -43,6 +45,10 @@ pub struct Deployment {
     pub weight: Option<u32>,
     /// What its tokens cost where they do not cost what the model's record says.
     pub price: Price,
+    /// The service tiers in which the router may ask for it; empty if the caller's own `service_tier` goes on unchanged.
+    pub service_tiers: Vec<ServiceTier>,
+    /// The service tier of this entry of a plan; `None` if the deployment lists no tiers.
+    pub service_tier: Option<ServiceTier>,
 }
 
 impl Deployment {
@@ -61,6 +67,19 @@ impl Deployment {
     /// The prices of its tokens before its discount; `None` if they are not known.
     pub fn prices(&self) -> Option<&Prices> {
         self.price.own.as_deref().or(self.model.prices.as_ref())
+    }
+
+    /// The service tier in which it is asked, as far as the router chooses it.
+    pub fn tier(&self) -> ServiceTier {
+        self.service_tier.unwrap_or_default()
+    }
+
+    /// Its name, followed by the service tier if that is not the standard one: `chat_payg/priority`.
+    pub fn label(&self) -> Cow<'_, str> {
+        match self.service_tier.filter(|tier| tier.is_special()) {
+            Some(tier) => Cow::Owned(format!("{}/{}", self.name, tier.as_str())),
+            None => Cow::Borrowed(self.name.as_str()),
+        }
     }
 }
 
@@ -189,6 +208,8 @@ impl Api {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     deployments: Vec<Arc<Deployment>>,
+    /// Of each deployment, in the same order, one entry for each service tier; itself if it lists none.
+    in_tiers: Vec<Vec<Arc<Deployment>>>,
     models: BTreeMap<ModelName, Arc<ModelRecord>>,
 }
 
@@ -200,16 +221,22 @@ impl Catalog {
             named.entry(deployment.name.clone()).or_insert_with(|| Arc::new(deployment));
         }
         let deployments: Vec<Arc<Deployment>> = named.into_values().collect();
+        let in_tiers = deployments.iter().map(in_tiers).collect();
         let models = deployments
             .iter()
             .map(|deployment| (deployment.model.name.clone(), Arc::clone(&deployment.model)))
             .collect();
-        Self { deployments, models }
+        Self { deployments, in_tiers, models }
     }
 
     /// All deployments.
     pub fn deployments(&self) -> &[Arc<Deployment>] {
         &self.deployments
+    }
+
+    /// All deployments, each with its entries for a plan: one for each service tier that it lists, else itself.
+    pub fn in_tiers(&self) -> impl Iterator<Item = (&Arc<Deployment>, &[Arc<Deployment>])> {
+        self.deployments.iter().zip(self.in_tiers.iter().map(Vec::as_slice))
     }
 
     /// The deployment of that name.
@@ -227,6 +254,16 @@ impl Catalog {
     pub fn models(&self) -> impl Iterator<Item = &Arc<ModelRecord>> {
         self.models.values()
     }
+}
+
+fn in_tiers(deployment: &Arc<Deployment>) -> Vec<Arc<Deployment>> {
+    if deployment.service_tiers.is_empty() {
+        return vec![Arc::clone(deployment)];
+    }
+    let entry = |tier: &ServiceTier| {
+        Arc::new(Deployment { service_tier: Some(*tier), ..Deployment::clone(deployment) })
+    };
+    deployment.service_tiers.iter().map(entry).collect()
 }
 
 impl fmt::Display for Billing {

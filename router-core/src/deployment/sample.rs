@@ -23,6 +23,8 @@ pub(crate) fn pay_as_you_go(name: &str, model: &str) -> Deployment {
         order: Deployment::USUAL_ORDER,
         weight: None,
         price: Price::default(),
+        service_tiers: Vec::new(),
+        service_tier: None,
     }
 }
 

@@ -117,7 +117,7 @@ impl ActiveAttempt {
         usage: Option<Usage>,
         cut_by_us: bool,
     ) {
-        self.learn_at(Event::Served(timing), now);
+        self.learn_at(Event::Served(self.deployment().tier(), timing), now);
         let Some(usage) = usage else { return };
         self.uses(&usage);
         // What has no text, such as embeddings, teaches nothing about the length of answers.

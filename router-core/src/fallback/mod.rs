@@ -39,6 +39,8 @@ mod too_small;
 #[cfg(feature = "http-client")]
 mod try_deployment;
 #[cfg(feature = "http-client")]
+mod unanswered;
+#[cfg(feature = "http-client")]
 pub mod walk;
 #[cfg(feature = "http-client")]
 mod warnings;

@@ -75,7 +75,9 @@ impl<U: Upstream> Fallback<U> {
     ) -> bool {
         let began = Instant::now();
         let asked = bound.dispatch.plan.iter().take(bound.readers).filter_map(|deployment| {
-            let cooling = |standing: &crate::capacity::DeploymentState| standing.cooling(began);
+            let cooling = |standing: &crate::capacity::DeploymentState| {
+                standing.cooling_in(deployment.tier(), began)
+            };
             match self.waiting.state().see(&deployment.name, cooling)? {
                 (Cause::Throttled, end) => Some((end, deployment)),
                 (Cause::Unavailable | Cause::Fault | Cause::Misconfigured, _) => None,

@@ -191,6 +191,11 @@ impl Relay {
         self.seen.response_id.as_deref()
     }
 
+    /// The service tier that the stream has named so far.
+    pub(crate) fn tier(&self) -> Option<ServiceTier> {
+        self.seen.tier
+    }
+
     /// Moves whole events to what is ready. It fails only before any content; after it, the same faults end the stream
     /// with an error event.
     fn take_in(&mut self) -> Result<(), NotOpened> {
@@ -315,7 +320,7 @@ impl Relay {
             return;
         }
         let seen = std::mem::take(&mut self.seen);
-        let (tier, hosted) = (seen.tier, seen.hosted());
+        let (tier, hosted) = (seen.tier.unwrap_or_default(), seen.hosted());
         let end = StreamEnd {
             usage: seen.usage.map(|usage| Usage { tier, hosted, ..usage }),
             tier,

@@ -26,8 +26,8 @@ pub(super) struct Seen {
     /// The place of the next event in a stream of the Responses API; `None` in a stream of chat.
     pub(super) next: Option<u64>,
     pub(super) response_id: Option<Box<str>>,
-    /// The service tier named last: the first events may not know it yet.
-    pub(super) tier: ServiceTier,
+    /// The service tier named last; `None` while none is: the first events may not know it yet.
+    pub(super) tier: Option<ServiceTier>,
     /// The hosted tools called, by items that are done, and by the whole answer at the end.
     hosted_items: HostedCalls,
     hosted: HostedCalls,
@@ -77,7 +77,7 @@ impl Seen {
         self.next = chunk.sequence.map(|at| at.saturating_add(1)).or(self.next);
         self.response_id = self.response_id.take().or(chunk.response_id);
         self.finish_reason = chunk.finish_reason.or_else(|| self.finish_reason.take());
-        self.tier = chunk.tier.unwrap_or(self.tier);
+        self.tier = chunk.tier.or(self.tier);
         self.hosted_items = self.hosted_items.and(chunk.hosted_item);
         self.hosted = if chunk.hosted.is_empty() { self.hosted } else { chunk.hosted };
         if chunk.reports_usage && withhold_usage { Verdict::Withhold } else { Verdict::Pass }

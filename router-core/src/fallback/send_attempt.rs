@@ -17,6 +17,7 @@ use crate::chat::Reported;
 use crate::clock;
 use crate::deployment::Deployment;
 use crate::memory::Budget;
+use crate::model::ServiceTier;
 use crate::state::Event;
 use crate::upstream::Attempt;
 use crate::upstream::Call;
@@ -41,6 +42,7 @@ use super::passing::{Part, Passing, read_part};
 use super::relay::{How, NotOpened, Relay, Watch};
 use super::relaying::{relayed_media, relayed_on};
 use super::step::Ended;
+use super::unanswered::{Wait, failed, throttled};
 
 /// An answer for the caller.
 #[derive(Debug)]
@@ -62,6 +64,17 @@ pub enum Delivered {
     Stream(Box<Relay>),
     /// An answer that is not streamed and larger than may be held, as it arrives.
     Passing(Box<Passing>),
+}
+
+impl Delivered {
+    /// The service tier of the answer; `None` if it has not named one yet.
+    pub(crate) fn tier(&self) -> Option<ServiceTier> {
+        match self {
+            Self::Full(_, answer) => answer.usage.map(|usage| usage.tier),
+            Self::Stream(relay) => relay.tier(),
+            Self::Passing(_) => None,
+        }
+    }
 }
 
 /// What became of an attempt.
@@ -297,7 +310,8 @@ impl<U: Upstream> Sending<'_, U> {
                 self.exceeded_quota(active, None)
             }
             Outcome::Throttled { wait, kind } => {
-                return self.throttled(active, kind, (wait, utilization));
+                let asked = Wait { told: wait, load: self.load, utilization };
+                return Sent::None(throttled(active, kind, asked, self.limits));
             }
             Outcome::ExceedsQuota { limit } => self.exceeded_quota(active, limit),
             Outcome::Failed { wait: None } => return failed(active, Ended::Status(code)),
@@ -343,33 +357,6 @@ impl<U: Upstream> Sending<'_, U> {
         active.learn(Event::ExceedsQuota { load: self.load, limit });
         Ended::ExceedsQuota
     }
-
-    /// Each kind of 429 has its own consequence.
-    fn throttled(
-        &self,
-        active: &mut ActiveAttempt,
-        kind: Throttle,
-        (told, utilization): (Option<Duration>, Option<f64>),
-    ) -> Sent {
-        let wait = told.unwrap_or(if self.deployment.billing.is_provisioned() {
-            self.limits.provisioned_wait
-        } else {
-            self.limits.pay_as_you_go_wait
-        });
-        active.uses_nothing();
-        match kind {
-            Throttle::ProvisionedFull => {
-                let (ticket, utilization) = (active.ticket(), told.and(utilization));
-                active.learn(Event::Full { ticket, wait, utilization });
-            }
-            Throttle::Quota => active.learn(Event::Throttled(wait)),
-            Throttle::SystemCapacity => active.learn(Event::PoolExhausted(wait)),
-            Throttle::Size => active.learn(Event::TooLarge(self.load, wait)),
-            // The tier asked for has none; the deployment itself is not the matter.
-            Throttle::Flex => {}
-        }
-        Sent::None(Ended::Throttled(kind, wait))
-    }
 }
 
 /// What of an error body arrives in time; a cut one says nothing.
@@ -379,12 +366,6 @@ async fn error_body(body: ReplyBody) -> Bytes {
         Reading { most: ERROR_BODY_BYTES, idle: ERROR_BODY_TIME, quiet_until: Instant::now() };
     let read = tokio::time::timeout_at(by, read(body, bounds)).await;
     read.unwrap_or(Err(Unreachable::Timeout)).unwrap_or_default()
-}
-
-fn failed(active: &mut ActiveAttempt, ended: Ended) -> Sent {
-    active.uses_nothing();
-    active.learn(Event::Failed);
-    Sent::None(ended)
 }
 
 fn unreachable(fault: Unreachable) -> Ended {

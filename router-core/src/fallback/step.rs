@@ -49,7 +49,7 @@ impl Step {
 /// The cause in words: `chat_payg status_5xx 503 server_busy`.
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} {}", self.deployment.name, self.ended.as_str())?;
+        write!(out, "{} {}", self.deployment.label(), self.ended.as_str())?;
         if let Some(status) = self.said.status {
             write!(out, " {status}")?;
         }

@@ -13,8 +13,11 @@ use crate::chat::FieldSet;
 use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::chat::adapt;
+use crate::chat::adapt::SERVICE_TIER;
 use crate::deployment::Api;
 use crate::deployment::Deployment;
+use crate::model::ServiceTier;
+use crate::state::Event;
 use crate::trace::SpanId;
 use crate::units::Tokens;
 use crate::upstream::Attempt;
@@ -54,7 +57,7 @@ impl<U: Upstream> Fallback<U> {
     ) -> Next {
         let deployment = &Arc::clone(reserved.deployment());
         let operation = dispatch.request.operation();
-        let mut refused = self.refusals.of(&deployment.name, operation, Instant::now());
+        let mut refused = self.refused_before(deployment, operation);
         let mut reserved = Some(reserved);
         loop {
             let capped = refused.iter().any(|field| field.starts_with("max_"));
@@ -88,7 +91,11 @@ impl<U: Upstream> Fallback<U> {
             };
             let took = log.ended(deployment, ended, began);
             self.report(log.trail.last());
-            if add_new(&mut refused, self.refused_fields(ended, deployment, operation)) {
+            let fields = self.refused_fields(ended, deployment, operation);
+            if self.tier_refused(deployment, fields) {
+                return Next::Deployment;
+            }
+            if add_new(&mut refused, fields) {
                 continue;
             }
             if ended == Ended::Unreadable && log.leave_encrypted_out(dispatch.request) {
@@ -102,13 +109,7 @@ impl<U: Upstream> Fallback<U> {
             }
             let restream = restream || is_whole_for_a_stream(&delivery, dispatch);
             let answered = Box::new(answered(deployment, *delivery, changed, restream));
-            return if ended == Ended::ContextLength {
-                Next::LargerWindow(answered)
-            } else if ended == Ended::ExceedsQuota {
-                Next::LargerQuota(answered)
-            } else {
-                Next::Answer(answered)
-            };
+            return next(ended, answered);
         }
     }
 
@@ -146,7 +147,32 @@ impl<U: Upstream> Fallback<U> {
             return fields;
         }
         let flex = matches!(ended, Ended::Throttled(Throttle::Flex, _));
+        let flex = flex && deployment.service_tier.is_none();
         flex.then(|| FieldSet::of(["service_tier"])).flatten().unwrap_or_default()
+    }
+
+    /// The fields that the deployment is known to refuse. The service tier of a plan's entry is not left out: the request would
+    /// go in another one, at another price.
+    fn refused_before(&self, deployment: &Deployment, operation: Operation) -> Vec<&'static str> {
+        let mut refused = self.refusals.of(&deployment.name, operation, Instant::now());
+        refused.retain(|field| !(deployment.tier().is_special() && *field == SERVICE_TIER));
+        refused
+    }
+
+    /// True if the deployment refused the service tier of this entry: it does not offer a tier that config lists for it.
+    fn tier_refused(&self, deployment: &Deployment, fields: FieldSet) -> bool {
+        let is_tier = fields.iter().any(|field| field == SERVICE_TIER);
+        if !(deployment.tier().is_special() && is_tier) {
+            return false;
+        }
+        let (tier, now) = (deployment.tier(), Instant::now());
+        self.waiting.learn(&deployment.name, Event::Throttled(tier, TIER_REFUSED_WAIT), now);
+        tracing::warn!(
+            deployment = %deployment.name,
+            tier = tier.as_str(),
+            "the deployment does not offer this service tier; take it out of its `tiers`"
+        );
+        true
     }
 
     async fn send(
@@ -190,6 +216,17 @@ impl Heard {
     }
 }
 
+/// What follows from an answer.
+fn next(ended: Ended, answered: Box<Answered>) -> Next {
+    if ended == Ended::ContextLength {
+        Next::LargerWindow(answered)
+    } else if ended == Ended::ExceedsQuota {
+        Next::LargerQuota(answered)
+    } else {
+        Next::Answer(answered)
+    }
+}
+
 /// Adds the fields that are not in the list; true if there is one.
 fn add_new(refused: &mut Vec<&'static str>, fields: FieldSet) -> bool {
     let known = refused.len();
@@ -200,6 +237,9 @@ fn add_new(refused: &mut Vec<&'static str>, fields: FieldSet) -> bool {
     }
     refused.len() > known
 }
+
+/// How long a service tier that a deployment does not offer is left alone.
+const TIER_REFUSED_WAIT: Duration = Duration::from_secs(600);
 
 /// Less time than this before the deadline is not enough to ask again.
 const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
@@ -294,6 +334,7 @@ fn target<'t>(
         chosen: dispatch.chosen,
         refused,
         tight,
+        service_tier: deployment.service_tier,
         unreadable,
         cache_key: match deployment.api {
             // Dated versions are from before it, or refuse it.
@@ -311,12 +352,21 @@ fn patience(
     attempt: &Attempt,
     cap: Option<Tokens>,
 ) -> Duration {
+    let first_byte = match deployment.tier() {
+        ServiceTier::Flex => dispatch.first_byte.max(FLEX_FIRST_BYTE),
+        ServiceTier::Standard | ServiceTier::Priority | ServiceTier::Batch | ServiceTier::Other => {
+            dispatch.first_byte
+        }
+    };
     if attempt.streamed {
-        return dispatch.first_byte;
+        return first_byte;
     }
     let longest = cap.unwrap_or(deployment.model.max_output).min(deployment.model.max_output);
-    dispatch.first_byte + Duration::from_secs_f64(longest.as_f64() / SLOW_TOKENS_PER_SECOND)
+    first_byte + Duration::from_secs_f64(longest.as_f64() / SLOW_TOKENS_PER_SECOND)
 }
+
+/// Flex work is queued by the service. **Source:** Microsoft, "Flex processing": its samples set a timeout of 15 minutes.
+const FLEX_FIRST_BYTE: Duration = Duration::from_secs(900);
 
 /// A pace that nearly every answer keeps.
 ///

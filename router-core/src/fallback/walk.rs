@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use crate::capacity::Admission;
 use crate::capacity::Asker;
 use crate::capacity::Cause;
+use crate::capacity::DeploymentState;
 use crate::chat::ChatRequest;
 use crate::decision::Plan;
 use crate::deployment::Deployment;
@@ -353,7 +354,8 @@ impl<U: Upstream> Fallback<U> {
 
     /// True where the deployment asked to be left alone since the decision was made.
     pub(super) fn began_cooling(&self, deployment: &Deployment, now: Instant) -> bool {
-        let cause = self.waiting.state().see(&deployment.name, |standing| standing.cooling(now));
+        let cooling = |standing: &DeploymentState| standing.cooling_in(deployment.tier(), now);
+        let cause = self.waiting.state().see(&deployment.name, cooling);
         matches!(cause, Some((Cause::Throttled | Cause::Unavailable | Cause::Misconfigured, _)))
     }
 

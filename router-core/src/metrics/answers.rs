@@ -44,6 +44,7 @@ impl Metrics {
             self.gen_ai.tokens.with_label_values(&labels).observe(tokens.as_f64());
         }
         let name = [deployment.name.as_str()];
+        self.priced.answered(deployment, usage, cost);
         if usage.estimated {
             self.usage_estimated.with_label_values(&name).inc();
         }
@@ -54,12 +55,8 @@ impl Metrics {
             let saved = saved.as_f64() - cost.map_or(0.0, Usd::as_f64);
             self.capacity.saved.with_label_values(&name).inc_by(saved.max(0.0));
         }
-        match cost {
-            Some(cost) => self.cost.with_label_values(&name).inc_by(cost.as_f64()),
-            None => self.unpriced.with_label_values(&name).inc(),
-        }
-        if pricing::is_at_least(deployment, usage) {
-            self.partly_priced.with_label_values(&name).inc();
+        if let Some(cost) = cost {
+            self.cost.with_label_values(&name).inc_by(cost.as_f64());
         }
     }
 }

@@ -7,6 +7,7 @@ mod answers;
 mod failures;
 mod keys;
 mod observed;
+mod priced;
 mod provisioned;
 mod recorder;
 mod replica_gauges;

@@ -16,6 +16,7 @@ use crate::task::Task;
 
 use super::keys::Keys;
 use super::observed::Observed;
+use super::priced::Priced;
 use super::provisioned::Capacity;
 
 /// All metrics of a router.
@@ -29,8 +30,7 @@ pub struct Metrics {
     wait_asked: HistogramVec,
     overhead: Histogram,
     pub(super) cost: CounterVec,
-    pub(super) unpriced: IntCounterVec,
-    pub(super) partly_priced: IntCounterVec,
+    pub(super) priced: Priced,
     adapted: IntCounterVec,
     streams: IntCounterVec,
     pub(super) usage_estimated: IntCounterVec,
@@ -157,16 +157,7 @@ impl Metrics {
                 overhead_buckets(),
             )?,
             cost: make.dollars("cost_usd_total", "What answers cost more.", &["deployment"])?,
-            unpriced: make.count(
-                "unpriced_answers_total",
-                "Answers without a known price.",
-                &["deployment"],
-            )?,
-            partly_priced: make.count(
-                "partly_priced_answers_total",
-                "Answers whose cost is a lower bound: a hosted tool that they called has no known price.",
-                &["deployment"],
-            )?,
+            priced: Priced::register(&make)?,
             adapted: make.count(
                 "adapted_total",
                 "Fields changed or left out.",

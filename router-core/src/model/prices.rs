@@ -24,19 +24,33 @@ pub enum ServiceTier {
 }
 
 impl ServiceTier {
-    /// The tier that an answer names. `auto` names none: services write it before they have chosen, and correct it at the end
-    /// of a stream.
-    pub fn from_answer(word: &str) -> Self {
+    /// The tiers that a request can choose, as config lists them.
+    pub const ONLINE: [Self; 3] = [Self::Standard, Self::Priority, Self::Flex];
+
+    /// The tier that a request or an answer names; `None` of a word that names none. `auto` names none: services write it
+    /// before they have chosen, and correct it at the end of a stream.
+    pub fn named(word: &str) -> Option<Self> {
         match word {
-            "" | "auto" | "default" | "standard" => Self::Standard,
-            "priority" => Self::Priority,
-            "flex" => Self::Flex,
-            "batch" => Self::Batch,
-            _ => Self::Other,
+            "" | "auto" => None,
+            "default" | "standard" => Some(Self::Standard),
+            "priority" => Some(Self::Priority),
+            "flex" => Some(Self::Flex),
+            "batch" => Some(Self::Batch),
+            _ => Some(Self::Other),
         }
     }
 
-    /// The word used in logs.
+    /// The tier of that word of config.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ONLINE.into_iter().find(|tier| tier.as_str() == word)
+    }
+
+    /// True of a tier that is priced apart from the standard one.
+    pub fn is_special(self) -> bool {
+        self != Self::Standard
+    }
+
+    /// The word of the wire, of config and of logs.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Standard => "default",

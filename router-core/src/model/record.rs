@@ -11,6 +11,7 @@ use crate::units::ModelName;
 use crate::units::Tokens;
 
 use super::prices::Prices;
+use super::prices::ServiceTier;
 
 /// What a model takes, does and costs.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +40,10 @@ pub struct ModelRecord {
     pub max_output: Tokens,
     /// What its tokens cost on pay-as-you-go; `None` where no price is known.
     pub prices: Option<Prices>,
+    /// The service tiers, besides the standard one, in which Azure offers it.
+    pub azure_tiers: Vec<ServiceTier>,
+    /// The longest prompt that is processed with priority; `None` for the whole window.
+    pub priority_max_prompt: Option<Tokens>,
     /// How much of it one PTU serves; `None` where it is not offered on PTU or the figure is not known.
     pub ptu: Option<PtuRate>,
     /// The oldest dated api-version that serves it; `None` where every one in use does.

@@ -50,6 +50,8 @@ pub(crate) fn record(name: &str) -> ModelRecord {
             tiers: TierRates::default(),
             data_zone_factor: 1.1,
         }),
+        azure_tiers: Vec::new(),
+        priority_max_prompt: None,
         ptu: Some(PtuRate {
             input_tpm_per_ptu: if reasons { 230.0 } else { 2_500.0 },
             output_ratio: 4.0,

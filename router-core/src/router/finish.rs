@@ -37,6 +37,7 @@ use crate::response::ByteStream;
 use crate::response::Response;
 use crate::response::as_event_stream;
 use crate::response::pass_on;
+use crate::response::set_tier_header;
 use crate::response::tell_adapted;
 use crate::response::tell_attempts;
 use crate::response::tell_cost;
@@ -107,6 +108,11 @@ impl Finish<'_, '_> {
         if spilled {
             metrics.spilled_over(&deployment);
             tell_spilled(&mut headers);
+        }
+        let by_token = spilled || !deployment.billing.is_provisioned();
+        if by_token && delivery.status.is_success() && self.request.operation().is_scored() {
+            let tier = delivery.body.tier().unwrap_or(deployment.tier());
+            set_tier_header(&mut headers, tier);
         }
         let bill = self.bill(deployment, spilled, &notes);
         let status = delivery.status;

@@ -16,18 +16,19 @@ use crate::units::Day;
 use crate::units::Usd;
 
 use super::needs::Needs;
+use super::tiers::TierOrder;
 
 /// What must hold for a deployment to be used at all.
 #[derive(Debug, Clone, Copy)]
 pub struct Constraints<'c> {
-    /// The models wished and how the request is bound.
-    pub choice: &'c ModelChoice,
     /// What the caller may use at all.
     pub rights: &'c Rights,
     /// Where the request may be processed.
     pub residency: &'c Residency,
     /// What the request needs.
     pub needs: &'c Needs,
+    /// The service tiers that serve it.
+    pub tiers: TierOrder,
     /// Second deployments that take part in the request.
     pub companions: &'c [Companion],
     /// Leave out models that retired before this day; `None` keeps them.
@@ -57,6 +58,8 @@ pub enum Exclusion {
     ContextWindow,
     /// Its model has retired.
     Retired(Day),
+    /// Its service tier does not serve the request, for this reason.
+    ServiceTier(&'static str),
     /// It is left alone for a time.
     Cooling {
         /// Why.
@@ -93,6 +96,7 @@ impl Exclusion {
             Self::Ability(_) => "ability",
             Self::ContextWindow => "context_window",
             Self::Retired(_) => "retired",
+            Self::ServiceTier(_) => "service_tier",
             Self::Cooling { cause, .. } => cause.as_str(),
             Self::InFlight => "in_flight",
             Self::Full { .. } => "full",
@@ -116,6 +120,7 @@ impl Exclusion {
             | Self::Ability(_)
             | Self::ContextWindow
             | Self::Retired(_)
+            | Self::ServiceTier(_)
             | Self::ExceedsQuota
             | Self::InFlight => None,
         }
@@ -200,14 +205,26 @@ impl Eligible {
 }
 
 /// Applies the hard constraints; the second list is what they removed, with the reasons.
-pub fn eligible(catalog: &Catalog, constraints: Constraints<'_>) -> (Eligible, Vec<Candidate>) {
+pub fn eligible(
+    catalog: &Catalog,
+    choice: &ModelChoice,
+    constraints: Constraints<'_>,
+) -> (Eligible, Vec<Candidate>) {
     let mut kept = Vec::new();
     let mut removed = Vec::new();
-    for deployment in catalog.deployments() {
-        match exclusion(deployment, constraints) {
-            None => kept.push(Arc::clone(deployment)),
-            Some(why) => removed
-                .push(Candidate { deployment: Arc::clone(deployment), place: Place::Out(why) }),
+    let mut remove = |deployment: &Arc<Deployment>, why| {
+        removed.push(Candidate { deployment: Arc::clone(deployment), place: Place::Out(why) });
+    };
+    for (deployment, in_tiers) in catalog.in_tiers() {
+        if let Some(why) = exclusion(deployment, choice, constraints) {
+            remove(deployment, why);
+            continue;
+        }
+        for entry in in_tiers {
+            match constraints.tiers.exclusion(entry, constraints.needs) {
+                None => kept.push(Arc::clone(entry)),
+                Some(why) => remove(entry, why),
+            }
         }
     }
     (Eligible(kept), removed)
@@ -216,10 +233,14 @@ pub fn eligible(catalog: &Catalog, constraints: Constraints<'_>) -> (Eligible, V
 /// What a deployment lacks at whose resource a deployment that a header names is not.
 const COMPANION: &str = "second deployment of the name that a header gives, at the same endpoint";
 
-fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Exclusion> {
+fn exclusion(
+    deployment: &Deployment,
+    choice: &ModelChoice,
+    constraints: Constraints<'_>,
+) -> Option<Exclusion> {
     let model = &deployment.model;
     let needs = constraints.needs;
-    if !constraints.choice.models.contains(&model.name) {
+    if !choice.models.contains(&model.name) {
         return Some(Exclusion::Model);
     }
     if !constraints.rights.allow(deployment) {
@@ -232,7 +253,7 @@ fn exclusion(deployment: &Deployment, constraints: Constraints<'_>) -> Option<Ex
     if constraints.endpoint.is_some_and(|only| *only != deployment.endpoint) {
         return Some(Exclusion::Endpoint);
     }
-    match &constraints.choice.target {
+    match &choice.target {
         Target::Only(name) if *name != deployment.name => return Some(Exclusion::NotAsked),
         Target::Only(_) | Target::First(_) | Target::Any => {}
     }

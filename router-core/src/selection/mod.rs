@@ -7,11 +7,15 @@
 pub mod constraints;
 pub mod needs;
 pub mod order;
+pub mod plan;
 pub mod refusal;
 mod spread;
+pub mod tiers;
 
 pub use constraints::{Candidate, Constraints, Eligible, Exclusion, Place, Rank, eligible};
 pub use needs::Needs;
 pub use order::{Preferences, order};
+pub use plan::Plan;
 pub use refusal::Refusal;
 pub(crate) use refusal::refusal;
+pub use tiers::TierOrder;

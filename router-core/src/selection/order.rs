@@ -21,6 +21,7 @@ use crate::policy::Target;
 use super::constraints::{Candidate, Eligible, Exclusion, Place, Rank};
 use super::needs::Needs;
 use super::spread::{Equal, turns};
+use super::tiers::TierOrder;
 
 /// What the order goes by.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +32,8 @@ pub struct Preferences<'p> {
     pub choice: &'p ModelChoice,
     /// What the request needs.
     pub needs: &'p Needs,
+    /// The service tiers that serve it.
+    pub tiers: TierOrder,
     /// On what terms it asks for room.
     pub admission: &'p Admission,
     /// How long a deployment takes back to full traffic after faults.
@@ -58,7 +61,10 @@ pub fn order(
     snapshot: &Snapshot,
     now: Instant,
 ) -> Vec<Candidate> {
-    let pinned = pinned(&eligible, preferences, snapshot, now);
+    let common = Common {
+        pinned: pinned(&eligible, preferences, snapshot, now),
+        tier_is_named: eligible.0.iter().any(|entry| preferences.tiers.is_named(entry)),
+    };
     let mut ranked: Vec<(SortKey, Candidate)> = eligible
         .0
         .into_iter()
@@ -66,7 +72,7 @@ pub fn order(
             let standing = snapshot.standing(&deployment.name);
             let place = place(&deployment, standing, preferences, now);
             let candidate = Candidate { deployment, place };
-            (sort_key(&candidate, pinned, preferences), candidate)
+            (sort_key(&candidate, common, preferences), candidate)
         })
         .collect();
     ranked.sort_by_key(|(key, _)| *key);
@@ -127,7 +133,7 @@ fn place(
         return Place::Out(Exclusion::ExceedsQuota);
     }
     let mut asked = Duration::ZERO;
-    let failing = match standing.cooling(now) {
+    let failing = match standing.cooling_in(deployment.tier(), now) {
         Some((Cause::Throttled, until))
             if preferences.is_reader(deployment) && until - now <= admission.reader_patience =>
         {
@@ -159,22 +165,34 @@ fn place(
     }
     let completion = needs.output;
     let cached = entry.load.cached;
-    let usage = Usage { prompt: needs.prompt, cached, completion, ..Usage::default() };
+    let tier = deployment.tier();
+    let usage = Usage { prompt: needs.prompt, cached, completion, tier, ..Usage::default() };
     let latency = &standing.latency;
     let first = || latency.first_tail(now).or_else(|| latency.first());
     let time = if needs.streamed { first() } else { latency.total() };
+    // What is learned of its speed is learned from the standard tier.
+    let time = time.filter(|_| !tier.is_special());
     let over_quota = !standing.quota.wait(now, &entry.load).is_zero();
     let cost = pricing::marginal_cost(deployment, &usage);
     Place::In(Rank { cost, time, failing, wait, over_quota })
 }
 
+/// What holds of all candidates together.
+#[derive(Clone, Copy)]
+struct Common {
+    /// The conversation stays where it fell back to.
+    pinned: bool,
+    /// Some entry is in the service tier that the caller named.
+    tier_is_named: bool,
+}
+
 /// What is compared, from the first that differs: yes or no questions (no is better), the tier, more questions, and the
 /// preference.
-type SortKey = ([bool; 5], u32, [bool; 4], [u64; 3]);
+type SortKey = ([bool; 6], u32, [bool; 5], [u64; 3]);
 
 /// Costs and times that are not known sort last and first: an unknown price may be high, an unknown speed is worth
 /// finding out.
-fn sort_key(candidate: &Candidate, pinned: bool, preferences: Preferences<'_>) -> SortKey {
+fn sort_key(candidate: &Candidate, common: Common, preferences: Preferences<'_>) -> SortKey {
     let deployment = &candidate.deployment;
     let rank = match candidate.place {
         Place::In(rank) => Some(rank),
@@ -195,11 +213,13 @@ fn sort_key(candidate: &Candidate, pinned: bool, preferences: Preferences<'_>) -
         is(|rank| rank.failing),
         not_asked,
         preferences.reader.is_some() && !preferences.is_reader(deployment),
+        common.tier_is_named && !preferences.tiers.is_named(deployment),
         is(|rank| rank.over_quota),
     ];
     let within_tiers = [
-        pinned && home != Some(&deployment.name),
+        common.pinned && home != Some(&deployment.name),
         !deployment.billing.is_provisioned(),
+        !deployment.billing.is_provisioned() && preferences.tiers.place(deployment) > 0,
         is(|rank| !rank.wait.is_zero()),
         home.is_some_and(|home| *home != deployment.name),
     ];

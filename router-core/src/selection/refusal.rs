@@ -131,7 +131,11 @@ pub(crate) fn refusal(
     let names: Vec<&str> = names.iter().map(ModelName::as_str).collect();
     let models = names.join(", ");
     let ability = |why: &Exclusion| {
-        if let Exclusion::Ability(ability) = why { Some(*ability) } else { None }
+        if let Exclusion::Ability(ability) = why {
+            return Some(*ability);
+        }
+        let tier = matches!(why, Exclusion::ServiceTier(_));
+        tier.then_some("service tier that serves this request")
     };
     if let Some(ability) = reasons.iter().find_map(ability) {
         Refusal::Ability { models, ability }

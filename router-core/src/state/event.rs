@@ -10,6 +10,7 @@ use crate::capacity::Load;
 use crate::capacity::QuotaReading;
 use crate::capacity::Ticket;
 use crate::capacity::Timing;
+use crate::model::ServiceTier;
 use crate::task::Task;
 use crate::units::Tokens;
 
@@ -25,8 +26,8 @@ pub enum Event {
     },
     /// It let an attempt in.
     Admitted(Ticket),
-    /// It answered well.
-    Served(Timing),
+    /// It answered well, in this service tier.
+    Served(ServiceTier, Timing),
     /// It is provisioned and full.
     Full {
         /// What the attempt took when it entered.
@@ -36,8 +37,8 @@ pub enum Event {
         /// How full it says that it is: 1.0 is 100 %.
         utilization: Option<f64>,
     },
-    /// It asked to be left alone for this time.
-    Throttled(Duration),
+    /// It asked to be left alone for this time by requests in this service tier.
+    Throttled(ServiceTier, Duration),
     /// It failed and asked to be left alone for this time.
     Unavailable(Duration),
     /// It refused a request that alone exceeds its whole quota; smaller ones pass.
@@ -49,8 +50,8 @@ pub enum Event {
     },
     /// It refuses requests of this size for a time; smaller ones pass.
     TooLarge(Load, Duration),
-    /// The region has no capacity for the model: its whole pool is left alone.
-    PoolExhausted(Duration),
+    /// The region has no capacity for the model in this service tier: its whole pool is left alone.
+    PoolExhausted(ServiceTier, Duration),
     /// It said in the head of an answer how full it is: 1.0 is 100 %.
     Utilization(Ticket, f64),
     /// It said what is left of its quota.

@@ -25,6 +25,7 @@ use crate::deployment::Billing;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::Provisioned;
+use crate::model::ServiceTier;
 use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
@@ -170,14 +171,14 @@ impl InProcess {
         self.slots.get(at)
     }
 
-    fn exhaust(&self, from: &Slot, wait: Duration, now: Instant) {
+    fn exhaust(&self, from: &Slot, tier: ServiceTier, wait: Duration, now: Instant) {
         let same = |slot: &&Slot| {
             slot.name == from.name || (slot.pool.is_some() && slot.pool == from.pool)
         };
         for slot in self.slots.iter().filter(same) {
             let mut standing = slot.lock();
             let before = self.before(&standing);
-            standing.cooldown.throttle(now, wait);
+            standing.cooldown.throttle_in(tier, now, wait);
             self.note(slot, now, before.as_ref(), &standing);
         }
     }
@@ -263,8 +264,8 @@ impl CapacityState for InProcess {
 
     fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant) {
         let Some(slot) = self.slot(deployment) else { return };
-        if let Event::PoolExhausted(wait) = event {
-            return self.exhaust(slot, wait, now);
+        if let Event::PoolExhausted(tier, wait) = event {
+            return self.exhaust(slot, tier, wait, now);
         }
         let mut standing = slot.lock();
         let before = self.before(&standing);
@@ -311,13 +312,15 @@ impl DeploymentState {
                 Some(twin) => twin.refused(now, ticket, wait, utilization),
                 None => self.cooldown.throttle(now, wait),
             },
-            Event::Served(timing) => {
+            Event::Served(tier, timing) => {
                 self.cooldown.serve(now);
-                self.latency.learn(now, timing);
+                if !tier.is_special() {
+                    self.latency.learn(now, timing);
+                }
             }
             // An exhausted pool is told to each of its deployments.
-            Event::Throttled(wait) | Event::PoolExhausted(wait) => {
-                self.cooldown.throttle(now, wait);
+            Event::Throttled(tier, wait) | Event::PoolExhausted(tier, wait) => {
+                self.cooldown.throttle_in(tier, now, wait);
             }
             Event::Unavailable(wait) => self.cooldown.suspend(now, wait),
             Event::ExceedsQuota { load, limit } => self.quota.refused(now, &load, limit),

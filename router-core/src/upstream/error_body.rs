@@ -62,6 +62,9 @@ const OBJECTS: [&str; 15] = [
     "previous_response",
 ];
 
+/// The field that names a service tier.
+const SERVICE_TIER: &str = "service_tier";
+
 /// The words of a message that are compared with the request, at most.
 const WORDS: usize = 64;
 
@@ -97,6 +100,10 @@ impl ErrorBody {
 
     /// The field whose value is refused; `None` as for [`Self::refused_fields`].
     pub(super) fn refused_value(&self) -> Option<FieldSet> {
+        // A model that a service tier is not offered for: the codes of these errors differ, their field does not.
+        if self.param == SERVICE_TIER || self.message.contains(SERVICE_TIER) {
+            return FieldSet::of([SERVICE_TIER]);
+        }
         let named = after(&self.message, REFUSED_VALUE);
         let coded = self.code == "unsupported_value";
         (coded || named.is_some()).then(|| self.fields(named)).flatten()
