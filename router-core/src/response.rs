@@ -141,12 +141,12 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
     header(
         "x-router-task",
         false,
-        "`reasoning` or `chat`: the task by which the model was chosen; absent if the caller named a model.",
+        "`reasoning` or `chat`: the task for which the model was chosen; absent if the caller named a model.",
     ),
     header(
         "x-router-score",
         true,
-        "From 0 to 1: how probable it is that the request needs reasoning; absent if it was not scored.",
+        "The probability, 0 to 1, that the request needs reasoning; absent if it was not scored.",
     ),
     header(
         "x-router-model",
@@ -156,17 +156,17 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
     header(
         "x-router-deployment",
         true,
-        "The deployment that answered; on a failure, that of the last attempt.",
+        "The deployment that answered; on a failure, the one of the last attempt.",
     ),
     header(
         "x-router-billing",
         true,
-        "`provisioned` or `pay_as_you_go`: how the deployment is billed.",
+        "`provisioned` or `pay_as_you_go`: the billing of the deployment.",
     ),
     header(
         "x-router-attempts",
         true,
-        "How many attempts were made; 0 if the request was refused before it was sent.",
+        "The number of attempts; 0 if the request was refused before it was sent.",
     ),
     header(
         "x-router-fallback",
@@ -176,25 +176,25 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
     header(
         "x-router-adapted",
         false,
-        "The fields that were changed or left out for the model, separated by commas.",
+        "The fields that were changed or removed for the model, separated by commas.",
     ),
-    header("x-router-residency", false, "The area inside which the request may be processed."),
+    header("x-router-residency", false, "The area in which the request may be processed."),
     header(
         "x-router-cost-usd",
         true,
-        "What the answer cost, in US dollars; absent for streams, and if a price is not known.",
+        "The cost of the answer in US dollars; absent for streams, and if a price is unknown.",
     ),
     header(
         "x-router-cost-at-least",
         true,
-        "`true` if that cost is a lower bound: a hosted tool that was called has no known price.",
+        "`true` if that cost is a lower bound, because a hosted tool has no known price.",
     ),
     header(
         "x-router-tier",
         true,
         "`default`, `priority` or `flex`: the service tier of a pay-as-you-go answer, or the one asked for if a stream has not named its own yet.",
     ),
-    header("x-router-overhead-us", true, "The time that the router itself took, in microseconds."),
+    header("x-router-overhead-us", true, "The router's own time, in microseconds."),
 ];
 
 // What callers are told.

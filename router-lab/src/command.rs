@@ -23,19 +23,19 @@ use crate::tuning_args::Replay;
 /// A command of the lab.
 #[derive(Debug, Subcommand)]
 pub enum LabCommand {
-    /// Find the threshold that gives a wished share of reasoning calls, from a request log
+    /// Find the threshold for a given share of reasoning requests, from a request log
     Calibrate(Calibrate),
-    /// Replay a request log in virtual time under one configuration or two: costs, waits, fallbacks side by side
+    /// Replay a request log in virtual time under one or two configurations and compare costs, waits and fallbacks
     Replay(Replay),
-    /// Add up request logs: tokens, cost and savings by key, team, model, deployment, task or day
+    /// Sum request logs: tokens, cost and savings by key, team, model, deployment, task or day
     Report(Report),
-    /// Train a task model on labelled rows, and measure it on sources held out
+    /// Train a task model on labelled rows and measure it on held-out sources
     Train(Train),
     /// Measure the task scorer on labelled rows: quality, calibration, time
     Evaluate(Evaluate),
-    /// Replay a trace in virtual time: what provisioned deployments save, and what others reach with them
+    /// Replay a trace in virtual time: what provisioned deployments save, compared with other policies
     Simulate(Simulate),
-    /// Replay a trace at every size that is sold: how many PTUs to buy
+    /// Replay a trace at every size that Azure sells: how many PTUs to buy
     Size(Size),
 }
 

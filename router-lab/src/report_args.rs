@@ -16,10 +16,10 @@ pub struct Report {
     /// A request log; repeatable, in any order
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub log: Vec<PathBuf>,
-    /// What to add up by, in this order
+    /// The columns to group by, in this order
     #[arg(long, value_name = "COLUMN", value_delimiter = ',', default_value = "key,model")]
     pub by: Vec<By>,
-    /// Only requests from this day on (UTC), such as 2026-11-01
+    /// Only requests since this day (UTC), such as 2026-11-01
     #[arg(long, value_name = "DAY", value_parser = day)]
     pub since: Option<router_core::units::Day>,
     /// Only requests up to this day, included (UTC)

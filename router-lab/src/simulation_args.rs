@@ -20,13 +20,13 @@ pub struct Simulate {
     /// What is replayed.
     #[command(flatten)]
     pub scenario: Scenario,
-    /// The mean demand as a multiple of what the provisioned deployments serve
+    /// The mean demand relative to what the provisioned deployments serve
     #[arg(long, value_name = "FACTOR", default_value = "1.0", value_parser = positive)]
     pub load: f64,
-    /// Who decides between provisioned and pay-as-you-go
+    /// The policy that chooses between provisioned and pay-as-you-go
     #[arg(long, value_name = "NAME", value_enum, default_value_t = PolicyName::Router)]
     pub policy: PolicyName,
-    /// Run every policy and compare them
+    /// Run all policies and compare them
     #[arg(long, conflicts_with = "policy")]
     pub compare: bool,
     /// What happens without pay-as-you-go, under overload
@@ -35,7 +35,7 @@ pub struct Simulate {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Write a page with plots
+    /// Write an HTML page with plots
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
@@ -43,19 +43,19 @@ pub struct Simulate {
 /// The part of `simulate` that is about overload.
 #[derive(Debug, Clone, Args)]
 pub struct Overload {
-    /// Leave pay-as-you-go out: full deployments have nothing to spill to. Compares queue orders
+    /// Remove pay-as-you-go deployments and compare queue orders
     #[arg(long, conflicts_with_all = ["policy", "compare"])]
     pub no_spill: bool,
-    /// The mean demand as a multiple of what the provisioned deployments serve; --load by another name
+    /// The mean demand relative to what the provisioned deployments serve; same as --load
     #[arg(long, value_name = "FACTOR", requires = "no_spill", conflicts_with = "load", value_parser = positive)]
     pub overload: Option<f64>,
-    /// After how many seconds a client hangs up
+    /// Seconds after which a client disconnects
     #[arg(long, value_name = "SECONDS", requires = "no_spill", default_value = "30", value_parser = seconds)]
     pub client_timeout: Duration,
-    /// Clients send their timeout as the official ones do, in `x-stainless-read-timeout`
+    /// Send the timeout in `x-stainless-read-timeout`, as the official clients do
     #[arg(long, requires = "no_spill")]
     pub timeout_header: bool,
-    /// The rates of keys relative to each other, as in 1:1:10
+    /// The relative rates of keys, as in 1:1:10
     #[arg(long, value_name = "RATES", requires = "no_spill", default_value = "1", value_parser = rates)]
     pub keys: Rates,
 }
@@ -76,19 +76,19 @@ pub struct Size {
     /// What is replayed.
     #[command(flatten)]
     pub scenario: Scenario,
-    /// What one PTU costs an hour, in dollars
+    /// The price of one PTU per hour, in US dollars
     #[arg(long, value_name = "USD", value_parser = positive)]
     pub ptu_hourly_usd: f64,
-    /// The largest size to look at; without it, twice the mean demand
+    /// The largest size to try; default: twice the mean demand
     #[arg(long, value_name = "PTU")]
     pub most: Option<u32>,
-    /// Look at sizes sold in one region instead of those sold globally and in data zones
+    /// Try regional sizes instead of global and data zone sizes
     #[arg(long)]
     pub regional: bool,
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
-    /// Write a page with plots
+    /// Write an HTML page with plots
     #[arg(long, value_name = "FILE")]
     pub html: Option<PathBuf>,
 }
@@ -99,31 +99,31 @@ pub struct Scenario {
     /// The trace: a CSV of token counts or a request log
     #[arg(long, value_name = "FILE", required_unless_present = "generate")]
     pub trace: Option<PathBuf>,
-    /// Make a trace up instead
+    /// Generate a trace instead
     #[arg(long, value_name = "KIND", value_enum, conflicts_with = "trace")]
     pub generate: Option<Generated>,
-    /// A configuration file; repeatable. Without one: gpt-4o on provisioned and pay-as-you-go, o1 on pay-as-you-go
+    /// A configuration file; repeatable. Default: gpt-4o on provisioned and pay-as-you-go, o1 on pay-as-you-go
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
-    /// Which cap on the answer's length callers send
+    /// The output cap that callers send
     #[arg(long, value_name = "MODEL", value_enum, default_value_t = CapModel::Trace)]
     pub max_tokens: CapModel,
-    /// How many seconds of drain fill a provisioned deployment's bucket; without it, as configured
+    /// Seconds in which a full bucket drains; default: as configured
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub window: Option<Duration>,
-    /// The share of requests that ask for a stream; without it, as in the trace, else 0
+    /// The share of streamed requests; default: as in the trace, else 0
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub streamed_share: Option<f64>,
-    /// The share of requests that are reasoning tasks; without it, as in the trace, else 0
+    /// The share of reasoning tasks; default: as in the trace, else 0
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub reasoning_share: Option<f64>,
-    /// How far the router's estimate of a prompt may be off, either way
+    /// The maximum error of the router's estimate of a prompt, in both directions
     #[arg(long, value_name = "SHARE", default_value = "0.1", value_parser = share)]
     pub estimate_error: f64,
-    /// Provisioned deployments tell their utilization in a header; Azure's documents do not promise it
+    /// Provisioned deployments send their utilization in a header, which Azure does not guarantee
     #[arg(long)]
     pub utilization_header: bool,
-    /// What chance is drawn from
+    /// The random seed
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
 }

@@ -16,10 +16,10 @@ pub struct Calibrate {
     /// A request log; repeatable, in any order
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub log: Vec<PathBuf>,
-    /// The share of scored requests that shall be reasoning, 0 to 1
+    /// The desired share of reasoning among scored requests, 0 to 1
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub target_share: f64,
-    /// A configuration file; repeatable: tells threshold and prices of today. Without one: those in the log
+    /// A configuration file with the current threshold and prices; repeatable. Default: those in the log
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
     /// Print JSON instead of a table
@@ -44,10 +44,10 @@ pub struct Replay {
     /// The files of one configuration, as `serve` takes them
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub config: Vec<PathBuf>,
-    /// The files of the configuration to compare it with
+    /// The files of the configuration to compare with
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub vs: Vec<PathBuf>,
-    /// What one PTU costs an hour, in dollars; without it provisioned throughput is not in the costs
+    /// The price of one PTU per hour, in US dollars; without it, costs exclude provisioned throughput
     #[arg(long, value_name = "USD", value_parser = price)]
     pub ptu_hourly_usd: Option<f64>,
     /// Print JSON instead of a table

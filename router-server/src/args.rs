@@ -27,20 +27,20 @@ ask for the model `auto`.";
 
 const EXAMPLES: &str = "\
 Examples:
-  router-server demo                                     see it work: no account, no network
-  router-server init                                     five questions, and ./router.toml is written
+  router-server demo                                     see it work, without an account
+  router-server init                                     answer five questions to write ./router.toml
   router-server explain --text 'prove that 2 is prime'   which model, which deployment, and why
-  router-server check --config configs/example.toml      all faults of a configuration at once
+  router-server check --config configs/example.toml      list all faults of a configuration
   router-server serve --config base.toml --config production.toml
 
 Configuration:
-  Of a key that several files set, the last one's value holds; ROUTER__SERVER__LISTEN in the environment sets
-  server.listen over all files. Credentials are names of environment variables or files, never values.
+  A later file overrides an earlier one key by key, and the environment overrides all files: ROUTER__SERVER__LISTEN
+  sets server.listen. Credentials are names of environment variables or files, never values.
 
 Exit status:
-  0  done
-  1  what was asked for failed: a fault in the configuration, an address in use, a demo request not answered
-  2  the command line was not understood";
+  0  success
+  1  failure: a fault in the configuration, an address in use, an unanswered demo request
+  2  invalid command line";
 
 /// The command line.
 #[derive(Debug, Parser)]
@@ -60,23 +60,23 @@ pub enum Command {
     Check(Check),
     /// Write a configuration by answering five questions
     Init(Init),
-    /// Write a configuration from what a cloud's command line lists
+    /// Write a configuration from a cloud's deployment list
     Import {
         /// Which cloud's.
         #[command(subcommand)]
         what: Import,
     },
-    /// Ask the server on this machine whether it is alive: a health check where there is no curl
+    /// Check the health of the server on this machine, for images without curl
     Probe(Probe),
-    /// Explain what would be done with a request, and why; nothing is sent
+    /// Explain how a request would be routed, and why; sends nothing
     Explain(Explain),
-    /// Make a key for callers, or hash one that was made elsewhere
+    /// Create a key for callers, or hash an existing one
     Key {
         /// Which of them.
         #[command(subcommand)]
         what: KeyCommand,
     },
-    /// Look into a configuration
+    /// Show a configuration
     Config {
         /// What to do with it.
         #[command(subcommand)]
@@ -91,7 +91,7 @@ pub enum Command {
     /// Print the manual page, or write one for each command
     #[cfg(feature = "manual")]
     Man(Man),
-    /// Show it at work: an emulated Azure, the router, and traffic in English and Korean
+    /// Run a demonstration: an emulated Azure, the router, and traffic in English and Korean
     #[cfg(feature = "lab")]
     Demo(Demo),
     /// Measure, train, replay and size.
@@ -103,17 +103,17 @@ pub enum Command {
 /// `serve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-At SIGTERM /readyz answers 503 at once, requests are accepted for --unready-ms more, and those under way may end within \
-server.drain_ms. Ctrl-C leaves out the second step. A second signal ends at once.")]
+At SIGTERM, /readyz answers 503 at once, requests are accepted for another --unready-ms, and running requests have \
+server.drain_ms to finish. Ctrl-C skips the second step. A second signal exits at once.")]
 pub struct Serve {
     /// The configuration.
     #[command(flatten)]
     pub files: Files,
-    /// How long to go on accepting requests after SIGTERM, until load balancers have looked elsewhere
+    /// How long to accept requests after SIGTERM, until load balancers stop sending them
     #[arg(long, value_name = "MILLISECONDS", default_value = "2000", value_parser = milliseconds)]
     pub unready_ms: Duration,
-    /// Which log lines to write: a level, or levels by module as in `warn,router_server=debug`. A level without a module is for
-    /// the router's own lines, which name no endpoint; those of a library are written only if it is named (`hyper_util=debug`)
+    /// Which log lines to write: a level, or levels by module as in `warn,router_server=debug`. A level without a module applies to
+    /// the router's own lines, which contain no endpoint; a library's lines are written only if it is named (`hyper_util=debug`)
     #[arg(long, value_name = "LEVELS", env = "ROUTER_LOG", default_value = "info")]
     pub log: Targets,
 }
@@ -123,17 +123,17 @@ pub struct Serve {
 #[command(after_help = "\
 Exit status: 0 where the answer is 200, 1 where it is another, or none within 3 seconds.")]
 pub struct Probe {
-    /// Where the server listens
+    /// The address at which the server listens
     #[arg(
         value_name = "ADDRESS",
         env = "ROUTER__SERVER__LISTEN",
         default_value = "127.0.0.1:8080"
     )]
     pub address: SocketAddr,
-    /// Ask whether it may be sent requests (/readyz) instead of whether it lives (/healthz)
+    /// Check readiness (/readyz) instead of liveness (/healthz)
     #[arg(long)]
     pub ready: bool,
-    /// Ask over TLS; the certificate is not verified, for it names the public host
+    /// Use TLS, without verifying the certificate: it names the public host
     #[arg(long)]
     pub tls: bool,
 }
@@ -146,22 +146,22 @@ Examples:
   router-server explain --config my.toml --json < request.json
   router-server explain --text hello --header 'x-router-residency: geo:kr'")]
 pub struct Explain {
-    /// A configuration file; repeatable. Without one: ./router.toml, or else the built-in example
+    /// A configuration file; repeatable. Default: ./router.toml, else the built-in example
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
-    /// The text of one user message; without it a chat completion request is read from standard input
+    /// The text of one user message; without it, a chat completion request is read from standard input
     #[arg(long, value_name = "TEXT")]
     pub text: Option<String>,
-    /// The model asked for together with --text
+    /// The requested model, with --text
     #[arg(long, value_name = "NAME", default_value = "auto", requires = "text")]
     pub model: String,
     /// A request header such as 'x-router-task: chat'; repeatable
     #[arg(long = "header", value_name = "NAME: VALUE")]
     pub headers: Vec<Header>,
-    /// The name of a key of the configuration: explain under its rights
+    /// The name of a configured key, whose rights apply
     #[arg(long, value_name = "NAME")]
     pub key: Option<String>,
-    /// Print JSON, as POST /v1/route answers
+    /// Print the JSON that POST /v1/route returns
     #[arg(long)]
     pub json: bool,
 }
@@ -169,7 +169,7 @@ pub struct Explain {
 /// `key`.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Make a key, and the lines for the configuration; the key is shown this once
+    /// Create a key and print it once, with the lines for the configuration
     New(NewKey),
     /// Read a key from standard input and print its hash, for `hashes` of `[keys.NAME]`
     Hash {
@@ -186,40 +186,40 @@ Examples:
   router-server key new --name billing --roles chat --requests-per-minute 600 --monthly-budget-usd 1000
   router-server key new --name ops --operator --append keys.toml")]
 pub struct NewKey {
-    /// What logs and metrics call its callers
+    /// The key's name in the configuration, logs and metrics
     #[arg(long, value_name = "NAME", default_value = "my_team", value_parser = key_name)]
     pub name: KeyName,
-    /// It may see /metrics, /v1/route, / and /readyz?verbose
+    /// Allow /metrics, /v1/route, / and /readyz?verbose
     #[arg(long)]
     pub operator: bool,
-    /// What `auto` may come to; both without it
+    /// The roles that it may use; default: both
     #[arg(long, value_name = "ROLE", value_delimiter = ',')]
     pub roles: Vec<String>,
     /// The area in which all its requests are processed
     #[arg(long, value_name = "AREA")]
     pub residency: Option<String>,
-    /// The last day, in UTC, on which it is accepted
+    /// The last day on which it is valid, in UTC
     #[arg(long, value_name = "DAY")]
     pub expires: Option<String>,
-    /// Requests begun in any 60 seconds
+    /// Requests started in any 60 seconds
     #[arg(long, value_name = "COUNT")]
     pub requests_per_minute: Option<u64>,
     /// Tokens of prompts and answers in any 60 seconds
     #[arg(long, value_name = "COUNT")]
     pub tokens_per_minute: Option<u64>,
-    /// Requests under way at once
+    /// Concurrent requests
     #[arg(long, value_name = "COUNT")]
     pub max_in_flight: Option<u64>,
-    /// What answers may cost in a day of UTC
+    /// Cost of its answers per day, in UTC
     #[arg(long, value_name = "USD")]
     pub daily_budget_usd: Option<f64>,
-    /// What answers may cost in a month of UTC
+    /// Cost of its answers per month, in UTC
     #[arg(long, value_name = "USD")]
     pub monthly_budget_usd: Option<f64>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Add the lines to this configuration file; nothing is added if it would refuse them
+    /// Append the lines to this configuration file, unless they would make it invalid
     #[arg(long, value_name = "FILE")]
     pub append: Option<PathBuf>,
 }
@@ -227,12 +227,12 @@ pub struct NewKey {
 /// `config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
-    /// Print what all files and the environment together set, as TOML that means the same; no secret is looked up
+    /// Print the merged configuration of all files and the environment as TOML; reads no secret
     Show {
         /// The configuration.
         #[command(flatten)]
         files: Files,
-        /// Hide hosts, paths of files, names of variables, hashes of keys, ids and users: for a support ticket
+        /// Hide hosts, file paths, variable names, key hashes, ids and user names, for a support ticket
         #[arg(long)]
         redacted: bool,
     },
@@ -255,7 +255,7 @@ pub struct Completions {
 #[cfg(feature = "manual")]
 #[derive(Debug, Args)]
 pub struct Man {
-    /// Write the pages of all commands into this folder, which is made where it is missing
+    /// Write one page per command into this folder, which is created if needed
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -266,16 +266,16 @@ pub struct Man {
 #[command(after_help = "\
 Exit status with --once: 0 where every request was answered 200, else 1.")]
 pub struct Demo {
-    /// End after the table instead of serving until Ctrl-C
+    /// Exit after the report instead of serving until Ctrl-C
     #[arg(long)]
     pub once: bool,
-    /// Where the router listens; port 0 takes a free one. Without it 127.0.0.1:8080, or a free port if that is taken
+    /// The address of the router; port 0 selects a free one. Default: 127.0.0.1:8080, or a free port if that is in use
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
-    /// Which models play: gpt-5.6-sol and gpt-5.4, or o1 and gpt-4o
+    /// The models: gpt-5.6-sol and gpt-5.4, or o1 and gpt-4o
     #[arg(long, value_enum, default_value_t = Pair::SoldToday)]
     pub pair: Pair,
-    /// What the emulator's chance is drawn from
+    /// The seed of the emulator's random numbers
     #[arg(long, value_name = "NUMBER", default_value_t = 7)]
     pub seed: u64,
 }

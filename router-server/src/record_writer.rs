@@ -74,7 +74,7 @@ impl RecordWriter {
     pub(crate) fn start(registry: &Registry) -> Result<Arc<Self>, WriterFault> {
         let options = Opts::new(
             "request_log_lines_total",
-            "Lines of the request log: written, dropped as the disk is too slow, failed as it cannot be written to.",
+            "Lines of the request log: written, dropped because the disk is too slow, or failed to write.",
         );
         let lines = IntCounterVec::new(options.namespace("model_router"), &["outcome"])?;
         registry.register(Box::new(lines.clone()))?;

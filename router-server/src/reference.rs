@@ -9,23 +9,23 @@ use router_core::response::RESPONSE_HEADERS;
 
 /// Headers of the server itself, beside those of the library.
 pub(crate) const SERVER_HEADERS: &[(&str, &str)] = &[
-    ("x-request-id", "The caller's own id of the request, or one made here."),
+    ("x-request-id", "The caller's id of the request, or a generated one."),
     (
         "x-upstream-request-id",
         "The upstream's id of the request, if it sent one in `x-request-id`.",
     ),
-    ("retry-after", "On a refusal: after how many seconds to try again, at least 1."),
+    ("retry-after", "On a refusal: seconds to wait before a retry, at least 1."),
     ("retry-after-ms", "The same in milliseconds."),
     (
         "x-should-retry",
-        "On a refusal: `true` or `false`, whether trying again can help; the official clients obey it.",
+        "On a refusal: `true` if a retry can help, else `false`; the official clients obey it.",
     ),
-    ("x-ratelimit-limit-requests", "The requests a minute that the key may make."),
-    ("x-ratelimit-remaining-requests", "How many of them it may make now."),
-    ("x-ratelimit-reset-requests", "When all of them are free again, such as `59.99s`."),
-    ("x-ratelimit-limit-tokens", "The tokens a minute that the key may use."),
-    ("x-ratelimit-remaining-tokens", "How many of them it may use now."),
-    ("x-ratelimit-reset-tokens", "When all of them are free again, such as `59.99s`."),
+    ("x-ratelimit-limit-requests", "The key's requests per minute."),
+    ("x-ratelimit-remaining-requests", "How many of them remain."),
+    ("x-ratelimit-reset-requests", "Time until all of them are available again, such as `59.99s`."),
+    ("x-ratelimit-limit-tokens", "The key's tokens per minute."),
+    ("x-ratelimit-remaining-tokens", "How many of them remain."),
+    ("x-ratelimit-reset-tokens", "Time until all of them are available again, such as `59.99s`."),
 ];
 
 const HEAD: &str = "# Reference\n\n\

@@ -72,18 +72,18 @@ impl Told {
         let told = Self {
             successful: Gauge::with_opts(options(
                 "config_last_reload_successful",
-                "1 where the configuration that was read last is the one that runs, else 0.",
+                "1 if the last reload succeeded, 0 if the files have faults.",
             ))?,
             loaded: Gauge::with_opts(options(
                 "config_last_reload_success_timestamp_seconds",
-                "Since when the configuration runs, in seconds since 1970.",
+                "Unix time of the last successful reload, in seconds.",
             ))?,
             reloads: IntCounterVec::new(
-                options("config_reloads_total", "Reloads of the configuration."),
+                options("config_reloads_total", "Reloads of the configuration, by result."),
                 &["result"],
             )?,
             version: GaugeVec::new(
-                options("config_info", "The configuration that runs, as a word for its values."),
+                options("config_info", "Always 1; the label identifies the running configuration."),
                 &["version"],
             )?,
             expires: GaugeVec::new(

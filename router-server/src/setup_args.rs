@@ -10,7 +10,7 @@ pub const USUAL: &str = "router.toml";
 /// The files of a configuration.
 #[derive(Debug, Clone, Args)]
 pub struct Files {
-    /// A configuration file; repeat it for several, of which later ones win; ./router.toml without one
+    /// A configuration file; repeatable, later ones override earlier ones. Default: ./router.toml
     #[arg(long, value_name = "FILE", num_args = 1..)]
     pub config: Vec<PathBuf>,
 }
@@ -48,7 +48,7 @@ pub struct Check {
     /// The configuration.
     #[command(flatten)]
     pub files: Files,
-    /// Send one short request to each deployment and report what its upstream says; this costs a few tokens each
+    /// Send one short request to each deployment and report the upstream's answer; costs a few tokens each
     #[arg(long)]
     pub live: bool,
     /// Print JSON
@@ -59,7 +59,7 @@ pub struct Check {
 /// `import`.
 #[derive(Debug, Subcommand)]
 pub enum Import {
-    /// Write a configuration from what the Azure command line lists
+    /// Write a configuration from the output of the Azure CLI
     #[command(after_help = "\
 Examples:
   az cognitiveservices account show -n NAME -g GROUP -o json > account.json
@@ -72,10 +72,10 @@ Examples:
 /// `import azure`.
 #[derive(Debug, Args)]
 pub struct ImportAzure {
-    /// Files with the output of `account show` and `account deployment list`, of one resource or several; - reads standard input
+    /// Files with the output of `account show` and `account deployment list`, for one or more resources; - reads standard input
     #[arg(value_name = "FILE", default_value = "-", num_args = 1..)]
     pub files: Vec<PathBuf>,
-    /// Write the configuration into this file, which must not be there yet; standard output without it
+    /// Write the configuration to this new file; default: standard output
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -102,10 +102,10 @@ pub struct Init {
     /// A provisioned deployment of the chat model, its name at Azure and its size; `none` without one
     #[arg(long, value_name = "NAME=PTU")]
     pub ptu: Option<String>,
-    /// Ask nothing: what no option says has its default, and what has none is a fault
+    /// Ask nothing: a missing option has its default, or is an error if it has none
     #[arg(long)]
     pub non_interactive: bool,
-    /// Write the configuration into this file, which must not be there yet
+    /// Write the configuration to this new file
     #[arg(long, value_name = "FILE", default_value = USUAL)]
     pub out: PathBuf,
 }

@@ -24,27 +24,27 @@ impl Keys {
         Ok(Self {
             requests: make.count(
                 "key_requests_total",
-                "Requests to models by key; the error is empty where it went well.",
+                "Requests to models, by key; error is empty for an answer.",
                 &["key", "error"],
             )?,
             tokens: make.count(
                 "key_tokens_total",
-                "Tokens used by key.",
+                "Tokens used, by key.",
                 &["key", "model", "token_type"],
             )?,
             cost: make.dollars(
                 "key_cost_usd_total",
-                "What answers cost more, by key.",
+                "Cost in US dollars of answers billed by the token, by key.",
                 &["key", "model"],
             )?,
             unauthorized: make.count(
                 "unauthorized_total",
-                "Requests without a key that is known and valid.",
+                "Requests without a valid key, by cause.",
                 &["cause"],
             )?,
             residency: make.count(
                 "residency_refusals_total",
-                "Requests refused for their residency; the key is empty where there was none.",
+                "Requests refused for their residency, by key; empty without keys.",
                 &["key"],
             )?,
         })

@@ -32,7 +32,7 @@ impl Priced {
             )?,
             at_least: make.count(
                 "partly_priced_answers_total",
-                "Answers whose cost is a lower bound: a hosted tool that they called has no known price.",
+                "Answers whose cost is a lower bound, because a hosted tool has no known price.",
                 &["deployment"],
             )?,
         })

@@ -24,18 +24,18 @@ impl Capacity {
         Ok(Self {
             holds: make.count(
                 "holds_total",
-                "Requests held for a full provisioned deployment; entered means held instead of spilled.",
+                "Requests held for a full provisioned deployment, by how the wait ended; entered: it then accepted them.",
                 &["deployment", "ended"],
             )?,
             held: make.waits("queue_wait_seconds", "Time that requests waited for a full provisioned deployment, in seconds.")?,
             spills: make.count(
                 "spills_total",
-                "Requests that left a full provisioned deployment.",
+                "Requests that left a full provisioned deployment, by cause.",
                 &["deployment", "cause"],
             )?,
             saved: make.dollars(
                 "saved_usd_total",
-                "What answers of provisioned deployments would have cost on pay-as-you-go.",
+                "Pay-as-you-go price in US dollars of the answers that provisioned deployments served.",
                 deployment,
             )?,
             asked_again: make.count(
@@ -43,7 +43,7 @@ impl Capacity {
                 "Answers cut off by a learned cap and asked again.",
                 deployment,
             )?,
-            throttles: make.count("throttles_total", "429s by kind.", &["deployment", "kind"])?,
+            throttles: make.count("throttles_total", "429 responses of deployments, by kind.", &["deployment", "kind"])?,
         })
     }
 }

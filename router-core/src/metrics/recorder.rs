@@ -65,12 +65,12 @@ impl Surprises {
         Ok(Self {
             model_mismatches: make.count(
                 "model_mismatches_total",
-                "Answers by another model than configured.",
+                "Answers whose model differs from the configured one.",
                 &["deployment"],
             )?,
             spillovers: make.count(
                 "native_spillovers_total",
-                "Answers that Azure's own spillover gave in a provisioned deployment's place.",
+                "Answers that Azure's native spillover served in place of a provisioned deployment.",
                 &["deployment"],
             )?,
         })
@@ -103,19 +103,19 @@ impl GenAi {
         Ok(Self {
             duration: make.shared(
                 "gen_ai_client_operation_duration_seconds",
-                "Duration of operations.",
+                "Time from the request to the end of its answer, in seconds; error_type is empty for an answer.",
                 duration_buckets(),
                 &[&GEN_AI[..], &["error_type"]].concat(),
             )?,
             first_chunk: make.shared(
                 "gen_ai_client_operation_time_to_first_chunk_seconds",
-                "Time to the first content of a stream.",
+                "Time to the first content of a stream, in seconds.",
                 duration_buckets(),
                 &GEN_AI,
             )?,
             tokens: make.shared(
                 "gen_ai_client_token_usage",
-                "Tokens used.",
+                "Tokens per answer, by input and output.",
                 token_buckets(),
                 &[&GEN_AI[..], &["gen_ai_token_type"]].concat(),
             )?,
@@ -132,49 +132,49 @@ impl Metrics {
         let make = Maker(registry);
         let deployment = &["deployment"][..];
         Ok(Self {
-            decisions: make.count("decisions_total", "Decisions made.", &["task", "model"])?,
+            decisions: make.count("decisions_total", "Decisions, by task and preferred model; the task is named if the caller chose the model.", &["task", "model"])?,
             score: make.histogram(
                 "score",
-                "Scores of requests: how probable it is that reasoning is needed.",
+                "Probability that a request needs reasoning, 0 to 1.",
                 (1..=20).map(|step| f64::from(step) / 20.0).collect(),
                 &["task"],
             )?,
             attempts: make.count(
                 "attempts_total",
-                "Attempts sent to deployments.",
+                "Attempts sent to deployments, by outcome.",
                 &["deployment", "billing", "outcome"],
             )?,
             fallbacks: make.count(
                 "fallbacks_total",
-                "Requests that went on to another deployment.",
+                "Requests that moved on to another deployment, by cause.",
                 &["from", "to", "cause"],
             )?,
-            refusals: make.count("refusals_total", "Requests without an answer.", &["kind"])?,
-            wait_asked: make.waits("wait_asked_seconds", "Waits that deployments asked for.")?,
+            refusals: make.count("refusals_total", "Requests without an answer, by kind of error.", &["kind"])?,
+            wait_asked: make.waits("wait_asked_seconds", "Waits that deployments requested, in seconds.")?,
             overhead: make.single(
                 "overhead_seconds",
-                "Time spent in the router itself, upstream time left out.",
+                "Time spent in the router itself, without upstream time, in seconds.",
                 overhead_buckets(),
             )?,
-            cost: make.dollars("cost_usd_total", "What answers cost more.", &["deployment"])?,
+            cost: make.dollars("cost_usd_total", "Cost in US dollars of answers billed by the token.", &["deployment"])?,
             priced: Priced::register(&make)?,
             adapted: make.count(
                 "adapted_total",
-                "Fields changed or left out.",
+                "Fields changed or removed because the model does not accept them.",
                 &["model", "field"],
             )?,
             streams: make.count(
                 "streams_total",
-                "Streams by how they ended.",
+                "Streams, by how they ended.",
                 &["deployment", "ended"],
             )?,
             usage_estimated: make.count(
                 "usage_estimated_total",
-                "Answers whose usage was estimated.",
+                "Answers without usage figures, whose usage was estimated.",
                 deployment,
             )?,
             surprises: Surprises::register(&make)?,
-            in_flight: make.level("in_flight", "Requests being served.")?,
+            in_flight: make.level("in_flight", "Requests in flight at the router.")?,
             capacity: Capacity::register(&make)?,
             keys: Keys::register(&make)?,
             observed: Observed::register(&make)?,

@@ -87,35 +87,41 @@ impl StandingCollector {
             watched,
             retires: gauge(
                 "model_retires_timestamp_seconds",
-                "When the model of a deployment is due to retire, in seconds since 1970.",
+                "Unix time at which the model of a deployment retires, in seconds.",
             )?,
-            disabled: gauge("deployment_disabled", "1 where config has switched it off.")?,
+            disabled: gauge(
+                "deployment_disabled",
+                "1 if the configuration disables the deployment, else 0.",
+            )?,
             forced: GaugeVec::new(
-                opts(
-                    "forced_role",
-                    "1 for the role that config has serve whatever names no model.",
-                ),
+                opts("forced_role", "1 for the role that routing.force_role sets, else 0."),
                 &["role"],
             )?,
-            cooling: gauge("deployment_cooling", "1 while a deployment is left alone.")?,
-            in_flight: gauge("deployment_in_flight", "Requests at a deployment.")?,
+            cooling: gauge(
+                "deployment_cooling",
+                "1 while a deployment is in a wait or cooldown, else 0.",
+            )?,
+            in_flight: gauge("deployment_in_flight", "Requests in flight to a deployment.")?,
             utilization: gauge(
                 "provisioned_utilization_ratio",
-                "How full a provisioned deployment is, by the twin; above 1 it refuses.",
+                "Estimated utilization of a provisioned deployment; above 1 it returns 429.",
             )?,
-            level: gauge("provisioned_level_tokens", "Normalized tokens in the twin's bucket.")?,
+            level: gauge(
+                "provisioned_level_tokens",
+                "Estimated level of a provisioned deployment's bucket, in normalized tokens.",
+            )?,
             learned_rate: gauge(
                 "provisioned_rate_ratio",
-                "The rate at which our tokens drain, as a share of config's; below 1 where others use it.",
+                "Drain rate of our tokens relative to the configured rate; below 1 if other clients use the deployment.",
             )?,
             learned_window: gauge(
                 "provisioned_window_seconds",
-                "The learned time in which a full bucket drains.",
+                "Learned time in which a full bucket drains, in seconds.",
             )?,
             unused: CounterVec::new(
                 opts(
                     "provisioned_unused_tokens_total",
-                    "Normalized tokens that were paid for and drained away unused.",
+                    "Normalized tokens of provisioned capacity that were paid for and not used.",
                 ),
                 &["deployment"],
             )?,
@@ -134,7 +140,8 @@ impl StandingCollector {
         };
         registry.register(Box::new(collector))?;
         let build = GaugeVec::new(
-            Opts::new("build_info", "The version that runs.").namespace(NAMESPACE),
+            Opts::new("build_info", "Always 1; the label is the version of the program.")
+                .namespace(NAMESPACE),
             &["version"],
         )?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);

@@ -125,7 +125,7 @@ pub const REQUEST_HEADERS: &[RequestHeader] = &[
     header(
         "x-router-prefer",
         "`cost`, `fast`, `balanced`",
-        "What matters more among the models that may serve.",
+        "The preference among the deployments that may serve.",
     ),
     header(
         "x-router-residency",
@@ -135,22 +135,22 @@ pub const REQUEST_HEADERS: &[RequestHeader] = &[
     header(
         "x-router-priority",
         "`interactive`, `batch`",
-        "Whether somebody waits; batch leaves provisioned capacity first.",
+        "Whether somebody waits for the answer; batch requests give up provisioned capacity first.",
     ),
     header(
         "x-router-max-wait-ms",
         "0 to 86400000",
-        "How long the request may be held for a full provisioned deployment, in milliseconds.",
+        "The longest wait for a full provisioned deployment, in milliseconds.",
     ),
     header(
         "x-router-session",
         "1 to 256 characters",
-        "The conversation, whose turns prefer the deployment that holds their prompt cache.",
+        "The conversation; its turns prefer the deployment that holds their prompt cache.",
     ),
     header(
         "x-stainless-read-timeout",
         "seconds",
-        "The official clients' own timeout: no attempt outlasts it.",
+        "The official clients' own timeout; no attempt takes longer.",
     ),
     header("x-stainless-timeout", "seconds", "The same; the read timeout wins if both are sent."),
 ];

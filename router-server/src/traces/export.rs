@@ -52,7 +52,7 @@ impl Queue {
         let exporter = exporter(settings)?;
         let options = Opts::new(
             "trace_spans_total",
-            "Spans of traces: exported, dropped as the collector is too slow, failed as it could not be reached or refused them.",
+            "Spans: exported, dropped because the collector is too slow, or failed because it was unreachable or refused them.",
         );
         let spans = IntCounterVec::new(options.namespace("model_router"), &["outcome"])?;
         registry.register(Box::new(spans.clone()))?;
