@@ -1,4 +1,4 @@
-//! The wall clock: the one place that reads it. Everything else takes the time as an argument.
+//! Reads the wall clock; no other file does. Everything else takes the time as an argument.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

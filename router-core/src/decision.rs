@@ -1,8 +1,8 @@
-//! What shall be done with a request? All rooms above as one pure function.
+//! Decides what to do with a request: one pure function over all modules listed earlier.
 //!
-//! [`decide`] does no I/O, reads no clock and draws no random number: the same request, rules, snapshot and moment give
-//! the same [`Decision`], which carries every candidate with its reason. So a decision can be explained without being
-//! carried out, tested without a network, and replayed from a log.
+//! [`decide`] does no I/O, reads no clock and draws no random number: the same request, rules,
+//! snapshot and moment give the same [`Decision`], which carries every candidate with its reason.
+//! It can be explained without being carried out, tested without a network, and replayed.
 
 use std::sync::Arc;
 use std::time::Duration;

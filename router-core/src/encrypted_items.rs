@@ -1,12 +1,13 @@
-//! Which endpoint can read which encrypted item.
+//! Remembers which endpoint can decrypt which encrypted item.
 //!
-//! Encrypted reasoning can be decrypted by the resource that made it, by all of its models, and by no other. A request
-//! that brings such items back belongs there, whether or not the service stores anything. So each content is remembered
-//! as a hash with its endpoint, for all callers: who brings the content back has it already. The number is bounded, and
-//! the oldest are forgotten first; replicas hear of them as they do of stored responses.
+//! Encrypted reasoning can be decrypted by the resource that created it, by all of its models, and
+//! by no other. A request that brings such items back belongs there, whether or not the service
+//! stores anything. Each content is remembered as a hash with its endpoint, for all callers:
+//! whoever brings the content back already has it. The number is bounded, the oldest are forgotten
+//! first, and replicas share them like stored responses.
 //!
-//! Not done here: waiting for that endpoint (`fallback/readers.rs`), and leaving out what cannot be read
-//! (`chat/encrypted.rs`).
+//! Not done here: waiting for that endpoint (`fallback/readers.rs`), and removing items that cannot
+//! be decrypted (`chat/encrypted.rs`).
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;

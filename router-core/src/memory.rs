@@ -1,10 +1,13 @@
-//! Budgets of memory that requests and answers share, and the container's limit from which their defaults follow.
+//! Memory budgets that requests and answers share, and the container's limit from which their
+//! defaults follow.
 //!
-//! A holder pays for bytes that have arrived, never for bytes that were announced. Small holders may use all of a budget,
-//! large ones leave an eighth of it free, so that under pressure small requests are still admitted. Nobody waits for
-//! room: a holder that waited with half of its bytes in hand would keep the room for which others wait.
+//! A holder pays for bytes that have arrived, never for announced bytes. Small holders may use the
+//! whole budget; large ones leave an eighth of it free, so that small requests are still admitted
+//! under pressure. Nobody waits for memory: a holder that waited with half of its bytes would keep
+//! the memory for which others wait.
 //!
-//! It does not allocate: whoever holds bytes accounts for them here and drops the guard with them.
+//! This module does not allocate: whoever holds bytes accounts for them here and drops the guard
+//! with them.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What the caller gets: status, headers that say what was done, and bytes.
+//! The caller's response: status, headers that describe the routing, and body.
 
 use std::fmt;
 use std::pin::Pin;

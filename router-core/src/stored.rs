@@ -1,9 +1,9 @@
-//! Which deployment made a stored response, and for whom.
+//! Remembers which deployment created a stored response, and for which caller.
 //!
-//! A response that a deployment has stored is found at no other, and it is nobody's but its caller's. So its id leads back
-//! to both, and so do the ids of its items and of the conversation that it went into; the number of ids is bounded, and the
-//! oldest are forgotten first. What is not known here is asked for only where config allows ([`Unknown`]), because asking
-//! could let callers read what is not theirs.
+//! A stored response exists only at the deployment that created it, and belongs only to its caller.
+//! Its id leads to both, and so do the ids of its items and of its conversation. The number of ids
+//! is bounded; the oldest are forgotten first. An unknown id is looked up at an endpoint only if
+//! config allows it ([`Unknown`]), because that could let callers read what is not theirs.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

@@ -1,9 +1,10 @@
-//! W3C trace context: to which trace a request belongs, and what its attempts tell the upstream of it.
+//! W3C trace context: the trace of a request, and the header that each attempt sends to its
+//! upstream.
 //!
-//! Whoever keeps traces begins a [`RequestSpan`] for a request and hands it over with the call; each attempt then goes out
-//! under an id of its own, so that what the upstream records hangs below that attempt. Without one, the caller's context
-//! passes as it came. Spans are not kept here: the record of a request holds the ids, and an observer makes of it what it
-//! likes.
+//! A program that exports spans starts a [`RequestSpan`] for a request and passes it with the call.
+//! Each attempt then has its own id, so that the upstream's spans become children of that attempt.
+//! Without a span, the caller's context passes unchanged. Spans are not stored here: the request
+//! record holds the ids, and an observer creates the spans.
 //!
 //! **Source:** W3C, "Trace Context Level 2", sections 3.2 (`traceparent`), 3.3 (`tracestate`) and 4 (mutation).
 

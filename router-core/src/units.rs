@@ -1,7 +1,8 @@
-//! Numbers and names with their rules: what a token count, a sum of money and a name may be.
+//! Validated numbers and names: token counts, sums of money, prices, days, names.
 //!
-//! They are types so that a price is never added to a token count and an empty name never travels. Nothing here
-//! knows what the numbers are used for; when a rule needs another room, it belongs to that room.
+//! Distinct types prevent adding a price to a token count, and a name is never empty. This module
+//! does not know what the values are used for; a rule that needs another module belongs to that
+//! module.
 
 use std::fmt;
 use std::iter::Sum;

@@ -1,4 +1,5 @@
-//! On what terms does a request ask for room? What it weighs, how long it may be held, and where else it could go.
+//! The terms on which a request asks for capacity: its size, its longest wait, and whether it could
+//! go elsewhere.
 
 use std::time::Duration;
 

@@ -1,8 +1,9 @@
-//! Which deployment holds a conversation's prompt cache?
+//! Remembers which deployment holds a conversation's prompt cache.
 //!
-//! Turns of a conversation go back to where the last one was answered while that still has its prompt in the cache. A
-//! conversation that had to leave a full provisioned deployment stays where it went for a while: moving each turn to and
-//! fro would lose the cache on both sides. The time that counts is in the value; the cache's own expiry only tidies up.
+//! A turn goes to the deployment that answered the previous one while its prompt is likely still
+//! cached. A conversation that had to leave a full provisioned deployment stays at its new one for
+//! a while: moving every turn back and forth would lose the cache on both sides. Expiry is decided
+//! by the time in the value; the cache's own expiry only cleans up.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,7 +1,8 @@
-//! Cooldowns: until when a deployment receives no requests, and for which cause.
+//! Cooldowns: until when a deployment receives no requests, and why.
 //!
-//! A wait that an upstream asked for is kept to the millisecond: no attempt before it has passed, one straight after.
-//! Faults have no such word, so their cooldown is ours: short, and doubled by each further fault in a row.
+//! A wait requested by an upstream is kept to the millisecond: no attempt before it has passed, and
+//! one right after. Faults have no requested wait, so their cooldown is ours: short, and doubled by
+//! each further fault in a row.
 
 use std::time::Duration;
 

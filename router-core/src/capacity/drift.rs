@@ -1,10 +1,11 @@
-//! How far is a provisioned deployment from what config says of it? Rate and window, learned from its answers.
+//! Learns the actual drain rate and window of a provisioned deployment from its responses.
 //!
-//! Between two refusals the bucket was never known to be empty, so the tokens that we added in between and the drain time
-//! that they took tell the rate at which *our* tokens drain: the true rate, less what others use. From empty to the first
-//! refusal, the tokens tell the window. Every sample fades, so that a deployment that is resized, or whose other users
-//! leave, is believed again. Learned figures stay within four times of config's: beyond that it is config that is wrong,
-//! and the metrics show it.
+//! Between two refusals the bucket is never known to be empty. The tokens added in between and the
+//! elapsed drain time give the rate at which *our* tokens drain: the true rate minus the use of
+//! others. From an empty bucket to the first refusal, the tokens give the window. Samples fade, so
+//! a deployment that was resized, or whose other users left, is learned again. Learned values stay
+//! within a factor of four of the configured ones: beyond that the configuration is wrong, and the
+//! metrics show it.
 
 /// How much config's rate is worth, in squared seconds of drain.
 const PRIOR: f64 = 10.0;

@@ -1,8 +1,8 @@
-//! How quick is a deployment? Time-decayed means of the time to the first byte and of the whole answer, and the tail of the
-//! time to a stream's first token.
+//! Time-decayed means of a deployment's time to first byte and time to the complete answer, and the
+//! tail of the time to a stream's first token.
 //!
-//! An old reading fades with time and not with the number of later ones: a deployment that nobody used for a while is
-//! no longer known to be quick.
+//! A reading fades with time, not with the number of later readings: a deployment that nobody used
+//! for a while is no longer known to be fast.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How much room has each deployment now? The door of the room.
+//! The capacity of each deployment at a moment. The module root.
 
 pub mod admission;
 pub mod affinity;

@@ -1,9 +1,10 @@
-//! What other replicas added to a provisioned deployment and were told by it, put into our copy of its bucket.
+//! Merges what other replicas added to a provisioned deployment, and the levels that it reported to
+//! them, into our copy of its bucket.
 //!
-//! All replicas fill one bucket, so what each adds counts for all, at the time when it was added; and what the deployment
-//! tells one, it tells all. Delta comes late and out of order. So each piece carries its time, and a rule makes the order
-//! of arrival indifferent: whatever was added before the deployment last told its level is in what it told, and whatever was
-//! added after that is not.
+//! All replicas fill one bucket, so each addition counts for all, at the time when it was made; and
+//! a level reported to one replica holds for all. Changes arrive late and out of order. Each one
+//! carries its time, and one rule makes the order of arrival irrelevant: a reported level includes
+//! everything added before the report, and nothing added after it.
 
 use tokio::time::Instant;
 

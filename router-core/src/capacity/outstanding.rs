@@ -1,7 +1,8 @@
-//! How much of what calls under way have reserved will they give back?
+//! Estimates how much of the capacity reserved by running calls will be returned.
 //!
-//! A replica that dies gives nothing back: the others take it off for it, by what it said last. Calls reserve far more than
-//! they use, so the share that calls gave back lately tells nearly how much.
+//! Calls reserve far more than they use, and a replica that dies returns nothing. The other
+//! replicas then remove its reservations, by the last figures that it sent and by the share that
+//! calls returned recently.
 
 /// What calls under way have reserved, and what those before gave back.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

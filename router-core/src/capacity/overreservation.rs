@@ -1,9 +1,10 @@
-//! How much of a provisioned deployment does a request block beside what it uses?
+//! Measures how much capacity a request blocks beyond what it uses.
 //!
-//! A token served is a token served: no request is worth more than another for its size. But what a request reserves beyond
-//! its answer blocks the room of others while it lasts and is then given back, and room given back to an emptying bucket is
-//! lost. So the fewer tokens a request blocks for each that it uses, the better it fills the deployment. What is usual here is
-//! learned, and only what goes beyond it counts: where all requests are alike, all are welcome.
+//! Requests are equal by size: a served token is a served token. What a request reserves beyond its
+//! answer blocks others while it runs and is then returned; capacity returned to a draining bucket
+//! is lost. A request that blocks fewer tokens per used token therefore fills the deployment
+//! better. The usual excess is learned, and only more than that counts: if all requests are alike,
+//! none is held back.
 
 use crate::units::Tokens;
 

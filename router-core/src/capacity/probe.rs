@@ -1,8 +1,9 @@
-//! When is a deployment asked although it seems full, and how much room is kept free although it seems there?
+//! Decides when to probe a deployment that the twin believes full, and how much headroom to keep
+//! after an unexpected 429.
 //!
-//! A twin that is too pessimistic would never find out: nothing is sent, so nothing is answered. Therefore it is doubted now
-//! and then, rarely where it was right and often where it was wrong. One that is too optimistic finds out at once, by being
-//! refused; then a little room is kept free for a while.
+//! A twin that is too pessimistic would never learn: nothing is sent, so nothing is answered. It is
+//! therefore probed now and then, rarely if it was right and often if it was wrong. A twin that is
+//! too optimistic learns at once, by a refusal; a little headroom is then kept for a while.
 
 use std::time::Duration;
 

@@ -1,8 +1,10 @@
-//! How much of its quota has a pay-as-you-go deployment left? Counted the way Azure counts, corrected by what it says.
+//! Estimates the remaining quota of a pay-as-you-go deployment: counted as Azure counts, corrected
+//! by its response headers.
 //!
-//! Requests are limited over slices of a second and of ten seconds beside the minute, so a burst is refused long before the
-//! minute's quota is used up. Tokens are counted on arrival: a quarter of the prompt's characters plus the cap. Enforcement
-//! is distributed and only nearly so, therefore a prediction puts a deployment later in the order and never out of it.
+//! Requests are also limited per second and per ten seconds, so a burst is refused long before the
+//! minute's quota is used up. Tokens are counted on arrival: a quarter of the prompt's characters
+//! plus the cap. Azure's enforcement is distributed and approximate, so a prediction moves a
+//! deployment later in the order and never removes it.
 //!
 //! **Source:** Microsoft, "Manage Azure OpenAI quota".
 

@@ -1,8 +1,10 @@
-//! How much room does a request block, and how long will its answer be? Learned from the answers of its task and caller.
+//! Learns output lengths per task and caller, to estimate how much capacity a request blocks and
+//! how long its answer is.
 //!
-//! A provisioned deployment sets aside a request's whole cap, or a few thousand tokens where it names none, although most
-//! answers are far shorter. The quantiles learned here tell a reservation that is far too large, and, where config allows,
-//! give a tighter cap. They are learned online: until enough answers were seen there is a guess at most.
+//! A provisioned deployment reserves a request's whole cap, or a few thousand tokens without one,
+//! although most answers are far shorter. The learned quantiles identify an excessive reservation
+//! and, if config allows, provide a tighter cap. Before enough answers have been seen, there is at
+//! most a guess.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! What a change of a provisioned deployment's size does to our copy of its bucket.
+//! Applies a change of a provisioned deployment's size to our copy of its bucket.
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! What config says about capacity: how long to wait, what to reserve, what to keep together.
+//! Capacity settings: how long to wait, what to reserve, how long to keep conversations together.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How large is a provisioned deployment's bucket, and how much of it does a call count?
+//! The size of a provisioned deployment's bucket, and the share of it that a call uses.
 
 use std::time::Duration;
 

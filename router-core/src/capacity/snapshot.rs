@@ -1,4 +1,4 @@
-//! A copy of what is known of all deployments at a moment: what a decision reads.
+//! A copy of the state of all deployments at a moment; a decision reads it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::LazyLock;

@@ -1,13 +1,14 @@
-//! How full is a provisioned deployment? Our copy of Azure's leaky bucket, corrected by what the deployment answers.
+//! The twin: our copy of a provisioned deployment's leaky bucket, corrected by its responses.
 //!
-//! Each call adds what it reserves, is corrected to what it used when it ends, and all the time the level drains. The copy
-//! drifts (token counts are estimates, others may use the deployment, the window is not documented), so every answer is
-//! evidence: a 429 with a wait says that the level is above the capacity by so much drain; a 200 says that on arrival it
-//! was at most the capacity; a utilization header is a reading. Evidence about the past corrects only what no newer
-//! evidence has corrected since.
+//! Each call adds what it reserves and is corrected to its actual usage when it ends; meanwhile the
+//! level drains. The copy drifts, because token counts are estimates, others may use the
+//! deployment, and the window is undocumented. Every response is therefore evidence. A 429 with a
+//! wait shows that the level is above the capacity by that much drain. A 200 shows that the level
+//! was at most the capacity on arrival. A utilization header is a reading. Evidence about the past
+//! corrects only what no newer evidence has corrected.
 //!
-//! Pure: `now` is an argument. Everything is measured in our own normalized tokens: where others use a part, ours drain
-//! slower, and that slower rate is what matters for us ([`Drift`]).
+//! Pure: `now` is an argument. Levels are in our own normalized tokens: if others use a part, ours
+//! drain more slowly, and that slower rate is what matters ([`Drift`]).
 //!
 //! **Source:** Microsoft, "Provisioned throughput", the admission algorithm; the burst window is not documented.
 

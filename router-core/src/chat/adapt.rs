@@ -1,8 +1,8 @@
-//! The changes that a model needs so that a request written for another model is not refused.
+//! Edits a request so that the chosen model accepts it, although it was written for another model.
 //!
-//! Everything goes by the model's record, never by its name, and everything that changes what the caller asked for is
-//! named, so that it can be told. What a model cannot do at all (images, tools, schemas) is not stripped here: such a
-//! model was excluded before.
+//! Every edit follows from the model's record, never from its name, and every changed field is
+//! reported, so that the caller can see it. Capabilities that a model lacks (images, tools,
+//! schemas) are not stripped here: such a model was excluded before.
 //!
 //! **Source:** Microsoft, "Azure OpenAI reasoning models", the tables of API and feature support and of parameters that
 //! are not supported.

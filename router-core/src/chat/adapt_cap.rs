@@ -1,5 +1,5 @@
-//! The cap on an answer's length: which field the model takes it in, how much it may be, and whether hidden reasoning was
-//! thought of when it was set.
+//! Edits the output cap: which field the model accepts, its maximum, and extra tokens for hidden
+//! reasoning if the caller's cap did not include them.
 
 use crate::model::CapField;
 use crate::model::Effort;

@@ -1,7 +1,8 @@
-//! The changes that a model needs in a request of the Responses API.
+//! Edits a Responses API request so that the chosen model accepts it.
 //!
-//! There is less to change than in chat: one cap for all models, instructions in any role. What differs by model is the
-//! effort, sampling, parallel tools, and whether there is hidden reasoning to include.
+//! Less differs than in chat completions: all models have the same cap field, and instructions work
+//! in any role. Models differ in effort, sampling, parallel tools, and whether there is hidden
+//! reasoning to include.
 //!
 //! **Source:** Microsoft, "Azure OpenAI reasoning models" and "Azure OpenAI Responses API".
 

@@ -1,7 +1,7 @@
-//! Estimates the tokens of files and audio by their size, because only the service opens them.
+//! Estimates the tokens of files and audio from their size; only the service opens them.
 //!
-//! The figures steer capacity and cost; no request is refused for them, because a page of a scanned document weighs as much
-//! as a chapter of text.
+//! The estimates steer capacity and cost. They never cause a refusal, because a scanned page is as
+//! large as a chapter of text.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;

@@ -1,6 +1,7 @@
-//! Takes the JSON of a request apart, once: the conversation is read, all else is kept as it was written.
+//! Parses the JSON of a request once: reads the conversation and keeps the rest as written.
 //!
-//! Not done here: what the other fields mean (`scalars.rs`), and what a request must have (`request.rs`).
+//! Not done here: the meaning of the other fields (`scalars.rs`), and requirements on a request
+//! (`request.rs`).
 
 use std::borrow::Cow;
 use std::collections::HashSet;

@@ -1,7 +1,9 @@
-//! Bounds of a JSON body's form, checked in one pass over its bytes before it is parsed: how deep it nests, how many fields,
-//! values and messages it has. A parsed body takes several times its bytes if its values are tiny; the pass estimates it.
+//! Checks the form of a JSON body in one pass before it is parsed: nesting depth, number of fields,
+//! values and messages. It also estimates the memory of the parsed body, which is several times its
+//! bytes if its values are tiny.
 //!
-//! It does not check that the body is JSON: the parser does. A body that is none is measured as far as it goes.
+//! It does not check that the body is valid JSON; the parser does. An invalid body is measured as
+//! far as possible.
 
 use memchr::memchr2;
 

@@ -1,6 +1,6 @@
-//! Counts of tokens, read one by one: one that cannot be read hides no other.
+//! Reads token counts one by one, so that an unreadable one does not hide the others.
 //!
-//! Not done here: what the counts mean (`usage`).
+//! Not done here: the meaning of the counts (`usage`).
 
 use std::fmt;
 

@@ -1,7 +1,8 @@
-//! Looks for fields that a caller may not send, at every depth of a body.
+//! Searches a body, at every depth, for fields that the caller's key denies.
 //!
-//! Only bodies of callers with such a rule are searched. Names are compared without regard to letter case, because some
-//! services do the same. What stands in strings (a tool's arguments, say) is text and is not searched.
+//! Only the bodies of keys with such a rule are searched. Names are compared without regard to
+//! letter case, as some services do. Strings (such as a tool's arguments) are text and are not
+//! searched.
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;

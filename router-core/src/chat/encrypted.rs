@@ -1,11 +1,14 @@
-//! Encrypted items of the Responses API: how they are recognised again, and an `input` without those that nobody can read.
+//! Encrypted items of the Responses API: identifies them by a hash, and removes those that an
+//! endpoint cannot decrypt.
 //!
-//! Only the resource that made an encrypted item can decrypt it. Its content is remembered as a hash, because it holds a
-//! conversation. Leaving an item out takes the ids of the other generated items as well: a service looks up an item by
-//! its id and then misses the reasoning that belongs to it.
+//! Only the resource that created an encrypted item can decrypt it. The content is remembered as a
+//! hash, because it holds a conversation. Removing an item also removes the ids of the other
+//! generated items: a service looks up an item by its id and then misses the reasoning that belongs
+//! to it.
 //!
-//! Not done here: which endpoint can read an item (`encrypted_items`), and when to leave one out (`adapt_responses`).
-//! A `compaction` item is never left out, because it stands for the conversation itself.
+//! Not done here: which endpoint can decrypt an item (`encrypted_items`), and when to remove one
+//! (`adapt_responses`). A `compaction` item is never removed, because it replaces the conversation
+//! itself.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -1,7 +1,8 @@
-//! The event that reports an error in the middle of a stream, in the form that clients raise.
+//! The event that reports an error inside a stream, in the form that clients raise.
 //!
-//! Clients of chat completions raise on any event with an `error`; those of the Responses API know an event of kind
-//! `error` with the same fields on its own level. The event of the Responses API carries both.
+//! Clients of chat completions raise on any event with an `error`. Clients of the Responses API
+//! expect an event of type `error` with the same fields at the top level. The event of the
+//! Responses API carries both.
 //!
 //! **Source:** openai-python, `_streaming.py`; `OpenAI` API reference, "Streaming events", `error`.
 

@@ -1,9 +1,9 @@
-//! The fields that a request can do without, and sets of them.
+//! Sets of optional request fields, which may be removed if a deployment refuses them.
 //!
-//! A deployment may refuse a field although its model's record allows it. A field listed here may then be left out. What
-//! changes the form of the answer or loses what the caller said (messages, tools, schemas) is not listed.
+//! A deployment may refuse a field although its model's record allows it. Fields that change the
+//! form of the answer or carry the caller's content (messages, tools, schemas) are not listed.
 //!
-//! Not done here: recognizing a refusal (`upstream::error_body`), and leaving the field out (`adapt`).
+//! Not done here: recognizing a refusal (`upstream::error_body`), and removing the field (`adapt`).
 
 /// The fields that may be left out, and parts of fields by their path; the position of a name is its bit in a [`FieldSet`].
 ///

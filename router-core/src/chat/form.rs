@@ -1,9 +1,10 @@
-//! A form (`multipart/form-data`) that has been read: its fields, and the body written again from them.
+//! A parsed form (`multipart/form-data`): its fields, and the body written again from them.
 //!
-//! The body that goes out is built from the fields alone, so that an upstream cannot find in it what the router has not
-//! read. The contents stay in the caller's body until then; only their places are kept.
+//! The outgoing body is built from the parsed fields only, so an upstream cannot find anything in
+//! it that the router has not read. Contents stay in the caller's body until then; only their
+//! positions are kept.
 //!
-//! Not done here: reading a form (`form_parser.rs`).
+//! Not done here: parsing a form (`form_parser.rs`).
 //!
 //! **Source:** RFC 7578, RFC 2046 section 5.1.
 

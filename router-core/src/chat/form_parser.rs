@@ -1,12 +1,13 @@
-//! Reads a form (`multipart/form-data`) with the crate `multer`, and refuses every form that another parser could read
-//! differently.
+//! Parses a form (`multipart/form-data`) with the crate `multer`, and refuses every form that
+//! another parser could read differently.
 //!
-//! Parsers of forms disagree about bare line feeds, folded and repeated headers, escapes, `name*=`, letter case, text before
-//! the first boundary and after the last. A caller could use that to show the router one model and the upstream another. So
-//! the head of each field is held to one form in which all of them agree, and what `multer` has read must be what that form
-//! says. No client needs more: the official ones write nothing else.
+//! Parsers disagree about bare line feeds, folded and repeated headers, escapes, `name*=`, letter
+//! case, and text before the first boundary or after the last. A caller could use this to show the
+//! router one model and the upstream another. The head of each field must therefore have one form
+//! on which all parsers agree, and the result of `multer` must match it. The official clients write
+//! only this form.
 //!
-//! Not done here: what the fields mean, and the body that is sent (`form.rs`).
+//! Not done here: the meaning of the fields, and the outgoing body (`form.rs`).
 
 use bytes::Bytes;
 use futures_util::FutureExt;

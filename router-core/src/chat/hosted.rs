@@ -1,6 +1,7 @@
-//! Counts the calls of hosted tools in an answer of the Responses API: services bill them apart from tokens.
+//! Counts calls of hosted tools in a Responses API answer; services bill them separately from
+//! tokens.
 //!
-//! Only types, actions and containers are read. What a call costs is in `deployment/hosted_tools.rs`.
+//! It reads only types, actions and containers. Prices are in `deployment/hosted_tools.rs`.
 
 use std::fmt;
 

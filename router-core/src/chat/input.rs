@@ -1,7 +1,9 @@
-//! The `input` of the Responses API as the turns of a conversation: one text, or a list of items.
+//! Reads the `input` of the Responses API as the turns of a conversation: one text, or a list of
+//! items.
 //!
-//! Items are of many kinds and new ones come with every tool. Those that carry a role are messages; calls of tools and
-//! what came of them are known by how their kind ends; of all others nothing is read but which stored item they stand for.
+//! There are many kinds of items, and every new tool adds some. Items with a role are messages.
+//! Tool calls and tool results are recognized by the ending of their type. Of all other items, only
+//! the reference to a stored item is read.
 
 use std::borrow::Cow;
 use std::fmt;

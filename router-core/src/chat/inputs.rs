@@ -1,7 +1,9 @@
-//! The inputs of embeddings and legacy completions: a text, a list of token ids, or a list of either.
+//! The inputs of embeddings and legacy completions: a text, a list of token ids, or a list of
+//! either.
 //!
-//! Each input stands for itself, so a model's limit holds for each and not for their sum. Lists of token ids are counted,
-//! texts are estimated. Inputs of any other form weigh nothing here: the upstream judges them.
+//! Each input is independent, so a model's limit applies to each input and not to their sum. Token
+//! ids are counted, texts are estimated. Inputs of any other form count as zero here; the upstream
+//! judges them.
 
 use std::fmt;
 

@@ -1,7 +1,7 @@
-//! Which items a response holds: a later request may name them in place of what they say, or bring their encrypted content
-//! back.
+//! Lists the items of a response, which a later request may reference by id or return with their
+//! encrypted content.
 //!
-//! Ids and hashes are read, and no text. Of a stream each item is reported whole once, when it is done.
+//! It reads ids and hashes, no text. In a stream, each item is reported once, when it is complete.
 
 use memchr::memmem;
 use serde::Deserialize;

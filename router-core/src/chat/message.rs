@@ -1,7 +1,7 @@
-//! Messages: who speaks and what is said, read straight from the body.
+//! Messages: role and content, read directly from the body.
 //!
-//! Texts are borrowed wherever JSON escapes allow. Parts and fields of a message that routing does not read are skipped,
-//! not copied: they travel to the upstream because the body itself does.
+//! Texts are borrowed wherever JSON escapes allow. Parts and fields that routing does not read are
+//! skipped, not copied; they reach the upstream because the body itself is forwarded.
 
 use std::borrow::Cow;
 use std::fmt;

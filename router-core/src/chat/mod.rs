@@ -1,4 +1,4 @@
-//! What the caller asked for and what came back, as JSON and as event streams. The door of the room.
+//! Requests and responses as JSON and as event streams. The module root.
 
 pub mod adapt;
 mod adapt_cap;

@@ -1,7 +1,9 @@
-//! Which tools of a request does the service itself run? Those can process data elsewhere than the deployment does.
+//! Identifies tools that the service runs itself, which can process data outside the deployment's
+//! area.
 //!
-//! Only the kinds known to run at the caller are not hosted: any other kind may be newer than this list. A stored prompt may
-//! bring tools that the router cannot see, so it counts as one.
+//! Only tool types known to run at the caller count as not hosted, because any other type may be
+//! newer than this list. A stored prompt may contain tools that the router cannot see, so it counts
+//! as hosted.
 //!
 //! Not done here: whether a request may use them (`decision.rs`).
 

@@ -1,4 +1,5 @@
-//! What is asked of a model: which operation a request is of, and so how its body is read.
+//! The operation of a request (chat completions, Responses API and so on), which determines how its
+//! body is read.
 
 /// An operation of OpenAI's API that has a body of its own kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]

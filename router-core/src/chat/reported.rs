@@ -1,7 +1,7 @@
-//! What an error says that came where an answer was awaited: as an event of a stream, or as the body of a 200.
+//! Reads an error that arrives inside a success: as an event of a stream, or in the body of a 200.
 //!
-//! The status that it stands for is read from its words, so that it can be judged as an answer of that status would be.
-//! What it means for the deployment is not told here.
+//! It derives the corresponding status from the error's text, so that the error is judged like a
+//! response with that status. It does not decide what the error means for the deployment.
 
 use bytes::Bytes;
 use serde::Deserialize;

@@ -1,10 +1,10 @@
-//! What did the caller ask for? A view over the JSON body: the fields we read, over the bytes we keep.
+//! The view of a chat request: parsed fields over the bytes of the body.
 //!
-//! The body is parsed once. Texts are borrowed from it wherever JSON escapes allow, and fields that we do not know are
-//! skipped, not copied: they travel to the upstream byte for byte because the body itself does. Only what routing
-//! needs is checked here; whether a value makes sense to a model is the upstream's to say.
+//! The body is parsed once. Texts are borrowed wherever JSON escapes allow. Unknown fields are
+//! skipped, not copied; they reach the upstream byte for byte because the body itself is forwarded.
+//! Only what routing needs is validated here; the upstream judges whether a value suits a model.
 //!
-//! Not done here: taking the JSON apart (`body.rs`), and what its fields mean (`scalars.rs`).
+//! Not done here: parsing the JSON (`body.rs`), and the meaning of its fields (`scalars.rs`).
 
 use http::HeaderValue;
 

@@ -1,7 +1,8 @@
-//! Streams a whole answer on as events, for a caller who asked for a stream of a model that cannot stream.
+//! Converts a complete answer into a stream, for a caller who requested a stream from a model that
+//! cannot stream.
 //!
-//! The events have the shape of `OpenAI`'s own: the role, the content, tool calls if any, the end, the usage where the
-//! caller asked for it, `[DONE]`. The content goes in one piece: cutting it up would be theatre.
+//! The events have the form of `OpenAI`'s own: role, content, tool calls if any, end, usage if
+//! requested, `[DONE]`. The content is sent in one piece.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};

@@ -1,5 +1,5 @@
-//! Streams a whole response of the Responses API on as events, for a caller who asked for a stream of a model that cannot
-//! stream. As with chat ([`super::restream`]) each text goes in one piece.
+//! Converts a complete Responses API answer into a stream, for a model that cannot stream. As in
+//! chat ([`super::restream`]), each text is sent in one piece.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};

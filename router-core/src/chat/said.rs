@@ -1,7 +1,8 @@
-//! What the delta of a chunk says: how many bytes, and whether a caller sees anything of it.
+//! Reads the delta of a chunk: how many bytes of output it has, and whether the caller sees
+//! anything of it.
 //!
-//! A field that is not known counts as content unless it is empty, because a caller may act on it. Arguments of tool calls
-//! count as output. Nothing is copied.
+//! An unknown field counts as content unless it is empty, because a caller may act on it. Arguments
+//! of tool calls count as output. Nothing is copied.
 //!
 //! Not done here: the other fields of a chunk, and events of the Responses API (`stream`).
 

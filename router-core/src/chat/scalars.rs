@@ -1,4 +1,4 @@
-//! The small fields of a body that routing reads, decoded; all others are left as they are.
+//! Decodes the small fields of a body that routing reads; all others are left as they are.
 
 use std::borrow::Cow;
 

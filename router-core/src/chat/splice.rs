@@ -1,8 +1,9 @@
-//! Edits to a body without writing it again: what changes is spliced in, all other bytes stay as they came.
+//! Edits a body without serializing it again: changes are spliced in, all other bytes stay as
+//! received.
 //!
-//! Writing JSON again costs more than reading it and loses what a caller sent (key order, number forms, unknown
-//! fields). So an edit is a place in the body and a new text. Places come from the parsed view; the names of removed
-//! fields are found by walking back from their values.
+//! Serializing JSON costs more than parsing it and loses what a caller sent (key order, number
+//! forms, unknown fields). An edit is therefore a position in the body and a new text. Positions
+//! come from the parsed view; names of removed fields are found by walking back from their values.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -1,8 +1,8 @@
-//! Splits an event stream however it is chunked, and says what each event is.
+//! Splits an event stream into events, however it is chunked, and classifies each event.
 //!
-//! Events are passed on as the bytes they came in, never rebuilt; this file only finds where one ends and peeks inside.
-//! An event is passed on when its last byte is there: half an event is of no use to a reader, and where the upstream is
-//! cut nothing half-sent stands before the error event that follows.
+//! Events are relayed as received, never rebuilt; this file only finds where each one ends and
+//! reads a few fields. An event is relayed once its last byte has arrived, so a broken upstream
+//! leaves no partial event before the error event that follows.
 
 use std::borrow::Cow;
 

@@ -1,9 +1,12 @@
-//! How many tokens has a text, nearly? A scan by script, because exact counting costs a hundred times more.
+//! Estimates the tokens of a text by scanning character classes; exact counting costs a hundred
+//! times more.
 //!
-//! A word opens a token and its letters add little; signs and digits are dear, spaces cheap, Hangul about two syllables
-//! to three tokens. So each byte is weighed by its class and by whether the byte before was of the same: two table
-//! look-ups, no branch. The figure steers (room on a PTU, context windows with a margin); what is billed comes from the
-//! upstream. Not done here: exact counts.
+//! A word starts a token and its letters add little. Symbols and digits are expensive, spaces
+//! cheap, and two Hangul syllables are about three tokens. Each byte is weighed by its class and by
+//! whether the previous byte had the same class: two table look-ups, no branch. The estimate steers
+//! capacity and context windows (with a margin); billing uses the upstream's count.
+//!
+//! Not done here: exact counts.
 
 use crate::units::Tokens;
 

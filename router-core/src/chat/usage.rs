@@ -1,6 +1,7 @@
-//! What was used: tokens billed, cached and reasoning tokens apart, from an answer's JSON.
+//! Reads the usage of an answer: billed tokens, with cached and reasoning tokens separately.
 //!
-//! Read loosely: details may be null or absent, and an answer with a usage we cannot read is still an answer.
+//! Reading is lenient: details may be null or absent, and an answer with unreadable usage is still
+//! an answer.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;

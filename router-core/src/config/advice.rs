@@ -1,7 +1,7 @@
-//! What works, but probably not as its author expects: settings that miss a partner.
+//! Warns about settings that work but probably not as intended: settings that need another one.
 //!
-//! Asked only of a configuration without faults, as `warnings` is, which looks at what time and vendors change. Nothing here
-//! changes what the router does.
+//! It runs only on a configuration without faults, like `warnings`, which covers dates and vendors'
+//! changes. It changes nothing.
 
 use std::sync::Arc;
 

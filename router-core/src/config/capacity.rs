@@ -1,4 +1,4 @@
-//! The table `[capacity]` -> how provisioned throughput is used.
+//! The table `[capacity]` -> capacity settings.
 
 use std::time::Duration;
 

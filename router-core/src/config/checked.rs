@@ -1,7 +1,7 @@
-//! The configuration after the check: what the stages are built from.
+//! The checked configuration, from which the stages are built.
 //!
-//! Each stage owns the type of its parameters; this file puts the checked tables together and knows neither files nor
-//! the environment. Every fault is found in one pass.
+//! Each stage owns the type of its parameters. This file combines the checked tables and knows
+//! neither files nor the environment. Every fault is found in one pass.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
-//! Which web pages may call the router from a browser: `server.cors_origins`.
+//! `server.cors_origins`: the web pages that may call the router from a browser.
 //!
-//! An origin is compared as a browser sends it, so a value that no browser sends is a fault. Answering preflight requests is
-//! the server's work.
+//! Origins are compared as browsers send them, so a value that no browser sends is a fault.
+//!
+//! Not done here: answering preflight requests (the server).
 
 use http::{HeaderValue, Uri};
 

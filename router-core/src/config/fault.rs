@@ -1,7 +1,7 @@
-//! What is wrong with a configuration, and where: key, origin, problem.
+//! A fault of a configuration: key, origin and problem.
 //!
-//! One type serves faults (nothing starts) and warnings (it starts, somebody should look), because both are shown
-//! alike: origin, key and problem in one line. A problem never repeats the value of a credential.
+//! Faults (nothing starts) and warnings (it starts, but needs attention) share this type, because
+//! both are shown in one line. A problem never repeats the value of a credential.
 
 use std::fmt;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
-//! Hashes of keys that anybody would try first: words that stand in examples and clients' defaults.
+//! Hashes of guessable keys: words from examples and clients' defaults.
 //!
-//! `key hash` refuses such keys for their length. A hash shows no length, so a configuration is compared with this list. It
-//! makes no weak key strong: keys come from `router-server key new`.
+//! `key hash` refuses such keys by their length. A hash shows no length, so a configuration is
+//! compared with this list. The list does not make a weak key strong: create keys with
+//! `router-server key new`.
 
 /// True for the hash, as config writes it, of a word that anybody would try.
 pub(super) fn is_guessable(hash: &str) -> bool {

@@ -1,7 +1,7 @@
-//! The tables `[endpoints.NAME.identity]` -> an identity of Entra ID: its kind, and what this kind is told.
+//! The tables `[endpoints.NAME.identity]` -> an Entra ID identity: its kind and parameters.
 //!
-//! What the platform puts into variables is named here and read when a token is asked for: a pod's file and an app's
-//! header are not there where a configuration is checked.
+//! Values that the platform provides in variables are named here and read when a token is fetched:
+//! a pod's file and an app's header do not exist where a configuration is checked.
 
 use crate::upstream::Identity;
 use crate::upstream::Proof;

@@ -1,7 +1,7 @@
-//! The tables `[keys.NAME]` -> who may ask for what, and how much.
+//! The tables `[keys.NAME]` -> rights and limits of keys.
 //!
-//! A config holds hashes of keys, never keys. No problem told here repeats what stands in `hashes`: it may be the key
-//! itself, written there by mistake.
+//! A config holds hashes of keys, never keys. No fault repeats the content of `hashes`: it may be
+//! the key itself, written there by mistake.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,4 +1,4 @@
-//! Which layers make a configuration: the shipped model records, files, environment.
+//! The layers of a configuration: the shipped model records, files, environment.
 
 use std::collections::BTreeMap;
 use std::fmt;

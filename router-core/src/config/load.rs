@@ -1,8 +1,9 @@
-//! Texts and variables -> one [`Raw`], and of each value where it was set; the only file that names figment.
+//! Texts and variables -> one [`Raw`], with the origin of each value. Only this file uses figment.
 //!
-//! figment merges tables key by key and remembers where each value came from. Its own ways of reading are left aside:
-//! it searches parent folders, passes over missing files and stops at the first fault, so here every file is read by
-//! its name, and what cannot be read into [`Raw`] is written down, struck out and read again until all is known.
+//! figment merges tables key by key and remembers where each value came from. Its own file handling
+//! is not used: it searches parent folders, ignores missing files and stops at the first fault.
+//! Here every file is read by its name, and a value that does not fit [`Raw`] is recorded, removed
+//! and the rest read again until all faults are known.
 
 use std::path::Path;
 

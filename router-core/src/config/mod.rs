@@ -1,6 +1,8 @@
-//! Files and environment -> a checked [`Config`], or every fault with its file and key. The door of the room.
+//! Files and environment -> a checked [`Config`], or every fault with its file and key. The module
+//! root.
 //!
-//! Layers, weakest first: the shipped model records, defaults, files in the order given, `ROUTER__` variables.
+//! Layers, weakest first: the shipped model records, defaults, files in the order given, `ROUTER__`
+//! variables.
 
 mod advice;
 mod capacity;

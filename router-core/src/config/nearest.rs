@@ -1,6 +1,6 @@
-//! Names for a message about an unknown one: all of a few, else the three that are most like it.
+//! Names for a message about an unknown name: all if there are few, else the three most similar.
 //!
-//! It suggests and never substitutes: a name that is not known stays a fault.
+//! It only suggests: an unknown name stays a fault.
 
 use super::table::listed;
 

@@ -1,4 +1,5 @@
-//! The table `[passthrough]`: which paths are passed through to the deployment of the model that the request names.
+//! The table `[passthrough]`: the paths that are passed through to the deployment of the named
+//! model.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The tables `usd_per_million_tokens` -> prices, by service tier.
+//! The tables `usd_per_million_tokens` -> prices by service tier.
 //!
-//! Checks what is written; the rest of a model's record is checked in `records.rs`.
+//! Not done here: the rest of a model's record (`records.rs`).
 
 use crate::model::Abilities;
 use crate::model::LongContext;

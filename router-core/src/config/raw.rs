@@ -1,8 +1,8 @@
-//! The configuration as written: which keys there are, and nothing else.
+//! The configuration as written: its keys and types, nothing else.
 //!
-//! Every value may be missing, every unknown key is refused, and tables are keyed by name: arrays of tables could not be
-//! merged from several files. What a value must be and what holds where it is missing is told by the check of each
-//! table; the comments here and in `configs/example.toml` repeat it for readers.
+//! Every value may be absent, every unknown key is refused, and tables are keyed by name, because
+//! arrays of tables from several files cannot be merged. The check of each table defines ranges and
+//! defaults; the comments here and in `configs/example.toml` repeat them for readers.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The tables `[keys.NAME]` as written: who may ask for what, and how much. A part of [`super::raw`].
+//! The tables `[keys.NAME]` as written. A part of [`super::raw`].
 
 use serde::{Deserialize, Serialize};
 

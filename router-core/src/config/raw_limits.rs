@@ -1,6 +1,6 @@
-//! The table `[limits]` as it is written.
+//! The table `[limits]` as written.
 //!
-//! Ranges are not checked here (`sending.rs`).
+//! Not done here: ranges (`sending.rs`).
 
 use serde::{Deserialize, Serialize};
 

@@ -1,6 +1,4 @@
-//! The configuration as written, continued: the tables of model records.
-//!
-//! As in `raw.rs`: which keys there are, and nothing else.
+//! The tables of model records as written. A part of [`super::raw`].
 
 use serde::{Deserialize, Serialize};
 

@@ -1,8 +1,9 @@
-//! The configuration as written, without what a stranger who helps should not learn.
+//! The configuration as written, without what a support ticket should not reveal.
 //!
-//! Hidden are hosts, paths of files, names of environment variables, hashes of keys, and ids and users. What is hidden is
-//! numbered, and equal things get equal numbers, so that the shape stays visible and the result can still be checked.
-//! Names that the operator gave (endpoints, deployments, keys, aliases, models) stay: without them no question can be asked.
+//! Hosts, file paths, environment variable names, key hashes, ids and user names are hidden. Hidden
+//! values are numbered, and equal values get equal numbers, so the structure stays visible and the
+//! result can still be checked. Names that the operator chose (endpoints, deployments, keys,
+//! aliases, models) stay, because questions cannot be asked without them.
 
 use std::path::PathBuf;
 

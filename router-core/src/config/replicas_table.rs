@@ -1,4 +1,4 @@
-//! The table `[replicas]` -> where routers share what they know, and how often.
+//! The table `[replicas]` -> where and how often routers share state.
 
 use std::time::Duration;
 

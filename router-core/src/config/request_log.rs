@@ -1,6 +1,7 @@
-//! The table `[request_log]`: the file that has a line for each request, and how much of it is kept.
+//! The table `[request_log]`: the file with one line per request, and its rotation.
 //!
-//! Whether the file can be written is not asked here: a configuration is also read where nothing is served.
+//! It does not check whether the file can be written: a configuration is also read where nothing is
+//! served.
 
 use std::path::PathBuf;
 

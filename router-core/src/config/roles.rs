@@ -1,4 +1,4 @@
-//! The tables `[routing]`, `[roles]` and `[aliases]` -> the policy and how requests are scored.
+//! The tables `[routing]`, `[roles]` and `[aliases]` -> the policy and the scoring settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

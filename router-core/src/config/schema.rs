@@ -1,8 +1,8 @@
-//! The JSON Schema of the configuration, for editors and for checks before anything is deployed.
+//! The JSON Schema of the configuration, for editors and for checks before deployment.
 //!
-//! It is derived from the configuration as written, so it knows every key and the kind of its value and cannot fall
-//! behind. What a value must be beyond its kind, and whether names fit together, is told by the check of the
-//! configuration alone.
+//! It is derived from the raw configuration, so it knows every key and type and cannot become
+//! outdated. Ranges, and names that must match, are verified only by the check of the
+//! configuration.
 
 use schemars::Schema;
 use schemars::transform::{RecursiveTransform, Transform};

@@ -1,4 +1,4 @@
-//! The table `[limits]` -> the limits that sending keeps.
+//! The table `[limits]` -> the limits of sending.
 
 use std::time::Duration;
 

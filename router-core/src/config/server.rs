@@ -1,4 +1,4 @@
-//! What config says to the HTTP server: where it listens, how much it takes, what it shows.
+//! The settings of the HTTP server: where it listens, its limits, and what it exposes.
 
 use std::net::SocketAddr;
 use std::num::NonZero;

@@ -1,6 +1,6 @@
-//! The configuration as written -> TOML that reads as the same configuration.
+//! The raw configuration -> TOML that reads as the same configuration.
 //!
-//! Only what was set is written: a default that were written out would stay when the program's default changes.
+//! Only set values are written: a written default would stay if the program's default changes.
 
 use toml::{Table, Value};
 

@@ -1,7 +1,7 @@
-//! Azure's deployment types by their SKU names: how each is paid for and where it processes.
+//! Azure's deployment types by SKU name: billing, and where each processes.
 //!
-//! It does not know whether a type is sold for a model or in a region. Batch types are no part of it: they serve no
-//! requests online.
+//! It does not know whether a type is sold for a model or in a region. Batch types are not
+//! included: they serve no online requests.
 //!
 //! **Source:** Microsoft, "Deployment types for Azure AI Foundry Models" (2026-05-08).
 

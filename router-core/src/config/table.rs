@@ -1,7 +1,7 @@
-//! A table of the configuration under check: reads its values and writes down every fault under its key.
+//! A configuration table under check: reads its values and records every fault under its key.
 //!
-//! A faulty value reads as `None`, as a missing one does, so that the check goes on and the rest is found in one pass.
-//! What must be there is asked for by [`Table::required`].
+//! A faulty value reads as `None`, like an absent one, so the check continues and finds the
+//! remaining faults in one pass. [`Table::required`] reads required values.
 
 use std::cell::RefCell;
 use std::fmt::Display;

@@ -1,6 +1,7 @@
 //! The table `[traces]` -> where spans go, and how many.
 //!
-//! Spans are made by the program that serves, which may be built without them: not asked here.
+//! The serving program creates the spans and may be built without them; this file does not check
+//! that.
 
 use http::{HeaderName, Uri};
 

@@ -1,7 +1,8 @@
-//! One short word for what a configuration says, so that it can be told which one runs.
+//! A short identifier of a configuration, to tell which one is running.
 //!
-//! Two processes with the same word run by the same values: the shipped model records, files and environment together.
-//! Secrets are no part of it: they are not in a configuration, and a word made of them could be guessed from.
+//! Two processes with the same identifier use the same values: shipped model records, files and
+//! environment together. Secrets are not part of it: they are not in a configuration, and could be
+//! guessed from an identifier derived from them.
 
 use super::raw::Raw;
 

@@ -1,6 +1,7 @@
-//! What is allowed but that somebody should look at: retirements, sizes nobody sells, roles without room of their own.
+//! Warns about what is allowed but needs attention: retirements, sizes that are not sold, roles
+//! without capacity of their own.
 //!
-//! Asked only of a configuration without faults. Nothing here changes what the router does.
+//! It runs only on a configuration without faults, and changes nothing.
 
 use crate::deployment::Api;
 use crate::deployment::Area;

@@ -1,7 +1,7 @@
-//! The fixed list of what there is: deployments and the records of their models.
+//! The immutable list of deployments and the records of their models.
 //!
-//! A catalog never changes; a new config makes a new one. What changes from moment to moment (room, waits, faults) lies
-//! in `state`, under the deployment's name.
+//! A new configuration creates a new catalog. Changing state (capacity, waits, faults) is in
+//! `state`, under the deployment's name.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! What calls of hosted tools cost, by service. The prices are facts; what an answer costs is computed in `pricing.rs`.
+//! Prices of hosted tool calls, by service. `pricing.rs` computes the cost of an answer.
 //!
 //! **Source:** the price map of `LiteLLM` 1.109.1 (`search_context_cost_per_query` of the models, `code_interpreter_cost_per_session`
 //! of `azure/container` and `openai/container`, and `OPENAI_FILE_SEARCH_COST_PER_1K_CALLS`), which copies `OpenAI`'s "Pricing" and

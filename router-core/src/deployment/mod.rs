@@ -1,4 +1,4 @@
-//! Which deployments are there, where do they process, what do they cost, and in what order are they tried?
+//! Deployments: the catalog, residency areas and pricing. The module root.
 
 pub mod catalog;
 mod hosted_tools;

@@ -1,8 +1,9 @@
-//! Computes what an answer costs from its usage: tokens at the prices of their service tier, and calls of hosted tools.
+//! Computes the cost of an answer from its usage: tokens at the prices of their service tier, and
+//! calls of hosted tools.
 //!
-//! Tokens of a provisioned deployment are paid for by the hour, so at the margin they cost nothing. A price that is not known
-//! gives no cost rather than zero or another tier's. A hosted tool without a price leaves the cost a lower bound
-//! ([`is_at_least`]).
+//! Tokens of a provisioned deployment are paid by the hour, so their marginal cost is zero. An
+//! unknown price gives no cost, never zero and never another tier's price. A hosted tool without a
+//! price makes the cost a lower bound ([`is_at_least`]).
 
 use crate::chat::Usage;
 use crate::model::Rates;

@@ -1,8 +1,9 @@
-//! Where is a request allowed to be processed, and does a deployment lie inside?
+//! Residency: the areas in which a request may be processed, and whether a deployment is inside.
 //!
-//! Areas nest: a region lies in a country, some countries in a data zone, everything in `global`. A request carries a
-//! list of areas, one from each who may bind it (config, key, caller), and a deployment must lie inside every one. So a
-//! later voice can narrow what an earlier one allowed and can never widen it.
+//! Areas nest: a region is in a country, some countries are in a data zone, everything is in
+//! `global`. A request carries a list of areas, one from each party that may bind it (config, key,
+//! caller), and a deployment must be inside all of them. A later bound can therefore narrow an
+//! earlier one and never widen it.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Deployments for tests of the rooms above: the design pair on both billings.
+//! Deployments for tests of later modules: the design pair with both kinds of billing.
 
 use std::sync::Arc;
 use std::time::Duration;

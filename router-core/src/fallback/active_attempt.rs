@@ -1,4 +1,5 @@
-//! An attempt while it lasts: what the state learns from it, and how much of its reserved capacity it has used.
+//! A running attempt: what the state learns from it, and how much of its reserved capacity it has
+//! used.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,8 @@
-//! Lets a request into a deployment: at once, after a wait, or not at all.
+//! Admits a request to a deployment: at once, after a wait, or not at all.
 //!
-//! A provisioned deployment is paid whether it is used or not, so a short wait for it is cheaper than going elsewhere, and a
-//! long one is not worth the caller's time. How long is expected comes from the twin: what drains, and what calls under way
-//! will give back.
+//! A provisioned deployment is paid whether it is used or not, so a short wait for it is cheaper
+//! than another deployment, and a long one is not worth the caller's time. The twin predicts the
+//! wait: what drains, and what running calls will return.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! What has happened to one request: the attempts so far, and what else was met on the way.
+//! The log of one request's attempts, and other events on the way.
 //!
-//! Not done here: what follows from it (`walk.rs`).
+//! Not done here: the consequences (`walk.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! What an attempt awaits, and whether what came is that.
+//! What an attempt expects, and whether the response matches it.
 //!
-//! Not done here: what follows if it is not (`send_attempt.rs`).
+//! Not done here: the consequences of a mismatch (`send_attempt.rs`).
 
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};

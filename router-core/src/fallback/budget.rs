@@ -1,8 +1,9 @@
-//! The retry budget of the whole router: so that an outage does not become a storm.
+//! The retry budget of the whole router, which keeps an outage from becoming a retry storm.
 //!
-//! Each request puts in a share of a token, time puts in a few more, and every further attempt after a fault takes one
-//! out. While faults are rare the budget is never felt; when every upstream is down it holds the extra load at the
-//! share. A 429 that moves on does not draw on it: it is bounded by the plan and the deadline.
+//! Each request adds a fraction of a token, time adds a few more, and each further attempt after a
+//! fault takes one. While faults are rare, the budget has no effect; if every upstream is down, it
+//! limits the extra load to that fraction. A 429 that moves on does not use it: the plan and the
+//! deadline bound it.
 //!
 //! **Source:** Finagle's retry budget, as in tower's `retry::budget`.
 

@@ -1,6 +1,8 @@
-//! The headers of a caller that go to a deployment: Azure's features, with the names that second deployments have there.
+//! The caller's headers that are forwarded to a deployment: Azure's features, with the names of
+//! second deployments translated.
 //!
-//! Not done here: which headers those are (`policy/feature_headers.rs`), and the trace context (`trace`).
+//! Not done here: which headers those are (`policy/feature_headers.rs`), and the trace context
+//! (`trace`).
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -1,12 +1,14 @@
-//! A second attempt elsewhere where the first is slow to begin. Off by default: it buys the slowest answers' time with
-//! tokens.
+//! Sends a second attempt to another deployment if the first is slow to begin. Off by default: it
+//! trades tokens for tail latency.
 //!
-//! Only streams are hedged, because only they tell when they begin: once a deployment has been silent for longer than
-//! nearly all of its answers were, the next of the plan is asked as well, and whichever shows content first is taken. The
-//! other is dropped, which cancels it upstream; its prompt may be billed and is charged to the request. The budget is a
-//! share of all requests, so that a deployment that slows down for everybody does not get twice the load.
+//! Only streams are hedged, because only they show when they begin. Once a deployment has been
+//! silent for longer than nearly all of its answers were, the next deployment of the plan is tried
+//! too, and whichever shows content first is used. The other attempt is dropped, which cancels it
+//! upstream; its prompt may be billed and is charged to the request. The budget is a share of all
+//! requests, so that a deployment that is slow for everybody does not get twice the load.
 //!
-//! Not done here: which deployments there are (the plan: no hedge leaves the residency), and attempts after a fault (`walk`).
+//! Not done here: the choice of deployments (the plan: no hedge leaves the residency), and attempts
+//! after a fault (`walk`).
 
 use std::sync::Arc;
 use std::time::Duration;

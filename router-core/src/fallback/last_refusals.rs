@@ -1,7 +1,9 @@
-//! The last refusal of each deployment that refuses the router: status, the upstream's own code and the name that was sent.
+//! The last refusal of each deployment that refuses the router: status, the upstream's own code and
+//! the name that was sent.
 //!
-//! A 401, 403, 404 or 410 takes a deployment out until a probe succeeds. Meanwhile no attempt is made, so the upstream's words
-//! are kept here for health checks and error messages. Whether a deployment is out is decided by its cooldown alone.
+//! A 401, 403, 404 or 410 takes a deployment out until a probe succeeds. Meanwhile no attempt is
+//! made, so the refusal is kept here for health checks and error messages. Only its cooldown
+//! decides whether a deployment is out.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,4 +1,4 @@
-//! How long and how often: the limits that one request and the whole router keep.
+//! The limits of one request and of the whole router: times, and numbers of attempts.
 
 use std::time::Duration;
 

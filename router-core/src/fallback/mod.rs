@@ -1,4 +1,4 @@
-//! Walks a plan: attempts, one deadline, what may be tried again. The door of the room.
+//! Walks a plan: attempts, one deadline, and what may be retried. The module root.
 
 #[cfg(feature = "http-client")]
 mod active_attempt;

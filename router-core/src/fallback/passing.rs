@@ -1,8 +1,9 @@
-//! Reads answers that are not streamed, as far as all of them together have memory, and relays the rest as it arrives.
+//! Reads answers that are not streamed, within their common memory budget, and relays the rest as
+//! it arrives.
 //!
-//! An answer that is held whole can still fall back when it breaks off. One that is larger than may be held goes to the
-//! caller while it arrives, at the caller's pace: it takes no more memory than what had been read before. If it breaks off
-//! then, the connection to the caller does too.
+//! An answer that is held completely can still fall back if it breaks off. A larger one goes to the
+//! caller as it arrives, at the caller's pace, and needs no memory beyond what had been read
+//! before. If it then breaks off, so does the caller's connection.
 
 use std::pin::Pin;
 use std::sync::Arc;

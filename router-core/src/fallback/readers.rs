@@ -1,10 +1,11 @@
-//! Tries the deployments that can read a request's encrypted items before all others, and waits for one of them as long
-//! as the caller's wait budget allows.
+//! Tries the deployments that can decrypt a request's encrypted items first, and waits for one of
+//! them within the caller's wait budget.
 //!
-//! Elsewhere the request goes without these items, so its model has to think again. A short wait is better than that, also
-//! for pay-as-you-go, for which no other request waits. The order of the plan already puts these deployments first.
+//! At other deployments the request goes without these items, and its model has to reason again. A
+//! short wait is better, also for pay-as-you-go, for which no other request waits. The plan already
+//! lists these deployments first.
 //!
-//! Not done here: leaving the items out (`visit`), and the deployments that follow (`walk`).
+//! Not done here: removing the items (`try_deployment`), and the deployments that follow (`walk`).
 
 use tokio::time::Instant;
 

@@ -1,9 +1,12 @@
-//! Which fields does a deployment refuse although its model's record allows them? Learned from its 400s, for a while.
+//! Learns from 400 responses which fields a deployment refuses although its model's record allows
+//! them.
 //!
-//! A deployment may run an older API version or a model that differs from its record. Each operation is learned apart
-//! (a field of chat says nothing about the Responses API), and forgotten after [`LEARNED_FOR`]: Azure updates in place.
+//! A deployment may run an older API version, or a model that differs from its record. Each
+//! operation is learned separately (a field of chat says nothing about the Responses API), and
+//! forgotten after [`LEARNED_FOR`], because Azure updates deployments in place.
 //!
-//! Not done here: which fields may be left out at all (`chat::adapt`), and whether a 400 means one (`upstream::outcome`).
+//! Not done here: which fields may be removed at all (`chat::adapt`), and whether a 400 means one
+//! (`upstream::outcome`).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

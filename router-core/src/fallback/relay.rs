@@ -1,8 +1,10 @@
-//! Passes a stream on as bytes, event by event, and watches it: first content, usage, and how it ends.
+//! Relays a stream as bytes, event by event, and observes it: first content, usage, and how it
+//! ends.
 //!
-//! [`Relay::open`] holds everything back until the first content byte, so that whatever goes wrong before it can still
-//! be answered by another deployment. After it nothing is tried again: what goes wrong then ends the stream with an
-//! error event, because a stream that merely stops looks like a whole answer to every client library.
+//! [`Relay::open`] holds everything until the first content byte, so that another deployment can
+//! answer if anything fails before it. After it nothing is retried: a fault then ends the stream
+//! with an error event, because a stream that merely stops looks like a complete answer to every
+//! client library.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};

@@ -1,7 +1,7 @@
-//! Hands an answer to the caller as it arrives, and learns from its end: one that is larger than may be held, or sound and
-//! pictures as raw bytes.
+//! Relays an answer to the caller as it arrives, and learns from its end: an answer larger than may
+//! be held, or media as raw bytes.
 //!
-//! Which answers are relayed is not decided here (`send_attempt.rs`).
+//! Not done here: which answers are relayed (`send_attempt.rs`).
 
 use bytes::Bytes;
 use futures_util::StreamExt;

@@ -1,6 +1,7 @@
-//! What was seen of a stream so far: what is to be done with each event, and whether the answer is whole.
+//! The progress of a stream: what to do with each event, and whether the answer is complete.
 //!
-//! A stream is whole when it has said why it ended, in every choice that began: `[DONE]` alone does not say so.
+//! A stream is complete when every choice that began has given its finish reason; `[DONE]` alone is
+//! not enough.
 
 use crate::chat::HostedCalls;
 use crate::chat::Reported;

@@ -1,4 +1,4 @@
-//! One attempt from sending to its outcome: what the deployment did, learned on the spot.
+//! One attempt, from sending to its outcome; the state learns the outcome immediately.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

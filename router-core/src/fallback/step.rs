@@ -1,6 +1,7 @@
-//! The trail of a request: which deployments were tried, how each attempt ended, and why none answered.
+//! The steps of a request: which deployments were tried, how each attempt ended, and why none
+//! answered.
 //!
-//! Its text names deployments, our own words, and an upstream's code only as a bounded word.
+//! Its text contains deployment names, our own words, and an upstream's code only as a short word.
 
 use std::fmt;
 

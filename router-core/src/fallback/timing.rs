@@ -1,5 +1,4 @@
-//! When an attempt can start: the deployment with capacity soonest, and the latest moment that still makes sense. Nothing is
-//! sent here.
+//! When an attempt can start: the earliest capacity, and the latest useful moment. Sends nothing.
 
 use std::sync::Arc;
 

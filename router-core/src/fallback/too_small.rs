@@ -1,6 +1,8 @@
-//! Passes over the deployments for which a request is known to be too large once another has refused it for its size.
+//! Skips the deployments that are known to be too small for a request, once another has refused it
+//! for its size.
 //!
-//! Not done here: what a decision excludes beforehand (`selection`), and the order of the others (`walk`).
+//! Not done here: what a decision excludes beforehand (`selection`), and the order of the others
+//! (`walk`).
 
 use tokio::time::Instant;
 

@@ -1,4 +1,4 @@
-//! One deployment's turn: an attempt, and a second one without the field that it refused.
+//! All attempts at one deployment: the first, and a second one without the field that it refused.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Walks a plan: one attempt after another until one answers, within one deadline.
 //!
-//! What moves on and what goes back to the caller is the table of the design: a 429 and every fault before the first
-//! content byte move on, what the request itself is to blame for goes back as it came. The residency needs no check
-//! here because the plan holds nothing outside it. One deployment's turn is told in `visit`.
+//! A 429 and every fault before the first content byte move on to the next deployment. An error
+//! that the request itself causes goes back to the caller unchanged. The residency needs no check
+//! here, because the plan holds nothing outside it. `try_deployment` handles each deployment.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,8 @@
-//! Warns of failed attempts: the first of a cause at once, then one line a second at most, with a count of those before it.
+//! Logs warnings about failed attempts: the first of each cause at once, then at most one line per
+//! second, with a count.
 //!
-//! A cause is a deployment and the way an attempt at it ended. A 429 is no fault: it is counted by metrics alone.
+//! A cause is a deployment and the outcome of an attempt at it. A 429 is not a fault; only metrics
+//! count it.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

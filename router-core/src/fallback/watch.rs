@@ -1,6 +1,6 @@
-//! What bounds a stream: its first content, its silences, its preamble and its events.
+//! The bounds of a stream: first content, silence, preamble and event size.
 //!
-//! Not done here: the watching (`relay.rs`).
+//! Not done here: enforcing them (`relay.rs`).
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! How much a key may use, and what is said where that is used up.
+//! How much a key may use, and the error when that is used up.
 
 use std::fmt;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! A request on its key's account: let in by its head, with a slot once its body is here, and with tokens and money set aside
-//! once it was read. Each is a guard: dropped, it gives back what it took.
+//! A request on its key's account: an entry by its head, a slot once its body has arrived, and
+//! reserved tokens and money once it is parsed. Each is a guard that returns what it took on drop.
 //!
-//! What there is room for is not decided here but in the account (`book.rs`).
+//! Not done here: whether the account has room (`book.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,4 @@
-//! How much may each key use, and how much has it used? Requests, tokens, dollars. The door of the room.
+//! The accounts of keys: limits and usage of requests, tokens and dollars. The module root.
 
 mod allowance;
 mod book;

@@ -1,8 +1,9 @@
-//! How much was used in the last 60 seconds? A log of what was used when, exact to 10 ms.
+//! The usage of the last 60 seconds, exact to 10 ms.
 //!
-//! A token bucket would let twice its rate pass within a minute, and two counters of whole minutes nearly as much. So
-//! every use is kept until it is a minute old; uses within the same 10 ms are one entry, dated by its end, so that the
-//! log has at most 6,001 entries, never admits above the limit, and refuses for at most 10 ms longer than need be.
+//! A token bucket would allow twice its rate within a minute, and two counters of whole minutes
+//! nearly as much. Every use is therefore kept until it is a minute old. Uses within the same 10 ms
+//! are one entry, dated by its end, so the log has at most 6,001 entries, never admits above the
+//! limit, and refuses at most 10 ms longer than necessary.
 
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! What each key used and was refused: for charge-back. The names are those of config, never what callers send.
+//! Metrics by key, for charge-back: usage, cost and refusals. Names come from config, never from
+//! callers.
 
 use prometheus::{CounterVec, IntCounterVec};
 

@@ -1,7 +1,7 @@
-//! Every metric: names, labels, buckets, help texts. Nothing that routing needs is decided here. The door of the room.
+//! Every metric: names, labels, buckets, help texts. It makes no routing decision. The module root.
 //!
-//! The registry is the embedder's. Label values come from enums and config, never from what a caller or an upstream
-//! wrote, so the number of series is bounded by config.
+//! The registry belongs to the embedder. Label values come from enums and config, never from
+//! callers or upstreams, so config bounds the number of series.
 
 mod answers;
 mod failures;

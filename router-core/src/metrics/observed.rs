@@ -1,4 +1,4 @@
-//! What scores would have chosen where they are only observed, and what that would have cost.
+//! In observe mode: what the score would have chosen, and what that would have cost.
 
 use prometheus::{CounterVec, IntCounterVec};
 

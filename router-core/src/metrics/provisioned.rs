@@ -1,4 +1,5 @@
-//! What provisioned deployments do for their money: who was held, who left and why, what was saved.
+//! The use of provisioned deployments: held requests, spilled requests with their cause, and
+//! savings.
 
 use prometheus::{CounterVec, HistogramVec, IntCounterVec};
 

@@ -1,4 +1,4 @@
-//! How it stands with the other replicas, read at each scrape.
+//! The state of the exchange with other replicas, read at each scrape.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! When the deployments' models are due to retire: a fixed figure each, by which an alarm can tell how long is left.
+//! Retirement dates of the deployments' models, as fixed gauges for alerts.
 
 use crate::deployment::Deployment;
 use crate::units::Day;

@@ -1,6 +1,7 @@
-//! What only the moment of asking can tell: who is cooling, who is busy. Read from the state at each scrape.
+//! Gauges of the deployments' current state, read at each scrape: cooling, in flight, utilization.
 //!
-//! The deployments are those of the current config: a change of config changes what is read, not what is registered.
+//! They cover the deployments of the current config; a change of config changes what is read, not
+//! what is registered.
 
 use std::sync::{Arc, PoisonError, RwLock};
 

@@ -1,4 +1,4 @@
-//! What each model takes, does and costs. The door of the room.
+//! Model records: what each model accepts, can do and costs. The module root.
 
 pub mod prices;
 pub mod record;

@@ -1,8 +1,8 @@
-//! One model's record: which parameters it takes, what it can do, what it costs, when it retires.
+//! The record of one model: accepted parameters, capabilities, prices, retirement.
 //!
-//! A router that goes by the model's name ("starts with o1") is wrong for a deployment with a name of its own and for
-//! every model that comes later. So all that differs between models is a field here, filled from one dated data file
-//! and from config; code asks the record and never the name. The record holds facts, not decisions.
+//! Rules that test a model's name ("starts with o1") fail for deployments with their own names and
+//! for every later model. Every difference between models is therefore a field of the record,
+//! filled from one dated data file and from config. The record holds facts and makes no decisions.
 
 use std::fmt;
 

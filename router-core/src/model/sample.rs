@@ -1,4 +1,4 @@
-//! Records for tests of the rooms above: models that differ in all that matters.
+//! Model records for tests of later modules: models that differ in everything that matters.
 
 use super::prices::{Prices, Rates, TierRates};
 use super::record::{

@@ -1,6 +1,7 @@
-//! Task + what was asked for -> which models, in which order, and how bound to a deployment.
+//! Chooses the models for a task and a request, in order, and whether the request is bound to one
+//! deployment.
 //!
-//! This is wish, not possibility: what is excluded by residency or ability, and what has room, is asked later.
+//! This is preference only. Residency, capabilities and capacity are applied later (`selection`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;

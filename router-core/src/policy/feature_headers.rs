@@ -1,8 +1,10 @@
-//! The headers of Azure's own features that pass from a caller to an upstream. This is the only list of them.
+//! The headers of Azure features that are forwarded from a caller to an upstream. This is the only
+//! list of them.
 //!
-//! Azure answers 431 above ten headers that it does not know, and some headers choose who processes a request. So headers are
-//! not forwarded wholesale: those listed here pass as they came, and those that name a deployment are looked up like a model,
-//! under the caller's rights and residency, and are sent with the name that the deployment has at the upstream in hand.
+//! Azure answers 431 above ten headers that it does not know, and some headers choose who processes
+//! a request. Headers are therefore not forwarded by default. Those listed here pass unchanged,
+//! except those that name a deployment: they are resolved like a model, under the caller's rights
+//! and residency, and sent with that deployment's name at the upstream.
 //!
 //! Not done here: which deployments remain (`selection`).
 

@@ -1,7 +1,8 @@
-//! What did the caller say beside the body? The request headers that steer, each read once and checked.
+//! Parses the request headers with which a caller controls routing.
 //!
-//! The names are the public interface; they stand here and nowhere else. A value that we do not understand is a fault
-//! and not a guess: a caller who misspells a residency must hear it before anything is sent.
+//! The names are the public interface and appear in no other module of the library. An unknown
+//! value is an error, never a guess: a caller who misspells a residency must learn it before
+//! anything is sent.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Which models may and should do a task, by config and by what the caller says. The door of the room.
+//! Which models should serve a task, by configuration and by the caller's choices. The module root.
 
 pub mod choice;
 pub mod feature_headers;

@@ -1,5 +1,5 @@
-//! What does the `model` of a request mean? `auto`, a role, an alias, a model or a deployment, in that order; then Azure's own
-//! name of a deployment, and last any of these in other letter case.
+//! Resolves the `model` of a request: `auto`, a role, an alias, a model or a deployment, in that
+//! order; then Azure's own name of a deployment; then any of these in other letter case.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,8 @@
-//! What may a caller ask for at all? The bounds that its key sets.
+//! The rights of a caller's key: what it may use at all.
 //!
-//! Rights are hard constraints: selection leaves out what they do not allow before any preference is heard, so that no
-//! header, fallback or hedge goes round them. A header can narrow what they allow and never widen it; one that tries is
-//! refused rather than bent, because a caller who asks for more than it may have should hear so.
+//! Rights are hard constraints. Selection removes what they exclude before any preference applies,
+//! so no header, fallback or hedge can bypass them. A header that would widen them is refused
+//! rather than ignored, so that the caller notices.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

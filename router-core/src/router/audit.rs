@@ -1,5 +1,5 @@
-//! Who asked for a place where its requests may not be processed? One line of the log for each, for those who must show
-//! that nothing left: the target is `audit`. No content is in it.
+//! Writes one log line, with the target `audit`, for each request refused for its residency. It
+//! contains no content.
 
 use http::HeaderMap;
 use tracing::warn;

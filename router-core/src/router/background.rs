@@ -1,8 +1,10 @@
-//! Answers made in the background: charged with what was set aside when they are created, settled by the first response that
-//! reports their usage, whichever replica sees it.
+//! Background answers: charged their reservation when they are created, settled by the first
+//! response that reports their usage, whichever replica sees it.
 //!
-//! An answer that is never fetched, or forgotten here because too many are open, stays charged with what was set aside.
-//! Whose answer it is and which deployment has it is known to `stored`, not here.
+//! An answer that is never fetched, or forgotten here because too many are open, keeps the charge
+//! of its reservation.
+//!
+//! Not done here: whose answer it is and which deployment has it (`stored`).
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,6 +1,7 @@
-//! Keeps large requests from holding up others: they are parsed and scored on the blocking pool, few at a time.
+//! Parses and scores large requests on the blocking pool, few at a time, so that they do not delay
+//! others.
 //!
-//! Small requests run where they are: a switch of threads costs more than they do.
+//! Small requests run where they are: switching threads costs more than they do.
 
 use std::panic::resume_unwind;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What a caller wants of the router: a request to a model, or a response that was stored before.
+//! The calls of a router: a request to a model, or an operation on a stored response.
 
 use std::sync::Arc;
 

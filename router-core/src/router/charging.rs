@@ -1,4 +1,4 @@
-//! What a request sets aside on its key's account when it begins, and what it is charged when it has ended.
+//! Reserves tokens on the key's account when a request begins, and charges its usage when it ends.
 
 use tokio::time::Instant;
 

@@ -1,7 +1,9 @@
-//! What a router discloses of a request beside its answer: the headers of a refusal, and the attempts on the way.
+//! What a router discloses about a call besides its answer: the headers of a refusal, and the
+//! attempts.
 //!
-//! Whoever makes a call keeps a clone of its disclosure and reads it when the call has ended. Attempts are disclosed when the
-//! walk over the plan has ended; a request that the first deployment answered at once has nothing to disclose.
+//! The caller of the library keeps a clone of the disclosure and reads it after the call. Attempts
+//! are disclosed when the walk over the plan has ended. A request that the first deployment
+//! answered at once has nothing to disclose.
 
 use std::sync::{Arc, OnceLock};
 

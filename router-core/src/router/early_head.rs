@@ -1,7 +1,7 @@
-//! Keeps a slow stream alive: comments go to the caller until there is an answer, then the answer follows.
+//! Keeps a slow stream alive: comments go to the caller until the answer begins.
 //!
-//! Until the hold time has passed nothing goes out, so that a failure can still be a status. After it the status has gone
-//! out as 200, and a failure can only be told as an error event.
+//! Before the hold time has passed nothing is sent, so a failure can still set the status. After it
+//! the status 200 has been sent, and a failure becomes an error event.
 
 use std::pin::Pin;
 use std::time::Duration;

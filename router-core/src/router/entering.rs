@@ -1,6 +1,6 @@
-//! Lets requests in by what their heads say, before their bodies are read, and keeps their keys' slots.
+//! Admits requests by their heads, before their bodies are read, and holds their keys' slots.
 //!
-//! What needs the body, tokens and money, is not checked here but when something is set aside (`charging.rs`).
+//! Not done here: checks that need the body, such as tokens and money (`charging.rs`).
 
 use std::sync::Arc;
 

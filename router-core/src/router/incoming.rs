@@ -1,4 +1,5 @@
-//! A request that has been read: the call, its view, its hints, and which endpoints can read its encrypted items.
+//! A parsed request: the call, its view, its hints, and the endpoints that can decrypt its
+//! encrypted items.
 //!
 //! Not done here: deciding (`model_router.rs`), and asking other replicas (`owners.rs`).
 

@@ -1,4 +1,4 @@
-//! Walks one request along the whole line: parse, decide, send, record. The door of the room.
+//! Takes one request along the whole path: parse, decide, send, record. The module root.
 
 mod account;
 mod audit;

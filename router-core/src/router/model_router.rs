@@ -1,6 +1,5 @@
-//! Walks one request along the whole line: parse, decide, send, record. The only file that sees all of it.
-//!
-//! What is not here: building (`build.rs`), closing the account, and keeping slow streams alive.
+//! Takes one request along the whole path: parse, decide, send, record. Only this file sees all of
+//! it. Building is in `build.rs`.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;

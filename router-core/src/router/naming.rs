@@ -1,4 +1,5 @@
-//! Which name is looked up for a request: the path's, the body's, or that of the deployment which stored what it needs.
+//! Determines the name to resolve for a request: from the path, from the body, or of the deployment
+//! that stores what it needs.
 
 use std::borrow::Cow;
 use std::sync::Arc;

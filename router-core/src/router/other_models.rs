@@ -1,5 +1,5 @@
-//! Which deployments were answered for by another model than config says: a deployment can turn into another model, because
-//! Azure upgrades some in place.
+//! Tracks deployments that answer as another model than configured, because Azure upgrades some in
+//! place.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

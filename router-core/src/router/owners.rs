@@ -1,6 +1,8 @@
-//! Asks the other replicas who made what a request needs, and who can read its encrypted items, where that is not known
-//! here. Nothing that is known is asked for, so most requests wait for nobody; those that do wait at most as long as config
-//! allows.
+//! Asks the other replicas for the owner of a stored object, and for the reader of an encrypted
+//! item, if this one does not know them.
+//!
+//! Known objects are never looked up, so most requests do not wait. Those that do wait at most as
+//! long as config allows.
 
 use crate::chat::ChatRequest;
 use crate::chat::ContentHash;

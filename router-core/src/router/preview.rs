@@ -1,4 +1,4 @@
-//! What would be done with a call, and why; nothing is sent.
+//! The decision for a call, with its reasons; sends nothing.
 
 use crate::decision::Decision;
 use crate::error::RouteError;

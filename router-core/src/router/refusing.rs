@@ -1,6 +1,7 @@
-//! Which deployments refuse the router, and in which words of their upstream: for health checks and error messages.
+//! Lists the deployments that refuse the router, with the upstream's code, for health checks and
+//! error messages.
 //!
-//! Whether callers may see them is the server's decision.
+//! Not done here: whether callers may see them (the server decides).
 
 use crate::decision::Decision;
 use crate::fallback::Fallback;

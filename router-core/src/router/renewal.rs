@@ -1,7 +1,7 @@
-//! A router under a new config: what the old one has learned is carried on, and both go on side by side until the last
-//! request of the old one has ended.
+//! A router under a new config: it takes over what the old one has learned, and both serve until
+//! the old one's last request has ended.
 //!
-//! Whatever can fail is done first, so that a config that cannot be used changes nothing.
+//! Everything that can fail is done first, so that an unusable config changes nothing.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! From a config to the place where this router meets its replicas.
+//! Builds the exchange between replicas from config.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! From a config to what a router is built of.
+//! Builds the rules of a router from config.
 
 use std::path::PathBuf;
 use std::sync::Arc;

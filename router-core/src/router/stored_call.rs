@@ -1,5 +1,7 @@
-//! Leads calls of a stored response back to the deployment that made it: no other has it, so nothing is decided and nothing
-//! is tried again. One that is not known goes to where it can be, if config allows (`unknown.rs`).
+//! Sends operations on a stored response to the deployment that created it: no other has it, so
+//! nothing is decided and nothing is retried.
+//!
+//! An unknown response goes where it can be, if config allows (`unknown.rs`).
 
 use std::sync::{Arc, OnceLock};
 

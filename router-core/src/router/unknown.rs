@@ -1,10 +1,10 @@
-//! Where something stored can be that this router does not know, for example after a restart.
+//! Finds where a stored object can be that this router does not know, for example after a restart.
 //!
-//! A router without keys, or with `stored.unknown = "ask"`, sends such a call to the endpoint that can have it, if the
-//! caller's rights and residency leave exactly one. Of several, only reading asks in turn: any other call could act on
-//! what the caller did not mean.
+//! Without keys, or with `stored.unknown = "ask"`, such a call goes to the endpoint that can have
+//! the object, if the caller's rights and residency leave exactly one. If several remain, only a
+//! read asks them in turn: any other operation could act on the wrong object.
 //!
-//! Not done here: what is known (`stored`), and asking other replicas (`owners.rs`).
+//! Not done here: known objects (`stored`), and asking other replicas (`owners.rs`).
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Which deployments may and can serve a request? The hard constraints, and the reason of each that is out.
+//! Applies the hard constraints: which deployments may and can serve a request, and why each other
+//! one is excluded.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,8 +1,9 @@
-//! Which deployments, in what order? Hard constraints first, preference second. The door of the room.
+//! Which deployments may serve a request, and in which order. The module root.
 //!
-//! The two are different types on purpose: [`eligible`] removes what the request must not or cannot use and gives
-//! [`Eligible`], and [`order()`] sees only that. So no preference, and nothing learned later, can bring back a deployment
-//! outside the residency. Every deployment keeps the reason for being in or out.
+//! Constraints and preference are different types on purpose: [`eligible`] removes what the request
+//! must not or cannot use and returns [`Eligible`], and [`order()`] sees only that. No preference,
+//! and nothing learned later, can restore a deployment outside the residency. Every deployment
+//! keeps the reason for its inclusion or exclusion.
 
 pub mod constraints;
 pub mod needs;

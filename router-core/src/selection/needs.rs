@@ -1,4 +1,4 @@
-//! What does a request need of a model, and how much does it weigh?
+//! What a request needs from a model, and its size in tokens.
 
 use crate::capacity::Load;
 use crate::chat::ChatRequest;

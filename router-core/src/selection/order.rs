@@ -1,5 +1,6 @@
-//! In which order are the eligible deployments tried? Room first, then config's tiers, then what is paid already, then the
-//! preference. Deployments that are equal in all of this share requests (`spread.rs`).
+//! Orders the eligible deployments: those with capacity first, then by the configured tiers, then
+//! those already paid for, then by preference. Deployments that are equal in all of this share
+//! requests (`spread.rs`).
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! Why nothing is sent: what removed every deployment, summed up by the reason that the caller can do most about.
+//! Summarizes why no deployment remains, by the reason on which the caller can act best.
 
 use std::time::Duration;
 

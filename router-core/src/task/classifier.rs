@@ -1,10 +1,11 @@
-//! Score -> Task: the score of the last turn, what else may speak, and the threshold.
+//! Score -> task: combines the score of the last turn with other signals and applies the threshold.
 //!
-//! Everything is added up in log-odds, where "twice as likely" is the same step everywhere: the turn's own score, what
-//! a follow-up takes over from the turns before, and what the caller's parameters hint at. The caller's own word wins
-//! over all of it. Each signal is a number in [`Signals`]; zero switches it off.
+//! All evidence is added in log-odds, where "twice as likely" is the same step everywhere: the
+//! turn's own score, what a follow-up inherits from the turns before it, and what the request's
+//! parameters suggest. The caller's own choice overrides everything. Each signal is a number in
+//! [`Signals`]; zero disables it.
 //!
-//! Not done here: how a turn is scored (`linear.rs`); which model serves a task (`policy`).
+//! Not done here: the score of a turn (`linear.rs`), and which model serves a task (`policy`).
 
 use std::sync::Arc;
 

@@ -1,11 +1,12 @@
-//! What the turns before the last one say: a follow-up means what its conversation means.
+//! The influence of earlier turns: a follow-up has the task of its conversation.
 //!
-//! "And the second one?" has no task of its own; after a proof it asks for reasoning, after a chat it does not. So the
-//! shorter a turn, the more it leans on the turn before, and a turn that points back ("그럼 두 번째는?") leans more. A
-//! turn that only closes or thanks does not lean at all: "thanks!" after a proof is chat. All of it is computed from
-//! the request, which carries its own history; nothing is remembered between requests.
+//! "And the second one?" has no task of its own: after a proof it needs reasoning, after small talk
+//! it does not. The shorter a turn, the more it inherits from the turn before it, and a turn that
+//! refers back ("그럼 두 번째는?") inherits more. A turn that only closes or thanks inherits nothing:
+//! "thanks!" after a proof is chat. All of this is computed from the request, which contains its
+//! own history.
 //!
-//! Not done here: scores (`linear.rs`), and what else may speak (`classifier.rs`).
+//! Not done here: scores (`linear.rs`), and other signals (`classifier.rs`).
 
 use crate::chat::ChatRequest;
 use crate::chat::Message;

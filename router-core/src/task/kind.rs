@@ -1,6 +1,6 @@
-//! The words that all of the room speaks: Task, Score and Reason, and who may give them: a Scorer.
+//! The types of this module: task, score and reason, and the trait of a scorer.
 //!
-//! Not done here: any way to score (`linear.rs`), and what a score means (`classifier.rs`).
+//! Not done here: computing a score (`linear.rs`), and its meaning (`classifier.rs`).
 
 use std::borrow::Cow;
 use std::fmt;

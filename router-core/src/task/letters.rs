@@ -1,10 +1,10 @@
-//! How text is made comparable before it is hashed: one character at a time, into one buffer.
+//! Normalizes text before it is hashed, one character at a time, into one buffer.
 //!
-//! The same words reach us in many dresses: capitals, full-width Latin, curled quotes, Hangul that a
-//! Mac wrote as loose jamo, numbers that differ but mean the same kind of question. Here each gets one
-//! form, so that one weight learned from one dress serves them all.
+//! The same words arrive in many forms: capitals, full-width Latin, curly quotes, decomposed Hangul
+//! jamo, and numbers that differ in value only. Each gets one form, so that one learned weight
+//! serves them all.
 //!
-//! Not done here: stemming, stop words, spelling. The n-grams above this file learn those better.
+//! Not done here: stemming, stop words, spelling. The n-grams learn those better.
 
 /// The mark between two pieces of a text that was cut: no n-gram may reach over it.
 pub(super) const GAP: char = '\u{1f}';

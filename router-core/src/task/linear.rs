@@ -1,10 +1,11 @@
-//! The trained scorer: a sum of weights over what is seen in a turn, made a probability.
+//! The trained scorer: a sum of the weights of a turn's features, converted to a probability.
 //!
-//! In each namespace the weights are summed as whole numbers and divided by the square root of how many there were, so
-//! that a long text does not shout a short one down. No hash map, no floating point per n-gram, one allocation: the
-//! buffer that holds the folded turn.
+//! Within each namespace the weights are summed as integers and divided by the square root of their
+//! number, so that a long text does not outweigh a short one. No hash map, no floating point per
+//! n-gram, one allocation: the buffer of the normalized turn.
 //!
-//! Not done here: other turns of the conversation (`conversation.rs`) and thresholds (`classifier.rs`).
+//! Not done here: other turns of the conversation (`conversation.rs`), and thresholds
+//! (`classifier.rs`).
 
 use std::borrow::Cow;
 use std::sync::Arc;

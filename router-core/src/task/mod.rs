@@ -1,4 +1,4 @@
-//! Which kind of task is it? Request -> score -> task, with the reasons. The door of the room.
+//! Classifies a request: features -> score -> task, with reasons. The module root.
 
 mod asks;
 mod conversation;

@@ -1,10 +1,11 @@
-//! Why a score is what it is: the pieces of the request that weighed most, in its own words.
+//! Explains a score: the pieces of the request with the largest weights, in its own words.
 //!
-//! A hash cannot be read backwards, so the walk is done again and remembers which letters each n-gram spans. Fragments
-//! are widened to whole words and added up, whichever namespace they came from: a reader wants "prove that", not five
-//! lines about `prov` and `rove`. This costs allocations and time; it runs for `explain` and `/v1/route` only.
+//! A hash cannot be reversed, so the features are computed again and remember which characters each
+//! n-gram covers. Fragments are widened to whole words and added up across namespaces: a reader
+//! wants "prove that", not five lines about `prov` and `rove`. This costs allocations and time; it
+//! runs only for `explain` and `/v1/route`.
 //!
-//! Not done here: the signals beside the score (`classifier.rs`).
+//! Not done here: the signals besides the score (`classifier.rs`).
 
 use std::borrow::Cow;
 use std::collections::HashMap;

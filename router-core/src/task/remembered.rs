@@ -1,7 +1,8 @@
-//! Scores of turns that come again and again: instructions, and what was said before in a conversation.
+//! Caches the scores of repeated turns: instructions, and earlier turns of a conversation.
 //!
-//! A turn's score depends on the turn alone, so remembering it changes nothing but the time. The last turn is new nearly
-//! always and is not looked up. What is kept is a keyed hash and a number, never a text.
+//! A turn's score depends only on the turn, so caching changes nothing but the time. The last turn
+//! is nearly always new and is not looked up. The cache holds a keyed hash and a number, never a
+//! text.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 

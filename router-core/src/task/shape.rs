@@ -1,10 +1,11 @@
-//! The shape of a turn, whatever its words: how long, which scripts, how many numbers, signs and lines.
+//! The shape of a turn, independent of its words: length, scripts, numbers, symbols and lines.
 //!
-//! Each mark is a kind with a small grade (mostly a power of two), so that a linear model can bend: "medium long" may
-//! weigh more than both "short" and "long". A few marks are two kinds crossed, where one alone misleads: length means
-//! other things in Hangul, which says more with fewer letters, than in Latin.
+//! Each feature is a kind with a small grade (mostly a power of two), so that a linear model can
+//! express curves: "medium long" may weigh more than both "short" and "long". A few features
+//! combine two kinds where one alone misleads: a length means more in Hangul, which says more with
+//! fewer letters, than in Latin.
 //!
-//! Not done here: words. What a mark weighs is in the model.
+//! Not done here: words. The weights are in the model.
 
 use super::asks::Span;
 use super::letters::is_hangul;

@@ -1,9 +1,10 @@
-//! Words and the numbers they become: where a word starts and ends, and its hash.
+//! Splits text into words and hashes them.
 //!
-//! A hash is grown letter by letter while the text is walked, so that an n-gram never becomes a string. It is not a
-//! cryptographic hash and need not be: two n-grams that share a bucket share a weight, which training has seen.
+//! A hash grows character by character while the text is walked, so an n-gram never becomes a
+//! string. It is not cryptographic and need not be: two n-grams that share a bucket share a weight,
+//! also in training.
 //!
-//! Not done here: which n-grams are made of the words (`features.rs`).
+//! Not done here: which n-grams are built from the words (`features.rs`).
 
 use super::letters::GAP;
 use super::letters::is_word;

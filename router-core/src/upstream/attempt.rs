@@ -1,7 +1,7 @@
-//! One send to one deployment: what goes out, what comes back, and the trait behind which the sending lies.
+//! One attempt at one deployment: what goes out, what comes back, and the trait that sends it.
 //!
-//! The trait is what makes fallback testable: the same code walks a plan over HTTP, over an upstream in memory and over
-//! the simulator's, with time from tokio in all three.
+//! The trait makes fallback testable: the same code walks a plan over HTTP, over an in-memory
+//! upstream and over the simulator, with tokio's time in all three.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,10 +1,11 @@
-//! Recognises a kept-alive connection that died under a request, in the error that the HTTP client gives.
+//! Recognizes, in the HTTP client's error, a kept-alive connection that died under a request.
 //!
-//! A server closes an idle connection at a moment of its own choice, so a request may be written just when the connection
-//! ends. That says nothing about the deployment, and the request is sent once more. An answer that began and is no HTTP, or
-//! that the server itself reset, is not such a case.
+//! A server closes an idle connection at any moment, so a request may be written just when the
+//! connection ends. This says nothing about the deployment, and the request is sent once more. A
+//! response that began and is not HTTP, or that the server reset, is a different case.
 //!
-//! Not done here: whether the connection had been used before (`dial.rs`), and the second sending (`client.rs`).
+//! Not done here: whether the connection had been used before (`dial.rs`), and the second send
+//! (`client.rs`).
 
 use std::error::Error;
 use std::io;

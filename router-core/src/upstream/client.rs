@@ -1,12 +1,14 @@
-//! Sends one attempt over HTTP. The only file that names reqwest, beside those that make clients and fetch tokens.
+//! Sends one attempt over HTTP. Only this file, `dial.rs` and `fetch.rs` use reqwest.
 //!
-//! Which connection a request uses is decided in `generations.rs`. A request under which a kept-alive connection dies before the
-//! head of a response is sent once more over a new one: the deployment is not at fault. To the upstream go our own headers
-//! and the trace context, never the caller's wholesale: Azure answers 431 above ten headers that it does not know. No
-//! compression is asked for; a response that comes as gzip or deflate is decoded all the same, piece by piece as it is read.
+//! `generations.rs` decides which connection a request uses. If a kept-alive connection dies before
+//! the head of a response, the request is sent once more over a new one; the deployment is not at
+//! fault. Only our own headers, the trace context and listed feature headers are sent, because
+//! Azure answers 431 above ten headers that it does not know. No compression is requested; a gzip
+//! or deflate response is decoded anyway, piece by piece.
 //!
-//! Tokens of Entra ID are described in `identity.rs`, fetched in `fetch.rs` and kept in `token.rs`; here they are used. A 401
-//! under a token that was good by its age is answered by one other token: it may have been revoked, or the clock be wrong.
+//! Entra ID tokens are described in `identity.rs`, fetched in `fetch.rs`, cached in `token.rs` and
+//! used here. After a 401 with an unexpired token, one fresh token is tried: the old one may have
+//! been revoked, or the clock may be wrong.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! Reads a secret from where config says it is; the secret itself never prints.
+//! Reads a secret from its configured source; its `Debug` never prints it.
 //!
-//! Read when it is needed and not kept here: a mounted file changes while the router runs. No HTTP happens in this file.
+//! The secret is read at each use and not kept, because a mounted file may change while the router
+//! runs. This file sends nothing.
 
 use std::fmt;
 use std::path::PathBuf;

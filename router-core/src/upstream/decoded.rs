@@ -1,7 +1,8 @@
-//! Decodes a response that arrives compressed, although none is asked to be: gzip and deflate, piece by piece as it is read.
+//! Decodes a gzip or deflate response, although none is requested, piece by piece as it is read.
 //!
-//! A few compressed bytes may stand for many, so pieces are small and each is handed on before the next one is decoded: whoever
-//! reads the body counts what it decodes to and stops at its own bound. Other encodings pass as they came, with their header.
+//! A few compressed bytes may expand to many, so pieces are small, and each is passed on before the
+//! next one is decoded: the reader counts the decoded bytes and stops at its own bound. Other
+//! encodings pass unchanged, with their header.
 
 use std::io;
 use std::io::Write;

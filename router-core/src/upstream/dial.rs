@@ -1,13 +1,15 @@
-//! Makes the HTTP clients by which endpoints are reached: protocol, proxy and authorities as configured.
+//! Creates the HTTP clients for endpoints: protocol, proxy and certificate authorities as
+//! configured.
 //!
-//! A connection carries one response at a time, over HTTP/2 as over HTTP/1.1: a caller who stops reading holds up nobody else, a
-//! dead connection costs one request, and no limit on concurrent streams is ever reached. ARCHITECTURE.md has the measurement.
-//! HTTP/2 is used if the upstream offers it, for its pings: they find a dead connection under a request that waits for
-//! minutes. Idle connections are probed too, by TCP and over HTTP/2 also by pings.
+//! A connection carries one response at a time, over HTTP/2 as over HTTP/1.1: a caller who stops
+//! reading delays nobody else, a dead connection costs one request, and no limit on concurrent
+//! streams is reached. ARCHITECTURE.md has the measurement. HTTP/2 is used if the upstream offers
+//! it, for its pings: they find a dead connection under a request that waits for minutes. Idle
+//! connections are probed by TCP, and over HTTP/2 also by pings.
 //!
-//! Files of authorities are read whenever a configuration is built, and what is reached in the same way under the next
-//! configuration goes on with the same connections. Redirects are not followed: they would carry the credential to
-//! wherever the redirect says.
+//! Authority files are read whenever a configuration is built. An endpoint that is reached in the
+//! same way under the next configuration keeps its connections. Redirects are not followed, because
+//! they would carry the credential.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;

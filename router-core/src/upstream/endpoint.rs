@@ -1,4 +1,4 @@
-//! Where an endpoint is and how it is entered: base URL, credential, and the URL of each call.
+//! An endpoint: base URL, credential, and the URL of each operation.
 
 use std::path::PathBuf;
 use std::sync::Arc;

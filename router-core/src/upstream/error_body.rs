@@ -1,10 +1,11 @@
-//! Reads the body of an upstream's error: code, parameter, message, and what they blame.
+//! Parses the body of an upstream's error: code, parameter, message, and which part of the request
+//! they blame.
 //!
-//! Upstreams and the gateways in front of them word the same fault in many ways. A code may be a string, a number or null;
-//! the wrapping object may be missing or named `detail`; a field may be named by `param`, by a location or only in the
-//! message. Everything is read loosely, and a body that cannot be read blames nothing.
+//! Upstreams and gateways word the same fault in many ways. A code may be a string, a number or
+//! null; the wrapping object may be missing or named `detail`; a field may be named by `param`, by
+//! a location or only in the message. Parsing is lenient, and an unreadable body blames nothing.
 //!
-//! Not done here: what a status means (`outcome`).
+//! Not done here: the meaning of a status (`outcome`).
 
 use serde_json::Value;
 

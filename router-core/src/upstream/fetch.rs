@@ -1,6 +1,7 @@
-//! Fetches a token of an identity of Entra ID over HTTP, and tries again where that may help.
+//! Fetches an Entra ID token over HTTP, with retries where they can help.
 //!
-//! Not done here: what is asked of whom (`identity`), and when a token is fetched and for whom it is kept (`token`).
+//! Not done here: the request for each kind of identity (`identity`), and when a token is fetched
+//! and cached (`token`).
 
 use std::time::Duration;
 

@@ -1,18 +1,21 @@
-//! Decides which connection a request to an upstream uses: how long connections live, and when they are given up as dead.
+//! Decides which connection a request to an upstream uses, how long connections live, and when they
+//! are considered dead.
 //!
-//! A pool of connections belongs to a client, and a client cannot drop a connection that it believes to be alive. So
-//! connections are replaced by the generation: a new client takes the new requests, the old one is dropped, and its
-//! connections close when the last response on them has ended. It happens at the end of a generation's life, so that
-//! changes of DNS are seen, and after a response that never came, since no later request may be sent into the same void.
+//! A connection pool belongs to a client, and a client cannot drop a connection that it believes
+//! alive. Connections are therefore replaced by generations: a new client takes the new requests,
+//! the old one is dropped, and its connections close when their last response ends. This happens at
+//! the end of a generation's life, so that DNS changes take effect, and after a response that never
+//! came, so that no later request uses the same dead connection.
 //!
-//! If all connections speak HTTP/1.1, one client holds them. A client of HTTP/2 would send everything over one connection, where
-//! a response that is not read holds up the others. So it is exclusive: it serves one request at a time, and a request that
-//! finds all clients busy gets another one.
+//! If all connections are HTTP/1.1, one client holds them. An HTTP/2 client would send everything
+//! over one connection, where one unread response delays the others. It is therefore exclusive: it
+//! serves one request at a time, and a request that finds all clients busy gets another one.
 //!
-//! A connection is driven by the runtime that opened it, so each runtime has clients of its own: a request never waits for
-//! a thread other than the one that serves it.
+//! A connection is driven by the runtime that opened it, so each runtime has its own clients: a
+//! request never waits for a thread other than its own.
 //!
-//! Not done here: making a client (`dial.rs`), and noticing that a response does not come (`fallback`).
+//! Not done here: creating a client (`dial.rs`), and noticing that a response does not come
+//! (`fallback`).
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! Which identity of Entra ID opens an endpoint, what is asked of whom for a token, and how the answer is read.
+//! Entra ID identities: the token request of each kind, and how the response is read.
 //!
-//! Four ways, told apart by config and not by trying one after the other: a try at an address that is not there costs
-//! seconds, and a token of another identity than the one meant costs more. No HTTP happens in this file.
+//! The configuration selects one of four kinds. They are not tried in turn: a request to a missing
+//! address costs seconds, and a token of the wrong identity costs more. This file sends nothing.
 //!
 //! **Source:** Microsoft, "How to use managed identities to acquire an access token", "Managed identities in App Service",
 //! "Workload identity federation", "OAuth 2.0 client credentials flow"; Azure's SDK for Rust, `azure_identity`.

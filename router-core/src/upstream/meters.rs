@@ -1,6 +1,7 @@
-//! What do an answer's headers say of the room that is left? Utilization of provisioned throughput, quotas of the others.
+//! Reads the remaining capacity from response headers: utilization of provisioned throughput,
+//! quotas of pay-as-you-go.
 //!
-//! Values that are no numbers, and negative ones, which have been seen, say nothing.
+//! Values that are not numbers, or are negative (which occurs), are ignored.
 //!
 //! **Source:** Microsoft, "Manage Azure OpenAI quota" for `x-ratelimit-*`; Azure/azure-openai-benchmark for
 //! `azure-openai-deployment-utilization`, which the documentation does not name.

@@ -1,4 +1,4 @@
-//! Sends a request to one deployment and names what came back. The door of the room.
+//! Sends a request to one deployment and classifies the response. The module root.
 
 #[cfg(feature = "http-client")]
 pub mod attempt;

@@ -1,10 +1,13 @@
-//! Judges an answer: status, headers and body -> what it means for the deployment and for the request.
+//! Classifies a response: status, headers and body -> what it means for the deployment and for the
+//! request.
 //!
-//! A request that is itself at fault must not close a deployment to others. A 400 or 422 is the caller's own unless it says
-//! that the deployment does not take a field. A 403 or 404 is the caller's own if it names an object of the request, and
-//! a 429 if the request alone exceeds the quota.
+//! A request that is itself at fault must not close a deployment to others. A 400 or 422 is the
+//! caller's fault unless it says that the deployment does not accept a field. A 403 or 404 is the
+//! caller's fault if it names an object of the request, and a 429 if the request by itself exceeds
+//! the quota.
 //!
-//! Not done here: reading the error (`error_body`), and what follows from the outcome (`fallback`).
+//! Not done here: parsing the error (`error_body`), and the consequences of an outcome
+//! (`fallback`).
 
 use std::time::{Duration, SystemTime};
 

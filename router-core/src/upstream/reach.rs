@@ -1,7 +1,7 @@
-//! How an endpoint is reached: by which proxy and protocol, and whose certificates are believed there.
+//! How an endpoint is reached: protocol, proxy, and trusted certificate authorities.
 //!
-//! Both are told for each endpoint, since a company's own gateway stands beside public ones. What is here only says so;
-//! `client.rs` does it.
+//! Each endpoint has its own settings, because a company's gateway may be used next to public
+//! endpoints. This file only describes them; `dial.rs` applies them.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! An upstream's own status and code of an attempt that it did not serve, as far as they may be shown.
+//! The status and code with which an upstream failed an attempt, as far as they may be shown.
 //!
-//! A code is shown only if it is a bounded word: an upstream may put any text there, a prompt or an address too. Its message is
-//! never kept.
+//! A code is shown only if it is a short word, because an upstream may put any text there,
+//! including a prompt or an address. The message is never kept.
 
 use serde::Deserialize;
 use serde_json::Value;

@@ -1,7 +1,8 @@
-//! Did Azure itself send the call on to another deployment? Its own spillover, read from the headers of an answer.
+//! Detects Azure's native spillover from the headers of an answer.
 //!
-//! A provisioned deployment may be set up to hand calls that it has no room for to a standard deployment of the same resource.
-//! Such an answer is paid by the token although we asked the provisioned one, and it says as much as a 429: that is full.
+//! A provisioned deployment may be set up to send calls that it has no capacity for to a standard
+//! deployment of the same resource. Such an answer is billed by the token although we called the
+//! provisioned deployment, and it shows, like a 429, that the deployment is full.
 //!
 //! **Source:** Microsoft, "Manage traffic with spillover for provisioned deployments" (2026-03): `x-ms-spillover-from-deployment`;
 //! its page of 2025-10 has the deployment's name in the header's own: `x-ms-spillover-from-<deployment>`.

@@ -1,8 +1,10 @@
-//! Keeps a token of an identity: cached, fetched anew before it ends, and never by two requests at once.
+//! Caches the token of an identity, renews it before it expires, and never fetches it twice at the
+//! same time.
 //!
-//! While a token still holds, at most one request fetches the next and the others go on with the old one; a fetch that
-//! fails then harms nobody and is not repeated for a while. Only when there is none do requests wait, all for the same
-//! fetch, and all hear the same fault. Who fetches, and how, is the source's business; time comes from tokio.
+//! While a token is valid, at most one request fetches the next one, and the others continue with
+//! the old one; a failed fetch then harms nobody and is not repeated for a while. Only without a
+//! valid token do requests wait, all for the same fetch, and all get the same error. The source
+//! performs the fetch; time comes from tokio.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
