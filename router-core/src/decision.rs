@@ -105,17 +105,17 @@ pub struct Moment {
 pub struct Decision {
     /// What the name in the request meant.
     pub asked: RequestedModel,
-    /// The task and its score; `None` where the caller named a model and nothing had to be scored.
+    /// The task and its score; `None` if the caller named a model and nothing had to be scored.
     pub verdict: Option<Verdict>,
     /// The task that the score would have chosen, where scores are only observed; else `None`.
     pub would: Option<Task>,
-    /// The models wished.
+    /// The requested models.
     pub choice: ModelChoice,
-    /// True where config says which role serves, whatever was scored or asked for.
+    /// True if config says which role serves, whatever was scored or asked for.
     pub forced: bool,
-    /// True where the caller's key leaves one role alone, which serves whatever was scored.
+    /// True if the caller's key leaves one role alone, which serves whatever was scored.
     pub set_by_key: bool,
-    /// True where the reasoning role had no deployment inside the residency and the chat role serves.
+    /// True if the reasoning role had no deployment inside the residency and the chat role serves.
     pub downgraded: bool,
     /// Where the request may be processed.
     pub residency: Residency,
@@ -125,7 +125,7 @@ pub struct Decision {
     pub priority: Priority,
     /// What the request needs.
     pub needs: Needs,
-    /// On what terms it asks for room.
+    /// The terms on which it asks for capacity.
     pub admission: Admission,
     /// Every deployment with its place: those of the plan first, in order.
     pub candidates: Vec<Candidate>,
@@ -146,7 +146,7 @@ impl Decision {
         self.choice.role
     }
 
-    /// The word for what gave the task, where it was scored: `key` where the caller's key leaves one role alone, else what
+    /// The word for what gave the task, if it was scored: `key` where the caller's key leaves one role alone, else what
     /// [`Because`] says.
     pub fn decided_by(&self) -> Option<&'static str> {
         let because = self.verdict?.because;
@@ -361,7 +361,7 @@ fn excluded(candidate: &Candidate) -> Option<Exclusion> {
     }
 }
 
-/// True where the reasoning role fell to residency, rights or retirement alone and config lets chat serve instead.
+/// True if the reasoning role fell to residency, rights or retirement alone and config lets chat serve instead.
 fn may_downgrade(policy: &Policy, choice: &ModelChoice, removed: &[Candidate]) -> bool {
     let fell = removed.iter().filter_map(excluded).any(|why| {
         matches!(

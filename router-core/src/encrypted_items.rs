@@ -70,7 +70,7 @@ impl EncryptedItems {
         self.shelf().insert(content, endpoint.clone());
     }
 
-    /// The key under which replicas keep a content's endpoint; `None` where it is known here.
+    /// The key under which replicas keep a content's endpoint; `None` if it is known here.
     pub fn key_elsewhere(&self, content: ContentHash) -> Option<Box<str>> {
         (!self.shelf().contains_key(&content)).then(|| kept_key(content).into())
     }
@@ -96,7 +96,7 @@ fn kept_key(content: ContentHash) -> String {
     format!("encrypted:{content}")
 }
 
-/// Who can read each encrypted content of a request, in the order of its items; `None` where nobody knows.
+/// Who can read each encrypted content of a request, in the order of its items; `None` if nobody knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Readers(Vec<(ContentHash, Option<EndpointName>)>);
 

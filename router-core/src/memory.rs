@@ -63,7 +63,7 @@ impl Budget {
 #[error("the router holds as many bytes of requests and answers as it may; try again")]
 pub struct MemoryShort;
 
-/// Bytes held of a budget, given back when this is dropped.
+/// Bytes held of a budget, returned when this is dropped.
 #[derive(Debug)]
 pub struct Held {
     budget: Arc<Budget>,

@@ -84,7 +84,7 @@ pub enum Stored {
 }
 
 impl Stored {
-    /// The field that named it; `None` where the path did.
+    /// The field that named it; `None` if the path did.
     pub fn field(self) -> Option<&'static str> {
         match self {
             Self::Response => None,
@@ -211,7 +211,7 @@ impl StoredResponses {
         }
     }
 
-    /// The key under which replicas keep an id; `None` where it is known here, or could not be remembered.
+    /// The key under which replicas keep an id; `None` if it is known here, or could not be remembered.
     pub fn key_elsewhere(&self, id: &str) -> Option<Box<str>> {
         (is_plain(id) && !self.knows(id)).then(|| kept_key(id).into())
     }
@@ -223,7 +223,7 @@ impl StoredResponses {
         }
     }
 
-    /// The deployment that has the response; `None` where it is not known or another caller's.
+    /// The deployment that has the response; `None` if it is not known or another caller's.
     pub fn owner(&self, id: &str, caller: &Caller) -> Option<DeploymentName> {
         self.shelf().get(id).filter(|owner| owner.caller == *caller).map(|owner| owner.deployment)
     }
@@ -237,7 +237,7 @@ impl StoredResponses {
         }
     }
 
-    /// True where the id is remembered, whoever's it is.
+    /// True if the id is remembered, whoever's it is.
     pub fn knows(&self, id: &str) -> bool {
         self.shelf().contains_key(id)
     }
@@ -252,7 +252,7 @@ impl StoredResponses {
 }
 
 impl Owner {
-    /// The deployment, and behind a space the caller where there is one: both are names of config.
+    /// The deployment, and behind a space the caller if there is one: both are names of config.
     fn written(&self) -> String {
         let Self { deployment, caller } = self;
         let caller = caller.name().into_iter().map(|name| format!(" {name}"));

@@ -19,10 +19,10 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The longest `tracestate` that is passed on whole by everybody.
+/// The longest `tracestate` that is forwarded whole by everybody.
 const LONGEST_STATE: usize = 512;
 
-/// The longest `traceparent` or `x-request-id` that is passed on.
+/// The longest `traceparent` or `x-request-id` that is forwarded.
 const LONGEST_ID: usize = 256;
 
 /// The bits of the flags that have a meaning: sampled, and random.
@@ -115,7 +115,7 @@ pub struct RequestSpan {
 }
 
 impl RequestSpan {
-    /// The span of a request with these headers: below the caller's where they name one, kept or not as the caller keeps its
+    /// The span of a request with these headers: below the caller's if they name one, kept or not as the caller keeps its
     /// own; else the first of a new trace, kept where `sampled` says so.
     ///
     /// ```
@@ -151,12 +151,12 @@ impl RequestSpan {
         self.id
     }
 
-    /// The caller's span; `None` where the trace begins here.
+    /// The caller's span; `None` if the trace begins here.
     pub fn parent(&self) -> Option<SpanId> {
         self.parent
     }
 
-    /// True where the trace is kept.
+    /// True if the trace is kept.
     pub fn is_sampled(&self) -> bool {
         self.flags & SAMPLED != 0
     }
@@ -178,7 +178,7 @@ fn state(headers: &HeaderMap) -> Vec<HeaderValue> {
     if length <= LONGEST_STATE { state } else { Vec::new() }
 }
 
-/// What `traceparent` says; `None` where there is none that is valid, which is as if there were none.
+/// What `traceparent` says; `None` if there is none that is valid, which is as if there were none.
 fn parent(headers: &HeaderMap) -> Option<(TraceId, SpanId, u8)> {
     let mut all = headers.get_all(TRACEPARENT).iter();
     let (Some(only), None) = (all.next(), all.next()) else { return None };

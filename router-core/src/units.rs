@@ -22,7 +22,7 @@ impl Tokens {
         self.0 as f64
     }
 
-    /// `self - other`, and zero where that would be negative.
+    /// `self - other`, and zero if that would be negative.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -74,7 +74,7 @@ impl Usd {
     /// Nothing.
     pub const ZERO: Self = Self(0);
 
-    /// A sum of dollars; `None` where it is negative, not a number or above 18 million.
+    /// A sum of dollars; `None` if it is negative, not a number or above 18 million.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -100,7 +100,7 @@ impl Usd {
         self.0
     }
 
-    /// `self - other`, and zero where that would be negative.
+    /// `self - other`, and zero if that would be negative.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))
@@ -151,7 +151,7 @@ impl fmt::Display for Usd {
 pub struct UsdPerMillionTokens(u64);
 
 impl UsdPerMillionTokens {
-    /// The price, or `None` where it is negative, not a number or above 100,000.
+    /// The price, or `None` if it is negative, not a number or above 100,000.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -310,11 +310,11 @@ impl fmt::Display for Day {
     }
 }
 
-/// Why a text is not a name; the name's kind and place are known by who asked.
+/// Why a text is not a name. The caller knows the kind and place of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{allowed}")]
 pub struct NameFault {
-    /// What would have been a name, in words.
+    /// The expected form, in words.
     pub allowed: &'static str,
 }
 

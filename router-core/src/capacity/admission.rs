@@ -30,13 +30,13 @@ pub struct Admission {
     pub patience: Duration,
     /// How long it may be held for an endpoint that can read its encrypted items, before it goes elsewhere without them.
     pub reader_patience: Duration,
-    /// True where no pay-as-you-go deployment may serve it.
+    /// True if no pay-as-you-go deployment may serve it.
     pub bound: bool,
     /// A number that tells its key from others.
     pub key: u64,
     /// How long it stays in a standing queue; `None` if it has somewhere else to go.
     pub standing_wait: Option<Duration>,
-    /// True where every other deployment was tried before.
+    /// True if every other deployment was tried before.
     pub insists: bool,
 }
 

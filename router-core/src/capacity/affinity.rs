@@ -72,7 +72,7 @@ pub struct CacheAffinity {
     pub until: Instant,
     /// The prompt and the answer of that turn: what the next turn's prompt begins with.
     pub prefix: Tokens,
-    /// True where it went there because a provisioned deployment was full.
+    /// True if it went there because a provisioned deployment was full.
     pub spilled: bool,
 }
 

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::model::ServiceTier;
 
-/// Why a deployment is left alone.
+/// Why a deployment is in cooldown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// It answered 429.
@@ -135,7 +135,7 @@ impl Cooldown {
         self.faults = self.faults.max(faults);
     }
 
-    /// True where it may get one more request beside those `in_flight`: after faults one alone until it was answered, then
+    /// True if it may get one more request in addition to those `in_flight`: after faults a single one until it is answered, then
     /// more and more over the time `ramp`.
     pub fn admits(&self, now: Instant, in_flight: u32, ramp: Duration) -> bool {
         match self.recovery {
@@ -175,7 +175,7 @@ impl Cooldown {
         self.fault = self.fault.max(Some(now + doubled.min(longest)));
     }
 
-    /// Its config or rights are wrong: it is left alone for `wait`.
+    /// Its config or rights are wrong: it is in cooldown for `wait`.
     pub fn misconfigure(&mut self, now: Instant, wait: Duration) {
         self.recovery = Recovery::Unknown;
         self.misconfigured = Some(now + wait);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 /// What one answer took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// From sending to the first content, or to the whole answer where it is not streamed.
+    /// From sending to the first content, or to the whole answer if it is not streamed.
     pub first: Duration,
     /// From sending to the end.
     pub total: Duration,

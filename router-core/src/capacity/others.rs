@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::twin::{Baseline, LEAST_SECONDS, LevelReading, Twin};
 
 impl Twin {
-    /// Normalized tokens that this process has added in all, less what its calls gave back.
+    /// Normalized tokens that this process has added in all, less what its calls returned.
     pub fn net(&self) -> f64 {
         self.net
     }
@@ -21,12 +21,12 @@ impl Twin {
         self.told
     }
 
-    /// What calls under way here will give back when they end, nearly: what other replicas take off if this one is no more.
+    /// What running calls here will return when they end, nearly: what other replicas take off if this one is no more.
     pub fn spare(&self) -> f64 {
         self.open.spare()
     }
 
-    /// Another replica added `tokens` at `at`; below zero where its calls gave back.
+    /// Another replica added `tokens` at `at`; below zero if its calls returned.
     pub fn absorb(&mut self, now: Instant, at: Instant, tokens: f64) {
         if self.told.is_some_and(|told| at <= told.at) {
             return;

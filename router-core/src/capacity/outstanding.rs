@@ -4,11 +4,11 @@
 //! replicas then remove its reservations, by the last figures that it sent and by the share that
 //! calls returned recently.
 
-/// What calls under way have reserved, and what those before gave back.
+/// What running calls have reserved, and what those before returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Outstanding {
     reserved: f64,
-    /// Of calls that ended: what they had reserved, and what of it they gave back. Fading.
+    /// Of calls that ended: what they had reserved, and what of it they returned. Fading.
     ended: f64,
     given: f64,
 }

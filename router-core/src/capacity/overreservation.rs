@@ -23,7 +23,7 @@ pub struct Overreservation {
 }
 
 impl Overreservation {
-    /// Of a request; `None` while nothing is known of its answer, or where it need not leave room to others.
+    /// Of a request; `None` while nothing is known of its answer, or if it need not leave room to others.
     pub fn of(entry: &Entry, size: &Size) -> Option<Self> {
         let Load { prompt, cached, cap, .. } = entry.load;
         let read = size.normalized(prompt, cached, Tokens::ZERO);

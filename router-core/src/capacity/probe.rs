@@ -30,7 +30,7 @@ impl Probe {
         Self { next: now + LEAST_GAP, gap: LEAST_GAP, right: 0 }
     }
 
-    /// True where it is time to doubt.
+    /// True if it is time to doubt.
     pub fn is_due(&self, now: Instant) -> bool {
         now >= self.next
     }

@@ -16,7 +16,7 @@ use crate::deployment::Budget;
 
 use super::reservation::Load;
 
-/// What an answer's `x-ratelimit-*` headers say; `None` where they are missing.
+/// What an answer's `x-ratelimit-*` headers say; `None` if they are missing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuotaReading {
     /// Of requests.
@@ -32,11 +32,11 @@ pub struct LimitReading {
     pub limit: Option<u64>,
     /// What is left.
     pub remaining: Option<u64>,
-    /// How long until the count starts anew.
+    /// How long until the count starts again.
     pub reset: Option<Duration>,
 }
 
-/// A count that starts anew at fixed intervals.
+/// A count that starts again at fixed intervals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Slice {
     length: Duration,
@@ -65,7 +65,7 @@ impl Slice {
         self.used = self.used.saturating_add(amount);
     }
 
-    /// How long until `amount` more fits under `limit`; zero where it fits now.
+    /// How long until `amount` more fits under `limit`; zero if it fits now.
     fn wait(&self, now: Instant, amount: u64, limit: u64) -> Duration {
         let used = self.used(now);
         // What is larger than the limit itself fits best at the start of a slice.
@@ -155,7 +155,7 @@ impl Default for Quota {
 /// How many characters Azure takes for a token.
 const CHARACTERS_PER_TOKEN: u64 = 4;
 
-/// What it takes for the answer where no cap is given: its smallest default.
+/// What it takes for the answer if no cap is given: its smallest default.
 const MISSING_CAP: u64 = 16;
 
 /// The tokens that a request counts on arrival.
@@ -234,7 +234,7 @@ impl Quota {
         self.refused = Some(Refused { counted, at: now });
     }
 
-    /// How long it is going to refuse such a request; zero where it should not.
+    /// How long it is going to refuse such a request; zero if it should not.
     pub fn wait(&self, now: Instant, load: &Load) -> Duration {
         let requests = self.budget.requests_per_minute.into_iter().flat_map(|limit| {
             self.requests.iter().map(move |slice| {
@@ -247,7 +247,7 @@ impl Quota {
         requests.chain(tokens).max().unwrap_or_default()
     }
 
-    /// What is left of this minute's requests and tokens; each `None` where no limit is known.
+    /// What is left of this minute's requests and tokens; each `None` if no limit is known.
     pub fn left(&self, now: Instant) -> (Option<Left>, Option<Left>) {
         let [.., minute] = &self.requests;
         let left =

@@ -17,13 +17,13 @@ use super::settings::Settings;
 /// What a request weighs on arrival.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
-    /// The prompt, nearly.
+    /// The prompt, approximately.
     pub prompt: Tokens,
     /// The part of it that the deployment that holds the conversation should have in its cache.
     pub cached: Tokens,
     /// The characters of the prompt.
     pub characters: u64,
-    /// The caller's cap on all answers together; `None` where it names none.
+    /// The caller's cap on all answers together; `None` if it names none.
     pub cap: Option<Tokens>,
 }
 

@@ -8,8 +8,8 @@ use super::twin::{Baseline, Twin};
 
 impl Twin {
     /// The bucket after its size was changed: as full as it was, as a share, and above its capacity by as many seconds of
-    /// drain, so that a wait that was asked for holds. What was learned of the old size is forgotten. Calls under way still
-    /// give back what they took.
+    /// drain, so that a wait that was asked for holds. What was learned of the old size is forgotten. Running calls still
+    /// return what they took.
     #[must_use]
     pub fn resized(mut self, size: Size, now: Instant) -> Self {
         if self.size == size {

@@ -11,7 +11,7 @@ use crate::units::Tokens;
 pub struct Settings {
     /// How long a request may be held for a provisioned deployment before it goes to pay-as-you-go.
     pub max_wait: Duration,
-    /// How long a request may be held if no pay-as-you-go deployment lies inside its residency; `None`: what its caller
+    /// How long a request may be held if no pay-as-you-go deployment is inside its residency; `None`: what its caller
     /// says, else [`usual_bound_wait`].
     pub bound_wait: Option<Duration>,
     /// The most requests that wait for one deployment.
@@ -26,7 +26,7 @@ pub struct Settings {
     pub learned_quantile: f64,
     /// How many answers must be seen before anything is claimed of the next.
     pub learned_samples: f64,
-    /// The most callers whose answers are told apart.
+    /// The most callers whose answers are distinguished.
     pub callers_max: u64,
     /// The answer that a provisioned deployment assumes of a request without a cap.
     pub missing_output: Tokens,
@@ -56,7 +56,7 @@ pub enum QueueOrder {
     /// Keys in turn, by tokens; within a key the oldest, and the newest while the queue is standing.
     #[default]
     Fair,
-    /// The oldest, and the newest while the queue is standing; keys are not told apart.
+    /// The oldest, and the newest while the queue is standing; keys are not distinguished.
     ControlledDelay,
     /// The oldest.
     FirstCome,

@@ -23,13 +23,13 @@ use super::twin::Twin;
 /// What is known of one deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct DeploymentState {
-    /// Until when it is left alone.
+    /// Until when it is in cooldown.
     pub cooldown: Cooldown,
     /// How quick it is.
     pub latency: Latency,
     /// How many requests it is serving for us.
     pub in_flight: u32,
-    /// How full it is; `None` where it is not provisioned.
+    /// How full it is; `None` if it is not provisioned.
     pub twin: Option<Twin>,
     /// What is left of its quota.
     pub quota: Quota,
@@ -64,10 +64,10 @@ pub struct Entry {
     pub priority: Priority,
     /// How full of the deployment it may use, 0 to 1.
     pub limit: f64,
-    /// How long its answer will be, nearly; `None` where nothing is known, or where it has nowhere else to go and so need
+    /// How long its answer will be, nearly; `None` if nothing is known, or if it has nowhere else to go and so need
     /// not leave room to others.
     pub answer: Option<f64>,
-    /// True where every other deployment was tried before: it enters one that is recovering as well.
+    /// True if every other deployment was tried before: it enters one that is recovering as well.
     pub insists: bool,
     /// The most requests that the deployment may serve at once; `None` for no bound.
     pub most: Option<u32>,
@@ -90,24 +90,24 @@ impl DeploymentState {
         self.cooldown.holds_in(tier, now)
     }
 
-    /// How long until a request may enter by draining alone; zero where there is room, or where no twin tells.
+    /// How long until a request may enter by draining alone; zero if there is room, or where no twin tells.
     pub fn entry_wait(&self, entry: &Entry, now: Instant) -> Duration {
         self.twin
             .map_or(Duration::ZERO, |twin| twin.wait_below(now, self.mark(entry) * twin.capacity()))
     }
 
-    /// The same with what calls under way will give back, behind `ahead` normalized tokens that wait already.
+    /// The same with what running calls will return, behind `ahead` normalized tokens that wait already.
     pub fn expected_wait(&self, entry: &Entry, ahead: f64, now: Instant) -> Duration {
         let wait = |twin: Twin| twin.expected_wait(now, self.mark(entry) * twin.capacity(), ahead);
         self.twin.map_or(Duration::ZERO, wait)
     }
 
-    /// True where it is time to ask a deployment that seems full; never for a request that is to leave room to others.
+    /// True if it is time to ask a deployment that seems full; never for a request that is to leave room to others.
     pub fn may_doubt(&self, entry: &Entry, now: Instant) -> bool {
         entry.limit >= 1.0 && self.twin.is_some_and(|twin| twin.may_doubt(now))
     }
 
-    /// For how long it refuses a request of this size; zero where it should not.
+    /// For how long it refuses a request of this size; zero if it should not.
     pub fn too_large(&self, load: &Load, now: Instant) -> Duration {
         let size = load.prompt + load.cap.unwrap_or_default();
         self.large

@@ -21,7 +21,7 @@ use super::outstanding::Outstanding;
 use super::probe::{Headroom, Probe};
 use super::size::Size;
 
-/// What a call took; given back with what came of it.
+/// What a call took; returned with what came of it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ticket {
     /// The normalized tokens reserved.
@@ -41,7 +41,7 @@ pub struct Ticket {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Baseline {
     pub(super) at: Instant,
-    /// Seconds of drain above the capacity; `None` where the bucket was empty.
+    /// Seconds of drain above the capacity; `None` if the bucket was empty.
     pub(super) over: Option<f64>,
     pub(super) added: f64,
 }
@@ -51,7 +51,7 @@ pub(super) struct Baseline {
 pub struct LevelReading {
     /// When.
     pub at: Instant,
-    /// Seconds of drain; below zero where it was below the capacity.
+    /// Seconds of drain; below zero if it was below the capacity.
     pub over: f64,
 }
 
@@ -81,13 +81,13 @@ pub struct Twin {
     pub(super) at: Instant,
     pub(super) known: Baseline,
     pub(super) told: Option<LevelReading>,
-    /// What this process has added in all, less what its calls gave back.
+    /// What this process has added in all, less what its calls returned.
     pub(super) net: f64,
     pub(super) open: Outstanding,
     /// Seconds of drain left to replicas whose turn comes before ours.
     pub(super) spacing: f64,
     evidence: u32,
-    /// What calls gave back when they ended, fading; a second's share of it is how fast the level falls beside draining.
+    /// What calls returned when they ended, fading; a second's share of it is how fast the level falls beside draining.
     returned: f64,
     pub(super) unused: f64,
     /// When and how often the deployment was last asked although the twin said full.
@@ -101,7 +101,7 @@ pub struct Twin {
 /// one 429, which says exactly how much.
 const DOUBT_SHARE: f64 = 0.05;
 
-/// What calls give back is averaged over this time.
+/// What calls return is averaged over this time.
 const RETURN_SECONDS: f64 = 5.0;
 
 /// Evidence within this much of what was expected corrects the level but teaches nothing about the deployment.
@@ -183,7 +183,7 @@ impl Twin {
         seconds(over / rate + self.guard.seconds(now, self.known.added / rate) + self.spacing)
     }
 
-    /// How long until `tokens` above `level` are gone, when calls go on giving back what they reserved too much.
+    /// How long until `tokens` above `level` are gone, when calls go on returning what they reserved too much.
     pub fn expected_wait(&self, now: Instant, level: f64, ahead: f64) -> Duration {
         let over = self.level(now) - level + ahead;
         seconds(over / (self.drift.rate() + self.returning(now)))
@@ -206,7 +206,7 @@ impl Twin {
         ticket
     }
 
-    /// True where it is time to send a call although the twin says full.
+    /// True if it is time to send a call although the twin says full.
     pub fn may_doubt(&self, now: Instant) -> bool {
         self.doubt.is_due(now) && self.level(now) > self.capacity()
     }
@@ -312,7 +312,7 @@ impl Twin {
             return;
         }
         let (told, near) = (utilization * self.capacity(), self.capacity() * READING_SHARE);
-        // Nor whether what the call gives back is in it.
+        // Nor whether what the call returns is in it.
         let (low, high) =
             (self.level.min(ticket.level) - ticket.reserved, self.level.max(ticket.level));
         let off = told - told.clamp(low - near, high + near);

@@ -30,13 +30,13 @@ use super::splice::Splice;
 pub struct Target<'t> {
     /// The record of its model.
     pub record: &'t ModelRecord,
-    /// The name that the body must carry as `model`; `None` where the address names the deployment.
+    /// The name that the body must carry as `model`; `None` if the address names the deployment.
     pub model_field: Option<&'t str>,
-    /// True where `stream_options` is known there.
+    /// True if `stream_options` is known there.
     pub stream_options: bool,
     /// The effort of the role, for a request that sets none.
     pub effort: Option<Effort>,
-    /// True where the router chose the model: a cap that the caller set was then meant for the answer alone, not for hidden
+    /// True if the router chose the model: a cap that the caller set was then meant for the answer alone, not for hidden
     /// reasoning that it could not foresee.
     pub chosen: bool,
     /// Fields that the deployment refused before, against its record.
@@ -59,9 +59,9 @@ pub struct Adapted {
     pub body: Bytes,
     /// The fields that were changed or left out, in the caller's words.
     pub changed: Vec<&'static str>,
-    /// True where the caller wants a stream and the model cannot: its answer is streamed on by us.
+    /// True if the caller wants a stream and the model cannot: we stream its complete answer.
     pub restream: bool,
-    /// True where usage was asked of a stream whose caller did not ask: that chunk is withheld.
+    /// True if we requested usage for a stream whose caller did not: that chunk is removed.
     pub withhold_usage: bool,
 }
 
@@ -212,7 +212,7 @@ impl<'r, 'a> Edit<'r, 'a> {
         Fitted { splice, changed, request, restream, withhold_usage }
     }
 
-    /// True where the caller gave the field a value; null counts as none.
+    /// True if the caller gave the field a value; null counts as none.
     pub(super) fn given(&self, name: &str) -> bool {
         self.request.raw(name).is_some_and(|raw| raw != "null")
     }

@@ -60,7 +60,7 @@ impl Edit<'_, '_> {
         }
     }
 
-    /// Writes the cap as `max_completion_tokens`, with room for hidden reasoning where it was meant without: by its older
+    /// Writes the cap as `max_completion_tokens`, with room for hidden reasoning if it was meant without: by its older
     /// name, or because the caller did not know that a model that reasons would answer.
     pub(super) fn newer_cap(&mut self, record: &ModelRecord, effort: Effort, chosen: bool) {
         let copied = self.given("max_tokens");

@@ -16,7 +16,7 @@ const PAGE: u64 = 1_500;
 const PAGE_BYTES: u64 = 60_000;
 /// The most pages. **Source:** `OpenAI`, "File inputs": 100 pages.
 const MOST_PAGES: u64 = 100;
-/// The bytes of sound for a token: ten tokens a second, of 64 to 128 kbit/s.
+/// The bytes of sound for a token: ten tokens per second, of 64 to 128 kbit/s.
 ///
 /// **Source:** `OpenAI`, "Managing costs" of the Realtime API: a token for each 100 ms of the user's speech.
 const SOUND_BYTES: u64 = 1_200;

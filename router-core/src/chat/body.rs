@@ -19,7 +19,7 @@ use super::operation::Operation;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct RequestFault {
-    /// Path of the field, such as `messages[2].role`; `body` where no field can be named.
+    /// Path of the field, such as `messages[2].role`; `body` if no field can be named.
     pub field: String,
     /// What is wrong and what is expected; never text of a message.
     pub problem: String,

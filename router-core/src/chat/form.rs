@@ -31,7 +31,7 @@ pub(super) struct FormPart {
     pub(super) name: String,
     pub(super) file_name: Option<String>,
     pub(super) content_type: Option<HeaderValue>,
-    /// Where its content lies in the caller's body.
+    /// Where its content is in the caller's body.
     pub(super) content: Range<usize>,
 }
 
@@ -96,5 +96,5 @@ impl Form {
     }
 }
 
-/// What the head of a field takes, nearly.
+/// What the head of a field takes, approximately.
 const HEAD_BYTES: usize = 256;

@@ -128,7 +128,7 @@ impl<'de> Visitor<'de> for ItemSeed {
                 Message::of(Role::from_text(&role), content.unwrap_or(Content::Empty))
             }
             (None, Some(kind)) if kind.ends_with("_output") => {
-                // A text, parts, or whatever the tool at hand gives back.
+                // A text, parts, or whatever the tool at hand returns.
                 let output = output.and_then(|raw| serde_json::from_str(raw.get()).ok());
                 Message::of(Role::Tool, output.unwrap_or(Content::Empty))
             }

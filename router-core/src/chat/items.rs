@@ -19,7 +19,7 @@ pub struct Item {
     pub encrypted: Option<ContentHash>,
 }
 
-/// The items in the output of a whole response, or in a list of a response's items; none where the answer is neither.
+/// The items in the output of a whole response, or in a list of a response's items; none if the answer is neither.
 ///
 /// ```
 /// use router_core::chat::items::of_answer;

@@ -83,9 +83,9 @@ pub struct Message<'a> {
     pub role: Role,
     /// What is said.
     pub content: Content<'a>,
-    /// True where the message calls tools or a function.
+    /// True if the message calls tools or a function.
     pub calls_tools: bool,
-    /// The role as written, quotes included: a place in the body that can be replaced. `None` where the body has none.
+    /// The role as written, quotes included: a place in the body that can be replaced. `None` if the body has none.
     pub(super) role_raw: Option<&'a RawValue>,
 }
 
@@ -139,7 +139,7 @@ impl Message<'_> {
     }
 }
 
-/// A string, borrowed where it has no escapes.
+/// A string, borrowed if it has no escapes.
 pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {

@@ -18,7 +18,7 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// True where a request is a conversation, so that it says which kind of task it is. All others name their model.
+    /// True if a request is a conversation, so that it says which kind of task it is. All others name their model.
     pub fn is_scored(self) -> bool {
         matches!(self, Self::Chat | Self::Responses)
     }

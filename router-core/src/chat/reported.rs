@@ -13,7 +13,7 @@ use super::usage::Usage;
 /// An error that an upstream reported.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reported {
-    /// The upstream's code, or its type where it gives no code; empty where it gives neither.
+    /// The upstream's code, or its type if it gives no code; empty if it gives neither.
     pub code: Box<str>,
     /// The status that it is known to stand for, such as 429.
     pub status: Option<u16>,
@@ -56,7 +56,7 @@ impl Reported {
         }))
     }
 
-    /// Reads a body whose status is a success; `None` where it is an answer, or nothing that is known.
+    /// Reads a body whose status is a success; `None` if it is an answer, or nothing that is known.
     ///
     /// ```
     /// use router_core::chat::Reported;

@@ -24,7 +24,7 @@ use super::scalars::Scalars;
 /// The form that the answer shall have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ResponseFormat {
-    /// Free text, also where nothing was asked.
+    /// Free text, also if nothing was asked.
     #[default]
     Text,
     /// Any JSON object.
@@ -154,17 +154,17 @@ impl<'a> ChatRequest<'a> {
         &self.messages
     }
 
-    /// The model that the caller named; `None` where it is absent or null.
+    /// The model that the caller named; `None` if it is absent or null.
     pub fn model(&self) -> Option<&str> {
         self.scalars.model.as_deref()
     }
 
-    /// True where the answer shall be streamed.
+    /// True if the answer is to be streamed.
     pub fn stream(&self) -> bool {
         self.scalars.stream
     }
 
-    /// True where the caller asked for usage at the end of the stream.
+    /// True if the caller asked for usage at the end of the stream.
     pub fn include_usage(&self) -> bool {
         self.scalars.include_usage
     }
@@ -174,7 +174,7 @@ impl<'a> ChatRequest<'a> {
         self.scalars.max_completion_tokens.or(self.scalars.max_tokens).map(Tokens)
     }
 
-    /// How many answers are wished; 1 where nothing was said.
+    /// The number of requested answers; 1 if absent.
     pub fn n(&self) -> u64 {
         self.scalars.n.unwrap_or(1)
     }
@@ -199,12 +199,12 @@ impl<'a> ChatRequest<'a> {
         self.scalars.response_format
     }
 
-    /// True where tools or functions are offered to the model.
+    /// True if tools or functions are offered to the model.
     pub fn offers_tools(&self) -> bool {
         self.scalars.tools
     }
 
-    /// True where the answer is to be stored: on wish, and in the Responses API unless it is declined.
+    /// True if the answer is to be stored: on request, and in the Responses API unless declined.
     pub fn stores(&self) -> bool {
         self.scalars.store.unwrap_or(self.operation == Operation::Responses)
     }
@@ -249,7 +249,7 @@ impl<'a> ChatRequest<'a> {
         self.messages.iter().map(Message::attached).sum()
     }
 
-    /// A top-level field as it was written; `None` where it is absent or the conversation.
+    /// A top-level field as it was written; `None` if it is absent or the conversation.
     pub fn raw(&self, name: &str) -> Option<&'a str> {
         self.field(name).map(|field| field.value.get())
     }

@@ -7,7 +7,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-/// The event stream of an answer; `None` where the answer is not a chat completion.
+/// The event stream of an answer; `None` if the answer is not a chat completion.
 ///
 /// ```
 /// use router_core::chat::restream::restream;

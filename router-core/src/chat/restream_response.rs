@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-/// The event stream of a response; `None` where the answer is none.
+/// The event stream of a response; `None` if the answer is none.
 ///
 /// ```
 /// use router_core::chat::restream_response::restream_response;

@@ -42,7 +42,7 @@ impl<'r, 'a> Splice<'r, 'a> {
         Self { request, removed: Vec::new(), replaced: Vec::new(), inserted: String::new() }
     }
 
-    /// True where nothing changes.
+    /// True if nothing changes.
     pub fn is_empty(&self) -> bool {
         self.removed.is_empty() && self.replaced.is_empty() && self.inserted.is_empty()
     }
@@ -110,7 +110,7 @@ impl<'r, 'a> Splice<'r, 'a> {
         }
     }
 
-    /// The body with all edits; the bytes as they came where there are none.
+    /// The body with all edits; the bytes as they came if there are none.
     pub fn apply(mut self) -> Bytes {
         let body = self.request.body();
         let mut edits = std::mem::take(&mut self.replaced);
@@ -136,7 +136,7 @@ impl<'r, 'a> Splice<'r, 'a> {
         out.into()
     }
 
-    /// True where no field follows what is put in front: all there were are removed.
+    /// True if no field follows what is put in front: all there were are removed.
     fn leaves_nothing(&self, start: usize, edits: &[(Range<usize>, Cow<'static, str>)]) -> bool {
         let body = self.request.body();
         let kept = |at: &usize| {
@@ -150,7 +150,7 @@ impl<'r, 'a> Splice<'r, 'a> {
         left.next().is_none_or(|(_, byte)| *byte == b'}')
     }
 
-    /// Where `part`, a slice of the body, lies in it.
+    /// Where `part`, a slice of the body, is in it.
     fn range(&self, part: &str) -> Range<usize> {
         let start = part.as_ptr().addr().saturating_sub(self.request.body().as_ptr().addr());
         start..start + part.len()

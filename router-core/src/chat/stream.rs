@@ -97,7 +97,7 @@ fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// What an event of a stream is, whichever operation's stream it is of: they are told apart by what they hold.
+/// What an event of a stream is, whichever operation's stream it is of: they are distinguished by what they hold.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A comment, an empty event, or one that holds nothing we know.
@@ -138,7 +138,7 @@ pub struct Chunk {
     pub model: Option<Box<str>>,
     /// The place in the stream of an event of the Responses API; `None` for chunks of chat.
     pub sequence: Option<u64>,
-    /// The id of the response that the event is about, where it tells one.
+    /// The id of the response that the event is about, if it tells one.
     pub response_id: Option<Box<str>>,
     /// The service tier, by the chunk's own word.
     pub tier: Option<ServiceTier>,
@@ -372,7 +372,7 @@ fn place(index: Option<u32>) -> u128 {
     1u128.checked_shl(index.unwrap_or_default()).unwrap_or_default()
 }
 
-/// The data of an event: its `data` lines joined; `None` where it has none.
+/// The data of an event: its `data` lines joined; `None` if it has none.
 fn data_of(event: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut data: Option<Cow<'_, [u8]>> = None;
     for line in event.split(|byte| matches!(byte, b'\n' | b'\r')) {

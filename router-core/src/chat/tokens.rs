@@ -135,7 +135,7 @@ const IMAGE: u64 = 765;
 /// What a message costs beside its text: its role and separators.
 const MESSAGE: u64 = 4;
 
-/// The tokens of a text, nearly.
+/// The tokens of a text, approximately.
 ///
 /// ```
 /// use router_core::chat::tokens::estimate;

@@ -28,7 +28,7 @@ pub struct Usage {
     pub completion: Tokens,
     /// The part of the answer that was hidden reasoning.
     pub reasoning: Tokens,
-    /// True where the upstream did not say and we estimated.
+    /// True if the upstream did not say and we estimated.
     pub estimated: bool,
     /// The service tier, by the answer's word.
     pub tier: ServiceTier,
@@ -101,7 +101,7 @@ impl Usage {
 /// What accounting reads of a whole answer.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// What was used; `None` where the answer does not say.
+    /// What was used; `None` if the answer does not say.
     pub usage: Option<Usage>,
     /// The model that answered, by its own word.
     pub model: Option<Box<str>>,
@@ -127,7 +127,7 @@ pub enum Holds {
     Data,
 }
 
-/// The lists by which answers are told apart. Each is only looked at, so that an odd item hides nothing.
+/// The lists by which answers are distinguished. Each is only looked at, so that an odd item hides nothing.
 #[derive(Deserialize, Default)]
 struct Lists<'a> {
     #[serde(default, borrow)]

@@ -36,7 +36,7 @@ use super::{
 pub struct Config {
     /// The HTTP server.
     pub server: Server,
-    /// The file that has a line for each request; `None` where there is none.
+    /// The file that has a line for each request; `None` if there is none.
     pub request_log: Option<RequestLog>,
     /// How requests are scored.
     pub scoring: Scoring,
@@ -52,20 +52,20 @@ pub struct Config {
     pub limits: Limits,
     /// How provisioned throughput is used.
     pub capacity: Settings,
-    /// Who may ask for what; where there is none, nobody is asked for a key.
+    /// Who may ask for what; if there is none, nobody is asked for a key.
     pub keys: Vec<CallerKey>,
     /// A short word for all of its values: the same word, the same configuration. Secrets are no part of it.
     pub version: Box<str>,
-    /// The other routers with which this one shares what it knows; `None` where it is alone.
+    /// The other routers with which this one shares what it knows; `None` if it is alone.
     pub replicas: Option<ReplicaSettings>,
-    /// Where spans of requests go; `None` where config names no place.
+    /// Where spans of requests go; `None` if config names no place.
     pub traces: Option<TraceSettings>,
     /// What is allowed but that somebody should look at.
     pub warnings: Vec<Fault>,
 }
 
 impl Config {
-    /// True where it may listen at its address: callers show keys, or are on this machine, or need none by config.
+    /// True if it may listen at its address: callers show keys, or are on this machine, or need none by config.
     pub fn may_listen(&self) -> bool {
         !self.keys.is_empty() || self.server.may_listen(self.server.listen)
     }
@@ -126,12 +126,12 @@ impl Config {
     }
 
     /// The files beside the configuration's own that are read when a server is built: secrets, the scorer's model,
-    /// certificates and their key. When one changes, a server built anew differs.
+    /// certificates and their key. When one changes, a server built again differs.
     pub fn other_files(&self) -> Vec<PathBuf> {
         let secret = |endpoint: &Endpoint| match &endpoint.credential {
             Credential::ApiKey(SecretSource::File(path))
             | Credential::Bearer(SecretSource::File(path)) => Some(path.clone()),
-            // Those of identities are read anew for each token.
+            // Those of identities are read again for each token.
             Credential::ApiKey(_)
             | Credential::Bearer(_)
             | Credential::Identity(_)

@@ -26,7 +26,7 @@ use super::service_tiers;
 use super::sku::Sku;
 use super::table::{Table, listed, quoted};
 
-/// The window of a bucket where config names none. Azure documents none: an assumption, to be tuned by what is observed.
+/// The window of a bucket if config names none. Azure documents none: an assumption, to be tuned by what is observed.
 const WINDOW: Duration = Duration::from_secs(10);
 
 /// What deployments may refer to.

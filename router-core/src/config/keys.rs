@@ -35,7 +35,7 @@ pub struct CallerKey {
     pub name: KeyName,
     /// The hashes of all keys that go by this name.
     pub hashes: Vec<KeyHash>,
-    /// False where it is not accepted.
+    /// False if it is not accepted.
     pub enabled: bool,
     /// The last day, in UTC, on which it is accepted.
     pub expires: Option<Day>,
@@ -222,7 +222,7 @@ fn deny_fields(raw: &raw::Key, table: &Table<'_>) -> BTreeSet<Box<str>> {
     written.iter().map(|name| name.as_str().into()).collect()
 }
 
-/// The one role that is listed; `None` where both are, or nothing is said.
+/// The one role that is listed; `None` if both are, or nothing is said.
 fn role(raw: &raw::Key, table: &Table<'_>) -> Option<Task> {
     let written = raw.roles.as_deref()?;
     if written.is_empty() {

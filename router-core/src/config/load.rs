@@ -235,7 +235,7 @@ fn insert<'k>(values: &mut Dict, keys: &mut impl Iterator<Item = &'k str>, value
     }
 }
 
-/// Takes the value of a key out; false where there is none.
+/// Takes the value of a key out; false if there is none.
 fn strike(value: &mut Value, keys: &[String]) -> bool {
     let Some((key, rest)) = keys.split_first() else { return false };
     match value {

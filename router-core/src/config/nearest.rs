@@ -9,7 +9,7 @@ const FEW: usize = 6;
 /// So many of more are listed.
 const NEAREST: usize = 3;
 
-/// `a, b, c` where there are few; else `nearest are a, b, c of 43`.
+/// `a, b, c` if there are few; else `nearest are a, b, c of 43`.
 pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> String {
     let known: Vec<&str> = known.into_iter().collect();
     if known.len() <= FEW {

@@ -45,7 +45,7 @@ pub struct Raw {
     pub limits: Limits,
     /// How provisioned throughput is used.
     pub capacity: Capacity,
-    /// Who may ask for what, and how much; where there is none, nobody is asked for a key.
+    /// Who may ask for what, and how much; if there is none, nobody is asked for a key.
     pub keys: BTreeMap<String, Key>,
     /// Keys that spend from one budget beside their own.
     pub teams: BTreeMap<String, Team>,
@@ -70,17 +70,17 @@ pub struct Server {
     pub allow_anonymous: Option<bool>,
     /// The longest request body, in bytes; 33554432.
     pub max_body_bytes: Option<i64>,
-    /// The most requests at once; 1024.
+    /// The maximum number of concurrent requests; 1024.
     pub max_in_flight: Option<i64>,
     /// The most bytes that all request bodies may hold together; a quarter of the memory limit, else 268435456.
     pub body_memory_bytes: Option<i64>,
-    /// A body that arrives more slowly than so many bytes a second is given up; 1024.
+    /// A body that arrives more slowly than so many bytes per second is given up; 1024.
     pub min_upload_bytes_per_second: Option<i64>,
     /// A caller that accepts nothing of its answer for so long is disconnected; 60000.
     pub write_idle_ms: Option<i64>,
     /// The most connections at once; three quarters of the limit of open files, at most 10000.
     pub max_connections: Option<i64>,
-    /// How long requests under way may take to end at shutdown; 30000.
+    /// How long running requests may take to end at shutdown; 30000.
     pub drain_ms: Option<i64>,
     /// How often the configuration's files are looked at for changes; 1000; 0 looks at SIGHUP alone.
     pub watch_ms: Option<i64>,
@@ -135,7 +135,7 @@ pub struct Routing {
     pub default_role: Option<String>,
     /// The role that serves whatever names no model, scored or not: `reasoning` or `chat`; no default: none.
     pub force_role: Option<String>,
-    /// What matters more where the caller says nothing: `cost`, `fast` or `balanced`; balanced.
+    /// What matters more if the caller says nothing: `cost`, `fast` or `balanced`; balanced.
     pub prefer: Option<String>,
     /// The area in which every request must be processed; global.
     pub residency: Option<String>,
@@ -183,9 +183,9 @@ pub struct Signals {
     pub json_schema: Option<f64>,
     /// Added where the answer shall be any JSON object, -10 to 10; -0.5.
     pub json_object: Option<f64>,
-    /// Added where the answer is capped at 32 tokens, -10 to 10; -0.5.
+    /// Added if the answer is capped at 32 tokens, -10 to 10; -0.5.
     pub short_answer: Option<f64>,
-    /// Added where the caller asks for much `reasoning_effort`, taken away for little, -10 to 10; 1.5.
+    /// Added if the caller asks for much `reasoning_effort`, taken away for little, -10 to 10; 1.5.
     pub reasoning_effort: Option<f64>,
 }
 
@@ -209,7 +209,7 @@ pub struct Role {
     pub models: Option<Vec<String>>,
     /// The effort of requests that set none: `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
     pub effort: Option<String>,
-    /// What to do where no deployment may serve the role: `downgrade` or `reject`.
+    /// What to do if no deployment may serve the role: `downgrade` or `reject`.
     pub on_unavailable: Option<String>,
     /// How long an upstream may take to its first byte; reasoning 600000, chat 60000.
     pub first_byte_timeout_ms: Option<i64>,
@@ -297,7 +297,7 @@ pub struct Deployment {
     pub api_version: Option<String>,
     /// Its size in provisioned throughput units; only for `provisioned`.
     pub ptu: Option<i64>,
-    /// Normalized tokens a minute for each PTU, in place of the model's; only for `provisioned`.
+    /// Normalized tokens per minute for each PTU, in place of the model's; only for `provisioned`.
     pub input_tpm_per_ptu: Option<f64>,
     /// How many normalized tokens an answer's token counts, in place of the model's; only for `provisioned`.
     pub output_ratio: Option<f64>,
@@ -310,7 +310,7 @@ pub struct Deployment {
     /// The service tiers in which the router may ask for it: `default`, `priority`, `flex`; only for `pay_as_you_go`; no
     /// default: the caller's own `service_tier` goes on unchanged.
     pub tiers: Option<Vec<String>>,
-    /// The most requests at once; no bound.
+    /// The maximum number of concurrent requests; no bound.
     pub max_in_flight: Option<i64>,
     /// Whether anything is sent to it; true.
     pub enabled: Option<bool>,
@@ -349,7 +349,7 @@ pub struct Stored {
 pub struct Capacity {
     /// How long a request may be held for a full provisioned deployment before it goes to pay-as-you-go; 450.
     pub max_wait_ms: Option<i64>,
-    /// The same if no pay-as-you-go deployment lies inside its residency; the client's own timeout, else 10000 for chat and
+    /// The same if no pay-as-you-go deployment is inside its residency; the client's own timeout, else 10000 for chat and
     /// 60000 for reasoning.
     pub bound_wait_ms: Option<i64>,
     /// The most requests that wait for one deployment; 256.
@@ -365,7 +365,7 @@ pub struct Capacity {
     pub learned_quantile: Option<f64>,
     /// How many answers must be seen before anything is claimed of the next; 200.
     pub learned_samples: Option<i64>,
-    /// The most callers whose answers are told apart; 4096.
+    /// The most callers whose answers are distinguished; 4096.
     pub callers_max: Option<i64>,
     /// The answer that a provisioned deployment assumes of a request without a cap; 4096.
     pub missing_output_tokens: Option<i64>,

@@ -39,7 +39,7 @@ pub struct Key {
     pub requests_per_minute: Option<i64>,
     /// The most tokens, of prompts and answers, in any 60 seconds; no bound.
     pub tokens_per_minute: Option<i64>,
-    /// The most requests under way at once; no bound.
+    /// The maximum number of concurrent requests; no bound.
     pub max_in_flight: Option<i64>,
     /// What its answers may cost in a day of UTC; no bound.
     pub daily_budget_usd: Option<f64>,

@@ -129,7 +129,7 @@ pub struct LongContext {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PtuRate {
-    /// Normalized tokens a minute for each PTU; required.
+    /// Normalized tokens per minute for each PTU; required.
     pub input_tpm_per_ptu: Option<f64>,
     /// How many normalized tokens an answer's token counts; required.
     pub output_ratio: Option<f64>,

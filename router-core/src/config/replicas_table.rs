@@ -26,7 +26,7 @@ pub struct ReplicaSettings {
     pub pace: Pace,
 }
 
-/// Checks the table; `None` where it names no Redis.
+/// Checks the table; `None` if it names no Redis.
 pub(super) fn check(raw: &Raw, table: &Table<'_>) -> Option<ReplicaSettings> {
     // How many there are says nothing of a Redis.
     let written = Raw { count: raw.count, ..Raw::default() } != *raw;

@@ -13,16 +13,16 @@ use super::table::Table;
 pub struct RequestLog {
     /// The file.
     pub path: PathBuf,
-    /// Beyond this size a new file is begun; `None` where somebody else sees to that.
+    /// Beyond this size a new file is begun; `None` if somebody else sees to that.
     pub max_bytes: Option<u64>,
     /// How many full files are kept beside it.
     pub keep: u32,
 }
 
-/// How many full files are kept where config says nothing.
+/// How many full files are kept if config says nothing.
 const KEEP: u32 = 5;
 
-/// Checks `[request_log]`; `None` where no file is named.
+/// Checks `[request_log]`; `None` if no file is named.
 pub(super) fn check(raw: &raw::RequestLog, table: &Table<'_>) -> Option<RequestLog> {
     let max_bytes = table.whole("max_bytes", raw.max_bytes, 65_536..=1 << 40);
     let keep = table.whole("keep", raw.keep, 1..=1_000).and_then(|keep| u32::try_from(keep).ok());

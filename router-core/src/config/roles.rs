@@ -190,7 +190,7 @@ fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>)
 
 fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Box<str>, Box<str>> {
     let nothing = Catalog::default();
-    // What is understood even where there is no deployment: `auto`, `auto:fast`, the roles.
+    // What is understood even if there is no deployment: `auto`, `auto:fast`, the roles.
     let reserved = |name: &str| {
         RequestedModel::look_up(Some(name), &BTreeMap::new(), &nothing).is_ok()
             && !name.contains('/')

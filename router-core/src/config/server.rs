@@ -20,20 +20,20 @@ pub struct Server {
     pub allow_anonymous: bool,
     /// The longest request body, in bytes.
     pub max_body_bytes: usize,
-    /// The most requests at once.
+    /// The maximum number of concurrent requests.
     pub max_in_flight: usize,
     /// How many bytes all request bodies, parsed forms included, may hold together; `None`: a quarter of the memory that
     /// this process may use.
     pub body_memory_bytes: Option<usize>,
-    /// The slowest rate at which a body may arrive, in bytes a second.
+    /// The slowest rate at which a body may arrive, in bytes per second.
     pub min_upload_bytes_per_second: usize,
     /// How long a caller may accept nothing of its answer.
     pub write_idle: Duration,
     /// The most connections at once; `None`: as the limit of open files allows.
     pub max_connections: Option<usize>,
-    /// How long requests under way may take to end at shutdown.
+    /// How long running requests may take to end at shutdown.
     pub drain: Duration,
-    /// How often the files are looked at for changes; `None` where only SIGHUP makes it look.
+    /// How often the files are looked at for changes; `None` if only SIGHUP makes it look.
     pub watch: Option<Duration>,
     /// How much callers learn of the inside.
     pub expose: Expose,
@@ -71,7 +71,7 @@ impl Default for Server {
 }
 
 impl Server {
-    /// True where it may listen at `listen` without keys: on this machine alone, unless callers without a key are
+    /// True if it may listen at `listen` without keys: on this machine alone, unless callers without a key are
     /// welcome.
     pub fn may_listen(&self, listen: SocketAddr) -> bool {
         self.allow_anonymous || listen.ip().is_loopback()
@@ -85,7 +85,7 @@ pub struct Tls {
     pub certificate: PathBuf,
     /// The certificate's private key.
     pub key: PathBuf,
-    /// Authorities of which callers must show a certificate; `None` where they need none.
+    /// Authorities of which callers must show a certificate; `None` if they need none.
     pub client_ca: Option<PathBuf>,
 }
 

@@ -37,7 +37,7 @@ impl Raw {
                 table.retain(|key, value| !inner.contains(&key) || !is_empty(value));
             }
         }
-        // These tables are always there; one of the tables below them, such as an endpoint, only where it was written.
+        // These tables are always there; one of the tables below them, such as an endpoint, only if it was written.
         tables.retain(|_, value| !is_empty(value));
         toml::to_string_pretty(&tables).map_err(unwritable)
     }

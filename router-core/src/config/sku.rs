@@ -34,7 +34,7 @@ pub enum SkuFault {
     /// The area follows from the resource's region, which is not known.
     #[error("processes where the resource is: its region is needed")]
     NoRegion,
-    /// The region lies in no data zone.
+    /// The region is in no data zone.
     #[error("processes in a data zone, and the resource's region lies in none")]
     NoZone,
 }
@@ -91,7 +91,7 @@ impl Sku {
     /// Where a deployment of this type processes, at a resource in `region`.
     ///
     /// # Errors
-    /// The region is needed and missing, or lies in no data zone.
+    /// The region is needed and missing, or is in no data zone.
     pub fn area(self, region: Option<Area>) -> Result<Area, SkuFault> {
         match self {
             Self::GlobalStandard | Self::GlobalProvisionedManaged | Self::DeveloperTier => {

@@ -186,7 +186,7 @@ pub(super) fn quoted(value: &str) -> String {
     format!("`{}{more}`", shown.escape_debug())
 }
 
-/// Names in one line; `none` where there are none.
+/// Names in one line; `none` if there are none.
 pub(super) fn listed<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }

@@ -40,7 +40,7 @@ impl TraceSettings {
     }
 }
 
-/// Checks the table; `None` where it names no collector.
+/// Checks the table; `None` if it names no collector.
 pub(super) fn check(raw: &Raw, table: &Table<'_>) -> Option<TraceSettings> {
     if *raw != Raw::default() && raw.endpoint.is_none() {
         table.fault(

@@ -25,9 +25,9 @@ pub struct Deployment {
     pub name: DeploymentName,
     /// The record of the model it serves.
     pub model: Arc<ModelRecord>,
-    /// How it is paid.
+    /// Its billing.
     pub billing: Billing,
-    /// Where it processes.
+    /// The area in which it processes requests.
     pub area: Area,
     /// The endpoint at which it lies.
     pub endpoint: EndpointName,
@@ -35,15 +35,15 @@ pub struct Deployment {
     pub azure_deployment: Box<str>,
     /// The form of its URLs.
     pub api: Api,
-    /// The most requests at once; `None` for no bound.
+    /// The maximum number of concurrent requests; `None` for no bound.
     pub max_in_flight: Option<u32>,
-    /// False where config has switched it off: nothing is sent to it.
+    /// False if config has switched it off: nothing is sent to it.
     pub enabled: bool,
     /// Its tier: a higher one is tried once no deployment of a lower one can serve the request.
     pub order: u32,
     /// Its share of requests among equals of its tier; `None` for what its size suggests.
     pub weight: Option<u32>,
-    /// What its tokens cost where they do not cost what the model's record says.
+    /// What its tokens cost if they do not cost what the model's record says.
     pub price: Price,
     /// The service tiers in which the router may ask for it; empty if the caller's own `service_tier` goes on unchanged.
     pub service_tiers: Vec<ServiceTier>,
@@ -101,7 +101,7 @@ impl Default for Price {
 /// Our name for an endpoint: the key in config.
 pub type EndpointName = DeploymentName;
 
-/// How a deployment is paid.
+/// How a deployment is billed.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Billing {
     /// By the hour, used or not: free at the margin until it is full.
@@ -130,18 +130,18 @@ impl Billing {
 pub struct Provisioned {
     /// Provisioned throughput units; fractions serve simulations alone.
     pub ptu: f64,
-    /// What one unit serves; `None` where the model's figure is not known.
+    /// What one unit serves; `None` if the model's figure is not known.
     pub rate: Option<PtuRate>,
     /// How many seconds of drain make up a full bucket.
     pub window: Duration,
 }
 
-/// The quota of a pay-as-you-go deployment; `None` where it is not known.
+/// The quota of a pay-as-you-go deployment; `None` if it is not known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Budget {
-    /// Requests a minute.
+    /// Requests per minute.
     pub requests_per_minute: Option<u64>,
-    /// Tokens a minute.
+    /// Tokens per minute.
     pub tokens_per_minute: Option<u64>,
 }
 
@@ -179,7 +179,7 @@ impl Api {
         }
     }
 
-    /// True where the Responses API is known.
+    /// True if the Responses API is known.
     ///
     /// **Source:** Microsoft, "Azure OpenAI Responses API": api-version 2025-03-01-preview or later, or v1.
     pub fn serves_responses(&self) -> bool {
@@ -191,7 +191,7 @@ impl Api {
         }
     }
 
-    /// True where `stream_options` is known.
+    /// True if `stream_options` is known.
     ///
     /// **Source:** Azure's REST specifications: first in 2024-09-01-preview and in the stable 2024-10-21.
     pub fn takes_stream_options(&self) -> bool {

@@ -13,7 +13,7 @@ use super::catalog::Api;
 struct Prices {
     web_search: Option<u64>,
     file_search: Option<u64>,
-    /// A container for an hour. Later answers that use it again within that hour are not told apart, so that each counts one.
+    /// A container for an hour. Later answers that use it again within that hour are not distinguished, so that each counts one.
     container: Option<u64>,
 }
 

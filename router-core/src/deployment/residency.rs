@@ -101,7 +101,7 @@ const REGIONS: &[Row] = &[
 ];
 
 impl Area {
-    /// True where all of this area is part of `other`.
+    /// True if all of this area is part of `other`.
     pub fn lies_inside(self, other: Self) -> bool {
         match other {
             Self::Global => true,
@@ -123,7 +123,7 @@ impl Area {
         self.row().map(|(_, country, _)| *country)
     }
 
-    /// The data zone around it; `None` if it lies in none.
+    /// The data zone around it; `None` if it is in none.
     pub fn data_zone(self) -> Option<Self> {
         self.zone().map(Self::Zone)
     }
@@ -186,7 +186,7 @@ impl Residency {
         Self(Vec::new())
     }
 
-    /// True where there is a bound: not everywhere is allowed.
+    /// True if there is a bound: not everywhere is allowed.
     pub fn is_bound(&self) -> bool {
         !self.0.is_empty()
     }
@@ -199,7 +199,7 @@ impl Residency {
         }
     }
 
-    /// True where processing in `area` keeps every bound.
+    /// True if processing in `area` keeps every bound.
     pub fn allows(&self, area: Area) -> bool {
         self.0.iter().all(|bound| area.lies_inside(*bound))
     }

@@ -151,7 +151,7 @@ pub enum Spill {
     Held,
     /// It was refused, and may not be held any longer.
     Refused,
-    /// It serves as many requests as config allows.
+    /// It has reached its configured number of concurrent requests.
     Busy,
 }
 

@@ -52,7 +52,7 @@ pub struct Dispatch<'r, 'a> {
     pub call: Call,
     /// The deployments to try.
     pub plan: &'r Plan,
-    /// On what terms it asks for room.
+    /// The terms on which it asks for capacity.
     pub admission: &'r Admission,
     /// Who asks.
     pub asker: Asker,

@@ -35,7 +35,7 @@ pub struct Allowance {
     pub requests_per_minute: Option<u64>,
     /// Tokens of prompts and answers in any 60 seconds.
     pub tokens_per_minute: Option<u64>,
-    /// Requests under way at once.
+    /// Running requests at once.
     pub max_in_flight: Option<u64>,
     /// What its answers may cost in a day of UTC.
     pub daily_budget: Option<Usd>,
@@ -54,12 +54,12 @@ pub struct Left {
     pub resets: Duration,
 }
 
-/// What is left of a key's rates; `None` where it has no such bound.
+/// What is left of a key's rates; `None` if it has no such bound.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RatesLeft {
     /// Requests.
     pub requests: Option<Left>,
-    /// Tokens, what is set aside for requests under way taken off.
+    /// Tokens, what is reserved for running requests taken off.
     pub tokens: Option<Left>,
 }
 
@@ -127,7 +127,7 @@ pub enum LimitReached {
     Tokens {
         /// How many it may use.
         limit: u64,
-        /// How many this request sets aside.
+        /// How many this request reserves.
         needed: Tokens,
         /// Until they fit.
         wait: Duration,
@@ -142,13 +142,13 @@ pub enum LimitReached {
         /// How many the prompt has.
         needed: Tokens,
     },
-    /// As many requests under way as it may have.
+    /// As many running requests as it may have.
     #[error("this key may have {limit} requests under way at once; try again when one has ended")]
     InFlight {
         /// How many it may have.
         limit: u64,
     },
-    /// What is left of its budget is set aside for requests under way.
+    /// What is left of its budget is reserved for running requests.
     #[error("the rest of {payer}'s {} budget is set aside for requests under way; try again when one has ended", span.adjective())]
     Held {
         /// Whose.
@@ -179,7 +179,7 @@ fn ms(wait: Duration) -> u128 {
 const SOON: Duration = Duration::from_secs(1);
 
 impl LimitReached {
-    /// How long to wait; `None` where waiting is not worth it or does not help.
+    /// How long to wait; `None` if waiting is not worth it or does not help.
     pub fn wait(&self) -> Option<Duration> {
         match self {
             Self::Requests { wait, .. } | Self::Tokens { wait, .. } => Some(*wait),
@@ -198,7 +198,7 @@ impl LimitReached {
         }
     }
 
-    /// True where money is spent rather than a rate exceeded.
+    /// True if money is spent rather than a rate exceeded.
     pub fn is_spent(&self) -> bool {
         matches!(self, Self::Budget { .. })
     }

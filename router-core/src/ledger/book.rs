@@ -1,4 +1,4 @@
-//! The account of each key: what its requests set aside when they begin, and what they really used when they end.
+//! The account of each key: what its requests reserved when they begin, and what they really used when they end.
 //!
 //! Accounts outlive a config: a reload hands the ledger on. They are kept in this process. What replicas of the router
 //! share goes through two calls, [`Ledger::all_own`] and [`Ledger::elsewhere`]: each tells the others what it used itself,
@@ -24,11 +24,11 @@ use super::window::{MINUTE, Window};
 /// What a request is expected to use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Estimate {
-    /// Its prompt, nearly.
+    /// Its prompt, approximately.
     pub prompt: Tokens,
     /// Its answer, at most or nearly.
     pub output: Tokens,
-    /// What it is expected to cost; zero where no price is known.
+    /// What it is expected to cost; zero if no price is known.
     pub cost: Usd,
 }
 
@@ -37,7 +37,7 @@ pub struct Estimate {
 pub struct Bill {
     /// Prompt and answer, hidden reasoning included.
     pub tokens: Tokens,
-    /// What it cost; zero where no price is known.
+    /// What it cost; zero if no price is known.
     pub cost: Usd,
 }
 
@@ -48,7 +48,7 @@ pub struct Used {
     pub requests: u64,
     /// Tokens in the last minute.
     pub tokens: u64,
-    /// Requests under way.
+    /// Running requests.
     pub in_flight: u64,
     /// What those under way are expected to cost.
     pub held: Usd,
@@ -91,9 +91,9 @@ pub(super) struct Book {
 }
 
 impl Ledger {
-    /// Admits a request of a key, and sets aside what it is expected to use until the ticket is settled or dropped.
+    /// Admits a request of a key, and reserves what it is expected to use until the ticket is settled or dropped.
     ///
-    /// An answer longer than a minute's tokens is set aside as far as there is room in an empty minute: it is admitted
+    /// An answer longer than a minute's tokens is reserved as far as there is room in an empty minute: it is admitted
     /// when nothing else counts, and what it really uses counts in full.
     ///
     /// # Errors
@@ -164,12 +164,12 @@ impl Ledger {
         }
     }
 
-    /// What another replica has charged an account, to be corrected here. Money is given back as far as any was spent from it here.
+    /// What another replica has charged an account, to be corrected here. Money is returned as far as any was spent from it here.
     pub fn charged_elsewhere(&self, key: &str, bill: Bill, on: Day, moment: Moment) -> Charged {
         Charged::elsewhere(self.account(key, (moment.now, moment.today)), bill, on)
     }
 
-    /// What a key has used itself here; nothing where it has not been seen.
+    /// What a key has used itself here; nothing if it has not been seen.
     pub fn own(&self, key: &str, (now, today): (Instant, Day)) -> Used {
         let account = self.read().get(key).cloned();
         account.map(|account| account.book().own((now, today))).unwrap_or_default()
@@ -204,7 +204,7 @@ impl Ledger {
         account.book().left(allowance, moment)
     }
 
-    /// Takes note of what other replicas have used of a key, all together; it counts until it is told anew, rates for
+    /// Takes note of what other replicas have used of a key, all together; it counts until it is told again, rates for
     /// at most a minute, budgets until their day or month ends.
     pub fn elsewhere(&self, key: &str, used: Used, (now, today): (Instant, Day)) {
         let account = self.account(key, (now, today));
@@ -341,7 +341,7 @@ impl Book {
         if wait.is_zero() { Ok(()) } else { Err(LimitReached::Requests { limit, wait }) }
     }
 
-    /// The tokens to set aside, or the budget or rate that leaves no room for the request.
+    /// The tokens to reserved, or the budget or rate that leaves no room for the request.
     pub(super) fn room(
         &mut self,
         allowance: &Allowance,
@@ -513,7 +513,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever requests do, all that was set aside comes back, and what was used is what counts.
+        /// Whatever requests do, all that was reserved comes back, and what was used is what counts.
         #[test]
         fn accounts_balance(
             steps in proptest::collection::vec((0u64..50, 0u64..50, 0u64..80, 0u8..3, 0u64..500), 1..80),

@@ -17,14 +17,14 @@ use super::allowance::{Allowance, LimitReached};
 use super::book::{Account, Bill, Estimate};
 use super::window::Entered;
 
-/// A request that its key's rate and slots have let in. Dropped before anything was set aside for it, it does not count.
+/// A request that its key's rate and slots have let in. Dropped before anything was reserved for it, it does not count.
 #[derive(Debug)]
 pub struct Entry {
     account: Arc<Account>,
     allowance: Allowance,
     share: Option<u64>,
     entered: Entered,
-    /// True once something was set aside: from then on the request counts whatever becomes of it.
+    /// True once something was reserved: from then on the request counts whatever becomes of it.
     counts: AtomicBool,
 }
 
@@ -86,8 +86,8 @@ impl Drop for Slot {
     }
 }
 
-/// What is set aside for a request under way. Settled, it counts what was really used; dropped, it gives back the tokens
-/// and the money that were set aside. The request itself counts either way.
+/// What is reserved for a request under way. Settled, it counts what was really used; dropped, it returns the tokens
+/// and the money that were reserved. The request itself counts either way.
 #[derive(Debug)]
 #[must_use = "dropping it gives back what was set aside"]
 pub struct Ticket {
@@ -129,12 +129,12 @@ impl Ticket {
         self
     }
 
-    /// What was set aside.
+    /// What was reserved.
     pub fn set_aside(&self) -> Bill {
         Bill { tokens: Tokens(self.tokens), cost: self.held }
     }
 
-    /// Charges what was set aside for an answer whose usage is not known yet.
+    /// Charges what was reserved for an answer whose usage is not known yet.
     pub fn charge(mut self, moment: (Instant, Day)) -> Charged {
         let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
         let team = self.team.take().map(|team| Box::new(team.charge(moment)));
@@ -142,7 +142,7 @@ impl Ticket {
         Charged { account, entered: Some(entered), bill, on: moment.1, team }
     }
 
-    /// Counts what was really used in place of what was set aside: less is given back to the moment at which the
+    /// Counts what was really used in place of what was reserved: less is returned to the moment at which the
     /// request began, more is counted now.
     pub fn settle(mut self, bill: Bill, (now, today): (Instant, Day)) {
         if let Some(team) = self.team.take() {
@@ -156,7 +156,7 @@ impl Ticket {
         book.day += bill.cost;
         book.month += bill.cost;
         drop(book);
-        // What is left of it is given back by the drop.
+        // What is left of it is returned by the drop.
         self.tokens = self.tokens.saturating_sub(bill.tokens.0);
     }
 }
@@ -194,8 +194,8 @@ impl Charged {
         self.on
     }
 
-    /// Counts what was really used in place of what was charged. More is charged now; less is given back, money only within
-    /// the day and the month in which it was charged. Other replicas learn of money given back when as much has been
+    /// Counts what was really used in place of what was charged. More is charged now; less is returned, money only within
+    /// the day and the month in which it was charged. Other replicas learn of money returned when as much has been
     /// spent again, as what they know of a key only grows.
     pub fn correct(self, bill: Bill, (now, today): (Instant, Day)) {
         if let Some(team) = self.team {

@@ -45,7 +45,7 @@ impl Window {
         self.total
     }
 
-    /// How long until `amount` fits below `limit`; zero where it does now. What does not fit into an empty window is
+    /// How long until `amount` fits below `limit`; zero if it does now. What does not fit into an empty window is
     /// never told to wait for less than a minute.
     pub(super) fn wait(&mut self, now: Instant, amount: u64, limit: u64) -> Duration {
         let mut left = self.used(now);
@@ -62,7 +62,7 @@ impl Window {
         MINUTE
     }
 
-    /// How long until nothing counts any more; zero where nothing does now.
+    /// How long until nothing counts any more; zero if nothing does now.
     pub(super) fn empties(&mut self, now: Instant) -> Duration {
         self.used(now);
         let last = self.entries.iter().rev().find(|(_, amount)| *amount > 0);
@@ -88,7 +88,7 @@ impl Window {
         }
     }
 
-    /// Takes back a part of what was entered; nothing where it does not count any more.
+    /// Takes back a part of what was entered; nothing if it does not count any more.
     pub(super) fn take_back(&mut self, entered: Entered, amount: u64) {
         let found = self.entries.binary_search_by_key(&entered.0, |(at, _)| *at);
         if let Some((_, sum)) = found.ok().and_then(|index| self.entries.get_mut(index)) {

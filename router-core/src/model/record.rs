@@ -24,9 +24,9 @@ pub struct ModelRecord {
     pub cap_field: CapField,
     /// Whether it takes temperature and its kin.
     pub sampling: Sampling,
-    /// True where it takes `stop`.
+    /// True if it takes `stop`.
     pub stop: bool,
-    /// True where it takes `prediction`.
+    /// True if it takes `prediction`.
     pub prediction: bool,
     /// True if it takes another verbosity than `medium`: `verbosity` in chat, `text.verbosity` in the Responses API.
     pub verbosity: bool,
@@ -38,15 +38,15 @@ pub struct ModelRecord {
     pub context_window: Tokens,
     /// The longest answer, hidden reasoning included.
     pub max_output: Tokens,
-    /// What its tokens cost on pay-as-you-go; `None` where no price is known.
+    /// What its tokens cost on pay-as-you-go; `None` if no price is known.
     pub prices: Option<Prices>,
     /// The service tiers, besides the standard one, in which Azure offers it.
     pub azure_tiers: Vec<ServiceTier>,
     /// The longest prompt that is processed with priority; `None` for the whole window.
     pub priority_max_prompt: Option<Tokens>,
-    /// How much of it one PTU serves; `None` where it is not offered on PTU or the figure is not known.
+    /// How much of it one PTU serves; `None` if it is not offered on PTU or the figure is not known.
     pub ptu: Option<PtuRate>,
-    /// The oldest dated api-version that serves it; `None` where every one in use does.
+    /// The oldest dated api-version that serves it; `None` if every one in use does.
     pub oldest_api_version: Option<Day>,
     /// The day on which it is due to retire.
     pub retires: Option<Day>,
@@ -55,7 +55,7 @@ pub struct ModelRecord {
 }
 
 impl ModelRecord {
-    /// True where the model thinks before it answers.
+    /// True if the model thinks before it answers.
     pub fn reasons(&self) -> bool {
         self.efforts.is_some()
     }
@@ -240,12 +240,12 @@ pub struct Efforts {
     pub accepted: Vec<Effort>,
     /// What it does where nothing is said.
     pub default: Effort,
-    /// True where the Responses API takes [`Effort::Max`], which chat completions refuse.
+    /// True if the Responses API takes [`Effort::Max`], which chat completions refuse.
     pub max_by_responses: bool,
 }
 
 impl Efforts {
-    /// The accepted effort nearest to `wished`; between two equally near, the harder. `None` where none is accepted.
+    /// The accepted effort nearest to `wished`; between two equally near, the harder. `None` if none is accepted.
     ///
     /// ```
     /// use router_core::model::{Effort, Efforts};
@@ -274,11 +274,11 @@ impl Efforts {
 /// **Source:** Microsoft, "Determine PTU sizing", the table of throughput per PTU.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PtuRate {
-    /// Normalized tokens a minute for each PTU; a prompt token counts one.
+    /// Normalized tokens per minute for each PTU; a prompt token counts one.
     pub input_tpm_per_ptu: f64,
     /// How many normalized tokens an answer's token counts.
     pub output_ratio: f64,
-    /// In which sizes it is sold; `None` where that is not known.
+    /// In which sizes it is sold; `None` if that is not known.
     pub sizes: Option<PtuSizes>,
 }
 
@@ -301,7 +301,7 @@ pub struct PtuSize {
 }
 
 impl PtuSize {
-    /// True where a deployment of this size can be bought.
+    /// True if a deployment of this size can be bought.
     ///
     /// ```
     /// use router_core::model::PtuSize;

@@ -27,19 +27,19 @@ pub struct Policy {
     pub chat: Role,
     /// Names of our own for names that exist.
     pub aliases: BTreeMap<Box<str>, Box<str>>,
-    /// What matters more where the caller says nothing.
+    /// What matters more if the caller says nothing.
     pub prefer: Preference,
     /// Where every request must be processed.
     pub residency: Residency,
-    /// True where a deployment asked for by its bare name may not fall back to others of its model.
+    /// True if a deployment asked for by its bare name may not fall back to others of its model.
     pub strict_deployment: bool,
-    /// True where a deployment leaves on its model's retirement day; else the day only warns.
+    /// True if a deployment leaves on its model's retirement day; else the day only warns.
     pub exclude_retired: bool,
-    /// True where a request that a model would refuse is answered 400 instead of being adapted.
+    /// True if a request that a model would refuse is answered 400 instead of being adapted.
     pub reject_unsupported: bool,
     /// Whether requests without a `prompt_cache_key` get one.
     pub cache_key: CacheKey,
-    /// Whether scores are heeded.
+    /// Whether scores are obeyed.
     pub mode: Mode,
     /// What to do with hosted tools where a residency binds.
     pub hosted_tools: HostedTools,
@@ -108,7 +108,7 @@ impl Policy {
         }
     }
 
-    /// The task that would have been served, where the verdict was only observed; `None` where the role was set, by a key or a
+    /// The task that would have been served, where the verdict was only observed; `None` if the role was set, by a key or a
     /// switch.
     pub fn would(&self, verdict: Verdict, set: Option<Task>) -> Option<Task> {
         match self.mode {
@@ -146,7 +146,7 @@ impl Policy {
     }
 }
 
-/// Whether scores are heeded.
+/// Whether scores are obeyed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
     /// The score chooses the role.
@@ -163,7 +163,7 @@ pub struct Role {
     pub models: Vec<ModelName>,
     /// The effort of requests that set none; `None` leaves the model its own.
     pub effort: Option<Effort>,
-    /// What to do where no deployment of the role lies inside the residency.
+    /// What to do where no deployment of the role is inside the residency.
     pub on_unavailable: OnUnavailable,
     /// How long an upstream may take to its first byte.
     pub first_byte_timeout: Duration,
@@ -178,10 +178,10 @@ pub enum OnUnavailable {
     Reject,
 }
 
-/// The models wished for a request.
+/// The requested models for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelChoice {
-    /// The role that chose them; `None` where the caller named a model or deployment.
+    /// The role that chose them; `None` if the caller named a model or deployment.
     pub role: Option<Task>,
     /// The models, the wished one first.
     pub models: Vec<ModelName>,

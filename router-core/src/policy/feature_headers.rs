@@ -104,7 +104,7 @@ impl Companion {
         Ok(Self { header: hint.header, deployments: inside.collect() })
     }
 
-    /// True if none of those that are meant lies inside the residency.
+    /// True if none of those that are meant is inside the residency.
     pub fn is_outside(&self) -> bool {
         self.deployments.is_empty()
     }

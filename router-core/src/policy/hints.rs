@@ -73,7 +73,7 @@ impl Priority {
     }
 }
 
-/// What the caller said beside the body; `None` where it said nothing.
+/// What the caller said beside the body; `None` if it said nothing.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hints {
     /// `x-router-task`: the task; wins over the score.

@@ -59,7 +59,7 @@ pub struct Overreach {
 }
 
 impl Overreach {
-    /// True where the caller asks to be processed outside of what its key is bound to.
+    /// True if the caller asks to be processed outside of what its key is bound to.
     pub fn is_residency(&self) -> bool {
         self.header == RESIDENCY
     }
@@ -68,13 +68,13 @@ impl Overreach {
 const RESIDENCY: &str = "x-router-residency";
 
 impl Rights {
-    /// True where a deployment may be used: it and its model are allowed.
+    /// True if a deployment may be used: it and its model are allowed.
     pub fn allow(&self, deployment: &Deployment) -> bool {
         self.models.as_ref().is_none_or(|models| models.contains(&deployment.model.name))
             && self.deployments.as_ref().is_none_or(|names| names.contains(&deployment.name))
     }
 
-    /// True where a role may be used.
+    /// True if a role may be used.
     pub fn allow_role(&self, task: Task) -> bool {
         self.role.is_none_or(|only| only == task)
     }
@@ -152,7 +152,7 @@ impl Rights {
         })
     }
 
-    /// All names that may be asked for, in the order in which they are looked up; what lies outside the residency is
+    /// All names that may be asked for, in the order in which they are looked up; what is outside the residency is
     /// not listed.
     pub fn names(&self, aliases: &BTreeMap<Box<str>, Box<str>>, catalog: &Catalog) -> Vec<String> {
         let inside = |deployment: &Deployment| {

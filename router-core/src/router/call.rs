@@ -25,7 +25,7 @@ use super::disclosure::Disclosure;
 /// A request to a model, to be routed.
 #[derive(Debug, Clone)]
 pub struct ChatCall {
-    /// What is asked of the model.
+    /// The features that the request uses.
     pub operation: Operation,
     /// The body.
     pub body: Bytes,

@@ -31,7 +31,7 @@ use super::unknown::places;
 pub(super) struct Named<'n> {
     /// The name to look up; `None` if the body's own counts.
     pub(super) name: Option<Cow<'n, str>>,
-    /// The only endpoint that has what the request refers to; `None` if any will do.
+    /// The only endpoint that has what the request refers to; `None` for any.
     pub(super) only: Option<EndpointName>,
 }
 

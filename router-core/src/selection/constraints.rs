@@ -19,10 +19,10 @@ use crate::units::Usd;
 use super::needs::Needs;
 use super::tiers::TierOrder;
 
-/// What must hold for a deployment to be used at all.
+/// The conditions for using a deployment at all.
 #[derive(Debug, Clone, Copy)]
 pub struct Constraints<'c> {
-    /// What the caller may use at all.
+    /// What the caller may use.
     pub rights: &'c Rights,
     /// Where the request may be processed.
     pub residency: &'c Residency,
@@ -32,16 +32,16 @@ pub struct Constraints<'c> {
     pub tiers: TierOrder,
     /// Second deployments that take part in the request.
     pub companions: &'c [Companion],
-    /// Leave out models that retired before this day; `None` keeps them.
+    /// Exclude models that retired before this day; `None` keeps them.
     pub retired_before: Option<Day>,
-    /// The only endpoint that has what the request refers to; `None` if any will do.
+    /// The only endpoint that has what the request refers to; `None` for any.
     pub endpoint: Option<&'c EndpointName>,
 }
 
-/// Why a deployment is out.
+/// Why a deployment is excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exclusion {
-    /// It serves another model than those wished.
+    /// It serves another model than those requested.
     Model,
     /// The caller asked for one other deployment.
     NotAsked,
@@ -49,7 +49,7 @@ pub enum Exclusion {
     NotAllowed,
     /// It processes outside the request's residency.
     Residency,
-    /// It lies at another endpoint than the one that has what the request refers to.
+    /// Its endpoint does not have what the request refers to.
     Endpoint,
     /// Config has switched it off.
     Disabled,
@@ -61,21 +61,21 @@ pub enum Exclusion {
     Retired(Day),
     /// Its service tier does not serve the request, for this reason.
     ServiceTier(&'static str),
-    /// It is left alone for a time.
+    /// It is in a cooldown.
     Cooling {
         /// Why.
         cause: Cause,
         /// For how much longer.
         wait: Duration,
     },
-    /// It serves as many requests as config allows.
+    /// It has reached its configured number of concurrent requests.
     InFlight,
     /// It is provisioned and full for longer than the request may be held.
     Full {
-        /// For how much longer, nearly.
+        /// For how much longer, approximately.
         wait: Duration,
     },
-    /// The request alone exceeds its whole quota.
+    /// The request by itself exceeds its whole quota.
     ExceedsQuota,
     /// It refuses requests of this size for a time.
     TooLarge {
@@ -106,7 +106,7 @@ impl Exclusion {
         }
     }
 
-    /// For how much longer it is out; `None` where time alone does not bring it back, or nobody knows when.
+    /// For how much longer it is out; `None` if time alone does not bring it back, or nobody knows when.
     pub fn wait(self) -> Option<Duration> {
         match self {
             Self::Cooling { wait, .. } | Self::Full { wait } | Self::TooLarge { wait } => {
@@ -128,12 +128,12 @@ impl Exclusion {
     }
 }
 
-/// A deployment with its place.
+/// A deployment and whether it is in the plan.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
     /// The deployment.
     pub deployment: Arc<Deployment>,
-    /// In or out.
+    /// Included or excluded.
     pub place: Place,
 }
 
@@ -165,7 +165,7 @@ impl Candidate {
     }
 }
 
-/// Where a candidate stands.
+/// Whether a candidate is in the plan.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Place {
     /// In the plan.
@@ -174,18 +174,18 @@ pub enum Place {
     Out(Exclusion),
 }
 
-/// What ranks a candidate.
+/// The values by which candidates are ranked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rank {
-    /// What the answer will cost more, nearly; `None` where no price is known.
+    /// What the answer will cost more, nearly; `None` if no price is known.
     pub cost: Option<Usd>,
-    /// How long it takes to the first word of a stream, or to the whole answer; `None` where nothing is known.
+    /// How long it takes to the first word of a stream, or to the whole answer; `None` if nothing is known.
     pub time: Option<Duration>,
-    /// True where it failed a short while ago: it comes last.
+    /// True if it failed a short while ago: it comes last.
     pub failing: bool,
-    /// How long the request is going to be held for it; zero where there is room.
+    /// How long the request is going to be held for it; zero if there is room.
     pub wait: Duration,
-    /// True where its quota is going to refuse the request: it comes after those that are not.
+    /// True if its quota is going to refuse the request: it comes after those that are not.
     pub over_quota: bool,
 }
 
@@ -194,12 +194,12 @@ pub struct Rank {
 pub struct Eligible(pub(super) Vec<Arc<Deployment>>);
 
 impl Eligible {
-    /// True where none is left.
+    /// True if none is left.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// True where all are provisioned: a request has nowhere to go when they are full.
+    /// True if all are provisioned: a request has nowhere to go when they are full.
     pub fn all_provisioned(&self) -> bool {
         self.0.iter().all(|deployment| deployment.billing.is_provisioned())
     }

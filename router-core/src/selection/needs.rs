@@ -10,33 +10,33 @@ use crate::deployment::Deployment;
 use crate::model::ModelRecord;
 use crate::units::Tokens;
 
-/// What a request needs of a model.
+/// What a request needs from a model.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a yes or no that a model's record answers"
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Needs {
-    /// The prompt, nearly.
+    /// The prompt, approximately.
     pub prompt: Tokens,
     /// The longest text that must fit the model's window at once.
     pub longest: Weight,
     /// The characters of the prompt.
     pub characters: u64,
-    /// The caller's cap on all its answers together; `None` where it names none.
+    /// The caller's cap on all its answers together; `None` if it names none.
     pub cap: Option<Tokens>,
-    /// The answer, at most or nearly.
+    /// The answer: its maximum, or an estimate.
     pub output: Tokens,
-    /// True where the answer is streamed: what counts is the first word.
+    /// True if the answer is streamed: what counts is the first word.
     pub streamed: bool,
-    /// What is asked of the model.
+    /// The features that the request uses.
     pub operation: Operation,
     tools: bool,
     images: bool,
     schema: bool,
 }
 
-/// What an answer counts where the caller gives no cap; a guess for ranking by cost, nothing more.
+/// What an answer counts if the caller gives no cap; a guess for ranking by cost, nothing more.
 const USUAL_OUTPUT: Tokens = Tokens(512);
 
 impl Needs {
@@ -60,13 +60,13 @@ impl Needs {
         }
     }
 
-    /// What the request weighs on arrival, no part of it cached.
+    /// The size of the request on arrival, without cached parts.
     pub fn load(&self) -> Load {
         let Self { prompt, characters, cap, .. } = *self;
         Load { prompt, cached: Tokens::ZERO, characters, cap }
     }
 
-    /// The first ability that the deployment lacks.
+    /// The first required feature that the deployment lacks.
     pub(super) fn lacking(&self, deployment: &Deployment) -> Option<&'static str> {
         let abilities = &deployment.model.abilities;
         let responses = abilities.responses && deployment.api.serves_responses();

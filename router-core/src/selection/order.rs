@@ -27,15 +27,15 @@ use super::tiers::TierOrder;
 /// What the order goes by.
 #[derive(Debug, Clone, Copy)]
 pub struct Preferences<'p> {
-    /// What matters more to the caller.
+    /// The caller's preference.
     pub prefer: Preference,
-    /// The models wished, the first wished most, and the deployment to try first.
+    /// The requested models, the preferred one first, and the deployment to try first.
     pub choice: &'p ModelChoice,
     /// What the request needs.
     pub needs: &'p Needs,
     /// The service tiers that serve it.
     pub tiers: TierOrder,
-    /// On what terms it asks for room.
+    /// The terms on which it asks for capacity.
     pub admission: &'p Admission,
     /// How long a deployment takes back to full traffic after faults.
     pub ramp: Duration,
@@ -104,7 +104,7 @@ fn share(equals: &mut [(SortKey, Candidate)], snapshot: &Snapshot, now: Instant)
     }
 }
 
-/// True where the conversation left a full provisioned deployment, its new home holds a cache worth keeping, and no
+/// True if the conversation left a full provisioned deployment, its new home holds a cache worth keeping, and no
 /// provisioned deployment has so much room that it should come back.
 fn pinned(
     eligible: &Eligible,

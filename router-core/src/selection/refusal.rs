@@ -8,29 +8,29 @@ use crate::units::ModelName;
 
 use super::constraints::Exclusion;
 
-/// Why nothing is sent.
+/// Why no request is sent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {
-    /// No deployment of the models lies inside the residency.
+    /// No deployment of the models is inside the residency.
     #[error("no deployment of {models} processes inside {residency}")]
     Residency {
-        /// The models wished.
+        /// The requested models.
         models: String,
         /// The residency asked.
         residency: Residency,
     },
-    /// No model wished can do what the request needs.
+    /// No requested model can do what the request needs.
     #[error("{models}: no {ability}")]
     Ability {
-        /// The models wished.
+        /// The requested models.
         models: String,
         /// What they lack.
         ability: &'static str,
     },
-    /// The prompt is longer than any model wished takes.
+    /// The prompt is longer than any requested model takes.
     #[error("the prompt is longer than {models} takes")]
     ContextWindow {
-        /// The models wished.
+        /// The requested models.
         models: String,
         /// The field that holds the prompt.
         field: &'static str,
@@ -45,16 +45,16 @@ pub enum Refusal {
         /// The residency asked.
         residency: Residency,
     },
-    /// The models wished have retired.
+    /// The requested models have retired.
     #[error("{models}: retired")]
     Retired {
-        /// The models wished.
+        /// The requested models.
         models: String,
     },
-    /// The caller's key allows no deployment of the models wished.
+    /// The caller's key allows no deployment of the requested models.
     #[error("this key may use no deployment of {models}")]
     NotAllowed {
-        /// The models wished.
+        /// The requested models.
         models: String,
     },
     /// Every deployment asked to be left alone for a time, or serves as many requests as it may.
@@ -65,12 +65,12 @@ pub enum Refusal {
         /// True if a residency binds the request.
         bound: bool,
     },
-    /// What the request follows is stored at an endpoint that has no deployment of the models wished.
+    /// What the request follows is stored at an endpoint that has no deployment of the requested models.
     #[error(
         "what this request follows is stored where {models} has no deployment; name the model that made it, or none"
     )]
     Elsewhere {
-        /// The models wished.
+        /// The requested models.
         models: String,
     },
     /// Every deployment that is left asked for a time without requests after a fault.
@@ -82,7 +82,7 @@ pub enum Refusal {
     /// The request alone exceeds the quota of every deployment that could serve it.
     #[error("the request alone exceeds the token quota of every deployment; shorten it or its cap")]
     ExceedsQuota,
-    /// Every deployment that could serve it is switched off.
+    /// Every deployment that could serve it is disabled.
     #[error("every deployment that could serve this is switched off")]
     Disabled,
     /// Every deployment refuses us.
@@ -90,15 +90,15 @@ pub enum Refusal {
     Misconfigured,
 }
 
-/// What a deployment that is merely busy is believed to need.
+/// The assumed wait for a deployment that is merely busy.
 pub(crate) const BUSY_WAIT: Duration = Duration::from_secs(1);
 
-/// The models wished, and the field of the request that they read.
+/// The requested models, and the request field that holds the prompt.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Models<'m> {
     /// Their names.
     pub(crate) names: &'m [ModelName],
-    /// What holds the prompt.
+    /// The field that holds the prompt.
     pub(crate) prompt_field: &'static str,
 }
 
@@ -160,7 +160,7 @@ fn is_unavailable(why: &Exclusion) -> bool {
     matches!(why, Exclusion::Cooling { cause: Cause::Unavailable, .. })
 }
 
-/// How long until a deployment may have room again; `None` where time alone does not help.
+/// How long until a deployment may have room again; `None` if time alone does not help.
 fn wait_of(why: &Exclusion) -> Option<Duration> {
     let busy = matches!(why, Exclusion::InFlight).then_some(BUSY_WAIT);
     let hopeless = matches!(why, Exclusion::Cooling { cause: Cause::Misconfigured, .. });

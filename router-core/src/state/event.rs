@@ -93,6 +93,6 @@ pub enum NoRoom {
     Full(Duration),
     /// It is coming back after faults, and others try it already.
     Recovering,
-    /// It serves as many requests as config allows.
+    /// It has reached its configured number of concurrent requests.
     Busy,
 }

@@ -16,7 +16,7 @@ const SHORTEST: usize = 12;
 /// A stretch of a sample: from the first number up to, not including, the second.
 pub(super) type Span = (usize, usize);
 
-/// The first and the last sentence of prose; the edges of the whole text where no line is prose.
+/// The first and the last sentence of prose; the edges of the whole text if no line is prose.
 pub(super) fn asks(letters: &[char]) -> (Span, Span) {
     let end = letters.len();
     let mut first: Option<Span> = None;

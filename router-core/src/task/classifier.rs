@@ -51,7 +51,7 @@ pub struct Signals {
     pub json_object: f32,
     /// Added where the caller caps the answer at 32 tokens: a label or a name, and no room to reason in.
     pub short_answer: f32,
-    /// Added where the caller asks for `reasoning_effort` of `medium` or more, and taken away for `low` or less.
+    /// Added if the caller asks for `reasoning_effort` of `medium` or more, and taken away for `low` or less.
     pub reasoning_effort: f32,
 }
 
@@ -170,7 +170,7 @@ struct Pushes {
     json_object: f32,
     short_answer: f32,
     reasoning_effort: f32,
-    /// The task of the conversation before the last turn; `None` where that is the first.
+    /// The task of the conversation before the last turn; `None` if that is the first.
     before: Option<Task>,
 }
 

@@ -19,7 +19,7 @@ use super::letters::is_word;
 /// User turns before the last one that are looked at.
 pub(super) const EARLIER: usize = 3;
 
-/// The last message of the user; `None` where there is none.
+/// The last message of the user; `None` if there is none.
 pub(super) fn last_user<'r, 'a>(request: &'r ChatRequest<'a>) -> Option<&'r Message<'a>> {
     user_turns(request).next()
 }
@@ -31,7 +31,7 @@ pub(super) fn user_turns<'r, 'a>(
     request.messages().iter().rev().filter(|message| message.role == Role::User)
 }
 
-/// True where the model is to go on from what a tool gave back.
+/// True if the model is to go on from what a tool returned.
 pub(super) fn ends_with_tool(request: &ChatRequest<'_>) -> bool {
     request.messages().last().is_some_and(|last| matches!(last.role, Role::Tool | Role::Function))
 }

@@ -69,7 +69,7 @@ const PLACED_WORDS: u32 = 3;
 
 /// What n-grams are handed to.
 pub(super) trait Sink {
-    /// An n-gram: where it was seen, its hash, and which letters of the sample it spans.
+    /// An n-gram: if it was seen, its hash, and which letters of the sample it spans.
     fn gram(&mut self, namespace: Namespace, hash: u32, span: Span);
 
     /// A mark of shape and its hash.
@@ -87,7 +87,7 @@ pub(super) fn bucket(seed: u32, namespace: Namespace, hash: u32, bits: u32) -> u
     usize::try_from(mixed >> (32 - bits)).unwrap_or_default()
 }
 
-/// Walks over a turn and hands everything seen in it to `sink`; gives back its script.
+/// Walks over a turn and hands everything seen in it to `sink`; returns its script.
 pub(super) fn walk(sample: &Sample, sink: &mut impl Sink) -> Script {
     let letters = sample.letters();
     let mut before: [Option<Word>; 2] = [None, None];
@@ -126,7 +126,7 @@ fn pair(first: Word, second: Word) -> u32 {
     step(first.hash.wrapping_mul(31), second.hash)
 }
 
-/// The word itself, the pair and the triple that it ends; gives back the last two words.
+/// The word itself, the pair and the triple that it ends; returns the last two words.
 fn phrase(
     before: [Option<Word>; 2],
     word: Word,

@@ -91,7 +91,7 @@ pub trait Scorer: Debug + Send + Sync {
     /// The features of the last user's turn that weighed most, heaviest first, at most `most` of them.
     fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason>;
 
-    /// The score of the last user's turn, taken alone; 0 where no user has spoken.
+    /// The score of the last user's turn, taken alone; 0 if no user has spoken.
     fn score(&self, request: &ChatRequest<'_>) -> Score {
         let last = request.messages().iter().rev().find(|message| message.role == Role::User);
         last.map_or(Score(0.0), |turn| self.score_turn(turn))

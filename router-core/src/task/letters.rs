@@ -62,7 +62,7 @@ pub(super) fn without_final(letter: char) -> char {
 
 /// Appends `letter` to `folded` in its comparable form; it may instead complete the syllable at the
 /// end, lengthen a run that is long enough already, or be nothing that is read (a control character).
-/// `last` is the end of `folded`; the new end is given back, so that a loop need not look it up.
+/// `last` is the end of `folded`; the new end is returned, so that a loop need not look it up.
 #[inline]
 pub(super) fn fold(letter: char, last: Option<char>, folded: &mut Vec<char>) -> Option<char> {
     // Nearly all letters are these, and they are themselves: the processor guesses one branch, not ten.

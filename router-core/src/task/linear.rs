@@ -160,7 +160,7 @@ impl Sink for Sums<'_> {
     }
 }
 
-/// The square root that a namespace is divided by; 1 where nothing was seen.
+/// The square root that a namespace is divided by; 1 if nothing was seen.
 pub(super) fn root(count: u16) -> f32 {
     f32::from(count.max(1)).sqrt()
 }

@@ -207,7 +207,7 @@ impl Model {
         bytes
     }
 
-    /// The weight of a bucket, in units of `scale`; zero where there is no such bucket.
+    /// The weight of a bucket, in units of `scale`; zero if there is no such bucket.
     pub(super) fn weight(&self, bucket: usize) -> i32 {
         weight_of(&self.weights, bucket)
     }
@@ -266,7 +266,7 @@ impl Fields<'_> {
     }
 }
 
-/// The weight of a bucket; zero where there is no such bucket.
+/// The weight of a bucket; zero if there is no such bucket.
 #[inline]
 pub(super) fn weight_of(weights: &[u8], bucket: usize) -> i32 {
     weights.get(bucket).map_or(0, |&byte| i32::from(i8::from_le_bytes([byte])))

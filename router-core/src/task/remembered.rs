@@ -32,7 +32,7 @@ impl Default for Remembered {
 }
 
 impl Remembered {
-    /// The score of a turn, by `score` where it is not known yet.
+    /// The score of a turn, by `score` if it is not known yet.
     pub(super) fn score(&self, turn: &Message<'_>, score: impl FnOnce() -> Score) -> Score {
         if turn.texts().map(str::len).sum::<usize>() > LONGEST {
             return score();

@@ -84,7 +84,7 @@ impl Sample {
         self.take(end, &mut { TAIL });
     }
 
-    /// A few short windows, spread evenly over a text; none of them where there are some already.
+    /// A few short windows, spread evenly over a text; none of them if there are some already.
     fn windows(&mut self, text: &str) {
         if text.is_empty() || self.letters.contains(&GAP) {
             return;
@@ -104,7 +104,7 @@ impl Sample {
         self.letters.push(GAP);
     }
 
-    /// Folds up to `left` characters of `text` and gives back what was not read.
+    /// Folds up to `left` characters of `text` and returns what was not read.
     fn take<'t>(&mut self, text: &'t str, left: &mut usize) -> &'t str {
         let mut letters = text.chars();
         let mut last = self.letters.last().copied();

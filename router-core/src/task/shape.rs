@@ -204,7 +204,7 @@ fn ending(letters: &[char]) -> u32 {
     }
 }
 
-/// Finds the marks of a turn and hands each to `put`; gives back its script.
+/// Finds the marks of a turn and hands each to `put`; returns its script.
 pub(super) fn marks(sample: &Sample, asks: (Span, Span), mut put: impl FnMut(Mark)) -> Script {
     let letters = sample.letters();
     let counts = Counts::of(letters);

@@ -25,7 +25,7 @@ pub struct Attempt {
     pub call: Call,
     /// The body, fit for the deployment.
     pub body: Bytes,
-    /// True where an event stream is awaited.
+    /// True if an event stream is awaited.
     pub streamed: bool,
     /// Headers that pass from the caller: those of tracing (`traceparent`, `tracestate`, `x-request-id`) and of Azure's features.
     pub trace: Vec<(HeaderName, HeaderValue)>,

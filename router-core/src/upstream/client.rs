@@ -337,7 +337,7 @@ impl Door {
     }
 }
 
-/// The method of a call, what its body is, and what it wants back; no type where there is no body.
+/// The method of a call, what its body is, and what it wants back; no type if there is no body.
 fn manner(attempt: &Attempt) -> (Method, Option<HeaderValue>, &'static str) {
     const JSON: &str = "application/json";
     match &attempt.call {

@@ -13,7 +13,7 @@ use super::endpoint::SecretSource;
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// A secret of this text, without white space around it; `None` where nothing is left, or where it holds anything
+    /// A secret of this text, without white space around it; `None` if nothing is left, or where it holds anything
     /// but visible ASCII, which no header can carry.
     pub fn try_new(text: &str) -> Option<Self> {
         let text = text.trim();

@@ -1,6 +1,6 @@
 //! Decodes a gzip or deflate response, although none is requested, piece by piece as it is read.
 //!
-//! A few compressed bytes may expand to many, so pieces are small, and each is passed on before the
+//! A few compressed bytes may expand to many, so pieces are small, and each is forwarded before the
 //! next one is decoded: the reader counts the decoded bytes and stops at its own bound. Other
 //! encodings pass unchanged, with their header.
 

@@ -95,7 +95,7 @@ impl Call {
         matches!(self, Self::Operation(Operation::Embeddings) | Self::Passed { .. })
     }
 
-    /// True where the dated form of an address does not name the deployment, so that the body must.
+    /// True if the dated form of an address does not name the deployment, so that the body must.
     pub fn is_undeployed(&self) -> bool {
         matches!(self, Self::Operation(Operation::Responses) | Self::Stored { .. })
     }

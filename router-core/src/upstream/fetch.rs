@@ -1,4 +1,4 @@
-//! Fetches an Entra ID token over HTTP, with retries where they can help.
+//! Fetches an Entra ID token over HTTP, with retries if they can help.
 //!
 //! Not done here: the request for each kind of identity (`identity`), and when a token is fetched
 //! and cached (`token`).
@@ -112,7 +112,7 @@ impl Fetch {
     }
 }
 
-/// A header's value marked so that it never prints; `None` where the text fits in no header.
+/// A header's value marked so that it never prints; `None` if the text fits in no header.
 pub(super) fn sensitive(text: &str) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(text).ok()?;
     value.set_sensitive(true);

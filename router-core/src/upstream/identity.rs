@@ -41,7 +41,7 @@ pub enum Proof {
         /// The identity, where the app has several.
         client_id: Option<Box<str>>,
     },
-    /// Entra ID, by a token of the Kubernetes cluster that lies in a file and changes there.
+    /// Entra ID, by a token of the Kubernetes cluster that is in a file and changes there.
     Workload {
         /// Scheme and host of Entra ID.
         authority: Setting,
@@ -72,7 +72,7 @@ pub enum Setting {
     Given(Box<str>),
     /// The name of a variable.
     Variable(Box<str>),
-    /// The name of a variable, and what holds where it is not set.
+    /// The name of a variable, and what holds if it is not set.
     VariableOr(Box<str>, Box<str>),
 }
 
@@ -89,7 +89,7 @@ impl Setting {
         }
     }
 
-    /// Where it must be read from; `None` where something holds in any case.
+    /// Where it must be read from; `None` if something holds in any case.
     fn needed(&self) -> Option<SecretSource> {
         match self {
             Self::Variable(name) => Some(SecretSource::Environment(name.clone())),
@@ -115,7 +115,7 @@ impl std::fmt::Debug for TokenRequest {
 }
 
 impl Identity {
-    /// True where the request for a token must not leave by a proxy: it is answered on this machine or beside it.
+    /// True if the request for a token must not leave by a proxy: it is answered on this machine or beside it.
     pub fn is_local(&self) -> bool {
         matches!(self.proof, Proof::InstanceMetadata { .. } | Proof::AppService { .. })
     }
@@ -211,7 +211,7 @@ fn form(fields: &[(&str, &str)]) -> String {
     pairs.join("&")
 }
 
-/// The token of an answer and how long it lives; `None` where it holds none.
+/// The token of an answer and how long it lives; `None` if it holds none.
 ///
 /// The lifetime is a number or a string of seconds in `expires_in`, or seconds since 1970 in `expires_on`.
 pub fn read_answer(body: &[u8], wall: SystemTime) -> Option<(Secret, Duration)> {

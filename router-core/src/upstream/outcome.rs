@@ -25,14 +25,14 @@ pub enum Outcome {
     Served,
     /// 429: the deployment asks to be left alone.
     Throttled {
-        /// For how long; `None` where it names no time.
+        /// For how long; `None` if it names no time.
         wait: Option<Duration>,
         /// Why, as far as it says.
         kind: Throttle,
     },
     /// 3xx, 408, 5xx, 529: the deployment failed.
     Failed {
-        /// How long it asks to be left alone; `None` where it says nothing, as most do.
+        /// How long it asks to be left alone; `None` if it says nothing, as most do.
         wait: Option<Duration>,
     },
     /// 429: the request alone exceeds the whole quota, so that it can never pass here. Smaller ones may.
@@ -108,7 +108,7 @@ pub struct Circumstances<'c> {
     pub model: &'c str,
     /// The body that was sent.
     pub sent: &'c [u8],
-    /// True where the deployment is provisioned.
+    /// True if the deployment is provisioned.
     pub provisioned: bool,
     /// The wall clock, for waits that are given as a date.
     pub wall: SystemTime,
@@ -138,7 +138,7 @@ pub fn judge(
         }
         403 | 404 if ErrorBody::read(body).blames_request(model, sent) => Outcome::Rejected,
         401 | 403 | 404 | 410 => Outcome::Misconfigured,
-        // A redirect is not followed, as it would carry the credential, nor passed on to a caller who has none for it.
+        // A redirect is not followed, as it would carry the credential, nor forwarded to a caller who has none for it.
         300..=399 | 408 | 500..=599 => {
             Outcome::Failed { wait: retry_after::wait_after_fault(headers, wall, longest_wait) }
         }

@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 
 use http::HeaderMap;
 
-/// The wait that a 429 asks for, at most `longest`; `None` where it names none that is positive.
+/// The wait that a 429 asks for, at most `longest`; `None` if it names none that is positive.
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};

@@ -14,7 +14,7 @@ const FROM: &str = "x-ms-spillover-from";
 /// A flag that some answers carry beside it.
 const IS_SPILLED: &str = "x-ms-is-spilled-over";
 
-/// True where another deployment than the one asked has answered.
+/// True if another deployment than the one asked has answered.
 ///
 /// ```
 /// use router_core::upstream::spilled_over;

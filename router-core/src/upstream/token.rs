@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use tokio::time::Instant;
 
-/// A token is fetched anew so long before it ends, or after half of its life where that is later.
+/// A token is fetched again so long before it ends, or after half of its life where that is later.
 ///
 /// **Source:** Azure's SDK for Rust, `azure_identity`: 300 s.
 const EARLY: Duration = Duration::from_secs(300);

@@ -31,11 +31,11 @@ pub struct Scored {
 pub struct Figures {
     /// How many scores.
     pub n: usize,
-    /// Probability that a reasoning row scores higher than a chat row; `None` where one of them is missing.
+    /// Probability that a reasoning row scores higher than a chat row; `None` if one of them is missing.
     pub auc: Option<f64>,
     /// Share of scores on the right side of the threshold.
     pub accuracy: f64,
-    /// Harmonic mean of precision and recall of reasoning; `None` where there is neither label nor finding of it.
+    /// Harmonic mean of precision and recall of reasoning; `None` if there is neither label nor finding of it.
     pub f1: Option<f64>,
     /// Expected calibration error over [`BINS`] bins.
     pub ece: f64,
@@ -48,7 +48,7 @@ pub struct Quality {
     pub overall: Figures,
     /// By language code.
     pub by_language: BTreeMap<&'static str, Figures>,
-    /// Rows made to mislead, where there are any.
+    /// Rows made to mislead, if there are any.
     pub hard: Option<Figures>,
     /// By source.
     pub by_source: BTreeMap<String, Figures>,

@@ -43,9 +43,9 @@ pub struct Row {
     pub task: Task,
     /// The language of the ask.
     pub language: Language,
-    /// Where the row comes from; empty where it was not said.
+    /// Where the row comes from; empty if it was not said.
     pub source: String,
-    /// Under which terms; empty where it was not said.
+    /// Under which terms; empty if it was not said.
     pub license: String,
     /// True for rows made to mislead: keyword lures, short hard questions, long simple ones.
     pub hard: bool,
