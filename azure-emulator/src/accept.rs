@@ -1,8 +1,9 @@
-//! Does the model accept this request, and if not, what does its 400 say?
+//! Checks whether the model accepts a request, and words its 400 if not.
 //!
-//! The checks run in the order in which a caller would fix them, and the first refusal wins, as
-//! with the real service: a body with three faults needs three tries. **Source:** Azure OpenAI
-//! docs, "reasoning models"; the wording is the service's own.
+//! The checks run in the order in which a caller would fix the faults, and the first one wins, as
+//! in the real service: a body with three faults needs three attempts.
+//!
+//! **Source:** Azure OpenAI docs, "reasoning models"; the wording is the service's own.
 
 use crate::profile::Feature;
 use crate::profile::Profile;

@@ -1,4 +1,4 @@
-//! How full is a provisioned deployment, and for how long does it refuse?
+//! The leaky bucket of a provisioned deployment: its level, and how long it refuses.
 //!
 //! Azure describes a leaky bucket: a call is admitted while the *current* level is not above
 //! 100 %, whatever the call itself will add; it adds an estimate on arrival, is corrected to its

@@ -1,7 +1,7 @@
-//! The program's configuration file: TOML in, [`Settings`] out.
+//! The program's configuration file: TOML -> [`Settings`].
 //!
-//! Every key is described in `default.toml`, which is also what runs without a file. A file is
-//! read on its own, not on top of the defaults: which deployments exist shall be seen in one place.
+//! `default.toml` describes every key and is used without a file. A file replaces the defaults
+//! rather than extending them, so that all deployments are in one place.
 
 use crate::bucket::BucketSettings;
 use crate::dice::Lengths;

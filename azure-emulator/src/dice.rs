@@ -1,8 +1,8 @@
-//! Chance that comes out the same every time: seeded numbers, and lengths drawn from them.
+//! Reproducible randomness: seeded numbers, and lengths drawn from them.
 //!
-//! An answer is drawn from the seed and the request alone, never from the order in which requests
-//! arrive, so that two runs under one seed agree however their requests interleave. Quality of the
-//! numbers matters little here; a dependency would cost more than these lines.
+//! An answer depends only on the seed and the request, never on the order in which requests arrive,
+//! so two runs with one seed agree however their requests interleave. The quality of the numbers
+//! matters little; a dependency would cost more than these lines.
 
 /// A stream of numbers fixed by its seed (the `SplitMix64` generator).
 #[derive(Debug, Clone)]

@@ -1,8 +1,7 @@
-//! Tokens as Entra ID hands them out: counted, expiring, revocable.
+//! Entra ID tokens: counted, expiring, revocable.
 //!
-//! Stands in for the instance metadata service, App Service's identity endpoint and the OAuth
-//! token endpoint alike (the server shows it at their paths). A token is an opaque text; what it
-//! would say inside a real one is nobody's business but the issuer's.
+//! It emulates the instance metadata service, App Service's identity endpoint and the OAuth token
+//! endpoint. A token is an opaque text.
 
 use std::collections::HashMap;
 use std::sync::Mutex;

@@ -1,9 +1,9 @@
-//! A double of Azure OpenAI (and OpenAI): provisioned deployments with their utilization bucket,
+//! An emulator of Azure OpenAI (and OpenAI): provisioned deployments with their utilization bucket,
 //! pay-as-you-go deployments with their quotas, the wire as it really looks, and faults on demand.
 //!
 //! It exists because no public simulator models provisioned throughput. Integration tests run it
-//! on real sockets, the demo runs it beside the router, and a simulator takes its pure [`bucket`]
-//! and [`quota`] models into virtual time.
+//! over real sockets, the demo runs it next to the router, and a simulator runs its pure
+//! [`bucket`] and [`quota`] models in virtual time.
 //!
 //! ```
 //! use azure_emulator::bucket::BucketSettings;
@@ -41,16 +41,16 @@
 //! # }
 //! ```
 //!
-//! # Steering an answer
-//! A request can wish for a length: header `x-emulator-output-tokens` (and
+//! # Shape an answer
+//! A request can ask for a length: header `x-emulator-output-tokens` (and
 //! `x-emulator-reasoning-tokens`), or, because a router forwards bodies and not headers,
 //! `"metadata": {"emulator_output_tokens": "120", "emulator_reasoning_tokens": "0",
-//! "emulator_text": "..."}`. With `tool_choice: auto` the double calls a function when a word of
+//! "emulator_text": "..."}`. With `tool_choice: auto` the emulator calls a function if a word of
 //! its name is in the last user message. Everything else is drawn from the seed and the request.
 //!
-//! # Who is let in
-//! While no key is set, anybody. Else a key as `api-key` or bearer, or a token of the identity
-//! doubles: `GET /metadata/identity/oauth2/token` (instance metadata), `GET /msi/token` (App
+//! # Authentication
+//! Without keys, everybody is accepted. Otherwise a key as `api-key` or bearer, or a token of the
+//! emulated identities: `GET /metadata/identity/oauth2/token` (instance metadata), `GET /msi/token` (App
 //! Service; set `IDENTITY_ENDPOINT` to it), `POST /{tenant}/oauth2/v2.0/token`. Tokens are counted,
 //! expire and can be revoked through [`Identity`].
 //!
@@ -59,25 +59,25 @@
 //! JSON at `POST /emulator/script`. Canned answers cost the deployment nothing; ordinary ones,
 //! however changed, are admitted and settled like any other.
 //!
-//! # What is not known about the real service
+//! # Unknown about the real service
 //! The size of the bucket's window, the output assumed for a missing cap, what an abandoned call
 //! is charged, and how characters become tokens in a quota's estimate are not published. They are
-//! settings, or said where they are decided. Token counts are estimates by script (see
+//! settings, or documented where they are decided. Token counts are estimates by script (see
 //! [`wire::tokens`]), not a tokenizer's.
 //!
-//! # Rooms, bottom to top
-//! A file imports only from rooms that stand before its own in this table.
+//! # Modules
+//! A file imports only from modules listed earlier in this table.
 //!
-//! | room | what |
+//! | module | contents |
 //! | --- | --- |
 //! | `bucket` | utilization of a provisioned deployment; pure |
 //! | `quota` | requests and tokens left of a pay-as-you-go deployment; pure |
-//! | `dice` | seeded chance, and lengths drawn from it |
+//! | `dice` | seeded randomness, and lengths drawn from it |
 //! | `profile` | what a model accepts |
 //! | `wire` | shapes of requests, answers, events and errors |
-//! | `accept` | does the model accept this request? |
-//! | `answer` | what the double says |
-//! | `prompt_cache` | how much of a prompt was read before |
+//! | `accept` | checks whether the model accepts a request |
+//! | `answer` | the content of answers |
+//! | `prompt_cache` | how much of a prompt is cached |
 //! | `script` | faults on demand |
 //! | `tier` | service tiers of a deployment |
 //! | `settings` | address, keys, deployments |

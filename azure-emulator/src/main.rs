@@ -1,7 +1,6 @@
-//! The program `azure-emulator`: the double as a process of its own, for trying things by hand.
+//! The program `azure-emulator`: the emulator as a process, for manual use.
 //!
-//! Reads its arguments and configuration, starts the library, and waits for Ctrl-C. Nothing else
-//! is decided here.
+//! It reads its arguments and configuration, starts the library, and waits for Ctrl-C.
 
 use azure_emulator::Billing;
 use azure_emulator::Emulator;

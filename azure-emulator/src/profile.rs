@@ -1,4 +1,4 @@
-//! What does a model accept, and what does it refuse with a 400?
+//! The profile of a model family: what it accepts, and what it refuses with a 400.
 //!
 //! One [`Profile`] a model family, looked up by the model's name. The emulator does not guess what
 //! a caller meant: a parameter that the real model refuses is refused here, so that a router's

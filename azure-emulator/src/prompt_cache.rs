@@ -1,8 +1,10 @@
-//! How many tokens of a prompt has the deployment read before?
+//! The prompt cache: how many tokens of a prompt the deployment has seen before.
 //!
-//! The real cache needs 1,024 tokens, looks at an identical beginning, and grows in steps of 128
-//! tokens. **Source:** Azure OpenAI docs, "prompt caching". Here a hash of the beginning is kept
-//! for each step, and for how long is a setting. Overflow to cold machines is not simulated.
+//! The real cache needs 1,024 tokens, compares the beginning, and grows in steps of 128 tokens.
+//! Here a hash of the beginning is kept for each step, for a configurable time. Overflow to other
+//! machines is not emulated.
+//!
+//! **Source:** Azure OpenAI docs, "prompt caching".
 
 use crate::dice::fingerprint;
 use crate::wire::tokens;

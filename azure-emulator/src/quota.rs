@@ -1,4 +1,4 @@
-//! How many requests and tokens has a pay-as-you-go deployment left?
+//! The quota of a pay-as-you-go deployment: its remaining requests and tokens.
 //!
 //! Azure counts two things for each deployment. Tokens: an estimate made on arrival (prompt
 //! characters, not a tokenizer, plus the output cap) is added to a running count that is reset

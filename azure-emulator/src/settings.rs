@@ -1,7 +1,7 @@
-//! What an emulator is made of: address, keys, seed, and its deployments.
+//! The settings of an emulator: address, keys, seed, and deployments.
 //!
-//! Plain values with chained setters, as tests write them; the configuration file of the program
-//! is read into the same types. Nothing is checked here but what [`crate::Emulator::start`] needs.
+//! Plain values with chained setters, for tests; the program's configuration file uses the same
+//! types. Only what [`crate::Emulator::start`] needs is validated.
 
 use crate::answer::speak::Voice;
 use crate::bucket::BucketSettings;

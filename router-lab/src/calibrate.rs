@@ -1,4 +1,5 @@
-//! `calibrate`: the threshold that gives a wished share of reasoning calls, from the scores in request logs.
+//! `calibrate`: finds the threshold for a given share of reasoning requests, from the scores in
+//! request logs.
 
 use router_core::clock;
 use router_core::config::Config;

@@ -1,9 +1,11 @@
-//! Which threshold gives a wished share of reasoning, by the scores of requests that came: counting, not learning.
+//! Computes the threshold for a given share of reasoning from logged scores. It counts; it learns
+//! nothing.
 //!
-//! A score holds all that spoke for its request (the turns before, instructions, parameters), so that another threshold
-//! decides it anew without its text. What is left out is hysteresis alone, which needs the turns before; how many scores it
-//! could touch is told. Costs are list prices of pay-as-you-go on both sides: what provisioned throughput saves depends on
-//! when requests come, which `replay` plays.
+//! A score includes every signal of its request (earlier turns, instructions, parameters), so
+//! another threshold can decide it again without the text. Only hysteresis is left out, because it
+//! needs the turns before; the number of scores that it could affect is reported. Costs are
+//! pay-as-you-go list prices on both sides: what provisioned throughput saves depends on when
+//! requests arrive, which `replay` covers.
 
 use router_core::chat::Usage;
 use router_core::record::ReferencePrices;

@@ -1,4 +1,4 @@
-//! Which command line runs which command.
+//! Dispatches each command line to its command.
 
 use clap::Subcommand;
 use router_core::config::{Config, ConfigFaults};

@@ -1,6 +1,7 @@
-//! `router-server evaluate`: how good and how fast the task scorer is on labelled rows.
+//! `router-server evaluate`: measures quality and speed of the task scorer on labelled rows.
 //!
-//! What is measured is what a request meets: the classifier with its default signals, over the shipped model or a file.
+//! It measures what a request meets: the classifier with its default signals, with the shipped
+//! model or a file.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Why a command failed, in words for the terminal.
+//! Why a command failed, as text for the terminal.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! Line plots as SVG inside one HTML page that needs nothing else.
+//! Line plots as SVG in one self-contained HTML page.
 
 use std::ops::Range;
 

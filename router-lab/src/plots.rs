@@ -1,4 +1,5 @@
-//! The pictures of `evaluate --html`: ROC curve, calibration, and scores by label, in one file without scripts.
+//! The charts of `evaluate --html`: ROC curve, calibration, and scores by label, in one file
+//! without scripts.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! `replay`: one request log under one configuration or two, side by side.
+//! `replay`: one request log under one or two configurations, side by side.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `simulate`: a trace replayed in virtual time, under the router and under what others do.
+//! `simulate`: replays a trace in virtual time, with the router and with other policies.
 
 use indicatif::{ProgressBar, ProgressStyle};
 use router_core::clock;

@@ -1,4 +1,5 @@
-//! The page of `simulate --html`: utilization, spill rate, waits and cost over time, a line a policy.
+//! The page of `simulate --html`: utilization, spill rate, waits and cost over time, one line per
+//! policy.
 
 use crate::simulation::stage::Stage;
 use crate::simulation::tally::Fate;

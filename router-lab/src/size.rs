@@ -1,4 +1,4 @@
-//! `size`: how many PTUs to buy, by replaying a trace at every size that is sold.
+//! `size`: how many PTUs to buy, by replaying a trace at every size that Azure sells.
 
 use indicatif::ProgressBar;
 use router_core::model::PtuSize;

@@ -1,7 +1,8 @@
-//! `router-server train`: makes a model file from labelled rows and says how good it is on sources held out.
+//! `router-server train`: creates a model file from labelled rows and measures it on held-out
+//! sources.
 //!
-//! The shipped model is made by this command; so is one from a team's own labelled traffic. What is computed comes from
-//! `router-core`; here are the files, the progress bar and the report.
+//! The shipped model is made by this command, and so is a model from a team's own traffic.
+//! `router-core` computes; this file has the input files, the progress bar and the report.
 
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
-//! Which path meets which handler.
+//! Maps paths to handlers.
 //!
-//! Each dialect's paths are written out, with and without a slash at the end, because that is what clients send; a path
-//! that is not here is a 404 and never a guess.
+//! The paths of each dialect are listed, with and without a trailing slash, because clients send
+//! both. Any other path is a 404.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! What all handlers share while one configuration runs. A reload makes another; what outlives it is in [`ServerState`].
+//! The state that all handlers share under one configuration. A reload creates another;
+//! [`ServerState`] outlives it.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The command line: what can be said and what it means; nothing is done here.
+//! The command line: its options and their meaning. It executes nothing.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

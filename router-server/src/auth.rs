@@ -1,4 +1,4 @@
-//! Which path is whose? What each asks of the key, and what is answered to who may not come in.
+//! Authentication by path: which key each path requires, and the response to callers without it.
 
 use std::sync::Arc;
 

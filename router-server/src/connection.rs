@@ -1,10 +1,10 @@
-//! One connection of a caller: whether a request has begun on it, how many are under way, whether its reader accepts what
-//! is sent, and when it has to close.
+//! The state of one caller's connection: whether a request has begun, how many are running, whether
+//! the reader accepts data, and when it must close.
 //!
-//! A request counts as under way until the last byte of its answer is in the socket: each piece of an answer that is handed
-//! to the connection keeps the answer alive, and with it the slots that the request holds.
+//! A request is running until the last byte of its answer is in the socket: each piece of an answer
+//! that is handed to the connection keeps the answer alive, and with it the request's slots.
 //!
-//! Nothing is closed here; `serving.rs` does what [`Connection::check`] says.
+//! It closes nothing: `http_connection.rs` applies the result of [`Connection::check`].
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

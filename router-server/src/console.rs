@@ -1,7 +1,7 @@
-//! What a person at a terminal reads: the one file that writes to standard output and standard error.
+//! Terminal output: the only file that writes to standard output and standard error.
 //!
-//! The commands make texts and this file puts them out, so that what they say can be tested and a reader that has gone
-//! away (`| head`) is no panic. Logs do not pass here.
+//! Commands produce text and this file writes it, so that their output can be tested, and a closed
+//! reader (`| head`) causes no panic. Logs do not pass here.
 
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};

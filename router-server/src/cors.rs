@@ -1,7 +1,7 @@
-//! Lets web pages of other sites call the router from a browser (`server.cors_origins`).
+//! Allows web pages of other origins to call the router (`server.cors_origins`).
 //!
-//! A preflight request carries no key, so it is answered before the key is checked. Cookies and HTTP logins of the browser are never
-//! admitted: a page shows its own key in a header.
+//! A preflight request carries no key, so it is answered before the key is checked. Cookies and
+//! HTTP logins of the browser are never accepted: a page sends its own key in a header.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
-//! Who shows which key? Hashes of the keys that callers send, against those of config.
+//! Identifies a caller's key by its hash.
 //!
-//! A key is looked for in every header that clients put it into, because some send a placeholder in one and the key in
-//! another. Each hash of config is compared with, in constant time and to the last one, so that how long it takes tells
-//! nothing. Keys themselves are kept nowhere.
+//! A key is searched in every header that clients use, because some send a placeholder in one and
+//! the key in another. It is compared with every configured hash, in constant time and to the last
+//! one, so that timing reveals nothing. Keys themselves are never stored.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The program `router-server`: command line in, exit status out.
+//! The program `router-server`: parses the command line, runs the command, returns the exit status.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! What every request passes on its way in and out: an id, room, the log, and how much the caller may see.
+//! The middleware of every request: request id, capacity of the server, log line, and which headers
+//! the caller may see.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::panic::AssertUnwindSafe;

@@ -1,8 +1,9 @@
-//! What protects a router without keys from web pages: a page that a browser on this machine shows must not reach it, neither
-//! by a request to another site nor by a name of its own that leads to this machine (DNS rebinding).
+//! Protects a router without keys from web pages: a page in a browser on this machine must not
+//! reach it, neither by a cross-origin request nor by a host name that resolves to this machine
+//! (DNS rebinding).
 //!
-//! With keys nothing is checked here: a page has no key. If the router listens at all addresses, it cannot know the names
-//! by which it is meant to be reached, and `Host` is not checked.
+//! With keys nothing is checked here, because a page has no key. If the router listens on all
+//! addresses, it cannot know its own names, and `Host` is not checked.
 
 use std::net::{IpAddr, SocketAddr};
 

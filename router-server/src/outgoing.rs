@@ -1,8 +1,9 @@
-//! The body of an answer on its way into a connection: in pieces that the connection can take one by one, each of which keeps
-//! the request's slots until it is written.
+//! The body of an answer on its way into a connection: in pieces that the connection takes one by
+//! one, each of which holds the request's slots until it is written.
 //!
-//! Over HTTP/1 one answer is on the way at a time and the socket bounds it. Over HTTP/2 a piece is at most a frame, and the
-//! end of a longer answer is not given away before all of it is written, so that a stream whose reader stops can end alone.
+//! Over HTTP/1 one answer is sent at a time and the socket bounds it. Over HTTP/2 a piece is at
+//! most one frame, and the end of a longer answer is kept until everything before it is written, so
+//! that a stream whose reader stops can be reset alone.
 
 use std::pin::Pin;
 use std::sync::Arc;

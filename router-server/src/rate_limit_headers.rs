@@ -1,8 +1,9 @@
-//! How much is left of a key's rates, told as OpenAI tells it: limit, what remains, and when all of it is there again.
+//! The remaining rates of a key as response headers, in OpenAI's form: limit, remainder, and time
+//! until all of it is available again.
 //!
-//! Clients slow down by these headers before they are refused. They speak of the key alone: what an upstream says of its own
-//! quota is not passed on, as a deployment has many callers and a caller many deployments. A stream's head counts what is set
-//! aside for it, a whole answer's what it used.
+//! Clients slow down by these headers before they are refused. They describe the key only: an
+//! upstream's own quota is not forwarded, because a deployment has many callers and a caller many
+//! deployments. A stream's head counts its reservation, a complete answer its usage.
 //!
 //! **Source:** OpenAI, "Rate limits", the headers; durations are written as Go writes them (`1s`, `6m0s`, `20ms`).
 

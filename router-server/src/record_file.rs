@@ -1,8 +1,9 @@
-//! The file of the request log: lines are appended, a file that has grown is kept aside, one that was moved is begun anew.
+//! The file of the request log: appends lines, renames a file that has grown, and creates a file
+//! that was moved away.
 //!
-//! It does what rotators and shippers of logs count on: it appends, a line is written whole or told as lost, and where
-//! somebody moved or removed the file the next line goes to a new one of its name. Nothing here waits for anything but the
-//! disk; who calls sees to it that no request does.
+//! It does what log rotators and shippers expect: it appends, it writes a line completely or
+//! reports it lost, and if somebody moved or removed the file, the next line goes to a new one. It
+//! waits only for the disk; the caller ensures that no request waits for it.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};

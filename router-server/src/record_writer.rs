@@ -1,8 +1,9 @@
-//! Writes the request log without holding up a request: lines go through a bounded queue to one thread that owns the file.
+//! Writes the request log without delaying requests: lines go through a bounded queue to one thread
+//! that owns the file.
 //!
-//! Where the disk is slower than the requests the queue fills and lines are dropped, counted; where it cannot be written to
-//! they are lost, counted, and the log says so once. The writer outlives configurations: another path takes effect with the
-//! configuration that names it. Who moves the file away finds it begun anew with the next line, without a signal.
+//! If the disk is slower than the requests, the queue fills, and lines are dropped and counted. If
+//! the file cannot be written, lines are lost and counted, and the log reports it once. The writer
+//! outlives configurations: a new path takes effect with its configuration.
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,7 @@
-//! The reference page: error codes, response headers and request headers, from the tables that the code itself uses.
+//! Generates the reference page: error codes, response headers and request headers, from the tables
+//! that the code uses.
 //!
-//! It writes `docs/reference.md` as text; nothing here is served.
+//! It writes `docs/reference.md` as text and serves nothing.
 
 use router_core::error_kind::Kind;
 use router_core::policy::REQUEST_HEADERS;

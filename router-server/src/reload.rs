@@ -1,9 +1,9 @@
-//! The configuration that runs, and its change into another while requests are served.
+//! The running configuration, and its replacement while requests are served.
 //!
-//! Each configuration has an app of its own: router, handlers, limits. A reload builds the next one beside the one that
-//! runs, and only when all of it stands does the next request meet it. Requests under way end where they began. What
-//! cannot be built changes nothing: the last good configuration goes on, and the log, a metric and `/readyz?verbose` say
-//! so.
+//! Each configuration has its own app: router, handlers, limits. A reload builds the next one
+//! beside the running one, and only when it is complete do new requests use it. Running requests
+//! finish where they began. A configuration that cannot be built changes nothing: the last good one
+//! continues, and the log, a metric and `/readyz?verbose` report it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! What outlives a configuration: the metrics' registry, whether the process drains, how many requests are under way, and
-//! how the last reload went.
+//! The state that outlives a configuration: the metrics registry, whether the process drains, the
+//! number of running requests, and the result of the last reload.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};

@@ -1,8 +1,9 @@
-//! Starts the server, and stops it without cutting anybody off before the drain time has passed.
+//! Starts the server, and stops it without interrupting requests before the drain time has passed.
 //!
-//! Nothing outlives the server: what has not ended by the end of the drain time is aborted, and so is everything when
-//! [`Running`] is dropped. Requests are served by the threads of `workers.rs`. What runs beside them runs on the runtime that
-//! started the server: accepting connections, samples of the dashboard, the exchange with other replicas.
+//! Nothing outlives the server: what has not finished by the end of the drain time is aborted, and
+//! so is everything when [`Running`] is dropped. The threads of `workers.rs` serve requests. The
+//! runtime that started the server runs the rest: accepting connections, dashboard samples, the
+//! exchange with other replicas.
 
 use std::io;
 use std::net::SocketAddr;

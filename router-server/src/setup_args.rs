@@ -1,4 +1,4 @@
-//! The command lines of `import`, `init` and `check`; nothing is done here.
+//! The command lines of `import`, `init` and `check`. It executes nothing.
 
 use std::path::{Path, PathBuf};
 

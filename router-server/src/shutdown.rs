@@ -1,4 +1,4 @@
-//! When shall the process end? On SIGTERM, which an orchestrator sends, or on Ctrl-C, which a person does.
+//! Waits for the signal to stop: SIGTERM from an orchestrator, or Ctrl-C from a person.
 
 use std::io;
 

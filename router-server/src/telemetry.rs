@@ -1,8 +1,10 @@
-//! The form of log lines (text for a terminal, JSON for anything else), and whose lines are written.
+//! The format of log lines (text at a terminal, else JSON), and which lines are written.
 //!
-//! A level applies to this project's crates alone: libraries log addresses of upstreams (`reqwest`, `hyper_util`) and parts of
-//! headers (`h2`), which no line of ours holds. A library's lines are written only if the filter names its target.
-//! What a line says is decided where it is written, not here.
+//! A level applies to this project's crates only: libraries log addresses of upstreams (`reqwest`,
+//! `hyper_util`) and parts of headers (`h2`), which none of our lines contains. A library's lines
+//! are written only if the filter names its target.
+//!
+//! Not done here: the content of lines.
 
 use std::io::{self, IsTerminal};
 

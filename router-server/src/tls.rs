@@ -1,8 +1,9 @@
-//! What the listener shows over TLS: the certificate and key of config, and whose certificates callers must show.
+//! TLS of the listener: the configured certificate and key, and the authority of callers'
+//! certificates.
 //!
-//! The files are read when a configuration is about to run, so that a pair with a fault changes nothing: the configuration
-//! before it goes on, certificate included. A handshake meets the configuration of its moment; connections that are open
-//! stay as they are. HTTP/2 is offered before HTTP/1.1.
+//! The files are read when a configuration is about to run, so that a faulty pair changes nothing:
+//! the previous configuration continues with its certificate. A handshake uses the configuration of
+//! its moment; open connections stay as they are. HTTP/2 is preferred to HTTP/1.1.
 
 use std::io;
 use std::net::Ipv4Addr;

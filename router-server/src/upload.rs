@@ -1,7 +1,8 @@
-//! Receives a request's body: no longer and no slower than config allows, and only as far as all bodies together have memory.
+//! Receives a request's body, within the configured length and rate, and within the memory budget
+//! of all bodies.
 //!
-//! Memory grows with the bytes that have arrived; an announced length reserves none. What the bytes mean is not looked at
-//! here.
+//! Memory grows with the bytes that have arrived; an announced length reserves none. The content is
+//! not inspected here.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,13 +1,15 @@
-//! When has the configuration changed? Looks at its files every second or so, and reloads at SIGHUP.
+//! Detects changes of the configuration's files, by reading them every `server.watch_ms` and at
+//! SIGHUP.
 //!
-//! The files are read and compared rather than watched through the kernel. What a mounted secret or a config map changes is
-//! a link above the file, editors put a new file in the old one's place, and network and container file systems often
-//! report no change at all: reading by the path that config names sees all of these alike, costs microseconds for a few
-//! small files, and takes neither a thread nor a crate. A change counts once two looks agree on it, and what was read counts
-//! where a look after it agrees as well, so that a file that is still being written is not read by half.
+//! The files are read and compared rather than watched through the kernel. A mounted secret or
+//! config map changes a link above the file, editors replace files, and network and container file
+//! systems often report no change: reading by the configured path detects all of these, costs
+//! microseconds for a few small files, and needs neither a thread nor a crate. A change counts once
+//! two reads agree on it, and the content that is used must agree with a later read, so that a file
+//! is not used while it is being written.
 //!
-//! Looked at are the files of the configuration that runs and of the one that was read last: where that one does not run
-//! because a certificate or a secret has yet to come, its coming is a change.
+//! The files of the running configuration and of the last one that was read are watched: if the
+//! latter does not run because a certificate or a secret is missing, its appearance is a change.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hasher};

@@ -1,8 +1,8 @@
-//! Does the model call a tool, and with which arguments?
+//! Decides whether the model calls a tool, and with which arguments.
 //!
-//! Required and named choices are obeyed. With `auto` a real model calls when it sees fit; the
-//! double calls when the last user message holds a word of the function's name ("what is the
-//! *weather* in Seoul" calls `get_weather`), so that a caller's own words decide.
+//! Required and named choices are obeyed. With `auto`, a real model decides freely; the emulator
+//! calls a function if the last user message contains a word of its name ("what is the *weather* in
+//! Seoul" calls `get_weather`), so that a caller's words decide.
 
 use super::instance;
 use crate::dice::Dice;

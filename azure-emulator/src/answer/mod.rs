@@ -1,4 +1,4 @@
-//! What the double says: made up, but the same every time for the same seed and request.
+//! The content of answers: generated, and the same for the same seed and request.
 
 pub mod call;
 pub mod instance;

@@ -1,8 +1,8 @@
-//! What is the answer to a request? Text or tool calls, how long, and why it ends.
+//! Generates the answer to a request: text or tool calls, its length, and its finish reason.
 //!
-//! The answer is made up: prose of a drawn or wished length, in Korean when the last user message
-//! holds Hangul. It repeats nothing of the prompt unless told to echo. A cap cuts it; a reasoning
-//! model spends the cap on hidden tokens first, so a tight one leaves no text at all.
+//! The answer is prose of a drawn or requested length, in Korean if the last user message contains
+//! Hangul. It repeats nothing of the prompt unless it is told to echo. A cap cuts it; a reasoning
+//! model spends the cap on hidden tokens first, so a tight cap leaves no text at all.
 
 use super::call;
 use super::instance;

@@ -1,4 +1,4 @@
-//! Faults on demand: what the next requests to a deployment shall meet.
+//! Faults on demand: what the next requests to a deployment meet.
 
 pub mod step;
 pub mod written;

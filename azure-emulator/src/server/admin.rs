@@ -1,7 +1,7 @@
-//! The double's own paths, under `/emulator`: scripts in, journal and state out.
+//! The emulator's own paths, under `/emulator`: scripts in, journal and state out.
 //!
-//! They ask for no credential and are not written into the journal. The journal shown here leaves
-//! out credentials and bodies; the Rust API has everything.
+//! They need no credential and are not journaled. The journal shown here omits credentials and
+//! bodies; the Rust API has everything.
 
 use super::deployed::Gauge;
 use super::head;

@@ -1,4 +1,4 @@
-//! Which path meets which handler.
+//! Maps paths to handlers.
 
 use super::admin;
 use super::head;

@@ -1,5 +1,5 @@
-//! What happens to every request before and after its handler: it is read, written down, checked
-//! for too many headers, and watched until the last byte of its answer is out.
+//! Common handling of every request: it is read, journaled, checked for too many headers, and
+//! watched until the last byte of its answer is sent.
 
 use super::shared::Shared;
 use crate::journal::End;

@@ -1,4 +1,4 @@
-//! What can be looked up: models, and responses stored earlier.
+//! Look-ups: models, and responses stored earlier.
 
 use super::head;
 use super::inference::Dialect;

@@ -1,4 +1,4 @@
-//! The HTTP side: sockets, paths, admission, and answers that take their time.
+//! The HTTP side: sockets, paths, admission, and answers with realistic timing. The module root.
 
 pub(crate) mod admin;
 pub(crate) mod app;

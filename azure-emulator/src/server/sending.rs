@@ -1,5 +1,4 @@
-//! Sends an answer in its own time: a JSON body once it would have been written, a stream piece by
-//! piece as laid out.
+//! Sends an answer with its timing: a JSON body once it would be complete, a stream piece by piece.
 
 use super::deployed::Lease;
 use crate::wire::sse::Layout;

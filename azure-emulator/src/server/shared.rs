@@ -1,4 +1,4 @@
-//! Everything that the handlers of one emulator share.
+//! The state that the handlers of one emulator share.
 
 use super::deployed::Deployed;
 use super::stored::Stored;

@@ -1,6 +1,5 @@
-//! Responses kept for later: `store` is true unless the caller says otherwise.
-//!
-//! Bounded: the oldest leave first.
+//! Stored responses: `store` is true unless the caller sets it. Bounded: the oldest are dropped
+//! first.
 
 use serde_json::Value;
 use std::collections::VecDeque;

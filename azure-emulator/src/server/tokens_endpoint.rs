@@ -1,7 +1,7 @@
-//! The paths at which tokens are handed out: instance metadata, App Service, OAuth.
+//! The token endpoints: instance metadata, App Service, OAuth.
 //!
-//! **Source:** the request and answer forms that Microsoft's SDKs use. `expires_on` is a string of
-//! seconds since 1970 for the managed identities; OAuth says `expires_in` instead.
+//! **Source:** the request and response forms of Microsoft's SDKs. `expires_on` is a string of
+//! seconds since 1970 for managed identities; OAuth uses `expires_in` instead.
 
 use super::head;
 use super::shared::Shared;

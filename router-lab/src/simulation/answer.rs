@@ -1,5 +1,5 @@
-//! The bytes of a simulated answer: what Azure sends, as far as the router reads it, so that its parsing, relaying and
-//! accounting run as they do in earnest.
+//! The bytes of a simulated answer: what Azure sends, as far as the router reads it, so that its
+//! parsing, relaying and accounting run as in production.
 
 use bytes::Bytes;
 use serde_json::{Value, json};

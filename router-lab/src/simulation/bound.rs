@@ -1,9 +1,10 @@
-//! The least that can be paid: what an all-knowing policy would still send to pay-as-you-go.
+//! The lower bound of the cost: what an all-knowing policy would still send to pay-as-you-go.
 //!
-//! A PTU serves at most rate x (span + window) normalized tokens: it drains for the span, and what fills it at the end
-//! need not have drained. The calls that save most dollars for each normalized token come first, and the last one may be
-//! served in part. It leaves out when calls come and that an answer's length is not known before, so no policy reaches
-//! it; how near one could come is told by [`all_knowing`].
+//! A PTU serves at most rate x (span + window) normalized tokens: it drains for the span, and what
+//! fills it at the end need not have drained. The calls that save most dollars per normalized token
+//! come first, and the last one may be served in part. The bound ignores when calls arrive and that
+//! an answer's length is unknown beforehand, so no policy reaches it; [`all_knowing`] shows how
+//! close one could come.
 
 use super::stage::Stage;
 

@@ -1,7 +1,8 @@
-//! The upstream of a simulation: provisioned deployments are the emulator's buckets, pay-as-you-go ones its quotas, and
-//! answers come in virtual time. It knows of each call what the router does not: how long its answer will be.
+//! The upstream of a simulation: provisioned deployments are the emulator's buckets, pay-as-you-go
+//! ones its quotas, and answers arrive in virtual time. It knows the length of each answer, which
+//! the router does not.
 //!
-//! The router tells calls apart for it by `x-request-id`, which it passes on unread.
+//! It identifies calls by `x-request-id`, which the router forwards unread.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
-//! Traces that are made up, for loads that the published one does not show.
+//! Generated traces, for loads that the published trace does not contain.
 //!
-//! Each has about five requests a second and is drawn from the seed alone.
+//! Each has about five requests per second and depends only on the seed.
 
 use std::time::Duration;
 

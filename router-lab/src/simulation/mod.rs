@@ -1,4 +1,4 @@
-//! Replays a trace against the capacity model in virtual time. The door of the room.
+//! Replays a trace against the capacity model in virtual time. The module root.
 
 mod answer;
 pub mod bound;

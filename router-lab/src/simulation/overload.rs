@@ -1,4 +1,5 @@
-//! Plays a stage without pay-as-you-go: clients hang up after a time, keys compete, and what counts is what arrives in time.
+//! Simulates overload without pay-as-you-go: clients disconnect after a time, keys compete, and
+//! only answers in time count.
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -1,7 +1,7 @@
-//! The policies that the router is measured against, each over the same buckets.
+//! The policies to which the router is compared, each over the same buckets.
 //!
-//! They are what others do, written as well as their rule allows: a 429 costs them no time, and they see its wait to
-//! the millisecond where their rule makes use of it.
+//! They follow common practice, implemented as well as their rule allows: a 429 costs them no time,
+//! and they use its wait to the millisecond if their rule uses it at all.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

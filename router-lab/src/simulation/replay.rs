@@ -1,12 +1,14 @@
-//! Plays a request log under a configuration: the router itself, in virtual time, with the scores that the log has.
+//! Replays a request log under a configuration: the router itself, in virtual time, with the logged
+//! scores.
 //!
-//! The log has no text, so nothing is scored anew: each request brings the score it had, and the configuration's threshold,
-//! mode and roles decide what it leads to. Who named a role, a model or a task names it again. Tokens are the log's own; a
-//! request that a reasoning model answers now and did not then gets as much hidden reasoning as such answers have in the
-//! mean, and one that leaves a reasoning model loses its own.
+//! The log has no text, so nothing is scored again: each request keeps its score, and the
+//! configuration's threshold, mode and roles decide again. A request that named a role, a model or
+//! a task names it again. Tokens are the log's. A request that moves to a reasoning model gets the
+//! mean hidden reasoning of such answers; one that leaves a reasoning model loses its own.
 //!
-//! Not known: conversations (each request is one of its own, so that prompt caches are as they were), deployments that
-//! callers pinned (their model is asked for), faults of upstreams (none happen), and how quick each model is (all alike).
+//! Not modelled: conversations (each request stands alone, so prompt caches are as logged), pinned
+//! deployments (their model is requested), faults of upstreams, and differences in speed between
+//! models.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

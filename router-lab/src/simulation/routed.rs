@@ -1,7 +1,9 @@
-//! Plays a stage through the router itself: the same code that serves requests, from bytes to bytes, in virtual time.
+//! Runs a simulation through the router itself: the same code that serves requests, from bytes to
+//! bytes, in virtual time.
 //!
-//! Time is tokio's, stopped: whenever every task waits, the clock jumps to the next moment at which one need not. One
-//! thread and no other source of chance than the stage make two runs of one stage agree.
+//! Tokio's clock is paused: when every task waits, it jumps to the next moment at which one can
+//! continue. With one thread and the stage's seed as the only source of randomness, two runs of one
+//! stage agree.
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Against what the calls are played: the configuration's deployments, their PTU counts scaled to the demand, and what
-//! pay-as-you-go would take for each call.
+//! The setting of a simulation: the configuration's deployments, with PTU counts scaled to the
+//! demand, and the pay-as-you-go price of each call.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! What became of every call under one policy, and the figures that follow from it.
+//! The result of every call under one policy, and the derived figures.
 
 use std::time::Duration;
 

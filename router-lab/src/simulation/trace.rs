@@ -1,4 +1,4 @@
-//! What callers sent, when: read from a file of token counts or from a request log.
+//! A trace of calls and times, read from a file of token counts or from a request log.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

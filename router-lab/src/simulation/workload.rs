@@ -1,4 +1,4 @@
-//! A trace becomes calls: which cap each sends, whether it is streamed, which task it is.
+//! Turns a trace into calls: the cap of each, whether it is streamed, and its task.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
-//! From what Azure lists to a configuration of the router. The root of the module.
+//! Converts Azure's listings to a configuration of the router. The module root.
 //!
-//! It works on text alone and calls neither Azure nor its command line.
+//! It works on text only and calls neither Azure nor its command line.
 
 mod listing;
 mod proposal;

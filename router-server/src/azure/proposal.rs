@@ -1,6 +1,6 @@
-//! Which models to propose for the roles, by their records.
+//! Proposes models for the roles, by their records.
 //!
-//! A proposal is a start: the written file says by what rule it was made, so that a reader can change it.
+//! A proposal is a start: the written file states the rule, so that a reader can change it.
 
 use std::sync::Arc;
 

@@ -1,6 +1,7 @@
-//! A listing -> a configuration as text, with comments that state what was assumed.
+//! A listing -> a configuration as text, with comments that state assumptions.
 //!
-//! It names secrets and holds none. What the router cannot use is left out, and a comment says why.
+//! It names secrets and contains none. What the router cannot use is left out, with a comment that
+//! gives the reason.
 
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;

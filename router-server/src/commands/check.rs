@@ -1,6 +1,6 @@
-//! `check`: all faults of a configuration at once, or a summary of what it says; as text or as JSON.
+//! `check`: lists all faults of a configuration, or summarizes it, as text or JSON.
 //!
-//! Without `--live` nothing is sent; what that finds out is in `live_check`.
+//! It sends nothing; `check --live` is in `live_check`.
 
 use std::path::PathBuf;
 

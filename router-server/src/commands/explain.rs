@@ -1,4 +1,4 @@
-//! `explain`: what would be done with a request, and why. Nothing is sent.
+//! `explain`: shows how a request would be routed, and why. Sends nothing.
 
 use std::io::{self, IsTerminal, Read};
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! `import azure`: what the Azure command line lists -> a configuration. Nothing is asked of Azure itself.
+//! `import azure`: converts the output of the Azure CLI to a configuration. It does not contact
+//! Azure.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read, Write};

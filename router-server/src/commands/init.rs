@@ -1,6 +1,7 @@
-//! `init`: five questions -> a configuration, the same that `import azure` would write.
+//! `init`: asks five questions and writes the configuration that `import azure` would write.
 //!
-//! It asks Azure nothing, so answers are checked by form alone; `check --live` finds what does not exist.
+//! It does not contact Azure, so it validates only the form of answers; `check --live` finds what
+//! does not exist.
 
 use std::io::{self, BufRead, IsTerminal};
 

@@ -1,4 +1,4 @@
-//! `key`: makes a key, or hashes one that was made elsewhere. A key itself is written to the terminal alone.
+//! `key`: creates a key, or hashes an existing one. A key itself is written only to the terminal.
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead, IsTerminal, Write};

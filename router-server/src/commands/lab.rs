@@ -1,4 +1,4 @@
-//! The commands of `router_lab`: passes the command line on and prints the result.
+//! The commands of `router_lab`: passes the command line to the library and prints the result.
 
 use router_core::clock;
 use router_lab::LabCommand;

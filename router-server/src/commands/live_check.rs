@@ -1,7 +1,7 @@
-//! `check --live`: one short request to each deployment, and what its upstream says of it.
+//! `check --live`: sends one short request to each deployment and reports the upstream's answer.
 //!
-//! It asks the upstream directly: no policy, no fallback, no capacity model stands between. Neither prompt nor answer is
-//! printed, only names, codes and figures.
+//! It calls the upstream directly, without policy, fallback and capacity model. It prints names,
+//! codes and figures, neither prompt nor answer.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

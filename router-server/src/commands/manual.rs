@@ -1,4 +1,5 @@
-//! `completions` and `man`: the command line told to shells and to readers. Both are made from its definition.
+//! `completions` and `man`: shell completions and manual pages, generated from the definition of
+//! the command line.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What each command does. The door of the room.
+//! The implementation of each command. The module root.
 
 mod check;
 #[cfg(feature = "lab")]

@@ -1,7 +1,7 @@
-//! `probe`: is the server on this machine alive? For images that hold no shell and no `curl`, such as the one of this project.
+//! `probe`: checks the health of the server on this machine, for images without a shell and `curl`.
 //!
-//! One plain request over one connection, without an HTTP library: what is looked at is the status line alone. No
-//! configuration is read, since a server whose file has been broken meanwhile is alive all the same.
+//! It sends one plain request over one connection, without an HTTP library, and reads only the
+//! status line. It reads no configuration, because a server stays alive if its file is broken.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

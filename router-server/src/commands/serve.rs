@@ -1,4 +1,4 @@
-//! `serve`: starts, serves until it is asked to end, and ends in the order that loses no request.
+//! `serve`: starts the server, serves until it is asked to stop, and stops without losing requests.
 
 use router_core::clock;
 use router_core::config::Config;

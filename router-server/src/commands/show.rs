@@ -1,4 +1,4 @@
-//! `config show`: what all layers together say, as one file. Credentials are names in it and are never looked up.
+//! `config show`: prints all layers as one file. Credentials appear as names and are never read.
 
 use router_core::clock;
 use router_core::config::Layers;

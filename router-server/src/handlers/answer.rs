@@ -1,4 +1,5 @@
-//! Requests to models in all their paths: the body to the router, its answer to the caller. No decision is taken here.
+//! Handles requests to models on all paths: passes the body to the router and its answer to the
+//! caller. It makes no decision.
 
 use std::sync::Arc;
 

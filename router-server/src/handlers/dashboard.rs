@@ -1,4 +1,4 @@
-//! The dashboard: the page and its files, and what it shows, whole or second by second.
+//! Serves the dashboard: the page and its files, its state as JSON, and its event stream.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
-//! Is the process alive, and may it be sent requests? Two questions, two paths.
+//! Liveness and readiness, on separate paths.
 //!
-//! Liveness must not depend on upstreams: restarting the router cures none of their faults. Readiness is false while the
-//! process drains and while no deployment may be used.
+//! Liveness does not depend on upstreams: restarting the router cures none of their faults.
+//! Readiness is false while the process drains and while no deployment is usable.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

@@ -1,5 +1,5 @@
-//! Takes a request in: first by its head (type, length, the key's rate and slots), then its body (JSON, or a form where it is
-//! passed through), then a slot of the router and one of its key.
+//! Admits a request: first by its head (type, length, the key's rate and slots), then its body
+//! (JSON, or a form on passed-through paths), then a slot of the router and one of its key.
 
 use std::sync::Arc;
 

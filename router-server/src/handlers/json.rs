@@ -1,4 +1,4 @@
-//! A JSON answer.
+//! Builds a JSON response.
 
 use axum::body::Body;
 use axum::response::Response;

@@ -1,4 +1,4 @@
-//! The metrics in Prometheus' text form; what they are is told where they are recorded.
+//! Serves the metrics in the Prometheus text format; they are defined where they are recorded.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What each path does: bytes to the router, its answer to HTTP. The door of the room.
+//! The handlers of all paths: bytes to the router, its answer to HTTP. The module root.
 
 pub(crate) mod answer;
 pub(crate) mod dashboard;

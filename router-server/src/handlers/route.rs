@@ -1,4 +1,4 @@
-//! The decision alone: what would be done with a request, and why. Nothing is sent.
+//! Returns the decision for a request with its reasons, and sends nothing.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! Stored responses: read, deleted and cancelled at the deployment that made them, for the caller they were made for.
+//! Stored responses: read, deleted and cancelled at the deployment that created them, for their
+//! owner only.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! What stands in place of spans in a program that was built without them: nothing, and a fault where config asks for them.
+//! Replaces spans in a program built without them: a fault if config requests them.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Why no spans can be made.
+//! Why spans cannot be exported.
 
 use http::HeaderName;
 use router_core::config::Config;

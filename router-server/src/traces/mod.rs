@@ -1,7 +1,9 @@
-//! Spans of requests for an OpenTelemetry collector: one a request, one below it for each attempt. The door of the room.
+//! Spans of requests for an OpenTelemetry collector: one per request, and a child span per attempt.
+//! The module root.
 //!
-//! They are made when a request has ended, of its record; before it begins only its ids are drawn, so that an upstream can
-//! hang its own spans below the attempt's. Built with the feature `otel` alone.
+//! Spans are created from a request's record when it has ended. Before that only their ids are
+//! drawn, so that upstreams can attach their own spans to an attempt. Built only with the feature
+//! `otel`.
 
 #[cfg(not(feature = "otel"))]
 mod absent;

@@ -1,4 +1,5 @@
-//! A caller of the router: sends one request over a real socket and notes what it can see of the answer.
+//! A caller of the demo: sends one request over a real socket and records what it sees of the
+//! answer.
 
 use std::time::Duration;
 

@@ -1,7 +1,8 @@
-//! `demo`: an emulated Azure, the router and its callers in one process, on loopback; no account, network or file.
+//! `demo`: an emulated Azure, the router and its callers in one process, on loopback; no account
+//! and no file.
 //!
-//! What is shown is measured where a caller could measure it: from answers and their headers. Only the count of 429s comes
-//! from the emulator, since the point is that callers see none.
+//! Results are measured where a caller could measure them: from answers and their headers. Only the
+//! number of 429s comes from the emulator, because callers see none.
 
 mod caller;
 mod prompts;

@@ -1,4 +1,5 @@
-//! What the callers of the demo ask: prompts of both tasks in both languages, in the shapes that real clients send.
+//! The prompts of the demo's callers: both tasks, both languages, in the forms that real clients
+//! send.
 
 use std::borrow::Cow;
 

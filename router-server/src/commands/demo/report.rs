@@ -1,4 +1,4 @@
-//! What the demo showed: where requests went and why, what callers saw, what it cost.
+//! The report of the demo: where requests went and why, what callers saw, what it cost.
 
 use std::time::Duration;
 

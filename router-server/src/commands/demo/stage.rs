@@ -1,4 +1,5 @@
-//! The stage of the demo: an emulated Azure with three deployments, sized so that bursts fill the provisioned one.
+//! The setup of the demo: an emulated Azure with three deployments, sized so that bursts fill the
+//! provisioned one.
 
 use std::io;
 use std::net::SocketAddr;

@@ -1,4 +1,5 @@
-//! The traffic of the demo: calm, a burst that fills the provisioned deployment, a breath, another burst, calm.
+//! The traffic of the demo: calm, a burst that fills the provisioned deployment, a pause, another
+//! burst, calm.
 
 use std::time::Duration;
 
