@@ -1,68 +1,68 @@
 //! Routes chat requests to OpenAI models on Azure by task, cost and latency.
 //!
-//! One request travels one straight line: bytes, task, models, deployments, decision; then attempts, response, record.
-//! Up to [`decision`] nothing does I/O, reads a clock or draws a random number. Without the feature `http-client` the
-//! crate is that upper half, with the rules for judging answers: it decides, and whoever embeds it sends.
+//! A request takes one straight path: bytes, task, models, deployments, decision; then attempts, response, record. Up to
+//! [`decision`] nothing does I/O, reads a clock or draws a random number. Without the feature `http-client` the crate is
+//! this first half, with the rules for classifying answers: it decides, and the embedder sends.
 
-// The floor plan in flow order: a room imports only from rooms above its own line.
-// numbers and names with their rules
+// In the order of the path: a module imports only from modules listed earlier.
+// validated numbers and names
 pub mod units;
 // the wall clock, read in one place
 pub mod clock;
-// what each model takes, does and costs
+// model records: parameters, capabilities, prices
 pub mod model;
-// every error code: its status, its type, who is responsible
+// error codes: status, type, side at fault
 pub mod error_kind;
-// what was asked, what came back
+// requests and responses
 pub mod chat;
-// which kind of task is it?
+// classifies the task
 pub mod task;
-// which deployments are there, where, at what price?
+// the catalog: deployments, areas, prices
 pub mod deployment;
-// which models may and should do it?
+// chooses the models
 pub mod policy;
-// who has room now?
+// the capacity of deployments
 pub mod capacity;
-// which deployments, in what order?
+// filters and orders deployments
 pub mod selection;
-// all of the above as one pure function
+// all of these as one pure function
 pub mod decision;
-// how much each key may use, and has used
+// limits and usage of keys
 pub mod ledger;
-// how many bytes requests and answers may hold together
+// memory budgets
 pub mod memory;
-// where capacity lives, and what replicas tell each other
+// the state of deployments, and its exchange between replicas
 pub mod state;
-// who waits for a full deployment, and who is next?
+// queues of full deployments
 #[cfg(feature = "http-client")]
 pub mod waiting;
-// which deployment made a stored response
+// owners of stored responses
 pub mod stored;
-// which endpoint can read which encrypted item
+// endpoints that can decrypt an item
 pub mod encrypted_items;
-// to which trace a request belongs, and what an upstream is told of it
+// trace context
 pub mod trace;
-// send to one deployment, name what came back
+// sends to one deployment and classifies the response
 pub mod upstream;
-// the next of the plan, within a deadline
+// walks the plan within a deadline
 pub mod fallback;
-// what the caller gets
+// the caller's response
 #[cfg(feature = "http-client")]
 pub mod response;
-// what can go wrong, and whose side it is
+// errors of a request
 pub mod error;
-// what is left of a request when it has ended
+// the record of a request
 #[cfg(feature = "http-client")]
 pub mod record;
-// the request log: a record as one line of JSON
+// the record as one line of JSON
 #[cfg(feature = "http-client")]
 pub mod log_line;
-// files and environment to checked settings
+// configuration files -> checked settings
 pub mod config;
-// every metric
+// metrics
 #[cfg(feature = "http-client")]
 pub mod metrics;
-// walks the whole line
+// takes a request along the whole path
 #[cfg(feature = "http-client")]
 pub mod router;
 

@@ -1,8 +1,7 @@
 //! The HTTP service over [`router_core`]: any OpenAI or Azure OpenAI client talks to it by changing its base URL.
 //!
-//! No decision is taken here; bytes go to [`router_core::router::ModelRouter`] and its answer goes back. The program's
-//! command line is [`args`], and [`start`] is what `serve` does, for tests and for programs that bring their own command
-//! line.
+//! It makes no routing decision: bytes go to [`router_core::router::ModelRouter`], and its answer goes back. [`args`] is the
+//! command line. [`start`] is what `serve` does, for tests and for programs with their own command line.
 //!
 //! ```
 //! use router_core::config::Config;
@@ -34,51 +33,51 @@
 //! # }
 //! ```
 //!
-//! # Rooms, bottom to top
-//! A file imports only from rooms above it in this table.
+//! # Modules
+//! A file imports only from modules listed earlier in this table.
 //!
-//! | room | what |
+//! | module | contents |
 //! | --- | --- |
-//! | `console` | what a person at a terminal reads |
-//! | `shutdown` | when shall the process end |
-//! | `telemetry` | the form of log lines |
-//! | `validity` | until when a certificate is valid |
+//! | `console` | terminal output |
+//! | `shutdown` | waits for the signal to stop |
+//! | `telemetry` | the format of log lines |
+//! | `validity` | expiry of a certificate |
 //! | `tls` | certificate and handshakes of the listener |
 //! | `setup_args` | the command lines of import, init and check |
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
-//! | `azure` | what Azure lists -> a configuration |
-//! | `keyring` | who shows which key |
-//! | `rate_limit_headers` | what is left of a key's rates, as headers |
+//! | `azure` | Azure's listings -> a configuration |
+//! | `keyring` | identifies a caller's key |
+//! | `rate_limit_headers` | remaining rates of a key, as headers |
 //! | `problem` | error -> status and OpenAI-shaped body |
-//! | `reference` | the reference page: codes and headers |
-//! | `upload` | a body as it arrives: how fast, how long, how many bytes of all |
-//! | `origin` | what web pages may not do to a router without keys |
-//! | `traces` | spans of requests for a collector |
+//! | `reference` | the generated reference page |
+//! | `upload` | receives a body within its limits |
+//! | `origin` | protects a router without keys from web pages |
+//! | `traces` | spans for a collector |
 //! | `explanation` | decision -> JSON and text |
-//! | `budgets` | budgets of keys and teams, and what is spent of them |
+//! | `budgets` | budgets of keys and teams, and their spending |
 //! | `state_dir` | spending that survives a restart |
-//! | `dashboard` | what an operator sees in a browser: counts, series, feeds, the page |
-//! | `server_state` | what outlives a configuration |
-//! | `app_state` | what handlers share under one configuration |
-//! | `auth` | which path asks for which key |
-//! | `record_file` | the file of the request log: rotation, moves, half lines |
-//! | `record_writer` | the thread that writes it, and the queue before it |
-//! | `request_log` | one line a request |
-//! | `middleware` | what every request passes: id, room, log, exposure |
-//! | `handlers` | what each path does |
-//! | `cors` | web pages of other sites that may call |
-//! | `app` | which path meets which handler |
-//! | `load` | how busy each worker is |
-//! | `connection` | one connection: requests under way, its reader, when it closes |
+//! | `dashboard` | the dashboard: counts, series, feeds, the page |
+//! | `server_state` | the state that outlives a configuration |
+//! | `app_state` | the state that handlers share under one configuration |
+//! | `auth` | authentication by path |
+//! | `record_file` | the file of the request log: rotation, moves, incomplete lines |
+//! | `record_writer` | the thread that writes it, and its queue |
+//! | `request_log` | one log line per request |
+//! | `middleware` | common handling of every request: id, capacity, log, exposure |
+//! | `handlers` | the handler of each path |
+//! | `cors` | web pages of other origins that may call |
+//! | `app` | maps paths to handlers |
+//! | `load` | the load of each worker |
+//! | `connection` | one connection: running requests, its reader, when it closes |
 //! | `outgoing` | an answer's body on its way into a connection |
-//! | `crowd` | all connections: how many, and which gives way |
-//! | `reload` | the configuration that runs, and its change |
-//! | `watch` | when the configuration's files have changed |
+//! | `crowd` | all connections: their number, and which one is closed |
+//! | `reload` | the running configuration, and its replacement |
+//! | `watch` | detects changes of configuration files |
 //! | `http_connection` | one connection, served |
 //! | `workers` | the threads that serve, and which takes a connection |
-//! | `serving` | start, accept, stop |
-//! | `commands` | what each command does |
+//! | `serving` | sockets, start, stop |
+//! | `commands` | the commands |
 
 mod console;
 mod shutdown;
