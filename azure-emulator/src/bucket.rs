@@ -121,7 +121,7 @@ pub struct Full {
 /// use std::time::Duration;
 /// use tokio::time::Instant;
 ///
-/// // gpt-4o on 15 units: 625 normalized tokens a second, 6,250 are 100 %.
+/// // gpt-4o on 15 units: 625 normalized tokens per second, 6,250 are 100 %.
 /// let now = Instant::now();
 /// let mut bucket = Bucket::new(BucketSettings::new(15.0, 2_500.0, 4.0), now)?;
 /// let call = bucket.admit(now, 1_000, 0, Some(2_000)).expect("an empty bucket admits");

@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What `serve --help` says about the double's own paths.
+/// What `serve --help` says about the emulator's own paths.
 const PATHS: &str = r#"While it runs:
   POST   /emulator/script   faults for the next requests of a deployment, for example
          {"deployment": "gpt-4o-ptu", "steps": [{"throttled_ms": 400, "times": 3}]}

@@ -121,17 +121,17 @@ pub struct QuotaReading {
     pub limit_requests: u64,
     /// Requests left in this minute.
     pub remaining_requests: u64,
-    /// Until the request count starts anew.
+    /// Until the request count starts again.
     pub reset_requests: Duration,
     /// Tokens per minute in force.
     pub limit_tokens: u64,
     /// Tokens left in this minute.
     pub remaining_tokens: u64,
-    /// Until the token count starts anew.
+    /// Until the token count starts again.
     pub reset_tokens: Duration,
 }
 
-/// A count that starts anew at fixed intervals.
+/// A count that starts again at fixed intervals.
 #[derive(Debug, Clone)]
 struct Slice {
     length: Duration,
@@ -145,7 +145,7 @@ impl Slice {
         Self { length, limit, used: 0, began: now }
     }
 
-    /// Starts anew if the slice has passed; slices stay aligned to the first one.
+    /// Starts again if the slice has passed; slices stay aligned to the first one.
     fn turn(&mut self, now: Instant) {
         let elapsed = now.saturating_duration_since(self.began);
         if elapsed >= self.length {
@@ -222,7 +222,7 @@ impl Quota {
     /// Counts a call, if both limits have room for it.
     ///
     /// # Errors
-    /// The limit that refused and the time until it is counted anew; of several, the longest.
+    /// The limit that refused and the time until it is counted again; of several, the longest.
     pub fn admit(
         &mut self,
         now: Instant,

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub enum Billing {
     /// By units: a utilization bucket.
     Provisioned(BucketSettings),
-    /// By tokens: requests and tokens a minute.
+    /// By tokens: requests and tokens per minute.
     PayAsYouGo(QuotaSettings),
 }
 

@@ -19,7 +19,7 @@ use router_core::log_line::LoggedRequest;
 pub struct Scored {
     /// Its score, 0 to 1.
     pub score: f64,
-    /// What its tokens cost at the model of each role, in dollars; `None` where that is not known.
+    /// What its tokens cost at the model of each role, in dollars; `None` if that is not known.
     pub prices: Option<Prices>,
 }
 
@@ -76,7 +76,7 @@ pub fn prices_of(
     Some(Prices { reasoning, chat: price(Task::Chat, completion - own)? })
 }
 
-/// How much hidden reasoning an answer has in the mean, of those that have any; 0 where none has.
+/// How much hidden reasoning an answer has in the mean, of those that have any; 0 if none has.
 pub fn hidden_reasoning<'l>(requests: impl IntoIterator<Item = &'l LoggedRequest>) -> u64 {
     let hidden = requests.into_iter().filter_map(|request| request.outcome.reasoning_tokens);
     let (mut sum, mut count) = (0_u64, 0_u64);

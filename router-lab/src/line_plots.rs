@@ -31,7 +31,7 @@ pub(crate) struct Plot {
     pub(crate) lines: Vec<Line>,
 }
 
-/// Five colours that are told apart with any kind of colour sight.
+/// Five colours that are distinguished with any kind of colour sight.
 ///
 /// **Source:** Okabe and Ito, "Color Universal Design".
 const COLOURS: [RGBColor; 5] = [

@@ -139,11 +139,11 @@ pub enum CapModel {
     Unset,
     /// None for half of the requests, the answer's length and up to 200 more for the others
     HalfUnset,
-    /// As in the trace; none where it says nothing
+    /// As in the trace; none if it says nothing
     Trace,
 }
 
-/// A kind of trace that is made up.
+/// A kind of trace that is generated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Generated {
     /// Calm and bursts of five times the calm's rate in turn

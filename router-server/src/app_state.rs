@@ -22,7 +22,7 @@ pub(crate) struct AppState {
     pub(crate) registry: Registry,
     pub(crate) expose: Expose,
     pub(crate) max_body_bytes: usize,
-    /// The slowest rate at which a body may arrive, in bytes a second.
+    /// The slowest rate at which a body may arrive, in bytes per second.
     pub(crate) min_upload_bytes_per_second: usize,
     /// How many requests a key without a bound of its own may have under way; `None`: as many as the router.
     pub(crate) share: Option<u64>,
@@ -69,7 +69,7 @@ impl AppState {
         }
     }
 
-    /// Room for one more request, held until it is dropped; `None` where as many as config allows are under way.
+    /// Room for one more request, held until it is dropped; `None` if as many as config allows are under way.
     pub(crate) fn admit(&self) -> Option<Permit> {
         self.process.admit(self.max_in_flight)
     }

@@ -62,7 +62,7 @@ pub(crate) fn door(path: &str, query: Option<&str>) -> Door {
     }
 }
 
-/// True where readiness is asked for with the deployments.
+/// True if readiness is asked for with the deployments.
 pub(crate) fn verbose(query: Option<&str>) -> bool {
     query.unwrap_or_default().split('&').any(|word| word.starts_with("verbose"))
 }

@@ -49,7 +49,7 @@ pub(crate) struct Connection {
     accepted: Instant,
     /// True once a request has begun.
     begun: AtomicBool,
-    /// Requests under way.
+    /// Running requests.
     open: AtomicUsize,
     /// When it last became idle, and when the socket last took bytes; in milliseconds since it was accepted.
     idle_since: AtomicU64,

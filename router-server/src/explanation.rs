@@ -18,7 +18,7 @@ pub const MOST_REASONS: usize = 8;
 
 /// The decision as JSON.
 ///
-/// `task` is `null` where the caller named a model and nothing was scored; `plan` is empty where nothing would be sent,
+/// `task` is `null` if the caller named a model and nothing was scored; `plan` is empty if nothing would be sent,
 /// and `refusal` then says why. `would` is the task that the score would have chosen where scores are only observed.
 pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
     let candidates: Vec<Value> = decision.candidates.iter().map(candidate).collect();

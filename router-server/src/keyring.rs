@@ -70,7 +70,7 @@ pub(crate) enum Denied {
     Missing,
     /// It is nobody's.
     Unknown,
-    /// It is switched off, or its last day is over.
+    /// It is disabled, or its last day is over.
     Expired,
     /// It is not an operator's.
     NotOperator,
@@ -92,7 +92,7 @@ impl Denied {
 #[derive(Debug)]
 pub(crate) struct Keyring {
     keys: Vec<(KeyHash, Arc<Bearer>)>,
-    /// Who asks where nobody is asked for a key; `None` where everybody is.
+    /// Who asks where nobody is asked for a key; `None` if everybody is.
     anonymous: Option<Arc<Bearer>>,
 }
 
@@ -107,13 +107,13 @@ impl Keyring {
         Self { keys: all, anonymous }
     }
 
-    /// True where callers are asked for a key.
+    /// True if callers are asked for a key.
     pub(crate) fn asks(&self) -> bool {
         self.anonymous.is_none()
     }
 
     /// Who asks, if they may come in. `browsed` is true of a page that is read in a browser, which can show a key as the
-    /// password of HTTP's own login alone; elsewhere that is not heeded, as browsers send it unasked.
+    /// password of HTTP's own login alone; elsewhere that is not obeyed, as browsers send it unasked.
     pub(crate) fn enter(
         &self,
         door: Door,

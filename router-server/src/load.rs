@@ -1,7 +1,7 @@
 //! How busy each worker is, and which of them takes a fresh connection.
 //!
 //! A connection stays with its worker until it closes, so the choice is made once, when it is accepted. What counts first is
-//! how much the workers have to do: requests under way, and fresh connections whose first request is about to come. Idle
+//! how much the workers have to do: running requests, and fresh connections whose first request is about to come. Idle
 //! connections cost nothing and decide only between workers that are equally busy.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Load {
-    /// Requests under way, and connections that have not begun their first one.
+    /// Running requests, and connections that have not begun their first one.
     busy: AtomicUsize,
     connections: AtomicUsize,
 }

@@ -27,7 +27,7 @@ use crate::request_log::Line;
 /// The header that names a request, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// The upstream's id of the same request, where it names one in the same header.
+/// The upstream's id of the same request, if it names one in the same header.
 const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-request-id");
 
 /// Paths that machines ask every few seconds; a line for each would bury the others.

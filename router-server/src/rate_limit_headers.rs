@@ -30,7 +30,7 @@ const TOKENS: Names = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-/// Tells what is left of the caller's rates; nothing where it has none.
+/// Tells what is left of the caller's rates; nothing if it has none.
 pub(crate) fn tell(
     headers: &mut HeaderMap,
     ledger: &Ledger,

@@ -70,7 +70,7 @@ pub(crate) struct Lost {
 pub(crate) struct RecordFile {
     log: RequestLog,
     open: Option<Open>,
-    /// True where full files could not be kept aside: that is told once.
+    /// True if full files could not be kept aside: that is told once.
     stuck: bool,
 }
 
@@ -79,7 +79,7 @@ struct Open {
     file: File,
     identity: Identity,
     size: u64,
-    /// True where the last line in it breaks off.
+    /// True if the last line in it breaks off.
     torn: bool,
 }
 
@@ -183,7 +183,7 @@ impl Open {
     }
 }
 
-/// True where the file ends with a whole line: a process that was killed may have left half of one.
+/// True if the file ends with a whole line: a process that was killed may have left half of one.
 fn ends_a_line(path: &Path) -> io::Result<bool> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::End(-1))?;
@@ -192,7 +192,7 @@ fn ends_a_line(path: &Path) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-/// True where the path names another file by now, or none.
+/// True if the path names another file by now, or none.
 fn moved(open: &Open, path: &Path) -> bool {
     let now = fs::metadata(path).ok();
     now.is_none_or(|now| identity(&now) != open.identity)

@@ -103,7 +103,7 @@ pub(crate) struct Live {
 pub(crate) struct Current {
     pub(crate) config: Config,
     pub(crate) router: ModelRouter,
-    /// How connections begin; `None` where they are plain.
+    /// How connections begin; `None` if they are plain.
     pub(crate) handshakes: Option<Handshakes>,
     app: axum::Router,
 }

@@ -21,7 +21,7 @@ pub(crate) struct ServerState {
     pub(crate) dashboard: Arc<Dashboard>,
     /// Since when the server runs.
     pub(crate) since: SystemTime,
-    /// Makes spans of requests; `None` where nobody wants any.
+    /// Makes spans of requests; `None` if nobody wants any.
     pub(crate) tracer: Option<Arc<Tracer>>,
     draining: AtomicBool,
     under_way: Arc<AtomicUsize>,
@@ -49,7 +49,7 @@ pub(crate) struct Reloads {
 pub(crate) struct Reload {
     /// When.
     pub(crate) at: SystemTime,
-    /// Why the configuration was not taken; empty where it was.
+    /// Why the configuration was not taken; empty if it was.
     pub(crate) faults: Vec<String>,
     /// The keys that differ and cannot change while the server runs.
     pub(crate) needs_restart: Vec<&'static str>,
@@ -149,7 +149,7 @@ impl ServerState {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// Room for one more request, held until it is dropped; `None` where `most` are under way.
+    /// Room for one more request, held until it is dropped; `None` if `most` are under way.
     pub(crate) fn admit(&self, most: usize) -> Option<Permit> {
         let one_more = |count: usize| (count < most).then_some(count + 1);
         let order = Ordering::Relaxed;
@@ -162,7 +162,7 @@ impl ServerState {
         self.under_way.load(Ordering::Relaxed) < most
     }
 
-    /// The listener shows another certificate, which ends then; `None` where it shows none.
+    /// The listener shows another certificate, which ends then; `None` if it shows none.
     pub(crate) fn certificate(&self, expires: Option<Duration>) {
         self.told.expires.reset();
         if let Some(expires) = expires {

@@ -122,7 +122,7 @@ impl Running {
         &self.live.process.registry
     }
 
-    /// Runs another configuration from the next request on; requests under way end under the one before it.
+    /// Runs another configuration from the next request on; running requests end under the one before it.
     ///
     /// `server.listen`, `server.workers`, `server.log`, `replicas` and `traces` keep their values.
     ///

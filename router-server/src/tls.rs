@@ -125,7 +125,7 @@ impl Handshakes {
         [chain, key, unfit, callers].into_iter().flatten().collect()
     }
 
-    /// Makes one; `None` where the caller does not speak TLS, does not believe us, or shows no certificate that we believe.
+    /// Makes one; `None` if the caller does not speak TLS, does not believe us, or shows no certificate that we believe.
     pub(crate) async fn make(&self, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
         match timeout(HANDSHAKE, self.acceptor.accept(stream)).await {
             Ok(Ok(stream)) => Some(stream),

@@ -30,7 +30,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) struct UploadLimits {
     /// The longest body, in bytes.
     pub(crate) most: usize,
-    /// The slowest rate, in bytes a second.
+    /// The slowest rate, in bytes per second.
     pub(crate) bytes_per_second: usize,
 }
 

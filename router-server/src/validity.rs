@@ -14,7 +14,7 @@ const GENERALIZED_TIME: u8 = 0x18;
 /// The version, which may be missing.
 const VERSION: u8 = 0xA0;
 
-/// The second of 1970's count at which a certificate in DER form ends; `None` where it cannot be found.
+/// The second of 1970's count at which a certificate in DER form ends; `None` if it cannot be found.
 pub(crate) fn not_after(certificate: &[u8]) -> Option<u64> {
     let (certificate, _) = element(certificate, SEQUENCE)?;
     let (fields, _) = element(certificate, SEQUENCE)?;

@@ -108,7 +108,7 @@ impl Follow {
         self.seen.extend(blocking(move || look(paths.iter())).await.unwrap_or_default());
     }
 
-    /// Reads the configuration from files that no longer change: looks before and after agree. `None` where reading
+    /// Reads the configuration from files that no longer change: looks before and after agree. `None` if reading
     /// panicked.
     async fn read(
         &self,
@@ -146,7 +146,7 @@ impl Follow {
     }
 }
 
-/// Does what reads files where it holds nobody up; `None` where it panicked.
+/// Does what reads files where it holds nobody up; `None` if it panicked.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let done = tokio::task::spawn_blocking(work).await;
     done.inspect_err(|error| warn!(%error, "a reload ended early")).ok()
@@ -166,7 +166,7 @@ fn look_at(path: &Path) -> io::Result<Look> {
     Ok(Look::Small(hasher.finish()))
 }
 
-/// SIGHUP, where there is such a thing.
+/// SIGHUP, if there is such a thing.
 #[derive(Debug)]
 struct HangUp(#[cfg(unix)] tokio::signal::unix::Signal);
 

@@ -32,7 +32,7 @@ pub struct Voice {
 
 /// All choices of the answer to `ask`.
 pub fn answer(voice: &Voice, profile: &Profile, ask: &Ask, dice: &mut Dice) -> Vec<Said> {
-    // A client that asks for a thousand choices shall not make the double write them all.
+    // A client that asks for a thousand choices shall not make the emulator write them all.
     (0..ask.choices.min(16)).map(|_| choice(voice, profile, ask, dice)).collect()
 }
 

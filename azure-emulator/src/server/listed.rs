@@ -15,7 +15,7 @@ use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 
-/// Some day in 2024: when all models of the double were made.
+/// Some day in 2024: when all models of the emulator were made.
 const MADE: u64 = 1_715_367_049;
 
 /// Lists models (on Azure's paths too: not deployments, as in reality).

@@ -66,7 +66,7 @@ pub(crate) fn answer(reached: &Reached, media: Media) -> Response {
     }
 }
 
-/// The fields of a form, as far as they are text; those of files are null. `None` where it is no form.
+/// The fields of a form, as far as they are text; those of files are null. `None` if it is no form.
 pub(crate) fn form(bytes: &[u8]) -> Option<Value> {
     if !bytes.starts_with(b"--") {
         return None;

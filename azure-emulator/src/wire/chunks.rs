@@ -1,7 +1,7 @@
 //! The events of a streamed chat completion, in the order in which Azure really sends them.
 //!
 //! First a chunk without choices that carries the prompt's filter results and has empty `id`,
-//! `object` and `model`; then role, content, finish; then the usage, where it was asked for; then
+//! `object` and `model`; then role, content, finish; then the usage, if it was asked for; then
 //! `[DONE]`. Asynchronous filtering adds chunks without a `delta`, the last of them after the
 //! finish chunk. On OpenAI's own path none of Azure's chunks appear. **Source:** Azure OpenAI docs,
 //! "content streaming".

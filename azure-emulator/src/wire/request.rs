@@ -1,4 +1,4 @@
-//! What does a request ask for? The fields that the double reads, out of either operation's body.
+//! What does a request ask for? The fields that the emulator reads, out of either operation's body.
 //!
 //! Chat completions and the Responses API say the same things in different places; [`Ask`] holds
 //! them once, so that admission, caching and answering need not care. Whether the model accepts
@@ -42,7 +42,7 @@ pub enum Format {
     Schema(Value),
 }
 
-/// What the caller wishes of the double itself; no part of any real API.
+/// What the caller wishes of the emulator itself; no part of any real API.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wishes {
     /// Tokens of visible text.

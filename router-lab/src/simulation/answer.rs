@@ -13,7 +13,7 @@ pub(super) struct Ending {
     pub(super) cached: u64,
     /// The answer's tokens.
     pub(super) output: u64,
-    /// True where the cap ended it.
+    /// True if the cap ended it.
     pub(super) capped: bool,
 }
 
@@ -54,7 +54,7 @@ pub(super) fn part(model: &str, output: u64) -> Bytes {
     ))
 }
 
-/// The last events of a streamed answer; the usage comes where it was asked for.
+/// The last events of a streamed answer; the usage comes if it was asked for.
 pub(super) fn end(model: &str, ending: Ending, usage: bool) -> Bytes {
     let last = json!([{"index": 0, "delta": {}, "finish_reason": ending.reason()}]);
     let mut events = event(&chunk(model, &last, &Value::Null)).to_vec();

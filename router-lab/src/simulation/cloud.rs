@@ -159,7 +159,7 @@ impl Cloud {
     }
 }
 
-/// The quota of a pay-as-you-go deployment; `None` where it has no bound.
+/// The quota of a pay-as-you-go deployment; `None` if it has no bound.
 fn quota(budget: Budget, began: Instant) -> Option<Mutex<Quota>> {
     let Budget { requests_per_minute: rpm, tokens_per_minute: tpm } = budget;
     let settings = QuotaSettings::new(rpm.unwrap_or(u64::MAX), tpm.unwrap_or(u64::MAX));

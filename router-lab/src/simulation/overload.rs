@@ -29,7 +29,7 @@ use super::workload::{Call, as_f64};
 pub enum Policy {
     /// First come, first served, until the deadline; reservations as asked.
     FirstCome,
-    /// The newest first in a standing queue, keys not told apart; reservations as asked.
+    /// The newest first in a standing queue, keys not distinguished; reservations as asked.
     ControlledDelay,
     /// The defaults.
     Router,

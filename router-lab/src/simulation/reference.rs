@@ -141,7 +141,7 @@ impl Replay<'_> {
         }
     }
 
-    /// Asks one deployment; `None` where it is another pool's or left alone.
+    /// Asks one deployment; `None` if it is another pool's or left alone.
     fn knock(
         &mut self,
         tank: usize,

@@ -54,7 +54,7 @@ struct Again {
     call: Call,
     /// What it is asked for by: `auto`, a role, a model.
     model: Box<str>,
-    /// The caller's own word for the task, where it had one.
+    /// The caller's own word for the task, if it had one.
     hint: Option<Task>,
     headers: HeaderMap,
     rights: Arc<Rights>,

@@ -184,7 +184,7 @@ impl Pool {
         normalized(usage, self.ratio, self.discount)
     }
 
-    /// Normalized tokens a second that all its PTUs serve.
+    /// Normalized tokens per second that all its PTUs serve.
     pub fn rate(&self) -> f64 {
         self.tanks.iter().map(Tank::rate).sum()
     }
@@ -204,13 +204,13 @@ impl Pool {
 }
 
 impl Tank {
-    /// Normalized tokens a second.
+    /// Normalized tokens per second.
     pub fn rate(&self) -> f64 {
         self.settings.ptu * self.settings.input_tpm_per_ptu / 60.0
     }
 }
 
-/// What the bucket of a provisioned deployment is made of; `None` where its throughput is not known.
+/// What the bucket of a provisioned deployment is made of; `None` if its throughput is not known.
 pub(super) fn bucket(provisioned: &Provisioned, discount: f64) -> Option<BucketSettings> {
     let Provisioned { ptu, rate, window } = *provisioned;
     let rate = rate?;

@@ -120,7 +120,7 @@ impl Tally {
     }
 }
 
-/// A part of a whole; nothing where there is no whole.
+/// A part of a whole; nothing if there is no whole.
 pub fn share(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }

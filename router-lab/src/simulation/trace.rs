@@ -18,15 +18,15 @@ pub struct Arrival {
     pub prompt: u64,
     /// The part of them that came from the cache.
     pub cached: u64,
-    /// The prompt's tokens as the router counted them; `None` where the trace does not say.
+    /// The prompt's tokens as the router counted them; `None` if the trace does not say.
     pub estimate: Option<u64>,
     /// The tokens that the answer has where no cap ends it.
     pub output: u64,
     /// The caller's cap on the answer.
     pub cap: Option<u64>,
-    /// Whether a stream was asked for; `None` where the trace does not say.
+    /// Whether a stream was asked for; `None` if the trace does not say.
     pub streamed: Option<bool>,
-    /// The task; `None` where the trace does not say.
+    /// The task; `None` if the trace does not say.
     pub task: Option<Task>,
 }
 
@@ -155,7 +155,7 @@ fn of_log(text: &str) -> Result<Trace, Malformed> {
     Ok(Trace { arrivals, left_out })
 }
 
-/// `None` where nobody answered, or where there is no answer in words: nothing is known to play.
+/// `None` if nobody answered, or if there is no answer in words: nothing is known to play.
 fn of_request(request: &LoggedRequest) -> Option<Arrival> {
     let (prompt, output) = request.tokens().filter(|_| request.is_conversation())?;
     Some(Arrival {

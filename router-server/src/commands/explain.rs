@@ -22,7 +22,7 @@ use crate::explanation::MOST_REASONS;
 
 use super::Failure;
 
-/// Explains one request under a configuration, or under the design card's where none is given.
+/// Explains one request under a configuration, or under the design card's if none is given.
 pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
     let today = clock::day(clock::wall());
     let files = match (explain.config.as_slice(), usual()) {

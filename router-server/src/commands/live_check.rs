@@ -68,7 +68,7 @@ enum Verdict {
     Refused,
     /// Nothing was answered.
     Unreachable,
-    /// Nothing short can be asked of such a model, or it is switched off.
+    /// Nothing short can be asked of such a model, or it is disabled.
     NotAsked,
 }
 

@@ -31,7 +31,7 @@ impl Attributes {
         self.0.push(KeyValue::new(name, value));
     }
 
-    /// The same where it is known.
+    /// The same if it is known.
     pub(super) fn may(&mut self, name: &'static str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.put(name, value);

@@ -17,7 +17,7 @@ const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORT
 const PROTOCOL: &str = "http/protobuf";
 const SAMPLER_ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// What the environment says; `None` where it names no collector or wants no spans.
+/// What the environment says; `None` if it names no collector or wants no spans.
 ///
 /// # Errors
 /// A variable says what cannot be.

@@ -233,7 +233,7 @@ fn outcome(told: &mut Attributes, answer: &Answer) {
     told.may("model_router.cost_usd", answer.cost.map(Usd::as_f64));
 }
 
-/// The status that an attempt came back with; `None` where none did, or where it is the answer's.
+/// The status that an attempt came back with; `None` if none did, or where it is the answer's.
 fn status_of(ended: Ended) -> Option<u16> {
     match ended {
         Ended::Throttled(..) | Ended::ExceedsQuota => Some(429),

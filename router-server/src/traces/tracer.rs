@@ -37,7 +37,7 @@ pub(crate) struct Tracer {
 }
 
 impl Tracer {
-    /// One as config says, else as the environment does; `None` where neither names a collector.
+    /// One as config says, else as the environment does; `None` if neither names a collector.
     ///
     /// # Errors
     /// There is nothing to send with, or the environment says what cannot be.

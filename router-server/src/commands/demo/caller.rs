@@ -31,7 +31,7 @@ pub(super) struct Answer {
     pub(super) prompt: String,
     /// `x-router-*`.
     pub(super) headers: HeaderMap,
-    /// The tokens; `None` where the answer does not say.
+    /// The tokens; `None` if the answer does not say.
     pub(super) usage: Option<Usage>,
     /// From sending to the last byte.
     pub(super) took: Duration,

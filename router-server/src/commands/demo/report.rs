@@ -281,7 +281,7 @@ fn added(answers: &[Answer], shown: &Shown<'_>) -> String {
     )
 }
 
-/// The smallest value that `percent` of a hundred are not above; zero where there is none.
+/// The smallest value that `percent` of a hundred are not above; zero if there is none.
 fn quantile(sorted: &[u64], percent: usize) -> u64 {
     let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
     sorted.get(place).copied().unwrap_or_default()
