@@ -1,6 +1,6 @@
-//! The floor plan of every crate: which room may import which, and how a file must look.
+//! The module layout of every crate: which module may import which, and the form of each file.
 //!
-//! Reads the sources as text, with nothing but the standard library. The order of rooms is the crate's own: the table in
+//! Reads the sources as text, with nothing but the standard library. The order of modules is the crate's own: the table in
 //! its `lib.rs`, else the order of its `mod` lines. A fault names the file and the reason.
 
 use std::fs;
@@ -53,21 +53,21 @@ const FENCES: [Fence; 5] = [
     },
 ];
 
-/// A crate as far as its floor plan goes.
+/// The layout of a crate.
 struct Plan {
     folder: &'static str,
-    /// Bottom to top; rooms of one line stand on the same floor.
+    /// Earlier modules first; the modules of one row may import each other.
     floors: Vec<Vec<String>>,
 }
 
 impl Plan {
     fn of(folder: &'static str) -> Self {
-        let door = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
-        Self { folder, floors: floors(&door) }
+        let crate_root = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
+        Self { folder, floors: floors(&crate_root) }
     }
 
-    fn floor(&self, room: &str) -> Option<usize> {
-        self.floors.iter().position(|floor| floor.iter().any(|known| known == room))
+    fn floor(&self, module: &str) -> Option<usize> {
+        self.floors.iter().position(|floor| floor.iter().any(|known| known == module))
     }
 
     /// What is wrong with a file, `path` being told from the workspace's folder.
@@ -89,13 +89,13 @@ impl Plan {
                 fault(format!("names {word}: {reason}"));
             }
         }
-        // Doors and programs see every room.
-        let room = room_of(self.folder, path);
-        if room == "lib" || room == "main" {
+        // Crate roots and programs may import every module.
+        let module = module_of(self.folder, path);
+        if module == "lib" || module == "main" {
             return faults;
         }
-        let Some(own) = self.floor(&room) else {
-            fault(format!("{room} is in no room"));
+        let Some(own) = self.floor(&module) else {
+            fault(format!("{module} is not in the list of modules"));
             return faults;
         };
         for line in code() {
@@ -105,8 +105,10 @@ impl Plan {
             }
             for imported in imported(line) {
                 match self.floor(imported) {
-                    None => fault(format!("imports {imported}, which is no room")),
-                    Some(other) if other > own => fault(format!("imports {imported} from above")),
+                    None => fault(format!("imports {imported}, which is no module")),
+                    Some(other) if other > own => {
+                        fault(format!("imports {imported}, which is listed later"))
+                    }
                     Some(_) => {}
                 }
             }
@@ -115,37 +117,37 @@ impl Plan {
     }
 }
 
-/// The floors that a crate's door names: rows of the table in its header, else its `mod` lines.
-fn floors(door: &str) -> Vec<Vec<String>> {
+/// The order of a crate's modules: rows of the table in its root's header, else its `mod` lines.
+fn floors(crate_root: &str) -> Vec<Vec<String>> {
     let quoted = |row: &str| -> Vec<String> {
         let cell = row.split('|').next().unwrap_or_default();
         cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     };
-    let rows = door.lines().filter_map(|line| line.strip_prefix("//! | `"));
+    let rows = crate_root.lines().filter_map(|line| line.strip_prefix("//! | `"));
     let table: Vec<Vec<String>> = rows.map(|row| quoted(&format!("`{row}"))).collect();
     if !table.is_empty() {
         return table;
     }
-    modules(door).into_iter().map(|room| vec![room]).collect()
+    modules(crate_root).into_iter().map(|module| vec![module]).collect()
 }
 
-/// The modules that a door opens.
-fn modules(door: &str) -> Vec<String> {
+/// The modules that a crate root declares.
+fn modules(crate_root: &str) -> Vec<String> {
     let module = |line: &str| {
         let line = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
         Some(line.strip_prefix("mod ")?.strip_suffix(';')?.to_owned())
     };
-    door.lines().filter_map(module).collect()
+    crate_root.lines().filter_map(module).collect()
 }
 
-/// The room of a file: its folder below `src`, else its own name.
-fn room_of(folder: &str, path: &str) -> String {
+/// The module of a file: its folder below `src`, else its own name.
+fn module_of(folder: &str, path: &str) -> String {
     let inside = path.strip_prefix(folder).unwrap().strip_prefix("/src/").unwrap();
     let first = inside.split('/').next().unwrap();
     first.strip_suffix(".rs").unwrap_or(first).to_owned()
 }
 
-/// The rooms that a line of code names.
+/// The modules that a line of code names.
 fn imported(line: &str) -> impl Iterator<Item = &str> {
     let letter = |letter: char| letter == '_' || letter.is_alphanumeric();
     line.match_indices("crate::").filter_map(move |(at, whole)| {
@@ -154,9 +156,9 @@ fn imported(line: &str) -> impl Iterator<Item = &str> {
         let after = line.get(at + whole.len()..)?;
         let end = after.find(|other| !letter(other)).unwrap_or(after.len());
         let name = after.get(..end).filter(|name| !name.is_empty())?;
-        // `crate::Name` at the root is the door's own re-export.
-        let is_room = name.chars().all(|letter| !letter.is_uppercase());
-        (!before.is_some_and(letter) && is_room).then_some(name)
+        // `crate::Name` at the root is the crate root's own re-export.
+        let is_module = name.chars().all(|letter| !letter.is_uppercase());
+        (!before.is_some_and(letter) && is_module).then_some(name)
     })
 }
 
@@ -227,7 +229,7 @@ const CRATES: [(&str, usize); 4] =
     [("router-core", 50), ("router-server", 15), ("router-lab", 15), ("azure-emulator", 40)];
 
 #[test]
-fn every_room_imports_only_from_below() {
+fn every_module_imports_only_from_earlier_ones() {
     let mut faults = Vec::new();
     for (folder, least) in CRATES {
         let plan = Plan::of(folder);
@@ -243,11 +245,11 @@ fn every_room_imports_only_from_below() {
 }
 
 #[test]
-fn the_table_of_a_door_names_its_modules_and_no_others() {
+fn the_table_of_a_crate_root_names_its_modules_and_no_others() {
     for (folder, _) in CRATES {
-        let door = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
-        let mut named: Vec<String> = floors(&door).concat();
-        let mut open = modules(&door);
+        let crate_root = fs::read_to_string(root().join(folder).join("src/lib.rs")).unwrap();
+        let mut named: Vec<String> = floors(&crate_root).concat();
+        let mut open = modules(&crate_root);
         named.sort();
         open.sort();
         assert_eq!(named, open, "{folder}");
@@ -283,8 +285,8 @@ fn every_test_file_belongs_to_its_program() {
 }
 
 fn made_up() -> Plan {
-    let door = "//! | `units` | x |\n//! | `chat`, `task` | x |\n//! | `router` | x |\n";
-    Plan { folder: "router-core", floors: floors(door) }
+    let crate_root = "//! | `units` | x |\n//! | `chat`, `task` | x |\n//! | `router` | x |\n";
+    Plan { folder: "router-core", floors: floors(crate_root) }
 }
 
 #[track_caller]
@@ -300,14 +302,22 @@ fn check(path: &str, text: &str, expected: &[&str]) {
 #[test]
 fn each_kind_of_fault_is_found() {
     check("chat/mod.rs", "//! x\nuse crate::units::Tokens;\nuse crate::task::Task;\n", &[]);
-    check("chat/made.rs", "//! x\nuse crate::router::X;\n", &["imports router from above"]);
-    check("chat/made.rs", "//! x\nfn f() -> crate::router::X {}\n", &["imports router from above"]);
+    check(
+        "chat/made.rs",
+        "//! x\nuse crate::router::X;\n",
+        &["imports router, which is listed later"],
+    );
+    check(
+        "chat/made.rs",
+        "//! x\nfn f() -> crate::router::X {}\n",
+        &["imports router, which is listed later"],
+    );
     check(
         "chat/made.rs",
         "//! x\nuse crate::nowhere::X;\n",
-        &["imports nowhere, which is no room"],
+        &["imports nowhere, which is no module"],
     );
-    check("poetry.rs", "//! x\n", &["poetry is in no room"]);
+    check("poetry.rs", "//! x\n", &["poetry is not in the list of modules"]);
     check("units.rs", "// x\n", &["no //! header"]);
     check("router.rs", "//! x\nuse crate::{units, chat};\n", &["hides what it imports"]);
     check("router.rs", "//! x\nuse crate::units::{Tokens, Day};\n", &["hides what it imports"]);
@@ -334,5 +344,5 @@ fn what_is_no_fault_is_let_through() {
     check("units.rs", "//! x\nlet name = \"figment-like\";\n", &[]);
     // But what stands after tests does.
     let after = "//! x\n#[cfg(test)]\nmod tests {\n}\nuse crate::router::X;\n";
-    check("units.rs", after, &["imports router from above"]);
+    check("units.rs", after, &["imports router, which is listed later"]);
 }

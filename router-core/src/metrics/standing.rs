@@ -133,8 +133,8 @@ impl StandingCollector {
             queue_left: CounterVec::new(
                 opts(
                     "queue_left_total",
-                    "Requests that left the queue of a deployment: entered it, spilled to another, refused after their \
-                     wait, gave up (the caller hung up), or shed (full or standing queue).",
+                    "Requests that left the queue of a deployment: entered, spilled to another one, refused after \
+                 their wait, gave up (the caller disconnected), or shed (full or standing queue).",
                 ),
                 &["deployment", "how"],
             )?,
