@@ -70,7 +70,9 @@ impl AnyStream {
             Operation::Chat
             | Operation::Completions
             | Operation::Embeddings
-            | Operation::Passed => {
+            | Operation::InputTokens
+            | Operation::Compact
+            | Operation::Passed(_) => {
                 json!({"model": "deployment:chat_payg", "messages": [{"role": "user", "content": "hi"}],
                 "stream": true, "stream_options": {"include_usage": true}})
             }

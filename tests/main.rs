@@ -47,6 +47,7 @@ mod metrics;
 mod misconfigured;
 mod model_lookup;
 mod model_records;
+mod objects;
 mod observability;
 mod observe;
 mod observer;

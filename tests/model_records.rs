@@ -75,8 +75,8 @@ fn every_record_makes_sense() {
             parallel_tools,
             ..
         } = record.abilities;
-        assert_eq!(record.max_output > Tokens::ZERO, !embeddings && !media, "{name}");
-        let serves = [chat_completions || responses, completions, embeddings, media];
+        assert_eq!(record.max_output > Tokens::ZERO, !embeddings && !media.is_some(), "{name}");
+        let serves = [chat_completions || responses, completions, embeddings, media.is_some()];
         let kinds = serves.iter().filter(|serves| **serves).count();
         assert_eq!(kinds, 1, "{name} answers in one way");
         assert!(!(embeddings && (chat_completions || responses)), "{name}");
@@ -121,7 +121,7 @@ fn every_record_makes_sense() {
 fn every_price_makes_sense() {
     for (name, record) in &shipped_records() {
         let Some(prices) = &record.prices else {
-            let known = name.as_str() != "model-router" && !record.abilities.media;
+            let known = name.as_str() != "model-router" && !record.abilities.media.is_some();
             assert!(!known, "{name}: its price is known");
             continue;
         };

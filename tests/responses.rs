@@ -1,15 +1,13 @@
 //! The Responses API: the same line as chat, and stored responses that lead back to the deployment that made them.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Emulator, Settings, Step};
-use http::HeaderMap;
 use reqwest::Method;
 use router_core::chat::Operation;
 use router_core::router::{ChatCall, StoredCall};
-use router_core::stored::Caller;
+use router_core::stored::{Caller, Collection};
 use serde_json::{Value, json};
 
 use crate::support::memory::{Canned, InMemory, bytes_of};
@@ -388,16 +386,8 @@ async fn a_stored_stream_that_is_read_again_does_not_end_in_silence() {
     let (_, made) = router.read(ChatCall::of(Operation::Responses, body)).await.unwrap();
     assert_eq!(made, [begun, said, end].concat());
     let again = StoredCall {
-        method: Method::GET,
-        id: "resp_1".to_owned(),
         rest: "?stream=true".to_owned(),
-        headers: HeaderMap::new(),
-        received: tokio::time::Instant::now(),
-        caller: Caller::default(),
-        allowance: router_core::ledger::Allowance::default(),
-        entry: None,
-        rights: Arc::default(),
-        disclosure: router_core::router::Disclosure::default(),
+        ..StoredCall::of(Collection::Responses, Method::GET, "resp_1")
     };
     let response = router.router.stored(again).await.unwrap();
     let text = String::from_utf8(bytes_of(response).await.1.to_vec()).unwrap();

@@ -227,14 +227,25 @@ async fn residency_and_fallback_hold_for_what_is_passed_through() {
 }
 
 #[tokio::test]
-async fn what_is_passed_through_without_a_model_goes_to_the_only_one_or_nowhere() {
-    let bench = layout().start().await;
+async fn what_is_passed_through_without_a_model_goes_to_the_only_one_of_its_kind_or_nowhere() {
+    let bench = layout().payg("draw_2", "dall-e-3").start().await;
     let body = json!({"input": "a"});
-    let unnamed = post(&bench, "/v1/moderations", &body).await;
+    let drawn = json!({"prompt": "a cat"});
+    let unnamed = post(&bench, "/v1/images/generations", &drawn).await;
     assert_eq!((unnamed.status, unnamed.code().as_str()), (400, "invalid_request"), "{unnamed:?}");
     assert_eq!(unnamed.json()["error"]["param"], "model");
     let message = unnamed.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("omni-moderation-latest") && !message.contains("gpt-4o"), "{message}");
+    assert!(message.contains("gpt-image-1") && message.contains("dall-e-3"), "{message}");
+    assert!(!message.contains("gpt-4o") && !message.contains("whisper"), "{message}");
+    // One model moderates, so it is meant.
+    let judged = post(&bench, "/v1/moderations", &body).await;
+    assert_eq!((judged.status, judged.deployment()), (200, Some("judge")), "{judged:?}");
+    // A model that listens draws nothing.
+    let other = json!({"model": "whisper-1", "prompt": "a cat"});
+    let refused = post(&bench, "/v1/images/generations", &other).await;
+    assert_eq!(refused.status, 400, "{refused:?}");
+    assert!(refused.text.contains("images"), "{refused:?}");
+    assert_eq!(bench.asked("listen").len(), 0);
     let nothing = |bench: &Bench| {
         let request = bench.client.post(bench.url("/v1/audio/transcriptions"));
         request.header("content-type", "multipart/form-data; boundary=x").body("nothing")
@@ -319,9 +330,7 @@ async fn what_is_not_listed_is_never_sent() {
         "/openai/deployments/gpt-4o/extensions/chat/completions?api-version=x",
         "/openai/deployments/draw/images/generations?api-version=x",
         "/v1/moderations/../files",
-        "/v1/responses/input_tokens",
-        "/openai/v1/responses/compact/",
-        "/openai/responses/compact?api-version=x",
+        "/v1/responses/input_tokens/more",
         "/v1//files",
     ] {
         let answer = post(&bench, path, &body).await;

@@ -98,6 +98,7 @@ impl RouteError {
             Self::Stored(unknown) => match unknown.what {
                 Stored::Previous => Kind::PreviousResponseNotFound,
                 Stored::Response | Stored::Item | Stored::Conversation => Kind::ResponseNotFound,
+                Stored::Object => Kind::ObjectNotFound,
             },
             Self::Refused(refusal) => match refusal {
                 Refusal::Residency { .. } => Kind::ResidencyUnsatisfiable,

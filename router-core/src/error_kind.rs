@@ -74,6 +74,7 @@ kinds! {
     ResidencyNotAllowed, "residency_not_allowed", FORBIDDEN, Caller, "The header names an area outside the key's residency.";
     ModelNotFound, "model_not_found", NOT_FOUND, Caller, "The model does not exist, or the key may not use it.";
     ModelRetired, "model_retired", NOT_FOUND, Caller, "Every deployment of the model has retired.";
+    ObjectNotFound, "object_not_found", NOT_FOUND, Caller, "The chat completion, conversation, file or other object is unknown, or belongs to another key.";
     ResponseNotFound, "response_not_found", NOT_FOUND, Caller, "The stored object is unknown, or belongs to another key.";
     UnknownPath, "unknown_path", NOT_FOUND, Caller, "No such path.";
     MethodNotAllowed, "method_not_allowed", METHOD_NOT_ALLOWED, Caller, "The path exists for other methods; see `allow`.";

@@ -81,13 +81,49 @@ pub enum Stored {
     Item,
     /// A conversation.
     Conversation,
+    /// An object that the path names: a chat completion, a conversation, a file ..
+    Object,
+}
+
+/// A collection of objects that upstreams store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Collection {
+    /// Responses.
+    #[default]
+    Responses,
+    /// Chat completions that were made with `store`.
+    ChatCompletions,
+    /// Conversations of the Responses API.
+    Conversations,
+    /// One that config lets pass through: `files`, `vector_stores` ..
+    PassedThrough(Arc<str>),
+}
+
+impl Collection {
+    /// The path below the API's base.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::Responses => "responses",
+            Self::ChatCompletions => "chat/completions",
+            Self::Conversations => "conversations",
+            Self::PassedThrough(path) => path,
+        }
+    }
+
+    /// What its objects are called in errors.
+    pub fn object(&self) -> Stored {
+        match self {
+            Self::Responses => Stored::Response,
+            Self::ChatCompletions | Self::Conversations | Self::PassedThrough(_) => Stored::Object,
+        }
+    }
 }
 
 impl Stored {
     /// The field that named it; `None` if the path did.
     pub fn field(self) -> Option<&'static str> {
         match self {
-            Self::Response => None,
+            Self::Response | Self::Object => None,
             Self::Previous => Some("previous_response_id"),
             Self::Item => Some("input"),
             Self::Conversation => Some("conversation"),
@@ -101,6 +137,7 @@ impl fmt::Display for Stored {
             Self::Response | Self::Previous => "response",
             Self::Item => "item",
             Self::Conversation => "conversation",
+            Self::Object => "object",
         })
     }
 }

@@ -10,10 +10,11 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter, any, get, post};
+use axum::routing::{MethodFilter, MethodRouter, get, post};
 use http::{Method, Uri};
 use router_core::chat::Operation;
 use router_core::config::Expose;
+use router_core::stored::Collection;
 
 use crate::app_state::AppState;
 use crate::cors;
@@ -37,9 +38,10 @@ type Paths = axum::Router<Arc<AppState>>;
 /// All paths of a server.
 pub(crate) fn app(shared: Arc<AppState>) -> axum::Router {
     let mut paths = operations(Paths::new());
-    for base in ["/v1", "/openai/v1", "/openai", ""] {
+    for base in STORED_BASES {
         paths = stored_responses(paths, &format!("{base}/responses"));
     }
+    paths = inference(stored_objects(paths, &shared.objects));
     for path in &shared.passthrough {
         paths = passed(paths, path);
     }
@@ -116,6 +118,9 @@ fn operations(mut paths: Paths) -> Paths {
     both(paths, "/openai/responses", answer::by_body(Operation::Responses))
 }
 
+/// Where the paths of stored objects begin: Azure's dated form names no deployment.
+const STORED_BASES: [&str; 4] = ["/v1", "/openai/v1", "/openai", ""];
+
 /// Where the undated paths begin: OpenAI's, Azure's, and without a version, as some clients are configured.
 const BASES: [&str; 3] = ["/v1", "/openai/v1", ""];
 
@@ -127,11 +132,66 @@ fn stored_responses(paths: Paths, responses: &str) -> Paths {
     let paths = both(paths, &format!("{one}/input_items"), items);
     let mut paths =
         both(paths, &format!("{one}/cancel"), stored::call(MethodFilter::POST, "/cancel"));
-    // Operations that are not served are no ids.
-    for operation in ["input_tokens", "compact"] {
-        paths = both(paths, &format!("{responses}/{operation}"), any(unknown_path));
+    for (operation, path) in
+        [(Operation::InputTokens, "input_tokens"), (Operation::Compact, "compact")]
+    {
+        paths = both(paths, &format!("{responses}/{path}"), answer::by_body(operation));
     }
     paths
+}
+
+/// Stored chat completions, conversations, and the collections that config passes through.
+fn stored_objects(mut paths: Paths, passed: &[Arc<str>]) -> Paths {
+    for base in STORED_BASES {
+        paths = stored_completions(paths, &format!("{base}/chat/completions"));
+        let own = [Collection::Conversations].into_iter();
+        let passed_through = passed.iter().map(|name| Collection::PassedThrough(Arc::clone(name)));
+        for collection in own.chain(passed_through) {
+            paths = objects(paths, base, collection);
+        }
+    }
+    paths
+}
+
+/// The paths of Azure AI Inference.
+fn inference(mut paths: Paths) -> Paths {
+    // Azure AI Inference's base is `/models`; a path of its own tells a client which model it talks to.
+    for (operation, path) in [
+        (Operation::Chat, "/models/chat/completions"),
+        (Operation::Embeddings, "/models/embeddings"),
+    ] {
+        paths = both(paths, path, answer::by_body(operation));
+    }
+    for path in ["/info", "/models/info"] {
+        paths = both(paths, path, get(models::info));
+    }
+    paths
+}
+
+/// Stored chat completions: the list, one, its messages.
+fn stored_completions(paths: Paths, completions: &str) -> Paths {
+    let collection = || Collection::ChatCompletions;
+    let one = MethodFilter::GET.or(MethodFilter::POST).or(MethodFilter::DELETE);
+    let paths = both(paths, completions, stored::collection(MethodFilter::GET, collection()));
+    let paths =
+        both(paths, &format!("{completions}/{{id}}"), stored::object(one, collection(), ""));
+    let messages = stored::object(MethodFilter::GET, collection(), "/messages");
+    both(paths, &format!("{completions}/{{id}}/messages"), messages)
+}
+
+/// A collection of stored objects: its list, creating, one object, and what lies below one.
+fn objects(paths: Paths, base: &str, collection: Collection) -> Paths {
+    let root = format!("{base}/{}", collection.path());
+    let one = MethodFilter::GET.or(MethodFilter::POST).or(MethodFilter::DELETE);
+    // OpenAI lists no conversations.
+    let all = if collection == Collection::Conversations {
+        MethodFilter::POST
+    } else {
+        MethodFilter::GET.or(MethodFilter::POST)
+    };
+    let paths = both(paths, &root, stored::collection(all, collection.clone()));
+    let paths = both(paths, &format!("{root}/{{id}}"), stored::object(one, collection.clone(), ""));
+    paths.route(&format!("{root}/{{id}}/{{*rest}}"), stored::below(one, collection))
 }
 
 /// A path that config lets pass through, in each dialect.

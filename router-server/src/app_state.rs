@@ -32,6 +32,8 @@ pub(crate) struct AppState {
     pub(crate) cors: CorsOrigins,
     /// The paths that are passed through, without a slash before.
     pub(crate) passthrough: Vec<Arc<str>>,
+    /// Collections of stored objects that are passed through.
+    pub(crate) objects: Vec<Arc<str>>,
     /// Since when the server runs, in seconds since 1970: what model lists give as the day of making.
     pub(crate) since: u64,
     /// Who may come in.
@@ -61,6 +63,7 @@ impl AppState {
             listen: server.listen,
             cors: server.cors.clone(),
             passthrough: config.passthrough.clone(),
+            objects: config.objects.clone(),
             since: process.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             keyring: Keyring::new(&config.keys),
             budgets: Budgets::new(&config.keys),

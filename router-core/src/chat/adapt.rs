@@ -128,9 +128,9 @@ fn fit<'r, 'a>(request: &'r ChatRequest<'a>, target: Target<'_>) -> Fitted<'r, '
     }
     match request.operation() {
         Operation::Chat => edit.chat(target),
-        Operation::Responses => edit.responses(target),
+        Operation::Responses | Operation::InputTokens => edit.responses(target),
         Operation::Completions => edit.completions(target),
-        Operation::Embeddings | Operation::Passed => {
+        Operation::Compact | Operation::Embeddings | Operation::Passed(_) => {
             target.refused.iter().for_each(|name| edit.leave_out(name));
             edit.unchanged()
         }

@@ -84,7 +84,11 @@ impl Inputs {
         let name = match operation {
             Operation::Embeddings => "input",
             Operation::Completions => "prompt",
-            Operation::Chat | Operation::Responses | Operation::Passed => return Ok(None),
+            Operation::Chat
+            | Operation::Responses
+            | Operation::InputTokens
+            | Operation::Compact
+            | Operation::Passed(_) => return Ok(None),
         };
         let Some(field) = fields.iter().find(|field| field.name == name) else {
             return Ok(None);

@@ -33,9 +33,9 @@ const LONGEST: usize = 64;
 /// The first hosted tool of a request.
 pub(super) fn first(request: &ChatRequest<'_>) -> Option<Box<str>> {
     let given = |name: &str| request.raw(name).filter(|raw| *raw != "null");
-    let by_field = BY_FIELD
-        .iter()
-        .find(|(operation, name)| *operation == request.operation() && given(name).is_some());
+    let by_field = BY_FIELD.iter().find(|(operation, name)| {
+        *operation == request.operation().read_as() && given(name).is_some()
+    });
     by_field.map(|(_, name)| Box::from(*name)).or_else(|| given("tools").and_then(of_list))
 }
 

@@ -1,6 +1,8 @@
 //! The operation of a request (chat completions, Responses API and so on), which determines how its
 //! body is read.
 
+use crate::model::Medium;
+
 /// An operation of OpenAI's API that has a body of its own kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Operation {
@@ -9,18 +11,45 @@ pub enum Operation {
     Chat,
     /// The Responses API.
     Responses,
+    /// The tokens that a request of the Responses API would count, without an answer.
+    InputTokens,
+    /// A conversation of the Responses API made shorter.
+    Compact,
     /// Legacy completions: a prompt without turns.
     Completions,
     /// Embeddings.
     Embeddings,
-    /// A path that is passed through: images, audio, moderations.
-    Passed,
+    /// A path that is passed through: images, audio, moderations; `None` if its kind is not known.
+    Passed(Option<Medium>),
 }
 
 impl Operation {
     /// True if a request is a conversation, so that it says which kind of task it is. All others name their model.
     pub fn is_scored(self) -> bool {
-        matches!(self, Self::Chat | Self::Responses)
+        matches!(self, Self::Chat | Self::Responses | Self::InputTokens | Self::Compact)
+    }
+
+    /// The operation whose body it has: all parts of the Responses API have one form.
+    #[must_use]
+    pub fn read_as(self) -> Self {
+        match self {
+            Self::InputTokens | Self::Compact => Self::Responses,
+            Self::Chat
+            | Self::Responses
+            | Self::Completions
+            | Self::Embeddings
+            | Self::Passed(_) => self,
+        }
+    }
+
+    /// False for what costs nothing: counting tokens.
+    pub fn is_billed(self) -> bool {
+        self != Self::InputTokens
+    }
+
+    /// True for a path that is passed through.
+    pub fn is_passed(self) -> bool {
+        matches!(self, Self::Passed(_))
     }
 
     /// The field that holds what the model reads.
@@ -28,7 +57,11 @@ impl Operation {
         match self {
             Self::Chat => "messages",
             Self::Completions => "prompt",
-            Self::Responses | Self::Embeddings | Self::Passed => "input",
+            Self::Responses
+            | Self::InputTokens
+            | Self::Compact
+            | Self::Embeddings
+            | Self::Passed(_) => "input",
         }
     }
 
@@ -39,9 +72,11 @@ impl Operation {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Chat | Self::Responses => "chat",
+            Self::InputTokens => "input_tokens",
+            Self::Compact => "compact",
             Self::Completions => "text_completion",
             Self::Embeddings => "embeddings",
-            Self::Passed => "passthrough",
+            Self::Passed(_) => "passthrough",
         }
     }
 }

@@ -6,6 +6,8 @@
 //!
 //! Not done here: parsing the JSON (`body.rs`), and the meaning of its fields (`scalars.rs`).
 
+#[cfg(feature = "http-client")]
+use bytes::Bytes;
 use http::HeaderValue;
 
 use crate::units::Tokens;
@@ -90,7 +92,8 @@ impl<'a> ChatRequest<'a> {
     pub fn read(operation: Operation, body: &'a [u8]) -> Result<Self, RequestFault> {
         let text = simdutf8::compat::from_utf8(body)
             .map_err(|fault| RequestFault::new("body", format!("expected UTF-8 text: {fault}")))?;
-        let RawBody { messages, references, hidden, fields } = RawBody::read(operation, text)?;
+        let RawBody { messages, references, hidden, fields } =
+            RawBody::read(operation.read_as(), text)?;
         if operation == Operation::Chat {
             let messages = messages
                 .as_ref()
@@ -121,13 +124,17 @@ impl<'a> ChatRequest<'a> {
     /// # Errors
     /// The form is not well formed, or another parser could read it differently.
     #[cfg(feature = "http-client")]
-    pub fn read_form(content_type: &str, body: &'a [u8]) -> Result<Self, RequestFault> {
+    pub fn read_form(
+        operation: Operation,
+        content_type: &str,
+        body: &'a [u8],
+    ) -> Result<Self, RequestFault> {
         let form = super::form_parser::read(content_type, body)?;
         let model = form.text(super::form::MODEL, body).map(Into::into);
         let scalars = Scalars { model, ..Scalars::default() };
         let (messages, references, fields) = (Vec::new(), Vec::new(), Vec::new());
         Ok(Self {
-            operation: Operation::Passed,
+            operation,
             body,
             messages,
             references,
@@ -267,6 +274,12 @@ impl<'a> ChatRequest<'a> {
     /// The fields of a form.
     pub(super) fn form(&self) -> Option<&Form> {
         self.form.as_ref()
+    }
+
+    /// The form, written again from its fields; `None` of JSON.
+    #[cfg(feature = "http-client")]
+    pub(crate) fn form_written(&self) -> Option<Bytes> {
+        Some(self.form.as_ref()?.written(self.body, None))
     }
 
     /// The content type under which [`mod@super::adapt`] writes a form; `None` of JSON.

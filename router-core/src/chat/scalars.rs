@@ -36,8 +36,10 @@ impl<'a> Scalars<'a> {
         for field in fields {
             match operation {
                 Operation::Chat | Operation::Completions => scalars.take_chat(field)?,
-                Operation::Responses => scalars.take_responses(field)?,
-                Operation::Embeddings | Operation::Passed => scalars.take_common(field)?,
+                Operation::Responses | Operation::InputTokens | Operation::Compact => {
+                    scalars.take_responses(field)?;
+                }
+                Operation::Embeddings | Operation::Passed(_) => scalars.take_common(field)?,
             }
         }
         Ok(scalars)

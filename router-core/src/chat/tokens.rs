@@ -168,9 +168,9 @@ pub fn of_prompt(request: &ChatRequest<'_>) -> Tokens {
         request.messages().iter().flat_map(super::Message::texts).map(estimate).sum();
     let offered = match request.operation() {
         Operation::Chat => ["tools", "functions", "response_format"].as_slice(),
-        Operation::Responses => &["tools", "text"],
+        Operation::Responses | Operation::InputTokens | Operation::Compact => &["tools", "text"],
         Operation::Completions => &["suffix"],
-        Operation::Embeddings | Operation::Passed => &[],
+        Operation::Embeddings | Operation::Passed(_) => &[],
     };
     let inputs = request.inputs().map(|inputs| inputs.total.likely()).unwrap_or_default();
     let schemas: Tokens = offered.iter().filter_map(|name| request.raw(name)).map(estimate).sum();

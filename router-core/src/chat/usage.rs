@@ -245,7 +245,7 @@ impl Answer {
             Operation::Chat | Operation::Completions => self.holds == Holds::Choices,
             Operation::Responses => self.holds == Holds::Output,
             Operation::Embeddings => self.holds == Holds::Data,
-            Operation::Passed => true,
+            Operation::InputTokens | Operation::Compact | Operation::Passed(_) => true,
         }
     }
 
@@ -292,7 +292,7 @@ mod tests {
             (r#"{"status":"accepted"}"#, Operation::Responses, false),
             ("null", Operation::Chat, false),
             ("", Operation::Chat, false),
-            ("ID3", Operation::Passed, true),
+            ("ID3", Operation::Passed(None), true),
         ] {
             let answers = Answer::read(body.as_bytes()).answers(operation);
             assert_eq!(answers, expected, "{body} {operation:?}");

@@ -48,6 +48,8 @@ pub struct Config {
     pub endpoints: BTreeMap<EndpointName, Endpoint>,
     /// Paths that are passed through, without a slash before.
     pub passthrough: Vec<Arc<str>>,
+    /// Collections of stored objects that are passed through.
+    pub objects: Vec<Arc<str>>,
     /// How long and how often.
     pub limits: Limits,
     /// How provisioned throughput is used.
@@ -89,6 +91,7 @@ impl Config {
         let catalog =
             Catalog::new(deployments::check(&raw.deployments, known, &top.sub("deployments")));
         let passthrough = passthrough::check(&raw.passthrough, &top.sub("passthrough"));
+        let objects = passthrough::objects(&raw.passthrough, &top.sub("passthrough"));
         let limits = sending::check(raw, &top);
         let capacity = capacity::check(&raw.capacity, &top.sub("capacity"));
         let keys = keys::check(raw, &policy, &top.sub("keys"));
@@ -115,6 +118,7 @@ impl Config {
             catalog,
             endpoints,
             passthrough,
+            objects,
             limits,
             capacity,
             keys,

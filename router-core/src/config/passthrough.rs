@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use super::raw;
-use super::table::{Table, quoted};
+use crate::deployment::EndpointName;
+
+use super::raw::{self, Raw};
+use super::table::{Table, listed, quoted};
 
 /// What OpenAI serves beside the operations that the router reads.
 const USUAL: [&str; 7] = [
@@ -18,8 +20,10 @@ const USUAL: [&str; 7] = [
 ];
 
 /// How paths begin that the router has for itself.
-const OWN: [&str; 12] = [
+const OWN: [&str; 14] = [
     "chat",
+    "conversations",
+    "usage",
     "completions",
     "responses",
     "embeddings",
@@ -46,6 +50,49 @@ pub(super) fn check(raw: &raw::Passthrough, table: &Table<'_>) -> Vec<Arc<str>> 
         }
     }
     paths
+}
+
+/// Collections of objects that may be passed through: nothing but their ids ties a request to them.
+const OBJECTS: [&str; 4] = ["files", "uploads", "vector_stores", "containers"];
+
+/// Checks `objects`.
+pub(super) fn objects(raw: &raw::Passthrough, table: &Table<'_>) -> Vec<Arc<str>> {
+    let written = raw.objects.as_deref().unwrap_or_default();
+    let known = |name: &String| {
+        let found = OBJECTS.contains(&name.as_str());
+        if !found {
+            let problem = format!("must be of {}; found {}", listed(OBJECTS), quoted(name));
+            table.fault("objects", problem);
+        }
+        found
+    };
+    let mut objects: Vec<Arc<str>> =
+        written.iter().filter(|name| known(name)).map(|name| name.as_str().into()).collect();
+    objects.dedup();
+    objects
+}
+
+/// Checks `endpoint`, which must be said if objects are passed through and there are several.
+pub(super) fn endpoint(all: &Raw, table: &Table<'_>) -> Option<EndpointName> {
+    let raw = &all.passthrough;
+    let names = || listed(all.endpoints.keys());
+    if let Some(name) = &raw.endpoint {
+        if !all.endpoints.contains_key(name) {
+            let problem = format!("no endpoint {}; there are: {}", quoted(name), names());
+            table.fault("endpoint", problem);
+        }
+        return EndpointName::try_from(name.as_str()).ok();
+    }
+    let objects = raw.objects.as_ref().is_some_and(|objects| !objects.is_empty());
+    if objects && all.endpoints.len() > 1 {
+        table.required(
+            "endpoint",
+            None::<()>,
+            &format!("one of {}: objects are stored there", names()),
+        );
+    }
+    let only = all.endpoints.keys().next().filter(|_| objects);
+    only.and_then(|name| EndpointName::try_from(name.as_str()).ok())
 }
 
 fn plain(path: &str) -> Result<(), &'static str> {

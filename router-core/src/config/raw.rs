@@ -14,7 +14,7 @@ use super::raw_traces::Traces;
 
 pub use super::raw_keys::{Key, Team};
 pub use super::raw_limits::Limits;
-pub use super::raw_models::{LongContext, Model, Prices, PtuRate, TierPrices};
+pub use super::raw_models::{LongContext, MediaSetting, Model, Prices, PtuRate, TierPrices};
 
 /// All of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -331,6 +331,10 @@ pub struct Deployment {
 pub struct Passthrough {
     /// Paths below `/v1/` that are sent on as they come; those of images, audio and moderations.
     pub paths: Option<Vec<String>>,
+    /// Collections of stored objects below `/v1/` that are passed through: `files`, `uploads`, `vector_stores`, `containers`; none.
+    pub objects: Option<Vec<String>>,
+    /// The endpoint at which those objects are stored; the only one, if there is one.
+    pub endpoint: Option<String>,
 }
 
 /// The table `[stored]`.

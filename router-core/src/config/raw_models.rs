@@ -15,8 +15,9 @@ pub struct Model {
     pub completions: Option<bool>,
     /// Whether it makes embeddings instead of answers; false.
     pub embeddings: Option<bool>,
-    /// Whether it draws, speaks, listens or moderates instead of answering; false.
-    pub media: Option<bool>,
+    /// Whether it draws, speaks, listens or moderates instead of answering: `images`, `speech`, `transcription`, `moderation`, true
+    /// for any of them, or false; false.
+    pub media: Option<MediaSetting>,
     /// Whether it streams; true.
     pub streaming: Option<bool>,
     /// Whether it takes tools; true.
@@ -141,4 +142,15 @@ pub struct PtuRate {
     pub regional_min: Option<i64>,
     /// The step above it.
     pub regional_step: Option<i64>,
+}
+
+/// The value of `media`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum MediaSetting {
+    /// Any, or none.
+    Any(bool),
+    /// One of them.
+    One(String),
 }

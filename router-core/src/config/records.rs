@@ -13,6 +13,8 @@ use crate::model::CapField;
 use crate::model::Effort;
 use crate::model::Efforts;
 use crate::model::InstructionRole;
+use crate::model::Media;
+use crate::model::Medium;
 use crate::model::ModelRecord;
 use crate::model::PtuRate;
 use crate::model::PtuSize;
@@ -54,7 +56,7 @@ pub(super) fn unknown_model(name: &str, known: &BTreeMap<String, raw::Model>) ->
 }
 
 fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord> {
-    let abilities = abilities(raw);
+    let abilities = abilities(raw, table);
     let efforts = efforts(raw, table);
     let reasons = raw.efforts.is_some();
     let cap_field = table
@@ -124,10 +126,22 @@ fn azure_tiers(raw: &raw::Model, table: &Table<'_>) -> Vec<ServiceTier> {
     words.filter_map(|word| table.word(name, Some(word), "priority or flex", tier)).collect()
 }
 
-fn abilities(raw: &raw::Model) -> Abilities {
+fn media(raw: &raw::Model, table: &Table<'_>) -> Media {
+    match &raw.media {
+        None | Some(raw::MediaSetting::Any(false)) => Media::None,
+        Some(raw::MediaSetting::Any(true)) => Media::Any,
+        Some(raw::MediaSetting::One(word)) => {
+            let words = "images, speech, transcription, moderation, true or false";
+            let known = table.word("media", Some(word), words, Medium::from_word);
+            known.map_or(Media::Any, Media::Only)
+        }
+    }
+}
+
+fn abilities(raw: &raw::Model, table: &Table<'_>) -> Abilities {
     let embeddings = raw.embeddings.unwrap_or(false);
-    let media = raw.media.unwrap_or(false);
-    let answers = |value: Option<bool>| value.unwrap_or(!embeddings && !media);
+    let media = media(raw, table);
+    let answers = |value: Option<bool>| value.unwrap_or(!embeddings && !media.is_some());
     Abilities {
         chat_completions: answers(raw.chat_completions),
         responses: answers(raw.responses),
@@ -150,7 +164,8 @@ fn lengths(raw: &raw::Model, table: &Table<'_>) -> (Option<Tokens>, Option<Token
             .and_then(|value| table.whole(name, Some(value), 1..=MOST))
             .map(Tokens)
     };
-    let (embeds, media) = (raw.embeddings == Some(true), raw.media == Some(true));
+    let embeds = raw.embeddings == Some(true);
+    let media = !matches!(raw.media, None | Some(raw::MediaSetting::Any(false)));
     let context_window = match raw.context_window_tokens {
         None if media => Some(Tokens::ZERO),
         value => length("context_window_tokens", value),

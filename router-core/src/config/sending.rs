@@ -7,13 +7,15 @@ use crate::fallback::Limits;
 use crate::fallback::RetryBudget;
 use crate::stored::Unknown;
 
+use super::passthrough;
 use super::raw::{self, Raw};
 use super::table::Table;
 
 /// Checks `[limits]` and `[stored]`.
 pub(super) fn check(raw: &Raw, top: &Table<'_>) -> Limits {
     let unknown_stored = unknown_stored(raw, &top.sub("stored"));
-    Limits { unknown_stored, ..limits(&raw.limits, &top.sub("limits")) }
+    let objects_endpoint = passthrough::endpoint(raw, &top.sub("passthrough"));
+    Limits { unknown_stored, objects_endpoint, ..limits(&raw.limits, &top.sub("limits")) }
 }
 
 /// Without keys all callers are one, so nobody can read what is another's.
@@ -47,6 +49,7 @@ fn limits(raw: &raw::Limits, table: &Table<'_>) -> Limits {
             .whole("stored_responses", raw.stored_responses, 0..=100_000_000)
             .unwrap_or(default.stored_responses),
         unknown_stored: default.unknown_stored,
+        objects_endpoint: None,
         fault_cooldown: time("fault_cooldown_ms", raw.fault_cooldown_ms, default.fault_cooldown),
         fault_cooldown_max: time(
             "fault_cooldown_max_ms",

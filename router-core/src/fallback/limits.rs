@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::deployment::EndpointName;
 use crate::state::Cooldowns;
 use crate::stored::Unknown;
 use crate::upstream::ConnectionLimits;
@@ -37,6 +38,8 @@ pub struct Limits {
     pub stored_responses: u64,
     /// What to do with a stored response that is not known here.
     pub unknown_stored: Unknown,
+    /// Where files and other objects that are passed through are stored; `None`: at the only endpoint there is.
+    pub objects_endpoint: Option<EndpointName>,
     /// The cooldown after the first fault of a deployment; doubled by each further one.
     pub fault_cooldown: Duration,
     /// The longest cooldown after faults.
@@ -105,6 +108,7 @@ impl Default for Limits {
             max_messages: 10_000,
             stored_responses: 100_000,
             unknown_stored: Unknown::Refuse,
+            objects_endpoint: None,
             fault_cooldown: Duration::from_secs(1),
             fault_cooldown_max: Duration::from_secs(60),
             misconfigured_cooldown: Duration::from_secs(60),

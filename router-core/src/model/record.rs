@@ -10,6 +10,7 @@ use crate::units::Day;
 use crate::units::ModelName;
 use crate::units::Tokens;
 
+use super::medium::Media;
 use super::prices::Prices;
 use super::prices::ServiceTier;
 
@@ -87,7 +88,7 @@ pub struct Abilities {
     /// Embeddings instead of answers.
     pub embeddings: bool,
     /// Images, sound or moderations instead of answers: served by the paths that are passed through, and by no other.
-    pub media: bool,
+    pub media: Media,
 }
 
 /// The field that caps the answer's length.

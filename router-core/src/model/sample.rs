@@ -1,5 +1,6 @@
 //! Model records for tests of later modules: models that differ in everything that matters.
 
+use super::medium::Media;
 use super::prices::{Prices, Rates, TierRates};
 use super::record::{
     Abilities, CapField, Effort, Efforts, InstructionRole, ModelRecord, PtuRate, Sampling,
@@ -30,7 +31,7 @@ pub(crate) fn record(name: &str) -> ModelRecord {
             images: true,
             structured_outputs: true,
             embeddings: false,
-            media: false,
+            media: Media::None,
         },
         cap_field: if reasons { CapField::MaxCompletionTokens } else { CapField::Either },
         sampling: if reasons { Sampling::Fixed } else { Sampling::Free },

@@ -17,6 +17,7 @@ use crate::memory::Held;
 use crate::policy::Hints;
 use crate::policy::Rights;
 use crate::stored::Caller;
+use crate::stored::Collection;
 use crate::trace::RequestSpan;
 use crate::upstream::Call;
 
@@ -88,8 +89,8 @@ impl ChatCall {
     /// The body is not what the operation takes, exceeds a bound, or there is no memory to parse it.
     pub(super) fn request(&self, max_messages: usize) -> Result<ChatRequest<'_>, RouteError> {
         let form = self.form().and_then(|kind| kind.to_str().ok());
-        if let (Operation::Passed, Some(form)) = (self.operation, form) {
-            return Ok(ChatRequest::read_form(form, &self.body)?);
+        if let (Operation::Passed(_), Some(form)) = (self.operation, form) {
+            return Ok(ChatRequest::read_form(self.operation, form, &self.body)?);
         }
         let measured = bounds::measure(&self.body, max_messages)?;
         if let Some(held) = &self.held {
@@ -129,13 +130,19 @@ impl ChatCall {
 const FORM: &[u8] = b"multipart/";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A call of a response that a deployment has stored.
+/// A call of an object that a deployment has stored, or of a collection of them.
 #[derive(Debug, Clone)]
 pub struct StoredCall {
-    /// Read (`GET`), delete or cancel (`POST`).
+    /// Of which collection.
+    pub collection: Collection,
+    /// Read (`GET`), delete, create, change or cancel (`POST`).
     pub method: Method,
-    /// The response's id.
+    /// The object's id; empty for the collection itself: `GET` lists it, `POST` creates an object.
     pub id: String,
+    /// The body; empty without one.
+    pub body: Bytes,
+    /// What the body is.
+    pub content_type: Option<HeaderValue>,
     /// What follows the id in the address: `/input_items?limit=2`. An `api-version` in it is not passed on: the deployment has
     /// its own.
     pub rest: String,
@@ -156,6 +163,30 @@ pub struct StoredCall {
 }
 
 impl StoredCall {
+    /// A call of a response or another object that has come now, without headers.
+    pub fn of(collection: Collection, method: Method, id: impl Into<String>) -> Self {
+        Self {
+            collection,
+            method,
+            id: id.into(),
+            body: Bytes::new(),
+            content_type: None,
+            rest: String::new(),
+            headers: HeaderMap::new(),
+            received: Instant::now(),
+            caller: Caller::default(),
+            rights: Arc::default(),
+            allowance: Allowance::default(),
+            entry: None,
+            disclosure: Disclosure::default(),
+        }
+    }
+
+    /// True for the object itself, not for something below it.
+    pub(super) fn is_of_object(&self) -> bool {
+        !self.id.is_empty() && (self.rest.is_empty() || self.rest.starts_with('?'))
+    }
+
     /// What the caller said beside the address, inside what it may.
     pub(super) fn hints(&self) -> Result<Hints, RouteError> {
         Ok(self.rights.narrow(Hints::from_headers(&self.headers)?)?)
@@ -190,16 +221,8 @@ mod tests {
     #[track_caller]
     fn check(rest: &str, address: &str, streamed: bool) {
         let call = StoredCall {
-            allowance: Allowance::default(),
-            entry: None,
-            method: Method::GET,
-            id: "resp_1".to_owned(),
             rest: rest.to_owned(),
-            headers: HeaderMap::new(),
-            received: Instant::now(),
-            caller: Caller::default(),
-            rights: Arc::default(),
-            disclosure: Disclosure::default(),
+            ..StoredCall::of(Collection::Responses, Method::GET, "resp_1")
         };
         assert_eq!(call.address(), (format!("resp_1{address}"), streamed), "{rest}");
     }

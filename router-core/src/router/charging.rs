@@ -84,7 +84,9 @@ pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
             bill(deployment, usage, *cost)
         }
         // Made in the background, say: it tells no usage, and is not free for that.
-        (Some(answer), _) if answer.status < REFUSED => ticket.set_aside(),
+        (Some(answer), _) if answer.status < REFUSED && record.operation.is_billed() => {
+            ticket.set_aside()
+        }
         (Some(answer), _) => Bill { cost: answer.cost.unwrap_or_default(), ..Bill::default() },
         (None, Some(decided)) if record.ended == RequestEnd::HungUp => {
             let usage = Usage { prompt: decided.prompt, ..Usage::default() };

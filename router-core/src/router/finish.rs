@@ -209,7 +209,8 @@ impl Finish<'_, '_> {
 
     /// True where the deployment stores what it answers.
     fn stores(&self) -> bool {
-        self.request.operation() == Operation::Responses && self.request.stores()
+        matches!(self.request.operation(), Operation::Chat | Operation::Responses)
+            && self.request.stores()
     }
 
     /// Counts what was changed. A good answer shows that its deployment could read all encrypted items that it was sent.
@@ -224,10 +225,9 @@ impl Finish<'_, '_> {
 
     /// Remembers whose a stored response is, with its items and its conversation, and who can read what is encrypted.
     fn remember(&self, deployment: &Deployment, id: Option<&str>, answer: &[u8]) {
-        if self.request.operation() != Operation::Responses {
-            return;
+        if self.request.operation().read_as() == Operation::Responses {
+            items::of_answer(answer).into_iter().for_each(self.keeper(deployment));
         }
-        items::of_answer(answer).into_iter().for_each(self.keeper(deployment));
         if self.stores() {
             let Owners { stored, caller, .. } = self.owners;
             // Among several callers the first to name a conversation does not own it by that.
@@ -255,7 +255,7 @@ impl Finish<'_, '_> {
 
     /// A stream whose items are remembered as it tells them.
     fn kept(&self, relay: Relay, deployment: &Deployment) -> ByteStream {
-        if self.request.operation() != Operation::Responses {
+        if self.request.operation().read_as() != Operation::Responses {
             return ByteStream::new(relay);
         }
         let mut keep = self.keeper(deployment);
@@ -373,8 +373,10 @@ impl Whole {
             Operation::Responses => restream_response(&body),
             Operation::Chat
             | Operation::Completions
+            | Operation::InputTokens
+            | Operation::Compact
             | Operation::Embeddings
-            | Operation::Passed => restream(&body, request.include_usage()),
+            | Operation::Passed(_) => restream(&body, request.include_usage()),
         });
         if status == StatusCode::TOO_MANY_REQUESTS {
             tell_not_to_retry(&mut headers);

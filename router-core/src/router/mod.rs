@@ -8,6 +8,7 @@ mod build;
 mod bulk;
 mod call;
 mod charging;
+mod collections;
 mod disclosure;
 mod early_head;
 mod entering;

@@ -127,7 +127,7 @@ fn unnamed(
 ) -> Result<Cow<'static, str>, RouteError> {
     let operation = request.operation();
     let able = able_models(rules, rights, operation);
-    if let ([only], Operation::Passed) = (able.as_slice(), operation) {
+    if let ([only], Operation::Passed(_)) = (able.as_slice(), operation) {
         return Ok(only.clone().into());
     }
     let problem = if able.is_empty() {
@@ -235,9 +235,9 @@ fn able_models(rules: &Rules, rights: &Rights, operation: Operation) -> Vec<Stri
 fn able(abilities: &Abilities, operation: Operation) -> bool {
     match operation {
         Operation::Chat => abilities.chat_completions,
-        Operation::Responses => abilities.responses,
+        Operation::Responses | Operation::InputTokens | Operation::Compact => abilities.responses,
         Operation::Completions => abilities.completions,
         Operation::Embeddings => abilities.embeddings,
-        Operation::Passed => abilities.media,
+        Operation::Passed(medium) => abilities.media.serves(medium),
     }
 }

@@ -36,7 +36,6 @@ use crate::response::as_event_stream;
 use crate::response::pass_on;
 use crate::response::tell_attempts;
 use crate::response::tell_cost;
-use crate::stored::Stored;
 use crate::stored::Unknown;
 use crate::stored::UnknownResponse;
 use crate::stored::is_plain;
@@ -55,7 +54,6 @@ use super::call::StoredCall;
 use super::model_router::ModelRouter;
 use super::owners::owner_elsewhere;
 use super::stored_outcome::{Failed, ended, refused};
-use super::unknown::places;
 
 impl<U: Upstream> ModelRouter<U> {
     /// Reads, deletes or cancels a stored response at the deployment that made it.
@@ -65,7 +63,10 @@ impl<U: Upstream> ModelRouter<U> {
     pub async fn stored(&self, mut call: StoredCall) -> Result<Response, RouteError> {
         let slot = if call.entry.is_none() { self.enter_stored(&mut call, None)? } else { None };
         let mut trail = Vec::new();
-        let mut answer = self.stored_answer(&call, &mut trail).await;
+        let mut answer = match self.check_body(&mut call) {
+            Ok(()) => self.stored_answer(&call, &mut trail).await,
+            Err(error) => Err(error),
+        };
         self.metrics().attempted(&trail);
         call.disclosure.walked(&trail);
         if let Ok(Response { body: Body::Stream(stream), .. }) = &mut answer {
@@ -88,6 +89,9 @@ impl<U: Upstream> ModelRouter<U> {
         trail: &mut Vec<Step>,
     ) -> Result<Response, RouteError> {
         let hints = call.hints()?;
+        if call.id.is_empty() {
+            return self.of_collection(call, &hints, trail).await;
+        }
         if let Some(replicas) = self.replicas() {
             owner_elsewhere(&call.id, self.stored_responses(), replicas).await;
         }
@@ -127,7 +131,7 @@ impl<U: Upstream> ModelRouter<U> {
     }
 
     /// Carries the call out at one deployment, and notes how that ended.
-    async fn stored_at(
+    pub(super) async fn stored_at(
         &self,
         call: &StoredCall,
         hints: &Hints,
@@ -162,8 +166,13 @@ impl<U: Upstream> ModelRouter<U> {
         let (path, streamed) = call.address();
         let attempt = Attempt {
             deployment: Arc::clone(deployment),
-            call: Call::Stored { method: call.method.clone(), path: path.into() },
-            body: Bytes::new(),
+            call: Call::Stored {
+                method: call.method.clone(),
+                collection: call.collection.clone(),
+                content_type: call.content_type.clone(),
+                path: path.into(),
+            },
+            body: call.body.clone(),
             streamed,
             trace: Propagation::new(&call.headers, None).attempt().1,
         };
@@ -194,7 +203,7 @@ impl<U: Upstream> ModelRouter<U> {
             return Err(Failed { ended, said, error });
         }
         if status.is_success() {
-            if call.method == Method::DELETE {
+            if call.method == Method::DELETE && call.is_of_object() {
                 self.stored_responses().forget(&call.id);
             }
             self.readable(items::of_answer(&body), deployment);
@@ -281,7 +290,7 @@ impl<U: Upstream> ModelRouter<U> {
             && self.fallback().limits().unknown_stored == Unknown::Ask
             && is_plain(&call.id)
         {
-            let places = places(rules, &call.rights, hints);
+            let places = self.places(call, hints);
             let few = places.len() == 1 || (call.method == Method::GET && !places.is_empty());
             return if few { Ok(places) } else { Err(unknown().into()) };
         }
@@ -327,8 +336,8 @@ fn circumstances<'c>(deployment: &'c Deployment, limits: &Limits) -> Circumstanc
     }
 }
 
-fn unknown(call: &StoredCall) -> UnknownResponse {
-    UnknownResponse { id: call.id.clone(), what: Stored::Response }
+pub(super) fn unknown(call: &StoredCall) -> UnknownResponse {
+    UnknownResponse { id: call.id.clone(), what: call.collection.object() }
 }
 
 fn is_event_stream(headers: &HeaderMap) -> bool {

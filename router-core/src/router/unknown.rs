@@ -16,14 +16,25 @@ use crate::policy::Rights;
 
 /// One deployment of each endpoint at which the caller may use one that serves the Responses API.
 pub(super) fn places(rules: &Rules, rights: &Rights, hints: &Hints) -> Vec<Arc<Deployment>> {
+    places_of(rules, rights, hints, |deployment| {
+        deployment.model.abilities.responses && deployment.api.serves_responses()
+    })
+}
+
+/// One deployment of each endpoint at which the caller may use one that `serves`.
+pub(super) fn places_of(
+    rules: &Rules,
+    rights: &Rights,
+    hints: &Hints,
+    serves: impl Fn(&Deployment) -> bool,
+) -> Vec<Arc<Deployment>> {
     let residency = residency_of(&rules.policy, rights, hints);
     let mut places: Vec<Arc<Deployment>> = Vec::new();
     for deployment in rules.catalog.deployments() {
-        let serves = deployment.model.abilities.responses && deployment.api.serves_responses();
         let may =
             deployment.enabled && rights.allow(deployment) && residency.allows(deployment.area);
         let known = places.iter().any(|place| place.endpoint == deployment.endpoint);
-        if serves && may && !known {
+        if may && !known && serves(deployment) {
             places.push(Arc::clone(deployment));
         }
     }

@@ -7,6 +7,7 @@ use crate::chat::ResponseFormat;
 use crate::chat::Weight;
 use crate::chat::tokens;
 use crate::deployment::Deployment;
+use crate::model::Medium;
 use crate::model::ModelRecord;
 use crate::units::Tokens;
 
@@ -72,11 +73,15 @@ impl Needs {
         let responses = abilities.responses && deployment.api.serves_responses();
         let (serves, name) = match self.operation {
             Operation::Chat => (abilities.chat_completions, "chat completions"),
-            Operation::Responses => (responses, "Responses API"),
+            Operation::Responses | Operation::InputTokens | Operation::Compact => {
+                (responses, "Responses API")
+            }
             Operation::Completions => (abilities.completions, "legacy completions"),
             Operation::Embeddings => (abilities.embeddings, "embeddings"),
-            // Which of these models serves which path is the upstream's to say.
-            Operation::Passed => (abilities.media, "images, sound or moderations"),
+            Operation::Passed(medium) => (
+                abilities.media.serves(medium),
+                medium.map_or("images, sound or moderations", Medium::as_str),
+            ),
         };
         [
             (!serves, name),
@@ -97,10 +102,10 @@ impl Needs {
 /// The caller's cap on all its answers together; what writes no text needs none.
 fn cap(request: &ChatRequest<'_>) -> Option<Tokens> {
     match request.operation() {
-        Operation::Chat | Operation::Responses | Operation::Completions => {
+        Operation::Chat | Operation::Responses | Operation::Compact | Operation::Completions => {
             request.max_output().map(|cap| Tokens(cap.0.saturating_mul(request.n().max(1))))
         }
-        Operation::Embeddings | Operation::Passed => Some(Tokens::ZERO),
+        Operation::InputTokens | Operation::Embeddings | Operation::Passed(_) => Some(Tokens::ZERO),
     }
 }
 

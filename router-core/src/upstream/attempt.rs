@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::deployment::Deployment;
+use crate::stored::Collection;
 
 use super::endpoint::Call;
 
@@ -30,6 +31,47 @@ pub struct Attempt {
     /// Headers that pass from the caller: those of tracing (`traceparent`, `tracestate`, `x-request-id`) and of Azure's features.
     pub trace: Vec<(HeaderName, HeaderValue)>,
 }
+
+/// How a call is made.
+pub(super) struct Manner {
+    pub(super) method: Method,
+    /// What the body is; `None` where there is none.
+    pub(super) content_type: Option<HeaderValue>,
+    /// What it wants back.
+    pub(super) accept: &'static str,
+}
+
+impl Attempt {
+    /// The method of the call, what its body is, and what it wants back.
+    pub(super) fn manner(&self) -> Manner {
+        let awaited = if self.streamed { "text/event-stream" } else { JSON };
+        match &self.call {
+            Call::Operation(_) => Manner {
+                method: Method::POST,
+                content_type: Some(HeaderValue::from_static(JSON)),
+                accept: awaited,
+            },
+            Call::Passed { content_type, .. } => Manner {
+                method: Method::POST,
+                content_type: Some(content_type.clone()),
+                accept: "*/*",
+            },
+            Call::Stored { method, collection, content_type, .. } => Manner {
+                method: method.clone(),
+                content_type: content_type.clone(),
+                // The content of a file may be anything.
+                accept: match collection {
+                    Collection::PassedThrough(_) => "*/*",
+                    Collection::Responses
+                    | Collection::ChatCompletions
+                    | Collection::Conversations => awaited,
+                },
+            },
+        }
+    }
+}
+
+const JSON: &str = "application/json";
 
 /// What comes back: the head of an answer and the bytes that follow.
 pub struct Reply {

@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt;
+use http::StatusCode;
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::chat::Operation;
@@ -24,7 +24,7 @@ use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::units::DeploymentName;
 
-use super::attempt::{Attempt, Reply, Unreachable, Upstream};
+use super::attempt::{Attempt, Manner, Reply, Unreachable, Upstream};
 use super::broken::connection_died;
 use super::credential::SecretFault;
 use super::decoded::decoded;
@@ -244,7 +244,7 @@ async fn once(
     picked: Picked,
 ) -> Result<Arrived, NotSent> {
     let address = door.url(attempt).map_err(|named| NotSent { named, cause: None })?;
-    let (method, content_type, accept) = manner(attempt);
+    let Manner { method, content_type, accept } = attempt.manner();
     let Picked { client, slot } = picked;
     let mut request = client.request(method, address).header(ACCEPT, accept);
     request = request.header(ACCEPT_ENCODING, "identity");
@@ -334,22 +334,6 @@ impl Door {
         }
         let url = url(&self.base, &attempt.deployment, &attempt.call);
         url.parse().map_err(|_| Unreachable::Connect)
-    }
-}
-
-/// The method of a call, what its body is, and what it wants back; no type if there is no body.
-fn manner(attempt: &Attempt) -> (Method, Option<HeaderValue>, &'static str) {
-    const JSON: &str = "application/json";
-    match &attempt.call {
-        Call::Operation(_) => {
-            let accept = if attempt.streamed { "text/event-stream" } else { JSON };
-            (Method::POST, Some(HeaderValue::from_static(JSON)), accept)
-        }
-        Call::Passed { content_type, .. } => (Method::POST, Some(content_type.clone()), "*/*"),
-        Call::Stored { method, .. } => {
-            let accept = if attempt.streamed { "text/event-stream" } else { JSON };
-            (method.clone(), None, accept)
-        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::chat::Operation;
 use crate::deployment::Api;
 use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
+use crate::stored::Collection;
 
 use super::identity::Identity;
 use super::reach::Reach;
@@ -60,11 +61,15 @@ pub enum Call {
         /// What the body is.
         content_type: HeaderValue,
     },
-    /// A response that the deployment has stored.
+    /// An object that the endpoint has stored, or a collection of them.
     Stored {
-        /// Read, delete or cancel.
+        /// Read, create, change, delete or cancel.
         method: Method,
-        /// Its id and what follows: `resp_1/input_items?limit=2`.
+        /// Of which collection.
+        collection: Collection,
+        /// What the body is; `None` without one.
+        content_type: Option<HeaderValue>,
+        /// Its id and what follows: `resp_1/input_items?limit=2`; no id of a whole collection.
         path: Arc<str>,
     },
 }
@@ -75,9 +80,11 @@ impl Call {
         match self {
             Self::Operation(Operation::Chat) => ("chat/completions", ""),
             Self::Operation(Operation::Responses) => ("responses", ""),
+            Self::Operation(Operation::InputTokens) => ("responses/input_tokens", ""),
+            Self::Operation(Operation::Compact) => ("responses/compact", ""),
             Self::Operation(Operation::Completions) => ("completions", ""),
             Self::Operation(Operation::Embeddings) => ("embeddings", ""),
-            Self::Operation(Operation::Passed) => ("", ""),
+            Self::Operation(Operation::Passed(_)) => ("", ""),
             Self::Passed { path, .. } => (path, ""),
             Self::Stored { path, .. } => path.split_once('?').unwrap_or((path, "")),
         }
@@ -97,7 +104,11 @@ impl Call {
 
     /// True if the dated form of an address does not name the deployment, so that the body must.
     pub fn is_undeployed(&self) -> bool {
-        matches!(self, Self::Operation(Operation::Responses) | Self::Stored { .. })
+        match self {
+            Self::Operation(operation) => operation.read_as() == Operation::Responses,
+            Self::Stored { .. } => true,
+            Self::Passed { .. } => false,
+        }
     }
 }
 
@@ -108,8 +119,9 @@ pub fn url(base: &str, deployment: &Deployment, call: &Call) -> String {
     let base = base.trim_end_matches('/');
     let (path, query) = call.path();
     let (folder, path) = match call {
-        Call::Stored { .. } => ("responses/", path),
-        Call::Operation(_) | Call::Passed { .. } => ("", path),
+        Call::Stored { collection, .. } if path.is_empty() => (collection.path().to_owned(), path),
+        Call::Stored { collection, .. } => (format!("{}/", collection.path()), path),
+        Call::Operation(_) | Call::Passed { .. } => (String::new(), path),
     };
     let (before, version) = match &deployment.api {
         Api::AzureDated { version } if call.is_undeployed() => {
@@ -182,8 +194,12 @@ mod tests {
 
     #[test]
     fn each_call_has_its_path() {
-        let stored =
-            Call::Stored { method: Method::GET, path: "resp_1/input_items?limit=2".into() };
+        let stored = Call::Stored {
+            method: Method::GET,
+            collection: Collection::Responses,
+            content_type: None,
+            path: "resp_1/input_items?limit=2".into(),
+        };
         let content_type = HeaderValue::from_static("application/json");
         let passed = Call::Passed { path: "images/generations".into(), content_type };
         let mut deployment = sample::pay_as_you_go("payg", "gpt-4o");

@@ -9,6 +9,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
 use router_core::chat::Operation;
+use router_core::model::Medium;
 use router_core::response;
 use router_core::router::{ChatCall, Disclosure};
 
@@ -36,14 +37,15 @@ pub(crate) fn by_deployment(operation: Operation) -> MethodRouter<Arc<AppState>>
 /// Passes requests for a path on; the body names the model.
 pub(crate) fn passed(path: Arc<str>) -> MethodRouter<Arc<AppState>> {
     post(move |State(shared): State<Arc<AppState>>, request: Request| async move {
-        let asked = Asked { operation: Operation::Passed, model: None, passed: Some(path) };
+        let operation = Operation::Passed(Medium::of_path(&path));
+        let asked = Asked { operation, model: None, passed: Some(path) };
         complete(&shared, request, asked).await
     })
 }
 
 /// Passes requests for a path on; it names the deployment, as Azure's dated URLs do.
 pub(crate) fn passed_by_deployment(path: Arc<str>) -> MethodRouter<Arc<AppState>> {
-    named(Operation::Passed, Some(path))
+    named(Operation::Passed(Medium::of_path(&path)), Some(path))
 }
 
 fn named(operation: Operation, passed: Option<Arc<str>>) -> MethodRouter<Arc<AppState>> {

@@ -12,6 +12,7 @@ use http::request::Parts;
 use router_core::chat::Operation;
 use router_core::config::Expose;
 use router_core::ledger::Slot;
+use router_core::memory::Held;
 use router_core::router::{ChatCall, Disclosure};
 use tokio::time::Instant;
 
@@ -63,7 +64,8 @@ pub(crate) async fn call(
             return Err(problem);
         }
     };
-    call.body = received(shared, &mut call, body).await?;
+    let (bytes, held) = received(shared, &call.headers, body).await?;
+    (call.body, call.held) = (bytes, Some(held));
     let Some(permit) = shared.admit() else { return Err(Problem::overloaded()) };
     let slot = shared.router.occupy(&call);
     let slot = slot.map_err(|error| Problem::of(&error, shared.expose))?;
@@ -109,29 +111,37 @@ fn by_head(
     }
 }
 
-async fn received(shared: &AppState, call: &mut ChatCall, body: Body) -> Result<Bytes, Problem> {
+/// Receives a body within the bounds of memory and rate; the room that it takes is given back with the second value.
+pub(super) async fn received(
+    shared: &AppState,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(Bytes, Arc<Held>), Problem> {
     let limits = UploadLimits {
         most: shared.max_body_bytes,
         bytes_per_second: shared.min_upload_bytes_per_second,
     };
     let held = Arc::new(shared.process.bodies.holder());
-    let announced = upload::announced(&call.headers);
+    let announced = upload::announced(headers);
     let mut body = upload::receive(body, announced, limits, &held).await?;
     if body.starts_with(BYTE_ORDER_MARK) {
         body.advance(BYTE_ORDER_MARK.len());
     }
-    call.held = Some(held);
-    Ok(body)
+    Ok((body, held))
 }
 
-fn check_length(shared: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
+pub(super) fn check_length(shared: &AppState, headers: &HeaderMap) -> Result<(), Problem> {
     let most = shared.max_body_bytes;
     if upload::announced(headers) > most { Err(Problem::too_large(most)) } else { Ok(()) }
 }
 
 /// JSON, or, where callers show a key, nothing said: curl without a header sends `application/x-www-form-urlencoded`, which
 /// says as little. Without keys the type must be declared, because a browser sends any site's `text/plain` unasked.
-fn check_type(headers: &HeaderMap, operation: Operation, keyed: bool) -> Result<(), Problem> {
+pub(super) fn check_type(
+    headers: &HeaderMap,
+    operation: Operation,
+    keyed: bool,
+) -> Result<(), Problem> {
     let said = |name| headers.get(name).map(|value| value.to_str().unwrap_or("?").trim());
     let encoded = said(CONTENT_ENCODING).is_some_and(|word| !word.eq_ignore_ascii_case("identity"));
     if encoded {
@@ -146,7 +156,7 @@ fn check_type(headers: &HeaderMap, operation: Operation, keyed: bool) -> Result<
     let json = (unsaid && keyed)
         || matches!(kind.as_str(), "application/json" | "text/json")
         || (kind.starts_with("application/") && kind.ends_with("+json"))
-        || (operation == Operation::Passed && kind == "multipart/form-data");
+        || (operation.is_passed() && kind == "multipart/form-data");
     if json { Ok(()) } else { Err(Problem::not_json()) }
 }
 
@@ -176,8 +186,8 @@ mod tests {
         assert!(check_type(&HeaderMap::new(), Operation::Chat, true).is_ok());
         let form = HeaderValue::from_static("multipart/form-data; boundary=x");
         let headers = HeaderMap::from_iter([(CONTENT_TYPE, form)]);
-        assert!(check_type(&headers, Operation::Passed, true).is_ok());
-        assert!(check_type(&headers, Operation::Passed, false).is_ok());
+        assert!(check_type(&headers, Operation::Passed(None), true).is_ok());
+        assert!(check_type(&headers, Operation::Passed(None), false).is_ok());
     }
 
     #[test]

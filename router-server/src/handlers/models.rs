@@ -38,6 +38,17 @@ pub(crate) fn list(shared: &AppState, bearer: &Bearer, form: Form) -> Response {
     json::respond(&json!({"object": "list", "data": models}))
 }
 
+/// What a client of Azure AI Inference asks of its endpoint: which model answers. Requests may name any, and `auto` is one.
+///
+/// **Source:** Microsoft, "Azure AI Model Inference REST API", `Get Model Info`.
+pub(crate) async fn info() -> Response {
+    json::respond(&json!({
+        "model_name": "auto",
+        "model_type": "chat-completion",
+        "model_provider_name": "model-router",
+    }))
+}
+
 /// One name, or 404 in the words of a chat request that asked for it.
 pub(crate) fn one(
     shared: &AppState,
