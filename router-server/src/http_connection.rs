@@ -3,22 +3,22 @@
 //!
 //! When it has to end is decided in `connection.rs`; which connections there may be, in `workers.rs`.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
-use hyper::service::{Service, service_fn};
+use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use crate::connection::Connection;
-use crate::connection::LONGEST_SILENCE;
 use crate::connection::Noted;
 use crate::connection::Verdict;
 use crate::outgoing::follow;
@@ -91,11 +91,8 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
 /// How connections are served.
 fn builder() -> Builder<Streams> {
     let mut builder = Builder::new(Streams);
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(LONGEST_SILENCE)
-        .max_buf_size(BUFFER_BYTES);
+    // How long a head may take is seen to by `Connection::check`, without a timer for each request.
+    builder.http1().max_buf_size(BUFFER_BYTES);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -126,8 +123,9 @@ async fn serve<S>(
         async move {
             let version = request.version();
             let answer = connection.begin(STREAM.try_with(Arc::clone).ok());
-            let app = TowerToHyperService::new(live.current().app());
-            app.call(request).await.map(|response| follow(response, version, answer))
+            let current = live.current();
+            let response = current.app().answer(request.map(Body::new)).await;
+            Ok::<_, Infallible>(follow(response, version, answer))
         }
     });
     let builder = builder();

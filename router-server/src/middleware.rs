@@ -44,19 +44,29 @@ pub(crate) async fn pass(
     request: Request,
     next: Next,
 ) -> Response {
-    let received = Instant::now();
     let matched = request.extensions().get::<MatchedPath>();
     let path = matched.map_or("unknown", MatchedPath::as_str).to_owned();
     if PROBES.contains(&path.as_str()) || is_dashboard(&path) {
         return match auth::enter(&shared, &path, request).await {
-            Ok((request, _)) => caught(request, next).await,
+            Ok((request, _)) => caught(next.run(request)).await,
             Err(refused) => refused,
         };
     }
+    answered(&shared, path, request, |request| next.run(request)).await
+}
+
+/// Takes a request for a path of ours in, and what `handle` answers out.
+pub(crate) async fn answered<F: Future<Output = Response>>(
+    shared: &AppState,
+    path: String,
+    request: Request,
+    handle: impl FnOnce(Request) -> F,
+) -> Response {
+    let received = Instant::now();
     let id = request_id(request.headers());
     let text = id.to_str().unwrap_or_default().to_owned();
     let mut line = Line::new(request.method().clone(), path.clone(), text, received);
-    let mut response = match auth::enter(&shared, &path, request).await {
+    let mut response = match auth::enter(shared, &path, request).await {
         Err(refused) => line.follow(refused),
         Ok((mut request, bearer)) => {
             line.asked_by(&bearer.caller);
@@ -64,7 +74,7 @@ pub(crate) async fn pass(
             let response = if wants_websocket(request.headers()) {
                 Problem::no_websocket().into_response()
             } else {
-                caught(request, next).await
+                caught(handle(request)).await
             };
             line.follow(response)
         }
@@ -84,8 +94,8 @@ pub(crate) async fn pass(
 }
 
 /// A panic in a handler is a bug of ours, and for the caller a 500 like any other.
-async fn caught(request: Request, next: Next) -> Response {
-    AssertUnwindSafe(next.run(request)).catch_unwind().await.unwrap_or_else(|_| {
+async fn caught(answer: impl Future<Output = Response>) -> Response {
+    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
         error!("a handler panicked");
         Problem::internal().into_response()
     })

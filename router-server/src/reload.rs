@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
-use crate::app;
+use crate::app::App;
 use crate::app_state::AppState;
 use crate::dashboard::Dashboard;
 use crate::dashboard::Facts;
@@ -105,7 +105,7 @@ pub(crate) struct Current {
     pub(crate) router: ModelRouter,
     /// How connections begin; `None` if they are plain.
     pub(crate) handshakes: Option<Handshakes>,
-    app: axum::Router,
+    app: App,
 }
 
 impl Current {
@@ -117,12 +117,12 @@ impl Current {
     ) -> Arc<Self> {
         process.certificate(handshakes.as_ref().and_then(Handshakes::expires));
         let shared = AppState::new(router.clone(), &config, process);
-        Arc::new(Self { config, router, handshakes, app: app::app(Arc::new(shared)) })
+        Arc::new(Self { config, router, handshakes, app: App::new(Arc::new(shared)) })
     }
 
     /// What answers requests under this configuration.
-    pub(crate) fn app(&self) -> axum::Router {
-        self.app.clone()
+    pub(crate) fn app(&self) -> &App {
+        &self.app
     }
 }
 

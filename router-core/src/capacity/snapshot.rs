@@ -1,7 +1,7 @@
 //! A copy of the state of all deployments at a moment; a decision reads it.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -162,7 +162,10 @@ impl Asker {
 /// free, with nothing learned.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    standings: Vec<(DeploymentName, DeploymentState)>,
+    /// Sorted; shared by all snapshots of one configuration.
+    names: Arc<[DeploymentName]>,
+    /// In the order of the names.
+    standings: Vec<DeploymentState>,
     /// A number that tells the asking key from others.
     pub key: u64,
     /// A number that tells the conversation from others.
@@ -182,15 +185,23 @@ impl Snapshot {
         if !standings.is_sorted_by(|(one, _), (other, _)| one <= other) {
             standings.sort_by(|(one, _), (other, _)| one.cmp(other));
         }
-        Self { standings, ..Self::default() }
+        let names = standings.iter().map(|(name, _)| name.clone()).collect();
+        Self::of(names, standings.into_iter().map(|(_, standing)| standing))
+    }
+
+    /// A snapshot of these, in the order of the names, which are sorted.
+    pub fn of(
+        names: Arc<[DeploymentName]>,
+        standings: impl IntoIterator<Item = DeploymentState>,
+    ) -> Self {
+        Self { names, standings: standings.into_iter().collect(), ..Self::default() }
     }
 
     /// What is known of a deployment.
     pub fn standing(&self, name: &DeploymentName) -> &DeploymentState {
         static NEW: LazyLock<DeploymentState> = LazyLock::new(DeploymentState::default);
-        let at = self.standings.binary_search_by(|(known, _)| known.cmp(name));
-        let known = at.ok().and_then(|at| self.standings.get(at));
-        known.map_or_else(|| &*NEW, |(_, standing)| standing)
+        let at = self.names.binary_search(name).ok();
+        at.and_then(|at| self.standings.get(at)).unwrap_or(&NEW)
     }
 
     /// How long answers to tasks of this kind will be.

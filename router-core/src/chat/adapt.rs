@@ -111,8 +111,7 @@ pub(super) struct Fitted<'r, 'a> {
 impl Fitted<'_, '_> {
     fn written(self) -> Adapted {
         let Self { splice, changed, request, restream, withhold_usage } = self;
-        let body =
-            if splice.is_empty() { Bytes::copy_from_slice(request.body()) } else { splice.apply() };
+        let body = if splice.is_empty() { request.whole() } else { splice.apply() };
         Adapted { body, changed, restream, withhold_usage }
     }
 }

@@ -6,7 +6,6 @@
 //!
 //! Not done here: parsing the JSON (`body.rs`), and the meaning of its fields (`scalars.rs`).
 
-#[cfg(feature = "http-client")]
 use bytes::Bytes;
 use http::HeaderValue;
 
@@ -53,6 +52,8 @@ pub enum ResponseFormat {
 pub struct ChatRequest<'a> {
     operation: Operation,
     body: &'a [u8],
+    /// The owner of the same bytes, so that they can be sent on without a copy; `None` if it is not known.
+    shared: Option<&'a Bytes>,
     messages: Vec<Message<'a>>,
     references: Vec<Reference<'a>>,
     hidden: Hidden,
@@ -109,6 +110,7 @@ impl<'a> ChatRequest<'a> {
         Ok(Self {
             operation,
             body,
+            shared: None,
             messages,
             references,
             hidden,
@@ -117,6 +119,19 @@ impl<'a> ChatRequest<'a> {
             form: None,
             inputs,
         })
+    }
+
+    /// The same view over bytes that others may hold too: an unchanged body is sent on without a copy.
+    #[cfg(feature = "http-client")]
+    #[must_use]
+    pub(crate) fn sharing(self, body: &'a Bytes) -> Self {
+        debug_assert_eq!(self.body, body);
+        Self { shared: Some(body), ..self }
+    }
+
+    /// The whole body, to be sent as it came.
+    pub(super) fn whole(&self) -> Bytes {
+        self.shared.map_or_else(|| Bytes::copy_from_slice(self.body), Bytes::clone)
     }
 
     /// Reads a form (`multipart/form-data`) that is passed through: its fields, of which one may name the model.
@@ -136,6 +151,7 @@ impl<'a> ChatRequest<'a> {
         Ok(Self {
             operation,
             body,
+            shared: None,
             messages,
             references,
             hidden: Hidden::default(),

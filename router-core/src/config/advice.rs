@@ -134,7 +134,7 @@ fn chat_effort(policy: &Policy, catalog: &Catalog, table: &Table<'_>) {
     if role.effort.is_some() {
         return;
     }
-    for name in &role.models {
+    for name in &*role.models {
         let record = catalog.models().find(|record| record.name == *name);
         let efforts = record.and_then(|record| record.efforts.as_ref());
         let Some(efforts) = efforts.filter(|efforts| efforts.default != Effort::None) else {

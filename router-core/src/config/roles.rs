@@ -177,7 +177,7 @@ fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>)
         table.fault("on_unavailable", "must be reject: there is no role below chat");
     }
     Role {
-        models,
+        models: models.into(),
         effort: table
             .word("effort", raw.effort.as_deref(), EFFORTS, Effort::from_word)
             .or((task == Task::Reasoning).then_some(Effort::Medium)),

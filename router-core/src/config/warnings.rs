@@ -140,7 +140,7 @@ fn role(task: Task, policy: &Policy, catalog: &Catalog, table: &Table<'_>) {
         .iter()
         .filter(|deployment| policy.role(task).models.contains(&deployment.model.name))
         .collect();
-    for model in &policy.role(task).models {
+    for model in &*policy.role(task).models {
         let mut records = of_role.iter().map(|deployment| &deployment.model);
         if records.any(|record| record.name == *model && !record.abilities.chat_completions) {
             table.warn("models", format!("{model} does not answer chat completions"));

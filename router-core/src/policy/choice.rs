@@ -4,6 +4,7 @@
 //! This is preference only. Residency, capabilities and capacity are applied later (`selection`).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deployment::Catalog;
@@ -121,7 +122,7 @@ impl Policy {
 
     /// Which models shall do it: those asked for, or those of the task's role.
     pub fn choose(&self, asked: &RequestedModel, task: Task, catalog: &Catalog) -> ModelChoice {
-        let of_role = |task: Task| self.role(task).models.clone();
+        let of_role = |task: Task| Arc::clone(&self.role(task).models);
         let of_deployment = |name: &DeploymentName| {
             catalog
                 .deployment(name.as_str())
@@ -133,7 +134,7 @@ impl Policy {
             RequestedModel::Auto(_) | RequestedModel::Role(_) => {
                 (Some(task), of_role(task), Target::Any)
             }
-            RequestedModel::Model(model) => (None, vec![model.clone()], Target::Any),
+            RequestedModel::Model(model) => (None, [model.clone()].into(), Target::Any),
             RequestedModel::Deployment(name) if self.strict_deployment => {
                 (None, of_deployment(name), Target::Only(name.clone()))
             }
@@ -160,7 +161,7 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
     /// The models, the wished one first.
-    pub models: Vec<ModelName>,
+    pub models: Arc<[ModelName]>,
     /// The effort of requests that set none; `None` leaves the model its own.
     pub effort: Option<Effort>,
     /// What to do where no deployment of the role is inside the residency.
@@ -184,7 +185,7 @@ pub struct ModelChoice {
     /// The role that chose them; `None` if the caller named a model or deployment.
     pub role: Option<Task>,
     /// The models, the wished one first.
-    pub models: Vec<ModelName>,
+    pub models: Arc<[ModelName]>,
     /// How the request is bound to a deployment.
     pub target: Target,
 }

@@ -97,7 +97,7 @@ impl ChatCall {
             // What is sent upstream is most often a copy with another model's name in it.
             held.grow(measured.parsed_bytes() + self.body.len())?;
         }
-        Ok(ChatRequest::read(self.operation, &self.body)?)
+        Ok(ChatRequest::read(self.operation, &self.body)?.sharing(&self.body))
     }
 
     /// What the caller said beside the body, inside what it may.

@@ -3,13 +3,17 @@
 //! Before the hold time has passed nothing is sent, so a failure can still set the status. After it
 //! the status 200 has been sent, and a failure becomes an error event.
 
+use std::future::poll_fn;
 use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream;
 use http::{HeaderMap, StatusCode};
+use tokio::time::{Instant, sleep_until};
 
 use crate::chat::Operation;
 use crate::chat::error_event;
@@ -35,13 +39,43 @@ type Pieces = stream::BoxStream<'static, Result<Bytes, BrokenOff>>;
 /// A request that is still being answered.
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Response, RouteError>> + Send>>;
 
+/// When the caller of a stream is sent what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    pub(super) operation: Operation,
+    /// The head goes out at this moment, if there is no answer by then.
+    pub(super) early: Instant,
+    /// The time between two comments.
+    pub(super) heartbeat: Duration,
+}
+
+/// The answer, or the early head of a stream that has none in time. A request without an early head needs no timer.
+pub(super) async fn answer_or_early_head(
+    mut work: Work,
+    head: &OnceLock<EarlyHead>,
+    pace: Pace,
+) -> Result<Response, RouteError> {
+    let mut timer = None;
+    let answer = poll_fn(|context| {
+        if let Poll::Ready(answer) = work.as_mut().poll(context) {
+            return Poll::Ready(Some(answer));
+        }
+        if head.get().is_none() {
+            return Poll::Pending;
+        }
+        let timer = timer.get_or_insert_with(|| Box::pin(sleep_until(pace.early)));
+        timer.as_mut().poll(context).map(|()| None)
+    });
+    match (answer.await, head.get()) {
+        (Some(answer), _) => answer,
+        (None, Some(head)) => Ok(late(head.clone(), work, pace)),
+        (None, None) => work.await,
+    }
+}
+
 /// A stream whose answer is still awaited: comments keep the connection alive; what comes of it follows.
-pub(super) fn late(
-    operation: Operation,
-    head: EarlyHead,
-    work: Work,
-    heartbeat: Duration,
-) -> Response {
+fn late(head: EarlyHead, work: Work, pace: Pace) -> Response {
+    let Pace { operation, heartbeat, .. } = pace;
     let EarlyHead { mut headers, disclosure } = head;
     as_event_stream(&mut headers);
     let waiting = stream::unfold((Some(work), true), move |(work, at_once)| async move {

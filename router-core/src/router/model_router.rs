@@ -23,6 +23,7 @@ use crate::error::RouteError;
 use crate::fallback::Dispatch;
 use crate::fallback::Fallback;
 use crate::fallback::FeatureHeaders;
+use crate::fallback::Limits;
 use crate::fallback::NoAnswer;
 use crate::fallback::Note;
 use crate::ledger::Ledger;
@@ -56,7 +57,7 @@ use super::background::OpenAnswers;
 use super::bulk::Bulk;
 use super::call::ChatCall;
 use super::charging::{Unsaid, admit};
-use super::early_head::{EarlyHead, late};
+use super::early_head::{EarlyHead, Pace, answer_or_early_head};
 use super::finish::{Finish, Owners};
 use super::incoming::{Incoming, read};
 use super::naming::{Named, name_of, role_of_follow_up};
@@ -115,22 +116,11 @@ impl<U: Upstream> ModelRouter<U> {
     /// Nothing could be sent, or no deployment answered. An answer of the upstream that is the caller's own fault (a
     /// content filter's 400, say) is a [`Response`] with that status.
     pub async fn chat(&self, call: ChatCall) -> Result<Response, RouteError> {
-        let hold = self.0.fallback.limits().hold;
-        let operation = call.operation;
-        let promise = Arc::new(OnceLock::new());
-        let mut work = Box::pin(Arc::clone(&self.0).answer(call, Arc::clone(&promise)));
-        tokio::select! {
-            biased;
-            answer = &mut work => return answer,
-            () = tokio::time::sleep(hold) => {}
-        }
-        match promise.get() {
-            Some(head) => {
-                let heartbeat = self.0.fallback.limits().heartbeat;
-                Ok(late(operation, head.clone(), work, heartbeat))
-            }
-            None => work.await,
-        }
+        let Limits { hold, heartbeat, .. } = *self.0.fallback.limits();
+        let pace = Pace { operation: call.operation, early: Instant::now() + hold, heartbeat };
+        let promise: Arc<OnceLock<EarlyHead>> = Arc::default();
+        let work = Box::pin(Arc::clone(&self.0).answer(call, Arc::clone(&promise)));
+        answer_or_early_head(work, &promise, pace).await
     }
 
     /// All names that a caller with these rights can ask for.

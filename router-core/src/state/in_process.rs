@@ -44,6 +44,8 @@ use super::renewal::Renewal;
 #[derive(Debug)]
 pub struct InProcess {
     pub(super) slots: Vec<Slot>,
+    /// The names of the slots, in their order: shared by all snapshots.
+    names: Arc<[DeploymentName]>,
     cooldowns: Cooldowns,
     ramp: Duration,
     pub(super) affinity: Affinity,
@@ -134,13 +136,18 @@ fn size(provisioned: &Provisioned, settings: &Settings) -> Option<Size> {
     })
 }
 
+fn names_of(catalog: &Catalog) -> Arc<[DeploymentName]> {
+    catalog.deployments().iter().map(|deployment| deployment.name.clone()).collect()
+}
+
 impl InProcess {
     /// Nothing learned yet about any deployment of the catalog.
     pub fn new(catalog: &Catalog, cooldowns: Cooldowns, settings: &Settings, now: Instant) -> Self {
         let slots = catalog.deployments().iter();
         let slots = slots.map(|known| Slot::new(known, settings, now)).collect();
+        let names = names_of(catalog);
         let (affinity, habits) = (Affinity::new(settings), OutputLengths::new(settings));
-        Self { slots, cooldowns, ramp: settings.ramp, affinity, habits, outbox: None }
+        Self { slots, names, cooldowns, ramp: settings.ramp, affinity, habits, outbox: None }
     }
 
     /// The same, noting what other replicas should know.
@@ -162,8 +169,8 @@ impl InProcess {
         };
         let slots = catalog.deployments().iter().map(slot).collect();
         let (affinity, habits) = (self.affinity.renewed(settings), self.habits.renewed(settings));
-        let outbox = self.outbox.clone();
-        Self { slots, cooldowns, ramp: settings.ramp, affinity, habits, outbox }
+        let (names, outbox) = (names_of(catalog), self.outbox.clone());
+        Self { slots, names, cooldowns, ramp: settings.ramp, affinity, habits, outbox }
     }
 
     pub(super) fn slot(&self, deployment: &DeploymentName) -> Option<&Slot> {
@@ -211,8 +218,8 @@ impl CapacityState for InProcess {
     }
 
     fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot {
-        let standings = self.slots.iter().map(|slot| (slot.name.clone(), *slot.lock()));
-        let mut snapshot = Snapshot::new(standings);
+        let standings = self.slots.iter().map(|slot| *slot.lock());
+        let mut snapshot = Snapshot::of(Arc::clone(&self.names), standings);
         snapshot.key = asker.key;
         snapshot.conversation = asker.conversation.number();
         snapshot.home = self.affinity.home(asker.conversation, now);

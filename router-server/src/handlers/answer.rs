@@ -24,9 +24,14 @@ use super::intake::Asked;
 /// Answers requests whose body names the model.
 pub(crate) fn by_body(operation: Operation) -> MethodRouter<Arc<AppState>> {
     post(move |State(shared): State<Arc<AppState>>, request: Request| async move {
-        let asked = Asked { operation, model: None, passed: None };
-        complete(&shared, request, asked).await
+        direct(&shared, request, operation).await
     })
+}
+
+/// The same for who has matched the path already.
+pub(crate) async fn direct(shared: &AppState, request: Request, operation: Operation) -> Response {
+    let asked = Asked { operation, model: None, passed: None };
+    complete(shared, request, asked).await
 }
 
 /// Answers requests whose path names the deployment, as Azure's dated URLs do.
