@@ -1,5 +1,5 @@
-//! However the bytes of a stream are cut, the caller gets the same bytes and the same account is closed; and no bytes at all,
-//! from a caller or from an upstream, make the router panic or a stream end in silence.
+//! However the bytes of a stream are split, the caller gets the same bytes and the same account is
+//! closed. No bytes, from a caller or an upstream, make the router panic or a stream end silently.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 

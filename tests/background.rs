@@ -1,4 +1,5 @@
-//! Answers made in the background: charged when they are created, settled once, by the first response that says what they used.
+//! Background answers: charged when they are created, settled once, by the first response that
+//! reports their usage.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,5 +1,5 @@
-//! Every error body that Azure and OpenAI are known to answer, and what becomes of it: on to the next deployment, or back to
-//! the caller as it came. Codes are strings, numbers or null; types may be null; fields may be missing.
+//! Every known error body of Azure and OpenAI, and its effect: the next deployment, or back to the
+//! caller unchanged. Codes are strings, numbers or null; types may be null; fields may be missing.
 
 use azure_emulator::Step;
 use serde_json::json;

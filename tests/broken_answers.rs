@@ -1,5 +1,5 @@
-//! A success that is no answer: another service's body, a cut one, one in an encoding that nobody asked for, a preamble without
-//! end. The next deployment answers; if there is none, the caller gets a 502.
+//! A success without a valid answer: another service's body, a truncated one, an unrequested
+//! encoding, an endless preamble. The next deployment answers; without one, the caller gets a 502.
 
 use std::io::Write;
 

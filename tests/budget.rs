@@ -1,4 +1,4 @@
-//! The retry budget of the whole router: an outage does not become a storm of attempts.
+//! The retry budget of the whole router: an outage does not become a retry storm.
 
 use azure_emulator::Step;
 use serde_json::json;

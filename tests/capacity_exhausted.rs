@@ -1,5 +1,5 @@
-//! Every deployment full: 429 with the shortest wait of the pool, in both headers, and a word on whether trying again is
-//! worth it.
+//! Every deployment full: 429 with the shortest wait of the pool, in both headers, and whether a
+//! retry can help.
 
 use azure_emulator::Step;
 use serde_json::json;

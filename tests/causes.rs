@@ -1,4 +1,5 @@
-//! Why a request failed: by the error that its caller reads, by its headers, and by the log; never with an upstream's own text.
+//! Why a request failed: in the caller's error, in its headers, and in the log; never with an
+//! upstream's own text.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,8 +1,9 @@
-//! What 26 real client configurations sent, sent again: everything is accepted, scored where it should be, and what the
-//! upstream gets is what the caller wrote, field for field, but for what the answer says was changed.
+//! Recorded requests of 26 real client configurations: all are accepted and scored correctly, and
+//! the upstream receives what the caller wrote, field for field, except for the changes that the
+//! answer reports.
 //!
-//! The recordings lie outside the repository, in `$ROUTER_DATA_DIR/client_requests.jsonl`; without them the test says so and
-//! passes.
+//! The recordings are outside the repository, in `$ROUTER_DATA_DIR/client_requests.jsonl`; without
+//! them the test says so and passes.
 
 use std::collections::BTreeSet;
 

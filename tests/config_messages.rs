@@ -1,4 +1,4 @@
-//! What an operator reads of a broken configuration, word for word.
+//! The messages for a faulty configuration, word for word.
 
 use std::path::Path;
 
@@ -345,7 +345,7 @@ a.toml: keys.none.hashes: missing; must list at least one hash, as `router-serve
 a.toml: keys.other.roles: must list reasoning, chat or both
 a.toml: keys.team.hashes: one of them is a hash of keys.other too
 a.toml: keys.team.hashes: one of them is a hash of keys.A too
-a.toml: keys.team.hashes: must be sha256: and 64 hexadecimal digits, as `router-server key hash` prints them; the key itself has no place here
+a.toml: keys.team.hashes: must be sha256: and 64 hexadecimal digits, as `router-server key hash` prints them; never the key itself
 a.toml: keys.team.expires: a day is written as 2026-11-19; found `soon`
 a.toml: keys.team.roles: must be reasoning or chat, found `boss`
 a.toml: keys.team.models: no deployment serves `gpt-9`; served are: gpt-5.2
@@ -540,9 +540,9 @@ fn an_identity_says_what_it_lacks_and_what_it_cannot_use() {
         ),
         (
             "identity = { kind = \"instance_metadata\", tenant_id = \"t\", token_file = \"/t\", secret.env = \"S\" }",
-            "..identity.tenant_id: has no place where kind is instance_metadata\n\
-             ..identity.token_file: has no place where kind is instance_metadata\n\
-             ..identity.secret: has no place where kind is instance_metadata"
+            "..identity.tenant_id: is not allowed where kind is instance_metadata\n\
+             ..identity.token_file: is not allowed where kind is instance_metadata\n\
+             ..identity.secret: is not allowed where kind is instance_metadata"
                 .to_owned(),
         ),
         (
@@ -612,7 +612,7 @@ fn an_azure_type_stands_in_place_of_billing_and_area() {
     for (lines, fault) in [
         (
             "sku = \"DataZoneStandard\"",
-            "deployments.one.sku: DataZoneStandard processes in a data zone, and the resource's region lies in none; see endpoints.seoul.region",
+            "deployments.one.sku: DataZoneStandard processes in a data zone, and the resource's region is in none; see endpoints.seoul.region",
         ),
         ("sku = \"GlobalBatch\"", "deployments.one.sku: GlobalBatch serves no requests online"),
         (

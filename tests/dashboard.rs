@@ -1,6 +1,7 @@
-//! What the dashboard tells: the page with its guards, sums that agree with what was sent, and no content.
+//! The dashboard's data: the page with its access control, totals that match what was sent, and no
+//! content.
 //!
-//! How it looks and whether people can use it is checked in a browser: `tests/dashboard/run.py`.
+//! `tests/dashboard/run.py` checks its appearance and usability in a browser.
 
 use std::time::Duration;
 

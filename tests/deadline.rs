@@ -1,4 +1,5 @@
-//! One deadline for all attempts of a request; the official clients say theirs, and ours is never longer.
+//! One deadline for all attempts of a request. The official clients send theirs, and ours is never
+//! longer.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! A request can be dropped at any await point. Whatever it had reserved is released: no slot stays taken, and the bucket
-//! keeps nothing but the prompts that were sent. Over an upstream in memory, in paused time.
+//! A request can be dropped at any await point. Everything that it had reserved is released: no
+//! slot stays taken, and the bucket keeps only the prompts that were sent. With an in-memory
+//! upstream, in paused time.
 
 use std::future::poll_fn;
 use std::pin::pin;

@@ -1,5 +1,6 @@
-//! Encrypted reasoning belongs to the resource that made it: a conversation that brings it back goes there, waits for it
-//! within the wait budget, and goes on elsewhere without it if that is all that is left.
+//! Encrypted reasoning belongs to the resource that created it: a conversation that returns it goes
+//! there, waits for it within the wait budget, and continues elsewhere without it if nothing else
+//! is left.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! How endpoints are reached: private authorities are believed where config says so and nowhere else, and a proxy is used
-//! or passed by. `router-server/tests/proxy.rs` tells of proxies that the environment names.
+//! How endpoints are reached: private authorities are trusted only where configured, and a proxy is
+//! used or bypassed. `router-server/tests/proxy.rs` covers proxies from the environment.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,6 @@
-//! Faults of a deployment: no connection, no first byte in time, 408, 5xx, 529. The next deployment answers in the same
-//! request, streamed and not, and the one that failed comes last for a short while.
+//! Faults of a deployment: no connection, no first byte in time, 408, 5xx, 529. The next deployment
+//! answers within the same request, streamed or not, and the failed one comes last for a short
+//! while.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Forms that are passed through: one field names the model, every disguised second one is refused, and the upstream receives
-//! a form that has been written again from what the router has read.
+//! Passed-through forms: one field names the model, every disguised second one is refused, and the
+//! upstream receives a form that was written again from the parsed one.
 
 use crate::support::raw::{RawUpstream, Received};
 use crate::support::{Answer, Bench, Layout};

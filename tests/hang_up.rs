@@ -1,4 +1,4 @@
-//! A caller that hangs up cancels the upstream call, whatever stage it is in.
+//! A caller that disconnects cancels the upstream call, at every stage.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! A slow stream is kept alive: nothing goes out before the hold time, so that a failure can still be a status; after it
-//! comments do, fallback goes on, and a final failure is an error event.
+//! A slow stream is kept alive: nothing is sent before the hold time, so that a failure can still
+//! set the status; after it comments are sent, fallback continues, and a final failure is an error
+//! event.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! A stream that is slow to begin is asked for elsewhere too, where config allows: the quicker one is taken, the other is
-//! cancelled, and no more than the budget's share is spent. Over an upstream in memory, in paused time.
+//! A stream that is slow to begin is also sent to another deployment, if config allows: the faster
+//! one is used, the other is cancelled, within the hedging budget. With an in-memory upstream, in
+//! paused time.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Endpoints that are entered with tokens of Entra ID: fetched once for all, anew before they end and after a 401, in each
-//! of the ways in which identities prove themselves. The emulator hands the tokens out and takes no others.
+//! Endpoints with Entra ID tokens: fetched once for all requests, renewed before they expire and
+//! after a 401, for every kind of identity. The emulator issues the tokens and accepts no others.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! Embeddings and legacy completions in batches: each input is held to the model's limit, token ids are counted, and an error
-//! names the field.
+//! Batches of embeddings and legacy completions: the model's limit applies to each input, token ids
+//! are counted, and an error names the field.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! How much a key may use: what is refused and for how long, and what really counts, however a request ends.
+//! The limits of a key: what is refused and for how long, and what counts, however a request ends.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a key may ask for: no header, name, fallback or stored response goes round it.
+//! The rights of a key: no header, name, fallback or stored response bypasses them.
 
 use azure_emulator::Step;
 use serde_json::{Value, json};

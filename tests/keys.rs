@@ -1,4 +1,5 @@
-//! Who may come in: keys in every header that clients use, on every path; none where none are configured.
+//! Authentication: keys in every header that clients use, on every path; none without configured
+//! keys.
 
 use reqwest::RequestBuilder;
 use router_core::units::Day;

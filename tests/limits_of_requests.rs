@@ -1,4 +1,4 @@
-//! What is no chat request is refused in OpenAI's shape, and nothing is sent.
+//! What is not a chat request is refused in OpenAI's form, and nothing is sent.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A listener that speaks TLS: both versions of HTTP, callers' certificates, and files that change while it runs.
+//! A TLS listener: both versions of HTTP, client certificates, and files that change while it runs.
 
 use std::path::Path;
 use std::sync::Arc;

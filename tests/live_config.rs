@@ -1,5 +1,5 @@
-//! A configuration that changes while requests are served: the next request meets the new one, those under way end under
-//! the old one, and what is known of deployments that stay is carried on.
+//! A reload while requests are served: new requests use the new configuration, running ones finish
+//! under the old one, and the state of deployments that stay is kept.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The files of a configuration are followed: a change by any means is picked up, and one with faults changes nothing and is
-//! told everywhere.
+//! The files of a configuration are watched: any change is detected, and one with faults changes
+//! nothing and is reported everywhere.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

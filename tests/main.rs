@@ -1,8 +1,9 @@
-//! One integration test program: every behaviour that callers see, over real HTTP on loopback, against the emulator.
+//! One integration test program: every behavior that callers see, over real HTTP on loopback,
+//! against the emulator.
 //!
-//! One file a behaviour. What a deployment does is scripted; what the router does about it is read from the answer, from
-//! the emulator's journal and from the metrics. Waits are told by the journal's own times: the lower bound is exact,
-//! the upper generous, and no test sleeps in order to be right.
+//! Each file covers one behavior. Scripts define what a deployment does; the router's reaction is
+//! read from the answer, the emulator's journal and the metrics. Waits are measured by the
+//! journal's times: the lower bound is exact, the upper bound generous.
 #![expect(clippy::unwrap_used, reason = "helpers of a test program stop at the first surprise")]
 #![expect(clippy::panic, reason = "a helper that cannot go on says why")]
 #![expect(clippy::indexing_slicing, reason = "serde_json gives null for what is not there")]

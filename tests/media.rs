@@ -1,5 +1,5 @@
-//! Sound and pictures that arrive as raw bytes go to the caller as they arrive, and never end as if they were whole when they
-//! are not.
+//! Audio and images as raw bytes are relayed as they arrive, and never end as if they were complete
+//! when they are not.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Metric names, types and labels are a promise: dashboards and alarms are built on them. A change shows as a difference
-//! to `metrics.txt` and belongs into the change log as breaking.
+//! Metric names, types and labels are stable, because dashboards and alerts depend on them. A
+//! change differs from `metrics.txt` and belongs in the changelog as breaking.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

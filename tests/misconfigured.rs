@@ -1,5 +1,6 @@
-//! 401, 403, 404, 410: config or rights are wrong, or the model has retired. The next deployment answers, this one is out,
-//! the log says so loudly, and the caller hears names only with `expose = "all"`.
+//! 401, 403, 404, 410: wrong configuration or rights, or a retired model. The next deployment
+//! answers, this one is out, the log reports it prominently, and the caller sees names only with
+//! `expose = "all"`.
 
 use azure_emulator::Step;
 

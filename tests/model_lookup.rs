@@ -1,4 +1,4 @@
-//! What `model` may say, where it may say it, and what is answered to a name that means nothing.
+//! What `model` may contain, where, and the response to an unknown name.
 
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Step};

@@ -1,4 +1,4 @@
-//! The shipped model records make sense in themselves.
+//! The shipped model records are consistent.
 
 use router_core::config::shipped_records;
 use router_core::model::{

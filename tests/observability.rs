@@ -1,7 +1,6 @@
-//! What is watched must exist: each metric, label and label value that the Grafana dashboard and the Prometheus rules name
-//! is one of the router's own.
+//! Every metric, label and label value in the Grafana dashboard and the Prometheus rules exists.
 //!
-//! That the rules can be read and fire when they should is checked by `tests/observability/run.py`.
+//! `tests/observability/run.py` checks that the rules can be read and fire when they should.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,5 @@
-//! Scores that are only observed: one role serves all that is scored, whoever names what they want gets it, and what
-//! would have been chosen is told.
+//! Observe mode: one role serves every scored request, named models still work, and what would have
+//! been chosen is recorded.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,4 @@
-//! What observers are told: each request once, however it ends, with what was decided and what came of it.
+//! Observers see each request once, however it ends, with its decision and its result.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

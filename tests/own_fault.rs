@@ -1,5 +1,6 @@
-//! A request that is itself at fault closes no deployment to others: one that exceeds the quota alone, and one that refers to
-//! an object that does not exist. Its caller gets the upstream's answer; the next caller is served by the same deployment.
+//! A request that is itself at fault closes no deployment to others: one that exceeds the quota by
+//! itself, and one that refers to a missing object. Its caller gets the upstream's answer; the same
+//! deployment serves the next caller.
 
 use azure_emulator::Step;
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! What a key may not do by any way of writing a request: fields given twice, fields that it is denied, hosted tools outside
-//! its residency, deployments named in headers, objects of another key.
+//! No form of a request bypasses a key's rights: duplicate fields, denied fields, hosted tools
+//! outside its residency, deployments named in headers, objects of another key.
 
 use azure_emulator::Step;
 use serde_json::{Value, json};

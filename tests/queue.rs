@@ -1,4 +1,5 @@
-//! The queue in front of a full provisioned deployment that nothing stands in for: who is served, and what operators see.
+//! The queue of a full provisioned deployment without an alternative: who is served, and what
+//! operators see.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A request written for gpt-4o reaches o1 without a 400, and everything that was changed for it is told.
+//! A request written for gpt-4o reaches o1 without a 400, and every change is reported.
 
 use azure_emulator::End;
 use serde_json::{Value, json};

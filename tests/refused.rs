@@ -1,5 +1,5 @@
-//! 400 and its relatives: what the request itself is to blame for goes back as it came, byte for byte; what the
-//! deployment is to blame for is mended once, or goes where the window is larger.
+//! 400 and similar: an error that the request causes goes back byte for byte; one that the
+//! deployment causes is repaired once, or goes to a larger window.
 
 use azure_emulator::Step;
 use http::HeaderMap;

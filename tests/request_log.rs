@@ -1,5 +1,5 @@
-//! The request log: one line for each request, however it ends, without its content; and a disk that fails or hangs fails
-//! no request.
+//! The request log: one line per request, however it ends, without content. A disk that fails or
+//! hangs fails no request.
 
 use std::path::Path;
 use std::process::Command;

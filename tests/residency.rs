@@ -1,4 +1,5 @@
-//! The residency is never left: not by fallback, not by a caller's header, not by a task, whatever deployments answer.
+//! No request leaves its residency: not by fallback, by a caller's header, or by its task, whatever
+//! deployments answer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! What the answer's headers tell: all of them where they apply, none where they do not, and only what the caller may
-//! see with `expose = "minimal"`.
+//! Response headers: all of them where they apply, none where they do not, and only the permitted
+//! ones with `expose = "minimal"`.
 
 use azure_emulator::Step;
 use serde_json::json;

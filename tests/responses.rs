@@ -1,4 +1,5 @@
-//! The Responses API: the same line as chat, and stored responses that lead back to the deployment that made them.
+//! The Responses API: the same path as chat, and stored responses that go to the deployment that
+//! created them.
 
 use std::time::Duration;
 

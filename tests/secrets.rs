@@ -1,4 +1,4 @@
-//! Keys and prompts never show: not in an answer's headers, not in an error, not in a metric, not in a log line at any
+//! Keys and prompts never appear: not in response headers, errors, metrics, or log lines at any
 //! level.
 
 use std::path::PathBuf;

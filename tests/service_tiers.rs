@@ -1,4 +1,5 @@
-//! The service tier that an answer names sets its price, and hosted tools cost by the call: what is not known is not invented.
+//! The service tier of an answer sets its price, and hosted tools cost by the call. Unknown prices
+//! stay unknown.
 
 use router_server::Running;
 use serde_json::{Value, json};

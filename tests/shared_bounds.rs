@@ -1,5 +1,6 @@
-//! What one caller can take from others is bounded: memory, slots, time, connections. Load itself is put on by
-//! `tests/hostile`; here each rule is shown once, over raw sockets where a client would not do it.
+//! What one caller can take from others is bounded: memory, slots, time, connections.
+//! `tests/hostile` applies load; here each rule is shown once, over raw sockets where a client
+//! would not do it.
 
 #![expect(
     clippy::disallowed_methods,

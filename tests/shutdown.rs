@@ -1,4 +1,5 @@
-//! Stopping: readiness turns false first, open streams end, and what has not ended by the drain time is cut.
+//! Shutdown: readiness turns false first, open streams finish, and what has not finished by the
+//! drain time is cut.
 
 use std::time::Duration;
 

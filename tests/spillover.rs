@@ -1,5 +1,5 @@
-//! Azure's own spillover: read from the answer's headers, billed and labelled by the token, and taken as the sign that the
-//! provisioned deployment is full.
+//! Azure's native spillover: recognized by the answer's headers, billed and labelled by the token,
+//! and taken as a sign that the provisioned deployment is full.
 
 use azure_emulator::Step;
 use serde_json::json;

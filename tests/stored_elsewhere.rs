@@ -1,5 +1,6 @@
-//! What was stored without this router's knowledge, and models that are named together with what is stored: a call goes to
-//! the one endpoint that can have it, inside its caller's rights and residency, or it is refused with a reason.
+//! Objects stored without this router, and models named together with stored objects: a call goes
+//! to the only endpoint that can have the object, within its caller's rights and residency, or is
+//! refused with a reason.
 
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Emulator, Settings};

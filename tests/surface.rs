@@ -1,4 +1,5 @@
-//! What is served beside chat and the Responses API: embeddings, legacy completions, and paths that are passed through.
+//! The API besides chat and the Responses API: embeddings, legacy completions, and passed-through
+//! paths.
 
 use azure_emulator::Step;
 use reqwest::Method;

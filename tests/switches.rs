@@ -1,5 +1,5 @@
-//! Switches of the configuration: a deployment switched off, a role forced, a bound on requests at once; told wherever
-//! decisions are.
+//! Switches of the configuration: a disabled deployment, a forced role, a concurrency limit; shown
+//! wherever decisions are shown.
 
 use azure_emulator::Step;
 use futures_util::future::join_all;

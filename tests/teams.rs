@@ -1,4 +1,4 @@
-//! Teams and what is shown of spending: a budget that several keys share, a key's own usage, gauges, and a restart.
+//! Teams and spending: a budget that several keys share, a key's own usage, gauges, and a restart.
 
 use serde_json::{Value, json};
 

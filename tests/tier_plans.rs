@@ -1,4 +1,5 @@
-//! Service tiers as entries of a plan: which is tried first, what stands in for one without capacity, and what is reported.
+//! Service tiers as entries of a plan: their order, what replaces one without capacity, and what is
+//! reported.
 
 use std::time::Duration;
 

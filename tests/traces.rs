@@ -1,6 +1,6 @@
-//! Spans of requests, as a collector gets them: one a request and one below it for each attempt, in the caller's trace, with
-//! what was decided and what came of it, and without a word of content. A collector that is slow, dead or refuses costs
-//! spans and nothing else.
+//! Spans of requests as a collector receives them: one per request and a child per attempt, in the
+//! caller's trace, with the decision and the result, without content. A slow, dead or refusing
+//! collector costs only spans.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};

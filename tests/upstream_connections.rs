@@ -1,5 +1,5 @@
-//! Connections to upstreams: a kept-alive connection that dies under a request costs nobody anything, a dead one is left, and
-//! none is used beyond its age.
+//! Connections to upstreams: a kept-alive connection that dies under a request costs nothing, a
+//! dead one is abandoned, and none is used beyond its age.
 
 use std::time::Duration;
 

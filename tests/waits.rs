@@ -1,7 +1,7 @@
-//! 429 of a provisioned deployment: pay-as-you-go answers in the same request, no attempt goes to the full deployment
-//! before the wait it asked for has passed, and one goes straight after.
+//! 429 of a provisioned deployment: pay-as-you-go answers within the same request, no attempt goes
+//! to the full deployment before the requested wait has passed, and one goes right after.
 //!
-//! The table is the one in which other routers were measured: each says something else, and most are wrong in most rows.
+//! The table is the one used to measure other routers, most of which fail most rows.
 
 use std::time::Duration;
 

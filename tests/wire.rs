@@ -1,6 +1,7 @@
-//! Streams on the wire: what reaches the caller and when, where a stream is over, and what the router learns from it.
+//! Streams on the wire: what reaches the caller and when, where a stream ends, and what the router
+//! learns from it.
 //!
-//! The upstream sends one piece after another when the test says so, so that nothing depends on time.
+//! The test tells the upstream when to send each piece, so nothing depends on time.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};

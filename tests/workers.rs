@@ -1,4 +1,5 @@
-//! Requests are served by several threads: none waits behind a busy one while another idles, and they share their state.
+//! Several threads serve requests: none waits behind a busy one while another is idle, and they
+//! share their state.
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, Sender, channel};

@@ -67,7 +67,7 @@ pub struct Rules {
     pub capacity: Settings,
 }
 
-/// What is asked: the request and what came beside its body.
+/// The input of a decision: the request and its headers.
 #[derive(Debug, Clone, Copy)]
 pub struct Ask<'r, 'a> {
     /// The request.
@@ -100,7 +100,7 @@ pub struct Moment {
     pub today: Day,
 }
 
-/// What shall be done, and why.
+/// What to do with a request, and why.
 #[derive(Debug, Clone)]
 pub struct Decision {
     /// What the name in the request meant.
@@ -160,7 +160,7 @@ impl Decision {
     }
 }
 
-/// Decides what shall be done with a request.
+/// Decides what to do with a request.
 ///
 /// # Errors
 /// The request names a model that does not exist here. Everything else that prevents sending is told in
@@ -304,7 +304,7 @@ fn kind_of(choice: &ModelChoice, catalog: &Catalog) -> Task {
     choice.role.unwrap_or(if reasons { Task::Reasoning } else { Task::Chat })
 }
 
-/// On what terms the request asks for room.
+/// The terms on which the request asks for capacity.
 fn admission(
     ask: Ask<'_, '_>,
     choice: &ModelChoice,

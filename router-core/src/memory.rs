@@ -58,9 +58,9 @@ impl Budget {
     }
 }
 
-/// The budget has no room for so many bytes now.
+/// The budget has no space for so many bytes now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the router holds as many bytes of requests and answers as it may; try again")]
+#[error("the router's memory for requests and answers is in use; try again")]
 pub struct MemoryShort;
 
 /// Bytes held of a budget, returned when this is dropped.
@@ -74,7 +74,7 @@ impl Held {
     /// Holds so many bytes more.
     ///
     /// # Errors
-    /// There is no room for them; nothing has changed then.
+    /// There is no space for them; nothing has changed.
     pub fn grow(&self, more: usize) -> Result<(), MemoryShort> {
         let own = self.bytes.load(Ordering::Relaxed).saturating_add(more);
         let most = self.budget.most();
@@ -97,7 +97,7 @@ impl Held {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The bytes, with the room that they take: it is free when the last reference to them has been dropped.
+    /// The bytes, with the memory that they occupy: it is returned when the last reference is dropped.
     #[must_use]
     pub fn keep(self, bytes: Bytes) -> Bytes {
         Bytes::from_owner(Kept { bytes, _held: self })

@@ -126,7 +126,7 @@ pub(crate) fn as_event_stream(headers: &mut HeaderMap) {
 pub struct ResponseHeader {
     /// Its name.
     pub name: &'static str,
-    /// True if it tells what is inside: which deployment, how billed, how often tried, at what cost.
+    /// True if it reveals internals: deployment, billing, attempts, cost.
     pub internal: bool,
     /// What it says, and when it is there.
     pub meaning: &'static str,
@@ -197,7 +197,7 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
     header("x-router-overhead-us", true, "The router's own time, in microseconds."),
 ];
 
-// What callers are told.
+// Response headers.
 const TASK: HeaderName = HeaderName::from_static("x-router-task");
 const SCORE: HeaderName = HeaderName::from_static("x-router-score");
 const MODEL: HeaderName = HeaderName::from_static("x-router-model");

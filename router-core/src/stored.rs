@@ -274,7 +274,7 @@ impl StoredResponses {
         }
     }
 
-    /// True if the id is remembered, whoever's it is.
+    /// True if the id is known, for any owner.
     pub fn knows(&self, id: &str) -> bool {
         self.shelf().contains_key(id)
     }

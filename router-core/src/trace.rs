@@ -161,7 +161,7 @@ impl RequestSpan {
         self.flags & SAMPLED != 0
     }
 
-    /// What an attempt of this request tells the upstream: that its own spans belong below the attempt's.
+    /// The trace header of an attempt, which makes the upstream's spans children of the attempt.
     fn headers(&self, attempt: SpanId) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
         let text = format!("00-{}-{attempt}-{:02x}", self.trace, self.flags);
         // Digits and dashes: it always is one.

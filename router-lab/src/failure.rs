@@ -24,7 +24,7 @@ pub enum Failure {
     #[error("no request in the log was scored: the threshold is for requests whose model is auto")]
     NothingScored,
     /// The log holds no request that can be replayed.
-    #[error("no request in the log can be played: each has no tokens, or is no conversation")]
+    #[error("no request in the log can be replayed: each has no tokens, or is not a conversation")]
     NothingPlayable,
     /// The trace holds no request.
     #[error("expected a trace with at least one request, or --generate")]

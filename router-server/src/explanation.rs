@@ -196,11 +196,13 @@ fn because(why: Exclusion) -> String {
         Exclusion::Model => "serves another model".to_owned(),
         Exclusion::NotAsked => "another deployment was asked for".to_owned(),
         Exclusion::NotAllowed => "the key does not allow it".to_owned(),
-        Exclusion::Disabled => "is switched off".to_owned(),
+        Exclusion::Disabled => "is disabled".to_owned(),
         Exclusion::Endpoint => "lies elsewhere than what the request refers to".to_owned(),
         Exclusion::Residency => "processes outside the residency".to_owned(),
         Exclusion::Ability(ability) => format!("its model has no {ability}"),
-        Exclusion::ContextWindow => "the prompt is longer than its model takes".to_owned(),
+        Exclusion::ContextWindow => {
+            "the prompt is longer than its model's context window".to_owned()
+        }
         Exclusion::Retired(day) => format!("its model retired on {day}"),
         Exclusion::ServiceTier(why) => format!("its service tier {why}"),
         Exclusion::Cooling { cause, wait } => {

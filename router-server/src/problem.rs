@@ -63,7 +63,7 @@ impl Problem {
                 "a key is needed: `Authorization: Bearer KEY` or `api-key: KEY`",
             ),
             Denied::Unknown => (Kind::InvalidApiKey, "the key is not known here"),
-            Denied::Expired => (Kind::InvalidApiKey, "the key has expired or is switched off"),
+            Denied::Expired => (Kind::InvalidApiKey, "the key has expired or is disabled"),
             Denied::NotOperator => (Kind::NotAllowedForKey, "only an operator's key may see this"),
         };
         Self::new(kind, message)

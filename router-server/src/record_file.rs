@@ -140,7 +140,7 @@ impl RecordFile {
                 Err(error) if !self.stuck => {
                     self.stuck = true;
                     let path = self.log.path.display();
-                    warn!(%path, %error, "a full request log cannot be kept aside: it grows on");
+                    warn!(%path, %error, "a full request log cannot be renamed: it keeps growing");
                 }
                 Err(_) => {}
             }

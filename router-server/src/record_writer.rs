@@ -200,7 +200,7 @@ impl Thread {
                     self.written.inc_by(written);
                     self.failed.inc_by(lines.saturating_sub(written));
                     if !std::mem::replace(&mut self.failing, true) {
-                        error!(%path, error = %cause, "the request log cannot be written; requests are served on");
+                        error!(%path, error = %cause, "the request log cannot be written; requests are still served");
                     }
                 }
             }

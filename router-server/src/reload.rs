@@ -225,7 +225,11 @@ impl Live {
             error!(fault, "configuration not reloaded");
         }
         let version = self.current().config.version.clone();
-        error!(faults = lines.len(), version = &*version, "the last good configuration goes on");
+        error!(
+            faults = lines.len(),
+            version = &*version,
+            "the last good configuration stays in use"
+        );
     }
 }
 

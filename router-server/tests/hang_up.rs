@@ -100,7 +100,7 @@ fn the_files_are_read_again_at_the_signal_and_only_then() {
     assert!(get(&address, "/readyz?verbose").contains(now));
     std::fs::write(&path, "nonsense = 1").unwrap();
     program.signal("-HUP");
-    let kept = program.line("the last good configuration goes on");
+    let kept = program.line("the last good configuration stays in use");
     assert_eq!(kept.get("version").unwrap(), now);
     assert!(get(&address, "/metrics").contains("model_router_config_last_reload_successful 0"));
     std::fs::remove_file(&path).unwrap();

@@ -321,7 +321,7 @@ fn what_is_no_log_is_told_with_its_line() {
     assert!(calibrate("no/such.jsonl").contains("no/such.jsonl: "));
     let config = config(&folder, "c.toml", "http://127.0.0.1:9", "");
     let told = refused(&["replay", "--log", &unscored, "--config", config.to_str().unwrap()]);
-    assert!(told.contains("no request in the log can be played"), "{told}");
+    assert!(told.contains("no request in the log can be replayed"), "{told}");
 }
 
 /// Two lines of a log, of two days and two teams.

@@ -1,4 +1,4 @@
-//! What the caller got.
+//! The caller's view of an answer.
 
 use http::HeaderMap;
 use reqwest::RequestBuilder;

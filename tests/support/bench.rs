@@ -1,4 +1,4 @@
-//! A router before an emulator, and a caller in front of it.
+//! A router with an emulator as its upstream, and a caller.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is set up for a test: deployments on both sides and the keys of the router's config.
+//! The setup of a test: deployments on both sides, and the router's configuration keys.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

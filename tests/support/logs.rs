@@ -1,7 +1,8 @@
-//! Every line that the router logs while the tests run, so that a test can say what must be in them and what must not.
+//! Captures every line that the router logs during the tests, so that a test can require or forbid
+//! lines.
 //!
-//! One subscriber serves the whole program, so lines of tests that run at the same time stand among each other: a test
-//! looks for names of its own.
+//! One subscriber serves the whole program, so lines of concurrent tests are mixed: a test searches
+//! for its own names.
 
 use std::io::Write;
 use std::sync::{LazyLock, Mutex, PoisonError};

@@ -1,5 +1,5 @@
-//! A router over an upstream in memory, in paused time: what takes minutes on sockets takes none here, to the
-//! millisecond.
+//! A router with an in-memory upstream, in paused time: what takes minutes over sockets takes none
+//! here, to the millisecond.
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 use std::time::Duration;

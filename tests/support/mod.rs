@@ -1,4 +1,5 @@
-//! What the tests stand on: a router before an emulator, a caller, a router in memory, the logs. The door of the room.
+//! Test support: a router with an emulator, a caller, an in-memory router, captured logs. The
+//! module root.
 
 mod answer;
 mod bench;

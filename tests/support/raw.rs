@@ -1,5 +1,5 @@
-//! An upstream that keeps the bytes of what it receives and answers each request with the same JSON: nothing between the socket
-//! and the test reads a body.
+//! An upstream that keeps the bytes that it receives and answers each request with the same JSON,
+//! without interpreting them.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

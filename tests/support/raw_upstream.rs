@@ -1,5 +1,5 @@
-//! A scripted upstream over raw sockets: it writes the bytes that a script gives, then keeps the connection, closes it, falls
-//! silent or repeats itself without end.
+//! A scripted upstream over raw sockets: it writes the script's bytes, then keeps the connection,
+//! closes it, goes silent or repeats itself forever.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};

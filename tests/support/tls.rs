@@ -1,4 +1,4 @@
-//! Certificates made for a test, a doorstep that speaks TLS before the emulator, and a proxy that says who was asked for.
+//! Test certificates, a TLS front for the emulator, and a proxy that records the requested hosts.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

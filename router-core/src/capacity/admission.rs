@@ -32,7 +32,7 @@ pub struct Admission {
     pub reader_patience: Duration,
     /// True if no pay-as-you-go deployment may serve it.
     pub bound: bool,
-    /// A number that tells its key from others.
+    /// A number that identifies its key.
     pub key: u64,
     /// How long it stays in a standing queue; `None` if it has somewhere else to go.
     pub standing_wait: Option<Duration>,

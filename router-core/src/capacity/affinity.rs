@@ -22,7 +22,7 @@ use super::settings::Settings;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Conversation(u64);
 
-/// So much of a text tells it from others; long prompts need not be hashed whole.
+/// This much of a text identifies it; long prompts need not be hashed completely.
 const HASHED_BYTES: usize = 4_096;
 
 /// A caller's part of a prompt is cached from this length on, in steps of the second.
@@ -32,7 +32,7 @@ const CACHED_LEAST: u64 = 1_024;
 const CACHED_STEP: u64 = 128;
 
 impl Conversation {
-    /// The conversation of a number that another replica told.
+    /// The conversation with a number that another replica sent.
     pub fn numbered(number: u64) -> Self {
         Self(number)
     }

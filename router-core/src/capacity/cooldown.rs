@@ -186,7 +186,7 @@ impl Cooldown {
         self.misconfigured = None;
     }
 
-    /// It answered well: faults are over. A wait that it asked for stands, because it was asked of everybody.
+    /// It answered well: its faults are over. A requested wait remains, because it applies to everybody.
     pub fn serve(&mut self, now: Instant) {
         if self.recovery == Recovery::Unknown {
             self.recovery = Recovery::Since(now);

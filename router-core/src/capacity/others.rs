@@ -16,7 +16,7 @@ impl Twin {
         self.net
     }
 
-    /// What the deployment told last of its level, us or others.
+    /// The level that the deployment last reported, to us or to others.
     pub fn told(&self) -> Option<LevelReading> {
         self.told
     }
@@ -41,7 +41,7 @@ impl Twin {
         self.put(tokens - gone);
     }
 
-    /// Another replica was told the level; `since` is what all replicas added after that, as far as is known here.
+    /// Another replica received the level; `since` is what all replicas have added since, as far as known here.
     pub fn hear(&mut self, now: Instant, told: LevelReading, since: f64) {
         if self.told.is_some_and(|own| told.at <= own.at) {
             return;

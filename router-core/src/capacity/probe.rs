@@ -40,7 +40,7 @@ impl Probe {
         self.next = now + self.gap;
     }
 
-    /// There was room indeed. Gives how often in a row this was so before.
+    /// There was capacity. Returns how often in a row this was the case before.
     pub fn was_right(&mut self, now: Instant) -> u8 {
         let before = self.right;
         let right = before.saturating_add(1).min(LONGEST_STREAK);
@@ -78,14 +78,14 @@ impl Headroom {
         Self { seconds: 0.0, at: now }
     }
 
-    /// How much is kept free where we added `added` seconds of drain since the deployment last told. A wait that was told is
+    /// How much is kept free if we added `added` seconds of drain since the last reported level. A reported wait is
     /// kept to the millisecond, neither more nor less.
     pub fn seconds(&self, now: Instant, added: f64) -> f64 {
         let age = now.saturating_duration_since(self.at).as_secs_f64();
         self.seconds * 0.5f64.powf(age / HALF_LIFE_SECONDS) * (added.abs() / MOST_SECONDS).min(1.0)
     }
 
-    /// It was refused where there seemed to be room, by so much.
+    /// It was refused although there seemed to be capacity, by this much.
     pub fn refused(&mut self, now: Instant, seconds: f64) {
         let kept = self.seconds(now, MOST_SECONDS);
         self.seconds = (kept + seconds.clamp(0.01, 0.1)).min(MOST_SECONDS);

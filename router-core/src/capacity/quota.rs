@@ -305,7 +305,7 @@ mod tests {
     }
 
     proptest! {
-        /// A prediction of room is mostly right and one of refusal never forever, against the emulator's own count.
+        /// A prediction of capacity is mostly right, and one of refusal ends, compared with the emulator's own count.
         #[test]
         fn agrees_with_the_emulator(
             rpm in 60u64..6_000, tpm in 10_000u64..1_000_000, steps in proptest::collection::vec(0u64..800, 300),

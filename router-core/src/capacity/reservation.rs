@@ -32,7 +32,7 @@ pub struct Load {
 pub struct Expected {
     /// The mean length.
     pub mean: f64,
-    /// The length that nearly none exceeds: config's quantile.
+    /// The length at the configured quantile, which almost no answer exceeds.
     pub most: Tokens,
     /// False while fewer answers were seen than config wants: a first guess, with a margin. Where nothing may spill, it is far
     /// better than none, and an answer that it cuts off is asked again.

@@ -71,7 +71,7 @@ pub struct Entry {
     pub insists: bool,
     /// The most requests that the deployment may serve at once; `None` for no bound.
     pub most: Option<u32>,
-    /// A number that tells keys apart: they share the queue.
+    /// A number that identifies the key: keys share the queue.
     pub key: u64,
     /// The cap by which the queue weighs it: the learned one if it is tighter, also where it cannot be sent.
     pub likely_cap: Option<Tokens>,
@@ -90,7 +90,7 @@ impl DeploymentState {
         self.cooldown.holds_in(tier, now)
     }
 
-    /// How long until a request may enter by draining alone; zero if there is room, or where no twin tells.
+    /// How long until a request may enter by draining alone; zero if there is capacity or no twin.
     pub fn entry_wait(&self, entry: &Entry, now: Instant) -> Duration {
         self.twin
             .map_or(Duration::ZERO, |twin| twin.wait_below(now, self.mark(entry) * twin.capacity()))
@@ -102,7 +102,7 @@ impl DeploymentState {
         self.twin.map_or(Duration::ZERO, wait)
     }
 
-    /// True if it is time to ask a deployment that seems full; never for a request that is to leave room to others.
+    /// True if it is time to probe a deployment that seems full; never for a request that must leave capacity to others.
     pub fn may_doubt(&self, entry: &Entry, now: Instant) -> bool {
         entry.limit >= 1.0 && self.twin.is_some_and(|twin| twin.may_doubt(now))
     }
@@ -140,9 +140,9 @@ impl DeploymentState {
 pub struct Asker {
     /// The conversation.
     pub conversation: Conversation,
-    /// A number that tells callers apart.
+    /// A number that identifies the caller.
     pub caller: u64,
-    /// A number that tells keys apart.
+    /// A number that identifies the key.
     pub key: u64,
     /// How large its cap on the answer is.
     pub class: CapClass,
@@ -166,9 +166,9 @@ pub struct Snapshot {
     names: Arc<[DeploymentName]>,
     /// In the order of the names.
     standings: Vec<DeploymentState>,
-    /// A number that tells the asking key from others.
+    /// A number that identifies the key.
     pub key: u64,
-    /// A number that tells the conversation from others.
+    /// A number that identifies the conversation.
     pub conversation: u64,
     /// Where the conversation was answered last.
     pub home: Option<CacheAffinity>,

@@ -46,7 +46,7 @@ pub(super) struct Baseline {
     pub(super) added: f64,
 }
 
-/// What the deployment told last of its level: at `at` it was above the capacity by `over` seconds of drain.
+/// The last reported level: at `at` it was above the capacity by `over` seconds of drain.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LevelReading {
     /// When.
@@ -92,7 +92,7 @@ pub struct Twin {
     pub(super) unused: f64,
     /// When and how often the deployment was last asked although the twin said full.
     pub(super) doubt: Probe,
-    /// Seconds of drain kept free, because it was refused where it saw room.
+    /// Seconds of drain kept free after a refusal although it saw capacity.
     guard: Headroom,
 }
 
@@ -107,7 +107,7 @@ const RETURN_SECONDS: f64 = 5.0;
 /// Evidence within this much of what was expected corrects the level but teaches nothing about the deployment.
 const TOLERANCE_SECONDS: f64 = 0.02;
 
-/// A reading within this share of the capacity of what was expected tells nothing new.
+/// A reading that differs from the expectation by less than this share of the capacity is ignored.
 const READING_SHARE: f64 = 0.02;
 
 /// Readings are compared over at least this time: each is only known to lie within some range.
@@ -170,7 +170,7 @@ impl Twin {
         self.unused + (self.drained(now) - self.level).max(0.0)
     }
 
-    /// How long until the level is back at the capacity by draining alone; zero while there is room.
+    /// How long until the level is back at the capacity by draining alone; zero while there is capacity.
     pub fn wait(&self, now: Instant) -> Duration {
         self.wait_below(now, self.capacity())
     }
@@ -484,8 +484,8 @@ mod tests {
         }
     }
 
-    /// What the deployment tells of its utilization: nothing, or in the head of each answer how it is then, or was when the
-    /// call came. A refusal tells it as well.
+    /// How the deployment reports its utilization: not at all, or in the head of each answer as it is then, or was when the
+    /// call arrived. A refusal reports it as well.
     #[derive(Clone, Copy, PartialEq)]
     enum Header {
         Missing,
@@ -531,7 +531,7 @@ mod tests {
         }
     }
 
-    /// Runs `minutes` of traffic at 1.3 times what the deployment has left, sent where the twin sees room (or doubts), and
+    /// Runs `minutes` of traffic at 1.3 times what the deployment has left, sent if the twin sees capacity (or probes), and
     /// gives for each minute the share of the calls sent that were refused, and the room used of what there was.
     fn run(world: World, minutes: usize) -> Vec<(f64, f64)> {
         let start = Instant::now();
@@ -593,7 +593,7 @@ mod tests {
     }
 
     /// How soon it is right again: the minute from which on at most 5 % of the calls sent are refused and at least 95 % of the
-    /// room is used. `docs/simulate.md` repeats the table.
+    /// capacity is used. `docs/simulate.md` repeats the table.
     #[test]
     fn evidence_brings_it_back() {
         let (fresh, old) = (Header::Fresh, Header::Old);

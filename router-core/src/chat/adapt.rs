@@ -90,7 +90,7 @@ pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
     }
 }
 
-/// What [`adapt`] would change, and whether it would restream, told without writing the body.
+/// What [`adapt`] would change, and whether it would restream, without writing the body.
 pub fn changes(request: &ChatRequest<'_>, target: Target<'_>) -> (Vec<&'static str>, bool) {
     if request.is_form() {
         return (Vec::new(), false);

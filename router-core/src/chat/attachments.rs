@@ -12,7 +12,7 @@ use crate::units::Tokens;
 ///
 /// **Source:** `OpenAI`, "File inputs": both the text and an image of each page are given to the model.
 const PAGE: u64 = 1_500;
-/// The bytes of a page, nearly: documents of text have 30 to 100 KB a page.
+/// The approximate bytes of a page: text documents have 30 to 100 KB per page.
 const PAGE_BYTES: u64 = 60_000;
 /// The most pages. **Source:** `OpenAI`, "File inputs": 100 pages.
 const MOST_PAGES: u64 = 100;
@@ -65,7 +65,7 @@ pub(super) fn of_sound(sound: &str) -> Tokens {
     Tokens(data.map_or(0, |data| decoded(data.get()).div_ceil(per_token)))
 }
 
-/// The bytes that base64 of this length stands for.
+/// The bytes that base64 of this length encodes.
 fn decoded(text: &str) -> u64 {
     u64::try_from(text.len()).unwrap_or(u64::MAX).saturating_mul(3) / 4
 }

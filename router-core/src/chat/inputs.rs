@@ -21,7 +21,7 @@ use super::tokens::estimate;
 const MOST_INPUTS: u64 = 2_048;
 const MOST_TOKENS: u64 = 300_000;
 
-/// The letters that a token stands for where only its id is known.
+/// The letters that a token represents if only its id is known.
 const LETTERS_PER_TOKEN: u64 = 4;
 
 /// Tokens, partly counted and partly estimated.

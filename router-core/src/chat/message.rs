@@ -14,7 +14,7 @@ use crate::units::Tokens;
 
 use super::attachments;
 
-/// Who speaks in a message.
+/// The role of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Instructions, in the older word.
@@ -76,10 +76,10 @@ pub enum Part<'a> {
     Other,
 }
 
-/// One message: who speaks and what is said.
+/// One message: role and content.
 #[derive(Debug, Clone)]
 pub struct Message<'a> {
-    /// Who speaks.
+    /// The role.
     pub role: Role,
     /// What is said.
     pub content: Content<'a>,
@@ -95,7 +95,7 @@ impl<'a> Message<'a> {
         Self { role, content, calls_tools: false, role_raw: None }
     }
 
-    /// Instructions that stand beside the conversation.
+    /// Instructions outside the conversation.
     pub(super) fn instructing(text: Cow<'a, str>) -> Self {
         Self::of(Role::System, Content::Text(text))
     }

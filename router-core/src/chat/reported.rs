@@ -15,7 +15,7 @@ use super::usage::Usage;
 pub struct Reported {
     /// The upstream's code, or its type if it gives no code; empty if it gives neither.
     pub code: Box<str>,
-    /// The status that it is known to stand for, such as 429.
+    /// The status that it represents, such as 429.
     pub status: Option<u16>,
     /// What was used all the same, where it says so.
     pub usage: Option<Usage>,
@@ -83,7 +83,7 @@ struct InPlace {
     data: Option<IgnoredAny>,
 }
 
-/// The status that a code or a type stands for.
+/// The status that a code or a type represents.
 ///
 /// **Source:** `OpenAI` API reference, "Error codes", and "The response object", `error.code`; Microsoft, "Content filtering".
 fn stands_for(word: &str) -> Option<u16> {

@@ -22,7 +22,7 @@ use super::offered_tools;
 use super::operation::Operation;
 use super::scalars::Scalars;
 
-/// The form that the answer shall have.
+/// The requested format of the answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ResponseFormat {
     /// Free text, also if nothing was asked.
@@ -202,7 +202,7 @@ impl<'a> ChatRequest<'a> {
         self.scalars.n.unwrap_or(1)
     }
 
-    /// The effort that the caller asked of a reasoning model, as written.
+    /// The requested reasoning effort, as written.
     pub fn reasoning_effort(&self) -> Option<&str> {
         self.scalars.reasoning_effort.as_deref()
     }
@@ -217,7 +217,7 @@ impl<'a> ChatRequest<'a> {
         self.scalars.prompt_cache_key.as_deref()
     }
 
-    /// The form that the answer shall have.
+    /// The requested format of the answer.
     pub fn response_format(&self) -> ResponseFormat {
         self.scalars.response_format
     }

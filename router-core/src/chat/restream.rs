@@ -47,7 +47,7 @@ pub fn restream(answer: &[u8], include_usage: bool) -> Option<Bytes> {
     Some(out.into())
 }
 
-/// The chunks of one choice. Fields beside the message (filter results, log probabilities) ride on the last one.
+/// The chunks of one choice. The last one carries the fields besides the message (filter results, log probabilities).
 fn chunks_of(choice: Value) -> Vec<Value> {
     let Value::Object(mut choice) = choice else { return Vec::new() };
     let index = choice.get("index").cloned().unwrap_or_else(|| 0.into());

@@ -138,7 +138,7 @@ pub struct Chunk {
     pub model: Option<Box<str>>,
     /// The place in the stream of an event of the Responses API; `None` for chunks of chat.
     pub sequence: Option<u64>,
-    /// The id of the response that the event is about, if it tells one.
+    /// The id of the response, if the event contains one.
     pub response_id: Option<Box<str>>,
     /// The service tier, by the chunk's own word.
     pub tier: Option<ServiceTier>,

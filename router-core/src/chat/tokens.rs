@@ -124,7 +124,7 @@ const WEIGHT: [[u16; 16]; 16] = {
     table
 };
 
-/// How many bytes of an answer's text make a token, nearly: what is left to go by where the text itself is gone.
+/// The approximate bytes of answer text per token, for use when the text itself is gone.
 pub const BYTES_PER_TOKEN: u64 = 4;
 
 /// What an image counts: the cost of one of high detail, four tiles.
@@ -132,7 +132,7 @@ pub const BYTES_PER_TOKEN: u64 = 4;
 /// **Source:** `OpenAI`, "Images and vision": 85 + 170 a tile for gpt-4o.
 const IMAGE: u64 = 765;
 
-/// What a message costs beside its text: its role and separators.
+/// The tokens of a message besides its text: its role and separators.
 const MESSAGE: u64 = 4;
 
 /// The tokens of a text, approximately.

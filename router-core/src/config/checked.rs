@@ -40,7 +40,7 @@ pub struct Config {
     pub request_log: Option<RequestLog>,
     /// How requests are scored.
     pub scoring: Scoring,
-    /// Which models shall do what.
+    /// The policy: which models serve what.
     pub policy: Policy,
     /// The deployments and their models' records.
     pub catalog: Catalog,

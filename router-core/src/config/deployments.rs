@@ -72,7 +72,7 @@ fn one(
         .and_then(|most| u32::try_from(most).ok());
     let enabled = raw.enabled.unwrap_or(true);
     if !enabled {
-        table.warn("enabled", "it is switched off: nothing is sent to it");
+        table.warn("enabled", "it is disabled: nothing is sent to it");
     }
     let order = table.whole("order", raw.order, 1..=1_000).and_then(|order| order.try_into().ok());
     let weight = table.whole("weight", raw.weight, 1..=1_000_000);

@@ -114,10 +114,10 @@ fn base(url: &str, form: Option<Form>, table: &Table<'_>) -> Option<(Box<str>, O
         return fault("the scheme is neither http nor https");
     }
     if authority.as_str().contains('@') {
-        return fault("a user or password has no place in it");
+        return fault("must not contain a user or password");
     }
     if parsed.query().is_some() {
-        return fault("a query has no place in it (api_version is a key of its own)");
+        return fault("must not contain a query (api_version is a separate key)");
     }
     let path = parsed.path().trim_end_matches('/');
     if path.contains("/deployments") || path.ends_with("/completions") {
@@ -237,7 +237,7 @@ pub(super) fn service(url: &str, table: &Table<'_>) -> Option<Box<str>> {
         return None;
     };
     if parsed.query().is_some() {
-        table.fault("url", "a query has no place in it");
+        table.fault("url", "must not contain a query");
         return None;
     }
     let host = authority.host();

@@ -100,7 +100,7 @@ fn misplaced(raw: &raw::Identity, kind: Kind, word: &str, table: &Table<'_>) {
         ("secret", raw.secret.is_some(), secret),
     ] {
         if there && !fits {
-            table.fault(name, format!("has no place where kind is {word}"));
+            table.fault(name, format!("is not allowed where kind is {word}"));
         }
     }
 }

@@ -153,8 +153,8 @@ fn hashes<'r>(
         match KeyHash::try_from(text.as_str()) {
             Err(KeyHashFault) => table.fault(
                 "hashes",
-                "must be sha256: and 64 hexadecimal digits, as `router-server key hash` prints them; the key itself has \
-                 no place here",
+                "must be sha256: and 64 hexadecimal digits, as `router-server key hash` prints them; never the key \
+                 itself",
             ),
             Ok(_) if is_guessable(text) => table.fault(
                 "hashes",

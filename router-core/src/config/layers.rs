@@ -43,7 +43,7 @@ pub struct Layers {
     /// The environment. `ROUTER__SERVER__LISTEN` sets `server.listen` over all files; an empty value counts as unset.
     /// The other variables are asked for the names that credentials refer to, and for nothing else.
     pub environment: Vec<(String, String)>,
-    /// The day by which retirements are told.
+    /// The day with which retirement dates are compared.
     pub today: Day,
 }
 

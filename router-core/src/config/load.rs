@@ -23,7 +23,7 @@ const SHIPPED_NAME: &str = "shipped";
 const ENVIRONMENT_NAME: &str = "environment";
 const TEXT_NAME: &str = "text";
 
-/// A file with thousands of faults is not a configuration; what is found after this many is not told.
+/// A file with thousands of faults is not a configuration; faults after this many are not reported.
 const MOST_FAULTS: usize = 100;
 
 /// The layers read so far.
@@ -266,11 +266,11 @@ fn problem(kind: &Kind, key: &Key) -> String {
     #[expect(clippy::wildcard_enum_match_arm, reason = "figment's own words do for the rest")]
     match kind {
         Kind::InvalidType(..) | Kind::InvalidValue(..) if is_secret => {
-            "must be { env = \"NAME\" } or { file = \"/path\" }; the secret itself has no place here"
+            "must be { env = \"NAME\" } or { file = \"/path\" }; never the secret itself"
                 .to_owned()
         }
         Kind::InvalidType(..) | Kind::InvalidValue(..) if is_hash => {
-            "must be a list of hashes, as `router-server key hash` prints them; the key itself has no place here"
+            "must be a list of hashes, as `router-server key hash` prints them; never the key itself"
                 .to_owned()
         }
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {

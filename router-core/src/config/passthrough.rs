@@ -8,7 +8,7 @@ use crate::deployment::EndpointName;
 use super::raw::{self, Raw};
 use super::table::{Table, listed, quoted};
 
-/// What OpenAI serves beside the operations that the router reads.
+/// OpenAI's operations that the router does not read.
 const USUAL: [&str; 7] = [
     "images/generations",
     "images/edits",

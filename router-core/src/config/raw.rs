@@ -47,7 +47,7 @@ pub struct Raw {
     pub capacity: Capacity,
     /// Who may ask for what, and how much; if there is none, nobody is asked for a key.
     pub keys: BTreeMap<String, Key>,
-    /// Keys that spend from one budget beside their own.
+    /// Keys that share one budget in addition to their own.
     pub teams: BTreeMap<String, Team>,
     /// Responses that upstreams store.
     pub stored: Stored,
@@ -92,7 +92,7 @@ pub struct Server {
     pub state_dir: Option<PathBuf>,
     /// Web pages that may call the router from a browser: their origins, or `*` for all; none.
     pub cors_origins: Option<Vec<String>>,
-    /// Certificate and key of the listener; without them it speaks plain HTTP.
+    /// Certificate and key of the listener; without them, plain HTTP.
     pub tls: Option<Tls>,
 }
 
@@ -129,7 +129,7 @@ pub struct RequestLog {
 pub struct Routing {
     /// From this score on a task counts as reasoning, 0 to 1; 0.5.
     pub threshold: Option<f64>,
-    /// Whether scores choose the role or are only told: `route` or `observe`; route.
+    /// Whether scores choose the role or are only recorded: `route` or `observe`; route.
     pub mode: Option<String>,
     /// The role that serves all that is scored in the mode `observe`: `reasoning` or `chat`; chat.
     pub default_role: Option<String>,
@@ -149,7 +149,7 @@ pub struct Routing {
     pub prompt_cache_key: Option<String>,
     /// A scorer's model file in place of the built-in one.
     pub scorer_model: Option<PathBuf>,
-    /// What speaks beside the score of the last turn.
+    /// Signals added to the score of the last turn.
     pub signals: Signals,
 }
 
@@ -179,9 +179,9 @@ pub struct Signals {
     pub tool_result: Option<f64>,
     /// Added where the last user turn shows an image, -10 to 10; -0.25.
     pub image: Option<f64>,
-    /// Added where the answer shall have a JSON schema, -10 to 10; -0.75.
+    /// Added if the answer must follow a JSON schema, -10 to 10; -0.75.
     pub json_schema: Option<f64>,
-    /// Added where the answer shall be any JSON object, -10 to 10; -0.5.
+    /// Added if the answer must be any JSON object, -10 to 10; -0.5.
     pub json_object: Option<f64>,
     /// Added if the answer is capped at 32 tokens, -10 to 10; -0.5.
     pub short_answer: Option<f64>,
@@ -205,7 +205,7 @@ pub struct Roles {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Role {
-    /// Names of models, the wished one first.
+    /// Names of models, the preferred one first.
     pub models: Option<Vec<String>>,
     /// The effort of requests that set none: `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
     pub effort: Option<String>,
@@ -236,7 +236,7 @@ pub struct Endpoint {
     pub identity: Option<Identity>,
     /// Whether it is entered without a credential; false.
     pub anonymous: Option<bool>,
-    /// A file of certificates (PEM) of authorities that are believed beside the system's.
+    /// A PEM file of certificate authorities trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// The proxy by which it is reached: its URL, or `none`; what the environment says.
     pub proxy: Option<String>,

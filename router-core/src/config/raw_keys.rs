@@ -47,7 +47,7 @@ pub struct Key {
     pub monthly_budget_usd: Option<f64>,
 }
 
-/// A table `[teams.NAME]`: keys that spend from one budget beside their own.
+/// A table `[teams.NAME]`: keys that share one budget in addition to their own.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]

@@ -43,7 +43,7 @@ pub struct Limits {
     pub provisioned_wait_ms: Option<i64>,
     /// The wait after a 429 of a pay-as-you-go deployment that names none; 5000.
     pub pay_as_you_go_wait_ms: Option<i64>,
-    /// No wait is believed beyond this; 60000.
+    /// The longest wait accepted from an upstream; 60000.
     pub wait_max_ms: Option<i64>,
     /// Attempts after faults for each request, as a share, 0 to 1; 0.2.
     pub retry_budget_ratio: Option<f64>,

@@ -15,7 +15,7 @@ pub struct Model {
     pub completions: Option<bool>,
     /// Whether it makes embeddings instead of answers; false.
     pub embeddings: Option<bool>,
-    /// Whether it draws, speaks, listens or moderates instead of answering: `images`, `speech`, `transcription`, `moderation`, true
+    /// Which media it serves instead of text: `images`, `speech`, `transcription`, `moderation`, true
     /// for any of them, or false; false.
     pub media: Option<MediaSetting>,
     /// Whether it streams; true.

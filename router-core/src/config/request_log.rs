@@ -15,7 +15,7 @@ pub struct RequestLog {
     pub path: PathBuf,
     /// Beyond this size a new file is begun; `None` if somebody else sees to that.
     pub max_bytes: Option<u64>,
-    /// How many full files are kept beside it.
+    /// The number of rotated files that are kept.
     pub keep: u32,
 }
 

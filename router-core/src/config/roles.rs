@@ -29,7 +29,7 @@ use super::table::{Table, quoted};
 /// How requests are scored.
 #[derive(Debug, Clone, Default)]
 pub struct Scoring {
-    /// What speaks beside the score.
+    /// Signals added to the score.
     pub signals: Signals,
     /// A scorer's model file in place of the built-in one.
     pub model: Option<PathBuf>,
@@ -139,7 +139,7 @@ fn mode(routing: &raw::Routing, table: &Table<'_>) -> Mode {
 fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>) -> Role {
     let names = raw.models.as_deref().unwrap_or_default();
     if names.is_empty() {
-        table.fault("models", "missing; must list at least one model, the wished one first");
+        table.fault("models", "missing; must list at least one model, the preferred one first");
     }
     let mut models = Vec::new();
     for name in names {
@@ -206,7 +206,7 @@ fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Bo
         if alias.trim().is_empty() || alias.trim() != alias {
             table.fault(alias, "an alias is a name without white space around it");
         } else if reserved(alias) {
-            table.fault(alias, "is a name of the router's own, which is looked up before aliases");
+            table.fault(alias, "is a built-in name, which is looked up before aliases");
         } else if served.contains(alias.as_str()) {
             table.warn(
                 alias,
@@ -217,7 +217,7 @@ fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Bo
             let own = RequestedModel::allowed(&BTreeMap::new(), &nothing);
             let names = own.iter().map(String::as_str).chain(served.iter().copied());
             let names = nearest(target, names.chain(raw.deployments.keys().map(String::as_str)));
-            table.fault(alias, format!("no {} to stand for; {names}", quoted(target)));
+            table.fault(alias, format!("names {}, which does not exist; {names}", quoted(target)));
         }
     }
     raw.aliases

@@ -43,7 +43,7 @@ pub struct Server {
     pub state_dir: Option<PathBuf>,
     /// Which web pages may call from a browser.
     pub cors: CorsOrigins,
-    /// The files by which the listener speaks TLS; plain HTTP where it is `None`.
+    /// The TLS files of the listener; `None` for plain HTTP.
     pub tls: Option<Tls>,
 }
 
@@ -78,7 +78,7 @@ impl Server {
     }
 }
 
-/// The files by which a listener speaks TLS, all in PEM form.
+/// The TLS files of a listener, all in PEM form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
     /// The certificate, and those between it and its authority.

@@ -35,7 +35,7 @@ pub enum SkuFault {
     #[error("processes where the resource is: its region is needed")]
     NoRegion,
     /// The region is in no data zone.
-    #[error("processes in a data zone, and the resource's region lies in none")]
+    #[error("processes in a data zone, and the resource's region is in none")]
     NoZone,
 }
 
@@ -130,7 +130,7 @@ mod tests {
             ("Standard", Some("region:swedencentral"), Ok("region:swedencentral")),
             ("DataZoneStandard", Some("region:swedencentral"), Ok("zone:eu")),
             ("DataZoneProvisionedManaged", Some("region:eastus2"), Ok("zone:us")),
-            ("DataZoneStandard", korea, Err("lies in none")),
+            ("DataZoneStandard", korea, Err("is in none")),
             ("ProvisionedManaged", None, Err("region is needed")),
         ] {
             match (area(sku, region), expected) {

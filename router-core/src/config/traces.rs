@@ -84,10 +84,10 @@ fn address(collector: &str) -> Result<Box<str>, &'static str> {
     let http = matches!(parsed.scheme_str(), Some("http" | "https"));
     let authority = parsed.authority().filter(|_| http).ok_or(allowed)?;
     if authority.as_str().contains('@') {
-        return Err("a user or password has no place in it: use headers");
+        return Err("must not contain a user or password: use headers");
     }
     if parsed.query().is_some() {
-        return Err("a query has no place in it");
+        return Err("must not contain a query");
     }
     let base = collector.trim().trim_end_matches('/');
     let base = base.strip_suffix(PATH).unwrap_or(base);

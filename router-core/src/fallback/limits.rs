@@ -50,7 +50,7 @@ pub struct Limits {
     pub provisioned_wait: Duration,
     /// The wait after a 429 of a pay-as-you-go deployment that names none.
     pub pay_as_you_go_wait: Duration,
-    /// No wait is believed beyond this.
+    /// The longest accepted wait.
     pub wait_max: Duration,
     /// The budget of further attempts after faults.
     pub retry_budget: RetryBudget,

@@ -285,7 +285,7 @@ pub enum SendingFault {
     #[error("every deployment is full")]
     Throttled,
     /// Every one that is left asked for a time without requests after a fault.
-    #[error("every deployment is unavailable for a time")]
+    #[error("every deployment is temporarily unavailable")]
     Unavailable,
     /// Every one refuses us.
     #[error("every deployment is misconfigured")]
@@ -300,7 +300,7 @@ pub enum SendingFault {
     #[error("no deployment could answer")]
     Failed,
     /// The request needs fields that the model does not take, and config forbids changing them.
-    #[error("{model} does not take {}", fields.join(", "))]
+    #[error("{model} does not accept {}", fields.join(", "))]
     Unsupported {
         /// The model.
         model: String,

@@ -115,7 +115,7 @@ impl Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LimitReached {
     /// As many requests as it may begin in a minute.
-    #[error("rate limit reached for this key: {limit} requests a minute; try again in {} ms", ms(*wait))]
+    #[error("rate limit reached for this key: {limit} requests per minute; try again in {} ms", ms(*wait))]
     Requests {
         /// How many it may begin.
         limit: u64,
@@ -123,7 +123,7 @@ pub enum LimitReached {
         wait: Duration,
     },
     /// As many tokens as it may use in a minute.
-    #[error("rate limit reached for this key: {limit} tokens a minute, {needed} needed; try again in {} ms", ms(*wait))]
+    #[error("rate limit reached for this key: {limit} tokens per minute, {needed} needed; try again in {} ms", ms(*wait))]
     Tokens {
         /// How many it may use.
         limit: u64,
@@ -134,7 +134,7 @@ pub enum LimitReached {
     },
     /// The prompt alone is more than it may use in a minute.
     #[error(
-        "the request is too large for this key: {limit} tokens a minute, {needed} in the prompt alone"
+        "the request is too large for this key: {limit} tokens per minute, {needed} in the prompt alone"
     )]
     TooLarge {
         /// How many it may use.
@@ -143,13 +143,13 @@ pub enum LimitReached {
         needed: Tokens,
     },
     /// As many running requests as it may have.
-    #[error("this key may have {limit} requests under way at once; try again when one has ended")]
+    #[error("this key may have {limit} concurrent requests; try again when one has finished")]
     InFlight {
         /// How many it may have.
         limit: u64,
     },
     /// What is left of its budget is reserved for running requests.
-    #[error("the rest of {payer}'s {} budget is set aside for requests under way; try again when one has ended", span.adjective())]
+    #[error("the rest of {payer}'s {} budget is reserved for running requests; try again when one has finished", span.adjective())]
     Held {
         /// Whose.
         payer: Payer,
@@ -170,7 +170,7 @@ pub enum LimitReached {
     },
 }
 
-/// Whole milliseconds, rounded up: a caller that waits as told must not come too early.
+/// Whole milliseconds, rounded up: a caller that waits this long must not return too early.
 fn ms(wait: Duration) -> u128 {
     wait.as_micros().div_ceil(1_000)
 }

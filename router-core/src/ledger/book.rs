@@ -26,7 +26,7 @@ use super::window::{MINUTE, Window};
 pub struct Estimate {
     /// Its prompt, approximately.
     pub prompt: Tokens,
-    /// Its answer, at most or nearly.
+    /// Its answer: the maximum, or an estimate.
     pub output: Tokens,
     /// What it is expected to cost; zero if no price is known.
     pub cost: Usd,
@@ -86,7 +86,7 @@ pub(super) struct Book {
     pub(super) day: Usd,
     pub(super) month: Usd,
     elsewhere: Used,
-    /// When and on which day `elsewhere` was told.
+    /// When, and on which day, `elsewhere` was received.
     told: (Instant, Day),
 }
 
@@ -97,7 +97,7 @@ impl Ledger {
     /// when nothing else counts, and what it really uses counts in full.
     ///
     /// # Errors
-    /// The first limit that leaves no room.
+    /// The first limit that is reached.
     pub fn admit(
         &self,
         key: &str,
@@ -118,7 +118,7 @@ impl Ledger {
     /// aside for it.
     ///
     /// # Errors
-    /// The first limit that leaves no room.
+    /// The first limit that is reached.
     pub fn enter(
         &self,
         key: &str,
@@ -140,7 +140,7 @@ impl Ledger {
     /// Sets aside on a team's account what a request of one of its keys is expected to cost.
     ///
     /// # Errors
-    /// The budget that leaves no room.
+    /// The budget that is reached.
     pub fn admit_team(
         &self,
         team: &Team,

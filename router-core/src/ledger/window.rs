@@ -46,7 +46,7 @@ impl Window {
     }
 
     /// How long until `amount` fits below `limit`; zero if it does now. What does not fit into an empty window is
-    /// never told to wait for less than a minute.
+    /// never asked to wait for less than a minute.
     pub(super) fn wait(&mut self, now: Instant, amount: u64, limit: u64) -> Duration {
         let mut left = self.used(now);
         let fits = |left: u64| left.saturating_add(amount) <= limit;
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// What a window that was told the same holds at a later moment.
+    /// What a window with the same input holds at a later moment.
     fn window_after(admitted: &[(Instant, u64)], began: Instant, now: Instant) -> u64 {
         let mut window = Window::new(began);
         for (at, amount) in admitted {

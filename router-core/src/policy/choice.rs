@@ -120,7 +120,7 @@ impl Policy {
         }
     }
 
-    /// Which models shall do it: those asked for, or those of the task's role.
+    /// The models: the requested ones, or those of the task's role.
     pub fn choose(&self, asked: &RequestedModel, task: Task, catalog: &Catalog) -> ModelChoice {
         let of_role = |task: Task| Arc::clone(&self.role(task).models);
         let of_deployment = |name: &DeploymentName| {
@@ -153,14 +153,14 @@ pub enum Mode {
     /// The score chooses the role.
     #[default]
     Route,
-    /// This role serves all that is scored; what the score would have chosen is told and not done.
+    /// This role serves every scored request; what the score would have chosen is only recorded.
     Observe(Task),
 }
 
 /// The models of a role and its limits.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Role {
-    /// The models, the wished one first.
+    /// The models, the preferred one first.
     pub models: Arc<[ModelName]>,
     /// The effort of requests that set none; `None` leaves the model its own.
     pub effort: Option<Effort>,
@@ -184,7 +184,7 @@ pub enum OnUnavailable {
 pub struct ModelChoice {
     /// The role that chose them; `None` if the caller named a model or deployment.
     pub role: Option<Task>,
-    /// The models, the wished one first.
+    /// The models, the preferred one first.
     pub models: Arc<[ModelName]>,
     /// How the request is bound to a deployment.
     pub target: Target,

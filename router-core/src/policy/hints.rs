@@ -73,7 +73,7 @@ impl Priority {
     }
 }
 
-/// What the caller said beside the body; `None` if it said nothing.
+/// The caller's headers; `None` for what they do not set.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Hints {
     /// `x-router-task`: the task; wins over the score.

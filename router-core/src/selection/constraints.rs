@@ -183,7 +183,7 @@ pub struct Rank {
     pub time: Option<Duration>,
     /// True if it failed a short while ago: it comes last.
     pub failing: bool,
-    /// How long the request is going to be held for it; zero if there is room.
+    /// How long the request will be held for it; zero if there is capacity.
     pub wait: Duration,
     /// True if its quota is going to refuse the request: it comes after those that are not.
     pub over_quota: bool,

@@ -53,8 +53,8 @@ impl Preferences<'_> {
 /// Below this share of its capacity a provisioned deployment calls conversations back that had to leave it.
 const RETURN_BELOW: f64 = 0.5;
 
-/// Puts eligible deployments into the order in which they are tried: those that have room now or soon enough, provisioned
-/// before pay-as-you-go, then by preference; those that failed a short while ago last. The ones without room are out, with
+/// Puts eligible deployments into the order of attempts: those with capacity now or soon enough, provisioned
+/// before pay-as-you-go, then by preference; those that failed recently last. Those without capacity are excluded, with
 /// the reason.
 pub fn order(
     eligible: Eligible,
@@ -105,7 +105,7 @@ fn share(equals: &mut [(SortKey, Candidate)], snapshot: &Snapshot, now: Instant)
 }
 
 /// True if the conversation left a full provisioned deployment, its new home holds a cache worth keeping, and no
-/// provisioned deployment has so much room that it should come back.
+/// provisioned deployment has enough capacity for it to return.
 fn pinned(
     eligible: &Eligible,
     preferences: Preferences<'_>,

@@ -80,10 +80,12 @@ pub enum Refusal {
         wait: Duration,
     },
     /// The request alone exceeds the quota of every deployment that could serve it.
-    #[error("the request alone exceeds the token quota of every deployment; shorten it or its cap")]
+    #[error(
+        "the request by itself exceeds the token quota of every deployment; shorten it or lower its cap"
+    )]
     ExceedsQuota,
     /// Every deployment that could serve it is disabled.
-    #[error("every deployment that could serve this is switched off")]
+    #[error("every deployment that could serve this request is disabled")]
     Disabled,
     /// Every deployment refuses us.
     #[error("every deployment is misconfigured")]
@@ -160,7 +162,7 @@ fn is_unavailable(why: &Exclusion) -> bool {
     matches!(why, Exclusion::Cooling { cause: Cause::Unavailable, .. })
 }
 
-/// How long until a deployment may have room again; `None` if time alone does not help.
+/// How long until a deployment may have capacity again; `None` if time alone does not help.
 fn wait_of(why: &Exclusion) -> Option<Duration> {
     let busy = matches!(why, Exclusion::InFlight).then_some(BUSY_WAIT);
     let hopeless = matches!(why, Exclusion::Cooling { cause: Cause::Misconfigured, .. });

@@ -186,7 +186,7 @@ impl Replicas {
         drop(status);
         if joined {
             let alone = before.map(|before| now.saturating_duration_since(before).as_millis());
-            tracing::info!(replicas, alone_ms = ?alone, "met the other replicas");
+            tracing::info!(replicas, alone_ms = ?alone, "connected to the other replicas");
         }
     }
 
@@ -199,7 +199,7 @@ impl Replicas {
         let said = std::mem::replace(&mut status.said, true);
         drop(status);
         if !said {
-            tracing::warn!(%fault, "the other replicas cannot be met: going on alone");
+            tracing::warn!(%fault, "the other replicas are unreachable: this router continues alone");
         }
         let Some(here) = self.here() else { return };
         // What others used grows old, and nobody tells it anew.

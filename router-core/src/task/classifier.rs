@@ -45,11 +45,11 @@ pub struct Signals {
     pub tool_result: f32,
     /// Added where the last user turn shows an image: most are to be described or read off.
     pub image: f32,
-    /// Added where the answer shall have a JSON schema: extraction, mostly.
+    /// Added if the answer must follow a JSON schema: mostly extraction.
     pub json_schema: f32,
-    /// Added where the answer shall be any JSON object: less surely so.
+    /// Added if the answer must be any JSON object: less clearly extraction.
     pub json_object: f32,
-    /// Added where the caller caps the answer at 32 tokens: a label or a name, and no room to reason in.
+    /// Added if the caller caps the answer at 32 tokens: a label or a name, with no space for reasoning.
     pub short_answer: f32,
     /// Added if the caller asks for `reasoning_effort` of `medium` or more, and taken away for `low` or less.
     pub reasoning_effort: f32,
@@ -92,9 +92,9 @@ pub enum Because {
     ToolResult,
     /// The last user turn shows an image.
     Image,
-    /// The answer shall have a JSON schema.
+    /// The answer must follow a JSON schema.
     JsonSchema,
-    /// The answer shall be a JSON object.
+    /// The answer must be a JSON object.
     JsonObject,
     /// The answer may have few tokens only.
     ShortAnswer,
@@ -274,7 +274,7 @@ impl Classifier {
         pushes
     }
 
-    /// What comes with the words: tools, an image, the form and the length that the answer shall have.
+    /// Signals besides the words: tools, an image, the requested format and length.
     fn offered(&self, request: &ChatRequest<'_>, pushes: &mut Pushes) {
         let signals = &self.signals;
         if request.offers_tools() {

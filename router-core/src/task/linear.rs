@@ -31,7 +31,7 @@ use super::sample::Sample;
 use super::shape::Mark;
 use super::shape::Script;
 
-/// The model that is compiled in; `router-core/model/CARD.md` tells what trained it.
+/// The built-in model; `router-core/model/CARD.md` describes its training.
 static SHIPPED: &[u8] = include_bytes!("../../model/task.model");
 
 /// A linear model over hashed n-grams and marks of shape.
@@ -77,7 +77,7 @@ impl LinearScorer {
         Self { model: Arc::new(model) }
     }
 
-    /// What tells this model from others: the digest of its training data, in hexadecimal digits.
+    /// The identity of this model: the digest of its training data, in hexadecimal digits.
     pub fn digest(&self) -> String {
         format!("{:016x}", self.model.digest)
     }

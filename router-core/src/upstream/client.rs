@@ -344,7 +344,7 @@ impl Upstream for HttpUpstream {
             Key::None => deliver(door, &attempt, None).await?,
             Key::Fixed(header) => deliver(door, &attempt, Some(header)).await?,
             Key::Token(keeper) => {
-                // Without a token there is no connection to speak of; the fetch has told the log why.
+                // Without a token there is no connection; the fetch has logged why.
                 let first = keeper.token().await.map_err(|_| Unreachable::Connect)?;
                 let header = (AUTHORIZATION, first.clone());
                 let arrived = deliver(door, &attempt, Some(&header)).await?;

@@ -18,7 +18,7 @@ use super::attempt::{ReplyBody, Unreachable};
 /// How many compressed bytes are decoded at once. Deflate expands them to at most 1,032 times as many.
 const PIECE: usize = 256;
 
-/// The body without its compression, if it has one that is known here; the headers that told of it are removed.
+/// The decompressed body, for known encodings; the headers of the encoding are removed.
 pub(super) fn decoded(headers: &mut HeaderMap, body: ReplyBody) -> ReplyBody {
     let Some(decoder) = headers.get(CONTENT_ENCODING).and_then(Decoder::of) else { return body };
     headers.remove(CONTENT_ENCODING);

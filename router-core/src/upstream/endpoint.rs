@@ -52,7 +52,7 @@ pub enum SecretSource {
 /// What is called at a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
-    /// An operation with a JSON body; of those that are passed through [`Call::Passed`] tells more.
+    /// An operation with a JSON body; [`Call::Passed`] describes those that are passed through.
     Operation(Operation),
     /// A path that is passed through.
     Passed {
@@ -90,7 +90,7 @@ impl Call {
         }
     }
 
-    /// True of a 404 which says that an operation beside chat is not served there: the deployment goes on serving chat.
+    /// True for a 404 of an operation other than chat: the deployment still serves chat.
     pub fn is_not_served(&self, status: u16, body: &[u8]) -> bool {
         const UNKNOWN: &[u8] = b"DeploymentNotFound";
         let unknown = || body.windows(UNKNOWN.len()).any(|part| part == UNKNOWN);

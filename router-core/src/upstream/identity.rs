@@ -115,7 +115,7 @@ impl std::fmt::Debug for TokenRequest {
 }
 
 impl Identity {
-    /// True if the request for a token must not leave by a proxy: it is answered on this machine or beside it.
+    /// True if the token request must not use a proxy: this machine or its host answers it.
     pub fn is_local(&self) -> bool {
         matches!(self.proof, Proof::InstanceMetadata { .. } | Proof::AppService { .. })
     }

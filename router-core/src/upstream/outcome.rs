@@ -112,7 +112,7 @@ pub struct Circumstances<'c> {
     pub provisioned: bool,
     /// The wall clock, for waits that are given as a date.
     pub wall: SystemTime,
-    /// No wait is believed beyond this.
+    /// The longest accepted wait.
     pub longest_wait: Duration,
 }
 

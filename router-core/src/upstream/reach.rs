@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How an endpoint is reached. Endpoints that are reached alike share their connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reach {
-    /// A file of certificates (PEM) of authorities that are believed beside those of the system.
+    /// A PEM file of certificate authorities trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// The proxy.
     pub proxy: Proxy,

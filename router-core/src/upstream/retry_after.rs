@@ -1,13 +1,13 @@
-//! How long does a 429, or a fault, ask us to wait? All the ways in which upstreams say it, best first.
+//! Parses the wait that a 429 or a fault requests, in all forms that upstreams use, most precise first.
 //!
 //! 1. `retry-after-ms`, milliseconds, fractions allowed;
 //! 2. `retry-after`, seconds, fractions allowed, or an HTTP date;
 //! 3. `x-ratelimit-reset-requests` and `-tokens` (also seen as `x-rate-limit-..`), seconds or a duration such as `6m0s`;
 //! 4. "retry after 20 seconds" or "try again in 1.5s" in the error's message.
 //!
-//! The first of them that gives a positive time is the answer. Zero, negative numbers, `NaN`, infinities and dates that
-//! have passed say nothing, so the next is asked: a `retry-after: 0` beside `retry-after-ms: 300` is a rounding and
-//! means 300 ms. A positive time is never believed beyond `longest`: 86,400 s has been seen where a minute was meant.
+//! The first form with a positive time wins. Zero, negative numbers, `NaN`, infinities and past dates are ignored, so the
+//! next form is read: `retry-after: 0` next to `retry-after-ms: 300` is a rounding and means 300 ms. A time is capped at
+//! `longest`: 86,400 s has been seen where a minute was meant.
 //!
 //! **Source:** Microsoft, "Provisioned throughput", what 429 means; openai-python, `_base_client.py`, the order of the
 //! first two; openai/openai-python#937 and `OpenAI`'s rate limit guide for the third.

@@ -9,9 +9,9 @@
 
 use http::HeaderMap;
 
-/// The start of the header that names the deployment which had no room.
+/// The prefix of the header that names the full deployment.
 const FROM: &str = "x-ms-spillover-from";
-/// A flag that some answers carry beside it.
+/// A flag that some answers carry in addition.
 const IS_SPILLED: &str = "x-ms-is-spilled-over";
 
 /// True if another deployment than the one asked has answered.

@@ -105,7 +105,7 @@ impl<S: TokenSource> Keeper<S> {
         if good.renew <= now
             && let Ok(flight) = self.flight.try_lock()
         {
-            // A failure is told by the fetch itself; the old token holds.
+            // The fetch logs its own failure; the old token stays valid.
             drop(tokio::time::timeout(PATIENCE, self.fetch()).await);
             drop(flight);
             self.postpone();

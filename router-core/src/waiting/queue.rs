@@ -35,7 +35,7 @@ const MOST_LANES: usize = 4_096;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Request {
     pub(super) priority: Priority,
-    /// A number that tells keys apart.
+    /// A number that identifies the key.
     pub(super) key: u64,
     /// The tokens that it reserves, or is expected to use.
     pub(super) weight: f64,

@@ -31,7 +31,7 @@ pub enum Failure {
         expected: &'static str,
     },
     /// Nobody is there to be asked.
-    #[error("standard input is no terminal: use --non-interactive and options")]
+    #[error("standard input is not a terminal: use --non-interactive and options")]
     NoTerminal,
 }
 

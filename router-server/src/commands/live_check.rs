@@ -336,9 +336,7 @@ pub(super) fn text(all: &[Found], paint: Paint) -> String {
                 found.configured,
                 found.model.as_deref().unwrap_or("another")
             ),
-            (None, Verdict::NotAsked) => {
-                "switched off, or nothing short can be asked of it".to_owned()
-            }
+            (None, Verdict::NotAsked) => "disabled, or it serves no short requests".to_owned(),
             (None, _) => continue,
         };
         let verdict = paint.tone(found.verdict.tone(), found.verdict.as_str());

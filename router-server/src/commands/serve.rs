@@ -43,7 +43,7 @@ pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     };
     tokio::select! {
         () = ending => info!("stopped"),
-        _ = shutdown::asked() => warn!("stopped at once: asked twice"),
+        _ = shutdown::asked() => warn!("stopped at once: second signal"),
     }
     Ok(())
 }

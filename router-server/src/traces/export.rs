@@ -88,7 +88,7 @@ impl Queue {
             return;
         }
         if self.dropping.swap(false, order) {
-            info!("spans are taken again");
+            info!("spans are accepted again");
         }
         for span in spans {
             self.spans.on_end(span);
@@ -133,7 +133,7 @@ impl opentelemetry_sdk::trace::SpanExporter for Counted {
                 self.failed.inc_by(many);
                 if !self.failing.swap(true, Ordering::Relaxed) {
                     // It names a status or the kind of fault, no address.
-                    warn!(%error, "spans cannot be exported; requests are served on");
+                    warn!(%error, "spans cannot be exported; requests are still served");
                 }
             }
         }

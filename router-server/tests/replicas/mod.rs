@@ -139,7 +139,7 @@ async fn a_redis_that_hangs_dies_and_comes_back_loses_no_request() {
     assert!(slow[slow.len() * 9 / 10] < 50_000, "{slow:?}");
     for router in &fleet.routers {
         // Once when it hung, once when it was killed.
-        let said = router.logged().matches("going on alone").count();
+        let said = router.logged().matches("continues alone").count();
         assert!((1..=3).contains(&said), "{}", router.logged());
     }
 }

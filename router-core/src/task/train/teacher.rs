@@ -118,7 +118,7 @@ pub struct Report {
     pub plain: Quality,
 }
 
-/// Trains a model on rows; `told` hears of each stage.
+/// Trains a model on rows; calls `told` at each stage.
 ///
 /// # Errors
 /// Rows of one label only, or fewer than two folds.
@@ -374,7 +374,7 @@ fn rounded(table: &[f32]) -> Vec<f32> {
     table.iter().map(|weight| f32::from(nearest(*weight, scale)) * scale).collect()
 }
 
-/// FNV-1a over bodies and labels: tells training data apart, proves nothing.
+/// FNV-1a over bodies and labels: distinguishes training data, proves nothing.
 fn digest(rows: &[Row]) -> u64 {
     let bytes = rows.iter().flat_map(|row| row.body().bytes().chain(row.task.as_str().bytes()));
     bytes.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
