@@ -41,6 +41,8 @@ BREAKS = [
     (checks.chart, DEPLOYMENT, "unreadySeconds .Values.drainSeconds 10", "unreadySeconds 10", "before the router has drained"),
     (checks.chart, SERVICE, "targetPort: http", "targetPort: web", "no port of the container"),
     (checks.chart, SERVICE, "appProtocol:", "protocolApp:", "protocolApp"),
+    (checks.chart, "deploy/helm/model-router/templates/_helpers.tpl", "fail \"callers need keys", "print \"callers need keys", "installs with"),
+    (checks.chart, "deploy/helm/model-router/templates/ingress.yaml", "pathType:", "typeOfPath:", "pathType"),
     (checks.chart, "deploy/helm/model-router/templates/hpa.yaml", "model_router_in_flight", "in_flight", "no metric of ours"),
     (checks.chart, "deploy/helm/model-router/values.schema.json", '"minimum": 0', '"minimum": -5', "lets through"),
     (checks.chart, "deploy/helm/model-router/Chart.yaml", "appVersion: 0.", "appVersion: 9.", "appVersion"),

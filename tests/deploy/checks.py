@@ -5,6 +5,7 @@ programs' own configurations are loaded by the real program, so that no example 
 """
 
 import functools
+import hashlib
 import importlib.util
 import json
 import os
@@ -198,7 +199,8 @@ def chart(root):
     told = [message for message in report["messages"] if message["severity"] > 1]
     faults = [f"chart: {message['path']}: {message['error']}" for message in told]
     faults += [f"chart: {error}" for error in report["errors"]]
-    cases = {"default": {}}
+    hash_of_key = f"sha256:{hashlib.sha256(b'a key of this check').hexdigest()}"
+    cases = {"default": {"keys": {"check": {"hashes": [hash_of_key], "operator": True}}}}
     for file in sorted((root / CHART / "ci").glob("*.yaml")):
         cases[file.name] = yaml_of(file.read_text())
     try:
@@ -211,10 +213,24 @@ def chart(root):
                 rendered = loaded.render(values, name="release", namespace="space")
                 objects = [yaml_of(text) for file, text in rendered.items() if not file.endswith(".txt")]
                 faults += [f"chart with {name}: {fault}" for fault in manifests(root, [one for one in objects if one])]
-            faults += refused(loaded)
+            faults += refused(loaded) + not_installed(loaded)
             faults += documented(root, loaded)
     except Exception as fault:
         faults.append(f"chart: {type(fault).__name__}: {fault}")
+    return faults
+
+
+def not_installed(loaded):
+    """What would serve anybody, or spend a budget once for each pod, is not rendered."""
+    budget = {"keys": {"a": {"hashes": ["sha256:" + "1f" * 32], "monthly_budget_usd": 5}}}
+    faults = []
+    for values, word in [({}, "callers need keys"), (budget, "redis.url")]:
+        try:
+            loaded.render(values, name="release", namespace="space")
+            faults.append(f"chart: installs with {values}")
+        except Exception as refusal:
+            if word not in str(refusal):
+                faults.append(f"chart: refuses {values} without the words `{word}`: {refusal}")
     return faults
 
 
@@ -237,18 +253,22 @@ def documented(root, loaded):
     return [f"values.schema.json and values.yaml differ in {sorted(known ^ there)}"] if known != there else []
 
 
+# Kinds of which Kubernetes itself has no schema.
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
+
+
 def manifests(root, objects):
     import kubernetes_validate
 
     faults = []
     for one in objects:
         name = f"{one['kind']}/{one['metadata']['name']}"
-        for version in KUBERNETES if one["kind"] != "ServiceMonitor" else []:
+        for version in KUBERNETES if one["kind"] not in CUSTOM else []:
             try:
                 kubernetes_validate.validate(one, version, strict=True)
             except Exception as fault:
                 faults.append(f"{name}: Kubernetes {version}: {getattr(fault, 'message', fault)}")
-    kinds = {one["kind"]: one for one in objects}
+    kinds = {one["kind"]: one for one in objects if not one["metadata"]["name"].endswith("-dashboard")}
     pod = kinds["Deployment"]["spec"]["template"]
     return faults + fitting(kinds, pod) + sound_pod(pod["spec"]) + configured(kinds, pod["spec"]) + scaled(root, kinds)
 
@@ -321,17 +341,19 @@ def configured(kinds, spec):
     """The router loads the mounted configuration under the variables of the container."""
     container = spec["containers"][0]
     faults = []
-    config = container["args"][container["args"].index("--config") + 1]
+    words = container["args"]
+    configs = [words[at + 1] for at, word in enumerate(words) if word == "--config"]
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
-    folder, _, file = config.rpartition("/")
-    if mounts.get(folder) != "config":
-        faults.append(f"Deployment: {config} is not mounted")
+    for config in configs:
+        if mounts.get(config.rpartition("/")[0]) != "config":
+            faults.append(f"Deployment: {config} is not mounted")
     if "ConfigMap" in kinds:
         # Those of the listener's TLS name files that are there only in the cluster.
         tls = "ROUTER__SERVER__TLS__"
         own = variables(container).items()
         settings = {name: value for name, value in own if name.startswith("ROUTER_") and not name.startswith(tls)}
-        faults += checked("ConfigMap", kinds["ConfigMap"]["data"][file], settings)
+        files = [kinds["ConfigMap"]["data"][config.rpartition("/")[2]] for config in configs]
+        faults += checked("ConfigMap", "\n".join(files), settings)
     listen = variables(container)["ROUTER__SERVER__LISTEN"]
     if not any(listen == f"0.0.0.0:{port['containerPort']}" for port in container["ports"]):
         faults.append("Deployment: listens at another port than it says")

@@ -59,3 +59,19 @@ httpGet:
   {{- end }}
 {{- end -}}
 {{- end -}}
+
+{{- /* What must hold before anything is installed. */ -}}
+{{- define "model-router.checked" -}}
+{{- if not .Values.existingConfigMap -}}
+{{- $keyed := or .Values.keys (regexMatch "(?m)^\\s*\\[keys\\." .Values.config) -}}
+{{- if not (or $keyed .Values.allowAnonymous (regexMatch "(?m)^\\s*allow_anonymous\\s*=\\s*true" .Values.config)) -}}
+{{- fail "callers need keys: make one with `router-server key new`, put its hash into `keys`, or set allowAnonymous=true" -}}
+{{- end -}}
+{{- $several := or (gt (int .Values.replicas) 1) .Values.autoscaling.enabled -}}
+{{- $bounded := or (contains "budget_usd" .Values.config) (contains "budget_usd" (toJson .Values.keys)) -}}
+{{- $shared := or .Values.redis.url (regexMatch "(?m)^\\s*\\[replicas\\]" .Values.config) -}}
+{{- if and $several $bounded (not $shared) -}}
+{{- fail "several pods with budgets need redis.url: without it each pod allows the whole budget" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
