@@ -96,7 +96,7 @@ fn overload_table(report: &OverloadReport) -> String {
         ),
         String::new(),
         format!(
-            "{:<12} {:>9} {:>9} {:>8} {:>8} {:>8} {:>11} {:>11} {:>11} {:>8}",
+            "{:<12} {:>9} {:>9} {:>8} {:>8} {:>8} {:>11} {:>11} {:>11} {:>8} {:>11}",
             "policy",
             "goodput %",
             "answered",
@@ -106,12 +106,13 @@ fn overload_table(report: &OverloadReport) -> String {
             "answer p50",
             "answer p90",
             "429 p50 ms",
-            "fairness"
+            "fairness",
+            "recovery ms"
         ),
     ];
     lines.extend(report.policies.iter().map(|figures| {
         format!(
-            "{:<12} {:>9.1} {:>9} {:>8} {:>8} {:>8.2} {:>11.0} {:>11.0} {:>11.0} {:>8.3}",
+            "{:<12} {:>9.1} {:>9} {:>8} {:>8} {:>8.2} {:>11.0} {:>11.0} {:>11.0} {:>8.3} {:>11.0}",
             figures.policy,
             figures.goodput_share * 100.0,
             figures.answered,
@@ -121,13 +122,15 @@ fn overload_table(report: &OverloadReport) -> String {
             figures.answer_p50_ms,
             figures.answer_p90_ms,
             figures.refusal_p50_ms,
-            figures.fairness
+            figures.fairness,
+            figures.recovery_ms
         )
     }));
     lines.push(String::new());
     lines.push(
         "goodput: tokens of answers that arrived in time, of what the PTUs can serve; wasted: tokens for clients that hung up;\n\
-         fairness: Jain's index of what each key got of its max-min fair share"
+         fairness: Jain's index of what each key got of its max-min fair share; recovery: the last refusal or delay of\n\
+         more than a second after the load has fallen to half the capacity"
             .to_owned(),
     );
     lines.join("\n")

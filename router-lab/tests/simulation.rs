@@ -301,6 +301,7 @@ fn under_overload_answers_stay_quick_and_keys_get_their_share() {
                 assert!(figure("gave_up") <= 0.01 * figure("requests"), "{overload}: {router}");
                 assert!(figure("wasted_share") <= 0.01, "{overload}: {router}");
                 assert!(figure("fairness") >= 0.95, "{overload}: {router}");
+                assert!(figure("recovery_ms") <= 5_000.0, "{overload}: {router}");
                 let first_come = report["policies"][0]["goodput_share"].as_f64().unwrap();
                 assert!(first_come < 0.6, "{overload}: first come is no longer a meltdown");
             });

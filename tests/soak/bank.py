@@ -122,12 +122,14 @@ def fairness(storm):
 
 
 def omniscient(storm, seconds):
-    """The share of the capacity that a policy reaches which knows each answer's length and never wastes a token."""
+    """The share of the capacity that a policy reaches which knows each answer's length and never wastes a token.
+
+    Above 1, because a bucket that is empty at first holds ten seconds more than the span drains."""
     level, last, good = 0.0, 0.0, 0
     for call in storm:
         level, last = max(0.0, level - RATE * max(0.0, call.at - last)), max(last, call.at)
         start = last + max(0.0, level - RATE * WINDOW_SECONDS) / RATE
-        if start <= call.at + CLIENT_SECONDS - call.ideal:
+        if start <= min(call.at + CLIENT_SECONDS - call.ideal, seconds):
             level, last = max(0.0, level - RATE * (start - last)), start
             level += call.tokens
             good += call.tokens

@@ -91,7 +91,16 @@ pub struct Figures {
     pub refusal_p50_ms: f64,
     /// Jain's index of what each key got of its max-min fair share: 1 is fair.
     pub fairness: f64,
+    /// When the load has fallen to half the capacity: how long until the last request is refused or delayed.
+    pub recovery_ms: f64,
 }
+
+/// After the span, the load falls to this share of the capacity for this time.
+const CALM_LOAD: f64 = 0.5;
+const CALM: Duration = Duration::from_secs(30);
+
+/// A request of the calm that takes so much longer than its answer is delayed.
+const DELAYED: Duration = Duration::from_secs(1);
 
 /// What became of a request.
 #[derive(Debug, Clone, Copy)]
@@ -122,9 +131,43 @@ pub fn play(
 ) -> Result<Figures, PlayFault> {
     let mut stage = stage.clone();
     policy.apply(&mut stage);
+    let storm = stage.calls.len();
+    stage.calls = stage.calls.iter().copied().chain(calm(&stage, seed)).collect();
     let keys = keys(&stage, overload, seed);
-    let (fates, spent) = routed::in_virtual_time(|| all(&stage, &keys, overload))?;
-    Ok(figures(&stage, policy, &keys, &fates, &spent))
+    let (mut fates, spent) = routed::in_virtual_time(|| all(&stage, &keys, overload))?;
+    let after = fates.split_off(storm);
+    let recovery = recovery(stage.calls.iter().skip(storm).zip(after), stage.span);
+    let recovery_ms = milliseconds(recovery);
+    Ok(Figures { recovery_ms, ..figures(&stage, policy, &keys, &fates, &spent) })
+}
+
+/// What comes after the span: calls like its first ones, but fewer.
+fn calm(stage: &Stage, seed: u64) -> Vec<Call> {
+    let demand: f64 = stage.calls.iter().map(|call| tokens(stage, call)).sum();
+    let kept = CALM_LOAD * room(stage) / demand.max(1.0);
+    let mut dice = Dice::new(seed, b"calm");
+    let first = stage.calls.iter().take_while(|call| call.at < CALM);
+    let few = first.filter(|_| dice.share() < kept);
+    few.map(|call| Call { at: call.at + stage.span, ..*call }).collect()
+}
+
+/// How long after the span the last call came that was refused or delayed.
+fn recovery<'c>(calls: impl Iterator<Item = (&'c Call, Fate)>, span: Duration) -> Duration {
+    let harmed = calls.filter(|(call, fate)| match fate {
+        Fate::Answered(took) => *took > call.ideal() + DELAYED,
+        Fate::Refused(_) | Fate::GaveUp => true,
+    });
+    harmed.map(|(call, _)| call.at.saturating_sub(span)).max().unwrap_or_default()
+}
+
+/// Normalized tokens of a call.
+fn tokens(stage: &Stage, call: &Call) -> f64 {
+    stage.pool(call).map_or(0.0, |pool| pool.normalized(&call.usage(call.output)))
+}
+
+/// Normalized tokens that the PTUs can serve in the span.
+fn room(stage: &Stage) -> f64 {
+    stage.pools.iter().map(|pool| pool.rate() * stage.span.as_secs_f64()).sum()
 }
 
 /// The key of each call.
@@ -225,10 +268,7 @@ fn figures(
     fates: &[Fate],
     spent: &[f64],
 ) -> Figures {
-    let tokens = |call: &Call| {
-        stage.pool(call).map_or(0.0, |pool| pool.normalized(&call.usage(call.output)))
-    };
-    let room: f64 = stage.pools.iter().map(|pool| pool.rate() * stage.span.as_secs_f64()).sum();
+    let (tokens, room) = (|call: &Call| tokens(stage, call), room(stage));
     let (mut good, mut wasted) = (0.0, 0.0);
     let (mut answers, mut refusals) = (Vec::new(), Vec::new());
     let (mut asked, mut got) = (HashMap::new(), HashMap::new());
@@ -261,6 +301,7 @@ fn figures(
         answer_p90_ms: milliseconds(quantile(&answers, 90)),
         refusal_p50_ms: milliseconds(quantile(&refusals, 50)),
         fairness: jain(&ratios.collect::<Vec<_>>()),
+        recovery_ms: 0.0,
     }
 }
 
