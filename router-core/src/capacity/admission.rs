@@ -62,9 +62,45 @@ impl Admission {
         Self { insists: true, ..self.clone() }
     }
 
-    /// The same with the caller's own cap.
+    /// The same with the caller's own cap, after a tighter one cut the answer off. It has waited once: the queue serves it by
+    /// its age and does not shed it.
     #[must_use]
     pub fn with_own_cap(&self) -> Self {
-        Self { tight: None, ..self.clone() }
+        Self { tight: None, standing_wait: None, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deployment::sample;
+
+    #[test]
+    fn a_learned_length_orders_a_stream_and_is_not_its_cap() {
+        let expected = Expected { mean: 50.0, most: Tokens(200), sure: true };
+        // A stream has no tight cap.
+        let mut admission = Admission {
+            load: Load { prompt: Tokens(100), ..Load::default() },
+            tight: None,
+            expected: Some(expected),
+            home: None,
+            priority: Priority::Interactive,
+            limit: 1.0,
+            patience: Duration::from_secs(10),
+            reader_patience: Duration::ZERO,
+            bound: true,
+            key: 1,
+            standing_wait: Some(Duration::from_secs(1)),
+            insists: false,
+        };
+        let ptu = sample::provisioned("ptu", "gpt-4o", 50.0);
+        let entry = admission.entry(&ptu);
+        assert_eq!((entry.load.cap, entry.likely_cap), (None, Some(Tokens(200))));
+        admission.load.cap = Some(Tokens(60));
+        assert_eq!(admission.entry(&ptu).likely_cap, Some(Tokens(60)), "its own is tighter");
+        admission.tight = Some(Tokens(40));
+        let again = admission.with_own_cap();
+        assert_eq!(admission.entry(&ptu).load.cap, Some(Tokens(40)));
+        assert_eq!((again.entry(&ptu).load.cap, again.standing_wait), (Some(Tokens(60)), None));
     }
 }

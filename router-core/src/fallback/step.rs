@@ -337,8 +337,10 @@ impl SendingFault {
             return Self::GaveUp;
         }
         let any = |wanted: fn(&Ended) -> bool| trail.iter().any(|step| wanted(&step.ended));
-        if trail.is_empty() || any(|ended| matches!(ended, Ended::Throttled(..))) {
-            // An empty trail: every deployment began to cool between decision and walk.
+        let cut_off = trail.last().is_some_and(|step| step.ended == Ended::Served);
+        if trail.is_empty() || cut_off || any(|ended| matches!(ended, Ended::Throttled(..))) {
+            // An empty trail: every deployment began to cool between decision and walk. An answer was cut off by our own
+            // cap, and there was no capacity to ask again.
             return if late { Self::Timeout } else { Self::Throttled };
         }
         let waits = |ended: &Ended| matches!(ended, Ended::Unavailable { .. });
@@ -363,6 +365,15 @@ mod tests {
         let (deployment, began) = (sample::pay_as_you_go("payg", "gpt-4o"), Instant::now());
         let took = Duration::from_millis(12);
         Step { deployment: Arc::new(deployment), ended, began, took, span: None, said }
+    }
+
+    #[test]
+    fn an_answer_that_our_cap_cut_off_and_that_finds_no_capacity_again_is_no_failure() {
+        let cut_off = [step(Ended::Served, Said::default())];
+        assert_eq!(SendingFault::of(&cut_off, false), SendingFault::Throttled);
+        assert_eq!(SendingFault::of(&cut_off, true), SendingFault::Timeout);
+        let failed = [step(Ended::Connect, Said::default())];
+        assert_eq!(SendingFault::of(&failed, false), SendingFault::Failed);
     }
 
     #[test]
