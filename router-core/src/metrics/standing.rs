@@ -80,6 +80,14 @@ struct StandingCollector {
     queue_left: CounterVec,
 }
 
+fn register_build(registry: &Registry) -> Result<(), prometheus::Error> {
+    let help = "Always 1; the label is the version of the program.";
+    let opts = Opts::new("build_info", help).namespace(NAMESPACE);
+    let build = GaugeVec::new(opts, &["version"])?;
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+    registry.register(Box::new(build))
+}
+
 impl StandingCollector {
     fn register(registry: &Registry, watched: Watched) -> Result<(), prometheus::Error> {
         let opts = |name: &str, help: &str| Opts::new(name, help).namespace(NAMESPACE);
@@ -140,13 +148,7 @@ impl StandingCollector {
             )?,
         };
         registry.register(Box::new(collector))?;
-        let build = GaugeVec::new(
-            Opts::new("build_info", "Always 1; the label is the version of the program.")
-                .namespace(NAMESPACE),
-            &["version"],
-        )?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-        registry.register(Box::new(build))
+        register_build(registry)
     }
 
     fn gauges(&self) -> [&GaugeVec; 10] {
