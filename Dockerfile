@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 #
-# The router (target `router`, the last one and so the default) and the double of Azure OpenAI (target `emulator`):
+# The router (target `router`, the last one and so the default) and the emulator of Azure OpenAI (target `emulator`):
 #
 #   docker build --tag model-router .
 #   docker build --tag azure-emulator --target emulator .
@@ -21,8 +21,8 @@ COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
 
 FROM chef AS build
-# Features of router-server beside serving: a comma between two. The demo and the tools for training and simulation
-# are left out of the image: they have no business beside production traffic.
+# Features of router-server besides serving, separated by commas. The image omits the demo and the tools for training and
+# simulation, which production does not need.
 ARG FEATURES="redis,otel"
 COPY --from=plan /build/recipe.json recipe.json
 RUN cargo chef cook --profile dist --locked --recipe-path recipe.json \

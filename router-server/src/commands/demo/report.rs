@@ -104,17 +104,17 @@ impl Way {
         match self {
             Self::Reasoning => (by_token(cast.reasoning), "scored as reasoning"),
             Self::Provisioned => {
-                (format!("{}, provisioned", cast.chat), "scored as chat, and there was room")
+                (format!("{}, provisioned", cast.chat), "scored as chat; the PTU had capacity")
             }
             Self::AskedAgain => (
                 format!("{}, provisioned", cast.chat),
-                "chat; the PTU answered 429: asked again when it had room",
+                "chat; the PTU returned 429: waited and retried there",
             ),
             Self::AfterFallback => {
-                (by_token(cast.chat), "chat; the PTU answered 429: sent on in the same request")
+                (by_token(cast.chat), "chat; the PTU returned 429: fell back in the same request")
             }
             Self::Foreseen => {
-                (by_token(cast.chat), "chat; the router knew that the PTU was full: not tried")
+                (by_token(cast.chat), "chat; the PTU was known to be full: not tried")
             }
             Self::Unanswered => ("nowhere".to_owned(), "no 200 came"),
         }
@@ -190,12 +190,12 @@ fn callers_view(answers: &[Answer], shown: &Shown<'_>) -> String {
     let other = answers.len() - with(200) - with(429);
     format!(
         "{}\n  \
-         429s of the provisioned deployment   {:>4} of {} requests that reached it\n  \
-         answered all the same                {:>4} by another deployment, {} there after the wait\n  \
-         foreseen, and so not tried           {:>4}\n  \
+         429s of the provisioned deployment   {:>4} of {} requests sent to it\n  \
+           answered nevertheless              {:>4} by another deployment, {} there after the wait\n  \
+         known to be full, so not sent there  {:>4}\n  \
          429s that callers saw                {:>4}\n  \
          other failures that callers saw      {other:>4}",
-        shown.heading("What was full, and who noticed"),
+        shown.heading("What was full, and what callers saw of it"),
         shown.seen.throttled,
         shown.seen.requests,
         on(Way::AfterFallback),
@@ -275,7 +275,7 @@ fn added(answers: &[Answer], shown: &Shown<'_>) -> String {
     format!(
         "{}\n  \
          p50 {} us, p95 {} us (scoring, deciding, headers, accounting; failed attempts not counted)",
-        shown.heading("What the router itself added to a request"),
+        shown.heading("Time that the router added to a request"),
         quantile(&times, 50),
         quantile(&times, 95)
     )
