@@ -23,8 +23,11 @@ async fn check(name: &str, streamed: bool, scripted: Scripted) {
         }
     })
     .await;
-    let two =
-        Layout::empty().payg("first", "gpt-4o").payg("second", "gpt-4o").payg("o1_payg", "o1");
+    let two = Layout::empty()
+        .payg("first", "gpt-4o")
+        .payg("second", "gpt-4o")
+        .payg("o1_payg", "o1")
+        .set("deployments.second.order", 2);
     let first_alone = two.clone().set("deployments.second.enabled", false);
     // The order of two equals is the config's own.
     let bench = upstream.routed(two).await;
@@ -159,8 +162,11 @@ async fn a_preamble_without_end_is_left_for_the_next_deployment() {
             }
         })
         .await;
-        let layout =
-            Layout::empty().payg("first", "gpt-4o").payg("second", "gpt-4o").payg("o1_payg", "o1");
+        let layout = Layout::empty()
+            .payg("first", "gpt-4o")
+            .payg("second", "gpt-4o")
+            .payg("o1_payg", "o1")
+            .set("deployments.second.order", 2);
         let bench = upstream.routed(layout).await;
         let answer = bench.ask("chat", json!({"stream": true})).await;
         answer.assert_answered_by("second", true);

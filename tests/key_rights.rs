@@ -182,3 +182,28 @@ async fn stored_responses_belong_to_the_key_that_made_them() {
     let gone = bench.client.delete(bench.url(&path)).bearer_auth(key("two"));
     assert_refused(&Answer::of(gone).await, 404, "response_not_found");
 }
+
+#[tokio::test]
+async fn a_tools_own_model_is_held_to_the_keys_models() {
+    let layout = with_keys(Layout::pair(), &["talk", "all"])
+        .set("keys.talk.models", r#"["gpt-4o"]"#)
+        .text("endpoints.azure.api_version", "2025-04-01-preview");
+    let bench = layout.start().await;
+    let ask = async |name: &str, tool: Value| {
+        let body = json!({"model": "gpt-4o", "input": "Draw.", "tools": [tool]});
+        let request = bench.client.post(bench.url("/v1/responses")).json(&body);
+        Answer::of(request.bearer_auth(key(name))).await
+    };
+    let draws = json!({"type": "image_generation", "model": "gpt-image-1"});
+    let answer = ask("talk", draws.clone()).await;
+    assert_refused(&answer, 404, "model_not_found");
+    assert!(answer.text.contains("gpt-image-1") && answer.text.contains("gpt-4o"), "{answer:?}");
+    assert!(bench.emulator.journal().is_empty());
+    for (name, tool) in [
+        ("all", draws),
+        ("talk", json!({"type": "image_generation"})),
+        ("talk", json!({"type": "image_generation", "model": "GPT-4o"})),
+    ] {
+        assert_eq!(ask(name, tool).await.status, 200);
+    }
+}

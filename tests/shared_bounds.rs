@@ -134,6 +134,61 @@ async fn beyond_the_memory_for_bodies_large_ones_wait_and_small_ones_do_not() {
 }
 
 #[tokio::test]
+async fn the_copy_of_a_form_that_is_sent_counts_as_well() {
+    let layout = Layout::pair().payg("listen", "whisper-1");
+    let bench = layout.set("server.body_memory_bytes", 1 << 20).start().await;
+    let ask = async |bytes: usize| {
+        let part = |head: &str| format!("--XyZ\r\nContent-Disposition: form-data; {head}\r\n\r\n");
+        let mut form = part("name=\"model\"").into_bytes();
+        form.extend(b"whisper-1\r\n");
+        form.extend(part("name=\"file\"; filename=\"a.mp3\"").into_bytes());
+        form.extend(vec![b'x'; bytes]);
+        form.extend(b"\r\n--XyZ--\r\n");
+        let request = bench.client.post(bench.url("/v1/audio/transcriptions")).body(form);
+        Answer::of(request.header("content-type", "multipart/form-data; boundary=XyZ")).await
+    };
+    let answer = ask(600 << 10).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "router_overloaded"), "{answer:?}");
+    for _ in 0..3 {
+        assert_eq!(ask(300 << 10).await.status, 200);
+    }
+}
+
+#[tokio::test]
+async fn metrics_show_how_far_memory_slots_and_connections_are_used() {
+    let layout = Layout::pair().set("server.max_in_flight", 7).set("server.max_connections", 9);
+    let bench = layout
+        .set("server.body_memory_bytes", 3 << 20)
+        .set("limits.response_memory_bytes", 5 << 20)
+        .start()
+        .await;
+    bench.emulator.script("chat_ptu", Step::hang());
+    let body = question("chat", json!({"user": "x".repeat(100 << 10)}));
+    let hanging = tokio::spawn(bench.request(&body).send());
+    let under_way = |entries: &[Entry]| entries.iter().any(|entry| entry.end == End::InFlight);
+    assert!(bench.emulator.wait_for(under_way, PATIENCE).await);
+    let shown = async |line: &str| bench.metric(&format!("model_router_{line}")).await;
+    for (line, least, most) in [
+        ("slots", 1.0, 1.0),
+        ("slots_limit", 7.0, 7.0),
+        ("connections", 1.0, 3.0),
+        ("connections_limit", 9.0, 9.0),
+        ("memory_bytes{budget=\"bodies\"}", 100e3, 1e6),
+        ("memory_limit_bytes{budget=\"bodies\"}", 3_145_728.0, 3_145_728.0),
+        ("memory_bytes{budget=\"responses\"}", 0.0, 0.0),
+        ("memory_limit_bytes{budget=\"responses\"}", 5_242_880.0, 5_242_880.0),
+    ] {
+        let value = shown(line).await;
+        assert!((least..=most).contains(&value), "{line} {value}");
+    }
+    hanging.abort();
+    let until = tokio::time::Instant::now() + PATIENCE;
+    while shown("slots").await > 0.0 || shown("memory_bytes{budget=\"bodies\"}").await > 0.0 {
+        assert!(tokio::time::Instant::now() < until, "what a request held is given back");
+    }
+}
+
+#[tokio::test]
 async fn messages_depth_and_fields_are_bounded_by_a_400_that_says_so() {
     let bench = Layout::pair().set("limits.max_messages", 3).start().await;
     let said = json!({"role": "user", "content": "x"});

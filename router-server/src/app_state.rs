@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
@@ -49,7 +50,10 @@ impl AppState {
     pub(crate) fn new(router: ModelRouter, config: &Config, process: &Arc<ServerState>) -> Self {
         let server = &config.server;
         let body_memory = server.body_memory_bytes.unwrap_or_else(memory::default_budget);
-        process.bodies.resize(body_memory);
+        let bounds = &process.bounds;
+        bounds.bodies.resize(body_memory);
+        bounds.responses.get_or_init(|| Arc::clone(router.response_memory()));
+        bounds.slots.most.store(server.max_in_flight, Ordering::Relaxed);
         // A key that is alone takes nothing from others.
         let half = u64::try_from(server.max_in_flight.div_ceil(2)).ok();
         let share = half.filter(|_| config.keys.len() > 1);

@@ -4,11 +4,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use router_core::memory::soft_limit;
 use tokio::time::Instant;
 
+use crate::bound_gauges::Count;
 use crate::connection::Connection;
 
 /// The most connections if the limit of open files allows more.
@@ -26,26 +28,40 @@ pub(crate) fn default_connections() -> usize {
 /// The connections of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
+    /// How many there are, for those who show it.
+    count: Count,
     next: u64,
     all: HashMap<u64, Arc<Connection>>,
 }
 
 impl Crowd {
+    /// No connections yet.
+    pub(crate) fn new(count: Count) -> Self {
+        Self { count, ..Self::default() }
+    }
+
+    fn changed(&self) {
+        self.count.used.store(self.all.len(), Ordering::Relaxed);
+    }
+
     /// Takes a connection in; gives the number by which it leaves.
     pub(crate) fn enter(&mut self, connection: &Arc<Connection>) -> u64 {
         self.next += 1;
         self.all.insert(self.next, Arc::clone(connection));
+        self.changed();
         self.next
     }
 
     /// It has ended.
     pub(crate) fn leave(&mut self, number: u64) {
         self.all.remove(&number);
+        self.changed();
     }
 
     /// True if there is room for one more among `most`. If there is none, the most dispensable connection gives way; false
     /// if requests are under way on all.
     pub(crate) fn make_room(&mut self, most: usize) -> bool {
+        self.count.most.store(most, Ordering::Relaxed);
         self.all.len() < most || self.dismiss()
     }
 
@@ -56,6 +72,7 @@ impl Crowd {
         if let Some(connection) = self.all.remove(&number) {
             connection.close();
         }
+        self.changed();
         true
     }
 }

@@ -55,6 +55,7 @@
 //! | `origin` | protects a router without keys from web pages |
 //! | `traces` | spans for a collector |
 //! | `explanation` | decision -> JSON and text |
+//! | `bound_gauges` | memory, connections and slots as metrics |
 //! | `budgets` | budgets of keys and teams, and their spending |
 //! | `state_dir` | spending that survives a restart |
 //! | `dashboard` | the dashboard: counts, series, feeds, the page |
@@ -112,6 +113,7 @@ mod traces;
 //
 pub mod explanation;
 //
+mod bound_gauges;
 mod budgets;
 //
 mod state_dir;

@@ -9,6 +9,8 @@ use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
 use router_core::clock;
 use router_core::memory::Budget;
 
+use crate::bound_gauges::Bounds;
+use crate::bound_gauges::Count;
 use crate::budgets::BudgetGauges;
 use crate::dashboard::Dashboard;
 use crate::traces::Tracer;
@@ -24,9 +26,8 @@ pub(crate) struct ServerState {
     /// Makes spans of requests; `None` if nobody wants any.
     pub(crate) tracer: Option<Arc<Tracer>>,
     draining: AtomicBool,
-    under_way: Arc<AtomicUsize>,
-    /// What all request bodies hold together.
-    pub(crate) bodies: Arc<Budget>,
+    /// How far the bounds are used: what all request bodies hold together, connections, and requests under way.
+    pub(crate) bounds: Bounds,
     reloads: RwLock<Reloads>,
     /// Budgets as they are shown.
     pub(crate) budget_gauges: BudgetGauges,
@@ -124,6 +125,13 @@ impl ServerState {
     ) -> Result<Self, prometheus::Error> {
         let told = Told::register(&registry)?;
         let budget_gauges = BudgetGauges::register(&registry)?;
+        let bounds = Bounds {
+            bodies: Arc::new(Budget::new(0)),
+            responses: Arc::default(),
+            connections: Count::default(),
+            slots: Count::default(),
+        };
+        bounds.clone().register(&registry)?;
         let now = clock::wall();
         told.runs(version, now);
         Ok(Self {
@@ -132,8 +140,7 @@ impl ServerState {
             since: now,
             tracer,
             draining: AtomicBool::new(false),
-            under_way: Arc::default(),
-            bodies: Arc::new(Budget::new(0)),
+            bounds,
             reloads: RwLock::new(Reloads { version: version.into(), loaded: now, last: None }),
             budget_gauges,
             told,
@@ -153,13 +160,14 @@ impl ServerState {
     pub(crate) fn admit(&self, most: usize) -> Option<Permit> {
         let one_more = |count: usize| (count < most).then_some(count + 1);
         let order = Ordering::Relaxed;
-        self.under_way.fetch_update(order, order, one_more).ok()?;
-        Some(Permit(Arc::clone(&self.under_way)))
+        let under_way = &self.bounds.slots.used;
+        under_way.fetch_update(order, order, one_more).ok()?;
+        Some(Permit(Arc::clone(under_way)))
     }
 
     /// True if one more request has room now; the room is not taken.
     pub(crate) fn has_room(&self, most: usize) -> bool {
-        self.under_way.load(Ordering::Relaxed) < most
+        self.bounds.slots.used.load(Ordering::Relaxed) < most
     }
 
     /// The listener shows another certificate, which ends then; `None` if it shows none.

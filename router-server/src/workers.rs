@@ -79,7 +79,7 @@ impl Workers {
     pub(crate) fn start(live: &Arc<Live>, workers: usize) -> io::Result<Self> {
         let (stop, stopped) = watch::channel(false);
         let (kept, ended) = watch::channel(());
-        let crowd = Arc::default();
+        let crowd = Arc::new(Mutex::new(Crowd::new(live.process.bounds.connections.clone())));
         let mut all = Vec::with_capacity(workers);
         for number in 0..workers {
             let (inbox, fresh) = mpsc::unbounded_channel();

@@ -52,6 +52,13 @@ pub struct Target<'t> {
     pub cache_key: Option<&'t str>,
 }
 
+impl<'t> Target<'t> {
+    /// All fields to leave out: those that the model refuses by its record, and those that the deployment refused.
+    pub(super) fn all_refused(self) -> impl Iterator<Item = &'static str> + 't {
+        self.record.refuses.iter().chain(self.refused).copied()
+    }
+}
+
 /// A body fit for a deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Adapted {
@@ -130,7 +137,7 @@ fn fit<'r, 'a>(request: &'r ChatRequest<'a>, target: Target<'_>) -> Fitted<'r, '
         Operation::Responses | Operation::InputTokens => edit.responses(target),
         Operation::Completions => edit.completions(target),
         Operation::Compact | Operation::Embeddings | Operation::Passed(_) => {
-            target.refused.iter().for_each(|name| edit.leave_out(name));
+            target.all_refused().for_each(|name| edit.leave_out(name));
             edit.unchanged()
         }
     }
@@ -171,7 +178,7 @@ impl<'r, 'a> Edit<'r, 'a> {
         self.verbosity(record);
         self.roles(record.instructions);
         self.parallel_tools(record, effort);
-        for name in target.refused {
+        for name in target.all_refused() {
             self.refused(name, target, effort);
         }
         let restream = self.request.stream() && !record.abilities.streaming;
@@ -182,7 +189,7 @@ impl<'r, 'a> Edit<'r, 'a> {
 
     /// Fits a request for legacy completions.
     fn completions(mut self, target: Target<'_>) -> Fitted<'r, 'a> {
-        target.refused.iter().for_each(|name| self.leave_out(name));
+        target.all_refused().for_each(|name| self.leave_out(name));
         let stream_options = target.stream_options && !target.refused.contains(&"stream_options");
         let withhold_usage = self.stream(false, stream_options);
         self.fitted(false, withhold_usage)

@@ -46,7 +46,7 @@ impl<'r, 'a> Edit<'r, 'a> {
         self.included(record.reasons(), logprobs);
         self.reasoning_items(record, target.unreadable);
         // Without `store` the answer would be kept: who said `false` must hear of the refusal instead.
-        for name in target.refused.iter().filter(|name| **name != "store") {
+        for name in target.all_refused().filter(|name| *name != "store") {
             self.leave_out_once(name);
         }
         let restream = self.request.stream() && !record.abilities.streaming;
@@ -287,6 +287,17 @@ mod tests {
         check(&thinker, &both, &hidden, &["include"]);
         let shown = json!({"include": ["message.output_text.logprobs"]});
         check(&sample::record("gpt-4o"), &both, &shown, &["include"]);
+    }
+
+    #[test]
+    fn what_the_record_refuses_is_left_out() {
+        let mut record = sample::record("o1");
+        record.refuses = ["prompt_cache_retention", "reasoning.summary", "max_tool_calls"].into();
+        let given = json!({"prompt_cache_retention": "24h", "max_tool_calls": 3, "prompt_cache_key": "k",
+            "reasoning": {"effort": "low", "summary": "auto"}});
+        let expected = json!({"prompt_cache_key": "k", "reasoning": {"effort": "low"}});
+        let changed = ["prompt_cache_retention", "reasoning.summary", "max_tool_calls"];
+        check(&record, &given, &expected, &changed);
     }
 
     #[test]

@@ -43,6 +43,8 @@ pub(super) struct RawBody<'a> {
     pub(super) messages: Option<Vec<Message<'a>>>,
     pub(super) references: Vec<Reference<'a>>,
     pub(super) hidden: Hidden,
+    /// The lists of tools that items of the input bring.
+    pub(super) item_tools: Vec<&'a RawValue>,
     pub(super) fields: Vec<Field<'a>>,
 }
 
@@ -135,13 +137,15 @@ impl<'de> Visitor<'de> for BodySeed {
             }
         }
         let (mut messages, mut references) = (messages.flatten(), Vec::new());
+        let mut item_tools = Vec::new();
         if self.0 == Operation::Responses {
             let said = instructions.flatten().map(|Text(text)| Message::instructing(text));
             let input = input.flatten().unwrap_or_default();
             messages = Some(said.into_iter().chain(input.turns).collect());
             (references, hidden) = (input.references, input.hidden);
+            item_tools = input.tools;
         }
-        Ok(RawBody { messages, references, hidden, fields })
+        Ok(RawBody { messages, references, hidden, item_tools, fields })
     }
 }
 

@@ -72,6 +72,11 @@ impl FieldSet {
         (bits != 0).then_some(Self(bits))
     }
 
+    /// All names there are.
+    pub fn names() -> [&'static str; 34] {
+        DISPENSABLE
+    }
+
     /// The names, in the order of the table.
     pub fn iter(self) -> impl Iterator<Item = &'static str> {
         DISPENSABLE.into_iter().enumerate().filter_map(move |(at, name)| {

@@ -21,6 +21,8 @@ pub(super) struct Input<'a> {
     pub(super) turns: Vec<Message<'a>>,
     pub(super) references: Vec<Reference<'a>>,
     pub(super) hidden: Hidden,
+    /// The lists of tools that items bring.
+    pub(super) tools: Vec<&'a RawValue>,
 }
 
 /// A stored item that an `input` needs.
@@ -62,13 +64,15 @@ impl<'de> Visitor<'de> for InputVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let mut turns = Vec::with_capacity(list.size_hint().unwrap_or(4));
         let (mut references, mut hidden) = (Vec::new(), Hidden::default());
+        let mut tools = Vec::new();
         while let Some(item) = list.next_element_seed(ItemSeed)? {
             turns.push(item.turn);
             references.extend(item.reference);
             hidden.encrypted.extend(item.encrypted);
             hidden.reasoning |= item.reasoning;
+            tools.extend(item.tools);
         }
-        Ok(Input { turns, references, hidden })
+        Ok(Input { turns, references, hidden, tools })
     }
 }
 
@@ -78,6 +82,7 @@ struct Item<'a> {
     reference: Option<Reference<'a>>,
     encrypted: Option<ContentHash>,
     reasoning: bool,
+    tools: Option<&'a RawValue>,
 }
 
 /// Reads one item.
@@ -97,7 +102,7 @@ impl<'de> Visitor<'de> for ItemSeed {
     }
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let (mut role, mut kind, mut id) = (None, None, None);
-        let (mut encrypted, mut content, mut output) = (None, None, None);
+        let (mut encrypted, mut content, mut output, mut tools) = (None, None, None, None);
         while let Some(Text(name)) = map.next_key()? {
             match name.as_ref() {
                 "role" => once(&mut role, &name, map.next_value::<Option<Text<'de>>>()?)?,
@@ -107,6 +112,7 @@ impl<'de> Visitor<'de> for ItemSeed {
                     once(&mut encrypted, &name, map.next_value::<Option<Text<'de>>>()?)?;
                 }
                 "content" => once(&mut content, &name, map.next_value()?)?,
+                "tools" => once(&mut tools, &name, map.next_value::<&'de RawValue>()?)?,
                 "output" => once(&mut output, &name, map.next_value::<&'de RawValue>()?)?,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
@@ -137,7 +143,8 @@ impl<'de> Visitor<'de> for ItemSeed {
             }
             (None, _) => Message::of(Role::Other, Content::Empty),
         };
-        Ok(Item { turn, reference, encrypted, reasoning })
+        let tools = tools.filter(|tools| tools.get() != "null");
+        Ok(Item { turn, reference, encrypted, reasoning, tools })
     }
 }
 

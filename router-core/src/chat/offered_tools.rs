@@ -5,12 +5,17 @@
 //! newer than this list. A stored prompt may contain tools that the router cannot see, so it counts
 //! as hosted.
 //!
-//! Not done here: whether a request may use them (`decision.rs`).
+//! A tool can stand in the list of a request and in that of an item of its input, and may name a model of its own.
+//!
+//! Not done here: whether a request may use them (`decision.rs`, `policy/rights.rs`).
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
+use super::body::RequestFault;
 use super::operation::Operation;
 use super::request::ChatRequest;
 
@@ -36,7 +41,48 @@ pub(super) fn first(request: &ChatRequest<'_>) -> Option<Box<str>> {
     let by_field = BY_FIELD.iter().find(|(operation, name)| {
         *operation == request.operation().read_as() && given(name).is_some()
     });
-    by_field.map(|(_, name)| Box::from(*name)).or_else(|| given("tools").and_then(of_list))
+    by_field.map(|(_, name)| Box::from(*name)).or_else(|| lists(request).find_map(of_list))
+}
+
+/// The lists of tools of a request and of the items of its input.
+fn lists<'r>(request: &'r ChatRequest<'_>) -> impl Iterator<Item = &'r str> {
+    let given = request.raw("tools").filter(|raw| *raw != "null");
+    given.into_iter().chain(request.item_tools().iter().map(|raw| raw.get()))
+}
+
+/// The models that the tools of a request name for themselves.
+pub(super) fn models(request: &ChatRequest<'_>) -> Vec<Box<str>> {
+    #[derive(Deserialize)]
+    struct Tool<'a> {
+        #[serde(borrow)]
+        model: Option<Cow<'a, str>>,
+    }
+    let lists = lists(request).filter_map(|list| serde_json::from_str::<Vec<&RawValue>>(list).ok());
+    let named = |tool: &RawValue| {
+        let tool: Tool<'_> = serde_json::from_str(tool.get()).ok()?;
+        tool.model.map(|model| Box::from(&*model))
+    };
+    lists.flatten().filter_map(named).collect()
+}
+
+/// Refuses a tool that gives one of the fields by which it is judged twice: the service could go by the other value.
+pub(super) fn check(list: &str, field: &str) -> Result<(), RequestFault> {
+    #[derive(Deserialize)]
+    struct Tool {
+        #[serde(rename = "type", default)]
+        _kind: IgnoredAny,
+        #[serde(rename = "model", default)]
+        _model: IgnoredAny,
+    }
+    let Ok(tools) = serde_json::from_str::<Vec<&RawValue>>(list) else { return Ok(()) };
+    for (at, tool) in tools.iter().enumerate() {
+        let fault = serde_json::from_str::<Tool>(tool.get()).err().map(|fault| fault.to_string());
+        if fault.is_some_and(|fault| fault.starts_with("duplicate field")) {
+            let problem = "`type` or `model` is given twice";
+            return Err(RequestFault::new(format!("{field}[{at}]"), problem));
+        }
+    }
+    Ok(())
 }
 
 fn of_list(tools: &str) -> Option<Box<str>> {
@@ -91,15 +137,55 @@ mod tests {
         check(responses, r#""tools":[]"#, None);
         check(responses, r#""tools":null,"prompt":null"#, None);
         check(responses, r#""tools":[{"name":"f"}]"#, Some("of an unknown kind"));
-        check(
-            responses,
-            r#""tools":[{"type":"function","type":"mcp"}]"#,
-            Some("of an unknown kind"),
-        );
         check(responses, r#""tools":[{"type":"m\u0063p"}]"#, Some("mcp"));
         check(responses, r#""prompt":{"id":"pmpt_1"}"#, Some("prompt"));
         check(Operation::Chat, r#""web_search_options":{}"#, Some("web_search_options"));
         check(Operation::Chat, r#""data_sources":[{}]"#, Some("data_sources"));
         check(Operation::Chat, r#""functions":[{"name":"f"}]"#, None);
+    }
+
+    #[test]
+    fn tools_of_items_count_and_so_do_the_models_that_tools_name() {
+        let read = |fields: &str| {
+            let body = format!(r#"{{"model":"m",{fields}}}"#);
+            let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
+            (request.hosted_tool(), request.tool_models())
+        };
+        let brought = r#""input":[{"role":"user","content":"x"},
+            {"type":"additional_tools","tools":[{"type":"function"},{"type":"web_search"}]}]"#;
+        assert_eq!(read(brought).0.as_deref(), Some("web_search"));
+        let none = r#""input":[{"type":"tool_search_output","tools":[{"type":"function"}]},{"tools":null}]"#;
+        assert_eq!(read(none), (None, vec![]));
+        let drawn = r#""tools":[{"type":"image_generation","model":"gpt-image-1"},{"type":"function"}],
+            "input":[{"type":"additional_tools","tools":[{"type":"image_generation","model":"gpt-image-2"},5]}]"#;
+        assert_eq!(read(drawn).1.join(" "), "gpt-image-1 gpt-image-2");
+    }
+
+    #[test]
+    fn a_tool_that_says_its_type_or_model_twice_is_refused() {
+        for (operation, fields, at) in [
+            (
+                Operation::Responses,
+                r#""tools":[{"type":"function"},{"type":"function","type":"mcp"}]"#,
+                "tools[1]",
+            ),
+            (
+                Operation::Responses,
+                r#""tools":[{"model":"a","type":"mcp","mod\u0065l":"b"}]"#,
+                "tools[0]",
+            ),
+            (
+                Operation::Responses,
+                r#""input":[{"tools":[{"type":"a","type":"b"}]}]"#,
+                "input.tools[0]",
+            ),
+            (Operation::Chat, r#""tools":[{"type":"function","type":"custom"}]"#, "tools[0]"),
+        ] {
+            let body = format!(r#"{{"messages":[{{"role":"user","content":"x"}}],{fields}}}"#);
+            let fault = ChatRequest::read(operation, body.as_bytes()).unwrap_err();
+            assert_eq!(fault.field, at, "{fault}");
+        }
+        let nested = r#"{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"type":"x"}}]}"#;
+        assert!(ChatRequest::parse(nested.as_bytes()).is_ok());
     }
 }

@@ -8,6 +8,7 @@
 
 use bytes::Bytes;
 use http::HeaderValue;
+use serde_json::value::RawValue;
 
 use crate::units::Tokens;
 
@@ -57,6 +58,7 @@ pub struct ChatRequest<'a> {
     messages: Vec<Message<'a>>,
     references: Vec<Reference<'a>>,
     hidden: Hidden,
+    item_tools: Vec<&'a RawValue>,
     /// All top-level fields but the conversation, in the order of the body.
     fields: Vec<Field<'a>>,
     scalars: Scalars<'a>,
@@ -93,8 +95,13 @@ impl<'a> ChatRequest<'a> {
     pub fn read(operation: Operation, body: &'a [u8]) -> Result<Self, RequestFault> {
         let text = simdutf8::compat::from_utf8(body)
             .map_err(|fault| RequestFault::new("body", format!("expected UTF-8 text: {fault}")))?;
-        let RawBody { messages, references, hidden, fields } =
+        let RawBody { messages, references, hidden, item_tools, fields } =
             RawBody::read(operation.read_as(), text)?;
+        let lists = fields.iter().filter(|field| field.name == "tools");
+        let lists = lists.map(|field| ("tools", field.value));
+        for (at, list) in lists.chain(item_tools.iter().map(|list| ("input.tools", *list))) {
+            offered_tools::check(list.get(), at)?;
+        }
         if operation == Operation::Chat {
             let messages = messages
                 .as_ref()
@@ -114,6 +121,7 @@ impl<'a> ChatRequest<'a> {
             messages,
             references,
             hidden,
+            item_tools,
             fields,
             scalars,
             form: None,
@@ -155,6 +163,7 @@ impl<'a> ChatRequest<'a> {
             messages,
             references,
             hidden: Hidden::default(),
+            item_tools: Vec::new(),
             fields,
             scalars,
             form: Some(form),
@@ -313,6 +322,16 @@ impl<'a> ChatRequest<'a> {
     /// Only known tools run at the caller. Any other kind counts as hosted, so that a new one does not slip through.
     pub fn hosted_tool(&self) -> Option<Box<str>> {
         offered_tools::first(self)
+    }
+
+    /// The models that its tools name for themselves.
+    pub fn tool_models(&self) -> Vec<Box<str>> {
+        offered_tools::models(self)
+    }
+
+    /// The lists of tools that items of its input bring.
+    pub(super) fn item_tools(&self) -> &[&'a RawValue] {
+        &self.item_tools
     }
 
     /// The first of some fields that the body has at any depth, null excepted. Each is a name, or several joined by dots:

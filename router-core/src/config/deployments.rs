@@ -12,9 +12,11 @@ use crate::deployment::Budget;
 use crate::deployment::Deployment;
 use crate::deployment::Price;
 use crate::deployment::Provisioned;
+use crate::deployment::ToolPrices;
 use crate::model::ModelRecord;
 use crate::model::PtuRate;
 use crate::units::DeploymentName;
+use crate::units::Usd;
 
 use super::endpoints::{Checked, Endpoints, Form, api_version};
 use super::fault::Key;
@@ -114,7 +116,24 @@ fn own_price(raw: &raw::Deployment, model: Option<&Arc<ModelRecord>>, table: &Ta
     let own = raw.price.as_ref().zip(model);
     // It is what is paid, in a data zone as well.
     let own = own.and_then(|(raw, model)| priced(raw, model.abilities, 1.0, &table.sub("price")));
-    Price { own: own.map(Arc::new), factor: 1.0 - discount.unwrap_or(0.0) / 100.0 }
+    let tools = tool_prices(raw.tool_price.as_ref(), &table.sub("tool_price"));
+    Price { own: own.map(Arc::new), factor: 1.0 - discount.unwrap_or(0.0) / 100.0, tools }
+}
+
+/// A dollar.
+const PICODOLLARS: u64 = 1_000_000_000_000;
+
+fn tool_prices(raw: Option<&raw::ToolPrices>, table: &Table<'_>) -> ToolPrices {
+    let Some(raw) = raw else { return ToolPrices::default() };
+    let price = |key: &str, value: Option<f64>| {
+        let dollars = table.number(key, value, 0.0..=1_000.0)?;
+        Some(Usd::of_picodollars(PICODOLLARS).scaled(dollars))
+    };
+    ToolPrices {
+        web_search: price("web_search_usd", raw.web_search_usd),
+        file_search: price("file_search_usd", raw.file_search_usd),
+        container: price("container_usd", raw.container_usd),
+    }
 }
 
 /// The name under which the endpoint knows it: as written, else the model's, which most people give a deployment at Azure

@@ -14,7 +14,9 @@ use super::raw_traces::Traces;
 
 pub use super::raw_keys::{Key, Team};
 pub use super::raw_limits::Limits;
-pub use super::raw_models::{LongContext, MediaSetting, Model, Prices, PtuRate, TierPrices};
+pub use super::raw_models::{
+    LongContext, MediaSetting, Model, Prices, PtuRate, TierPrices, ToolPrices,
+};
 
 /// All of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -320,6 +322,8 @@ pub struct Deployment {
     pub weight: Option<i64>,
     /// What its tokens cost, in place of the model's prices; only for `pay_as_you_go`.
     pub price: Option<Prices>,
+    /// What calls of hosted tools cost there, in place of the service's list prices.
+    pub tool_price: Option<ToolPrices>,
     /// The discount on the model's prices by your contract, in percent; 0; only for `pay_as_you_go`.
     pub discount_percent: Option<f64>,
 }

@@ -44,6 +44,8 @@ pub struct Model {
     pub prediction: Option<bool>,
     /// Whether it takes `verbosity` (`text.verbosity` in the Responses API); true for models that reason.
     pub verbosity: Option<bool>,
+    /// Other fields that it refuses, which are then left out, such as `prompt_cache_retention` or `reasoning.summary`; none.
+    pub refuses: Option<Vec<String>>,
     /// How instructions reach it: `system`, `either` or `user`; either for models that reason, else system.
     pub instructions: Option<String>,
     /// The longest prompt; required.
@@ -89,6 +91,19 @@ pub struct Prices {
     pub flex: Option<TierPrices>,
     /// In the service tier `batch`; without it the cost of its answers is unknown.
     pub batch: Option<TierPrices>,
+}
+
+/// What calls of hosted tools cost in US dollars; of those not given, the service's list price.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct ToolPrices {
+    /// A search of the web.
+    pub web_search_usd: Option<f64>,
+    /// A search of files.
+    pub file_search_usd: Option<f64>,
+    /// A container in which code runs.
+    pub container_usd: Option<f64>,
 }
 
 /// Prices in a service tier, in US dollars per million tokens.

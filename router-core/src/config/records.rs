@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::chat::FieldSet;
 use crate::model::Abilities;
 use crate::model::CapField;
 use crate::model::Effort;
@@ -88,6 +89,7 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
         table.whole("priority_max_prompt_tokens", raw.priority_max_prompt_tokens, 1..=100_000_000);
     let ptu = raw.ptu.as_ref().and_then(|rate| ptu_rate(rate, &table.sub("ptu")));
     let oldest_api_version = table.rule("oldest_api_version", raw.oldest_api_version.as_deref());
+    let refuses = refused_fields(raw.refuses.as_deref().unwrap_or_default(), table);
     let retires = table.rule("retires", raw.retires.as_deref());
     let successor = table.rule("successor", raw.successor.as_deref());
     // All is checked; only now may one missing value end it.
@@ -99,6 +101,7 @@ fn record(name: &str, raw: &raw::Model, table: &Table<'_>) -> Option<ModelRecord
         stop: raw.stop.unwrap_or(!reasons),
         prediction: raw.prediction.unwrap_or(!reasons),
         verbosity: raw.verbosity.unwrap_or(reasons),
+        refuses,
         instructions,
         efforts,
         context_window: context_window?,
@@ -136,6 +139,22 @@ fn media(raw: &raw::Model, table: &Table<'_>) -> Media {
             known.map_or(Media::Any, Media::Only)
         }
     }
+}
+
+/// Fields that a request can do without; the meaning of a request hangs on all others.
+fn refused_fields(names: &[String], table: &Table<'_>) -> Box<[&'static str]> {
+    let known = |name: &String| {
+        let found = FieldSet::of([name.as_str()]).and_then(|field| field.iter().next());
+        found.filter(|found| found == name).or_else(|| {
+            let problem = format!(
+                "{name} is no field that can be left out; expected one of: {}",
+                FieldSet::names().join(", ")
+            );
+            table.fault("refuses", problem);
+            None
+        })
+    };
+    names.iter().filter_map(known).collect()
 }
 
 fn abilities(raw: &raw::Model, table: &Table<'_>) -> Abilities {

@@ -15,6 +15,7 @@ use crate::model::PtuRate;
 use crate::model::ServiceTier;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
+use crate::units::Usd;
 
 use super::residency::Area;
 
@@ -90,12 +91,25 @@ pub struct Price {
     pub own: Option<Arc<Prices>>,
     /// The factor on the price of each token: 0.9 for a discount of 10 %.
     pub factor: f64,
+    /// What calls of hosted tools cost, in place of the service's list prices.
+    pub tools: ToolPrices,
 }
 
 impl Default for Price {
     fn default() -> Self {
-        Self { own: None, factor: 1.0 }
+        Self { own: None, factor: 1.0, tools: ToolPrices::default() }
     }
+}
+
+/// What calls of hosted tools cost by contract; `None`: the service's list price.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ToolPrices {
+    /// A search of the web.
+    pub web_search: Option<Usd>,
+    /// A search of files.
+    pub file_search: Option<Usd>,
+    /// A container in which code runs.
+    pub container: Option<Usd>,
 }
 
 /// Our name for an endpoint: the key in config.

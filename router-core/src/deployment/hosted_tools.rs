@@ -7,7 +7,7 @@
 use crate::chat::HostedCalls;
 use crate::units::Usd;
 
-use super::catalog::Api;
+use super::catalog::{Api, Deployment};
 
 /// The prices of one service, in whole picodollars a call; `None` for one that is not known.
 struct Prices {
@@ -35,17 +35,18 @@ pub(super) struct HostedCost {
     pub(super) complete: bool,
 }
 
-/// The cost of the calls at a service.
-pub(super) fn cost(api: &Api, calls: &HostedCalls) -> HostedCost {
-    let prices = match api {
+/// The cost of the calls at a deployment: by its own prices, else by its service's.
+pub(super) fn cost(deployment: &Deployment, calls: &HostedCalls) -> HostedCost {
+    let own = deployment.price.tools;
+    let prices = match &deployment.api {
         Api::OpenAi => OPENAI,
         Api::AzureV1 | Api::AzureDated { .. } => AZURE,
     };
     let mut cost = HostedCost { known: Usd::ZERO, complete: calls.others == 0 };
     for (count, price) in [
-        (calls.web_searches, prices.web_search),
-        (calls.file_searches, prices.file_search),
-        (calls.containers, prices.container),
+        (calls.web_searches, own.web_search.map(Usd::picodollars).or(prices.web_search)),
+        (calls.file_searches, own.file_search.map(Usd::picodollars).or(prices.file_search)),
+        (calls.containers, own.container.map(Usd::picodollars).or(prices.container)),
     ] {
         match price {
             Some(price) => cost.known += Usd::of_picodollars(price.saturating_mul(count.into())),

@@ -7,5 +7,7 @@ pub mod residency;
 #[cfg(test)]
 pub(crate) mod sample;
 
-pub use catalog::{Api, Billing, Budget, Catalog, Deployment, EndpointName, Price, Provisioned};
+pub use catalog::{
+    Api, Billing, Budget, Catalog, Deployment, EndpointName, Price, Provisioned, ToolPrices,
+};
 pub use residency::{Area, AreaFault, Residency};

@@ -17,7 +17,7 @@ use super::residency::Area;
 pub fn marginal_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd> {
     match &deployment.billing {
         // Hosted tools are billed by the call at any deployment.
-        Billing::Provisioned(_) => Some(hosted_tools::cost(&deployment.api, &usage.hosted).known),
+        Billing::Provisioned(_) => Some(hosted_tools::cost(deployment, &usage.hosted).known),
         Billing::PayAsYouGo(_) => pay_as_you_go_cost(deployment, usage),
     }
 }
@@ -38,12 +38,12 @@ pub fn pay_as_you_go_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd>
     };
     // Discounts of contracts are on tokens.
     let sum = sum.scaled(zone * deployment.price.factor);
-    Some(sum + hosted_tools::cost(&deployment.api, &usage.hosted).known)
+    Some(sum + hosted_tools::cost(deployment, &usage.hosted).known)
 }
 
 /// True if the usage holds calls of hosted tools whose price is not known: its cost is a lower bound.
 pub fn is_at_least(deployment: &Deployment, usage: &Usage) -> bool {
-    !hosted_tools::cost(&deployment.api, &usage.hosted).complete
+    !hosted_tools::cost(deployment, &usage.hosted).complete
 }
 
 fn of_tokens(rates: &Rates, usage: &Usage) -> Usd {
@@ -168,6 +168,14 @@ mod tests {
         let cost =
             |deployment, usage: &Usage| marginal_cost(deployment, usage).unwrap().to_string();
         assert_eq!(cost(&azure, &called(calls)), "0.061000");
+        let mut contract = azure.clone();
+        let cents = |cents: u64| Some(Usd::of_picodollars(cents * 10_000_000_000));
+        contract.price.tools.web_search = cents(1);
+        contract.price.tools.file_search = cents(2);
+        assert_eq!(cost(&contract, &called(calls)), "0.053000");
+        let files = HostedCalls { file_searches: 3, ..HostedCalls::default() };
+        assert_eq!(cost(&contract, &called(files)), "0.060000");
+        assert!(is_at_least(&azure, &called(files)) && !is_at_least(&contract, &called(files)));
         assert_eq!(cost(&openai, &called(calls)), "0.050000");
         assert!(!is_at_least(&azure, &called(calls)) && !is_at_least(&openai, &called(calls)));
         let files = HostedCalls { file_searches: 2, ..HostedCalls::default() };

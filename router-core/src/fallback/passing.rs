@@ -110,6 +110,11 @@ pub(super) fn answer_memory(limits: &Limits) -> usize {
 }
 
 impl<U: Upstream> Fallback<U> {
+    /// What all answers that are not streamed may hold together.
+    pub(crate) fn response_memory(&self) -> &Arc<Budget> {
+        &self.answers
+    }
+
     /// The whole of an answer, within the limits.
     ///
     /// # Errors

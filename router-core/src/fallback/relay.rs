@@ -24,6 +24,7 @@ use crate::chat::error_event;
 use crate::chat::stream::Splitter;
 use crate::chat::tokens;
 use crate::error_kind::Kind;
+use crate::memory::Held;
 use crate::model::ServiceTier;
 use crate::units::Tokens;
 use crate::upstream::ReplyBody;
@@ -31,6 +32,7 @@ use crate::upstream::ReplyBody;
 pub use super::watch::Watch;
 
 use super::seen::{Seen, Verdict};
+use super::watch::{HELD_EVENT_BYTES, LINGER};
 
 /// Why a stream ended before its first content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +107,8 @@ pub struct Relay {
     phase: Phase,
     /// Once the upstream has said all: when it did, and how many events the caller has yet to take, the last included.
     over: Option<Over>,
+    /// The room of what was held back, until it has gone on.
+    preamble: Option<Held>,
     on_end: Vec<OnEnd>,
 }
 
@@ -114,10 +118,6 @@ struct Over {
     since: Instant,
     left: usize,
 }
-
-/// How long to wait for the end of the connection's body after the last event. A connection whose body was read to its end
-/// can be used again; one that stays open after it must hold up no caller.
-const LINGER: Duration = Duration::from_millis(50);
 
 impl std::fmt::Debug for Relay {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -131,9 +131,6 @@ enum Phase {
     Ended(How),
 }
 
-/// What an event that is held back takes beside its bytes.
-const HELD_EVENT_BYTES: usize = 64;
-
 /// Says nothing, so that nobody on the way takes a long thought for a dead connection.
 pub(crate) const KEEP_ALIVE: &str = ": keep-alive\n\n";
 
@@ -141,11 +138,11 @@ pub(crate) const KEEP_ALIVE: &str = ": keep-alive\n\n";
 const CUT_OFF: Kind = Kind::StreamInterrupted;
 
 impl Relay {
-    /// Reads up to the first content, which is held back with all before it.
+    /// Reads up to the first content, which is held back with all before it, within the memory that there is.
     ///
     /// # Errors
     /// The stream ended before its first content; nothing was passed on.
-    pub async fn open(body: ReplyBody, watch: Watch) -> Result<Self, NotOpened> {
+    pub async fn open(body: ReplyBody, watch: Watch, held: Held) -> Result<Self, NotOpened> {
         let now = Instant::now();
         let mut relay = Self {
             body,
@@ -158,6 +155,7 @@ impl Relay {
             silence: Box::pin(tokio::time::sleep_until(watch.content_by)),
             phase: Phase::Open,
             over: None,
+            preamble: None,
             on_end: Vec::with_capacity(2),
         };
         let mut preamble = 0;
@@ -166,6 +164,7 @@ impl Relay {
             let bytes = next.map_err(|_| NotOpened::Timeout)?;
             let bytes = bytes.and_then(Result::ok).ok_or(NotOpened::Broken)?;
             preamble += bytes.len();
+            held.grow(bytes.len()).map_err(|_| NotOpened::Broken)?;
             relay.splitter.push(bytes);
             relay.take_in()?;
             let held = preamble + relay.ready.len() * HELD_EVENT_BYTES;
@@ -173,6 +172,7 @@ impl Relay {
                 return Err(NotOpened::Broken);
             }
         }
+        relay.preamble = Some(held);
         (relay.heard, relay.told) = (Instant::now(), Instant::now());
         relay.listen();
         Ok(relay)
@@ -361,6 +361,7 @@ impl Stream for Relay {
                 }
                 return Poll::Ready(Some(event));
             }
+            relay.preamble = None;
             if let Phase::Ended(how) = relay.phase {
                 relay.report(how);
                 return Poll::Ready(None);

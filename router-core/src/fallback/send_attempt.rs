@@ -233,7 +233,7 @@ impl<U: Upstream> Sending<'_, U> {
         watch: Watch,
     ) -> Sent {
         let began = self.began;
-        let mut relay = match Relay::open(reply.body, watch).await {
+        let mut relay = match Relay::open(reply.body, watch, self.answers.holder()).await {
             Ok(relay) => relay,
             Err(NotOpened::Timeout) => return self.unreached(&mut active, Unreachable::Timeout),
             Err(NotOpened::Broken) => return failed(&mut active, Ended::Broken),

@@ -24,3 +24,10 @@ pub struct Watch {
     /// True if the answer is made in the background: its id is content.
     pub background: bool,
 }
+
+/// How long to wait for the end of the connection's body after the last event. A connection whose body was read to its end
+/// can be used again; one that stays open after it must hold up no caller.
+pub(super) const LINGER: Duration = Duration::from_millis(50);
+
+/// What an event that is held back takes beside its bytes.
+pub(super) const HELD_EVENT_BYTES: usize = 64;

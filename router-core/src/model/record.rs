@@ -31,6 +31,8 @@ pub struct ModelRecord {
     pub prediction: bool,
     /// True if it takes another verbosity than `medium`: `verbosity` in chat, `text.verbosity` in the Responses API.
     pub verbosity: bool,
+    /// Other fields that it refuses, and parts of fields by their path (`reasoning.summary`): they are left out.
+    pub refuses: Box<[&'static str]>,
     /// How instructions reach it.
     pub instructions: InstructionRole,
     /// The efforts it knows; `None` for a model without reasoning.

@@ -60,6 +60,7 @@ pub(crate) fn record(name: &str) -> ModelRecord {
         }),
         prediction: !reasons,
         verbosity: false,
+        refuses: Box::default(),
         oldest_api_version: None,
         retires: None,
         successor: None,

@@ -91,6 +91,22 @@ impl Rights {
         denied.map_or(Ok(()), |field| Err(DeniedField { field: field.into() }))
     }
 
+    /// Refuses a request with a tool for which it names a model that may not be used: a picture's, for instance.
+    ///
+    /// # Errors
+    /// Names the model; those that may be used are listed.
+    pub fn check_tools(&self, request: &ChatRequest<'_>) -> Result<(), UnknownModel> {
+        let Some(models) = &self.models else { return Ok(()) };
+        let allowed = |asked: &str| {
+            models.iter().any(|model| model.as_str().eq_ignore_ascii_case(asked.trim()))
+        };
+        let asked = request.tool_models().into_iter().find(|asked| !allowed(asked));
+        asked.map_or(Ok(()), |asked| {
+            let allowed = models.iter().map(ToString::to_string).collect();
+            Err(UnknownModel { asked: asked.into(), allowed })
+        })
+    }
+
     /// The hints as far as they narrow what is allowed, with what the key sets where the caller said nothing.
     ///
     /// ```

@@ -90,6 +90,10 @@ impl ChatCall {
     pub(super) fn request(&self, max_messages: usize) -> Result<ChatRequest<'_>, RouteError> {
         let form = self.form().and_then(|kind| kind.to_str().ok());
         if let (Operation::Passed(_), Some(form)) = (self.operation, form) {
+            if let Some(held) = &self.held {
+                // The form that is sent upstream is written again.
+                held.grow(self.body.len())?;
+            }
             return Ok(ChatRequest::read_form(self.operation, form, &self.body)?);
         }
         let measured = bounds::measure(&self.body, max_messages)?;

@@ -10,6 +10,7 @@ use crate::clock;
 use crate::decision::Moment;
 use crate::error::RouteError;
 use crate::ledger::Slot;
+use crate::memory::Budget;
 use crate::upstream::Upstream;
 
 use super::account::OpenAccount;
@@ -18,6 +19,11 @@ use super::call::{ChatCall, StoredCall};
 use super::model_router::ModelRouter;
 
 impl<U: Upstream> ModelRouter<U> {
+    /// The budget of all answers that are not streamed; a router that takes this one's place goes on with it.
+    pub fn response_memory(&self) -> &Arc<Budget> {
+        self.fallback().response_memory()
+    }
+
     /// Lets a request in by its head alone: its key's rate of requests, and whether the key has a slot free. `share` is how
     /// many slots a key without a bound of its own may hold. The request counts against the rate from here on, unless it is
     /// refused before anything is sent.

@@ -42,6 +42,7 @@ impl<'c> Incoming<'c> {
     pub(super) fn read(call: &'c ChatCall, max_messages: usize) -> Result<Self, RouteError> {
         let request = call.request(max_messages)?;
         call.rights.check_fields(&request)?;
+        call.rights.check_tools(&request)?;
         let hints = call.hints()?;
         Ok(Self { call, request, hints, readers: Readers::default() })
     }

@@ -184,7 +184,8 @@ impl<U: Upstream> ModelRouter<U> {
         let (status, mut headers) = (reply.status, HeaderMap::new());
         pass_on(&mut headers, &reply.headers);
         if is_event_stream(&reply.headers) && status.is_success() {
-            let relay = Relay::open(reply.body, watch(limits, deadline)).await;
+            let held = self.response_memory().holder();
+            let relay = Relay::open(reply.body, watch(limits, deadline), held).await;
             let relay = self.followed(relay.map_err(Failed::not_opened)?, call, deployment);
             as_event_stream(&mut headers);
             let body = Body::Stream(ByteStream::new(relay));

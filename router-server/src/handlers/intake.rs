@@ -121,7 +121,7 @@ pub(super) async fn received(
         most: shared.max_body_bytes,
         bytes_per_second: shared.min_upload_bytes_per_second,
     };
-    let held = Arc::new(shared.process.bodies.holder());
+    let held = Arc::new(shared.process.bounds.bodies.holder());
     let announced = upload::announced(headers);
     let mut body = upload::receive(body, announced, limits, &held).await?;
     if body.starts_with(BYTE_ORDER_MARK) {
