@@ -236,9 +236,13 @@ async fn a_model_without_reasoning_gets_none() {
 #[tokio::test]
 async fn what_a_stored_response_hands_out_binds_a_conversation_too() {
     // The items are hidden when the response is made, and asked for later in each of the ways that there are.
-    for way in ["?include[]=reasoning.encrypted_content", "/input_items?limit=9", "?stream=true"] {
-        let hidden =
-            json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": way});
+    let compact = "compact";
+    for way in
+        ["?include[]=reasoning.encrypted_content", "/input_items?limit=9", "?stream=true", compact]
+    {
+        let kind = if way == compact { "compaction" } else { "reasoning" };
+        let hidden = json!({"type": kind, "id": "rs_1", "summary": [], "encrypted_content": way});
+        let brought = hidden.clone();
         let body = |output: &Value| {
             json!({"id": "resp_1", "object": "response", "model": MODEL, "status": "completed",
             "output": output, "data": [hidden.clone()],
@@ -254,6 +258,7 @@ async fn what_a_stored_response_hands_out_binds_a_conversation_too() {
             ]),
             ("GET", _) if asked.path.ends_with("input_items") => Says::json(200, &listed),
             ("GET", _) => Says::json(200, &read),
+            _ if asked.path.ends_with("compact") => Says::json(200, &read),
             _ => Says::json(200, &made),
         };
         let (far, other) = (Scripted::start(answers).await, other().await);
@@ -261,13 +266,14 @@ async fn what_a_stored_response_hands_out_binds_a_conversation_too() {
         let store = json!({"model": "deployment:far", "input": "Solve it."});
         let stored = respond(&bench, &store, &[]).await;
         assert_eq!(stored.status, 200, "{stored:?}");
-        let got = bench.get(&format!("/v1/responses/resp_1{way}")).await;
+        let got = if way == compact {
+            let request = bench.client.post(bench.url("/v1/responses/compact")).json(&store);
+            Answer::of(request).await
+        } else {
+            bench.get(&format!("/v1/responses/resp_1{way}")).await
+        };
         assert_eq!(got.status, 200, "{got:?}");
-        let history = [
-            user("Solve it."),
-            json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": way}),
-            user("Go on."),
-        ];
+        let history = [user("Solve it."), brought, user("Go on.")];
         for _ in 0..3 {
             let next = respond(&bench, &turn(MODEL, &history, false), &[]).await;
             assert_eq!((next.status, next.deployment()), (200, Some("far")), "{way} {next:?}");
