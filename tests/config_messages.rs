@@ -229,6 +229,22 @@ fn service_tiers_need_a_price_and_should_be_on_offer() {
 }
 
 #[test]
+fn deployments_that_share_a_quota_must_agree_on_it() {
+    let text = "[deployments.defaults]\nendpoint = \"seoul\"\nmodel = \"gpt-4o\"\nsku = \"GlobalStandard\"\n\
+        quota_pool = \"east\"\n[deployments.kr_ptu]\nbilling = \"provisioned\"\n\
+        [deployments.a]\nrequests_per_minute = 60\n[deployments.b]\n\
+        [deployments.c]\nrequests_per_minute = 90\nmodel = \"gpt-5.2\"\n[deployments.d]\nquota_pool = \"E\"\n";
+    check(
+        &[("a.toml", SOUND), ("b.toml", text)],
+        &[],
+        "b.toml: deployments.d.quota_pool: a name is 1 to 128 of a-z, 0-9 and _; found `E`\n\
+         b.toml: deployments.kr_ptu.quota_pool: only with billing = \"pay_as_you_go\"\n\
+         b.toml: deployments.c.quota_pool: east is also a's, which has another model\n\
+         b.toml: deployments.c.quota_pool: east is also a's, which has another requests_per_minute",
+    );
+}
+
+#[test]
 fn a_request_log_and_an_observing_router_are_checked_as_all_else() {
     let faulty = "[request_log]\nmax_bytes = 1\nkeep = 0\n[routing]\nmode = \"watch\"\ndefault_role = \"both\"\n";
     check(

@@ -53,6 +53,7 @@ mod observability;
 mod observe;
 mod observer;
 mod own_fault;
+mod payg_waits;
 mod permissions;
 mod queue;
 mod reasoning;

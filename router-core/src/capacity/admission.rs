@@ -53,7 +53,8 @@ impl Admission {
             load.cap.map_or(learned, |cap| Some(learned.map_or(cap, |most| most.min(cap))));
         let answer = self.expected.filter(|_| !bound).map(|expected| expected.mean);
         let most = deployment.max_in_flight;
-        Entry { load, priority, limit, answer, insists, most, key, likely_cap, standing_wait }
+        let tier = deployment.tier();
+        Entry { load, priority, limit, answer, insists, most, key, likely_cap, standing_wait, tier }
     }
 
     /// The same after every other deployment was tried.

@@ -2,9 +2,9 @@
 //! by its response headers.
 //!
 //! Requests are also limited per second and per ten seconds, so a burst is refused long before the
-//! minute's quota is used up. Tokens are counted on arrival: a quarter of the prompt's characters
-//! plus the cap. Azure's enforcement is distributed and approximate, so a prediction moves a
-//! deployment later in the order and never removes it.
+//! minute's quota is used up. Tokens are counted on arrival: prompt and cap, by weights that are
+//! learned. Azure's enforcement is distributed and approximate, so a prediction moves a deployment
+//! later in the order and never removes it.
 //!
 //! **Source:** Microsoft, "Manage Azure OpenAI quota".
 
@@ -13,7 +13,9 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::deployment::Budget;
+use crate::units::Tokens;
 
+use super::quota_weights::{QuotaWeights, Sent};
 use super::reservation::Load;
 
 /// What an answer's `x-ratelimit-*` headers say; `None` if they are missing.
@@ -99,15 +101,19 @@ impl Slice {
 /// let budget = Budget { requests_per_minute: Some(600), tokens_per_minute: None };
 /// let mut quota = Quota::new(budget);
 /// let load = Load::default();
-/// (0..10).for_each(|_| quota.take(now, &load));
+/// for _ in 0..10 {
+///     quota.take(now, &load);
+/// }
 /// assert_eq!(quota.wait(now, &load).as_secs(), 1); // 600 a minute are 10 a second
 /// let (requests, tokens) = quota.left(now);
 /// assert_eq!(requests.map(|requests| (requests.left, requests.limit)), Some((590, 600)));
 /// assert_eq!(tokens, None);
 /// ```
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Quota {
     budget: Budget,
+    weights: QuotaWeights,
+    sent: Sent,
     requests: [Slice; 3],
     tokens: Slice,
     taken: Taken,
@@ -152,23 +158,13 @@ impl Default for Quota {
     }
 }
 
-/// How many characters Azure takes for a token.
-const CHARACTERS_PER_TOKEN: u64 = 4;
-
-/// What it takes for the answer if no cap is given: its smallest default.
-const MISSING_CAP: u64 = 16;
-
-/// The tokens that a request counts on arrival.
-fn counted(load: &Load) -> u64 {
-    let cap = load.cap.map_or(MISSING_CAP, |cap| cap.0);
-    load.characters.div_ceil(CHARACTERS_PER_TOKEN).saturating_add(cap)
-}
-
 impl Quota {
     /// Nothing used yet.
     pub const fn new(budget: Budget) -> Self {
         Self {
             budget,
+            weights: QuotaWeights::DOCUMENTED,
+            sent: Sent::NONE,
             requests: [Slice::new(1), Slice::new(10), Slice::new(60)],
             tokens: Slice::new(60),
             taken: Taken { requests: 0, tokens: 0 },
@@ -196,7 +192,7 @@ impl Quota {
 
     /// True if the request, as the deployment counts it, exceeds the whole quota of a minute: a refusal concerns it alone.
     pub fn is_exceeded_by(&self, load: &Load, now: Instant) -> bool {
-        self.limit(now).is_some_and(|limit| counted(load) > limit)
+        self.limit(now).is_some_and(|limit| self.weights.counted(load) > limit)
     }
 
     /// True if the deployment can never serve the request: its prompt or its cap alone exceeds the quota of a minute, or
@@ -215,10 +211,9 @@ impl Quota {
     /// assert!(!quota.excludes(&load(3_000, 700), now));
     /// ```
     pub fn excludes(&self, load: &Load, now: Instant) -> bool {
-        let cap = load.cap.map_or(MISSING_CAP, |cap| cap.0);
-        let least = load.characters.div_ceil(CHARACTERS_PER_TOKEN).max(cap);
+        let (least, counted) = (self.weights.larger_half(load), self.weights.counted(load));
         let refused = self.refused.filter(|refused| {
-            now.saturating_duration_since(refused.at) < BELIEVED && counted(load) >= refused.counted
+            now.saturating_duration_since(refused.at) < BELIEVED && counted >= refused.counted
         });
         refused.is_some() || self.limit(now).is_some_and(|limit| least > limit)
     }
@@ -230,7 +225,8 @@ impl Quota {
             self.read = Some(now);
         }
         let held = self.refused.filter(|held| now.saturating_duration_since(held.at) < BELIEVED);
-        let counted = held.map_or(counted(load), |held| held.counted.min(counted(load)));
+        let counted = self.weights.counted(load);
+        let counted = held.map_or(counted, |held| held.counted.min(counted));
         self.refused = Some(Refused { counted, at: now });
     }
 
@@ -243,7 +239,7 @@ impl Quota {
             })
         });
         let tokens = self.budget.tokens_per_minute;
-        let tokens = tokens.map(|limit| self.tokens.wait(now, counted(load), limit));
+        let tokens = tokens.map(|limit| self.tokens.wait(now, self.weights.counted(load), limit));
         requests.chain(tokens).max().unwrap_or_default()
     }
 
@@ -258,20 +254,40 @@ impl Quota {
         )
     }
 
-    /// A request is sent. Refused ones may count as well, so all do.
-    pub fn take(&mut self, now: Instant, load: &Load) {
-        let taken = Taken { requests: 1, tokens: counted(load) };
+    /// A request is sent. Refused ones may count as well, so all do. What has been sent by then is compared with what its
+    /// answer says is left.
+    pub fn take(&mut self, now: Instant, load: &Load) -> Sent {
+        let taken = Taken { requests: 1, tokens: self.weights.counted(load) };
         self.taken.requests = self.taken.requests.saturating_add(taken.requests);
         self.taken.tokens = self.taken.tokens.saturating_add(taken.tokens);
-        self.hear(now, taken);
+        self.count(now, taken);
+        self.sent.add(load);
+        self.sent
     }
 
     /// Other replicas sent this.
     pub fn hear(&mut self, now: Instant, taken: Taken) {
+        self.sent.add_elsewhere(Tokens(taken.tokens).as_f64());
+        self.count(now, taken);
+    }
+
+    /// How much a token of the prompt, of its cached part and of the cap count, as far as that is learned.
+    pub fn weights(&self) -> [f64; 3] {
+        self.weights.get()
+    }
+
+    fn count(&mut self, now: Instant, taken: Taken) {
         for slice in &mut self.requests {
             slice.take(now, taken.requests);
         }
         self.tokens.take(now, taken.tokens);
+    }
+
+    /// The deployment said in a good answer what is left; `sent` is what [`Self::take`] gave for its request.
+    pub fn learn(&mut self, now: Instant, sent: Sent, reading: &QuotaReading) {
+        if let Some(remaining) = reading.tokens.remaining {
+            self.weights.learn(now, sent, remaining);
+        }
     }
 
     /// The deployment said what is left.
@@ -298,7 +314,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::units::Tokens;
 
     fn load(characters: u64, cap: u64) -> Load {
         Load { characters, cap: Some(Tokens(cap)), ..Load::default() }

@@ -17,6 +17,7 @@ use super::cooldown::{Cause, Cooldown};
 use super::latency::Latency;
 use super::overreservation::Overreservation;
 use super::quota::Quota;
+use super::reopening::Reopening;
 use super::reservation::{CapClass, Expected, Load};
 use super::twin::Twin;
 
@@ -33,6 +34,8 @@ pub struct DeploymentState {
     pub twin: Option<Twin>,
     /// What is left of its quota.
     pub quota: Quota,
+    /// When requests may enter after a 429 of pay-as-you-go.
+    pub reopening: Reopening,
     /// What the requests that entered were expected to use and to leave, the latest counting most.
     pub usual: Overreservation,
     /// It refuses large requests for a while.
@@ -77,6 +80,8 @@ pub struct Entry {
     pub likely_cap: Option<Tokens>,
     /// How long it stays in a standing queue; `None` if it has somewhere else to go.
     pub standing_wait: Option<Duration>,
+    /// The service tier in which it enters.
+    pub tier: ServiceTier,
 }
 
 impl DeploymentState {
@@ -90,16 +95,30 @@ impl DeploymentState {
         self.cooldown.holds_in(tier, now)
     }
 
-    /// How long until a request may enter by draining alone; zero if there is capacity or no twin.
+    /// How long until a request may enter: a provisioned deployment by draining alone, another one by the wait of its last 429.
+    /// Zero where there is room.
     pub fn entry_wait(&self, entry: &Entry, now: Instant) -> Duration {
-        self.twin
-            .map_or(Duration::ZERO, |twin| twin.wait_below(now, self.mark(entry) * twin.capacity()))
+        match self.twin {
+            Some(twin) => twin.wait_below(now, self.mark(entry) * twin.capacity()),
+            None if entry.tier.is_special() => Duration::ZERO,
+            None => self.throttled_wait(entry.tier, now).max(self.reopening.wait(now)),
+        }
+    }
+
+    /// How long the wait of a 429 in a service tier still lasts; nothing may be sent before.
+    pub fn throttled_wait(&self, tier: ServiceTier, now: Instant) -> Duration {
+        match self.cooling_in(tier, now) {
+            Some((Cause::Throttled, until)) => until.saturating_duration_since(now),
+            Some((Cause::Unavailable | Cause::Fault | Cause::Misconfigured, _)) | None => {
+                Duration::ZERO
+            }
+        }
     }
 
     /// The same with what running calls will return, behind `ahead` normalized tokens that wait already.
     pub fn expected_wait(&self, entry: &Entry, ahead: f64, now: Instant) -> Duration {
         let wait = |twin: Twin| twin.expected_wait(now, self.mark(entry) * twin.capacity(), ahead);
-        self.twin.map_or(Duration::ZERO, wait)
+        self.twin.map_or_else(|| self.entry_wait(entry, now), wait)
     }
 
     /// True if it is time to probe a deployment that seems full; never for a request that must leave capacity to others.

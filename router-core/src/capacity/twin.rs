@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::drift::Drift;
 use super::outstanding::Outstanding;
 use super::probe::{Headroom, Probe};
+use super::quota_weights::Sent;
 use super::size::Size;
 
 /// What a call took; returned with what came of it.
@@ -35,6 +36,8 @@ pub struct Ticket {
     /// Which evidence was the last.
     evidence: u32,
     sent: Option<Instant>,
+    /// What had been sent of a quota when it entered.
+    pub quota: Sent,
 }
 
 /// What was last known for sure, and what we have added since.
@@ -192,14 +195,14 @@ impl Twin {
     /// A call is sent.
     pub fn admit(&mut self, now: Instant, reserved: f64) -> Ticket {
         self.drain(now);
-        let over = self.level - self.capacity();
         let ticket = Ticket {
             reserved,
-            over,
+            over: self.level - self.capacity(),
             level: self.level + reserved,
             added: self.known.added,
             evidence: self.evidence,
             sent: Some(now),
+            quota: Sent::NONE,
         };
         self.add(reserved);
         self.open.begun(reserved);

@@ -22,6 +22,7 @@ use super::endpoints::{Checked, Endpoints, Form, api_version};
 use super::fault::Key;
 use super::nearest::nearest;
 use super::prices::priced;
+use super::quota_pools;
 use super::raw;
 use super::records::{RATIO_RANGE, Records, TPM_RANGE, unknown_model};
 use super::service_tiers;
@@ -48,7 +49,10 @@ pub(super) fn check(
     if raw.is_empty() {
         table.fault_here("none; there must be at least one [deployments.NAME]");
     }
-    raw.iter().filter_map(|(name, raw)| one(name, raw, known, &table.sub(name))).collect()
+    let checked: Vec<Deployment> =
+        raw.iter().filter_map(|(name, raw)| one(name, raw, known, &table.sub(name))).collect();
+    quota_pools::check(&checked, table);
+    checked
 }
 
 fn one(
@@ -80,6 +84,8 @@ fn one(
     let weight = table.whole("weight", raw.weight, 1..=1_000_000);
     let price = own_price(raw, model, table);
     let azure_deployment = azure_deployment(raw, table);
+    let pool = table.rule::<DeploymentName>("quota_pool", raw.quota_pool.as_deref());
+    let quota_pool = pool.map(|pool| pool.as_str().into());
     let service_tiers = service_tiers::read(raw.tiers.as_deref(), table);
     let (endpoint, model) = (endpoint?, model?);
     let deployment = Deployment {
@@ -95,6 +101,7 @@ fn one(
         order: order.unwrap_or(Deployment::USUAL_ORDER),
         weight: weight.and_then(|weight| weight.try_into().ok()),
         price,
+        quota_pool,
         service_tiers,
         service_tier: None,
     };
@@ -292,6 +299,7 @@ fn billing(
                 ("price", raw.price.is_some()),
                 ("discount_percent", raw.discount_percent.is_some()),
                 ("tiers", raw.tiers.is_some()),
+                ("quota_pool", raw.quota_pool.is_some()),
             ],
         );
         return size(raw, model, table).map(Billing::Provisioned);

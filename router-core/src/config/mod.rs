@@ -20,6 +20,7 @@ mod load;
 mod nearest;
 mod passthrough;
 mod prices;
+mod quota_pools;
 pub mod raw;
 mod raw_keys;
 mod raw_limits;

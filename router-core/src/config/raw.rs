@@ -309,6 +309,9 @@ pub struct Deployment {
     pub requests_per_minute: Option<i64>,
     /// Its quota of tokens; only for `pay_as_you_go`.
     pub tokens_per_minute: Option<i64>,
+    /// A name for the quota that it shares with other deployments of the subscription, region and model; only for
+    /// `pay_as_you_go`; no default: a quota of its own.
+    pub quota_pool: Option<String>,
     /// The service tiers in which the router may ask for it: `default`, `priority`, `flex`; only for `pay_as_you_go`; no
     /// default: the caller's own `service_tier` goes on unchanged.
     pub tiers: Option<Vec<String>>,

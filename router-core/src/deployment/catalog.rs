@@ -46,6 +46,8 @@ pub struct Deployment {
     pub weight: Option<u32>,
     /// What its tokens cost if they do not cost what the model's record says.
     pub price: Price,
+    /// The quota that it shares with other deployments; `None` for one of its own.
+    pub quota_pool: Option<Box<str>>,
     /// The service tiers in which the router may ask for it; empty if the caller's own `service_tier` goes on unchanged.
     pub service_tiers: Vec<ServiceTier>,
     /// The service tier of this entry of a plan; `None` if the deployment lists no tiers.
@@ -73,6 +75,12 @@ impl Deployment {
     /// The service tier in which it is asked, as far as the router chooses it.
     pub fn tier(&self) -> ServiceTier {
         self.service_tier.unwrap_or_default()
+    }
+
+    /// True of pay-as-you-go in the standard tier: after a 429 a request may be held for it, as its waits are short. Another tier
+    /// that is throttled has the standard one to stand in.
+    pub fn is_held_for(&self) -> bool {
+        !self.billing.is_provisioned() && !self.tier().is_special()
     }
 
     /// Its name, followed by the service tier if that is not the standard one: `chat_payg/priority`.

@@ -23,6 +23,7 @@ pub(crate) fn pay_as_you_go(name: &str, model: &str) -> Deployment {
         order: Deployment::USUAL_ORDER,
         weight: None,
         price: Price::default(),
+        quota_pool: None,
         service_tiers: Vec::new(),
         service_tier: None,
     }

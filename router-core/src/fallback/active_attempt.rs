@@ -103,10 +103,10 @@ impl ActiveAttempt {
     }
 
     /// The head of an answer has come; gives how full the deployment says that it is.
-    pub(super) fn read(&self, headers: &HeaderMap) -> Option<f64> {
+    pub(super) fn read(&self, headers: &HeaderMap, answered: bool) -> Option<f64> {
         let Meters { utilization, quota } = Meters::read(headers);
         if quota != QuotaReading::default() {
-            self.learn(Event::Quota(quota));
+            self.learn(Event::Quota(answered.then(|| self.ticket()), quota));
         }
         utilization
     }

@@ -112,10 +112,17 @@ impl AttemptLog {
         too_long.or(over_quota.map(|over| over.answered))
     }
 
-    /// True where the last attempt found a provisioned deployment full.
+    /// True where the last attempt found a deployment full that may have room in a moment.
     pub(super) fn found_full(&self) -> bool {
-        let last = self.trail.last().map(|step| step.ended);
-        matches!(last, Some(Ended::Throttled(Throttle::ProvisionedFull, _)))
+        let Some(Step { ended: Ended::Throttled(kind, _), deployment, .. }) = self.trail.last()
+        else {
+            return false;
+        };
+        match kind {
+            Throttle::ProvisionedFull => true,
+            Throttle::Quota => deployment.is_held_for(),
+            Throttle::SystemCapacity | Throttle::Size | Throttle::Flex => false,
+        }
     }
 
     pub(super) fn done(self, answered: Answered) -> Answered {

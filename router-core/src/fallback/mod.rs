@@ -15,6 +15,8 @@ pub mod caller_headers;
 #[cfg(feature = "http-client")]
 mod hedge;
 #[cfg(feature = "http-client")]
+mod holding;
+#[cfg(feature = "http-client")]
 mod last_refusals;
 pub mod limits;
 #[cfg(feature = "http-client")]

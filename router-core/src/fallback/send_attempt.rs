@@ -132,7 +132,7 @@ impl<U: Upstream> Sending<'_, U> {
             Ok(reply) => reply,
             Err(fault) => return self.unreached(&mut active, fault),
         };
-        let utilization = active.read(&reply.headers);
+        let utilization = active.read(&reply.headers, reply.status.is_success());
         if !reply.status.is_success() {
             return self.refused((reply, &awaited.call), &mut active, utilization).await;
         }

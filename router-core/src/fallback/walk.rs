@@ -269,9 +269,12 @@ impl<U: Upstream> Fallback<U> {
         if !matches!(over, Passed::Nobody) {
             return over;
         }
-        for deployment in dispatch.plan.iter().skip(bound.readers) {
+        for (at, deployment) in dispatch.plan.iter().enumerate().skip(bound.readers) {
             let now = Instant::now();
-            if self.is_too_small(deployment, log, now) || self.began_cooling(deployment, now) {
+            let hold_until = self.hold_until(at, (dispatch, admission), hold_until);
+            if self.is_too_small(deployment, log, now)
+                || self.is_closed(deployment, now, hold_until)
+            {
                 continue;
             }
             if !self.may_go_on(&log.trail, (now, dispatch.deadline)) {
@@ -343,6 +346,9 @@ impl<U: Upstream> Fallback<U> {
                     return Passed::Nobody;
                 }
                 Next::Deployment if !log.found_full() => return Passed::Nobody,
+                Next::Deployment if deployment.is_held_for() && Instant::now() >= until => {
+                    return Passed::Nobody;
+                }
                 Next::Deployment if Instant::now() < until => {}
                 Next::Deployment => break,
             }

@@ -48,6 +48,22 @@ impl Preferences<'_> {
     fn is_reader(&self, deployment: &Deployment) -> bool {
         self.reader == Some(&deployment.endpoint)
     }
+
+    /// How long a request may be held for a deployment that answered 429. A provisioned one has a twin that says so.
+    fn patience(&self, deployment: &Deployment) -> Duration {
+        let reader = if self.is_reader(deployment) {
+            self.admission.reader_patience
+        } else {
+            Duration::ZERO
+        };
+        let held = if deployment.is_held_for() { self.admission.patience } else { Duration::ZERO };
+        reader.max(held)
+    }
+
+    /// True if the deployment holds the prompt cache of the conversation, which is worth a short wait.
+    fn is_cached(&self, deployment: &Deployment) -> bool {
+        self.admission.load.cached.0 > 0 && self.admission.home.as_ref() == Some(&deployment.name)
+    }
 }
 
 /// Below this share of its capacity a provisioned deployment calls conversations back that had to leave it.
@@ -135,9 +151,7 @@ fn place(
     }
     let mut asked = Duration::ZERO;
     let failing = match standing.cooling_in(deployment.tier(), now) {
-        Some((Cause::Throttled, until))
-            if preferences.is_reader(deployment) && until - now <= admission.reader_patience =>
-        {
+        Some((Cause::Throttled, until)) if until - now <= preferences.patience(deployment) => {
             asked = until - now;
             false
         }
@@ -155,7 +169,10 @@ fn place(
         return Place::Out(Exclusion::TooLarge { wait: too_large });
     }
     let mut wait = standing.entry_wait(&entry, now).max(asked);
-    if !wait.is_zero() && asked.is_zero() {
+    if deployment.is_held_for() {
+        // Who cannot be held that long enters with the others.
+        wait = if wait > admission.patience { Duration::ZERO } else { wait };
+    } else if !wait.is_zero() && asked.is_zero() {
         wait = standing.expected_wait(&entry, 0.0, now);
         if wait > admission.patience {
             if !standing.may_doubt(&entry, now) {
@@ -221,7 +238,8 @@ fn sort_key(candidate: &Candidate, common: Common, preferences: Preferences<'_>)
         common.pinned && home != Some(&deployment.name),
         !deployment.billing.is_provisioned(),
         !deployment.billing.is_provisioned() && preferences.tiers.place(deployment) > 0,
-        is(|rank| !rank.wait.is_zero()),
+        is(|rank| !rank.wait.is_zero())
+            && !(deployment.is_held_for() && preferences.is_cached(deployment)),
         home.is_some_and(|home| *home != deployment.name),
     ];
     let preference = match preferences.prefer {

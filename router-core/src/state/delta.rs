@@ -291,7 +291,9 @@ mod tests {
         assert!(
             matches!(news[..], [Delta::LevelReading(LevelReading { over, .. })] if (over - 2.0).abs() < 1e-9)
         );
-        let (_, news) = told(now, |here| here.quota.take(now, &Load::default()));
+        let (_, news) = told(now, |here| {
+            here.quota.take(now, &Load::default());
+        });
         assert!(matches!(news[..], [Delta::Taken { taken: Taken { requests: 1, .. }, .. }]));
         let large = TooLarge { from: Tokens(9), until: now + SECOND };
         let (urgent, news) = told(now, |here| here.large = Some(large));

@@ -55,7 +55,8 @@ pub enum Event {
     /// It said in the head of an answer how full it is: 1.0 is 100 %.
     Utilization(Ticket, f64),
     /// It said what is left of its quota.
-    Quota(QuotaReading),
+    /// With the ticket of the attempt that it answered; without, if it refused it.
+    Quota(Option<Ticket>, QuotaReading),
     /// It could not be reached, broke off or answered 5xx.
     Failed,
     /// It answered 401, 403, 404 or 410.

@@ -2,7 +2,7 @@
 //!
 //! Each deployment has a lock of its own, held for a few instructions and never across an await.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -37,6 +37,9 @@ use super::event::Event;
 use super::event::NoRoom;
 use super::event::Turn;
 use super::outgoing::Outbox;
+use super::quota_pool::Locked;
+use super::quota_pool::QuotaPools;
+use super::quota_pool::SharedQuota;
 use super::renewal::Kept;
 use super::renewal::Renewal;
 
@@ -46,6 +49,7 @@ pub struct InProcess {
     pub(super) slots: Vec<Slot>,
     /// The names of the slots, in their order: shared by all snapshots.
     names: Arc<[DeploymentName]>,
+    pools: QuotaPools,
     cooldowns: Cooldowns,
     ramp: Duration,
     pub(super) affinity: Affinity,
@@ -61,6 +65,8 @@ pub(super) struct Slot {
     pool: Option<(ModelName, Area)>,
     /// As config says; what was learned of it lies in the standing.
     billing: Billing,
+    /// The quota that it shares with other deployments.
+    quota: Option<SharedQuota>,
     /// Shared by the configs in which the deployment stays.
     standing: Arc<Mutex<DeploymentState>>,
     /// Locked while the standing is, if at all.
@@ -68,7 +74,7 @@ pub(super) struct Slot {
 }
 
 impl Slot {
-    fn new(deployment: &Deployment, settings: &Settings, now: Instant) -> Self {
+    fn new(deployment: &Deployment, pools: &QuotaPools, settings: &Settings, now: Instant) -> Self {
         let mut standing = DeploymentState::default();
         match &deployment.billing {
             Billing::Provisioned(provisioned) => {
@@ -76,11 +82,12 @@ impl Slot {
             }
             Billing::PayAsYouGo(budget) => standing.quota = Quota::new(*budget),
         }
-        Self::over(deployment, Arc::new(Mutex::new(standing)), Arc::default())
+        Self::over(deployment, pools, Arc::new(Mutex::new(standing)), Arc::default())
     }
 
     fn over(
         deployment: &Deployment,
+        pools: &QuotaPools,
         standing: Arc<Mutex<DeploymentState>>,
         chronicle: Arc<Mutex<ChangeLog>>,
     ) -> Self {
@@ -89,13 +96,20 @@ impl Slot {
             name: deployment.name.clone(),
             pool: (!deployment.billing.is_provisioned()).then_some(pool),
             billing: deployment.billing.clone(),
+            quota: pools.of_deployment(deployment),
             standing,
             chronicle,
         }
     }
 
     /// The slot of the same deployment under a new config.
-    fn renewed(&self, deployment: &Deployment, kept: Kept, renewal: &Renewal<'_>) -> Self {
+    fn renewed(
+        &self,
+        deployment: &Deployment,
+        pools: &QuotaPools,
+        kept: Kept,
+        renewal: &Renewal<'_>,
+    ) -> Self {
         let mut standing = self.lock();
         if kept == Kept::Mended {
             standing.cooldown.mend();
@@ -109,18 +123,25 @@ impl Slot {
                 });
             }
             // What answers said of the quota holds until config says something else.
-            Billing::PayAsYouGo(budget) if self.billing != deployment.billing => {
+            Billing::PayAsYouGo(budget)
+                if self.billing != deployment.billing && deployment.quota_pool.is_none() =>
+            {
                 standing.quota.set_budget(*budget);
             }
             Billing::PayAsYouGo(_) => {}
         }
         drop(standing);
-        Self::over(deployment, Arc::clone(&self.standing), Arc::clone(&self.chronicle))
+        Self::over(deployment, pools, Arc::clone(&self.standing), Arc::clone(&self.chronicle))
     }
 
-    /// A lock that a panic left behind still holds a whole value.
-    pub(super) fn lock(&self) -> MutexGuard<'_, DeploymentState> {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn lock(&self) -> Locked<'_> {
+        Locked::new(&self.standing, self.quota.as_ref())
+    }
+
+    /// True if both count against one quota.
+    fn shares_quota(&self, other: &Self) -> bool {
+        let quotas = self.quota.as_ref().zip(other.quota.as_ref());
+        quotas.is_some_and(|(one, other)| Arc::ptr_eq(one, other))
     }
 }
 
@@ -143,11 +164,12 @@ fn names_of(catalog: &Catalog) -> Arc<[DeploymentName]> {
 impl InProcess {
     /// Nothing learned yet about any deployment of the catalog.
     pub fn new(catalog: &Catalog, cooldowns: Cooldowns, settings: &Settings, now: Instant) -> Self {
+        let pools = QuotaPools::of(catalog, &QuotaPools::default());
         let slots = catalog.deployments().iter();
-        let slots = slots.map(|known| Slot::new(known, settings, now)).collect();
+        let slots = slots.map(|known| Slot::new(known, &pools, settings, now)).collect();
         let names = names_of(catalog);
         let (affinity, habits) = (Affinity::new(settings), OutputLengths::new(settings));
-        Self { slots, names, cooldowns, ramp: settings.ramp, affinity, habits, outbox: None }
+        Self { slots, pools, names, cooldowns, ramp: settings.ramp, affinity, habits, outbox: None }
     }
 
     /// The same, noting what other replicas should know.
@@ -160,17 +182,18 @@ impl InProcess {
     #[must_use]
     pub fn renewed(&self, renewal: &Renewal<'_>) -> Self {
         let Renewal { catalog, cooldowns, settings, kept, now } = *renewal;
+        let pools = QuotaPools::of(catalog, &self.pools);
         let slot = |deployment: &Arc<Deployment>| {
             let before = self.slot(&deployment.name).zip(kept.get(&deployment.name));
             before.map_or_else(
-                || Slot::new(deployment, settings, now),
-                |(slot, kept)| slot.renewed(deployment, *kept, renewal),
+                || Slot::new(deployment, &pools, settings, now),
+                |(slot, kept)| slot.renewed(deployment, &pools, *kept, renewal),
             )
         };
         let slots = catalog.deployments().iter().map(slot).collect();
         let (affinity, habits) = (self.affinity.renewed(settings), self.habits.renewed(settings));
         let (names, outbox) = (names_of(catalog), self.outbox.clone());
-        Self { slots, names, cooldowns, ramp: settings.ramp, affinity, habits, outbox }
+        Self { slots, pools, names, cooldowns, ramp: settings.ramp, affinity, habits, outbox }
     }
 
     pub(super) fn slot(&self, deployment: &DeploymentName) -> Option<&Slot> {
@@ -178,14 +201,20 @@ impl InProcess {
         self.slots.get(at)
     }
 
-    fn exhaust(&self, from: &Slot, tier: ServiceTier, wait: Duration, now: Instant) {
+    /// Learns an event of one deployment, with all that it is of as well: a region without capacity for the model, or a shared
+    /// quota that is used up.
+    fn learn_together(&self, from: &Slot, event: Event, now: Instant) {
+        let pool_exhausted = matches!(event, Event::PoolExhausted(..));
+        // The flex tier has a capacity of its own.
+        let quota_used_up = matches!(event, Event::Throttled(tier, _) if tier != ServiceTier::Flex);
         let same = |slot: &&Slot| {
-            slot.name == from.name || (slot.pool.is_some() && slot.pool == from.pool)
+            pool_exhausted && slot.pool.is_some() && slot.pool == from.pool
+                || quota_used_up && slot.shares_quota(from)
         };
-        for slot in self.slots.iter().filter(same) {
+        for slot in self.slots.iter().filter(|slot| slot.name == from.name || same(slot)) {
             let mut standing = slot.lock();
             let before = self.before(&standing);
-            standing.cooldown.throttle_in(tier, now, wait);
+            standing.learn(event, self.cooldowns, now);
             self.note(slot, now, before.as_ref(), &standing);
         }
     }
@@ -253,6 +282,7 @@ impl CapacityState for InProcess {
             return Err(NoRoom::Busy);
         }
         let wait = standing.entry_wait(entry, now);
+        let probe = doubtful;
         let doubtful = doubtful && standing.may_doubt(entry, now);
         let mut ticket = Ticket::default();
         if let Some(twin) = &mut standing.twin {
@@ -262,8 +292,14 @@ impl CapacityState for InProcess {
             let Load { prompt, cached, cap, .. } = entry.load;
             ticket = twin.admit(now, twin.size().reserved(prompt, cached, cap));
             standing.entered(entry);
+        } else if !entry.tier.is_special() {
+            let closed = standing.throttled_wait(entry.tier, now);
+            if !closed.is_zero() || !(wait.is_zero() || probe) {
+                return Err(NoRoom::Full(wait));
+            }
+            standing.reopening.entered(now);
         }
-        standing.quota.take(now, &entry.load);
+        ticket.quota = standing.quota.take(now, &entry.load);
         standing.in_flight = standing.in_flight.saturating_add(1);
         self.note(slot, now, before.as_ref(), &standing);
         Ok(ticket)
@@ -271,13 +307,7 @@ impl CapacityState for InProcess {
 
     fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant) {
         let Some(slot) = self.slot(deployment) else { return };
-        if let Event::PoolExhausted(tier, wait) = event {
-            return self.exhaust(slot, tier, wait, now);
-        }
-        let mut standing = slot.lock();
-        let before = self.before(&standing);
-        standing.learn(event, self.cooldowns, now);
-        self.note(slot, now, before.as_ref(), &standing);
+        self.learn_together(slot, event, now);
     }
 
     fn in_process(self: Arc<Self>) -> Option<Arc<InProcess>> {
@@ -328,6 +358,9 @@ impl DeploymentState {
             // An exhausted pool is told to each of its deployments.
             Event::Throttled(tier, wait) | Event::PoolExhausted(tier, wait) => {
                 self.cooldown.throttle_in(tier, now, wait);
+                if !tier.is_special() {
+                    self.reopening.throttled(now, wait);
+                }
             }
             Event::Unavailable(wait) => self.cooldown.suspend(now, wait),
             Event::ExceedsQuota { load, limit } => self.quota.refused(now, &load, limit),
@@ -342,7 +375,12 @@ impl DeploymentState {
                     twin.read(now, ticket, utilization);
                 }
             }
-            Event::Quota(reading) => self.quota.read(now, &reading),
+            Event::Quota(answered, reading) => {
+                if let Some(ticket) = answered {
+                    self.quota.learn(now, ticket.quota, &reading);
+                }
+                self.quota.read(now, &reading);
+            }
             Event::Failed => self.cooldown.fail(now, cooldowns.fault, cooldowns.fault_max),
             Event::Misconfigured => self.cooldown.misconfigure(now, cooldowns.misconfigured),
         }

@@ -13,6 +13,7 @@ mod key_usage;
 #[cfg(feature = "http-client")]
 mod member;
 pub mod outgoing;
+mod quota_pool;
 #[cfg(feature = "redis")]
 pub mod redis;
 pub mod renewal;

@@ -269,7 +269,9 @@ impl Waiting {
             let weight = |twin: &crate::capacity::Twin| {
                 twin.size().reserved(prompt, cached, entry.likely_cap)
             };
-            (standing.twin.as_ref().map_or(0.0, weight), standing.mark(entry))
+            // Keys share a queue by tokens; without a bucket a token is a token.
+            let plain = prompt + entry.likely_cap.unwrap_or_default();
+            (standing.twin.as_ref().map_or(plain.as_f64(), weight), standing.mark(entry))
         });
         let bound = times.until.saturating_duration_since(times.since);
         Request {
@@ -337,7 +339,6 @@ impl Waiting {
 
     fn join(&self, deployment: &DeploymentName, entry: &Entry, times: Times) -> Option<Place<'_>> {
         let line = self.line(deployment)?;
-        self.state.see(deployment, |standing| standing.twin)?;
         let request = self.request(deployment, entry, times);
         let joined = line.lock().join(request, self.most, Instant::now());
         let Some(joined) = joined else {
