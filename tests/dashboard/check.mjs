@@ -167,7 +167,7 @@ const steps = {
     assert.ok(spills.length > 0, "nothing spilled: the burst is too small");
     assert.equal(spills.reduce((total, row) => total + number(row[2]), 0), of("spills_total"), "spills");
     const queues = await rows(page, "#queues table");
-    const entered = queues.reduce((total, row) => total + number(row[3].match(/([\d,]+) entered/)?.[1] ?? "0"), 0);
+    const entered = queues.reduce((total, row) => total + number(row[0].match(/([\d,]+) entered/)?.[1] ?? "0"), 0);
     assert.equal(entered, of("queue_left_total", 'how="entered"'), "requests that entered from a queue");
     assert.equal(number(await tile(page, "Held for room")), of("holds_total"), "holds");
     const routes = await rows(page, ".routes");

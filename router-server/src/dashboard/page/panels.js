@@ -240,10 +240,9 @@ export class Waits {
       empty: "No provisioned deployment.",
       key: ({ name }) => name,
       columns: [
-        { title: "Deployment", head: true, look: "name", cell: (cell, { name }) => text(cell, name) },
+        { title: "Deployment", head: true, cell: (cell, { name, queue }) => titled(cell, name, `left: ${leavings(queue.left)}`) },
         { title: "Waiting", number: true, cell: (cell, { queue }) => text(cell, count(queue.waiting)) },
-        { title: "Longest wait", number: true, cell: (cell, { queue }) => text(cell, queue.waiting ? duration(queue.longest_ms) : UNKNOWN) },
-        { title: "Left the queue", cell: (cell, { queue }) => text(cell, leavings(queue.left)) },
+        { title: "Longest", number: true, cell: (cell, { queue }) => text(cell, queue.waiting ? duration(queue.longest_ms) : UNKNOWN) },
       ],
     });
     this.table = new Table(byId("spills"), {
