@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use router_core::config::{Config, Layers};
-use router_core::deployment::Area;
+use router_core::deployment::{Area, Billing, Provisioned};
 use router_core::fallback::Limits;
 use router_core::stored::Unknown;
 use router_core::task::Signals;
-use router_core::units::{Day, ModelName};
+use router_core::units::{Day, ModelName, Usd};
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../configs")
@@ -234,6 +234,11 @@ fn the_examples_values_are_the_defaults() {
         assert_eq!(role.first_byte_timeout, default.first_byte_timeout);
         assert_eq!(role.on_unavailable, default.on_unavailable);
     }
-    let size = |config: &Config| config.catalog.deployment("kr_gpt52").unwrap().billing.clone();
-    assert_eq!(size(&all), size(&example));
+    // A price has no default; the hour wins over the month.
+    let size = |config: &Config| match config.catalog.deployment("kr_gpt52").unwrap().billing {
+        Billing::Provisioned(size) => size,
+        Billing::PayAsYouGo(_) => panic!("it is provisioned"),
+    };
+    assert_eq!(size(&all).usd_per_hour, Usd::of_dollars(50.0 * 0.9));
+    assert_eq!(Provisioned { usd_per_hour: None, ..size(&all) }, size(&example));
 }

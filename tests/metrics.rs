@@ -64,6 +64,7 @@ async fn exercised() -> Bench {
     let mut bench = with_keys(Layout::pair(), &["team"])
         .set("keys.team.operator", true)
         .set("keys.team.monthly_budget_usd", 1_000.0)
+        .set("deployments.chat_ptu.usd_per_ptu_hour", 1.0)
         // Nobody listens there.
         .text("traces.endpoint", "http://127.0.0.1:9")
         .set("models.own.context_window_tokens", 100_000)

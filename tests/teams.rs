@@ -1,9 +1,12 @@
 //! Teams and spending: a budget that several keys share, a key's own usage, gauges, and a restart.
 
+use std::sync::{Arc, Mutex};
+
 use serde_json::{Value, json};
 
 use crate::keys::{ask_as, key, with_keys};
-use crate::support::{Answer, Bench, Layout, checked};
+use crate::support::scripted::{Says, Scripted};
+use crate::support::{Answer, Bench, Layout, PATIENCE, checked};
 
 /// Two keys of a team and one of none; every answer costs a few cents.
 fn layout() -> Layout {
@@ -110,4 +113,42 @@ async fn spending_survives_a_restart_without_a_redis() {
     assert!((after["budgets"]["month"]["spent_usd"].as_f64().unwrap() - before).abs() < 1e-12);
     let team = &after["team"]["budgets"]["month"]["spent_usd"];
     assert!((team.as_f64().unwrap() - before).abs() < 1e-12, "{after}");
+}
+
+/// Whether a text holds each of these words.
+fn has(text: &str, words: &[&str]) -> bool {
+    words.iter().all(|word| text.contains(word))
+}
+
+#[tokio::test]
+async fn a_notice_is_posted_signed_and_again_until_it_is_taken() {
+    let seen = Arc::new(Mutex::new(Vec::<Value>::new()));
+    let notes = Arc::clone(&seen);
+    let receiver = Scripted::start(move |asked| {
+        let mut notes = notes.lock().unwrap();
+        notes.push(asked.json.clone());
+        Says::json(if notes.len() == 1 { 503 } else { 204 }, &Value::Null)
+    })
+    .await;
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
+    let layout = layout()
+        .text("notify.url", receiver.url())
+        .set("notify.secret", format!("{{ file = {:?} }}", secret.to_str().unwrap()));
+    let bench = layout.start().await;
+    while ask_as(&bench, "one", "chat").await.status == 200 {}
+    let started = tokio::time::Instant::now();
+    while seen.lock().unwrap().len() < 2 {
+        assert!(started.elapsed() < PATIENCE, "{seen:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    let notices = seen.lock().unwrap().clone();
+    let last = notices.last().unwrap().to_string();
+    assert!(has(&last, &["budget.", "\"search\"", "\"team\"", "\"month\""]), "{last}");
+    let taken = "model_router_notices_total{outcome=\"delivered\"}";
+    while metric(&bench, taken).await.unwrap_or(0.0) < 1.0 {
+        assert!(started.elapsed() < PATIENCE);
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }

@@ -49,6 +49,7 @@
 //! | `azure` | Azure's listings -> a configuration |
 //! | `keyring` | identifies a caller's key |
 //! | `rate_limit_headers` | remaining rates of a key, as headers |
+//! | `operations` | the table of operations: served, passed through, refused |
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `reference` | the generated reference page |
 //! | `upload` | receives a body within its limits |
@@ -57,6 +58,7 @@
 //! | `explanation` | decision -> JSON and text |
 //! | `bound_gauges` | memory, connections and slots as metrics |
 //! | `budgets` | budgets of keys and teams, and their spending |
+//! | `notify` | notices of spent budgets |
 //! | `state_dir` | spending that survives a restart |
 //! | `dashboard` | the dashboard: counts, series, feeds, the page |
 //! | `server_state` | the state that outlives a configuration |
@@ -100,6 +102,7 @@ mod keyring;
 //
 mod rate_limit_headers;
 //
+pub mod operations;
 //
 mod problem;
 //
@@ -115,6 +118,8 @@ pub mod explanation;
 //
 mod bound_gauges;
 mod budgets;
+//
+mod notify;
 //
 mod state_dir;
 //

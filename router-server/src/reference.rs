@@ -1,4 +1,4 @@
-//! Generates the reference page: error codes, response headers and request headers, from the tables
+//! Generates the reference page: error codes, operations, response headers and request headers, from the tables
 //! that the code uses.
 //!
 //! It writes `docs/reference.md` as text and serves nothing.
@@ -7,6 +7,8 @@ use router_core::error_kind::Kind;
 use router_core::policy::REQUEST_HEADERS;
 use router_core::policy::feature_headers;
 use router_core::response::RESPONSE_HEADERS;
+
+use crate::operations::OPERATIONS;
 
 /// Headers of the server itself, beside those of the library.
 pub(crate) const SERVER_HEADERS: &[(&str, &str)] = &[
@@ -30,7 +32,7 @@ pub(crate) const SERVER_HEADERS: &[(&str, &str)] = &[
 ];
 
 const HEAD: &str = "# Reference\n\n\
-    Error codes, response headers and request headers. This page is made from the tables that the program uses:\n\
+    Error codes, operations, response headers and request headers. This page is made from the tables that the program uses:\n\
     `cargo run -p router-server --example reference > docs/reference.md`. A test fails if it is out of date.\n";
 
 /// The page.
@@ -48,6 +50,15 @@ pub fn page() -> String {
     ));
     for kind in Kind::ALL {
         line(format_args!("| {} | `{}` | {} |", kind.status().as_u16(), kind, kind.meaning()));
+    }
+    line(format_args!(
+        "\n## Operations\nPaths below `/v1` are also served below `/openai/v1` and without a base, except `/v1/usage` and `/v1/route`.\n\n\
+         | method | path | what becomes of it | |\n| --- | --- | --- | --- |"
+    ));
+    for operation in OPERATIONS {
+        let methods = operation.methods.replace(' ', ", ");
+        let (support, note) = (operation.support.as_str(), operation.note);
+        line(format_args!("| {methods} | `{}` | {support} | {note} |", operation.path));
     }
     line(format_args!(
         "\n## Response headers\nOn answers, and on refusals as far as they are known. Those marked \"all\" are hidden by"

@@ -18,8 +18,10 @@ use tracing::{error, info, warn};
 
 use crate::app::App;
 use crate::app_state::AppState;
+use crate::budgets::Budgets;
 use crate::dashboard::Dashboard;
 use crate::dashboard::Facts;
+use crate::notify::Noticed;
 use crate::record_file;
 use crate::record_file::LogFault;
 use crate::record_writer::RecordWriter;
@@ -162,6 +164,26 @@ impl Live {
         if let Some(dir) = &self.state_dir {
             dir.keep(self.current().router.ledger());
         }
+    }
+
+    /// The notices that are due, each ready to be sent; none if config names no address.
+    pub(crate) fn notices(
+        &self,
+        noticed: &mut Noticed,
+        room: usize,
+    ) -> Vec<impl Future<Output = ()> + Send + 'static + use<>> {
+        let current = self.current();
+        let Some(settings) = current.config.notify.clone() else { return Vec::new() };
+        let today = clock::day(clock::wall());
+        let budgets = Budgets::new(&current.config.keys);
+        let budgets = budgets.spent(current.router.ledger(), Instant::now(), today);
+        let limits = current.config.limits.connections();
+        let due = noticed.due(&budgets, room).into_iter();
+        let send = |notice| {
+            let (notifier, settings) = (self.process.notifier.clone(), settings.clone());
+            async move { notifier.deliver(notice, settings, limits).await }
+        };
+        due.map(send).collect()
     }
 
     /// Closes a second of the dashboard's.

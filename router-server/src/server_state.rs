@@ -13,6 +13,7 @@ use crate::bound_gauges::Bounds;
 use crate::bound_gauges::Count;
 use crate::budgets::BudgetGauges;
 use crate::dashboard::Dashboard;
+use crate::notify::Notifier;
 use crate::traces::Tracer;
 
 /// What all configurations of one running server share.
@@ -29,6 +30,8 @@ pub(crate) struct ServerState {
     /// How far the bounds are used: what all request bodies hold together, connections, and requests under way.
     pub(crate) bounds: Bounds,
     reloads: RwLock<Reloads>,
+    /// Sends notices of budgets.
+    pub(crate) notifier: Notifier,
     /// Budgets as they are shown.
     pub(crate) budget_gauges: BudgetGauges,
     told: Told,
@@ -132,6 +135,7 @@ impl ServerState {
             slots: Count::default(),
         };
         bounds.clone().register(&registry)?;
+        let notifier = Notifier::register(&registry)?;
         let now = clock::wall();
         told.runs(version, now);
         Ok(Self {
@@ -143,6 +147,7 @@ impl ServerState {
             bounds,
             reloads: RwLock::new(Reloads { version: version.into(), loaded: now, last: None }),
             budget_gauges,
+            notifier,
             told,
         })
     }

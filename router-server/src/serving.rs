@@ -15,13 +15,15 @@ use router_core::config::Config;
 use router_core::router::ModelRouter;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
 use crate::crowd::Seldom;
 use crate::crowd::default_connections;
+use crate::notify;
+use crate::notify::Noticed;
 use crate::reload::Live;
 use crate::reload::RunFault;
 use crate::state_dir;
@@ -179,9 +181,15 @@ async fn sample(live: Arc<Live>) {
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     second.tick().await;
     let mut kept = Instant::now();
+    let (mut noticed, mut sending) = (Noticed::default(), JoinSet::new());
     loop {
         second.tick().await;
         live.sample();
+        while sending.try_join_next().is_some() {}
+        let room = notify::MOST.saturating_sub(sending.len());
+        for notice in live.notices(&mut noticed, room) {
+            sending.spawn(notice);
+        }
         if kept.elapsed() >= state_dir::EVERY {
             kept = Instant::now();
             let live = Arc::clone(&live);

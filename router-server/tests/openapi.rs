@@ -9,6 +9,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use router_core::config::Config;
 use router_core::units::Day;
+use router_server::operations::{OPERATIONS, Support};
 use router_server::{Running, start};
 use serde_json::Value;
 
@@ -179,5 +180,27 @@ async fn it_is_sound_in_itself() {
         assert!(names.insert(name), "{name} stands for two operations");
         let responses = operation["responses"].as_object().unwrap();
         assert!(responses.contains_key("200") && responses.contains_key("default"), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_table_of_operations_says_what_is_served() {
+    let objects =
+        "[passthrough]\nobjects = [\"files\", \"uploads\", \"vector_stores\", \"containers\"]\n";
+    let (with, without) = (server(objects).await, server("").await);
+    for operation in OPERATIONS {
+        let path = operation.path.replace("{id}", "gpt-4o").replace("{item}", "msg_1");
+        for method in operation.methods.split(' ') {
+            let served = async |running: &Running| {
+                let method = Method::from_bytes(method.as_bytes()).unwrap();
+                let (_, _, body) = ask(running, method, &path).await;
+                let code = body["error"]["code"].as_str().unwrap_or_default();
+                !["unknown_path", "method_not_allowed"].contains(&code)
+            };
+            let expected = operation.support != Support::Refused;
+            assert_eq!(served(&with).await, expected, "{method} {path}");
+            let unconfigured = expected && operation.support != Support::PassedByConfig;
+            assert_eq!(served(&without).await, unconfigured, "{method} {path}");
+        }
     }
 }

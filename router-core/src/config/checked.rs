@@ -19,6 +19,7 @@ use crate::upstream::SecretSource;
 
 use super::fault::Fault;
 use super::keys::{self, CallerKey};
+use super::notify::{self, NotifySettings};
 use super::raw::Raw;
 use super::replicas_table::{self, ReplicaSettings};
 use super::request_log::{self, RequestLog};
@@ -62,6 +63,8 @@ pub struct Config {
     pub replicas: Option<ReplicaSettings>,
     /// Where spans of requests go; `None` if config names no place.
     pub traces: Option<TraceSettings>,
+    /// Where notices of budgets go; `None` where config names no place.
+    pub notify: Option<NotifySettings>,
     /// What is allowed but that somebody should look at.
     pub warnings: Vec<Fault>,
 }
@@ -97,6 +100,7 @@ impl Config {
         let keys = keys::check(raw, &policy, &top.sub("keys"));
         let replicas = replicas_table::check(&raw.replicas, &top.sub("replicas"));
         let traces = traces::check(&raw.traces, &top.sub("traces"));
+        let notify = notify::check(&raw.notify, &top.sub("notify"));
         warnings::check(raw, &policy, &catalog, today, &top);
         warnings::keys(raw, &keys, &catalog, today, &top);
         advice::check(raw, &policy, &catalog, &top);
@@ -125,6 +129,7 @@ impl Config {
             version: version::of(raw),
             replicas,
             traces,
+            notify,
             warnings,
         })
     }

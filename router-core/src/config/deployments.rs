@@ -311,6 +311,8 @@ fn billing(
             ("input_tpm_per_ptu", raw.input_tpm_per_ptu.is_some()),
             ("output_ratio", raw.output_ratio.is_some()),
             ("window_ms", raw.window_ms.is_some()),
+            ("usd_per_ptu_hour", raw.usd_per_ptu_hour.is_some()),
+            ("usd_per_ptu_month", raw.usd_per_ptu_month.is_some()),
         ],
     );
     let most = 1_000_000_000_000;
@@ -318,6 +320,20 @@ fn billing(
         requests_per_minute: whole("requests_per_minute", raw.requests_per_minute, 1..=most),
         tokens_per_minute: whole("tokens_per_minute", raw.tokens_per_minute, 1..=most),
     }))
+}
+
+/// Hours of a month, as Azure counts them for prices.
+const HOURS_OF_MONTH: f64 = 730.0;
+
+/// What all PTUs cost an hour.
+fn usd_per_hour(raw: &raw::Deployment, ptu: Option<u32>, table: &Table<'_>) -> Option<Usd> {
+    if raw.usd_per_ptu_hour.is_some() && raw.usd_per_ptu_month.is_some() {
+        table.warn("usd_per_ptu_month", "not used: usd_per_ptu_hour is set");
+    }
+    let hour = table.number("usd_per_ptu_hour", raw.usd_per_ptu_hour, 0.0..=1_000.0);
+    let month = table.number("usd_per_ptu_month", raw.usd_per_ptu_month, 0.0..=1_000_000.0);
+    let each = hour.or(month.map(|month| month / HOURS_OF_MONTH))?;
+    Usd::of_dollars(each * f64::from(ptu?))
 }
 
 fn size(
@@ -357,5 +373,6 @@ fn size(
         output_ratio: ratio.or(known.map(|rate| rate.output_ratio))?,
         sizes: known.and_then(|rate| rate.sizes),
     };
-    Some(Provisioned { ptu: f64::from(ptu?), rate: Some(rate), window })
+    let usd_per_hour = usd_per_hour(raw, ptu, table);
+    Some(Provisioned { ptu: f64::from(ptu?), rate: Some(rate), window, usd_per_hour })
 }

@@ -137,6 +137,8 @@ fn secrets(config: &Config, raw: &Raw) -> Vec<(Key, SecretSource)> {
     }
     let password = config.replicas.iter().filter_map(|replicas| replicas.password.clone());
     secrets.extend(password.map(|source| (key(&["replicas", "password"]), source)));
+    let signing = config.notify.iter().map(|notify| notify.secret.clone());
+    secrets.extend(signing.map(|source| (key(&["notify", "secret"]), source)));
     let headers = config.traces.iter().flat_map(|traces| &traces.headers);
     secrets.extend(
         headers.map(|(name, source)| (key(&["traces", "headers", name.as_str()]), source.clone())),

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::raw_notify::Notify;
 use super::raw_replicas::Replicas;
 use super::raw_traces::Traces;
 
@@ -55,6 +56,8 @@ pub struct Raw {
     pub stored: Stored,
     /// The other routers with which this one shares what it knows.
     pub replicas: Replicas,
+    /// Where notices of budgets go.
+    pub notify: Notify,
     /// The collector to which spans of requests go.
     pub traces: Traces,
 }
@@ -303,6 +306,10 @@ pub struct Deployment {
     pub input_tpm_per_ptu: Option<f64>,
     /// How many normalized tokens an answer's token counts, in place of the model's; only for `provisioned`.
     pub output_ratio: Option<f64>,
+    /// What one PTU costs an hour, in dollars; no default; only for `provisioned`.
+    pub usd_per_ptu_hour: Option<f64>,
+    /// What one PTU costs a month of 730 hours, in place of the hour, as reservations are priced; only for `provisioned`.
+    pub usd_per_ptu_month: Option<f64>,
     /// How long a full bucket takes to drain; 10000; only for `provisioned`.
     pub window_ms: Option<i64>,
     /// Its quota of requests; only for `pay_as_you_go`.

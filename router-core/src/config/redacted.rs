@@ -33,6 +33,8 @@ impl Raw {
         hide.url(self.replicas.url.as_mut());
         hide.word("user", self.replicas.username.as_mut());
         hide.secret(self.replicas.password.as_mut());
+        hide.url(self.notify.url.as_mut());
+        hide.secret(self.notify.secret.as_mut());
         hide.url(self.traces.endpoint.as_mut());
         self.traces.headers.values_mut().for_each(|source| hide.secret(Some(source)));
         hide.word("service", self.traces.service_name.as_mut());
@@ -40,6 +42,14 @@ impl Raw {
             hide.file(tls.certificate.as_mut());
             hide.file(tls.key.as_mut());
             hide.file(tls.client_ca.as_mut());
+        }
+        hide.file(self.server.state_dir.as_mut());
+        for origin in self.server.cors_origins.iter_mut().flatten().filter(|origin| *origin != "*")
+        {
+            hide.url(Some(origin));
+        }
+        for tag in self.keys.values_mut().filter_map(|key| key.tags.as_mut()).flatten() {
+            hide.word("tag", Some(tag));
         }
         hide.file(self.request_log.path.as_mut());
         hide.file(self.routing.scorer_model.as_mut());

@@ -156,6 +156,8 @@ pub struct Provisioned {
     pub rate: Option<PtuRate>,
     /// How many seconds of drain make up a full bucket.
     pub window: Duration,
+    /// What all its units cost an hour, used or not; `None` if config does not say.
+    pub usd_per_hour: Option<Usd>,
 }
 
 /// The quota of a pay-as-you-go deployment; `None` if it is not known.

@@ -34,7 +34,7 @@ pub(crate) fn provisioned(name: &str, model: &str, ptu: f64) -> Deployment {
     let rate = sample::record(model).ptu;
     let window = Duration::from_secs(10);
     Deployment {
-        billing: Billing::Provisioned(Provisioned { ptu, rate, window }),
+        billing: Billing::Provisioned(Provisioned { ptu, rate, window, usd_per_hour: None }),
         ..pay_as_you_go(name, model)
     }
 }

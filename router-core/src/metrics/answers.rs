@@ -6,24 +6,47 @@ use crate::chat::Usage;
 use crate::deployment::Deployment;
 use crate::deployment::pricing;
 use crate::record::RequestEnd;
+use crate::record::RequestRecord;
+use crate::task::Task;
 use crate::units::Usd;
 
 use super::recorder::Metrics;
 
 impl Metrics {
+    /// A chat task at the chat model costs less than the same tokens at the reasoning model, which would add hidden
+    /// reasoning: the difference is a lower bound of what the choice saved.
+    pub(super) fn chosen(&self, record: &RequestRecord) {
+        let chat = record.decided.as_ref().is_some_and(|decided| decided.task == Some(Task::Chat));
+        let Some(answer) = record.answer.as_ref().filter(|_| chat) else { return };
+        if let (Some(here), Some(reasoning)) =
+            (answer.instead.pay_as_you_go, answer.instead.reasoning)
+        {
+            let model = answer.deployment.model.name.as_str();
+            self.priced.saved_by_choice(model, reasoning.saturating_sub(here));
+        }
+    }
+
     /// An answer has ended: what it used, cost and took.
     pub(crate) fn answered(&self, account: &Account<'_>) {
         let Account { operation, deployment, usage, cost, timing, streamed, ended, pending } =
             *account;
         let model = deployment.model.name.as_str();
-        let gen_ai = [operation.as_str(), deployment.api.provider(), model];
-        let [operation, provider, _] = gen_ai;
+        let (operation, provider) = (operation.as_str(), deployment.api.provider());
+        let (at, billing) = (deployment.name.as_str(), deployment.billing.as_str());
         self.gen_ai
             .duration
-            .with_label_values(&[operation, provider, model, ended.error().unwrap_or_default()])
+            .with_label_values(&[
+                operation,
+                provider,
+                model,
+                at,
+                billing,
+                ended.error().unwrap_or_default(),
+            ])
             .observe(timing.total.as_secs_f64());
         if streamed {
-            self.gen_ai.first_chunk.with_label_values(&gen_ai).observe(timing.first.as_secs_f64());
+            let labels = [operation, provider, model, at, billing];
+            self.gen_ai.first_chunk.with_label_values(&labels).observe(timing.first.as_secs_f64());
         }
         if !pending {
             self.used(operation, deployment, &usage, cost);

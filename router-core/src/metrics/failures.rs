@@ -71,7 +71,10 @@ impl Metrics {
         let model = at.map(|deployment| &deployment.model.name).or(wished.first());
         let model = model.map_or("none", |name| name.as_str());
         let error = ended.error().unwrap_or_default();
-        let labels = [operation.as_str(), provider, model, error];
+        let (name, billing) = at.map_or(("none", "none"), |deployment| {
+            (deployment.name.as_str(), deployment.billing.as_str())
+        });
+        let labels = [operation.as_str(), provider, model, name, billing, error];
         self.gen_ai.duration.with_label_values(&labels).observe(took.as_secs_f64());
     }
 }

@@ -62,9 +62,10 @@ impl Metrics {
     }
 }
 
-/// Counts requests that came with a key.
+/// Counts what the choice of a model saved, and requests that came with a key.
 impl Observer for Metrics {
     fn finished(&self, record: &RequestRecord) {
+        self.chosen(record);
         let Some(key) = record.caller.name() else { return };
         self.keys
             .requests

@@ -9,6 +9,7 @@ mod keys;
 mod observed;
 mod priced;
 mod provisioned;
+mod ptu_costs;
 mod recorder;
 mod replica_gauges;
 mod retirement;

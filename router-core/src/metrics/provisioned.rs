@@ -36,7 +36,8 @@ impl Capacity {
             )?,
             saved: make.dollars(
                 "saved_usd_total",
-                "Pay-as-you-go price in US dollars of the answers that provisioned deployments served.",
+                "Pay-as-you-go price in US dollars of the answers that provisioned deployments served; what the deployments \
+                 cost by the hour is not subtracted.",
                 deployment,
             )?,
             asked_again: make.count(

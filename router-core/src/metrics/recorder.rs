@@ -105,13 +105,13 @@ impl GenAi {
                 "gen_ai_client_operation_duration_seconds",
                 "Time from the request to the end of its answer, in seconds; error_type is empty for an answer.",
                 duration_buckets(),
-                &[&GEN_AI[..], &["error_type"]].concat(),
+                &[&GEN_AI[..], &["deployment", "billing", "error_type"]].concat(),
             )?,
             first_chunk: make.shared(
                 "gen_ai_client_operation_time_to_first_chunk_seconds",
                 "Time to the first content of a stream, in seconds.",
                 duration_buckets(),
-                &GEN_AI,
+                &[&GEN_AI[..], &["deployment", "billing"]].concat(),
             )?,
             tokens: make.shared(
                 "gen_ai_client_token_usage",

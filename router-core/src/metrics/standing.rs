@@ -18,6 +18,7 @@ use crate::units::DeploymentName;
 use crate::waiting::Leaving;
 use crate::waiting::Waiting;
 
+use super::ptu_costs::PtuCosts;
 use super::recorder::NAMESPACE;
 use super::retirement;
 
@@ -63,6 +64,18 @@ impl Watched {
     }
 }
 
+fn queue_left() -> Result<CounterVec, prometheus::Error> {
+    let opts = |name: &str, help: &str| Opts::new(name, help).namespace(NAMESPACE);
+    CounterVec::new(
+        opts(
+            "queue_left_total",
+            "Requests that left the queue of a deployment: entered, spilled to another one, refused after \
+         their wait, gave up (the caller disconnected), or shed (full or standing queue).",
+        ),
+        &["deployment", "how"],
+    )
+}
+
 #[derive(Debug)]
 struct StandingCollector {
     watched: Watched,
@@ -76,6 +89,7 @@ struct StandingCollector {
     learned_rate: GaugeVec,
     learned_window: GaugeVec,
     unused: CounterVec,
+    costs: PtuCosts,
     queue_length: GaugeVec,
     queue_left: CounterVec,
 }
@@ -134,26 +148,20 @@ impl StandingCollector {
                 ),
                 &["deployment"],
             )?,
+            costs: PtuCosts::new(Instant::now())?,
             queue_length: GaugeVec::new(
                 opts("queue_length", "Requests that wait for a full provisioned deployment."),
                 &["deployment", "priority"],
             )?,
-            queue_left: CounterVec::new(
-                opts(
-                    "queue_left_total",
-                    "Requests that left the queue of a deployment: entered, spilled to another one, refused after \
-                 their wait, gave up (the caller disconnected), or shed (full or standing queue).",
-                ),
-                &["deployment", "how"],
-            )?,
+            queue_left: queue_left()?,
         };
         registry.register(Box::new(collector))?;
         register_build(registry)
     }
 
-    fn gauges(&self) -> [&GaugeVec; 10] {
+    fn gauges(&self) -> [&GaugeVec; 11] {
         let Self { retires, disabled, forced, cooling, in_flight, utilization, level, .. } = self;
-        let Self { learned_rate, learned_window, queue_length, .. } = self;
+        let Self { learned_rate, learned_window, queue_length, costs, .. } = self;
         [
             retires,
             disabled,
@@ -165,15 +173,17 @@ impl StandingCollector {
             learned_rate,
             learned_window,
             queue_length,
+            &costs.price,
         ]
     }
 
     fn all(&self) -> impl Iterator<Item = &dyn Collector> {
         let gauges = self.gauges().into_iter().map(|gauge| gauge as &dyn Collector);
-        gauges.chain([&self.unused as &dyn Collector, &self.queue_left])
+        gauges.chain([&self.unused as &dyn Collector, &self.queue_left, &self.costs.spent])
     }
 
     fn read(&self, current: &Current, now: Instant) {
+        self.costs.read(&current.catalog, now);
         for role in Task::ALL {
             let forced = f64::from(u8::from(current.forced == Some(role)));
             self.forced.with_label_values(&[role.as_str()]).set(forced);

@@ -26,6 +26,8 @@ pub mod said;
 pub mod spillover;
 #[cfg(feature = "http-client")]
 mod token;
+#[cfg(feature = "http-client")]
+mod webhook;
 
 #[cfg(feature = "http-client")]
 pub use attempt::{Attempt, Reading, Reply, ReplyBody, Unreachable, Upstream, read};
@@ -39,3 +41,5 @@ pub use outcome::{Circumstances, Outcome, Throttle, error_code, judge};
 pub use reach::{ConnectionLimits, Proxy, Reach, ReachFault};
 pub use said::Said;
 pub use spillover::spilled_over;
+#[cfg(feature = "http-client")]
+pub use webhook::Webhook;

@@ -212,7 +212,7 @@ impl Tank {
 
 /// What the bucket of a provisioned deployment is made of; `None` if its throughput is not known.
 pub(super) fn bucket(provisioned: &Provisioned, discount: f64) -> Option<BucketSettings> {
-    let Provisioned { ptu, rate, window } = *provisioned;
+    let Provisioned { ptu, rate, window, .. } = *provisioned;
     let rate = rate?;
     Some(BucketSettings {
         window,
