@@ -15,7 +15,8 @@ fn alone() -> Layout {
 }
 
 fn three() -> Layout {
-    alone().payg("one", "gpt-4o").payg("two", "gpt-4o").payg("three", "gpt-4o")
+    let three = alone().payg("one", "gpt-4o").payg("two", "gpt-4o").payg("three", "gpt-4o");
+    three.set("deployments.two.order", 2).set("deployments.three.order", 3)
 }
 
 /// A request whose prompt alone counts 45,000 tokens.
@@ -140,6 +141,7 @@ async fn an_object_that_the_request_names_is_the_callers_own_fault() {
                 .set("endpoints.azure.api_version", "\"2025-04-01-preview\"")
                 .payg("one", "gpt-4o")
                 .payg("two", "gpt-4o")
+                .set("deployments.two.order", 2)
                 .start()
                 .await;
             bench.emulator.script("one", Step::answer(status, [], body.clone()));
@@ -171,7 +173,12 @@ async fn the_deployment_and_the_routers_own_rights_are_still_misconfiguration() 
         (404, error("Resource not found", &json!("404"), &null)),
         (403, "<html>file</html>".to_owned()),
     ] {
-        let bench = alone().payg("one", "gpt-4o").payg("two", "gpt-4o").start().await;
+        let bench = alone()
+            .payg("one", "gpt-4o")
+            .payg("two", "gpt-4o")
+            .set("deployments.two.order", 2)
+            .start()
+            .await;
         bench.emulator.script("one", Step::answer(status, [], body.clone()));
         let answer = bench.ask_in_form("chat", false).await;
         answer.assert_answered_by("two", false);
