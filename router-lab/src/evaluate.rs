@@ -19,6 +19,8 @@ use crate::plots;
 use crate::plots::PlotError;
 use crate::rows::ReadError;
 use crate::rows::read_all;
+use crate::wrapped;
+use crate::wrapped::WrappedError;
 
 /// Why nothing was measured.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,17 @@ pub enum Failure {
         /// What is wrong with it.
         why: ModelError,
     },
+    /// A file of wrapped questions.
+    #[error(transparent)]
+    Wrapped(#[from] WrappedError),
+    /// The file of `--rows-out`.
+    #[error("{path}: cannot be written: {why}")]
+    RowsOut {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: std::io::Error,
+    },
     /// The threshold.
     #[error("--threshold: must be from 0 to 1, found {0}")]
     Threshold(f32),
@@ -53,14 +66,38 @@ pub enum Failure {
 /// Measures, draws where asked, and gives the report to print.
 pub(crate) fn run(args: &Evaluate) -> Result<String, Failure> {
     let threshold = Score::try_new(args.threshold).ok_or(Failure::Threshold(args.threshold))?;
+    let signals = Signals { threshold, ..Signals::default() };
+    let classifier = Classifier::new(Arc::new(scorer(args)?), signals);
+    if let Some(path) = &args.wrappers {
+        return Ok(wrapped::report(path, &classifier)?);
+    }
     let rows = read_all(&args.data)?;
-    let classifier = Classifier::new(Arc::new(scorer(args)?), Signals::default());
     let (scored, times) = score(&classifier, &rows);
+    if let Some(path) = &args.rows_out {
+        std::fs::write(path, as_rows(&classifier, &rows, &scored))
+            .map_err(|why| Failure::RowsOut { path: path.clone(), why })?;
+    }
     let found = quality(&scored, threshold.value());
     if let Some(path) = &args.html {
         plots::write(path, &scored, &found)?;
     }
     Ok(if args.json { as_json(&found, &times).to_string() } else { as_table(&found, &times) })
+}
+
+/// One JSON object for each row, in their order.
+fn as_rows(classifier: &Classifier, rows: &[Row], scored: &[Scored]) -> String {
+    let read = rows.iter().filter_map(|row| row.request().ok());
+    let lines = read.zip(scored).map(|(request, row)| {
+        let line = json!({
+            "source": row.source,
+            "label": row.task.as_str(),
+            "lang": row.language.as_str(),
+            "score": row.score,
+            "question": classifier.question(&request),
+        });
+        format!("{line}\n")
+    });
+    lines.collect()
 }
 
 fn scorer(args: &Evaluate) -> Result<LinearScorer, Failure> {
@@ -165,6 +202,24 @@ mod tests {
             report["by_source"]["a"]["accuracy"].is_number()
                 && report["score_us"]["p99"].is_number()
         );
+    }
+
+    #[test]
+    fn a_row_is_written_with_its_question() {
+        let text =
+            r#"{"text":"Good morning! Prove that 2 is prime.","label":"reasoning","source":"a"}"#;
+        let rows = Row::read_all(text).unwrap();
+        let scorer = Arc::new(LinearScorer::shipped().unwrap());
+        let classifier = Classifier::new(scorer, Signals::default());
+        let (scored, _) = score(&classifier, &rows);
+        let line: Value =
+            serde_json::from_str(as_rows(&classifier, &rows, &scored).trim()).unwrap();
+        assert_eq!(line["question"], "[..] Prove that 2 is prime.");
+        assert_eq!(
+            (line["source"].as_str(), line["label"].as_str()),
+            (Some("a"), Some("reasoning"))
+        );
+        assert!(line["score"].as_f64().unwrap() > 0.5);
     }
 
     #[test]

@@ -37,8 +37,15 @@ pub struct Train {
 #[derive(Debug, Args)]
 pub struct Evaluate {
     /// JSONL files of labelled rows
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "wrappers", num_args = 1..)]
     pub data: Vec<PathBuf>,
+    /// JSONL file of wrapped questions (fields: `ask_id`, `family`, `label`, `ask_label`, `lang`, `body`; the family `bare` holds the
+    /// questions alone): how much the text around a question moves its verdict, family by family
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "html", "json", "rows_out"])]
+    pub wrappers: Option<PathBuf>,
+    /// Writes one JSON object a row: source, label, score and the question that was located
+    #[arg(long, value_name = "FILE")]
+    pub rows_out: Option<PathBuf>,
     /// A model file instead of the shipped model
     #[arg(long)]
     pub model: Option<PathBuf>,

@@ -20,6 +20,7 @@
 //! | `plots` | ROC curve, calibration and histogram of the scorer |
 //! | `rows` | labelled rows from files |
 //! | `train` | trains a model file |
+//! | `wrapped` | how much the text around a question moves its verdict |
 //! | `evaluate` | measures a model file |
 //! | `failure` | why a command failed |
 //! | `spending` | a request log added up by key, team, model .. |
@@ -53,6 +54,8 @@ mod plots;
 mod rows;
 //
 mod train;
+//
+mod wrapped;
 //
 mod evaluate;
 //

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use indicatif::{ProgressBar, ProgressStyle};
 use router_core::task::Task;
 use router_core::task::train::{
-    Quality, Settings, Stage, TrainError, Trained, on_other_sources, train,
+    Quality, Settings, Stage, TrainError, Trained, WrapperError, Wrappers, on_other_sources, train,
 };
 
 use crate::learning_args::Train;
@@ -26,6 +26,9 @@ pub enum Failure {
     /// The rows cannot train a model.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The templates.
+    #[error(transparent)]
+    Wrappers(#[from] WrapperError),
     /// The model file.
     #[error("{path}: cannot be written: {why}")]
     Write {
@@ -43,7 +46,7 @@ pub(crate) fn run(args: &Train) -> Result<String, Failure> {
     let rows = crate::rows::without(all, &args.without_license, &args.without_source);
     let settings = Settings { seed: args.seed, folds: args.folds, threads: args.threads };
     let bar = ProgressBar::new(0).with_style(style());
-    let mut trained = train(&rows, &settings, &|stage| match stage {
+    let mut trained = train(&rows, &Wrappers::shipped()?, &settings, &|stage| match stage {
         Stage::Planned(models) => bar.set_length(u64::try_from(models).unwrap_or(u64::MAX)),
         Stage::Trained => bar.inc(1),
     })?;
@@ -81,6 +84,7 @@ fn report(trained: &Trained) -> String {
     let mut text = String::from("on sources held out in turn (threshold 0.5):\n");
     for (name, quality) in [
         ("this model", &report.held_out),
+        ("  in templates", &report.wrapped),
         ("  weights not rounded", &report.unrounded),
         ("plain hashed n-grams", &report.plain),
     ] {

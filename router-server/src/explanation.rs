@@ -16,11 +16,23 @@ use serde_json::{Value, json};
 /// How many reasons of a score are shown.
 pub const MOST_REASONS: usize = 8;
 
+/// How many characters of the question a terminal shows.
+const MOST_SHOWN: usize = 200;
+
+/// What the scorer saw in the request.
+#[derive(Debug, Default)]
+pub struct Judged {
+    /// The features that weighed most.
+    pub reasons: Vec<Reason>,
+    /// The question located in the last user's turn; `[..]` stands for what is left out.
+    pub question: Option<String>,
+}
+
 /// The decision as JSON.
 ///
 /// `task` is `null` if the caller named a model and nothing was scored; `plan` is empty if nothing would be sent,
 /// and `refusal` then says why. `would` is the task that the score would have chosen where scores are only observed.
-pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
+pub fn to_json(decision: &Decision, judged: &Judged) -> Value {
     let candidates: Vec<Value> = decision.candidates.iter().map(candidate).collect();
     let names = |plan: &Plan| plan.iter().map(|found| found.label().into_owned()).collect();
     let plan: Vec<String> = decision.plan.as_ref().map(names).unwrap_or_default();
@@ -34,7 +46,7 @@ pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
         "asked": asked(&decision.asked),
         "task": decision.task().map(Task::as_str),
         "would": decision.would.map(Task::as_str),
-        "scored": decision.verdict.map(|verdict| scored(decision, verdict, reasons)),
+        "scored": decision.verdict.map(|verdict| scored(decision, verdict, judged)),
         "models": models,
         "forced": decision.forced,
         "downgraded": decision.downgraded,
@@ -52,14 +64,16 @@ pub fn to_json(decision: &Decision, reasons: &[Reason]) -> Value {
     })
 }
 
-fn scored(decision: &Decision, verdict: Verdict, reasons: &[Reason]) -> Value {
-    let reasons: Vec<Value> = reasons
+fn scored(decision: &Decision, verdict: Verdict, judged: &Judged) -> Value {
+    let reasons: Vec<Value> = judged
+        .reasons
         .iter()
         .map(|reason| json!({"feature": reason.name, "weight": rounded(reason.weight)}))
         .collect();
     json!({
         "score": rounded(verdict.score.value()),
         "decided_by": decision.decided_by(),
+        "question": judged.question,
         "reasons": reasons,
     })
 }
@@ -94,14 +108,18 @@ fn candidate(candidate: &Candidate) -> Value {
 }
 
 /// The decision as text for a terminal, without a line end at the end.
-pub fn to_text(decision: &Decision, reasons: &[Reason]) -> String {
+pub fn to_text(decision: &Decision, judged: &Judged) -> String {
     let mut lines = Vec::new();
     let mut line = |label: &str, said: String| lines.push(format!("{label:<12}{said}"));
     line("asked", asked(&decision.asked));
     match &decision.verdict {
         Some(verdict) => {
             line("task", scored_task(decision, *verdict));
-            for (place, reason) in reasons.iter().enumerate() {
+            // If the whole turn is the question, there is nothing to show.
+            if let Some(question) = judged.question.as_ref().filter(|text| text.contains("[..]")) {
+                line("question", shortened(question));
+            }
+            for (place, reason) in judged.reasons.iter().enumerate() {
                 let label = if place == 0 { "  because" } else { "" };
                 line(label, format!("{:+.2}  {}", reason.weight, reason.name));
             }
@@ -136,6 +154,16 @@ pub fn to_text(decision: &Decision, reasons: &[Reason]) -> String {
         Err(refusal) => line("plan", format!("none: {refusal}")),
     }
     lines.join("\n")
+}
+
+/// The question on one line, at most [`MOST_SHOWN`] characters.
+fn shortened(question: &str) -> String {
+    let words: Vec<&str> = question.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(MOST_SHOWN) {
+        Some((end, _)) => format!("{} [..]", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
 }
 
 /// The task and what decided it; where the score did not, what it would have decided as well.
@@ -270,10 +298,14 @@ mod tests {
     #[test]
     fn the_plan_and_every_reason_for_being_out_are_told_in_both_forms() {
         let decision = decision(HELLO, None);
-        let reasons = [Reason { name: "words".into(), weight: -1.25 }];
-        let json = to_json(&decision, &reasons);
+        let judged = Judged {
+            reasons: vec![Reason { name: "words".into(), weight: -1.25 }],
+            question: Some("안녕하세요 [..]".to_owned()),
+        };
+        let json = to_json(&decision, &judged);
         assert_eq!((&json["task"], &json["would"]), (&json!("chat"), &Value::Null));
         assert_eq!(json["scored"]["decided_by"], "score");
+        assert_eq!(json["scored"]["question"], "안녕하세요 [..]");
         assert_eq!(json["scored"]["reasons"], json!([{"feature": "words", "weight": -1.25}]));
         assert_eq!(json["plan"], json!(["gpt_4o_ptu", "gpt_4o_payg"]));
         assert_eq!(json["refusal"], Value::Null);
@@ -281,8 +313,13 @@ mod tests {
         assert_eq!(candidates.len(), 3);
         assert_eq!(candidates[0]["cost_usd"], 0.0);
         assert_eq!(candidates[2]["excluded"], "model");
-        let text = to_text(&decision, &reasons);
-        for part in ["-1.25  words", "gpt_4o_ptu -> gpt_4o_payg", "serves another model"] {
+        let text = to_text(&decision, &judged);
+        for part in [
+            "question    안녕하세요 [..]",
+            "-1.25  words",
+            "gpt_4o_ptu -> gpt_4o_payg",
+            "serves another model",
+        ] {
             assert!(text.contains(part), "{part} in\n{text}");
         }
     }
@@ -294,10 +331,10 @@ mod tests {
         config.policy.mode = Mode::Observe(Task::Reasoning);
         let router = ModelRouter::new(&config, &Registry::new()).unwrap();
         let decision = router.route(&ChatCall::of_body(HELLO)).unwrap();
-        let json = to_json(&decision, &[]);
+        let json = to_json(&decision, &Judged::default());
         assert_eq!((&json["task"], &json["would"]), (&json!("reasoning"), &json!("chat")));
         assert_eq!(json["models"], json!(["o1"]));
-        let text = to_text(&decision, &[]);
+        let text = to_text(&decision, &Judged::default());
         assert!(
             text.contains("reasoning, as scores are only observed; would be chat, by"),
             "{text}"
@@ -312,28 +349,28 @@ mod tests {
         let mut call = ChatCall::of_body(HELLO);
         call.rights = Rights { role: Some(Task::Reasoning), ..Rights::default() }.into();
         let decision = router.route(&call).unwrap();
-        let json = to_json(&decision, &[]);
+        let json = to_json(&decision, &Judged::default());
         assert_eq!(json["task"], "reasoning");
         assert_eq!(json["scored"]["decided_by"], "key");
-        let text = to_text(&decision, &[]);
+        let text = to_text(&decision, &Judged::default());
         assert!(text.contains("the one role that this key may use; would be chat, by"), "{text}");
     }
 
     #[test]
     fn a_refusal_is_told_with_its_reason() {
         let decision = decision(HELLO, Some(("x-router-residency", "geo:kr")));
-        let json = to_json(&decision, &[]);
+        let json = to_json(&decision, &Judged::default());
         assert_eq!(json["plan"], json!([]));
         assert!(json["refusal"]["message"].as_str().unwrap().contains("geo:kr"), "{json}");
-        assert!(to_text(&decision, &[]).contains("processes outside the residency"));
+        assert!(to_text(&decision, &Judged::default()).contains("processes outside the residency"));
     }
 
     #[test]
     fn what_was_not_scored_is_not_said_to_be() {
         let body = HELLO.replace("auto", "gpt-4o");
         let decision = decision(&body, None);
-        let json = to_json(&decision, &[]);
+        let json = to_json(&decision, &Judged::default());
         assert_eq!((&json["scored"], &json["asked"]), (&Value::Null, &json!("model gpt-4o")));
-        assert!(to_text(&decision, &[]).contains("not scored"));
+        assert!(to_text(&decision, &Judged::default()).contains("not scored"));
     }
 }

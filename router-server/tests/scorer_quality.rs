@@ -27,3 +27,33 @@ fn the_shipped_model_is_as_good_as_its_card_says() {
     assert!(figure(&found["overall"], "ece") < 0.03, "{found}");
     assert!(figure(&found["by_slice"]["hard"], "auc") > 0.97, "{found}");
 }
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "where the data lies is said by the environment")]
+#[expect(clippy::print_stderr, reason = "a skipped test says so")]
+fn the_text_around_a_question_hardly_moves_its_verdict() {
+    let Ok(folder) = std::env::var("ROUTER_DATA_DIR") else {
+        eprintln!("skipped: ROUTER_DATA_DIR is not set, so there are no wrapped questions");
+        return;
+    };
+    let program = Command::new(env!("CARGO_BIN_EXE_router-server"))
+        .args(["evaluate", "--wrappers"])
+        .arg(PathBuf::from(folder).join("wrappers_dev.jsonl"))
+        .output()
+        .unwrap();
+    assert!(program.status.success(), "{}", String::from_utf8_lossy(&program.stderr));
+    let report = String::from_utf8(program.stdout).unwrap();
+    // family, rows, AUC, accuracy, chat judged reasoning, flips, shift
+    let columns = |line: &str| -> Vec<Option<f64>> {
+        let numbers = line.get(28..).unwrap_or_default().split_whitespace();
+        numbers.map(|number| number.parse().ok()).collect()
+    };
+    let (families, all) = report.trim_end().rsplit_once('\n').unwrap();
+    let all = columns(all);
+    assert!(all[1].unwrap() > 0.97 && all[4].unwrap() < 0.05, "{report}");
+    for family in families.lines().skip(1) {
+        assert!(columns(family)[1].is_none_or(|auc| auc > 0.92), "{report}");
+    }
+    let helpers = families.lines().find(|line| line.starts_with("helper_title")).unwrap();
+    assert!(columns(helpers)[3].unwrap() < 0.06, "{report}");
+}

@@ -192,6 +192,8 @@ pub struct Signals {
     pub short_answer: Option<f64>,
     /// Added if the caller asks for much `reasoning_effort`, taken away for little, -10 to 10; 1.5.
     pub reasoning_effort: Option<f64>,
+    /// Added if the last user turn asks to think step by step, -10 to 10; 1.5.
+    pub step_by_step: Option<f64>,
 }
 
 /// The tables `[roles.reasoning]` and `[roles.chat]`.

@@ -64,6 +64,7 @@ pub(super) fn scoring(raw: &raw::Routing, table: &Table<'_>) -> Scoring {
             -10.0,
             default.reasoning_effort,
         ),
+        step_by_step: weight("step_by_step", raw.step_by_step, -10.0, default.step_by_step),
     };
     Scoring { signals, model }
 }

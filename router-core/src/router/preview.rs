@@ -21,6 +21,14 @@ impl<U: Upstream> ModelRouter<U> {
         inner.decide(&incoming)
     }
 
+    /// The question located in the last user's turn of a call, in the caller's words; none if nothing is scored.
+    pub fn question(&self, call: &ChatCall) -> Option<String> {
+        let inner = self.inner();
+        let request = call.request(inner.max_messages()).ok();
+        let scored = request.filter(|request| request.operation().is_scored());
+        scored.and_then(|request| inner.rules.classifier.question(&request))
+    }
+
     /// The features that weighed most in the score of a call, heaviest first; none where it is no chat request.
     pub fn reasons(&self, call: &ChatCall, most: usize) -> Vec<Reason> {
         let inner = self.inner();

@@ -15,6 +15,7 @@ use crate::chat::ResponseFormat;
 use crate::chat::Role;
 use crate::units::Tokens;
 
+use super::caller_hints::asks_for_steps;
 use super::conversation::EARLIER;
 use super::conversation::ends_with_tool;
 use super::conversation::last_user;
@@ -53,6 +54,8 @@ pub struct Signals {
     pub short_answer: f32,
     /// Added if the caller asks for `reasoning_effort` of `medium` or more, and taken away for `low` or less.
     pub reasoning_effort: f32,
+    /// Added if the last user turn asks to think step by step.
+    pub step_by_step: f32,
 }
 
 impl Default for Signals {
@@ -69,6 +72,7 @@ impl Default for Signals {
             json_object: -0.5,
             short_answer: -0.5,
             reasoning_effort: 1.5,
+            step_by_step: 1.5,
         }
     }
 }
@@ -100,6 +104,8 @@ pub enum Because {
     ShortAnswer,
     /// The caller named a reasoning effort.
     ReasoningEffort,
+    /// The last user turn asks to think step by step.
+    StepByStep,
 }
 
 impl Because {
@@ -118,6 +124,7 @@ impl Because {
             Self::JsonObject => "json_object",
             Self::ShortAnswer => "short_answer",
             Self::ReasoningEffort => "reasoning_effort",
+            Self::StepByStep => "step_by_step",
         }
     }
 }
@@ -170,12 +177,13 @@ struct Pushes {
     json_object: f32,
     short_answer: f32,
     reasoning_effort: f32,
+    step_by_step: f32,
     /// The task of the conversation before the last turn; `None` if that is the first.
     before: Option<Task>,
 }
 
 impl Pushes {
-    fn all(&self) -> [(Because, f32); 9] {
+    fn all(&self) -> [(Because, f32); 10] {
         [
             (Because::FollowUp, self.follow_up),
             (Because::Instructions, self.instructions),
@@ -186,6 +194,7 @@ impl Pushes {
             (Because::JsonObject, self.json_object),
             (Because::ShortAnswer, self.short_answer),
             (Because::ReasoningEffort, self.reasoning_effort),
+            (Because::StepByStep, self.step_by_step),
         ]
     }
 
@@ -237,6 +246,11 @@ impl Classifier {
         Verdict { task, score, because }
     }
 
+    /// The question located in the last user's turn, in the caller's words; `[..]` stands for what is left out.
+    pub fn question(&self, request: &ChatRequest<'_>) -> Option<String> {
+        self.scorer.question(request)
+    }
+
     /// The features that weighed most and the signals that spoke, heaviest first.
     pub fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
         let mut reasons = self.scorer.reasons(request, most);
@@ -271,6 +285,9 @@ impl Classifier {
             Some("medium" | "high" | "xhigh") => signals.reasoning_effort,
             Some(_) | None => 0.0,
         };
+        if signals.step_by_step != 0.0 && last_user(request).is_some_and(asks_for_steps) {
+            pushes.step_by_step = signals.step_by_step;
+        }
         pushes
     }
 
@@ -331,7 +348,9 @@ impl Classifier {
         }
         let mut all = request.messages().iter();
         let first = all.find(|message| matches!(message.role, Role::System | Role::Developer));
-        first.map_or(0.0, |turn| self.again(turn).log_odds() * self.signals.instructions)
+        // A sure score of the instructions says little of the question: it must not decide a clear one.
+        let held = |odds: f32| odds.clamp(-MOST_CARRIED, MOST_CARRIED);
+        first.map_or(0.0, |turn| held(self.again(turn).log_odds()) * self.signals.instructions)
     }
 
     /// The score of a turn that has most likely been here before.
@@ -393,6 +412,7 @@ mod tests {
             json_object: 0.0,
             short_answer: 0.0,
             reasoning_effort: 0.0,
+            step_by_step: 0.0,
         }
     }
 
@@ -463,6 +483,11 @@ mod tests {
         let high = r#","reasoning_effort":"high""#;
         let found = verdict(Signals::default(), &[("user", "-1")], high);
         assert_eq!((found.task, found.because), (Task::Reasoning, Because::ReasoningEffort));
+        for text in ["-0.5 Think step by step.", "-0.5 단계별로 생각해줘"] {
+            let found = verdict(Signals::default(), &[("user", text)], "");
+            assert_eq!((found.task, found.because), (Task::Reasoning, Because::StepByStep));
+            assert_eq!(verdict(off(), &[("user", text)], "").task, Task::Chat, "{text}");
+        }
         let tools = r#","tools":[{"type":"function","function":{"name":"f"}}]"#;
         let found = verdict(Signals::default(), &[("user", "-0.1")], tools);
         assert_eq!((found.task, found.because), (Task::Reasoning, Because::Tools));

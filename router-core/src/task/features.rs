@@ -8,24 +8,24 @@
 //!
 //! Not done here: weights (`linear.rs`), other turns (`conversation.rs`).
 
-use super::asks::Span;
-use super::asks::asks;
-use super::letters::GAP;
 use super::letters::is_hangul;
 use super::letters::without_final;
-use super::sample::Sample;
+use super::locate::Located;
+use super::segment::Segment;
+use super::shape::Asks;
+use super::shape::Counts;
 use super::shape::Mark;
 use super::shape::Script;
 use super::shape::marks;
 use super::words::BASIS;
+use super::words::Span;
 use super::words::Word;
 use super::words::step;
 use super::words::step_letter;
-use super::words::words;
 
 /// The number of this walk. A model names the walk it was trained for; whoever changes what is hashed gives it a new
 /// number, since old weights would answer other questions.
-pub(super) const LAYOUT: u16 = 1;
+pub(super) const LAYOUT: u16 = 3;
 
 /// Where an n-gram was seen. The numbers are hashed: never give one to another place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,11 +45,13 @@ pub(super) enum Namespace {
     Stem = 5,
     /// Marks of shape.
     Shape = 6,
+    /// A word of what stands around the question.
+    Material = 7,
 }
 
 impl Namespace {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 8] = [
         Self::Word,
         Self::HeadWords,
         Self::HeadLetters,
@@ -57,6 +59,7 @@ impl Namespace {
         Self::LastAsk,
         Self::Stem,
         Self::Shape,
+        Self::Material,
     ];
 }
 
@@ -66,10 +69,14 @@ const HEAD_WORDS: usize = 12;
 const HEAD_LETTERS: usize = 80;
 /// Words at the start of a sentence whose place in it is a feature of its own.
 const PLACED_WORDS: u32 = 3;
+/// The most letters of a sentence that are taken: of the first its head, of the last its tail.
+const SENTENCE: usize = 160;
+/// The most words around the question that are taken.
+const MATERIAL: usize = 160;
 
 /// What n-grams are handed to.
 pub(super) trait Sink {
-    /// An n-gram: if it was seen, its hash, and which letters of the sample it spans.
+    /// An n-gram: where it was seen, its hash, and which letters of the sample it spans.
     fn gram(&mut self, namespace: Namespace, hash: u32, span: Span);
 
     /// A mark of shape and its hash.
@@ -87,43 +94,119 @@ pub(super) fn bucket(seed: u32, namespace: Namespace, hash: u32, bits: u32) -> u
     usize::try_from(mixed >> (32 - bits)).unwrap_or_default()
 }
 
-/// Walks over a turn and hands everything seen in it to `sink`; returns its script.
-pub(super) fn walk(sample: &Sample, sink: &mut impl Sink) -> Script {
-    let letters = sample.letters();
-    let mut before: [Option<Word>; 2] = [None, None];
-    for (place, word) in words(letters, 0, letters.len()).enumerate() {
-        sink.gram(Namespace::Word, word.hash, (word.start, word.end));
-        stem(letters, word, sink);
-        if place < HEAD_WORDS {
-            before = phrase(before, word, Namespace::HeadWords, sink);
+/// Walks over a turn and hands everything seen in it to `sink`; returns the script of its question.
+pub(super) fn walk(turn: &Located<'_>, sink: &mut impl Sink) -> Script {
+    let Located { text, question } = turn;
+    let segments = text.segments;
+    let mut counts = Counts::default();
+    let mut head = Head { words: HEAD_WORDS, letters: HEAD_LETTERS, before: [None, None] };
+    let mut material = MATERIAL;
+    let mut at = 0;
+    while let Some(first) = segments.get(at) {
+        if !question.has(at) {
+            at += 1;
+            for word in first.words(text.words).iter().filter(|word| word.is_word()) {
+                if material == 0 {
+                    break;
+                }
+                material -= 1;
+                sink.gram(Namespace::Material, word.hash, word.span());
+            }
+            continue;
         }
+        // Neighbours keep what stands between them, such as a label.
+        let mut last = first;
+        while let Some(next) = segments.get(at).filter(|_| question.has(at)) {
+            last = next;
+            at += 1;
+        }
+        let words = text.words.get(first.from..last.to).unwrap_or_default();
+        counts.stretch(text.letters, words);
+        stretch(text.letters, words, &mut head, sink);
     }
-    runs((letters, (0, HEAD_LETTERS.min(letters.len()))), 5, Namespace::HeadLetters, sink);
-    let (first, last) = asks(letters);
-    ask((letters, first), Namespace::FirstAsk, sink);
-    ask((letters, last), Namespace::LastAsk, sink);
-    marks(sample, (first, last), |mark| {
+    let asked = || segments.iter().enumerate().filter(|(at, _)| question.has(*at));
+    let first = asked().find(|(_, one)| one.is_prose()).or_else(|| asked().next());
+    let last = asked().rfind(|(_, one)| one.is_prose()).or_else(|| asked().next_back());
+    let length = |one: Option<(usize, &Segment)>| one.map_or(0, |(_, one)| one.len().min(SENTENCE));
+    if let Some((_, segment)) = first {
+        let span =
+            Span { end: segment.span.end.min(segment.span.start + SENTENCE), ..segment.span };
+        ask(
+            Sentence { letters: text.letters, words: segment.words(text.words), span },
+            Namespace::FirstAsk,
+            sink,
+        );
+    }
+    if let Some((_, segment)) = last {
+        let start = segment.span.start.max(segment.span.end.saturating_sub(SENTENCE));
+        let span = Span { start, ..segment.span };
+        ask(
+            Sentence { letters: text.letters, words: segment.words(text.words), span },
+            Namespace::LastAsk,
+            sink,
+        );
+    }
+    let asks = Asks {
+        first: length(first),
+        last: length(last),
+        one: first.map(|(at, _)| at) == last.map(|(at, _)| at),
+    };
+    marks(&counts, asks, |mark| {
         sink.mark(mark, step(step(BASIS ^ 0x99, mark.kind as u32), mark.grade));
     })
 }
 
+/// What is left of the head of a question, and its last two words so far.
+struct Head {
+    words: usize,
+    letters: usize,
+    before: [Option<Word>; 2],
+}
+
+/// Neighbours of the question: each word, and what belongs to the head.
+fn stretch(letters: &[char], words: &[Word], head: &mut Head, sink: &mut impl Sink) {
+    for &word in words.iter().filter(|word| !word.ends_line()) {
+        sink.gram(Namespace::Word, word.hash, word.span());
+        stem(letters, word, sink);
+        if head.words > 0 {
+            head.words -= 1;
+            head.before = phrase(head.before, word, Namespace::HeadWords, sink);
+        }
+    }
+    let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
+    let start = first.start();
+    let end = last.end().min(start + head.letters);
+    head.letters -= end - start;
+    runs::<5>(letters.get(..end).unwrap_or_default(), start, |hash, span| {
+        sink.gram(Namespace::HeadLetters, hash, span);
+    });
+}
+
 /// The start and the end of a Korean word: stem and ending, as far as syllables tell.
 fn stem(letters: &[char], word: Word, sink: &mut impl Sink) {
-    let whole = letters.get(word.start..word.end).unwrap_or_default();
+    if word.hangul < 2 {
+        return;
+    }
+    let whole = letters.get(word.start()..word.end()).unwrap_or_default();
     let (&[first, second, ..], &[.., before, last]) = (whole, whole) else { return };
     if !is_hangul(first) {
         return;
     }
+    let Span { start: from, end: to } = word.span();
     let start = step_letter(step_letter(BASIS ^ 7, first), without_final(second));
-    sink.gram(Namespace::Stem, start, (word.start, word.start + 2));
+    sink.gram(Namespace::Stem, start, Span { start: from, end: from + 2 });
     if whole.len() > 2 {
         let end = step_letter(step_letter(BASIS ^ 9, without_final(before)), last);
-        sink.gram(Namespace::Stem, end, (word.end - 2, word.end));
+        sink.gram(Namespace::Stem, end, Span { start: to - 2, end: to });
     }
 }
 
 fn pair(first: Word, second: Word) -> u32 {
     step(first.hash.wrapping_mul(31), second.hash)
+}
+
+fn from(first: Word, last: Word) -> Span {
+    Span { start: first.start(), end: last.end() }
 }
 
 /// The word itself, the pair and the triple that it ends; returns the last two words.
@@ -133,50 +216,73 @@ fn phrase(
     namespace: Namespace,
     sink: &mut impl Sink,
 ) -> [Option<Word>; 2] {
-    sink.gram(namespace, word.hash, (word.start, word.end));
+    sink.gram(namespace, word.hash, word.span());
     if let Some(last) = before[1] {
-        sink.gram(namespace, pair(last, word), (last.start, word.end));
+        sink.gram(namespace, pair(last, word), from(last, word));
         if let Some(earlier) = before[0] {
             let triple = step(pair(earlier, last), word.hash);
-            sink.gram(namespace, triple, (earlier.start, word.end));
+            sink.gram(namespace, triple, from(earlier, word));
         }
     }
     [before[1], Some(word)]
 }
 
+/// A sentence of the question, or the part of it that is taken.
+#[derive(Clone, Copy)]
+struct Sentence<'t> {
+    letters: &'t [char],
+    words: &'t [Word],
+    span: Span,
+}
+
 /// A sentence: its phrases, its first words by place, pairs with a word between them, and runs of letters.
-fn ask(sentence: (&[char], Span), namespace: Namespace, sink: &mut impl Sink) {
-    let (letters, (start, end)) = sentence;
+fn ask(sentence: Sentence<'_>, namespace: Namespace, sink: &mut impl Sink) {
+    let Sentence { letters, words, span } = sentence;
+    let inside =
+        |word: &&Word| word.start() >= span.start && word.start() < span.end && !word.ends_line();
     let mut before: [Option<Word>; 2] = [None, None];
-    for (place, word) in (0..).zip(words(letters, start, end)) {
+    for (place, &word) in (0..).zip(words.iter().filter(inside)) {
         if place < PLACED_WORDS {
-            sink.gram(namespace, step(word.hash, 0x1000 + place), (word.start, word.end));
+            sink.gram(namespace, step(word.hash, 0x1000 + place), word.span());
         }
         if let Some(first) = before[0] {
-            sink.gram(namespace, step(pair(first, word), 0x77), (first.start, word.end));
+            sink.gram(namespace, step(pair(first, word), 0x77), from(first, word));
         }
         before = phrase(before, word, namespace, sink);
     }
-    runs(sentence, 4, namespace, sink);
+    let letters = letters.get(..span.end).unwrap_or_default();
+    runs::<4>(letters, span.start, |hash, span| sink.gram(namespace, hash, span));
 }
 
-/// Runs of three letters up to `longest` letters; none reaches over a gap.
-fn runs(stretch: (&[char], Span), longest: usize, namespace: Namespace, sink: &mut impl Sink) {
-    let (letters, (from, to)) = stretch;
-    let mut rest = letters.get(from..to).unwrap_or_default();
-    let mut start = from;
-    while !rest.is_empty() {
-        let mut hash = BASIS ^ 0x55;
-        for (end, &letter) in (start + 1..).zip(rest.iter().take(longest)) {
-            if letter == GAP {
-                break;
-            }
-            hash = step_letter(hash, letter);
-            if end >= start + 3 {
-                sink.gram(namespace, hash, (start, end));
+/// Runs of three letters up to `LONGEST` letters from `start` on; none reaches over the end of a line.
+#[inline]
+fn runs<const LONGEST: usize>(letters: &[char], start: usize, mut put: impl FnMut(u32, Span)) {
+    let mut start = start;
+    for line in letters.get(start..).unwrap_or_default().split(|&letter| letter < ' ') {
+        let windows = line.windows(LONGEST);
+        let whole = windows.len();
+        for (at, window) in windows.enumerate() {
+            // An array's loop is unrolled.
+            if let Some(window) = window.first_chunk::<LONGEST>() {
+                run(window, start + at, &mut put);
             }
         }
-        rest = rest.get(1..).unwrap_or_default();
-        start += 1;
+        // The last letters start shorter runs.
+        for at in whole..line.len() {
+            run(line.get(at..).unwrap_or_default(), start + at, &mut put);
+        }
+        start += line.len() + 1;
+    }
+}
+
+/// The run of three letters that starts at `start`, and the longer ones up to the whole window.
+#[inline]
+fn run(window: &[char], start: usize, put: &mut impl FnMut(u32, Span)) {
+    let mut hash = BASIS ^ 0x55;
+    for (more, &letter) in window.iter().enumerate() {
+        hash = step_letter(hash, letter);
+        if more >= 2 {
+            put(hash, Span { start, end: start + more + 1 });
+        }
     }
 }

@@ -91,6 +91,12 @@ pub trait Scorer: Debug + Send + Sync {
     /// The features of the last user's turn that weighed most, heaviest first, at most `most` of them.
     fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason>;
 
+    /// The question located in the last user's turn, in the caller's words; `[..]` stands for what is left out. `None` from
+    /// a scorer that locates none.
+    fn question(&self, _request: &ChatRequest<'_>) -> Option<String> {
+        None
+    }
+
     /// The score of the last user's turn, taken alone; 0 if no user has spoken.
     fn score(&self, request: &ChatRequest<'_>) -> Score {
         let last = request.messages().iter().rev().find(|message| message.role == Role::User);

@@ -8,6 +8,8 @@
 
 /// The mark between two pieces of a text that was cut: no n-gram may reach over it.
 pub(super) const GAP: char = '\u{1f}';
+/// The mark of a blank line.
+pub(super) const BREAK: char = '\u{1e}';
 
 const HANGUL_FIRST: u32 = 0xac00;
 const HANGUL_LAST: u32 = 0xd7a3;
@@ -83,7 +85,7 @@ fn fold_ascii(letter: char, last: Option<char>, folded: &mut Vec<char>) {
         'A'..='Z' => push_run(letter.to_ascii_lowercase(), last, folded),
         '0'..='9' => push_run('0', last, folded),
         ' ' | '\t' => fold_space(' ', last, folded),
-        '\n' | '\r' => fold_space('\n', last, folded),
+        '\n' => fold_space('\n', last, folded),
         '\0'..='\u{1f}' | '\u{7f}' => {}
         _ => push_run(letter, last, folded),
     }
@@ -112,11 +114,15 @@ fn push_run(letter: char, last: Option<char>, folded: &mut Vec<char>) {
     }
 }
 
-/// White space: one blank for many, and a line's end swallows the blanks around it.
+/// White space: one blank for many, a line's end swallows the blanks around it, and blank lines become one mark.
 #[inline]
 fn fold_space(space: char, last: Option<char>, folded: &mut Vec<char>) {
     match last {
-        None | Some('\n' | GAP) => {}
+        Some('\n') if space == '\n' => {
+            folded.pop();
+            folded.push(BREAK);
+        }
+        None | Some('\n' | GAP | BREAK) => {}
         Some(' ') => {
             if space == '\n' {
                 folded.pop();
@@ -182,7 +188,7 @@ mod tests {
             ("\u{1112}\u{1161}\u{11ab}\u{1100}\u{1173}\u{11af}", "한글"),
             ("한글", "한글"),
             ("“quoted” — it’s", "\"quoted\" - it's"),
-            ("a \t b \r\n\r\n  c", "a b\nc"),
+            ("a \t b \r\n\r\n  c\r\nd", "a b\u{1e}c\nd"),
             ("no\u{200b}thing", "nothing"),
             ("12,345 + 7", "00,000 + 0"),
             ("!!!!!!!! ㅋㅋㅋㅋㅋㅋ", "!!! ㅋㅋㅋ"),

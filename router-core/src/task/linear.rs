@@ -1,20 +1,21 @@
 //! The trained scorer: a sum of the weights of a turn's features, converted to a probability.
 //!
 //! Within each namespace the weights are summed as integers and divided by the square root of their
-//! number, so that a long text does not outweigh a short one. No hash map, no floating point per
-//! n-gram, one allocation: the buffer of the normalized turn.
+//! number, so that a long text does not outweigh a short one. The question (`locate.rs`) counts with
+//! all its features; the text around it counts by its words alone, in a namespace of its own. No
+//! hash map, no floating point per n-gram, no allocation after a thread's first score.
 //!
 //! Not done here: other turns of the conversation (`conversation.rs`), and thresholds
 //! (`classifier.rs`).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::LazyLock;
 
 use crate::chat::ChatRequest;
 use crate::chat::Message;
 
-use super::asks::Span;
 use super::conversation::last_user;
 use super::features::Namespace;
 use super::features::Sink;
@@ -23,6 +24,7 @@ use super::features::walk;
 use super::kind::Reason;
 use super::kind::Score;
 use super::kind::Scorer;
+use super::locate::Located;
 use super::model::Model;
 use super::model::ModelError;
 use super::model::weight_of;
@@ -30,9 +32,15 @@ use super::reasons::Collected;
 use super::sample::Sample;
 use super::shape::Mark;
 use super::shape::Script;
+use super::words::Span;
 
 /// The built-in model; `router-core/model/CARD.md` describes its training.
 static SHIPPED: &[u8] = include_bytes!("../../model/task.model");
+
+thread_local! {
+    /// Buffers that serve one score after another.
+    static SCRATCH: Cell<Option<Sample>> = const { Cell::new(None) };
+}
 
 /// A linear model over hashed n-grams and marks of shape.
 ///
@@ -94,11 +102,14 @@ impl LinearScorer {
 
     /// The log-odds of one turn before calibration, and its script.
     pub(super) fn weigh(&self, turn: &Message<'_>) -> (f32, Script) {
-        let mut sample = Sample::new();
+        // The buffers of this thread's last score serve again.
+        let mut sample = SCRATCH.take().unwrap_or_else(Sample::new);
         sample.read(turn);
         let mut sums = Sums::new(&self.model);
-        let script = walk(&sample, &mut sums);
-        let all = sums.added.iter().map(|&(sum, count)| as_float(sum) / root(count));
+        let script = walk(&Located::find(&self.model, sample.text()), &mut sums);
+        SCRATCH.set(Some(sample));
+        let all = (0..).zip(&sums.added);
+        let all = all.map(|(at, one)| as_float(one.sum) / divisor(at, one.count));
         (self.model.bias + all.sum::<f32>() * self.model.scale, script)
     }
 }
@@ -114,16 +125,45 @@ impl Scorer for LinearScorer {
         let Some(turn) = last_user(request) else { return Vec::new() };
         let mut sample = Sample::new();
         sample.read(turn);
+        let located = Located::find(&self.model, sample.text());
         let mut counts = Sums::new(&self.model);
-        let script = walk(&sample, &mut counts);
+        let script = walk(&located, &mut counts);
         // What one unit of a weight moves the log-odds, namespace by namespace.
         let unit = self.model.scale * self.model.calibration(script).slope;
-        let units = counts.added.map(|(_, count)| unit / root(count));
+        let mut units = [unit; NAMESPACES];
+        for (at, (unit, one)) in units.iter_mut().zip(&counts.added).enumerate() {
+            *unit /= divisor(at, one.count);
+        }
         let mut collected = Collected::new(&self.model, units);
-        walk(&sample, &mut collected);
+        walk(&located, &mut collected);
         collected.reasons(sample.letters(), most)
     }
+
+    fn question(&self, request: &ChatRequest<'_>) -> Option<String> {
+        let texts: Vec<&str> = last_user(request)?.texts().collect();
+        let text = texts.join("\n");
+        let sample = Sample::of_text(&text);
+        let located = Located::find(&self.model, sample.text());
+        let mut found = String::new();
+        let mut rest = text.as_str();
+        for span in located.spans() {
+            let part = sample.source(&text, span);
+            let (before, after) = rest.split_once(part).unwrap_or((rest, ""));
+            if !before.trim().is_empty() {
+                found.push_str(LEFT_OUT);
+            }
+            found.push_str(part);
+            rest = after;
+        }
+        if !rest.trim().is_empty() {
+            found.push_str(LEFT_OUT);
+        }
+        Some(found.trim().to_owned())
+    }
 }
+
+/// Stands for what is left out of a text around its question.
+const LEFT_OUT: &str = " [..] ";
 
 /// Namespaces of the layout.
 pub(super) const NAMESPACES: usize = Namespace::ALL.len();
@@ -134,13 +174,19 @@ struct Sums<'m> {
     weights: &'m [u8],
     seed: u32,
     bits: u32,
-    /// Sum of weights and number of n-grams.
-    added: [(i32, u16); NAMESPACES],
+    added: [Added; NAMESPACES],
+}
+
+/// Sum of weights and number of n-grams of one namespace.
+#[derive(Debug, Clone, Copy, Default)]
+struct Added {
+    sum: i32,
+    count: u16,
 }
 
 impl<'m> Sums<'m> {
     fn new(model: &'m Model) -> Self {
-        let added = [(0, 0); NAMESPACES];
+        let added = [Added::default(); NAMESPACES];
         Self { weights: model.weights(), seed: model.seed, bits: model.bits, added }
     }
 }
@@ -149,14 +195,14 @@ impl Sink for Sums<'_> {
     #[inline]
     fn gram(&mut self, namespace: Namespace, hash: u32, _span: Span) {
         let weight = weight_of(self.weights, bucket(self.seed, namespace, hash, self.bits));
-        if let Some((sum, count)) = self.added.get_mut(namespace as usize) {
-            *sum += weight;
-            *count = count.saturating_add(1);
+        if let Some(added) = self.added.get_mut(namespace as usize) {
+            added.sum += weight;
+            added.count = added.count.saturating_add(1);
         }
     }
 
     fn mark(&mut self, _mark: Mark, hash: u32) {
-        self.gram(Namespace::Shape, hash, (0, 0));
+        self.gram(Namespace::Shape, hash, Span::default());
     }
 }
 
@@ -164,6 +210,15 @@ impl Sink for Sums<'_> {
 pub(super) fn root(count: u16) -> f32 {
     f32::from(count.max(1)).sqrt()
 }
+
+/// What the sum of a namespace is divided by.
+pub(super) fn divisor(namespace: usize, count: u16) -> f32 {
+    let few = namespace == Namespace::Material as usize;
+    root(if few { count.max(FEWEST) } else { count })
+}
+
+/// Fewer words around a question, such as a wish for its form, weigh no more than if there were so many.
+const FEWEST: u16 = 32;
 
 /// A sum of bytes as a float.
 #[expect(clippy::cast_precision_loss, reason = "65,535 n-grams of 127 each stay below 2^23")]

@@ -1,15 +1,20 @@
 //! Classifies a request: features -> score -> task, with reasons. The module root.
 
-mod asks;
+mod caller_hints;
 mod conversation;
 mod features;
 mod letters;
 mod linear;
+mod locate;
 mod model;
 mod reasons;
+mod relevance;
 mod remembered;
 mod sample;
+mod segment;
+mod segments;
 mod shape;
+mod surroundings;
 mod words;
 
 pub mod classifier;

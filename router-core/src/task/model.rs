@@ -4,7 +4,8 @@
 //!  0  magic "TASKMODL"      8  version u16      10  layout u16     12  bits u32       16  hash seed u32
 //! 20  bias f32             24  scale f32        28  calibration 4 x f32 (slope, offset; without and with Hangul)
 //! 44  digest of the training data u64           52  training rows u32                 56  check sum u32
-//! 60  weights, 2^bits x i8, each times `scale`
+//! 60  bits of the locator u32  64  its biases 2 x f32 72  its scale f32
+//! 76  weights, 2^bits x i8, each times `scale`, then pairs of the locator
 //! ```
 //! All numbers are little-endian. A weight is a byte because that costs less than a thousandth of AUC (measured, see
 //! the model card) and keeps the table in a core's second cache. A file of another version or layout is refused: its
@@ -18,10 +19,11 @@ use super::features::LAYOUT;
 use super::shape::Script;
 
 const MAGIC: &[u8; 8] = b"TASKMODL";
-const VERSION: u16 = 1;
-const HEADER: usize = 60;
+const VERSION: u16 = 2;
+const HEADER: usize = 76;
 /// Where the check sum stands; it covers all other bytes.
 const SUM_AT: usize = 56;
+const SUM_ENDS: usize = 60;
 /// Fewest and most bits of a bucket: 1,024 weights, and 1 MiB less the header would be 20.
 const BITS: std::ops::RangeInclusive<u32> = 10..=19;
 
@@ -101,7 +103,13 @@ pub(super) struct Model {
     pub(super) digest: u64,
     /// Rows of the training data.
     pub(super) rows: u32,
-    /// Signed bytes.
+    /// Bits of a bucket's number in the locator.
+    pub(super) locator_bits: u32,
+    /// The locator's sum of a segment in which nothing is seen.
+    pub(super) locator_bias: [f32; 2],
+    /// What a byte of the locator is worth.
+    pub(super) locator_scale: f32,
+    /// Signed bytes: those of the score, then those of the locator.
     pub(super) weights: Cow<'static, [u8]>,
 }
 
@@ -133,8 +141,11 @@ impl Model {
         }
         let mut model = Self::header(&mut fields).ok_or(short)?;
         let sum = fields.u32().ok_or(short)?;
+        model.locator_bits = fields.u32().ok_or(short)?;
+        model.locator_bias = [fields.f32().ok_or(short)?, fields.f32().ok_or(short)?];
+        model.locator_scale = fields.f32().ok_or(short)?;
         model.check()?;
-        let expected = HEADER + (1 << model.bits);
+        let expected = HEADER + (1 << model.bits) + (2 << model.locator_bits);
         if bytes.len() != expected {
             return Err(ModelError::Size { found: bytes.len(), expected });
         }
@@ -157,14 +168,23 @@ impl Model {
             calibrations: [fields.calibration()?, fields.calibration()?],
             digest: fields.take().map(u64::from_le_bytes)?,
             rows: fields.u32()?,
+            locator_bits: 0,
+            locator_bias: [0.0; 2],
+            locator_scale: 0.0,
             weights: Cow::Borrowed(&[]),
         })
     }
 
     fn check(&self) -> Result<(), ModelError> {
         let wrong = |field| Err(ModelError::Header { field });
-        if !BITS.contains(&self.bits) {
+        if !BITS.contains(&self.bits) || !BITS.contains(&self.locator_bits) {
             return wrong("bits");
+        }
+        let locator = self.locator_bias.iter().all(|bias| bias.is_finite())
+            && self.locator_scale.is_finite()
+            && self.locator_scale > 0.0;
+        if !locator {
+            return wrong("locator");
         }
         if !self.bias.is_finite() {
             return wrong("bias");
@@ -198,10 +218,15 @@ impl Model {
         }
         bytes.extend_from_slice(&self.digest.to_le_bytes());
         bytes.extend_from_slice(&self.rows.to_le_bytes());
-        bytes.extend_from_slice(&[0; HEADER - SUM_AT]);
+        bytes.extend_from_slice(&[0; SUM_ENDS - SUM_AT]);
+        bytes.extend_from_slice(&self.locator_bits.to_le_bytes());
+        for bias in self.locator_bias {
+            bytes.extend_from_slice(&bias.to_le_bytes());
+        }
+        bytes.extend_from_slice(&self.locator_scale.to_le_bytes());
         bytes.extend_from_slice(&self.weights);
         let sum = check_sum(&bytes).to_le_bytes();
-        if let Some(place) = bytes.get_mut(SUM_AT..HEADER) {
+        if let Some(place) = bytes.get_mut(SUM_AT..SUM_ENDS) {
             place.copy_from_slice(&sum);
         }
         bytes
@@ -212,9 +237,14 @@ impl Model {
         weight_of(&self.weights, bucket)
     }
 
-    /// The weights as they stand in the file.
+    /// The weights of the score as they stand in the file.
     pub(super) fn weights(&self) -> &[u8] {
-        &self.weights
+        self.weights.get(..1 << self.bits).unwrap_or_default()
+    }
+
+    /// The weights of the locator.
+    pub(super) fn locator(&self) -> &[u8] {
+        self.weights.get(1 << self.bits..).unwrap_or_default()
     }
 
     /// The calibration for turns of a script.
@@ -230,7 +260,7 @@ impl Model {
 /// FNV-1a over everything but the sum itself: it finds a damaged file, not a forged one.
 fn check_sum(bytes: &[u8]) -> u32 {
     let (before, rest) = bytes.split_at_checked(SUM_AT).unwrap_or((bytes, &[]));
-    let after = rest.get(HEADER - SUM_AT..).unwrap_or_default();
+    let after = rest.get(SUM_ENDS - SUM_AT..).unwrap_or_default();
     before
         .iter()
         .chain(after)
@@ -285,7 +315,10 @@ mod tests {
             calibrations: [Calibration::NONE, Calibration { slope: 1.5, offset: 0.25 }],
             digest: 0x0123_4567_89ab_cdef,
             rows: 3,
-            weights: Cow::Owned((0..1024u32).map(|at| at.to_le_bytes()[0]).collect()),
+            locator_bits: 10,
+            locator_bias: [0.5, 0.25],
+            locator_scale: 0.02,
+            weights: Cow::Owned((0..3072u32).map(|at| at.to_le_bytes()[0]).collect()),
         }
     }
 
@@ -318,7 +351,7 @@ mod tests {
             parse(bad).unwrap_err()
         };
         assert_eq!(with(0, b"X"), ModelError::NotAModel);
-        assert_eq!(with(8, &[9]), ModelError::Version { found: 9, expected: 1 });
+        assert_eq!(with(8, &[9]), ModelError::Version { found: 9, expected: 2 });
         assert_eq!(with(12, &[40]), ModelError::Header { field: "bits" });
         assert_eq!(with(20, &f32::NAN.to_le_bytes()), ModelError::Header { field: "bias" });
         assert_eq!(with(24, &0f32.to_le_bytes()), ModelError::Header { field: "scale" });
@@ -327,7 +360,7 @@ mod tests {
         assert_eq!(with(HEADER + 5, &[77]), ModelError::CheckSum);
         assert_eq!(parse(vec![]), Err(ModelError::NotAModel));
         let cut = good[..HEADER + 9].to_vec();
-        let size = ModelError::Size { found: HEADER + 9, expected: HEADER + 1024 };
+        let size = ModelError::Size { found: HEADER + 9, expected: HEADER + 3072 };
         assert_eq!(parse(cut), Err(size));
         assert!(matches!(parse(good[..30].to_vec()), Err(ModelError::Size { .. })));
     }

@@ -10,7 +10,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use super::asks::Span;
 use super::features::Namespace;
 use super::features::Sink;
 use super::features::bucket;
@@ -20,6 +19,7 @@ use super::linear::NAMESPACES;
 use super::linear::as_float;
 use super::model::Model;
 use super::shape::Mark;
+use super::words::Span;
 
 /// A piece spanning more words than this is too vague to be a reason.
 const LONGEST: usize = 28;
@@ -88,7 +88,8 @@ impl Sink for Collected<'_> {
 }
 
 /// The whole words that a span touches.
-fn widened(letters: &[char], (mut start, mut end): Span) -> &[char] {
+fn widened(letters: &[char], span: Span) -> &[char] {
+    let Span { mut start, mut end } = span;
     let word = |at: usize| letters.get(at).is_some_and(|&letter| is_word(letter));
     while start > 0 && word(start) && word(start - 1) {
         start -= 1;
@@ -124,10 +125,10 @@ mod tests {
     #[test]
     fn fragments_are_widened_to_words() {
         let letters: Vec<char> = "please prove that 00".chars().collect();
-        for (span, expected) in
-            [((8, 11), "\"prove\""), ((10, 15), "\"prove that\""), ((16, 20), "\"that ##\"")]
+        for (start, end, expected) in
+            [(8, 11, "\"prove\""), (10, 15, "\"prove that\""), (16, 20, "\"that ##\"")]
         {
-            assert_eq!(shown(widened(&letters, span)), expected);
+            assert_eq!(shown(widened(&letters, Span { start, end })), expected);
         }
     }
 }

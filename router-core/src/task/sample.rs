@@ -2,7 +2,7 @@
 //!
 //! The ask stands at the head or at the tail, and a page of pasted text says in its first lines what it is. So a score
 //! has a ceiling, however long the text: at most [`MOST_READ`] characters of a turn are looked at. The same buffer
-//! serves turn after turn and never grows: it is the one allocation of a score.
+//! serves turn after turn and never grows.
 //!
 //! Not done here: deciding which stretch is the ask (`asks.rs`).
 
@@ -10,6 +10,13 @@ use crate::chat::Message;
 
 use super::letters::GAP;
 use super::letters::fold;
+use super::relevance::Text;
+use super::segment::Segment;
+use super::segments::MOST;
+use super::segments::segments;
+use super::words::Span;
+use super::words::Word;
+use super::words::words;
 
 /// Characters read from the start of a long turn.
 const HEAD: usize = 1_200;
@@ -22,40 +29,92 @@ const WINDOW: usize = 80;
 /// The most characters of one turn that are ever read.
 pub(super) const MOST_READ: usize = HEAD + TAIL + WINDOWS * WINDOW;
 
-/// One turn, folded.
+/// One turn, folded and split into words and segments.
 #[derive(Debug)]
 pub(super) struct Sample {
     letters: Vec<char>,
-    bytes: usize,
-    cut: bool,
+    words: Vec<Word>,
+    segments: Vec<Segment>,
+    /// Where each letter stands in the text, in bytes; kept only by [`Sample::of_text`].
+    places: Option<Vec<usize>>,
 }
 
 impl Sample {
-    /// An empty buffer that no turn can outgrow.
+    /// Buffers that no turn can outgrow.
     pub(super) fn new() -> Self {
-        // One mark before each window and one before the tail.
-        Self { letters: Vec::with_capacity(MOST_READ + WINDOWS + 1), bytes: 0, cut: false }
+        // One mark before each window and one before the tail; each letter may be a word.
+        let most = MOST_READ + WINDOWS + 1;
+        Self {
+            letters: Vec::with_capacity(most),
+            words: Vec::with_capacity(most),
+            segments: Vec::with_capacity(MOST),
+            places: None,
+        }
     }
 
-    /// The folded characters; pieces that were not neighbours are parted by [`GAP`].
+    /// One text, read as a turn is; it also remembers where each letter stands.
+    pub(super) fn of_text(text: &str) -> Self {
+        let mut sample = Self { places: Some(Vec::new()), ..Self::new() };
+        sample.take_all([text].into_iter());
+        sample
+    }
+
+    /// The part of `text` that a stretch of letters stands for; empty unless the sample is of this text.
+    pub(super) fn source<'t>(&self, text: &'t str, span: Span) -> &'t str {
+        let places = self.places.as_deref().unwrap_or_default();
+        let base = text.as_ptr().addr();
+        let place = |at: usize| places.get(at).and_then(|place| place.checked_sub(base));
+        let Some((start, last)) = place(span.start).zip(place(span.end.saturating_sub(1))) else {
+            return "";
+        };
+        // A letter may stand for several characters; it ends where the next one starts.
+        let follows = self.letters.get(span.end).is_some_and(|&letter| letter != GAP);
+        let end = match place(span.end) {
+            Some(next) if follows => next,
+            Some(_) => {
+                last + text
+                    .get(last..)
+                    .and_then(|rest| rest.chars().next())
+                    .map_or(0, char::len_utf8)
+            }
+            None => text.len(),
+        };
+        text.get(start..end).unwrap_or_default().trim()
+    }
+
+    /// The folded characters of the turn; pieces that were not neighbours are parted by [`GAP`].
     pub(super) fn letters(&self) -> &[char] {
         &self.letters
     }
 
-    /// Letters of the whole turn: counted where all of it was read, else at least a third of its bytes.
-    pub(super) fn length(&self) -> usize {
-        let read = self.letters.len();
-        if self.cut { read.max(self.bytes / 3) } else { read }
+    /// Letters, words and segments.
+    pub(super) fn text(&self) -> Text<'_> {
+        Text { letters: &self.letters, words: &self.words, segments: &self.segments }
+    }
+
+    /// Keeps the letters of the turn for which `keep` holds.
+    #[cfg(feature = "train")]
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(char) -> bool) {
+        self.letters.retain(|&letter| keep(letter));
+        self.split();
+    }
+
+    fn split(&mut self) {
+        self.words.clear();
+        words(&self.letters, &mut self.words);
+        segments(&self.letters, &self.words, &mut self.segments);
     }
 
     /// Reads the texts of a message; a new line parts them.
     pub(super) fn read(&mut self, message: &Message<'_>) {
+        self.take_all(message.texts());
+    }
+
+    fn take_all<'t>(&mut self, texts: impl Iterator<Item = &'t str>) {
         self.letters.clear();
-        self.cut = false;
-        self.bytes = message.texts().map(str::len).sum();
         let mut left = HEAD;
         let mut unread = Unread::default();
-        for text in message.texts() {
+        for text in texts {
             if left == 0 {
                 unread.later(text);
                 continue;
@@ -66,6 +125,7 @@ impl Sample {
             unread.after_head = self.take(text, &mut left);
         }
         self.read_rest(unread);
+        self.split();
     }
 
     /// What the head left: whole if the tail can hold it, else windows and the tail.
@@ -100,22 +160,96 @@ impl Sample {
     }
 
     fn part(&mut self) {
-        self.cut = true;
         self.letters.push(GAP);
     }
 
     /// Folds up to `left` characters of `text` and returns what was not read.
     fn take<'t>(&mut self, text: &'t str, left: &mut usize) -> &'t str {
+        if self.places.is_some() {
+            return self.take_places(text, left);
+        }
+        let mut rest = text;
+        loop {
+            let plain = self.plain(rest.as_bytes().get(..*left).unwrap_or(rest.as_bytes()));
+            *left -= plain;
+            let mut letters = rest.get(plain..).unwrap_or_default().chars();
+            let Some(letter) = letters.next().filter(|_| *left > 0) else {
+                return rest.get(plain..).unwrap_or_default();
+            };
+            rest = letters.as_str();
+            *left -= 1;
+            let last = self.letters.last().copied();
+            fold(letter, last, &mut self.letters);
+        }
+    }
+
+    /// The same letter by letter, with the place of each.
+    fn take_places<'t>(&mut self, text: &'t str, left: &mut usize) -> &'t str {
         let mut letters = text.chars();
-        let mut last = self.letters.last().copied();
         while *left > 0 {
+            let at = letters.as_str().as_ptr().addr();
             let Some(letter) = letters.next() else { return "" };
             *left -= 1;
-            last = fold(letter, last, &mut self.letters);
+            fold(letter, self.letters.last().copied(), &mut self.letters);
+            if let Some(places) = &mut self.places {
+                places.resize(self.letters.len(), at);
+            }
         }
         letters.as_str()
     }
+
+    /// Folds plain characters from the start of `bytes` and returns how many: those of ASCII that are neither the
+    /// third in a row nor white space that something swallows.
+    fn plain(&mut self, bytes: &[u8]) -> usize {
+        let last = self.letters.last().map_or(0, |&last| u8::try_from(last).unwrap_or(u8::MAX));
+        let length = plain_run(bytes, last);
+        let run = bytes.get(..length).unwrap_or_default();
+        self.letters.extend(run.iter().map(|&byte| char::from(plain(byte))));
+        length
+    }
 }
+
+fn plain(byte: u8) -> u8 {
+    PLAIN.get(usize::from(byte)).copied().unwrap_or_default()
+}
+
+/// How many bytes from the start are plain, after a letter `before`.
+fn plain_run(bytes: &[u8], mut before: u8) -> usize {
+    let mut length = 0;
+    // Nothing is known of the letter before `before`: it may be the same.
+    let mut twice = true;
+    for &byte in bytes {
+        let plain = plain(byte);
+        let same = plain == before;
+        let swallowed = plain == b' ' && before <= b' ';
+        if plain == 0 || swallowed || (same && twice) {
+            break;
+        }
+        twice = same;
+        before = plain;
+        length += 1;
+    }
+    length
+}
+
+/// What a byte becomes if nothing around it matters: lower case, one digit for all; 0 for all others.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "evaluated when compiling: a wrong index would not compile"
+)]
+const PLAIN: [u8; 256] = {
+    let mut plain = [0; 256];
+    let mut code = b' ';
+    while code < 127 {
+        plain[code as usize] = match code {
+            b'A'..=b'Z' => code + (b'a' - b'A'),
+            b'0'..=b'9' => b'0',
+            _ => code,
+        };
+        code += 1;
+    }
+    plain
+};
 
 /// What is left of a turn when its head has been read.
 #[derive(Debug, Default, Clone, Copy)]
@@ -145,7 +279,7 @@ mod tests {
     use super::*;
     use crate::chat::ChatRequest;
 
-    fn sampled(texts: &[&str]) -> (String, usize) {
+    fn sampled(texts: &[&str]) -> String {
         let parts: Vec<_> =
             texts.iter().map(|text| serde_json::json!({"type": "text", "text": text})).collect();
         let body = serde_json::json!({"messages": [{"role": "user", "content": parts}]});
@@ -155,24 +289,23 @@ mod tests {
         let request = ChatRequest::parse(body.as_bytes()).unwrap();
         sample.read(&request.messages()[0]);
         assert_eq!(sample.letters.capacity(), room, "the buffer never grows");
-        (sample.letters.iter().collect(), sample.length())
+        sample.letters().iter().collect()
     }
 
     #[test]
     fn a_short_turn_is_read_whole() {
-        assert_eq!(sampled(&["증명해 줘"]), ("증명해 줘".to_owned(), 5));
-        assert_eq!(sampled(&["Sum:", "1 2"]).0, "sum:\n0 0");
-        assert_eq!(sampled(&[""]).0, "");
+        assert_eq!(sampled(&["증명해 줘"]), "증명해 줘");
+        assert_eq!(sampled(&["Sum:", "1 2"]), "sum:\n0 0");
+        assert_eq!(sampled(&[""]), "");
         let fits = "ab".repeat(HEAD / 2 + TAIL / 2);
-        assert_eq!(sampled(&[&fits]).0, fits);
+        assert_eq!(sampled(&[&fits]), fits);
     }
 
     #[test]
     fn a_long_turn_is_read_at_head_tail_and_evenly_between() {
         for unit in ["ab ", "가나 "] {
             let long = format!("first {}last", unit.repeat(40_000));
-            let (read, length) = sampled(&[&long]);
-            assert_eq!(length, long.len() / 3);
+            let read = sampled(&[&long]);
             assert_eq!(read.matches(GAP).count(), WINDOWS + 1);
             assert!(read.starts_with("first") && read.ends_with("last"));
             assert!(read.chars().count() <= MOST_READ + WINDOWS + 1);
@@ -182,7 +315,7 @@ mod tests {
     #[test]
     fn of_many_parts_the_first_and_the_last_are_read() {
         let long = "ab ".repeat(2_000);
-        let (read, _) = sampled(&["ask", &long, "between", &long, "the end", ""]);
+        let read = sampled(&["ask", &long, "between", &long, "the end", ""]);
         assert!(read.starts_with("ask\nab") && read.ends_with("the end"));
         assert!(!read.contains("between"));
     }

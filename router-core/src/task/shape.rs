@@ -1,4 +1,4 @@
-//! The shape of a turn, independent of its words: length, scripts, numbers, symbols and lines.
+//! The shape of a question, independent of its words: length, scripts, numbers, symbols and lines.
 //!
 //! Each feature is a kind with a small grade (mostly a power of two), so that a linear model can
 //! express curves: "medium long" may weigh more than both "short" and "long". A few features
@@ -7,10 +7,7 @@
 //!
 //! Not done here: words. The weights are in the model.
 
-use super::asks::Span;
-use super::letters::is_hangul;
-use super::letters::is_word;
-use super::sample::Sample;
+use super::words::Word;
 
 /// Which languages a turn is written in, by its letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,9 +91,9 @@ impl Kind {
     }
 }
 
-/// What is counted in one pass over the letters.
+/// What is counted over the words of a question.
 #[derive(Debug, Default)]
-struct Counts {
+pub(super) struct Counts {
     letters: usize,
     hangul: usize,
     latin: usize,
@@ -114,60 +111,69 @@ struct Counts {
     fences: usize,
     other: usize,
     words: usize,
+    ticks: usize,
+    last: Word,
 }
 
 impl Counts {
-    fn of(letters: &[char]) -> Self {
-        let mut counts = Self { letters: letters.len(), lines: 1, ..Self::default() };
-        let mut inside = false;
-        for (at, &letter) in letters.iter().enumerate() {
-            // Most letters are these: they are counted without looking at what else they might be.
-            let word = if letter.is_ascii_lowercase() {
-                counts.latin += 1;
-                true
-            } else if letter == ' ' {
-                false
-            } else if !letter.is_ascii() && is_hangul(letter) {
-                counts.hangul += 1;
-                true
-            } else {
-                let before = |back| at.checked_sub(back).and_then(|at| letters.get(at)).copied();
-                counts.take(letter, [before(2), before(1)]);
-                is_word(letter)
-            };
-            counts.words += usize::from(word && !inside);
-            inside = word;
+    /// Counts a stretch of neighbours.
+    pub(super) fn stretch(&mut self, letters: &[char], words: &[Word]) {
+        let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
+        self.lines += 1;
+        self.letters += last.end() - first.start() + usize::from(self.lines > 1);
+        for &word in words {
+            self.take(letters, word);
         }
-        counts
     }
 
-    fn take(&mut self, letter: char, before: [Option<char>; 2]) {
-        let [earlier, last] = before.map(|letter| letter.unwrap_or(' '));
-        match letter {
-            '0' => {
-                self.digits += 1;
-                self.numbers += usize::from(last != '0');
+    fn take(&mut self, letters: &[char], word: Word) {
+        if word.is_word() {
+            let [digits, hangul, other] = [word.digits, word.hangul, word.other].map(usize::from);
+            self.words += 1;
+            self.digits += digits;
+            self.numbers += usize::from(digits > 0);
+            self.hangul += hangul;
+            self.other += other;
+            self.latin += word.len() - (digits + hangul + other).min(word.len());
+            if other > 0 && matches!(letters.get(word.start()), Some('①'..='⑩')) {
+                self.options += 1;
             }
-            '\n' => self.lines += 1,
-            '?' => self.questions += 1,
-            ',' => self.commas += 1,
-            '"' => self.quotes += 1,
-            '=' => {
+        } else {
+            self.sign(letters, word);
+        }
+        self.ticks = if word.sign == b'`' { self.ticks + 1 } else { 0 };
+        self.fences += usize::from(self.ticks == 3);
+        self.last = word;
+    }
+
+    fn sign(&mut self, letters: &[char], word: Word) {
+        match word.sign {
+            b'?' => self.questions += 1,
+            b',' => self.commas += 1,
+            b'"' => self.quotes += 1,
+            b'=' => {
                 self.equals += 1;
                 self.maths += 1;
             }
-            '+' | '<' | '>' | '^' | '*' | '%' | '≤' | '≥' | '×' | '÷' | '√' | '∑' | '∫' | 'π'
-            | '²' | '³' => self.maths += 1,
-            '{' | '}' | ';' | '(' | ')' | '[' | ']' | '_' => self.brackets += 1,
-            '\\' | '$' => self.formulas += 1,
-            '①'..='⑩' => self.options += 1,
-            '`' => self.fences += usize::from(last == '`' && earlier == '`'),
-            ' ' | '.' | '\'' | '-' | ':' | '!' | '/' => {}
-            _ => self.other += 1,
+            b'+' | b'<' | b'>' | b'^' | b'*' | b'%' => self.maths += 1,
+            b')' => {
+                self.brackets += 1;
+                // `a)` and `1)` number the options of a question.
+                let adjoins = self.last.end() == word.start();
+                let numbers = adjoins && self.last.is_word() && self.last.hangul == 0;
+                self.options += usize::from(numbers);
+            }
+            b'{' | b'}' | b';' | b'(' | b'[' | b']' | b'_' => self.brackets += 1,
+            b'\\' | b'$' => self.formulas += 1,
+            b'.' | b'\'' | b'-' | b':' | b'!' | b'/' | b'`' => {}
+            _ if word.ends_line() => self.lines += 1,
+            _ => match letters.get(word.start()) {
+                Some('≤' | '≥' | '×' | '÷' | '√' | '∑' | '∫' | 'π' | '²' | '³') => {
+                    self.maths += 1;
+                }
+                Some(_) | None => self.other += 1,
+            },
         }
-        // `a)` and `1)` number the options of a question.
-        let numbered = letter == ')' && (last.is_ascii_lowercase() || last == '0');
-        self.options += usize::from(numbered);
     }
 
     fn script(&self) -> Script {
@@ -177,6 +183,19 @@ impl Counts {
             Script::Mixed
         } else {
             Script::Hangul
+        }
+    }
+
+    /// The grade of the last word: what kind of sign ends the question.
+    fn ending(&self) -> u32 {
+        match self.last.sign {
+            b'?' => 1,
+            b'.' => 2,
+            b':' => 3,
+            0 if self.last.hangul > 0 => 4,
+            0 if usize::from(self.last.digits) == self.last.len() && self.last.len() > 0 => 5,
+            0 => 6,
+            _ => 7,
         }
     }
 }
@@ -191,23 +210,19 @@ fn share(part: usize, whole: usize) -> u32 {
     if part == 0 { 0 } else { 1 + log2((part * 40 / whole.max(1)).min(40)) }
 }
 
-/// The grade of the last letter: what kind of sign ends the turn.
-fn ending(letters: &[char]) -> u32 {
-    match letters.iter().rev().find(|letter| !matches!(letter, ' ' | '\n')) {
-        Some('?') => 1,
-        Some('.') => 2,
-        Some(':') => 3,
-        Some(&letter) if is_hangul(letter) => 4,
-        Some('0') => 5,
-        Some(&letter) if !is_word(letter) => 7,
-        Some(_) | None => 6,
-    }
+/// The sentences of prose that come first and last: how long each is, and whether they are one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asks {
+    /// Letters of the first.
+    pub(super) first: usize,
+    /// Letters of the last.
+    pub(super) last: usize,
+    /// True if both are one sentence.
+    pub(super) one: bool,
 }
 
 /// Finds the marks of a turn and hands each to `put`; returns its script.
-pub(super) fn marks(sample: &Sample, asks: (Span, Span), mut put: impl FnMut(Mark)) -> Script {
-    let letters = sample.letters();
-    let counts = Counts::of(letters);
+pub(super) fn marks(counts: &Counts, asks: Asks, mut put: impl FnMut(Mark)) -> Script {
     let script = counts.script();
     let tongue = match script {
         Script::Latin => 0,
@@ -215,9 +230,8 @@ pub(super) fn marks(sample: &Sample, asks: (Span, Span), mut put: impl FnMut(Mar
         Script::Hangul => 2,
     };
     let whole = counts.letters;
-    let length = log2(sample.length());
-    let ends = ending(letters);
-    let (first, last) = asks;
+    let length = log2(counts.letters);
+    let ends = counts.ending();
     let numbers = log2(counts.numbers);
     let questions = log2(counts.questions);
     let graded = [
@@ -239,11 +253,11 @@ pub(super) fn marks(sample: &Sample, asks: (Span, Span), mut put: impl FnMut(Mar
         (Kind::Fences, log2(counts.fences).min(4)),
         (Kind::OtherScripts, share(counts.other, whole)),
         (Kind::Words, log2(counts.words)),
-        (Kind::LastAsk, log2(last.1 - last.0) * 8 + tongue),
-        (Kind::FirstAsk, log2(first.1 - first.0) * 8 + tongue),
+        (Kind::LastAsk, log2(asks.last) * 8 + tongue),
+        (Kind::FirstAsk, log2(asks.first) * 8 + tongue),
         (Kind::NumbersAndLength, numbers.min(4) * 16 + length.min(15)),
         (Kind::QuestionAndLength, u32::from(ends == 1) * 16 + length.min(15)),
-        (Kind::OneAsk, u32::from(first.0 == last.0)),
+        (Kind::OneAsk, u32::from(asks.one)),
         (Kind::NumbersAndQuestions, (numbers.min(3) * 4 + questions.min(3)) * 4 + tongue),
     ];
     for (kind, grade) in graded {
@@ -255,9 +269,15 @@ pub(super) fn marks(sample: &Sample, asks: (Span, Span), mut put: impl FnMut(Mar
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::task::words::words;
 
     fn counted(text: &str) -> Counts {
-        Counts::of(&text.chars().collect::<Vec<char>>())
+        let letters: Vec<char> = text.chars().collect();
+        let mut found = Vec::new();
+        words(&letters, &mut found);
+        let mut counts = Counts::default();
+        counts.stretch(&letters, &found);
+        counts
     }
 
     #[test]
@@ -282,7 +302,7 @@ mod tests {
     fn the_end_says_what_is_asked() {
         let ends = [("why? ", 1), ("done.", 2), ("this:", 3), ("해줘", 4), ("0", 5), ("ok", 6)];
         for (text, grade) in ends {
-            assert_eq!(ending(&text.chars().collect::<Vec<char>>()), grade, "{text:?}");
+            assert_eq!(counted(text).ending(), grade, "{text:?}");
         }
     }
 }

@@ -1,77 +1,164 @@
-//! Splits text into words and hashes them.
+//! Splits a turn into words and signs, and hashes each: one pass over its letters.
 //!
-//! A hash grows character by character while the text is walked, so an n-gram never becomes a
-//! string. It is not cryptographic and need not be: two n-grams that share a bucket share a weight,
-//! also in training.
+//! All that follows (segments, the question, n-grams, marks of shape) reads these words instead of the letters again. A
+//! hash grows letter by letter, so that a word never becomes a string. It is not a cryptographic hash and need not be: two
+//! n-grams that share a bucket share a weight, which training has seen.
 //!
-//! Not done here: which n-grams are built from the words (`features.rs`).
+//! Does not choose n-grams (`features.rs`, `relevance.rs`).
 
+use super::letters::BREAK;
 use super::letters::GAP;
+use super::letters::is_hangul;
 use super::letters::is_word;
 
 /// Where a hash starts; the xor of a small number starts another family of hashes.
 pub(super) const BASIS: u32 = 0x811c_9dc5;
 /// **Source:** the prime of 32-bit FNV-1a (RFC 9923); the rotation mixes code points wider than a byte.
 const PRIME: u32 = 0x0100_0193;
+/// A longer run of letters, such as base64, becomes several words.
+const LONGEST: usize = 250;
+/// The sign of everything beyond ASCII.
+const FOREIGN: u8 = 1;
 
 /// Takes one more number into a hash.
+#[inline]
 pub(super) fn step(hash: u32, code: u32) -> u32 {
     (hash ^ code).wrapping_mul(PRIME).rotate_left(13)
 }
 
 /// Takes one more letter into a hash.
+#[inline]
 pub(super) fn step_letter(hash: u32, letter: char) -> u32 {
     step(hash, u32::from(letter))
 }
 
-/// A word, or one sign that stands alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Word {
-    /// The hash of its letters.
-    pub(super) hash: u32,
-    /// Where it starts in the sample.
+/// A stretch of the letters of a sample.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    /// Where it starts.
     pub(super) start: usize,
-    /// Where it ends.
+    /// Where it ends: the first letter behind it.
     pub(super) end: usize,
 }
 
-/// The words of a stretch of a sample.
-#[derive(Debug, Clone)]
-pub(super) struct Words<'s> {
-    letters: &'s [char],
-    at: usize,
+impl Span {
+    /// How many letters it has.
+    pub(super) fn len(self) -> usize {
+        self.end.saturating_sub(self.start)
+    }
 }
 
-/// The words of `letters` from `start` to `end`; places are counted from the start of `letters`.
-pub(super) fn words(letters: &[char], start: usize, end: usize) -> Words<'_> {
-    Words { letters: letters.get(..end).unwrap_or(letters), at: start }
+/// A word, or one sign that stands alone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Word {
+    /// The hash of its letters.
+    pub(super) hash: u32,
+    start: u16,
+    end: u16,
+    /// How many of its letters are digits.
+    pub(super) digits: u8,
+    /// How many are Hangul.
+    pub(super) hangul: u8,
+    /// How many are of another script than Latin and Hangul.
+    pub(super) other: u8,
+    /// The ASCII code of a sign; 0 for a word, 1 for a sign beyond ASCII.
+    pub(super) sign: u8,
 }
 
-fn parts(letter: char) -> bool {
-    letter == ' ' || letter == '\n' || letter == GAP
+impl Word {
+    /// Where it starts in the sample.
+    #[inline]
+    pub(super) fn start(self) -> usize {
+        usize::from(self.start)
+    }
+
+    /// Where it ends.
+    #[inline]
+    pub(super) fn end(self) -> usize {
+        usize::from(self.end)
+    }
+
+    /// Its stretch.
+    #[inline]
+    pub(super) fn span(self) -> Span {
+        Span { start: self.start(), end: self.end() }
+    }
+
+    /// How many letters it has.
+    #[inline]
+    pub(super) fn len(self) -> usize {
+        usize::from(self.end - self.start)
+    }
+
+    /// Is it a word, rather than a sign?
+    #[inline]
+    pub(super) fn is_word(self) -> bool {
+        self.sign == 0
+    }
+
+    /// Does it end a line?
+    #[inline]
+    pub(super) fn ends_line(self) -> bool {
+        self.sign == b'\n' || self.ends_paragraph()
+    }
+
+    /// Does it end a paragraph?
+    #[inline]
+    pub(super) fn ends_paragraph(self) -> bool {
+        char::from(self.sign) == BREAK || char::from(self.sign) == GAP
+    }
 }
 
-impl Iterator for Words<'_> {
-    type Item = Word;
-
-    fn next(&mut self) -> Option<Word> {
-        let rest = self.letters.get(self.at..)?;
-        let blanks = rest.iter().position(|&letter| !parts(letter))?;
-        let start = self.at + blanks;
-        let (&first, rest) = rest.get(blanks..)?.split_first()?;
-        let mut hash = step_letter(BASIS, first);
-        let mut end = start + 1;
-        if is_word(first) {
-            for &letter in rest {
-                if !is_word(letter) {
-                    break;
-                }
-                hash = step_letter(hash, letter);
-                end += 1;
-            }
+/// Appends the words and signs of `letters` to `found`; blanks are left out, ends of lines are signs.
+pub(super) fn words(letters: &[char], found: &mut Vec<Word>) {
+    let mut rest = letters;
+    let mut at = 0_u16;
+    while let Some((&first, after)) = rest.split_first() {
+        if first == ' ' {
+            rest = after;
+            at = at.saturating_add(1);
+            continue;
         }
-        self.at = end;
-        Some(Word { hash, start, end })
+        let start = at;
+        let mut word = Word { hash: step_letter(BASIS, first), start, ..Word::default() };
+        if is_word(first) {
+            let mut length = 1;
+            count(first, &mut word);
+            for &letter in after.iter().take(LONGEST - 1) {
+                // Most letters are these, and they are not counted.
+                if !letter.is_ascii_lowercase() {
+                    if letter == ' ' || !is_word(letter) {
+                        break;
+                    }
+                    count(letter, &mut word);
+                }
+                word.hash = step_letter(word.hash, letter);
+                length += 1;
+            }
+            rest = rest.get(length..).unwrap_or_default();
+            at = at.saturating_add(u16::try_from(length).unwrap_or(u16::MAX));
+        } else {
+            word.sign = u8::try_from(first).ok().filter(u8::is_ascii).unwrap_or(FOREIGN);
+            rest = after;
+            at = at.saturating_add(1);
+        }
+        word.end = at;
+        found.push(word);
+    }
+}
+
+/// Counts a letter of a word by its script; a word has at most [`LONGEST`] letters, so no count overflows.
+#[inline]
+fn count(letter: char, word: &mut Word) {
+    if letter.is_ascii_lowercase() {
+        return;
+    }
+    if letter == '0' {
+        word.digits = word.digits.saturating_add(1);
+    } else if is_hangul(letter) {
+        word.hangul = word.hangul.saturating_add(1);
+    } else if !letter.is_ascii() {
+        word.other = word.other.saturating_add(1);
     }
 }
 
@@ -84,22 +171,36 @@ mod tests {
         for (text, expected) in [
             ("is x^0+0 odd?", vec!["is", "x", "^", "0", "+", "0", "odd", "?"]),
             ("둘의 합은?", vec!["둘의", "합은", "?"]),
-            ("  \n", vec![]),
-            ("a_b\u{1f}c", vec!["a_b", "c"]),
+            ("  ", vec![]),
+            ("a_b\u{1f}c\nd", vec!["a_b", "\u{1f}", "c", "\n", "d"]),
         ] {
             let letters: Vec<char> = text.chars().collect();
-            let found: Vec<String> = words(&letters, 0, letters.len())
-                .map(|word| letters[word.start..word.end].iter().collect())
+            let mut found = Vec::new();
+            words(&letters, &mut found);
+            let found: Vec<String> = found
+                .iter()
+                .map(|word| letters[word.start()..word.end()].iter().collect())
                 .collect();
             assert_eq!(found, expected, "{text:?}");
         }
     }
 
     #[test]
+    fn letters_of_a_word_are_counted_by_script() {
+        let letters: Vec<char> = "api00를 素数 -".chars().collect();
+        let mut found = Vec::new();
+        words(&letters, &mut found);
+        let counts: Vec<_> =
+            found.iter().map(|word| [word.digits, word.hangul, word.other, word.sign]).collect();
+        assert_eq!(counts, [[2, 1, 0, 0], [0, 0, 2, 0], [0, 0, 0, b'-']]);
+    }
+
+    #[test]
     fn the_same_word_has_the_same_hash_wherever_it_stands() {
         let letters: Vec<char> = "증명 또 증명".chars().collect();
-        let hashes: Vec<u32> = words(&letters, 0, letters.len()).map(|word| word.hash).collect();
-        assert_eq!(hashes[0], hashes[2]);
-        assert_ne!(hashes[0], hashes[1]);
+        let mut found = Vec::new();
+        words(&letters, &mut found);
+        assert_eq!(found[0].hash, found[2].hash);
+        assert_ne!(found[0].hash, found[1].hash);
     }
 }

@@ -105,6 +105,7 @@ async fn play(
         json_object: 0.0,
         short_answer: 0.0,
         reasoning_effort: 0.0,
+        step_by_step: 0.0,
     };
     rules.classifier = Classifier::new(Arc::new(scores), signals);
     let (limits, registry) = (stage.config.limits.clone(), Registry::new());

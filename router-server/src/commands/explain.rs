@@ -18,6 +18,7 @@ use crate::args::usual;
 use crate::console;
 use crate::design_card;
 use crate::explanation;
+use crate::explanation::Judged;
 use crate::explanation::MOST_REASONS;
 
 use super::Failure;
@@ -44,11 +45,12 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
         call.rights = Arc::clone(&key.rights);
     }
     let decision = router.route(&call)?;
-    let reasons = router.reasons(&call, MOST_REASONS);
+    let judged =
+        Judged { reasons: router.reasons(&call, MOST_REASONS), question: router.question(&call) };
     let told = if explain.json {
-        format!("{:#}", explanation::to_json(&decision, &reasons))
+        format!("{:#}", explanation::to_json(&decision, &judged))
     } else {
-        explanation::to_text(&decision, &reasons)
+        explanation::to_text(&decision, &judged)
     };
     Ok(console::say(told)?)
 }

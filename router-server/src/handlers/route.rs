@@ -11,6 +11,7 @@ use router_core::router::{ChatCall, ModelRouter};
 
 use crate::app_state::AppState;
 use crate::explanation;
+use crate::explanation::Judged;
 use crate::explanation::MOST_REASONS;
 use crate::problem::Problem;
 
@@ -41,8 +42,9 @@ fn explained(
         decision = router.route(&call);
     }
     let decision = decision.map_err(|error| Problem::of(&error, expose))?;
-    let reasons = router.reasons(&call, MOST_REASONS);
-    Ok(json::respond(&explanation::to_json(&decision, &reasons)))
+    let judged =
+        Judged { reasons: router.reasons(&call, MOST_REASONS), question: router.question(&call) };
+    Ok(json::respond(&explanation::to_json(&decision, &judged)))
 }
 
 fn has_input(body: &[u8]) -> bool {

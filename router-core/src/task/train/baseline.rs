@@ -37,9 +37,13 @@ pub(super) fn plain_examples(rows: &[Row]) -> Vec<Example> {
 fn plain(letters: &[char]) -> Vec<u32> {
     let mut buckets = Vec::new();
     let mut put = |hash: u32| buckets.push(hash.wrapping_mul(0x9e37_79b1) >> (32 - BITS));
-    let all = words(letters, 0, letters.len());
-    all.clone().for_each(|word| put(word.hash));
-    all.clone().zip(all.skip(1)).for_each(|(first, second)| {
+    let mut all = Vec::new();
+    words(letters, &mut all);
+    all.retain(|word| !word.ends_line());
+    for word in &all {
+        put(word.hash);
+    }
+    all.iter().zip(all.iter().skip(1)).for_each(|(first, second)| {
         put(step(first.hash.wrapping_mul(31), second.hash));
     });
     for start in 0..letters.len() {

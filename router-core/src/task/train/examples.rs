@@ -5,17 +5,20 @@
 use crate::chat::ChatRequest;
 use crate::chat::Message;
 use crate::task::Task;
-use crate::task::asks::Span;
 use crate::task::conversation::last_user;
 use crate::task::features::Namespace;
 use crate::task::features::Sink;
 use crate::task::features::bucket;
 use crate::task::features::walk;
 use crate::task::linear::NAMESPACES;
+use crate::task::locate::Located;
+use crate::task::model::Model;
 use crate::task::sample::Sample;
 use crate::task::shape::Mark;
 use crate::task::shape::Script;
+use crate::task::words::Span;
 
+use super::located::unmarked;
 use super::rows::Row;
 
 /// One labelled turn: its buckets, namespace by namespace.
@@ -71,19 +74,20 @@ impl Sink for Buckets {
     }
 
     fn mark(&mut self, _mark: Mark, hash: u32) {
-        self.gram(Namespace::Shape, hash, (0, 0));
+        self.gram(Namespace::Shape, hash, Span::default());
     }
 }
 
-/// The last user turn of each row, in the order of the rows; a row without one is an empty example.
-pub(super) fn examples(rows: &[Row], seed: u32, bits: u32) -> Vec<Example> {
+/// The question of each row's last user turn, in the order of the rows; a row without one is an empty example.
+pub(super) fn examples(rows: &[Row], locator: &Model, seed: u32, bits: u32) -> Vec<Example> {
     let mut sample = Sample::new();
     rows.iter()
         .map(|row| {
             let mut buckets = Buckets { seed, bits, groups: std::array::from_fn(|_| Vec::new()) };
             let script = with_last_turn(row, |turn| {
                 sample.read(turn);
-                walk(&sample, &mut buckets)
+                unmarked(&mut sample);
+                walk(&Located::find(locator, sample.text()), &mut buckets)
             });
             Example::new(row.task, script.unwrap_or(Script::Latin), &buckets.groups)
         })

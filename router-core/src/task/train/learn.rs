@@ -9,6 +9,7 @@
 use std::collections::HashMap;
 
 use crate::task::Task;
+use crate::task::linear::divisor;
 
 use super::examples::Example;
 use super::measure::float;
@@ -27,6 +28,8 @@ const DECAY: f32 = 1e-3;
 const DOUBT: f32 = 0.02;
 /// A row of a source of `n` rows counts `n` to the power of minus this.
 const SOURCE_POWER: f32 = 0.4;
+/// A composed row counts so much less than the row it was composed from.
+const COMPOSED: f32 = 0.12;
 /// No row counts more than so many average rows.
 const HEAVIEST: f32 = 6.0;
 
@@ -43,7 +46,9 @@ impl Weights {
         self.bias
             + example
                 .groups()
-                .map(|(_, group)| group.iter().map(|&at| self.at(at)).sum::<f32>() / root(group))
+                .map(|(namespace, group)| {
+                    group.iter().map(|&at| self.at(at)).sum::<f32>() / root(namespace, group)
+                })
                 .sum::<f32>()
     }
 
@@ -52,8 +57,8 @@ impl Weights {
     }
 }
 
-fn root(group: &[u32]) -> f32 {
-    f32::from(u16::try_from(group.len().max(1)).unwrap_or(u16::MAX)).sqrt()
+fn root(namespace: usize, group: &[u32]) -> f32 {
+    divisor(namespace, u16::try_from(group.len()).unwrap_or(u16::MAX))
 }
 
 /// A small generator of numbers that look random: `SplitMix64`.
@@ -71,6 +76,22 @@ impl Dice {
         mixed ^ (mixed >> 31)
     }
 
+    /// A number from 0 up to, not including, `end`.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        let end = u64::try_from(end.max(1)).unwrap_or(1);
+        usize::try_from(self.roll() % end).unwrap_or_default()
+    }
+
+    /// A number from 0 to 1.
+    pub(super) fn chance(&mut self) -> f64 {
+        float(self.below(1 << 24)) / float(1 << 24)
+    }
+
+    /// One of `items`.
+    pub(super) fn pick<'i, T>(&mut self, items: &'i [T]) -> Option<&'i T> {
+        items.get(self.below(items.len()))
+    }
+
     fn shuffle<T>(&mut self, items: &mut [T]) {
         for last in (1..items.len()).rev() {
             let place = self.roll() % (u64::try_from(last).unwrap_or_default() + 1);
@@ -83,10 +104,12 @@ impl Dice {
 pub(super) fn balance(rows: &[&Row]) -> Vec<f32> {
     let mut sizes: HashMap<&str, f32> = HashMap::new();
     for row in rows {
-        *sizes.entry(&row.source).or_default() += 1.0;
+        *sizes.entry(row.origin()).or_default() += 1.0;
     }
-    let size = |row: &Row| sizes.get(row.source.as_str()).copied().unwrap_or(1.0);
-    let mut counts: Vec<f32> = rows.iter().map(|row| size(row).powf(-SOURCE_POWER)).collect();
+    let size = |row: &Row| sizes.get(row.origin()).copied().unwrap_or(1.0);
+    let share = |row: &Row| if row.is_composed() { COMPOSED } else { 1.0 };
+    let mut counts: Vec<f32> =
+        rows.iter().map(|row| share(row) * size(row).powf(-SOURCE_POWER)).collect();
     let mut cells: HashMap<(&str, Task), f32> = HashMap::new();
     for (row, count) in rows.iter().zip(&counts) {
         *cells.entry((row.language.as_str(), row.task)).or_default() += count;
@@ -137,16 +160,24 @@ pub(super) fn learn(examples: &[&Example], counts: &[f32], bits: u32, seed: u64)
             let found = 1.0 / (1.0 + (-weights.sum(example)).exp());
             let error = (found - wanted) * count;
             weights.bias -= 0.01 * rate * error;
-            for (_, group) in example.groups() {
-                step(&mut weights.table, &mut squares, (group, error / root(group), rate));
+            for (namespace, group) in example.groups() {
+                let slope = Slope { error: error / root(namespace, group), rate };
+                step(&mut weights.table, &mut squares, group, slope);
             }
         }
     }
     weights
 }
 
+/// The part of one namespace in an error, and how far a step goes.
+#[derive(Debug, Clone, Copy)]
+struct Slope {
+    error: f32,
+    rate: f32,
+}
+
 /// Moves the weights of one namespace against their part in the error.
-fn step(table: &mut [f32], squares: &mut [f32], (group, error, rate): (&[u32], f32, f32)) {
+fn step(table: &mut [f32], squares: &mut [f32], group: &[u32], Slope { error, rate }: Slope) {
     for &bucket in group {
         let Ok(at) = usize::try_from(bucket) else { continue };
         let (Some(weight), Some(square)) = (table.get_mut(at), squares.get_mut(at)) else {

@@ -3,9 +3,15 @@
 
 mod baseline;
 mod calibrate;
+mod compose;
 mod examples;
 mod folds;
 mod learn;
+mod located;
+mod locator;
+mod material;
+mod rounding;
+mod wrappers;
 
 pub mod measure;
 pub mod rows;
@@ -14,3 +20,4 @@ pub mod teacher;
 pub use measure::{Quality, Scored, quality};
 pub use rows::{Language, Row, RowError};
 pub use teacher::{Report, Settings, Stage, TrainError, Trained, on_other_sources, train};
+pub use wrappers::{WrapperError, Wrappers};

@@ -34,6 +34,9 @@ impl Language {
     }
 }
 
+/// What parts the source of a composed row from the name of its template.
+const COMPOSED: &str = "+composed:";
+
 /// A labelled request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {
@@ -119,6 +122,36 @@ impl Row {
                 || value.get("hard").and_then(Value::as_bool) == Some(true)
                 || field("slice").is_some(),
         })
+    }
+
+    /// The text of a row of one turn.
+    pub(super) fn single_text(&self) -> Option<String> {
+        let request = self.request().ok()?;
+        match request.messages() {
+            [one] => Some(one.texts().collect::<Vec<_>>().join("\n")),
+            _ => None,
+        }
+    }
+
+    /// The row with another text around its question.
+    pub(super) fn composed(&self, text: &str, task: Task, family: &str) -> Self {
+        let message = serde_json::json!([{"role": "user", "content": text}]);
+        Self {
+            body: serde_json::json!({ "messages": message }).to_string(),
+            task,
+            source: format!("{}{COMPOSED}{family}", self.source),
+            ..self.clone()
+        }
+    }
+
+    /// The source of the row that this one was composed from; its own source if it was not composed.
+    pub(super) fn origin(&self) -> &str {
+        self.source.split(COMPOSED).next().unwrap_or_default()
+    }
+
+    /// Was this row composed from another one?
+    pub(super) fn is_composed(&self) -> bool {
+        self.source.contains(COMPOSED)
     }
 
     /// The row as a request.

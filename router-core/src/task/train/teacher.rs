@@ -21,6 +21,7 @@ use super::baseline::BITS as PLAIN_BITS;
 use super::baseline::plain_examples;
 use super::calibrate::Held;
 use super::calibrate::fit;
+use super::compose::compose;
 use super::examples::Example;
 use super::examples::examples;
 use super::folds::folds;
@@ -28,15 +29,21 @@ use super::learn::Weights;
 use super::learn::balance;
 use super::learn::learn;
 use super::learn::learn_mean;
+use super::locator::locator;
 use super::measure::Quality;
 use super::measure::Scored;
 use super::measure::quality;
+use super::rounding::byte;
+use super::rounding::digest;
+use super::rounding::rounded;
+use super::rounding::scale;
 use super::rows::Row;
+use super::wrappers::Wrappers;
 
 /// Bits of a bucket of the models trained here: 512 KiB.
 const BITS: u32 = 19;
-/// The largest byte of a weight.
-const LARGEST: f32 = 127.0;
+/// Composed rows for each row that can be a question.
+const SHARE: f64 = 0.5;
 
 /// What may differ from training to training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,6 +119,8 @@ impl Trained {
 pub struct Report {
     /// The model, as it is served.
     pub held_out: Quality,
+    /// The model on composed rows whose question comes from a source held out.
+    pub wrapped: Quality,
     /// The same with weights not rounded to bytes.
     pub unrounded: Quality,
     /// The plain hashed linear model on the same rows.
@@ -124,6 +133,7 @@ pub struct Report {
 /// Rows of one label only, or fewer than two folds.
 pub fn train(
     rows: &[Row],
+    wrappers: &Wrappers,
     settings: &Settings,
     told: &(dyn Fn(Stage) + Sync),
 ) -> Result<Trained, TrainError> {
@@ -134,14 +144,26 @@ pub fn train(
     if settings.folds < 2 {
         return Err(TrainError::Folds(settings.folds));
     }
-    let ours = examples(rows, settings.seed, BITS);
+    told(Stage::Planned(2 * settings.folds + 2));
+    let composed = compose(rows, wrappers, SHARE, u64::from(settings.seed).wrapping_add(6));
+    let locator = locator(rows, &composed, settings.seed);
+    told(Stage::Trained);
     let plain = plain_examples(rows);
-    let run = Run { rows, folds: folds(rows, settings.folds), settings };
+    let labelled = rows.len();
+    let all: Vec<Row> = rows.iter().cloned().chain(composed).collect();
+    let rows = all.as_slice();
+    let ours = examples(rows, &locator, settings.seed, BITS);
+    let run = Run {
+        rows,
+        labelled,
+        locator: Some(&locator),
+        folds: folds(rows, settings.folds),
+        settings,
+    };
     let jobs: Vec<Job> = (0..settings.folds)
         .flat_map(|fold| [Job::Ours(Some(fold)), Job::Plain(fold)])
         .chain([Job::Ours(None)])
         .collect();
-    told(Stage::Planned(jobs.len()));
     let outcomes = run.all(&jobs, (&ours, &plain), told);
     Ok(run.finish(&ours, outcomes))
 }
@@ -164,7 +186,8 @@ pub fn on_other_sources(
     let ours = others
         .iter()
         .filter_map(|row| Some(scored(trained.scorer.score(&row.request().ok()?), row)));
-    let run = Run { rows, folds: vec![0; rows.len()], settings };
+    let run =
+        Run { rows, labelled: rows.len(), locator: None, folds: vec![0; rows.len()], settings };
     let weights = run.learned_plainly(&plain_examples(rows), None);
     let plain = plain_examples(others);
     let plain = plain.iter().zip(others);
@@ -189,7 +212,10 @@ struct Outcomes {
 }
 
 struct Run<'r> {
+    /// The labelled rows, then the composed ones.
     rows: &'r [Row],
+    labelled: usize,
+    locator: Option<&'r Model>,
     folds: Vec<usize>,
     settings: &'r Settings,
 }
@@ -252,7 +278,12 @@ impl Run<'_> {
     fn learned(&self, examples: &[Example], held: Option<usize>) -> Weights {
         let rows = self.kept(self.rows, held);
         let seed = u64::from(self.settings.seed);
-        learn_mean(&self.kept(examples, held), &balance(&rows), BITS, seed)
+        let (examples, counts) = (self.kept(examples, held), balance(&rows));
+        // The mean of several orders is worth less than a thousandth of AUC: what only measures goes without.
+        match held {
+            Some(_) => learn(&examples, &counts, BITS, seed),
+            None => learn_mean(&examples, &counts, BITS, seed),
+        }
     }
 
     /// What anyone would try first: every row counts the same, and one order of learning.
@@ -279,6 +310,11 @@ impl Run<'_> {
         let calibrations = self.calibrations(ours, &outcomes.rounded);
         let weights = outcomes.last.unwrap_or(Weights { bias: 0.0, table: Vec::new() });
         let scale = scale(&weights.table);
+        let (bias, biases, pairs, bits) =
+            self.locator.map_or((1.0, [0.0; 2], &[][..], 0), |model| {
+                (model.locator_scale, model.locator_bias, model.locator(), model.locator_bits)
+            });
+        let scores = weights.table.iter().map(|weight| byte(*weight, scale));
         let model = Model {
             bits: BITS,
             seed: self.settings.seed,
@@ -286,18 +322,27 @@ impl Run<'_> {
             scale,
             calibrations,
             digest: digest(self.rows),
-            rows: u32::try_from(self.rows.len()).unwrap_or(u32::MAX),
-            weights: Cow::Owned(weights.table.iter().map(|weight| byte(*weight, scale)).collect()),
+            rows: u32::try_from(self.labelled).unwrap_or(u32::MAX),
+            locator_bits: bits,
+            locator_bias: biases,
+            locator_scale: bias,
+            weights: Cow::Owned(scores.chain(pairs.iter().copied()).collect()),
+        };
+        let part = |sums: &[(usize, f32)], composed: bool| -> Vec<(usize, f32)> {
+            sums.iter().copied().filter(|(row, _)| (*row >= self.labelled) == composed).collect()
         };
         let scored = |sums: &[(usize, f32)], lines: [Calibration; 2]| {
-            quality(&self.scored(ours, sums, lines), 0.5)
+            quality(&self.scored(ours, &part(sums, false), lines), 0.5)
         };
+        let wrapped =
+            quality(&self.scored(ours, &part(&outcomes.rounded, true), calibrations), 0.5);
         let plain_lines = [self.line(&outcomes.plain, |_| true); 2];
         Trained {
             file: model.to_bytes(),
             scorer: LinearScorer::new(model),
             report: Report {
                 held_out: scored(&outcomes.rounded, calibrations),
+                wrapped,
                 unrounded: scored(&outcomes.ours, calibrations),
                 plain: scored(&outcomes.plain, plain_lines),
             },
@@ -352,39 +397,13 @@ fn even(held: &mut [Held]) {
     }
 }
 
-/// What a byte is worth, so that the heaviest weight is the largest byte.
-fn scale(table: &[f32]) -> f32 {
-    let heaviest = table.iter().fold(0.0_f32, |most, weight| most.max(weight.abs()));
-    if heaviest > 0.0 { heaviest / LARGEST } else { 1.0 }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "held within the bytes just before")]
-fn nearest(weight: f32, scale: f32) -> i8 {
-    (weight / scale).round().clamp(-LARGEST, LARGEST) as i8
-}
-
-fn byte(weight: f32, scale: f32) -> u8 {
-    let [byte] = nearest(weight, scale).to_le_bytes();
-    byte
-}
-
-/// Weights as they are after a trip through bytes.
-fn rounded(table: &[f32]) -> Vec<f32> {
-    let scale = scale(table);
-    table.iter().map(|weight| f32::from(nearest(*weight, scale)) * scale).collect()
-}
-
-/// FNV-1a over bodies and labels: distinguishes training data, proves nothing.
-fn digest(rows: &[Row]) -> u64 {
-    let bytes = rows.iter().flat_map(|row| row.body().bytes().chain(row.task.as_str().bytes()));
-    bytes.fold(0xcbf2_9ce4_8422_2325, |sum: u64, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn wrappers() -> Wrappers {
+        Wrappers::shipped().unwrap()
+    }
 
     fn rows() -> Vec<Row> {
         let mut text = String::new();
@@ -408,13 +427,14 @@ mod tests {
     fn a_small_model_learns_and_is_the_same_each_time() {
         let settings = Settings { seed: 5, folds: 2, threads: 2 };
         let rows = rows();
-        let first = train(&rows, &settings, &|_| {}).unwrap();
-        let again = train(&rows, &Settings { threads: 1, ..settings }, &|_| {}).unwrap();
+        let first = train(&rows, &wrappers(), &settings, &|_| {}).unwrap();
+        let again =
+            train(&rows, &wrappers(), &Settings { threads: 1, ..settings }, &|_| {}).unwrap();
         assert_eq!(
             first.file, again.file,
             "the same seed gives the same file on any number of threads"
         );
-        let other = train(&rows, &Settings { seed: 6, ..settings }, &|_| {}).unwrap();
+        let other = train(&rows, &wrappers(), &Settings { seed: 6, ..settings }, &|_| {}).unwrap();
         assert_ne!(first.file, other.file);
         assert_eq!(first.report.held_out.overall.auc, Some(1.0));
         let loaded = LinearScorer::from_bytes(&first.file).unwrap();
@@ -426,9 +446,9 @@ mod tests {
     #[test]
     fn one_label_or_one_fold_is_refused() {
         let chat: Vec<Row> = rows().into_iter().filter(|row| row.task == Task::Chat).collect();
-        let fault = train(&chat, &Settings::default(), &|_| {}).unwrap_err();
+        let fault = train(&chat, &wrappers(), &Settings::default(), &|_| {}).unwrap_err();
         assert_eq!(fault, TrainError::OneClass(Task::Reasoning));
         let one = Settings { folds: 1, ..Settings::default() };
-        assert_eq!(train(&rows(), &one, &|_| {}).unwrap_err(), TrainError::Folds(1));
+        assert_eq!(train(&rows(), &wrappers(), &one, &|_| {}).unwrap_err(), TrainError::Folds(1));
     }
 }
