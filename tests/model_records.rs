@@ -209,7 +209,7 @@ fn efforts_are_as_documented() {
     assert_eq!(missed, ["o3-deep-research"]);
 }
 
-/// Rates on provisioned throughput that Microsoft's page does not have yet, by LiteLLM 1.109.1.
+/// Rates on provisioned throughput that Microsoft's page does not have yet, by `LiteLLM` 1.109.1.
 const THIRD_PARTY_RATES: [(&str, f64, f64); 4] = [
     ("gpt-5.4-mini", 7_900.0, 6.0),
     ("gpt-5.6-sol", 1_200.0, 6.0),
