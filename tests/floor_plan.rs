@@ -108,7 +108,7 @@ impl Plan {
                 match self.floor(imported) {
                     None => fault(format!("imports {imported}, which is no module")),
                     Some(other) if other > own => {
-                        fault(format!("imports {imported}, which is listed later"))
+                        fault(format!("imports {imported}, which is listed later"));
                     }
                     Some(_) => {}
                 }
