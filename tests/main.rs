@@ -16,6 +16,7 @@ mod background;
 mod bodies;
 mod broken_answers;
 mod budget;
+mod callers_who_leave;
 mod capacity_exhausted;
 mod causes;
 mod client_recordings;

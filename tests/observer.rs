@@ -21,7 +21,7 @@ use crate::support::{Layout, question};
 struct Keeper(Mutex<Vec<RequestRecord>>);
 
 impl Observer for Keeper {
-    fn finished(&self, record: &RequestRecord) {
+    fn closed(&self, record: &RequestRecord) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
     }
 }
@@ -59,7 +59,7 @@ async fn a_good_answer_tells_tokens_cost_and_what_it_would_have_cost_elsewhere()
     call.headers.insert("x-request-id", "abc".parse().unwrap());
     router.read(call).await.unwrap();
     let record = keeper.only();
-    assert_eq!((record.ended.error(), record.fallback), (None, None));
+    assert_eq!((record.ended.error(), record.fallback_cause()), (None, None));
     assert_eq!(record.caller, Caller::named("billing"));
     assert_eq!(record.request_id.as_deref(), Some("abc"));
     assert_eq!(record.max_output.map(|cap| cap.0), Some(7));
@@ -92,7 +92,7 @@ async fn a_fallback_tells_its_cause_and_every_attempt() {
             .map(|step| (step.deployment.name.as_str(), step.ended.as_str()))
             .collect();
         assert_eq!(went, [("chat_ptu", "throttled"), ("chat_payg", "served")]);
-        assert_eq!(record.fallback, Some("throttled"));
+        assert_eq!(record.fallback_cause(), Some("throttled"));
         assert_eq!(record.answer.unwrap().usage.unwrap().estimated, streamed);
     }
 }

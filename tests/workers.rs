@@ -31,7 +31,7 @@ impl HoldsUp {
 }
 
 impl Observer for HoldsUp {
-    fn finished(&self, record: &RequestRecord) {
+    fn closed(&self, record: &RequestRecord) {
         if record.request_id.as_deref() != Some(BUSY) {
             return;
         }

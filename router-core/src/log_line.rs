@@ -269,7 +269,7 @@ impl LoggedRequest {
             outcome: record.answer.as_ref().map(|it| outcome(it, record)).unwrap_or_default(),
             attempts: u32::try_from(record.attempts.len()).ok(),
             trail: record.attempts.iter().map(LoggedAttempt::of).collect(),
-            fallback: record.fallback.map(Box::from),
+            fallback: record.fallback_cause().map(Box::from),
             waited_ms: Some(milliseconds(held)),
             total_ms: Some(milliseconds(record.total)),
             error: record.ended.error().map(Box::from),

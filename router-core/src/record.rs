@@ -1,7 +1,8 @@
-//! What is left of a request when its account closes: who asked, what was decided, what came of it. No content.
+//! The record of a request: who asked, what was decided, what came of it. No content.
 //!
-//! Each request is told once to every [`Observer`], when its last byte has left or its caller is gone. Logs, limits and
-//! dashboards are observers: there is no other hook. Calls of stored responses are not told; they use no tokens.
+//! Every request keeps one, and every [`Observer`] sees it twice: once the response head is known, and once the last byte has
+//! left or the caller is gone. Metrics, logs, spans and dashboards are observers; there is no other hook. Calls of stored
+//! responses have no record; they use no tokens.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -32,10 +33,16 @@ use crate::units::ModelName;
 use crate::units::Tokens;
 use crate::units::Usd;
 
-/// Is told of every request.
+/// Sees the record of every request at two moments. Both are called on the request's own path, so they must neither block nor
+/// wait.
 pub trait Observer: Debug + Send + Sync {
-    /// A request has ended. Called where the request ends, so it must neither block nor wait.
-    fn finished(&self, record: &RequestRecord);
+    /// No more attempts follow: the response head is known, or there will be none.
+    fn head(&self, record: &RequestRecord) {
+        let _: &RequestRecord = record;
+    }
+
+    /// The request has ended. Always called once, after [`Self::head`].
+    fn closed(&self, record: &RequestRecord);
 }
 
 /// One request, from its first byte to its last.
@@ -63,14 +70,36 @@ pub struct RequestRecord {
     pub attempts: Vec<Step>,
     /// What else happened on the way.
     pub notes: Vec<Note>,
-    /// Why the deployment wished most did not answer, in one word.
-    pub fallback: Option<&'static str>,
+    /// Why the preferred deployment did not answer; `None` if it did.
+    pub fallback: Option<FellBack>,
+    /// The fields that were changed or left out.
+    pub adapted: Vec<&'static str>,
+    /// True if its answer is made in the background: a later response reports the usage.
+    pub pending: bool,
+    /// The router's own time; `None` if no deployment answered.
+    pub overhead: Option<Duration>,
     /// What came of it; `None` where nobody answered.
     pub answer: Option<Answer>,
     /// How it ended.
     pub ended: RequestEnd,
     /// From its first byte to its last.
     pub total: Duration,
+}
+
+/// Why the preferred deployment did not answer.
+#[derive(Debug, Clone)]
+pub struct FellBack {
+    /// The deployment.
+    pub from: Arc<Deployment>,
+    /// The cause, in one word.
+    pub cause: &'static str,
+}
+
+impl RequestRecord {
+    /// Why the preferred deployment did not answer, in one word.
+    pub fn fallback_cause(&self) -> Option<&'static str> {
+        self.fallback.as_ref().map(|fell_back| fell_back.cause)
+    }
 }
 
 /// How a request ended.
@@ -124,6 +153,10 @@ pub struct Decided {
     pub prompt: Tokens,
     /// The deployment tried first; `None` where there is none.
     pub first: Option<Arc<Deployment>>,
+    /// The same, or one of the preferred model if none could be tried.
+    pub preferred: Option<Arc<Deployment>>,
+    /// The preferred model; `None` if the request may use none.
+    pub model: Option<ModelName>,
     /// Provisioned deployments that were left out because they might not be used just then, and why.
     pub passed_over: Vec<(Arc<Deployment>, Exclusion)>,
 }
@@ -131,6 +164,14 @@ pub struct Decided {
 impl Decided {
     /// The decision as far as it is kept.
     pub fn of(decision: &Decision, threshold: Score) -> Self {
+        let first = decision.plan.as_ref().ok().map(|plan| &plan.first);
+        let models = &decision.choice.models;
+        let of_models = || {
+            let mut all = decision.candidates.iter().map(|candidate| &candidate.deployment);
+            all.find(|deployment| models.contains(&deployment.model.name))
+        };
+        let preferred = first.or_else(of_models);
+        let model = preferred.map(|deployment| &deployment.model.name).or(models.first());
         Self {
             task: decision.task(),
             verdict: decision.verdict,
@@ -141,7 +182,9 @@ impl Decided {
             residency: decision.residency.clone(),
             priority: decision.priority,
             prompt: decision.needs.prompt,
-            first: decision.plan.as_ref().ok().map(|plan| Arc::clone(&plan.first)),
+            first: first.cloned(),
+            preferred: preferred.cloned(),
+            model: model.cloned(),
             passed_over: decision
                 .passed_over()
                 .map(|(deployment, why)| (Arc::clone(deployment), why))
@@ -161,6 +204,8 @@ pub struct Answer {
     pub spilled_over: bool,
     /// The model that answered, by the upstream's word; `None` where it told none, or no name.
     pub model: Option<Box<str>>,
+    /// True if it arrived as a stream.
+    pub streamed: bool,
     /// The tokens; `None` where the upstream refused.
     pub usage: Option<Usage>,
     /// What it cost; `None` where no price is known.
@@ -171,6 +216,26 @@ pub struct Answer {
     pub timing: Timing,
     /// What the same tokens would have cost elsewhere.
     pub instead: Counterfactual,
+}
+
+/// The first status that says that nothing was made.
+const REFUSED: u16 = 400;
+
+impl Answer {
+    /// True if the upstream refused the request.
+    pub fn is_refusal(&self) -> bool {
+        self.status >= REFUSED
+    }
+
+    /// True if another model answered than the deployment has by config. A dated version of the same model is the same model:
+    /// `gpt-4o-2024-11-20`.
+    pub fn is_of_another_model(&self) -> bool {
+        let configured = self.deployment.model.name.as_str();
+        let version = self.model.as_deref().map(|answered| answered.strip_prefix(configured));
+        version.is_some_and(|version| {
+            version.is_none_or(|rest| !(rest.is_empty() || rest.starts_with("-20")))
+        })
+    }
 }
 
 /// What the tokens of an answer would have cost elsewhere; `None` where no price is known.

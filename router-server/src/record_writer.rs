@@ -120,7 +120,7 @@ impl RecordWriter {
 }
 
 impl Observer for RecordWriter {
-    fn finished(&self, record: &RequestRecord) {
+    fn closed(&self, record: &RequestRecord) {
         // Names and numbers alone: there is nothing in it that could not be written as JSON.
         let Ok(mut line) = serde_json::to_vec(&LoggedRequest::of(record)) else { return };
         line.push(b'\n');

@@ -57,12 +57,6 @@ impl Admission {
         Entry { load, priority, limit, answer, insists, most, key, likely_cap, standing_wait, tier }
     }
 
-    /// The same after every other deployment was tried.
-    #[must_use]
-    pub fn insisting(&self) -> Self {
-        Self { insists: true, ..self.clone() }
-    }
-
     /// The same with the caller's own cap, after a tighter one cut the answer off. It has waited once: the queue serves it by
     /// its age and does not shed it.
     #[must_use]

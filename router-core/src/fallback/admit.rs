@@ -17,6 +17,7 @@ use crate::waiting::ReservedCapacity;
 use crate::waiting::Times;
 use crate::waiting::Waiting;
 
+use super::attempt_log::held_until_now;
 use super::step::{Note, Spill};
 
 /// Room for an attempt; `None` where the request goes on to another deployment. It is held within
@@ -51,9 +52,11 @@ pub(super) async fn admit(
         }
         return reserved;
     }
+    // Noted before the wait: a caller who leaves meanwhile was held too.
+    let (holder, took, entered) = (Arc::clone(deployment), Duration::ZERO, false);
+    notes.push(Note::Held { deployment: holder, since: began, took, entered });
     let held = waiting.hold(deployment, entry, Times { since, until }).await;
-    let entered = matches!(held, Held::Entered(_));
-    notes.push(Note::Held { deployment: Arc::clone(deployment), took: began.elapsed(), entered });
+    held_until_now(notes, began, matches!(held, Held::Entered(_)));
     match held {
         Held::Entered(reserved) => Some(reserved),
         Held::Over | Held::Shed => {

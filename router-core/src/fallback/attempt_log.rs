@@ -3,30 +3,25 @@
 //! Not done here: the consequences (`walk.rs`).
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::chat::ChatRequest;
 use crate::deployment::Deployment;
-use crate::trace::SpanId;
 use crate::units::Tokens;
-use crate::upstream::Said;
 use crate::upstream::Throttle;
 
+use super::history::History;
 use super::step::{Ended, Note, Step};
 use super::walk::Answered;
 
 /// What has happened to a request so far.
 #[derive(Debug)]
-pub(super) struct AttemptLog {
+pub(super) struct AttemptLog<'w> {
     pub(super) began: Instant,
-    pub(super) trail: Vec<Step>,
-    pub(super) notes: Vec<Note>,
-    /// The span of the attempt that is under way, where traces are kept.
-    pub(super) under_way: Option<SpanId>,
-    /// What the upstream said of the attempt that has just ended.
-    pub(super) said: Said,
+    pub(super) history: &'w mut History,
+    /// Where a hedge records its attempts; `None` while one does.
+    pub(super) hedge: Option<&'w mut History>,
     /// Those that were passed by because others try them already: they come last.
     pub(super) crowded: Vec<Arc<Deployment>>,
     /// An answer that says that the prompt is too long, and for which window.
@@ -46,21 +41,26 @@ pub(super) struct OverQuota {
     pub(super) answered: Box<Answered>,
 }
 
-impl AttemptLog {
+impl<'w> AttemptLog<'w> {
     /// A log that begins.
-    pub(super) fn new(began: Instant) -> Self {
-        let (trail, notes, crowded) = (Vec::new(), Vec::new(), Vec::new());
-        Self {
-            began,
-            trail,
-            notes,
-            under_way: None,
-            said: Said::default(),
-            crowded,
-            too_long: None,
-            over_quota: None,
-            encrypted_left_out: false,
-        }
+    pub(super) fn new(
+        began: Instant,
+        history: &'w mut History,
+        hedge: Option<&'w mut History>,
+    ) -> Self {
+        let crowded = Vec::new();
+        let (too_long, over_quota, encrypted_left_out) = (None, None, false);
+        Self { began, history, hedge, crowded, too_long, encrypted_left_out, over_quota }
+    }
+
+    /// The attempts so far.
+    pub(super) fn attempts(&self) -> &[Step] {
+        &self.history.attempts
+    }
+
+    /// Notes what else happened.
+    pub(super) fn note(&mut self, note: Note) {
+        self.history.notes.push(note);
     }
 
     /// From now on the request goes without its encrypted reasoning; false if it did so before, or has none.
@@ -69,37 +69,17 @@ impl AttemptLog {
         !before && request.holds_reasoning() && !request.encrypted().is_empty()
     }
 
-    /// What happened to an attempt that was made beside; the last step stays last unless it was the other's to answer.
-    pub(super) fn join(&mut self, other: Self, answered: bool) {
-        let at = self.trail.len().saturating_sub(usize::from(!answered));
-        self.trail.splice(at..at, other.trail);
-        self.notes.extend(other.notes);
+    /// The request was held since then, and goes on.
+    pub(super) fn entered(&mut self, held_since: Instant) {
+        held_until_now(&mut self.history.notes, held_since, true);
     }
 
-    /// An attempt that another outran.
-    pub(super) fn lost(&mut self, (step, note): (Step, Note)) {
-        self.trail.push(step);
-        self.notes.push(note);
-    }
-
-    /// The attempt that was under way has ended; how long it took.
-    pub(super) fn ended(
-        &mut self,
-        deployment: &Arc<Deployment>,
-        ended: Ended,
-        began: Instant,
-    ) -> Duration {
-        let (took, span) = (began.elapsed(), self.under_way.take());
-        let said = std::mem::take(&mut self.said);
-        self.trail.push(Step {
-            deployment: Arc::clone(deployment),
-            ended,
-            began,
-            took,
-            span,
-            said,
-        });
-        took
+    /// Merges a hedge's attempts; the answer stays the last one.
+    pub(super) fn join(&mut self, hedge: &mut History, answered: bool) {
+        let attempts = &mut self.history.attempts;
+        let at = attempts.len().saturating_sub(usize::from(!answered));
+        attempts.splice(at..at, hedge.attempts.drain(..));
+        self.history.notes.append(&mut hedge.notes);
     }
 
     /// The answer that goes back if no deployment answered: one for which the request alone is responsible. A larger quota
@@ -108,14 +88,15 @@ impl AttemptLog {
         let later =
             |step: &Step| step.ended.is_fault() || matches!(step.ended, Ended::Throttled(..));
         let too_long = self.too_long.take().map(|(_, answered)| answered);
-        let over_quota = self.over_quota.take().filter(|_| !self.trail.iter().any(later));
+        let over_quota =
+            self.over_quota.take().filter(|_| !self.history.attempts.iter().any(later));
         too_long.or(over_quota.map(|over| over.answered))
     }
 
     /// True where the last attempt found a deployment full that may have room in a moment.
     pub(super) fn found_full(&self) -> bool {
-        let Some(Step { ended: Ended::Throttled(kind, _), deployment, .. }) = self.trail.last()
-        else {
+        let last = self.history.attempts.last();
+        let Some(Step { ended: Ended::Throttled(kind, _), deployment, .. }) = last else {
             return false;
         };
         match kind {
@@ -124,8 +105,11 @@ impl AttemptLog {
             Throttle::SystemCapacity | Throttle::Size | Throttle::Flex => false,
         }
     }
+}
 
-    pub(super) fn done(self, answered: Answered) -> Answered {
-        Answered { trail: self.trail, notes: self.notes, ..answered }
+/// The hold that began then is over.
+pub(super) fn held_until_now(notes: &mut [Note], began: Instant, now_entered: bool) {
+    if let Some(Note::Held { took, entered, .. }) = notes.last_mut() {
+        (*took, *entered) = (began.elapsed(), now_entered);
     }
 }

@@ -19,81 +19,81 @@ use crate::capacity::Admission;
 use crate::capacity::DeploymentState;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
-use crate::trace::SpanId;
 use crate::upstream::Upstream;
 use crate::waiting::ReservedCapacity;
 
 use super::attempt_log::AttemptLog;
-use super::step::{Note, Step};
-use super::walk::{Dispatch, Fallback, Next};
+use super::step::Note;
+use super::walk::{Declined, Dispatch, Fallback, Next, WalkEnd};
 
 impl<U: Upstream> Fallback<U> {
     /// Makes an attempt, and a second one elsewhere where it is slow to begin and the budget allows.
     pub(super) async fn attempt(
         &self,
         reserved: ReservedCapacity,
-        (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
-        log: &mut AttemptLog,
+        dispatch: &Dispatch<'_, '_>,
+        log: &mut AttemptLog<'_>,
     ) -> Next {
         let deployment = &Arc::clone(reserved.deployment());
         let Some((silence, second)) = self.hedge(deployment, dispatch, log) else {
-            return self.visit(reserved, (dispatch, admission), log).await;
+            return self.visit(reserved, dispatch, log).await;
         };
-        let began = Instant::now();
-        let mut other = AttemptLog::new(log.began);
-        let mut first = Box::pin(self.visit(reserved, (dispatch, admission), log));
+        let Some(beside) = log.hedge.take() else {
+            return self.visit(reserved, dispatch, log).await;
+        };
+        let began = log.began;
+        let mut first = Box::pin(self.visit(reserved, dispatch, log));
         if let Ok(next) = tokio::time::timeout(silence, &mut first).await {
+            drop(first);
+            log.hedge = Some(beside);
             return next;
         }
-        let Some(reserved) = self.capacity_for_hedge(&second, admission) else {
-            return first.await;
+        let Some(reserved) = self.capacity_for_hedge(&second, &dispatch.admission) else {
+            let next = first.await;
+            log.hedge = Some(beside);
+            return next;
         };
-        let asked = Instant::now();
-        let mut hedge = Box::pin(self.visit(reserved, (dispatch, admission), &mut other));
+        let mut other = AttemptLog::new(began, beside, None);
+        let mut hedge = Box::pin(self.visit(reserved, dispatch, &mut other));
         let (next, of_first) = tokio::select! {
             biased;
             next = &mut first => (next, true),
             next = &mut hedge => (next, false),
         };
-        let outrun = |deployment: &Arc<Deployment>, began: Instant, span: Option<SpanId>| {
-            let usage = Usage { prompt: admission.load.prompt, ..Usage::default() };
-            let deployment = Arc::clone(deployment);
-            (Step::outrun(&deployment, began, span), Note::Outrun { deployment, usage })
-        };
-        match (next, of_first) {
-            // Its answer, or something that the request itself is to blame for: the other is given up.
-            (
-                next @ (Next::Answer(_)
-                | Next::Again
-                | Next::LargerWindow(_)
-                | Next::LargerQuota(_)
-                | Next::Unsupported(_)),
-                true,
-            ) => {
-                drop((first, hedge));
-                log.lost(outrun(&second, asked, other.under_way));
-                next
-            }
-            (next @ Next::Answer(_), false) => {
-                drop((first, hedge));
-                log.lost(outrun(deployment, began, log.under_way));
-                log.join(other, true);
-                next
-            }
+        let (next, beside) = match (next, of_first) {
             // One has failed: what the other comes to counts.
-            (Next::Deployment, true) => {
+            (Next::Continue(Declined::NoAnswer), true) => {
                 drop(first);
                 let next = hedge.await;
-                log.join(other, matches!(next, Next::Answer(_)));
-                next
+                log.join(other.history, matches!(next, Next::Break(WalkEnd::Answered(_))));
+                (next, other.history)
+            }
+            // Its answer, or something that the request itself is to blame for: the other is given up.
+            (next, true) => {
+                drop((first, hedge));
+                if other.history.outrun() {
+                    log.note(outrun(&second, dispatch));
+                }
+                log.history.append(other.history);
+                (next, other.history)
+            }
+            (next @ Next::Break(WalkEnd::Answered(_)), false) => {
+                drop((first, hedge));
+                if log.history.outrun() {
+                    log.note(outrun(deployment, dispatch));
+                }
+                log.join(other.history, true);
+                (next, other.history)
             }
             (_, false) => {
                 drop(hedge);
                 let next = first.await;
-                log.join(other, false);
-                next
+                log.join(other.history, false);
+                (next, other.history)
             }
-        }
+        };
+        log.hedge = Some(beside);
+        next
     }
 
     /// After which silence to ask whom else; `None` where a request is not hedged.
@@ -101,7 +101,7 @@ impl<U: Upstream> Fallback<U> {
         &self,
         deployment: &Deployment,
         dispatch: &Dispatch<'_, '_>,
-        log: &AttemptLog,
+        log: &AttemptLog<'_>,
     ) -> Option<(Duration, Arc<Deployment>)> {
         let hedging = self.limits.hedging?;
         let streamed = dispatch.request.stream() && deployment.model.abilities.streaming;
@@ -113,7 +113,7 @@ impl<U: Upstream> Fallback<U> {
             if bound.is_some_and(|endpoint| *endpoint != other.endpoint) {
                 return false;
             }
-            let tried = log.trail.iter().any(|step| step.deployment.name == other.name);
+            let tried = log.attempts().iter().any(|step| step.deployment.name == other.name);
             other.name != deployment.name && !tried && !self.began_cooling(other, Instant::now())
         };
         Some((silence, dispatch.plan.iter().find(untried).cloned()?))
@@ -131,4 +131,10 @@ impl<U: Upstream> Fallback<U> {
         let reserved = self.waiting.reserve(second, &entry, false, now).ok()?;
         budget.withdraw(now).then_some(reserved)
     }
+}
+
+/// An attempt that another outran may bill its prompt.
+fn outrun(deployment: &Arc<Deployment>, dispatch: &Dispatch<'_, '_>) -> Note {
+    let usage = Usage { prompt: dispatch.admission.load.prompt, ..Usage::default() };
+    Note::Outrun { deployment: Arc::clone(deployment), usage }
 }

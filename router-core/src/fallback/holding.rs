@@ -8,7 +8,6 @@
 
 use tokio::time::Instant;
 
-use crate::capacity::Admission;
 use crate::capacity::Cause;
 use crate::capacity::DeploymentState;
 use crate::chat::Usage;
@@ -24,13 +23,13 @@ impl<U: Upstream> Fallback<U> {
     pub(super) fn hold_until(
         &self,
         at: usize,
-        (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
+        dispatch: &Dispatch<'_, '_>,
         until: Instant,
     ) -> Instant {
         let mut entries = dispatch.plan.iter().skip(at);
         let Some(deployment) = entries.next().filter(|one| one.is_held_for()) else { return until };
         let now = Instant::now();
-        let cached = admission.entry(deployment).load.cached > Tokens::ZERO;
+        let cached = dispatch.admission.entry(deployment).load.cached > Tokens::ZERO;
         let mut equals = entries.filter(|next| is_equal(next, deployment));
         if cached || !equals.any(|next| !self.began_cooling(next, now)) { until } else { now }
     }

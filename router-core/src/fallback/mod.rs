@@ -15,6 +15,8 @@ pub mod caller_headers;
 #[cfg(feature = "http-client")]
 mod hedge;
 #[cfg(feature = "http-client")]
+mod history;
+#[cfg(feature = "http-client")]
 mod holding;
 #[cfg(feature = "http-client")]
 mod last_refusals;
@@ -54,6 +56,8 @@ pub use budget::RetryTokens;
 #[cfg(feature = "http-client")]
 pub use caller_headers::FeatureHeaders;
 #[cfg(feature = "http-client")]
+pub use history::{History, Walked};
+#[cfg(feature = "http-client")]
 pub use last_refusals::LastRefusal;
 pub use limits::{Hedging, Limits, RetryBudget};
 #[cfg(feature = "http-client")]
@@ -64,4 +68,4 @@ pub use relay::{Relay, StreamEnd};
 pub use send_attempt::{Delivered, Delivery};
 pub use step::{Ended, Note, SendingFault, Spill, Step, causes, describe};
 #[cfg(feature = "http-client")]
-pub use walk::{Answered, Dispatch, Fallback, NoAnswer};
+pub use walk::{Answered, Dispatch, Fallback};

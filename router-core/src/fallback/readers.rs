@@ -7,9 +7,11 @@
 //!
 //! Not done here: removing the items (`try_deployment`), and the deployments that follow (`walk`).
 
+use std::ops::ControlFlow;
+use std::time::Duration;
+
 use tokio::time::Instant;
 
-use crate::capacity::Admission;
 use crate::capacity::Cause;
 use crate::upstream::Upstream;
 
@@ -17,65 +19,52 @@ use super::attempt_log::AttemptLog;
 use super::step::{Ended, Note};
 use super::walk::{Dispatch, FULL_TRIES, Fallback, Passed};
 
-/// A request that is bound to the first deployments of its plan.
-pub(super) struct Bound<'b, 'r, 'a> {
-    pub(super) dispatch: &'b Dispatch<'r, 'a>,
-    pub(super) admission: &'b Admission,
+impl Dispatch<'_, '_> {
     /// How many of the plan's first deployments can read its encrypted items.
-    pub(super) readers: usize,
-}
-
-impl<'b, 'r, 'a> Bound<'b, 'r, 'a> {
-    pub(super) fn of(dispatch: &'b Dispatch<'r, 'a>, admission: &'b Admission) -> Self {
-        let endpoint = dispatch.readers.endpoint();
-        let plan = dispatch.plan.iter();
-        let readers = plan.take_while(|deployment| Some(&deployment.endpoint) == endpoint).count();
-        Self { dispatch, admission, readers }
-    }
-
-    /// Until when it is worth waiting for them.
-    fn until(&self, log: &AttemptLog) -> Instant {
-        let patient = log.began.checked_add(self.admission.reader_patience);
-        patient.unwrap_or(self.dispatch.deadline).min(self.dispatch.deadline)
+    pub(super) fn bound_readers(&self) -> usize {
+        let endpoint = self.readers.endpoint();
+        self.plan.iter().take_while(|deployment| Some(&deployment.endpoint) == endpoint).count()
     }
 }
 
 impl<U: Upstream> Fallback<U> {
-    /// Tries them in order, and again after the shortest wait that they ask for; `Passed::Nobody` if none of them answers
-    /// within the budget.
-    pub(super) async fn readers(&self, bound: &Bound<'_, '_, '_>, log: &mut AttemptLog) -> Passed {
-        let Bound { dispatch, admission, readers } = *bound;
-        let until = bound.until(log);
+    /// Tries them in order, and again after the shortest wait that they ask for; goes on if none of them answers within the
+    /// budget.
+    pub(super) async fn readers(
+        &self,
+        dispatch: &Dispatch<'_, '_>,
+        log: &mut AttemptLog<'_>,
+    ) -> Passed {
+        // Until when it is worth waiting for them.
+        let patient = log.began.checked_add(dispatch.admission.reader_patience);
+        let until = patient.unwrap_or(dispatch.deadline).min(dispatch.deadline);
         for _ in 0..FULL_TRIES {
-            for deployment in dispatch.plan.iter().take(readers) {
-                let now = Instant::now();
-                if self.began_cooling(deployment, now) || failed(log, &deployment.name) {
+            for deployment in dispatch.plan.iter().take(dispatch.bound_readers()) {
+                if self.began_cooling(deployment, Instant::now()) || failed(log, &deployment.name) {
                     continue;
                 }
-                if !self.may_go_on(&log.trail, (now, dispatch.deadline)) {
-                    return Passed::Nobody;
+                if !self.may_go_on(log, dispatch.deadline) {
+                    return ControlFlow::Continue(());
                 }
-                let over = self.stay(deployment, (dispatch, admission), until, log).await;
-                if !matches!(over, Passed::Nobody) {
-                    return over;
-                }
+                self.stay(deployment, dispatch, until, log).await?;
             }
-            if !self.wait_for_reader(bound, until, log).await {
+            if !self.wait_for_reader(dispatch, until, log).await {
                 break;
             }
         }
-        Passed::Nobody
+        ControlFlow::Continue(())
     }
 
     /// Waits until the first of them may be asked again; false if that is too late, or none asked for a wait.
     async fn wait_for_reader(
         &self,
-        bound: &Bound<'_, '_, '_>,
+        dispatch: &Dispatch<'_, '_>,
         until: Instant,
-        log: &mut AttemptLog,
+        log: &mut AttemptLog<'_>,
     ) -> bool {
         let began = Instant::now();
-        let asked = bound.dispatch.plan.iter().take(bound.readers).filter_map(|deployment| {
+        let readers = dispatch.plan.iter().take(dispatch.bound_readers());
+        let asked = readers.filter_map(|deployment| {
             let cooling = |standing: &crate::capacity::DeploymentState| {
                 standing.cooling_in(deployment.tier(), began)
             };
@@ -88,15 +77,16 @@ impl<U: Upstream> Fallback<U> {
         if end > until {
             return false;
         }
+        let (deployment, took) = (std::sync::Arc::clone(deployment), Duration::ZERO);
+        log.note(Note::Held { deployment, since: began, took, entered: false });
         tokio::time::sleep_until(end).await;
-        let (deployment, took) = (std::sync::Arc::clone(deployment), began.elapsed());
-        log.notes.push(Note::Held { deployment, took, entered: true });
+        log.entered(began);
         true
     }
 }
 
 /// True if the deployment ended an attempt of this request by anything but a wait.
-fn failed(log: &AttemptLog, name: &crate::units::DeploymentName) -> bool {
+fn failed(log: &AttemptLog<'_>, name: &crate::units::DeploymentName) -> bool {
     let other = |ended: Ended| !matches!(ended, Ended::Throttled(..));
-    log.trail.iter().any(|step| step.deployment.name == *name && other(step.ended))
+    log.attempts().iter().any(|step| step.deployment.name == *name && other(step.ended))
 }

@@ -34,19 +34,6 @@ pub struct Step {
     pub said: Said,
 }
 
-impl Step {
-    /// An attempt that another outran.
-    #[cfg(feature = "http-client")]
-    pub(super) fn outrun(
-        deployment: &Arc<Deployment>,
-        began: Instant,
-        span: Option<SpanId>,
-    ) -> Self {
-        let (deployment, took) = (Arc::clone(deployment), began.elapsed());
-        Self { deployment, ended: Ended::Outrun, began, took, span, said: Said::default() }
-    }
-}
-
 /// The cause in words: `chat_payg status_5xx 503 server_busy`.
 impl fmt::Display for Step {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -94,6 +81,8 @@ pub enum Note {
     Held {
         /// The deployment.
         deployment: Arc<Deployment>,
+        /// Since when.
+        since: Instant,
         /// For how long.
         took: Duration,
         /// True where room came in time.
@@ -205,6 +194,8 @@ pub enum Ended {
     Unreadable,
     /// Another deployment, asked as well, was quicker; it may have been billed.
     Outrun,
+    /// The caller left while it was under way; it may have been billed.
+    HungUp,
     /// Another answer that is the caller's own.
     Rejected(u16),
 }
@@ -230,6 +221,7 @@ impl Ended {
             Self::ContextLength => "context_length",
             Self::Unreadable => "encrypted_content",
             Self::Outrun => "outrun",
+            Self::HungUp => "hung_up",
             Self::Rejected(_) => "rejected",
         }
     }
@@ -251,6 +243,7 @@ impl Ended {
             | Self::ContextLength
             | Self::Unreadable
             | Self::Outrun
+            | Self::HungUp
             | Self::Rejected(_) => None,
         }
     }
@@ -273,6 +266,7 @@ impl Ended {
             | Self::ContextLength
             | Self::Unreadable
             | Self::Outrun
+            | Self::HungUp
             | Self::Rejected(_) => false,
         }
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::capacity::Admission;
 use crate::capacity::DeploymentState;
 use crate::deployment::Deployment;
 use crate::upstream::Upstream;
@@ -15,14 +14,10 @@ use super::walk::{Dispatch, Fallback};
 impl<U: Upstream> Fallback<U> {
     /// When an attempt has to start at the latest for its answer to come in time. A request that has nowhere else to go is not
     /// sent later: its answer would be paid for and not read.
-    pub(super) fn latest_start(
-        &self,
-        dispatch: &Dispatch<'_, '_>,
-        admission: &Admission,
-    ) -> Instant {
+    pub(super) fn latest_start(&self, dispatch: &Dispatch<'_, '_>) -> Instant {
         let first = &dispatch.plan.first.name;
         let usual = self.waiting.state().see(first, |standing| standing.latency.total());
-        let usual = usual.filter(|_| admission.bound).unwrap_or_default();
+        let usual = usual.filter(|_| dispatch.admission.bound).unwrap_or_default();
         dispatch.deadline.checked_sub(usual).unwrap_or(dispatch.deadline)
     }
 
@@ -30,7 +25,6 @@ impl<U: Upstream> Fallback<U> {
     pub(super) fn soonest(
         &self,
         dispatch: &Dispatch<'_, '_>,
-        admission: &Admission,
         trail: &[Step],
     ) -> Option<Arc<Deployment>> {
         let now = Instant::now();
@@ -44,7 +38,7 @@ impl<U: Upstream> Fallback<U> {
         let usable = usable
             .filter(|deployment| !(self.began_cooling(deployment, now) || failed(deployment)));
         let wait = |deployment: &&Arc<Deployment>| {
-            let entry = admission.entry(deployment);
+            let entry = dispatch.admission.entry(deployment);
             let wait = |standing: &DeploymentState| standing.expected_wait(&entry, 0.0, now);
             self.waiting.state().see(&deployment.name, wait)
         };

@@ -18,7 +18,7 @@ impl<U: Upstream> Fallback<U> {
     pub(super) fn is_too_small(
         &self,
         deployment: &Deployment,
-        log: &AttemptLog,
+        log: &AttemptLog<'_>,
         now: Instant,
     ) -> bool {
         let window =
@@ -40,7 +40,7 @@ impl<U: Upstream> Fallback<U> {
         &self,
         deployment: &Deployment,
         answered: Box<Answered>,
-        log: &mut AttemptLog,
+        log: &mut AttemptLog<'_>,
     ) {
         let limit = self.token_limit(deployment, Instant::now());
         let limit = limit.max(log.over_quota.take().and_then(|over| over.limit));

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::capacity::Admission;
 use crate::capacity::Load;
 use crate::chat::Adapted;
 use crate::chat::ContentHash;
@@ -31,7 +30,7 @@ use super::attempt_log::AttemptLog;
 use super::send_attempt::{Delivered, Delivery, Sending, Sent};
 use super::step::{Ended, Note, SendingFault, Step};
 
-use super::walk::{Answered, Dispatch, Fallback, Next};
+use super::walk::{Answered, Declined, Dispatch, Fallback, Next, WalkEnd};
 
 impl<U: Upstream> Fallback<U> {
     /// The fields that the first of the plan would have changed or left out, as far as it can be told before it is asked.
@@ -52,13 +51,14 @@ impl<U: Upstream> Fallback<U> {
     pub(super) async fn visit(
         &self,
         reserved: ReservedCapacity,
-        (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
-        log: &mut AttemptLog,
+        dispatch: &Dispatch<'_, '_>,
+        log: &mut AttemptLog<'_>,
     ) -> Next {
         let deployment = &Arc::clone(reserved.deployment());
         let operation = dispatch.request.operation();
         let mut refused = self.refused_before(deployment, operation);
         let mut reserved = Some(reserved);
+        let admission = &dispatch.admission;
         loop {
             let capped = refused.iter().any(|field| field.starts_with("max_"));
             let tight = admission.tight.filter(|_| deployment.billing.is_provisioned() && !capped);
@@ -68,32 +68,29 @@ impl<U: Upstream> Fallback<U> {
                 adapt::adapt(dispatch.request, target(deployment, dispatch, learned, tight));
             if dispatch.reject_unsupported && !adapted.changed.is_empty() {
                 let model = deployment.model.name.to_string();
-                return Next::Unsupported(SendingFault::Unsupported {
-                    model,
-                    fields: adapted.changed,
-                });
+                let fault = SendingFault::Unsupported { model, fields: adapted.changed };
+                return Next::Break(WalkEnd::Unsupported(fault));
             }
             let entry = admission.entry(deployment);
             let again = || self.waiting.reserve(deployment, &entry, true, Instant::now());
             let Ok(capacity) = reserved.take().map_or_else(again, Ok) else {
-                return Next::Deployment;
+                return Next::Continue(Declined::NoAnswer);
             };
             let (changed, restream) = (adapted.changed.clone(), adapted.restream);
-            let began = Instant::now();
-            let active = ActiveAttempt::start(capacity, footing(dispatch, admission, log));
+            let active = ActiveAttempt::start(capacity, footing(dispatch, log));
             let (attempt, span) = attempt(deployment, dispatch, &adapted);
-            log.under_way = span;
-            let load = (entry.load, tight.is_some());
-            let heard = self.send((dispatch, began), load, (adapted, attempt), active).await;
-            let (ended, delivery) = match heard.kept_in(log) {
+            log.history.begin(deployment, span);
+            let outgoing = Outgoing { adapted, attempt, load: entry.load, tight: tight.is_some() };
+            let (sent, said) = self.send(dispatch, outgoing, active).await;
+            let (ended, delivery) = match sent {
                 Sent::Answer(ended, delivery) => (ended, Some(delivery)),
                 Sent::None(ended) => (ended, None),
             };
-            let took = log.ended(deployment, ended, began);
-            self.report(log.trail.last());
+            let took = log.history.end(ended, said);
+            self.report(log.attempts().last());
             let fields = self.refused_fields(ended, deployment, operation);
             if self.tier_refused(deployment, fields) {
-                return Next::Deployment;
+                return Next::Continue(Declined::NoAnswer);
             }
             if add_new(&mut refused, fields) {
                 continue;
@@ -101,11 +98,11 @@ impl<U: Upstream> Fallback<U> {
             if ended == Ended::Unreadable && log.leave_encrypted_out(dispatch.request) {
                 continue;
             }
-            let Some(delivery) = delivery else { return Next::Deployment };
+            let Some(delivery) = delivery else { return Next::Continue(Declined::NoAnswer) };
             if let Some(usage) = cut_off(&delivery, tight) {
                 let deployment = Arc::clone(deployment);
-                log.notes.push(Note::AskedAgain { deployment, usage, took });
-                return Next::Again;
+                log.note(Note::AskedAgain { deployment, usage, took });
+                return Next::Break(WalkEnd::Again);
             }
             let restream = restream || is_whole_for_a_stream(&delivery, dispatch);
             let answered = Box::new(answered(deployment, *delivery, changed, restream));
@@ -177,11 +174,12 @@ impl<U: Upstream> Fallback<U> {
 
     async fn send(
         &self,
-        (dispatch, began): (&Dispatch<'_, '_>, Instant),
-        (load, tight): (Load, bool),
-        (adapted, attempt): (Adapted, Attempt),
+        dispatch: &Dispatch<'_, '_>,
+        outgoing: Outgoing,
         active: ActiveAttempt,
-    ) -> Heard {
+    ) -> (Sent, Said) {
+        let Outgoing { adapted, attempt, load, tight } = outgoing;
+        let began = Instant::now();
         let deployment = &Arc::clone(&attempt.deployment);
         let sending = Sending {
             upstream: &self.upstream,
@@ -199,31 +197,27 @@ impl<U: Upstream> Fallback<U> {
             said: OnceLock::new(),
         };
         let sent = sending.send(adapted, attempt, active).await;
-        Heard { sent, said: sending.said.into_inner().unwrap_or_default() }
+        (sent, sending.said.into_inner().unwrap_or_default())
     }
 }
 
-/// What became of an attempt, and what the upstream said of it.
-struct Heard {
-    sent: Sent,
-    said: Said,
-}
-
-impl Heard {
-    fn kept_in(self, log: &mut AttemptLog) -> Sent {
-        log.said = self.said;
-        self.sent
-    }
+/// What is sent, and what it weighs.
+struct Outgoing {
+    adapted: Adapted,
+    attempt: Attempt,
+    load: Load,
+    /// True where a cap of ours is sent in place of the caller's.
+    tight: bool,
 }
 
 /// What follows from an answer.
 fn next(ended: Ended, answered: Box<Answered>) -> Next {
     if ended == Ended::ContextLength {
-        Next::LargerWindow(answered)
+        Next::Continue(Declined::LargerWindow(answered))
     } else if ended == Ended::ExceedsQuota {
-        Next::LargerQuota(answered)
+        Next::Continue(Declined::LargerQuota(answered))
     } else {
-        Next::Answer(answered)
+        Next::Break(WalkEnd::Answered(answered))
     }
 }
 
@@ -262,20 +256,23 @@ fn attempt(
     (attempt, span)
 }
 
-/// An answer; the log adds how it was come by.
 fn answered(
     deployment: &Arc<Deployment>,
     delivery: Delivery,
     adapted: Vec<&'static str>,
     restream: bool,
 ) -> Answered {
-    let (deployment, trail, notes) = (Arc::clone(deployment), Vec::new(), Vec::new());
-    Answered { deployment, delivery, adapted, restream, trail, notes }
+    Answered { deployment: Arc::clone(deployment), delivery, adapted, restream }
 }
 
-fn footing(dispatch: &Dispatch<'_, '_>, admission: &Admission, log: &AttemptLog) -> Footing {
-    let spilled = log.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
-    Footing { asker: dispatch.asker, task: dispatch.task, prompt: admission.load.prompt, spilled }
+fn footing(dispatch: &Dispatch<'_, '_>, log: &AttemptLog<'_>) -> Footing {
+    let spilled = log.history.notes.iter().any(|note| matches!(note, Note::Spilled { .. }));
+    Footing {
+        asker: dispatch.asker,
+        task: dispatch.task,
+        prompt: dispatch.admission.load.prompt,
+        spilled,
+    }
 }
 
 /// True of a whole answer to a caller who asked for a stream: it is streamed on.
@@ -307,7 +304,7 @@ struct Learned<'t> {
 fn unreadable(
     deployment: &Deployment,
     dispatch: &Dispatch<'_, '_>,
-    log: &AttemptLog,
+    log: &AttemptLog<'_>,
 ) -> Vec<ContentHash> {
     if log.encrypted_left_out {
         return dispatch.request.encrypted().to_vec();

@@ -4,6 +4,7 @@
 //! that the request itself causes goes back to the caller unchanged. The residency needs no check
 //! here, because the plan holds nothing outside it. `try_deployment` handles each deployment.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,13 +35,13 @@ use super::admit::admit;
 use super::attempt_log::AttemptLog;
 use super::budget::RetryTokens;
 use super::caller_headers::FeatureHeaders;
+use super::history::Walked;
 use super::last_refusals::{LastRefusal, LastRefusals};
 use super::limits::{Hedging, Limits, RetryBudget};
 use super::passing::answer_memory;
-use super::readers::Bound;
 use super::refused_fields::Refusals;
 use super::send_attempt::Delivery;
-use super::step::{Note, SendingFault, Spill, Step, gave_up};
+use super::step::{Note, SendingFault, Spill, gave_up};
 use super::warnings::Warnings;
 
 /// A request on its way, with the plan for it.
@@ -53,7 +54,7 @@ pub struct Dispatch<'r, 'a> {
     /// The deployments to try.
     pub plan: &'r Plan,
     /// The terms on which it asks for capacity.
-    pub admission: &'r Admission,
+    pub admission: Admission,
     /// Who asks.
     pub asker: Asker,
     /// The kind of task that its answer is learned by.
@@ -78,7 +79,7 @@ pub struct Dispatch<'r, 'a> {
     pub cache_key: Option<Box<str>>,
 }
 
-/// An answer and how it was come by.
+/// An answer.
 #[derive(Debug)]
 pub struct Answered {
     /// Who answered.
@@ -89,21 +90,6 @@ pub struct Answered {
     pub adapted: Vec<&'static str>,
     /// True where the whole answer must be streamed on to the caller.
     pub restream: bool,
-    /// All attempts, this one last.
-    pub trail: Vec<Step>,
-    /// What else happened on the way.
-    pub notes: Vec<Note>,
-}
-
-/// No deployment of the plan answered.
-#[derive(Debug)]
-pub struct NoAnswer {
-    /// Why.
-    pub fault: SendingFault,
-    /// All attempts.
-    pub trail: Vec<Step>,
-    /// What else happened on the way.
-    pub notes: Vec<Note>,
 }
 
 /// Sends requests by their plans.
@@ -124,29 +110,31 @@ pub struct Fallback<U> {
     pub(super) hedges: Option<RetryTokens>,
 }
 
-/// What to do after an attempt.
-pub(super) enum Next {
-    /// The walk is over.
-    Answer(Box<Answered>),
+/// What ends a walk over the plan.
+pub(super) enum WalkEnd {
+    /// A deployment answered.
+    Answered(Box<Answered>),
     /// Our own cap cut the answer off: ask again with the caller's.
     Again,
-    /// The next deployment.
-    Deployment,
-    /// The next deployment with a larger window, else this answer.
-    LargerWindow(Box<Answered>),
-    /// The next deployment with a larger quota, else this answer.
-    LargerQuota(Box<Answered>),
     /// The request must not be changed, and unchanged it cannot be sent.
     Unsupported(SendingFault),
 }
 
-/// How a pass over the plan ended.
-pub(super) enum Passed {
-    Answered(Box<Answered>),
-    Again,
-    Nobody,
-    Unsupported(SendingFault),
+/// Why a walk goes on to the next deployment.
+pub(super) enum Declined {
+    /// The deployment did not answer.
+    NoAnswer,
+    /// One with a larger window may answer; if there is none, this is the answer.
+    LargerWindow(Box<Answered>),
+    /// One with a larger quota may answer; if there is none, this is the answer.
+    LargerQuota(Box<Answered>),
 }
+
+/// What follows an attempt.
+pub(super) type Next = ControlFlow<WalkEnd, Declined>;
+
+/// What follows a pass over deployments: the end, or others are tried.
+pub(super) type Passed = ControlFlow<WalkEnd>;
 
 /// How often one deployment that says "full" is tried for one request; a request that has nowhere else to go is tried as
 /// long as it may be held.
@@ -220,142 +208,130 @@ impl<U: Upstream> Fallback<U> {
         &self.limits
     }
 
-    /// Tries the deployments of the plan in order until one answers.
+    /// Tries the deployments of the plan in order until one answers. What happens is recorded in `walked` where it happens.
     ///
     /// # Errors
-    /// None answered; the attempts are told.
-    pub async fn walk(&self, dispatch: Dispatch<'_, '_>) -> Result<Answered, NoAnswer> {
+    /// None answered.
+    pub async fn walk(
+        &self,
+        mut dispatch: Dispatch<'_, '_>,
+        walked: &mut Walked,
+    ) -> Result<Answered, SendingFault> {
         let began = Instant::now();
         self.retries.deposit(began);
         if let Some(hedges) = &self.hedges {
             hedges.deposit(began);
         }
-        let mut log = AttemptLog::new(began);
-        let mut admission = dispatch.admission.clone();
+        let Walked { main, hedge } = walked;
+        let mut log = AttemptLog::new(began, main, Some(hedge));
         if !self.time_to_ask_again(&dispatch, began) {
-            admission.tight = None;
+            dispatch.admission.tight = None;
         }
-        let patient = began.checked_add(admission.patience).unwrap_or(dispatch.deadline);
-        let until = patient.min(self.latest_start(&dispatch, &admission));
-        let mut passed = self.pass(&dispatch, &admission, until, &mut log).await;
-        if matches!(passed, Passed::Again) {
-            admission = admission.with_own_cap();
-            passed = self.pass(&dispatch, &admission, until, &mut log).await;
+        let patient = began.checked_add(dispatch.admission.patience).unwrap_or(dispatch.deadline);
+        let until = patient.min(self.latest_start(&dispatch));
+        let mut passed = self.pass(&mut dispatch, until, &mut log).await;
+        if matches!(passed, ControlFlow::Break(WalkEnd::Again)) {
+            dispatch.admission = dispatch.admission.with_own_cap();
+            passed = self.pass(&mut dispatch, until, &mut log).await;
         }
-        let fault = match (passed, log.own_fault()) {
-            (Passed::Answered(answered), _) | (Passed::Again | Passed::Nobody, Some(answered)) => {
-                return Ok(log.done(*answered));
+        match passed {
+            ControlFlow::Break(WalkEnd::Answered(answered)) => Ok(*answered),
+            ControlFlow::Break(WalkEnd::Unsupported(fault)) => Err(fault),
+            ControlFlow::Break(WalkEnd::Again) | ControlFlow::Continue(()) => {
+                let late = Instant::now() >= dispatch.deadline;
+                let own_fault = log.own_fault().map(|answered| *answered);
+                own_fault.ok_or_else(|| SendingFault::of(log.attempts(), late))
             }
-            (Passed::Unsupported(fault), _) => fault,
-            (Passed::Again | Passed::Nobody, None) => {
-                SendingFault::of(&log.trail, Instant::now() >= dispatch.deadline)
-            }
-        };
-        Err(NoAnswer { fault, trail: log.trail, notes: log.notes })
+        }
     }
 
     /// Tries the plan's deployments in order. Where there is nothing but provisioned ones, those with room come first, and
     /// then the one that will have some soonest is waited for.
     async fn pass(
         &self,
-        dispatch: &Dispatch<'_, '_>,
-        admission: &Admission,
+        dispatch: &mut Dispatch<'_, '_>,
         until: Instant,
-        log: &mut AttemptLog,
+        log: &mut AttemptLog<'_>,
     ) -> Passed {
-        let hold_until = if admission.bound { Instant::now() } else { until };
-        let bound = Bound::of(dispatch, admission);
-        let over = self.readers(&bound, log).await;
-        if !matches!(over, Passed::Nobody) {
-            return over;
-        }
-        for (at, deployment) in dispatch.plan.iter().enumerate().skip(bound.readers) {
+        let hold_until = if dispatch.admission.bound { Instant::now() } else { until };
+        let plan = dispatch.plan;
+        self.readers(dispatch, log).await?;
+        for (at, deployment) in plan.iter().enumerate().skip(dispatch.bound_readers()) {
             let now = Instant::now();
-            let hold_until = self.hold_until(at, (dispatch, admission), hold_until);
+            let hold_until = self.hold_until(at, dispatch, hold_until);
             if self.is_too_small(deployment, log, now)
                 || self.is_closed(deployment, now, hold_until)
             {
                 continue;
             }
-            if !self.may_go_on(&log.trail, (now, dispatch.deadline)) {
-                return Passed::Nobody;
+            if !self.may_go_on(log, dispatch.deadline) {
+                return ControlFlow::Continue(());
             }
-            match self.stay(deployment, (dispatch, admission), hold_until, log).await {
-                Passed::Nobody => {}
-                over @ (Passed::Answered(_) | Passed::Again | Passed::Unsupported(_)) => {
-                    return over;
-                }
-            }
+            self.stay(deployment, dispatch, hold_until, log).await?;
         }
         let crowded = std::mem::take(&mut log.crowded);
+        dispatch.admission.insists = true;
         for deployment in &crowded {
-            let now = Instant::now();
-            if self.began_cooling(deployment, now) {
+            if self.began_cooling(deployment, Instant::now()) {
                 continue;
             }
-            if !self.may_go_on(&log.trail, (now, dispatch.deadline)) {
-                return Passed::Nobody;
+            if !self.may_go_on(log, dispatch.deadline) {
+                return ControlFlow::Continue(());
             }
-            let insisting = admission.insisting();
-            let over = self.stay(deployment, (dispatch, &insisting), hold_until, log).await;
-            if !matches!(over, Passed::Nobody) {
-                return over;
+            self.stay(deployment, dispatch, hold_until, log).await?;
+        }
+        dispatch.admission.insists = false;
+        while dispatch.admission.bound && Instant::now() < until {
+            let Some(soonest) = self.soonest(dispatch, log.attempts()) else { break };
+            let before = log.attempts().len();
+            self.stay(&soonest, dispatch, until, log).await?;
+            let tried = log.attempts().len() > before;
+            if !(tried && log.found_full()) {
+                break;
             }
         }
-        while admission.bound && Instant::now() < until {
-            let Some(soonest) = self.soonest(dispatch, admission, &log.trail) else { break };
-            let before = log.trail.len();
-            let over = self.stay(&soonest, (dispatch, admission), until, log).await;
-            let tried = log.trail.len() > before;
-            let refused = tried && log.found_full();
-            if !(refused && matches!(over, Passed::Nobody)) {
-                return over;
-            }
-        }
-        Passed::Nobody
+        ControlFlow::Continue(())
     }
 
     /// Tries one deployment, again where it is full and there is time to wait.
     pub(super) async fn stay(
         &self,
         deployment: &Arc<Deployment>,
-        (dispatch, admission): (&Dispatch<'_, '_>, &Admission),
+        dispatch: &Dispatch<'_, '_>,
         until: Instant,
-        log: &mut AttemptLog,
+        log: &mut AttemptLog<'_>,
     ) -> Passed {
         for _ in 0..FULL_TRIES {
-            let entry = admission.entry(deployment);
+            let entry = dispatch.admission.entry(deployment);
             let times = Times { since: log.began, until };
-            let reserved = admit(&self.waiting, deployment, &entry, times, &mut log.notes).await;
-            let Some(reserved) = reserved else {
-                if matches!(log.notes.last(), Some(Note::Recovering { .. })) {
+            let notes = &mut log.history.notes;
+            let Some(reserved) = admit(&self.waiting, deployment, &entry, times, notes).await
+            else {
+                if matches!(notes.last(), Some(Note::Recovering { .. })) {
                     log.crowded.push(Arc::clone(deployment));
                 }
-                return Passed::Nobody;
+                return ControlFlow::Continue(());
             };
-            match self.attempt(reserved, (dispatch, admission), log).await {
-                Next::Answer(answered) => return Passed::Answered(answered),
-                Next::Again => return Passed::Again,
-                Next::Unsupported(fault) => return Passed::Unsupported(fault),
-                Next::LargerWindow(answered) => {
+            match self.attempt(reserved, dispatch, log).await? {
+                Declined::LargerWindow(answered) => {
                     log.too_long = Some((deployment.model.context_window, answered));
-                    return Passed::Nobody;
+                    return ControlFlow::Continue(());
                 }
-                Next::LargerQuota(answered) => {
+                Declined::LargerQuota(answered) => {
                     self.note_over_quota(deployment, answered, log);
-                    return Passed::Nobody;
+                    return ControlFlow::Continue(());
                 }
-                Next::Deployment if !log.found_full() => return Passed::Nobody,
-                Next::Deployment if deployment.is_held_for() && Instant::now() >= until => {
-                    return Passed::Nobody;
+                Declined::NoAnswer if !log.found_full() => return ControlFlow::Continue(()),
+                Declined::NoAnswer if deployment.is_held_for() && Instant::now() >= until => {
+                    return ControlFlow::Continue(());
                 }
-                Next::Deployment if Instant::now() < until => {}
-                Next::Deployment => break,
+                Declined::NoAnswer if Instant::now() < until => {}
+                Declined::NoAnswer => break,
             }
         }
         let deployment = Arc::clone(deployment);
-        log.notes.push(Note::Spilled { deployment, cause: Spill::Refused });
-        Passed::Nobody
+        log.note(Note::Spilled { deployment, cause: Spill::Refused });
+        ControlFlow::Continue(())
     }
 
     /// True where the deployment asked to be left alone since the decision was made.
@@ -365,9 +341,11 @@ impl<U: Upstream> Fallback<U> {
         matches!(cause, Some((Cause::Throttled | Cause::Unavailable | Cause::Misconfigured, _)))
     }
 
-    pub(super) fn may_go_on(&self, trail: &[Step], (now, deadline): (Instant, Instant)) -> bool {
-        let fault = trail.last().is_some_and(|step| step.ended.is_fault());
-        now < deadline && !gave_up(trail) && (!fault || self.retries.withdraw(now))
+    /// True while there is time for another attempt, and the budget of retries allows it after a fault.
+    pub(super) fn may_go_on(&self, log: &AttemptLog<'_>, deadline: Instant) -> bool {
+        let now = Instant::now();
+        let fault = log.attempts().last().is_some_and(|step| step.ended.is_fault());
+        now < deadline && !gave_up(log.attempts()) && (!fault || self.retries.withdraw(now))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What answers used, cost and took, counted when they end. Answers made in the background are counted when they report it.
 
-use crate::capacity::Timing;
+use std::time::Duration;
+
 use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
@@ -26,31 +27,17 @@ impl Metrics {
         }
     }
 
-    /// An answer has ended: what it used, cost and took.
-    pub(crate) fn answered(&self, account: &Account<'_>) {
-        let Account { operation, deployment, usage, cost, timing, streamed, ended, pending } =
-            *account;
-        let model = deployment.model.name.as_str();
-        let (operation, provider) = (operation.as_str(), deployment.api.provider());
-        let (at, billing) = (deployment.name.as_str(), deployment.billing.as_str());
-        self.gen_ai
-            .duration
-            .with_label_values(&[
-                operation,
-                provider,
-                model,
-                at,
-                billing,
-                ended.error().unwrap_or_default(),
-            ])
-            .observe(timing.total.as_secs_f64());
-        if streamed {
-            let labels = [operation, provider, model, at, billing];
-            self.gen_ai.first_chunk.with_label_values(&labels).observe(timing.first.as_secs_f64());
-        }
-        if !pending {
-            self.used(operation, deployment, &usage, cost);
-        }
+    /// An operation took so long; `labels` are operation, provider, model, deployment and billing.
+    pub(super) fn took(&self, labels: [&str; 5], ended: RequestEnd, total: Duration) {
+        let [operation, provider, model, at, billing] = labels;
+        let error = ended.error().unwrap_or_default();
+        let labels = [operation, provider, model, at, billing, error];
+        self.gen_ai.duration.with_label_values(&labels).observe(total.as_secs_f64());
+    }
+
+    /// A stream began after so long; the labels are the same.
+    pub(super) fn first_chunk(&self, labels: [&str; 5], first: Duration) {
+        self.gen_ai.first_chunk.with_label_values(&labels).observe(first.as_secs_f64());
     }
 
     /// An answer made in the background has reported what it used.
@@ -60,7 +47,14 @@ impl Metrics {
         self.keys.settled(settled);
     }
 
-    fn used(&self, operation: &str, deployment: &Deployment, usage: &Usage, cost: Option<Usd>) {
+    /// What an answer used and cost.
+    pub(super) fn used(
+        &self,
+        operation: &str,
+        deployment: &Deployment,
+        usage: &Usage,
+        cost: Option<Usd>,
+    ) {
         let (provider, model) = (deployment.api.provider(), deployment.model.name.as_str());
         for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
             let labels = [operation, provider, model, kind];
@@ -82,20 +76,6 @@ impl Metrics {
             self.cost.with_label_values(&name).inc_by(cost.as_f64());
         }
     }
-}
-
-/// What is known of an answer when it has ended.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Account<'a> {
-    pub(crate) operation: Operation,
-    pub(crate) deployment: &'a Deployment,
-    pub(crate) usage: Usage,
-    pub(crate) cost: Option<Usd>,
-    pub(crate) timing: Timing,
-    pub(crate) streamed: bool,
-    pub(crate) ended: RequestEnd,
-    /// True for an answer that is still being made: what it used is reported later.
-    pub(crate) pending: bool,
 }
 
 /// What an answer made in the background used, by a later response.

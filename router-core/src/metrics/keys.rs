@@ -4,7 +4,6 @@
 use prometheus::{CounterVec, IntCounterVec};
 
 use crate::chat::Usage;
-use crate::record::Observer;
 use crate::record::RequestRecord;
 
 use super::answers::Settled;
@@ -62,26 +61,21 @@ impl Metrics {
     }
 }
 
-/// Counts what the choice of a model saved, and requests that came with a key.
-impl Observer for Metrics {
-    fn finished(&self, record: &RequestRecord) {
-        self.chosen(record);
+impl Keys {
+    /// A request has ended.
+    pub(super) fn closed(&self, record: &RequestRecord) {
         let Some(key) = record.caller.name() else { return };
-        self.keys
-            .requests
-            .with_label_values(&[key, record.ended.error().unwrap_or_default()])
-            .inc();
+        let error = record.ended.error().unwrap_or_default();
+        self.requests.with_label_values(&[key, error]).inc();
         let Some(answer) = &record.answer else { return };
         let model = answer.deployment.model.name.as_str();
         let usage = answer.usage.unwrap_or_default();
-        self.keys.used(key, model, &usage);
+        self.used(key, model, &usage);
         if let Some(cost) = answer.cost {
-            self.keys.cost.with_label_values(&[key, model]).inc_by(cost.as_f64());
+            self.cost.with_label_values(&[key, model]).inc_by(cost.as_f64());
         }
     }
-}
 
-impl Keys {
     fn used(&self, key: &str, model: &str, usage: &Usage) {
         for (kind, tokens) in [("input", usage.prompt), ("output", usage.completion)] {
             self.tokens.with_label_values(&[key, model, kind]).inc_by(tokens.0);

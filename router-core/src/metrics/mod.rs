@@ -4,9 +4,9 @@
 //! callers or upstreams, so config bounds the number of series.
 
 mod answers;
-mod failures;
 mod keys;
 mod observed;
+mod observer;
 mod priced;
 mod provisioned;
 mod ptu_costs;
@@ -15,7 +15,7 @@ mod replica_gauges;
 mod retirement;
 mod standing;
 
-pub(crate) use answers::{Account, Settled};
+pub(crate) use answers::Settled;
 pub(crate) use recorder::InFlight;
 pub use recorder::Metrics;
 pub(crate) use replica_gauges::ReplicaCollector;

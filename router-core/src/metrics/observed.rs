@@ -2,7 +2,7 @@
 
 use prometheus::{CounterVec, IntCounterVec};
 
-use crate::decision::Decision;
+use crate::record::Decided;
 use crate::task::Task;
 use crate::units::Usd;
 
@@ -33,15 +33,15 @@ impl Observed {
 }
 
 impl Metrics {
-    pub(super) fn decided_observed(&self, decision: &Decision) {
-        if let Some(would) = decision.would {
-            let served = decision.task().map_or("named", Task::as_str);
+    pub(super) fn decided_observed(&self, decided: &Decided) {
+        if let Some(would) = decided.would {
+            let served = decided.task.map_or("named", Task::as_str);
             self.observed.decisions.with_label_values(&[served, would.as_str()]).inc();
         }
     }
 
     /// An answer has ended that was scored and only observed. Both prices or none: else they could not be compared.
-    pub(crate) fn observed(&self, served: Option<Usd>, would: Option<Usd>) {
+    pub(super) fn observed(&self, served: Option<Usd>, would: Option<Usd>) {
         if let (Some(served), Some(would)) = (served, would) {
             for (choice, cost) in [("served", served), ("would", would)] {
                 self.observed.cost.with_label_values(&[choice]).inc_by(cost.as_f64());

@@ -1,10 +1,13 @@
 //! The use of provisioned deployments: held requests, spilled requests with their cause, and
 //! savings.
 
+use std::sync::Arc;
+
 use prometheus::{CounterVec, HistogramVec, IntCounterVec};
 
-use crate::decision::Decision;
+use crate::deployment::Deployment;
 use crate::fallback::Note;
+use crate::selection::Exclusion;
 
 use super::recorder::{Maker, Metrics};
 
@@ -52,14 +55,14 @@ impl Capacity {
 
 impl Metrics {
     /// What happened beside attempts: holds, spills, answers asked again.
-    pub(crate) fn noted(&self, decision: &Decision, notes: &[Note]) {
+    pub(super) fn noted(&self, passed_over: &[(Arc<Deployment>, Exclusion)], notes: &[Note]) {
         let Capacity { holds, held, spills, asked_again, .. } = &self.capacity;
-        for (deployment, cause) in decision.passed_over() {
+        for (deployment, cause) in passed_over {
             spills.with_label_values(&[deployment.name.as_str(), cause.as_str()]).inc();
         }
         for note in notes {
             match note {
-                Note::Held { deployment, took, entered } => {
+                Note::Held { deployment, took, entered, .. } => {
                     let name = deployment.name.as_str();
                     let ended = if *entered { "entered" } else { "gave_up" };
                     holds.with_label_values(&[name, ended]).inc();

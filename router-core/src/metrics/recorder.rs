@@ -7,11 +7,12 @@ use prometheus::{
     CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
 };
 
-use crate::decision::Decision;
 use crate::deployment::Deployment;
 use crate::error_kind::Kind;
 use crate::fallback::Ended;
 use crate::fallback::Step;
+use crate::record::Decided;
+use crate::record::RequestEnd;
 use crate::task::Task;
 
 use super::keys::Keys;
@@ -188,15 +189,15 @@ impl Metrics {
         InFlight(self.in_flight.clone())
     }
 
-    pub(crate) fn decided(&self, decision: &Decision) {
-        let task = decision.task().map_or("named", Task::as_str);
-        let model = decision.plan.as_ref().map_or("none", |plan| plan.first.model.name.as_str());
+    pub(super) fn decided(&self, decided: &Decided) {
+        let task = decided.task.map_or("named", Task::as_str);
+        let model = decided.first.as_ref().map_or("none", |first| first.model.name.as_str());
         self.decisions.with_label_values(&[task, model]).inc();
-        if let Some(verdict) = decision.verdict {
+        if let Some(verdict) = decided.verdict {
             let score = f64::from(verdict.score.value());
             self.score.with_label_values(&[verdict.task.as_str()]).observe(score);
         }
-        self.decided_observed(decision);
+        self.decided_observed(decided);
     }
 
     pub(crate) fn attempted(&self, trail: &[Step]) {
@@ -212,7 +213,7 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn fell_back(&self, from: &Deployment, to: &Deployment, cause: &str) {
+    pub(super) fn fell_back(&self, from: &Deployment, to: &Deployment, cause: &str) {
         self.fallbacks.with_label_values(&[from.name.as_str(), to.name.as_str(), cause]).inc();
     }
 
@@ -220,25 +221,31 @@ impl Metrics {
         self.refusals.with_label_values(&[kind.as_str()]).inc();
     }
 
-    pub(crate) fn overhead(&self, overhead: Duration) {
+    pub(super) fn overhead(&self, overhead: Duration) {
         self.overhead.observe(overhead.as_secs_f64());
     }
 
-    pub(crate) fn adapted(&self, deployment: &Deployment, fields: &[&'static str]) {
+    pub(super) fn adapted(&self, deployment: &Deployment, fields: &[&'static str]) {
         for field in fields {
             self.adapted.with_label_values(&[deployment.model.name.as_str(), field]).inc();
         }
     }
 
-    pub(crate) fn stream_ended(&self, deployment: &Deployment, how: &str) {
+    pub(super) fn stream_ended(&self, deployment: &Deployment, ended: RequestEnd) {
+        let how = match ended {
+            RequestEnd::Served => "whole",
+            RequestEnd::Interrupted => "interrupted",
+            RequestEnd::Rejected | RequestEnd::Refused(_) => "rejected",
+            RequestEnd::HungUp => "hung_up",
+        };
         self.streams.with_label_values(&[deployment.name.as_str(), how]).inc();
     }
 
-    pub(crate) fn mismatched(&self, deployment: &Deployment) {
+    pub(super) fn mismatched(&self, deployment: &Deployment) {
         self.surprises.model_mismatches.with_label_values(&[deployment.name.as_str()]).inc();
     }
 
-    pub(crate) fn spilled_over(&self, deployment: &Deployment) {
+    pub(super) fn spilled_over(&self, deployment: &Deployment) {
         self.surprises.spillovers.with_label_values(&[deployment.name.as_str()]).inc();
     }
 }

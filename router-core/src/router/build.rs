@@ -24,9 +24,9 @@ use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
 use crate::waiting::Waiting;
 
-use super::account::Observers;
 use super::background::OpenAnswers;
 use super::model_router::{Inner, ModelRouter};
+use super::open_request::Observers;
 use super::other_models::OtherModels;
 use super::replicas_of::replicas_of;
 use super::rules::{BuildFault, rules_of};
@@ -77,9 +77,9 @@ impl<U: Upstream> ModelRouter<U> {
         let mut state = InProcess::new(catalog, cooldowns, settings, now);
         let mut stored = StoredResponses::new(limits.stored_responses);
         let mut encrypted = EncryptedItems::new(limits.stored_responses);
-        let mut open = OpenAnswers::default();
+        let mut answers = OpenAnswers::default();
         if let Some(replicas) = &replicas {
-            open = open.telling(Arc::clone(replicas.outbox()));
+            answers = answers.telling(Arc::clone(replicas.outbox()));
             state = state.telling(Arc::clone(replicas.outbox()));
             stored = stored.telling(Arc::clone(replicas.outbox()));
             encrypted = encrypted.telling(Arc::clone(replicas.outbox()));
@@ -91,12 +91,13 @@ impl<U: Upstream> ModelRouter<U> {
         }
         let state: Arc<dyn CapacityState> = state;
         let metrics = Metrics::register(registry)?;
-        let others = OtherModels::default();
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, &rules.capacity);
         let fallback = Fallback::new(upstream, waiting, limits);
         let watched = Watched::register(registry, Arc::clone(fallback.waiting()), &rules)?;
         let observers = Observers::default();
-        let yardsticks = ReferencePrices::of(&rules.policy, &rules.catalog);
+        observers.add(Arc::new(metrics.clone()));
+        observers.add(Arc::new(OtherModels::default()));
+        let prices = ReferencePrices::of(&rules.policy, &rules.catalog);
         Ok(Self::of(Inner {
             rules,
             state,
@@ -105,12 +106,11 @@ impl<U: Upstream> ModelRouter<U> {
             watched,
             stored,
             encrypted,
-            others,
-            open,
+            answers,
             observers,
             ledger,
             bulk: Arc::default(),
-            yardsticks,
+            prices,
             replicas,
         }))
     }

@@ -72,9 +72,6 @@ fn estimate(decision: &Decision, plan: &Plan, unsaid: Unsaid) -> Estimate {
     Estimate { prompt: needs.prompt, output, cost }
 }
 
-/// The first status that says that nothing was made.
-const REFUSED: u16 = 400;
-
 /// Charges what the request used, or what was set aside where the answer does not tell. One that nobody answered is
 /// charged nothing; one whose caller went away while it was
 /// under way may have been billed upstream, so its prompt is charged.
@@ -84,7 +81,7 @@ pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
             bill(deployment, usage, *cost)
         }
         // Made in the background, say: it tells no usage, and is not free for that.
-        (Some(answer), _) if answer.status < REFUSED && record.operation.is_billed() => {
+        (Some(answer), _) if !answer.is_refusal() && record.operation.is_billed() => {
             ticket.set_aside()
         }
         (Some(answer), _) => Bill { cost: answer.cost.unwrap_or_default(), ..Bill::default() },

@@ -13,10 +13,10 @@ use crate::ledger::Slot;
 use crate::memory::Budget;
 use crate::upstream::Upstream;
 
-use super::account::OpenAccount;
 use super::audit;
 use super::call::{ChatCall, StoredCall};
 use super::model_router::ModelRouter;
+use super::open_request::OpenRequest;
 
 impl<U: Upstream> ModelRouter<U> {
     /// The budget of all answers that are not streamed; a router that takes this one's place goes on with it.
@@ -53,10 +53,9 @@ impl<U: Upstream> ModelRouter<U> {
     /// Tells observers and metrics of a request that is refused before it is routed.
     pub fn refuse(&self, call: &ChatCall, error: RouteError) -> RouteError {
         let inner = self.inner();
-        let mut account = OpenAccount::new(call, &inner.observers, &inner.metrics);
+        let mut open = OpenRequest::new(call, &inner.observers, &inner.metrics);
         audit::refused(&inner.metrics, &error, (&call.caller, &call.rights, &call.headers));
-        inner.metrics.refused(error.kind());
-        account.refused(error.kind());
+        open.refused(error.kind());
         error
     }
 

@@ -1,6 +1,5 @@
 //! Takes one request along the whole path: parse, decide, send, record. The module root.
 
-mod account;
 mod audit;
 mod background;
 mod bill;
@@ -12,16 +11,17 @@ mod collections;
 mod disclosure;
 mod early_head;
 mod entering;
-mod finish;
 mod incoming;
 pub mod model_router;
 mod naming;
+mod open_request;
 mod other_models;
 mod owners;
 mod preview;
 mod refusing;
 mod renewal;
 mod replicas_of;
+mod respond;
 pub mod rules;
 mod stored_call;
 mod stored_outcome;

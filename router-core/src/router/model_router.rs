@@ -24,15 +24,14 @@ use crate::fallback::Dispatch;
 use crate::fallback::Fallback;
 use crate::fallback::FeatureHeaders;
 use crate::fallback::Limits;
-use crate::fallback::NoAnswer;
 use crate::fallback::Note;
+use crate::fallback::Walked;
 use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::metrics::Watched;
 use crate::policy::Rights;
 use crate::record::Observer;
 use crate::record::ReferencePrices;
-use crate::record::RequestEnd;
 use crate::response::Response;
 use crate::response::tell_adapted;
 use crate::response::tell_decision;
@@ -51,19 +50,18 @@ use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
 use crate::waiting::QueueView;
 
-use super::account::{Observers, OpenAccount};
 use super::audit;
 use super::background::OpenAnswers;
 use super::bulk::Bulk;
 use super::call::ChatCall;
 use super::charging::{Unsaid, admit};
 use super::early_head::{EarlyHead, Pace, answer_or_early_head};
-use super::finish::{Finish, Owners};
 use super::incoming::{Incoming, read};
 use super::naming::{Named, name_of, role_of_follow_up};
-use super::other_models::OtherModels;
+use super::open_request::{Observers, OpenRequest};
 use super::owners::owners_elsewhere;
 use super::refusing::refusals;
+use super::respond::{Owners, Respond};
 
 /// Routes chat requests. Cloning is cheap; clones share everything.
 #[derive(Debug)]
@@ -84,13 +82,12 @@ pub(super) struct Inner<U> {
     pub(super) watched: Watched,
     pub(super) stored: StoredResponses,
     pub(super) encrypted: EncryptedItems,
-    pub(super) others: OtherModels,
-    pub(super) open: OpenAnswers,
+    pub(super) answers: OpenAnswers,
     pub(super) observers: Observers,
     pub(super) ledger: Arc<Ledger>,
     pub(super) bulk: Arc<Bulk>,
     /// By whose prices costs are compared.
-    pub(super) yardsticks: ReferencePrices,
+    pub(super) prices: ReferencePrices,
     pub(super) replicas: Option<Arc<Replicas>>,
 }
 
@@ -222,12 +219,11 @@ impl<U: Upstream> Inner<U> {
         promise: Arc<OnceLock<EarlyHead>>,
     ) -> Result<Response, RouteError> {
         let call = Arc::new(call);
-        let mut account = OpenAccount::new(&call, &self.observers, &self.metrics);
-        let answer = self.attempt(&call, &promise, &mut account).await;
+        let mut open = OpenRequest::new(&call, &self.observers, &self.metrics);
+        let answer = self.attempt(&call, &promise, &mut open).await;
         if let Err(error) = &answer {
             audit::refused(&self.metrics, error, (&call.caller, &call.rights, &call.headers));
-            self.metrics.refused(error.kind());
-            account.refused(error.kind());
+            open.refused(error.kind());
         }
         answer
     }
@@ -236,7 +232,7 @@ impl<U: Upstream> Inner<U> {
         self: &Arc<Self>,
         call: &Arc<ChatCall>,
         promise: &OnceLock<EarlyHead>,
-        account: &mut OpenAccount,
+        open: &mut OpenRequest,
     ) -> Result<Response, RouteError> {
         let began = Instant::now();
         let (bytes, most) = (call.body.len(), self.max_messages());
@@ -251,17 +247,14 @@ impl<U: Upstream> Inner<U> {
         let (incoming, decision) = self.bulk.run(bytes, decide).await?;
         let incoming = incoming.get();
         let request = &incoming.request;
-        self.metrics.decided(&decision);
-        account.decided(request, &decision, self.rules.classifier.threshold());
-        let unanswered = self.metrics.unanswered(request.operation(), &decision, began);
-        let answer = self.carry_out(incoming, (&decision, began), promise, account).await;
+        open.decided(request, &decision, self.rules.classifier.threshold());
+        let answer = self.carry_out(incoming, (&decision, began), promise, open).await;
         if let Err(error) = &answer {
             call.disclosure.refused(&decision);
             if error.is_misconfigured() {
                 call.disclosure.misconfigured(refusals(&self.fallback, &decision));
             }
         }
-        unanswered.ended(answer.as_ref().err().map(|error| RequestEnd::Refused(error.kind())));
         answer
     }
 
@@ -270,12 +263,12 @@ impl<U: Upstream> Inner<U> {
         incoming: &Incoming<'_>,
         (decision, began): (&Decision, Instant),
         promise: &OnceLock<EarlyHead>,
-        account: &mut OpenAccount,
+        open: &mut OpenRequest,
     ) -> Result<Response, RouteError> {
         let Incoming { call, request, hints, readers } = incoming;
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let unsaid = Unsaid::of(&self.rules, request);
-        account.admitted(admit(&self.ledger, call, (decision, plan), unsaid)?);
+        open.admitted(admit(&self.ledger, call, (decision, plan), unsaid)?);
         let mut told = HeaderMap::with_capacity(20);
         tell_decision(&mut told, decision);
         let limits = self.fallback.limits();
@@ -288,7 +281,7 @@ impl<U: Upstream> Inner<U> {
             request,
             call: call.call(request),
             plan,
-            admission: &decision.admission,
+            admission: decision.admission.clone(),
             asker: incoming.asker(),
             readers,
             task: decision.kind(&self.rules.catalog),
@@ -308,29 +301,22 @@ impl<U: Upstream> Inner<U> {
             drop(promise.set(EarlyHead { headers, disclosure }));
         }
         let decided = began.elapsed();
-        match self.fallback.walk(dispatch).await {
-            Err(NoAnswer { fault, trail, notes }) => {
-                call.disclosure.walked(&trail);
-                self.metrics.attempted(&trail);
-                self.metrics.noted(decision, &notes);
-                account.walked(&trail, &notes);
-                Err(self.sending_fault(fault, decision))
-            }
-            Ok(answered) => {
-                call.disclosure.walked(&answered.trail);
-                let upstream: Duration = answered.trail.iter().map(|step| step.took).sum();
-                let held: Duration = answered.notes.iter().map(Note::held).sum();
-                let overhead = began.elapsed().saturating_sub(upstream + held).max(decided);
-                self.metrics.overhead(overhead);
-                tell_overhead(&mut told, overhead);
-                let (metrics, stored, encrypted) = (&self.metrics, &self.stored, &self.encrypted);
-                let owners = Owners { stored, encrypted, caller: &call.caller };
-                let (others, open, yardsticks) = (&self.others, &self.open, &self.yardsticks);
-                let finish =
-                    Finish { metrics, decision, request, owners, others, open, yardsticks, began };
-                Ok(finish.respond(answered, told, account.take()))
-            }
-        }
+        let mut nowhere = Walked::default();
+        let walked = self.fallback.walk(dispatch, open.walked().unwrap_or(&mut nowhere)).await;
+        open.end_walk();
+        let (attempts, notes) = open.history();
+        call.disclosure.walked(attempts);
+        let answered = walked.map_err(|fault| self.sending_fault(fault, decision))?;
+        let upstream: Duration = attempts.iter().map(|step| step.took).sum();
+        let held: Duration = notes.iter().map(Note::held).sum();
+        let overhead = began.elapsed().saturating_sub(upstream + held).max(decided);
+        open.took_itself(overhead);
+        tell_overhead(&mut told, overhead);
+        let (stored, encrypted) = (&self.stored, &self.encrypted);
+        let owners = Owners { stored, encrypted, caller: &call.caller };
+        let (answers, prices) = (&self.answers, &self.prices);
+        let respond = Respond { decision, request, owners, answers, prices, began };
+        Ok(respond.respond(answered, told, open.take()))
     }
 
     /// What is sure of a stream before there is an answer.

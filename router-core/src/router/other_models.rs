@@ -5,7 +5,8 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::deployment::Deployment;
-use crate::metrics::Metrics;
+use crate::record::Observer;
+use crate::record::RequestRecord;
 use crate::units::DeploymentName;
 use crate::upstream::said::token;
 
@@ -20,24 +21,25 @@ type Pair = (DeploymentName, Box<str>);
 pub(super) struct OtherModels(Arc<Mutex<HashSet<Pair>>>);
 
 impl OtherModels {
-    /// Counts an answer of another model; the log hears of each pair once.
-    pub(super) fn check(&self, metrics: &Metrics, deployment: &Deployment, answered: Option<&str>) {
-        let configured = deployment.model.name.as_str();
-        let Some(answered) = answered else { return };
-        // A dated version of the same model is the same model: gpt-4o-2024-11-20.
-        let version = answered.strip_prefix(configured);
-        if version.is_some_and(|rest| rest.is_empty() || rest.starts_with("-20")) {
+    fn is_new(&self, deployment: &Deployment, answered: &str) -> bool {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        told.len() < MOST && told.insert((deployment.name.clone(), answered.into()))
+    }
+}
+
+/// The log names each pair once.
+impl Observer for OtherModels {
+    fn closed(&self, record: &RequestRecord) {
+        let Some(answer) = record.answer.as_ref().filter(|answer| answer.is_of_another_model())
+        else {
             return;
-        }
-        metrics.mismatched(deployment);
+        };
+        let deployment = &answer.deployment;
+        let configured = deployment.model.name.as_str();
+        let answered = answer.model.as_deref().unwrap_or_default();
         if self.is_new(deployment, answered) {
             let answered = token(answered);
             tracing::warn!(deployment = %deployment.name, configured, answered, "another model answered");
         }
-    }
-
-    fn is_new(&self, deployment: &Deployment, answered: &str) -> bool {
-        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        told.len() < MOST && told.insert((deployment.name.clone(), answered.into()))
     }
 }

@@ -83,7 +83,7 @@ impl<U: Upstream> ModelRouter<U> {
             now: Instant::now(),
         };
         let Inner { fallback, metrics, watched, stored, encrypted, .. } = self.inner();
-        let Inner { others, open, observers, ledger, bulk, .. } = self.inner();
+        let Inner { answers, observers, ledger, bulk, .. } = self.inner();
         let replicas = self.replicas().cloned();
         stored.resize(limits.stored_responses);
         encrypted.resize(limits.stored_responses);
@@ -95,7 +95,7 @@ impl<U: Upstream> ModelRouter<U> {
         }
         watched.renew(Arc::clone(fallback.waiting()), &rules);
         Self::of(Inner {
-            yardsticks: ReferencePrices::of(&rules.policy, &rules.catalog),
+            prices: ReferencePrices::of(&rules.policy, &rules.catalog),
             rules,
             state,
             fallback,
@@ -103,8 +103,7 @@ impl<U: Upstream> ModelRouter<U> {
             watched: watched.clone(),
             stored: stored.clone(),
             encrypted: encrypted.clone(),
-            others: others.clone(),
-            open: open.clone(),
+            answers: answers.clone(),
             observers: observers.clone(),
             ledger: Arc::clone(ledger),
             bulk: Arc::clone(bulk),

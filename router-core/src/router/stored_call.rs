@@ -232,7 +232,7 @@ impl<U: Upstream> ModelRouter<U> {
     ) -> Option<SettledCost> {
         let (id, caller, metrics) = (&*call.id, &call.caller, self.metrics());
         let reporting = Reporting { id, usage, deployment, caller, metrics };
-        let open = &self.inner().open;
+        let open = &self.inner().answers;
         match self.replicas() {
             Some(replicas) => open.settle_among(&reporting, self.ledger(), replicas).await,
             None => open.settle(&reporting),
@@ -251,7 +251,7 @@ impl<U: Upstream> ModelRouter<U> {
         let (call, deployment) = (call.clone(), Arc::clone(deployment));
         let (alone, maker) = (self.replicas().is_none(), Arc::clone(&deployment));
         let (open, metrics, id, caller) = (
-            self.inner().open.clone(),
+            self.inner().answers.clone(),
             self.metrics().clone(),
             call.id.clone(),
             call.caller.clone(),

@@ -222,7 +222,7 @@ impl Scorer for Logged {
 struct Told(Mutex<Vec<(usize, RequestRecord)>>);
 
 impl Observer for Told {
-    fn finished(&self, record: &RequestRecord) {
+    fn closed(&self, record: &RequestRecord) {
         let index = record.request_id.as_deref().and_then(|id| id.parse().ok());
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         told.push((index.unwrap_or(usize::MAX), record.clone()));

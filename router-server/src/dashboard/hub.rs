@@ -162,7 +162,7 @@ impl Dashboard {
 }
 
 impl Observer for Dashboard {
-    fn finished(&self, record: &RequestRecord) {
+    fn closed(&self, record: &RequestRecord) {
         let mut entry = Entry::of(record);
         let mut inner = self.lock();
         let way = inner.tally.add(record);

@@ -76,7 +76,7 @@ impl Outcome {
         match &record.answer {
             None => record.ended.error().unwrap_or_default(),
             Some(answer) if answer.spilled_over => "native_spillover",
-            Some(_) => record.fallback.unwrap_or_default(),
+            Some(_) => record.fallback_cause().unwrap_or_default(),
         }
     }
 }

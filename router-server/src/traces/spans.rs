@@ -109,7 +109,7 @@ impl Made<'_> {
         told.put("model_router.held_ms", milliseconds(held));
         told.count("model_router.attempts", count(record.attempts.len()));
         told.count("model_router.fallbacks", count(self.fallbacks()));
-        told.may("model_router.fallback", record.fallback);
+        told.may("model_router.fallback", record.fallback_cause());
         if let Some(answer) = &record.answer {
             outcome(&mut told, answer);
         }
@@ -137,8 +137,9 @@ impl Made<'_> {
     fn attempt(&self, step: &Step, number: u64, places: &Places) -> Option<SpanData> {
         let (record, id) = (self.record, step.span?);
         let deployment = &step.deployment;
-        let answer = record.answer.as_ref().filter(|_| number == count(record.attempts.len()));
-        let answer = answer.filter(|_| step.ended == Ended::Served);
+        let served = |step: &Step| step.ended == Ended::Served;
+        let last = record.attempts.iter().rposition(served).map(|at| count(at + 1));
+        let answer = record.answer.as_ref().filter(|_| last == Some(number));
         let model = deployment.model.name.as_str();
         let mut told = Attributes::default();
         told.put(names::OPERATION, record.operation.as_str());
@@ -248,7 +249,8 @@ fn status_of(ended: Ended) -> Option<u16> {
         | Ended::Timeout
         | Ended::Broken
         | Ended::ErrorEvent
-        | Ended::Outrun => None,
+        | Ended::Outrun
+        | Ended::HungUp => None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! Turns an answer into the response, and closes the account when it ends: at once for a whole answer, at the end or at
-//! the drop of a stream.
+//! Turns an answer into the response: headers and body. The request ends with its answer: at once for a whole one, at the end
+//! or at the drop of a stream.
 
 use std::sync::Arc;
 
@@ -22,14 +22,16 @@ use crate::deployment::Deployment;
 use crate::encrypted_items::EncryptedItems;
 use crate::fallback::Answered;
 use crate::fallback::Delivered;
+use crate::fallback::Delivery;
 use crate::fallback::Note;
 use crate::fallback::Passing;
 use crate::fallback::Relay;
 use crate::fallback::Step;
 use crate::fallback::StreamEnd;
 use crate::fallback::relay::How;
-use crate::metrics::Account;
-use crate::metrics::Metrics;
+use crate::record::Answer;
+use crate::record::Counterfactual;
+use crate::record::FellBack;
 use crate::record::ReferencePrices;
 use crate::record::RequestEnd;
 use crate::response::Body;
@@ -49,10 +51,8 @@ use crate::stored::Caller;
 use crate::stored::StoredResponses;
 use crate::upstream::spilled_over;
 
-use super::account::OpenAccount;
 use super::background::OpenAnswers;
-use super::bill::{Bill, cost_of};
-use super::other_models::OtherModels;
+use super::open_request::{AnswerEnd, Head, OpenRequest};
 
 /// Where it is remembered who has what.
 #[derive(Clone, Copy)]
@@ -65,146 +65,124 @@ pub(super) struct Owners<'f> {
     pub(super) caller: &'f Caller,
 }
 
-/// Turns an answer into the response, and closes the account when it ends.
-pub(super) struct Finish<'f, 'a> {
-    pub(super) metrics: &'f Metrics,
+/// Turns an answer into the response.
+pub(super) struct Respond<'f, 'a> {
     pub(super) decision: &'f Decision,
     pub(super) request: &'f ChatRequest<'a>,
     /// Where it is remembered who has what.
     pub(super) owners: Owners<'f>,
-    /// Where answers of another model than configured are told.
-    pub(super) others: &'f OtherModels,
     /// Answers whose usage is reported later.
-    pub(super) open: &'f OpenAnswers,
+    pub(super) answers: &'f OpenAnswers,
     /// By whose prices costs are compared.
-    pub(super) yardsticks: &'f ReferencePrices,
+    pub(super) prices: &'f ReferencePrices,
     pub(super) began: Instant,
 }
 
-impl Finish<'_, '_> {
+impl Respond<'_, '_> {
     pub(super) fn respond(
         &self,
         answered: Answered,
         mut headers: HeaderMap,
-        mut account: OpenAccount,
+        mut open: OpenRequest,
     ) -> Response {
-        let Answered { deployment, delivery, mut adapted, restream: again, trail, notes } =
-            answered;
+        let Answered { deployment, delivery, mut adapted, restream: again } = answered;
         if again {
             // The caller gets a stream, but not one that shows the answer as it is made.
             adapted.push("stream");
         }
-        let metrics = self.metrics;
-        metrics.attempted(&trail);
-        metrics.noted(self.decision, &notes);
-        account.walked(&trail, &notes);
-        self.adapted(&deployment, &adapted, delivery.status);
-        pass_on(&mut headers, &delivery.headers);
-        let fallback = self.fallback_cause(&deployment, &trail, &notes);
-        account.fell_back(fallback);
-        tell_attempts(&mut headers, &deployment, &trail, fallback);
+        let Delivery { status, headers: upstream, body } = delivery;
+        self.good_without(&deployment, &adapted, status);
+        pass_on(&mut headers, &upstream);
+        let (attempts, notes) = open.history();
+        let fallback = self.fallback(&deployment, attempts, notes);
+        let cause = fallback.as_ref().map(|fell_back| fell_back.cause);
+        tell_attempts(&mut headers, &deployment, attempts, cause);
         tell_adapted(&mut headers, &adapted);
-        let spilled = deployment.billing.is_provisioned() && spilled_over(&delivery.headers);
-        if spilled {
-            metrics.spilled_over(&deployment);
+        let spilled_over = deployment.billing.is_provisioned() && spilled_over(&upstream);
+        if spilled_over {
             tell_spilled(&mut headers);
         }
-        let by_token = spilled || !deployment.billing.is_provisioned();
-        if by_token && delivery.status.is_success() && self.request.operation().is_scored() {
-            let tier = delivery.body.tier().unwrap_or(deployment.tier());
-            set_tier_header(&mut headers, tier);
+        let by_token = spilled_over || !deployment.billing.is_provisioned();
+        if by_token && status.is_success() && self.request.operation().is_scored() {
+            set_tier_header(&mut headers, body.tier().unwrap_or(deployment.tier()));
         }
-        let bill = self.bill(deployment, spilled, &notes);
-        let status = delivery.status;
-        match delivery.body {
+        let first = self.began.elapsed();
+        let answer = Answer {
+            deployment: Arc::clone(&deployment),
+            status: status.as_u16(),
+            spilled_over,
+            model: None,
+            streamed: matches!(body, Delivered::Stream(_)),
+            usage: None,
+            cost: None,
+            cost_at_least: false,
+            timing: Timing { first, total: first },
+            instead: Counterfactual::default(),
+        };
+        open.head(Head { answer, adapted, fallback });
+        match body {
             Delivered::Full(body, answer) => {
-                let whole = Whole { status, headers, body, answer };
                 let again = (again && status.is_success()).then_some(self.request);
-                let whole = if status.is_success() {
-                    self.answered(whole, &bill, account)
-                } else {
-                    self.rejected(whole, &bill, account)
-                };
+                let mut whole = Whole { status, headers, body };
+                self.whole(&mut whole, &deployment, &answer, open);
                 whole.respond(again)
             }
             Delivered::Stream(relay) => {
                 as_event_stream(&mut headers);
-                let body = Body::Stream(self.streamed(*relay, bill, status, account));
+                let body = Body::Stream(self.streamed(*relay, &deployment, open));
                 Response { status, headers, body }
             }
             Delivered::Passing(passing) => {
-                let body = Body::Stream(self.passing(*passing, bill, status, account));
+                let body = Body::Stream(self.passing(*passing, &deployment, open));
                 Response { status, headers, body }
             }
         }
     }
 
-    fn answered(&self, mut whole: Whole, bill: &Bill, mut account: OpenAccount) -> Whole {
-        let (metrics, deployment, answer) = (self.metrics, &bill.deployment, &whole.answer);
-        self.remember(deployment, answer.id.as_deref(), &whole.body);
-        self.others.check(metrics, deployment, answer.model.as_deref());
-        let total = self.began.elapsed();
-        let timing = Timing { first: total, total };
-        let cost = answer.usage.and_then(|usage| bill.cost(&usage));
-        let usage = answer.usage.unwrap_or_default();
-        tell_cost(&mut whole.headers, cost, bill.is_at_least(&usage));
-        let open = answer.id.as_deref().filter(|_| self.request.background());
-        let open = open.filter(|_| answer.usage.is_none());
-        if let Some(id) = open {
-            account.left_open(id, self.open);
-        }
-        let (operation, pending) = (self.request.operation(), open.is_some());
-        let (streamed, ended) = (false, RequestEnd::Served);
-        let told = Account { operation, deployment, usage, cost, timing, streamed, ended, pending };
-        metrics.answered(&told);
-        bill.observed(metrics, &usage);
-        let told = (answer.usage, answer.model.as_deref());
-        account.close(RequestEnd::Served, || bill.answer(whole.status.as_u16(), told, timing));
-        whole
-    }
-
-    /// An upstream's answer that says that the request is to blame.
-    fn rejected(&self, whole: Whole, bill: &Bill, account: OpenAccount) -> Whole {
-        let total = self.began.elapsed();
-        let timing = Timing { first: total, total };
-        let refused = (self.request.operation(), self.decision);
-        self.metrics.failed(refused, Some(&bill.deployment), RequestEnd::Rejected, total);
-        let status = whole.status.as_u16();
-        account.close(RequestEnd::Rejected, || bill.answer(status, (None, None), timing));
-        whole
-    }
-
-    /// A stream for the caller, which closes the account at its end.
-    fn streamed(
+    /// A whole answer ends at once; one that says that the request is to blame has no usage.
+    fn whole(
         &self,
-        mut relay: Relay,
-        bill: Bill,
-        status: StatusCode,
-        account: OpenAccount,
-    ) -> ByteStream {
-        self.remember(&bill.deployment, relay.response_id(), &[]);
-        let deployment = Arc::clone(&bill.deployment);
-        relay.on_end(self.closing(bill, status, account, true));
-        self.kept(relay, &deployment)
+        whole: &mut Whole,
+        deployment: &Deployment,
+        answer: &crate::chat::Answer,
+        mut open: OpenRequest,
+    ) {
+        let good = whole.status.is_success();
+        let total = self.began.elapsed();
+        let (usage, model) = (answer.usage.filter(|_| good), answer.model.as_deref());
+        if good {
+            self.remember(deployment, answer.id.as_deref(), &whole.body);
+            let made_later = self.request.background() && usage.is_none();
+            if let Some(id) = answer.id.as_deref().filter(|_| made_later) {
+                open.left_open(id, self.answers);
+            }
+        }
+        let ended = if good { RequestEnd::Served } else { RequestEnd::Rejected };
+        let (timing, model) = (Timing { first: total, total }, model.filter(|_| good));
+        open.answered(&AnswerEnd { ended, timing, usage, model }, self.prices);
+        let answer = open.record().and_then(|record| record.answer.as_ref());
+        if let Some(answer) = answer.filter(|answer| answer.usage.is_some()) {
+            tell_cost(&mut whole.headers, answer.cost, answer.cost_at_least);
+        }
     }
 
-    /// An answer that is relayed as it arrives, which closes the account at its end.
+    /// A stream for the caller, whose end is that of the request.
+    fn streamed(&self, mut relay: Relay, deployment: &Deployment, open: OpenRequest) -> ByteStream {
+        self.remember(deployment, relay.response_id(), &[]);
+        relay.on_end(self.closing(open));
+        self.kept(relay, deployment)
+    }
+
+    /// An answer that is relayed as it arrives, whose end is that of the request.
     fn passing(
         &self,
         mut passing: Passing,
-        bill: Bill,
-        status: StatusCode,
-        account: OpenAccount,
+        deployment: &Deployment,
+        open: OpenRequest,
     ) -> ByteStream {
-        self.remember(&bill.deployment, passing.response_id(), &[]);
-        passing.on_end(self.closing(bill, status, account, false));
+        self.remember(deployment, passing.response_id(), &[]);
+        passing.on_end(self.closing(open));
         ByteStream::breaking(passing)
-    }
-
-    fn bill(&self, deployment: Arc<Deployment>, spilled_over: bool, notes: &[Note]) -> Bill {
-        let before = notes.iter().map(cost_of).sum();
-        let (would, yardsticks) = (self.decision.would, self.yardsticks.clone());
-        Bill { deployment, spilled_over, before, would, yardsticks }
     }
 
     /// True where the deployment stores what it answers.
@@ -213,9 +191,8 @@ impl Finish<'_, '_> {
             && self.request.stores()
     }
 
-    /// Counts what was changed. A good answer shows that its deployment could read all encrypted items that it was sent.
-    fn adapted(&self, deployment: &Deployment, adapted: &[&'static str], status: StatusCode) {
-        self.metrics.adapted(deployment, adapted);
+    /// A good answer shows that its deployment could read all encrypted items that it was sent.
+    fn good_without(&self, deployment: &Deployment, adapted: &[&str], status: StatusCode) {
         let left_out = adapted.iter().any(|field| adapt::LEFT_OUT_ITEMS.contains(field));
         if status.is_success() && !left_out {
             let (contents, encrypted) = (self.request.encrypted().iter(), self.owners.encrypted);
@@ -266,13 +243,13 @@ impl Finish<'_, '_> {
         }))
     }
 
-    /// Why the deployment wished most did not answer: its own attempt's end, or the wait it had asked for before.
-    fn fallback_cause(
+    /// Why the preferred deployment did not answer: its own attempt's end, or the wait it had asked for before.
+    fn fallback(
         &self,
         deployment: &Deployment,
         trail: &[Step],
         notes: &[Note],
-    ) -> Option<&'static str> {
+    ) -> Option<FellBack> {
         let first = trail.first()?;
         let spilled = notes.iter().find_map(|note| match note {
             Note::Spilled { deployment: from, cause } if from.name != deployment.name => {
@@ -308,51 +285,31 @@ impl Finish<'_, '_> {
         } else {
             (&first.deployment, first.ended.as_str())
         };
-        self.metrics.fell_back(from, deployment, cause);
-        Some(cause)
+        Some(FellBack { from: Arc::clone(from), cause })
     }
 
-    /// Closes the account of a stream when it has ended, however it did.
-    fn closing(
-        &self,
-        bill: Bill,
-        status: StatusCode,
-        account: OpenAccount,
-        streamed: bool,
-    ) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
-        let metrics = self.metrics.clone();
-        let others = self.others.clone();
-        let (began, prompt) = (self.began, self.decision.needs.prompt);
-        let (first, operation) = (began.elapsed(), self.request.operation());
-        let background = self.request.background().then(|| self.open.clone());
-        let mut account = account;
+    /// Ends the request with its stream, however that ends.
+    fn closing(&self, open: OpenRequest) -> impl FnOnce(&StreamEnd) + Send + 'static + use<> {
+        let (began, first) = (self.began, self.began.elapsed());
+        let (prompt, prices) = (self.decision.needs.prompt, self.prices.clone());
+        let answers = self.request.background().then(|| self.answers.clone());
+        let mut open = open;
         move |end| {
-            let deployment = &bill.deployment;
-            others.check(&metrics, deployment, end.model.as_deref());
             // An answer in the background goes on without its caller; what it used is reported later.
-            let open = background.filter(|_| end.usage.is_none()).zip(end.response_id.as_deref());
-            let pending = open.is_some();
-            if let Some((answers, id)) = open {
-                account.left_open(id, &answers);
+            let made_later = answers.filter(|_| end.usage.is_none());
+            if let Some((answers, id)) = made_later.zip(end.response_id.as_deref()) {
+                open.left_open(id, &answers);
             }
-            let usage = end.usage.unwrap_or_else(|| end.estimated(prompt));
-            let cost = bill.cost(&usage);
-            let (how, ended) = match end.how {
-                How::Whole => ("whole", RequestEnd::Served),
-                How::Interrupted => ("interrupted", RequestEnd::Interrupted),
-                How::Rejected => ("rejected", RequestEnd::Rejected),
-                How::HungUp => ("hung_up", RequestEnd::HungUp),
+            let ended = match end.how {
+                How::Whole => RequestEnd::Served,
+                How::Interrupted => RequestEnd::Interrupted,
+                How::Rejected => RequestEnd::Rejected,
+                How::HungUp => RequestEnd::HungUp,
             };
+            let usage = Some(end.usage.unwrap_or_else(|| end.estimated(prompt)));
             let timing = Timing { first, total: began.elapsed() };
-            let told =
-                Account { operation, deployment, usage, cost, timing, streamed, ended, pending };
-            if streamed {
-                metrics.stream_ended(deployment, how);
-            }
-            metrics.answered(&told);
-            bill.observed(&metrics, &usage);
-            let told = (Some(usage).filter(|_| !pending), end.model.as_deref());
-            account.close(ended, || bill.answer(status.as_u16(), told, timing));
+            let model = end.model.as_deref();
+            open.answered(&AnswerEnd { ended, timing, usage, model }, &prices);
         }
     }
 }
@@ -362,13 +319,12 @@ struct Whole {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
-    answer: crate::chat::usage::Answer,
 }
 
 impl Whole {
     /// As it came, or streamed on to the caller of `again`.
     fn respond(self, again: Option<&ChatRequest<'_>>) -> Response {
-        let Self { status, mut headers, body, .. } = self;
+        let Self { status, mut headers, body } = self;
         let events = again.and_then(|request| match request.operation() {
             Operation::Responses => restream_response(&body),
             Operation::Chat
