@@ -26,6 +26,7 @@ async fn check(name: &str, streamed: bool, scripted: Scripted) {
     let two = Layout::empty()
         .payg("first", "gpt-4o")
         .payg("second", "gpt-4o")
+        .set("deployments.second.order", 2)
         .payg("o1_payg", "o1")
         .set("deployments.second.order", 2);
     let first_alone = two.clone().set("deployments.second.enabled", false);
@@ -165,6 +166,7 @@ async fn a_preamble_without_end_is_left_for_the_next_deployment() {
         let layout = Layout::empty()
             .payg("first", "gpt-4o")
             .payg("second", "gpt-4o")
+            .set("deployments.second.order", 2)
             .payg("o1_payg", "o1")
             .set("deployments.second.order", 2);
         let bench = upstream.routed(layout).await;
