@@ -53,6 +53,7 @@ impl Live {
             .text("endpoints.azure.api_version", "2025-04-01-preview")
             .payg("one", "gpt-4o")
             .payg("two", "gpt-4o")
+            .set("deployments.two.order", 2)
             .payg("voice", "tts-1")
             .payg("images", "gpt-image-1")
             .payg("o1_payg", "o1");
