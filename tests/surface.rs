@@ -63,7 +63,8 @@ async fn embeddings_pass_byte_for_byte_in_either_encoding() {
 
 #[tokio::test]
 async fn embeddings_fall_back_to_the_same_model_alone() {
-    let bench = layout().payg("embed_too", EMBED).start().await;
+    let layout = layout().payg("embed_too", EMBED).set("deployments.embed_too.order", 2);
+    let bench = layout.start().await;
     bench.emulator.script("embed", Step::server_error());
     let answer = post(&bench, "/v1/embeddings", &json!({"model": EMBED, "input": "a"})).await;
     assert_eq!((answer.status, answer.deployment()), (200, Some("embed_too")), "{answer:?}");
