@@ -339,13 +339,13 @@ fn later_layers_win_key_by_key() {
 #[test]
 fn a_key_says_everything_that_is_wrong_with_it() {
     let (one, two) = ("1f".repeat(32), "2e".repeat(32));
-    let guessable = router_server::key_hash("sk-1234");
+    let third = "3d".repeat(32);
     let text = format!(
         "{SOUND}\n[keys.team]\nhashes = [\"sha256:{one}\", \"sha256:{two}\", \"sha256:{}\"]\nroles = [\"boss\"]\n\
          models = [\"gpt-9\"]\ndeployments = [\"us_ptu\"]\nresidency = \"korea\"\npriority = \"high\"\nprefer = \"\"\n\
          requests_per_minute = 0\nmax_in_flight = -1\ndaily_budget_usd = 5\nmonthly_budget_usd = 2.5\nexpires = \"soon\"\n\
-         [keys.other]\nhashes = [\"sha256:{one}\"]\nroles = []\n[keys.none]\n[teams.a]\ndaily_budget_usd = 0\n[teams.B]\n[keys.guessable]\nteam = \"ops\"\ntags = [\"\"]\n\
-         hashes = [\"{guessable}\"]\n[keys.A]\nhashes = [\"sha256:{two}\"]\n",
+         [keys.other]\nhashes = [\"sha256:{one}\"]\nroles = []\n[keys.none]\n[teams.a]\ndaily_budget_usd = 0\n[teams.B]\n[keys.tagged]\nteam = \"ops\"\ntags = [\"\"]\n\
+         hashes = [\"sha256:{third}\"]\n[keys.A]\nhashes = [\"sha256:{two}\"]\n",
         "0g".repeat(32)
     );
     check(
@@ -354,9 +354,8 @@ fn a_key_says_everything_that_is_wrong_with_it() {
         "a.toml: teams.B: a name is 1 to 100 of a-z, 0-9 and _
 a.toml: teams.a.daily_budget_usd: must be at least 0.01, found 0
 a.toml: keys.A: a name is 1 to 128 of a-z, 0-9 and _
-a.toml: keys.guessable.hashes: one of them is the hash of a key that anybody would try (a placeholder of examples or clients); make one with `router-server key new`
-a.toml: keys.guessable.team: no table [teams.NAME] for `ops`; there are: a
-a.toml: keys.guessable.tags: must be words of 1 to 64 letters; found ``
+a.toml: keys.tagged.team: no table [teams.NAME] for `ops`; there are: a
+a.toml: keys.tagged.tags: must be words of 1 to 64 letters; found ``
 a.toml: keys.none.hashes: missing; must list at least one hash, as `router-server key new` prints it
 a.toml: keys.other.roles: must list reasoning, chat or both
 a.toml: keys.team.hashes: one of them is a hash of keys.other too

@@ -19,7 +19,7 @@ async fn strange_paths_methods_types_and_bodies() {
     let json_text =
         |text: &str| chat().header("content-type", "application/json").body(text.to_owned());
     assert_problem(&bench.get("/v1/nothing").await, 404);
-    assert_problem(&bench.get("/v1/chat/completions").await, 405);
+    assert_problem(&bench.get("/v1/embeddings").await, 405);
     assert_problem(&Answer::of(chat().header("content-type", "text/html").body("hi")).await, 415);
     let long = question("auto", json!({"user": "x".repeat(3_000)}));
     assert_problem(&Answer::of(chat().json(&long)).await, 413);

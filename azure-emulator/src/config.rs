@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn the_default_is_sound_and_names_every_key() {
         let settings = read(DEFAULT).unwrap();
-        assert_eq!(settings.deployments.len(), 6);
+        assert_eq!(settings.deployments.len(), 8);
         assert!(settings.deployments.iter().any(|deployment| {
             deployment.name == "gpt-4o-ptu" && matches!(deployment.billing, Billing::Provisioned(_))
         }));

@@ -206,8 +206,7 @@ mod tests {
 
     #[test]
     fn a_row_is_written_with_its_question() {
-        let text =
-            r#"{"text":"Good morning! Prove that 2 is prime.","label":"reasoning","source":"a"}"#;
+        let text = r#"{"text":"Our team met on Monday. We looked at the sales of the north.\n\nProve that 2 is prime.","label":"reasoning","source":"a"}"#;
         let rows = Row::read_all(text).unwrap();
         let scorer = Arc::new(LinearScorer::shipped().unwrap());
         let classifier = Classifier::new(scorer, Signals::default());

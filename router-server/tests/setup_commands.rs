@@ -162,6 +162,23 @@ fn faults_are_json_as_well() {
     assert_eq!(fault["problem"], "must be a text in quotes, found `3`");
 }
 
+#[test]
+fn check_refuses_a_guessable_key_and_a_running_router_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let sound = lived("http://127.0.0.1:9");
+    let hash = router_server::key_hash("sk-1234");
+    let path = folder.path().join("router.toml");
+    std::fs::write(&path, format!("{sound}\n[keys.team]\nhashes = [\"{hash}\"]\n")).unwrap();
+    let output = program(folder.path(), &["check", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["ok"]), (Some(1), &Value::Bool(false)));
+    let faults = report["faults"].as_array().unwrap();
+    let fault = faults.iter().find(|fault| fault["key"] == "keys.team.hashes").unwrap();
+    assert!(fault["problem"].as_str().unwrap().contains("key new"), "{fault}");
+    // What uses the configuration without judging it goes on.
+    said(folder.path(), &["explain", "--text", "Hello"]);
+}
+
 /// A configuration whose deployments are there, under another name, of another model, and behind a missing secret.
 fn lived(url: &str) -> String {
     let deployment = |key: &str, lines: &str| {

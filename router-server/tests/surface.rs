@@ -107,7 +107,7 @@ fn refused(got: &Got, status: u16, code: &str) {
 async fn what_cannot_be_served_is_refused_in_openai_s_shape() {
     let running = alone("max_body_bytes = 2000").await;
     refused(&get(&running, "/v1/nothing").await, 404, "unknown_path");
-    let wrong = get(&running, "/v1/chat/completions").await;
+    let wrong = get(&running, "/v1/embeddings").await;
     refused(&wrong, 405, "method_not_allowed");
     assert_eq!(wrong.headers["allow"], "POST");
 

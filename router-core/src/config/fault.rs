@@ -76,12 +76,15 @@ pub struct Fault {
     pub key: Key,
     /// What is wrong and what would be allowed, in one line.
     pub problem: String,
+    /// For a warning: `check` reports it as a fault. A router that already runs with such a value
+    /// still starts.
+    pub strict: bool,
 }
 
 impl Fault {
     /// A fault whose origin is not known yet.
     pub(super) fn new(key: Key, problem: impl Into<String>) -> Self {
-        Self { origin: Origin::Unnamed, key, problem: problem.into() }
+        Self { origin: Origin::Unnamed, key, problem: problem.into(), strict: false }
     }
 }
 

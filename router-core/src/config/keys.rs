@@ -150,16 +150,18 @@ fn hashes<'r>(
         );
     }
     for text in written {
+        if is_guessable(text) {
+            table.warn_strictly(
+                "hashes",
+                "one of them is the hash of a key that anybody would try (a placeholder of examples or clients); make one \
+                 with `router-server key new`",
+            );
+        }
         match KeyHash::try_from(text.as_str()) {
             Err(KeyHashFault) => table.fault(
                 "hashes",
                 "must be sha256: and 64 hexadecimal digits, as `router-server key hash` prints them; never the key \
                  itself",
-            ),
-            Ok(_) if is_guessable(text) => table.fault(
-                "hashes",
-                "one of them is the hash of a key that anybody would try (a placeholder of examples or clients); make one \
-                 with `router-server key new`",
             ),
             Ok(hash) => match known.insert(hash, name) {
                 Some(other) if other != name => {

@@ -79,7 +79,9 @@ impl Layers {
         let mut config = read.check(self.today)?;
         for (key, source) in secrets(&config, read.raw()) {
             if let Some(problem) = self.absent(&source) {
-                config.warnings.push(Fault { origin: read.origin(&key), key, problem });
+                config
+                    .warnings
+                    .push(Fault { origin: read.origin(&key), ..Fault::new(key, problem) });
             }
         }
         Ok(config)

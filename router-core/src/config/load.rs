@@ -89,7 +89,7 @@ impl Read {
     }
 
     fn fault(&mut self, origin: Origin, problem: String) {
-        self.faults.push(Fault { origin, key: Key::default(), problem });
+        self.faults.push(Fault { origin, ..Fault::new(Key::default(), problem) });
     }
 
     /// Reads all layers as one [`Raw`]; what does not fit is written down and struck out.
@@ -110,7 +110,7 @@ impl Read {
                     let problem = problem(&error.kind, &key);
                     let origin = done.origin(&key);
                     let struck = strike(&mut fitting, key.parts());
-                    self.faults.push(Fault { origin, key, problem });
+                    self.faults.push(Fault { origin, ..Fault::new(key, problem) });
                     if !struck {
                         break;
                     }

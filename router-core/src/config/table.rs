@@ -64,6 +64,12 @@ impl Table<'_> {
         self.findings.warnings.borrow_mut().push(Fault::new(self.key.child(name), problem));
     }
 
+    /// Writes down a warning about a value that `check` refuses.
+    pub(super) fn warn_strictly(&self, name: &str, problem: impl Into<String>) {
+        let warning = Fault { strict: true, ..Fault::new(self.key.child(name), problem) };
+        self.findings.warnings.borrow_mut().push(warning);
+    }
+
     /// Writes down a warning about the table as a whole.
     pub(super) fn warn_here(&self, problem: impl Into<String>) {
         self.findings.warnings.borrow_mut().push(Fault::new(self.key.clone(), problem));

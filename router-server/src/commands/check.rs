@@ -103,9 +103,15 @@ fn report(files: &[PathBuf]) -> Report {
     faults.extend(endpoints.iter().map(ToString::to_string));
     faults.extend(TraceFault::of_build(&config).map(|fault| fault.to_string()));
     let loose = loose_caps::advice(&config).map(Note::of_line);
+    let (strict, warnings): (Vec<&Fault>, Vec<&Fault>) =
+        config.warnings.iter().partition(|warning| warning.strict);
     Report {
-        faults: faults.into_iter().map(Note::of_line).collect(),
-        warnings: config.warnings.iter().map(Note::of).chain(loose).collect(),
+        faults: strict
+            .into_iter()
+            .map(Note::of)
+            .chain(faults.into_iter().map(Note::of_line))
+            .collect(),
+        warnings: warnings.into_iter().map(Note::of).chain(loose).collect(),
         config: Some(config),
     }
 }
