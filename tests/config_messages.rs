@@ -354,10 +354,10 @@ fn a_key_says_everything_that_is_wrong_with_it() {
         "a.toml: teams.B: a name is 1 to 100 of a-z, 0-9 and _
 a.toml: teams.a.daily_budget_usd: must be at least 0.01, found 0
 a.toml: keys.A: a name is 1 to 128 of a-z, 0-9 and _
-a.toml: keys.tagged.team: no table [teams.NAME] for `ops`; there are: a
-a.toml: keys.tagged.tags: must be words of 1 to 64 letters; found ``
 a.toml: keys.none.hashes: missing; must list at least one hash, as `router-server key new` prints it
 a.toml: keys.other.roles: must list reasoning, chat or both
+a.toml: keys.tagged.team: no table [teams.NAME] for `ops`; there are: a
+a.toml: keys.tagged.tags: must be words of 1 to 64 letters; found ``
 a.toml: keys.team.hashes: one of them is a hash of keys.other too
 a.toml: keys.team.hashes: one of them is a hash of keys.A too
 a.toml: keys.team.hashes: must be sha256: and 64 hexadecimal digits, as `router-server key hash` prints them; never the key itself
