@@ -361,6 +361,7 @@ mod tests {
         Step { deployment: Arc::new(deployment), ended, began, took, span: None, said }
     }
 
+    #[cfg(feature = "http-client")]
     #[test]
     fn an_answer_that_our_cap_cut_off_and_that_finds_no_capacity_again_is_no_failure() {
         let cut_off = [step(Ended::Served, Said::default())];
