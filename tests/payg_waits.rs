@@ -43,6 +43,18 @@ async fn a_wait_of_milliseconds_is_kept_and_the_caller_sees_no_429() {
 }
 
 #[tokio::test]
+async fn a_crowd_after_a_429_is_paced_and_nobody_in_it_is_refused() {
+    let bench = layout().set("capacity.max_wait_ms", 120).start().await;
+    bench.emulator.script("first", throttled("400"));
+    assert_eq!(bench.ask("chat", json!({})).await.status, 429, "nobody is held that long");
+    tokio::time::sleep(Duration::from_millis(450)).await;
+    let crowd = join_all((0..20).map(|_| bench.ask("chat", json!({})))).await;
+    for answer in crowd {
+        answer.assert_answered_by("first", false);
+    }
+}
+
+#[tokio::test]
 async fn an_equal_deployment_answers_at_once_and_a_later_or_dearer_one_is_not_asked_for_a_short_wait()
  {
     let equal = layout().payg("second", "gpt-4o").start().await;

@@ -60,8 +60,15 @@ pub(super) async fn admit(
     match held {
         Held::Entered(reserved) => Some(reserved),
         Held::Over | Held::Shed => {
-            notes.push(spilled(Spill::Held));
-            None
+            // The gaps between requests after a 429 of pay-as-you-go only pace them: nobody is
+            // refused for a gap, while a wait that the deployment asked for still holds.
+            let paced = deployment.is_held_for();
+            let probe = || waiting.reserve(deployment, entry, true, Instant::now()).ok();
+            let reserved = paced.then(probe).flatten();
+            if reserved.is_none() {
+                notes.push(spilled(Spill::Held));
+            }
+            reserved
         }
     }
 }
