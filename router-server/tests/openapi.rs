@@ -87,12 +87,16 @@ async fn every_path_in_it_is_served() {
         let (status, kind, body) = ask(
             &running,
             method,
-            &path.replace("{model}", "auto").replace("{response_id}", "resp_1"),
+            &path
+                .replace("{model}", "auto")
+                .replace("{response_id}", "resp_1")
+                .replace("{id}", "x_1"),
         )
         .await;
         let code = body["error"]["code"].as_str().unwrap_or_default();
         assert!(!["unknown_path", "method_not_allowed"].contains(&code), "{path}: {body}");
-        assert!(status < 500, "{path}: {status}");
+        // A list of stored objects is asked of an upstream, and none runs here.
+        assert!(status < 500 || code == "upstream_failed", "{path}: {status}");
         let json = kind.starts_with("application/json");
         assert!(json || path == "/metrics", "{path}: {kind}");
     }

@@ -1,5 +1,5 @@
-//! Adds to the API's description the paths that follow from others: Azure's forms, legacy completions, and what is passed
-//! through by config.
+//! Adds to the API's description the paths that follow from others: Azure's forms, legacy completions, stored objects, and
+//! what is passed through by config.
 //!
 //! Each is the operation of OpenAI's path under a name of its own; which paths are served is decided in `app.rs`.
 
@@ -19,6 +19,10 @@ const fn alias(from: &'static str, path: &'static str, ending: &'static str) -> 
 }
 
 const CHAT: &str = "/v1/chat/completions";
+const COMPLETION: &str = "/v1/chat/completions/{id}";
+const MESSAGES: &str = "/v1/chat/completions/{id}/messages";
+const CONVERSATIONS: &str = "/v1/conversations";
+const CONVERSATION: &str = "/v1/conversations/{id}";
 const RESPONSE: &str = "/v1/responses/{response_id}";
 
 const ALIASES: &[Alias] = &[
@@ -56,6 +60,57 @@ const ALIASES: &[Alias] = &[
     alias("/v1/models", "/openai/models", "AzureDated"),
 ];
 
+/// A method of a path that reads, changes or creates a stored object.
+struct Stored {
+    path: &'static str,
+    method: &'static str,
+    name: &'static str,
+    summary: &'static str,
+}
+
+const fn stored(
+    path: &'static str,
+    method: &'static str,
+    name: &'static str,
+    summary: &'static str,
+) -> Stored {
+    Stored { path, method, name, summary }
+}
+
+const STORED: &[Stored] = &[
+    stored(CHAT, "get", "listChatCompletions", "List the key's stored chat completions."),
+    stored(COMPLETION, "get", "getChatCompletion", "Get a stored chat completion."),
+    stored(COMPLETION, "post", "updateChatCompletion", "Change a stored completion's metadata."),
+    stored(COMPLETION, "delete", "deleteChatCompletion", "Delete a stored chat completion."),
+    stored(MESSAGES, "get", "getChatCompletionMessages", "List a stored completion's messages."),
+    stored(CONVERSATIONS, "post", "createConversation", "Create a conversation."),
+    stored(CONVERSATION, "get", "getConversation", "Get a conversation."),
+    stored(CONVERSATION, "post", "updateConversation", "Change a conversation's metadata."),
+    stored(CONVERSATION, "delete", "deleteConversation", "Delete a conversation."),
+    stored("/v1/responses/input_tokens", "post", "countInputTokens", "Count a request's tokens."),
+    stored("/v1/responses/compact", "post", "compactResponse", "Compact a conversation."),
+];
+
+/// Adds the paths of stored objects, each called as chat is.
+fn add_stored(paths: &mut Map<String, Value>, chat: &Value) {
+    for Stored { path, method, name, summary } in STORED {
+        let mut operation = described(chat, name, summary);
+        if let Some(fields) = operation.as_object_mut().filter(|_| *method != "post") {
+            fields.remove("requestBody");
+        }
+        if path.contains("{id}")
+            && let Some(parameters) = operation.get_mut("parameters").and_then(Value::as_array_mut)
+        {
+            parameters.push(json!({"name": "id", "in": "path", "required": true,
+                "schema": {"type": "string"}}));
+        }
+        let methods = paths.entry(*path).or_insert_with(|| json!({}));
+        if let Some(methods) = methods.as_object_mut() {
+            methods.insert((*method).to_owned(), operation);
+        }
+    }
+}
+
 /// Adds them all.
 pub(super) fn add(document: &mut Value, passthrough: &[Arc<str>]) {
     let Some(paths) = document.get_mut("paths").and_then(Value::as_object_mut) else { return };
@@ -63,10 +118,15 @@ pub(super) fn add(document: &mut Value, passthrough: &[Arc<str>]) {
     let completions =
         described(&chat, "createCompletion", "Complete a prompt, by the legacy API. Not scored.");
     paths.insert("/v1/completions".to_owned(), json!({"post": completions}));
+    add_stored(paths, &chat);
     for Alias { from, path, ending } in ALIASES {
         let Some(methods) = paths.get(*from).and_then(Value::as_object) else { continue };
-        let renamed =
-            methods.iter().map(|(method, operation)| (method.clone(), at(path, ending, operation)));
+        // A path that names a deployment lists nothing that is stored.
+        let served = |method: &String| !(path.contains("{name}") && method == "get");
+        let renamed = methods
+            .iter()
+            .filter(|(method, _)| served(method))
+            .map(|(method, operation)| (method.clone(), at(path, ending, operation)));
         let renamed: Map<_, _> = renamed.collect();
         paths.insert((*path).to_owned(), renamed.into());
     }
