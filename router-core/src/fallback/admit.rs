@@ -46,11 +46,7 @@ pub(super) async fn admit(
     let Times { since, until } = times;
     if until.saturating_duration_since(began) < wait.max(Duration::from_nanos(1)) {
         // It goes elsewhere anyway: the one that may find out whether the twin is right.
-        let reserved = waiting.reserve(deployment, entry, true, began).ok();
-        if reserved.is_none() {
-            notes.push(spilled(Spill::Wait));
-        }
-        return reserved;
+        return probe(waiting, deployment, entry, Spill::Wait, notes);
     }
     // Noted before the wait: a caller who leaves meanwhile was held too.
     let (holder, took, entered) = (Arc::clone(deployment), Duration::ZERO, false);
@@ -62,13 +58,29 @@ pub(super) async fn admit(
         Held::Over | Held::Shed => {
             // The gaps between requests after a 429 of pay-as-you-go only pace them: nobody is
             // refused for a gap, while a wait that the deployment asked for still holds.
-            let paced = deployment.is_held_for();
-            let probe = || waiting.reserve(deployment, entry, true, Instant::now()).ok();
-            let reserved = paced.then(probe).flatten();
-            if reserved.is_none() {
-                notes.push(spilled(Spill::Held));
+            if deployment.is_held_for() {
+                return probe(waiting, deployment, entry, Spill::Held, notes);
             }
-            reserved
+            notes.push(spilled(Spill::Held));
+            None
         }
     }
+}
+
+/// Enters a deployment that is believed full, if it is time to find out.
+fn probe(
+    waiting: &Arc<Waiting>,
+    deployment: &Arc<Deployment>,
+    entry: &Entry,
+    cause: Spill,
+    notes: &mut Vec<Note>,
+) -> Option<ReservedCapacity> {
+    let deployment = Arc::clone(deployment);
+    match waiting.reserve(&deployment, entry, true, Instant::now()) {
+        Ok(reserved) => return Some(reserved),
+        // It is tried again when all others have been.
+        Err(NoRoom::Recovering) => notes.push(Note::Recovering { deployment }),
+        Err(NoRoom::Full(_) | NoRoom::Busy) => notes.push(Note::Spilled { deployment, cause }),
+    }
+    None
 }
