@@ -67,12 +67,12 @@ struct Worker {
     inbox: mpsc::UnboundedReceiver<Fresh>,
     stop: watch::Receiver<bool>,
     serving: JoinSet<u64>,
-    /// Told when there is nothing left to serve.
+    /// Signals that every connection of this worker has ended.
     drained: oneshot::Sender<()>,
 }
 
 impl Workers {
-    /// Starts so many workers.
+    /// Starts `workers` threads, each with a runtime of its own.
     ///
     /// # Errors
     /// The system gives no thread, or a runtime cannot watch its sockets.
@@ -109,7 +109,7 @@ impl Workers {
         Ok(Self { all, crowd, stop, _kept: kept })
     }
 
-    /// Hands a fresh connection, one of at most so many, to the least busy worker.
+    /// Hands a fresh connection to the least busy worker, unless `most` connections are open. This also bounds the inboxes.
     pub(crate) fn hand_over(&self, stream: TcpStream, most: usize) -> Result<(), Refused> {
         let worker = least(&self.all, |worker| &worker.load).ok_or(Refused::Failed)?;
         let stream = stream.into_std().map_err(|_| Refused::Failed)?;
@@ -142,7 +142,7 @@ impl Workers {
 }
 
 impl Worker {
-    /// Serves on this thread until all workers shall end.
+    /// Serves on this thread until the server ends all workers.
     fn work(self, runtime: Runtime, mut ended: watch::Receiver<()>) {
         runtime.block_on(async {
             let serving = async {
@@ -174,16 +174,16 @@ impl Worker {
             // When this is done all of them have been accounted.
             self.serving.shutdown().await;
         }
-        // Nobody may be waiting any more.
+        // The receiver is gone if the server was dropped rather than stopped.
         match self.drained.send(()) {
             Ok(()) | Err(()) => {}
         }
     }
 
-    /// Returns when nothing is served any more.
+    /// Returns once every connection has ended.
     async fn drain(&mut self) {
         loop {
-            // Connections that were on their way when the server was stopped.
+            // Connections that were handed over before the server was stopped.
             while let Ok(fresh) = self.inbox.try_recv() {
                 self.begin(fresh);
             }

@@ -1,7 +1,7 @@
 //! Generates the answer to a request: text or tool calls, its length, and its finish reason.
 //!
 //! The answer is prose of a drawn or requested length, in Korean if the last user message contains
-//! Hangul. It repeats nothing of the prompt unless it is told to echo. A cap cuts it; a reasoning
+//! Hangul. It never repeats the prompt, except for a scripted echo. A cap cuts it; a reasoning
 //! model spends the cap on hidden tokens first, so a tight cap leaves no text at all.
 
 use super::call;

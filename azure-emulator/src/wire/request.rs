@@ -1,4 +1,4 @@
-//! What does a request ask for? The fields that the emulator reads, out of either operation's body.
+//! Reads the fields that the emulator uses from the body of either operation.
 //!
 //! Chat completions and the Responses API say the same things in different places; [`Ask`] holds
 //! them once, so that admission, caching and answering need not care. Whether the model accepts

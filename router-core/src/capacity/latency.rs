@@ -74,7 +74,7 @@ impl Tail {
     }
 }
 
-/// What is left of a weight after a time.
+/// A weight after `age`: it halves every `HALF_LIFE`.
 fn faded(weight: f64, age: Duration) -> f64 {
     weight * 0.5f64.powf(age.as_secs_f64() / HALF_LIFE.as_secs_f64())
 }

@@ -143,7 +143,7 @@ pub struct Taken {
     pub tokens: u64,
 }
 
-/// What is left of a limit.
+/// The remainder of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
     /// So much.
@@ -243,7 +243,7 @@ impl Quota {
         requests.chain(tokens).max().unwrap_or_default()
     }
 
-    /// What is left of this minute's requests and tokens; each `None` if no limit is known.
+    /// The remaining requests and tokens of this minute; each is `None` if its limit is unknown.
     pub fn left(&self, now: Instant) -> (Option<Left>, Option<Left>) {
         let [.., minute] = &self.requests;
         let left =
@@ -283,7 +283,7 @@ impl Quota {
         self.tokens.take(now, taken.tokens);
     }
 
-    /// The deployment said in a good answer what is left; `sent` is what [`Self::take`] gave for its request.
+    /// Learns from the remaining quota in a successful response; `sent` is what [`Self::take`] returned for its request.
     pub fn learn(&mut self, now: Instant, sent: Sent, reading: &QuotaReading) {
         if let Some(remaining) = reading.tokens.remaining {
             self.weights.learn(now, sent, remaining);

@@ -1,11 +1,11 @@
-//! How much prompt, cached prompt and cap count against a pay-as-you-go quota, learned from what answers say is left of it.
+//! Learns how much prompt, cached prompt and cap count against a pay-as-you-go quota, from the remaining quota in responses.
 //!
-//! Azure documents that prompt and cap count in full. Measurements show otherwise for some APIs and models: of the Responses
-//! API the cap does not count, and cached tokens do. Between two answers the remaining tokens fall by what the requests
+//! Azure documents that prompt and cap count in full. Measurements differ for some APIs and models: in the Responses API the
+//! cap does not count, and cached tokens do. Between two answers the remaining tokens fall by what the requests
 //! sent in between count, so each pair is one equation in the three weights. Least squares with a prior solve them: the
 //! prior is the documented rule, and older equations fade.
 //!
-//! Not done here: what is left of the quota (`quota.rs`).
+//! It does not track the remaining quota (`quota.rs`).
 
 use std::time::Duration;
 
@@ -114,7 +114,7 @@ impl QuotaWeights {
         whole((of_prompt * prompt + of_cached * cached).max(of_cap * cap))
     }
 
-    /// An answer said what is left; `sent` is what had been sent when its request entered.
+    /// Learns from a response that states the remaining tokens; `sent` is the total sent when its request entered.
     pub(super) fn learn(&mut self, now: Instant, sent: Sent, remaining: u64) {
         let Some(before) = self.anchor else {
             self.anchor = Some(Anchor { sent, remaining, at: now });
