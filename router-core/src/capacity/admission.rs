@@ -14,34 +14,34 @@ use super::snapshot::Entry;
 /// The terms of one request.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Admission {
-    /// What it weighs, with the caller's own cap.
+    /// Size of the request, with the caller's own cap.
     pub load: Load,
     /// A tighter cap, learned; to be sent to provisioned deployments in place of the caller's.
     pub tight: Option<Tokens>,
-    /// What is known of its answer.
+    /// Prediction for the answer.
     pub expected: Option<Expected>,
     /// The deployment whose cache holds the first part of the prompt.
     pub home: Option<DeploymentName>,
-    /// Who goes first.
+    /// Queue priority.
     pub priority: Priority,
-    /// How full of a provisioned deployment it may use, 0 to 1.
+    /// Share of a provisioned deployment that the request may use, 0 to 1.
     pub limit: f64,
-    /// How long it may be held for a provisioned deployment.
+    /// Longest wait for a provisioned deployment.
     pub patience: Duration,
-    /// How long it may be held for an endpoint that can read its encrypted items, before it goes elsewhere without them.
+    /// Longest wait for an endpoint that can decrypt the request's items, before it goes elsewhere without them.
     pub reader_patience: Duration,
     /// True if no pay-as-you-go deployment may serve it.
     pub bound: bool,
     /// A number that identifies its key.
     pub key: u64,
-    /// How long it stays in a standing queue; `None` if it has somewhere else to go.
+    /// Longest stay in a standing queue; `None` if the request has another deployment to go to.
     pub standing_wait: Option<Duration>,
     /// True if every other deployment was tried before.
     pub insists: bool,
 }
 
 impl Admission {
-    /// How it would enter a deployment.
+    /// Terms on which the request would enter a deployment.
     pub fn entry(&self, deployment: &Deployment) -> Entry {
         let at_home = self.home.as_ref() == Some(&deployment.name);
         let cached = if at_home { self.load.cached } else { Tokens::ZERO };

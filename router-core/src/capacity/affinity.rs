@@ -63,7 +63,7 @@ impl Conversation {
     }
 }
 
-/// Where a conversation was answered last.
+/// The deployment that answered a conversation last, and the prompt cache it should still hold.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CacheAffinity {
     /// The deployment.
@@ -72,7 +72,7 @@ pub struct CacheAffinity {
     pub until: Instant,
     /// The prompt and the answer of that turn: what the next turn's prompt begins with.
     pub prefix: Tokens,
-    /// True if it went there because a provisioned deployment was full.
+    /// True if the conversation moved there because a provisioned deployment was full.
     pub spilled: bool,
 }
 

@@ -35,7 +35,7 @@ impl Cause {
     }
 }
 
-/// What a deployment's cooldowns are at a moment.
+/// Cooldowns of a deployment at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cooldown {
     throttled: Option<Instant>,
@@ -61,7 +61,7 @@ pub struct Ends {
     pub misconfigured: Option<Instant>,
 }
 
-/// How far a deployment is back after faults.
+/// Progress of a deployment's recovery after faults.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 enum Recovery {
     /// It has not failed, or is back.
@@ -73,11 +73,11 @@ enum Recovery {
     Since(Instant),
 }
 
-/// How often the number of requests allowed at once doubles while a deployment comes back.
+/// Doublings of the number of concurrent requests during the recovery.
 const DOUBLINGS: f64 = 7.0;
 
 impl Cooldown {
-    /// What holds at `now`, with its end; `None` while nothing does.
+    /// The cooldown that holds at `now`, with its end.
     ///
     /// A 429, a wait asked for with a fault and a refusal forbid any attempt; a fault alone only discourages one. While one of
     /// the former holds it is returned, however long the latter lasts.
@@ -112,7 +112,7 @@ impl Cooldown {
         Self { throttled, ..*self }.holds(now)
     }
 
-    /// How many faults came in a row.
+    /// Faults in a row.
     pub fn faults(&self) -> u32 {
         self.faults
     }

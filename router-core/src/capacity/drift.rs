@@ -7,7 +7,7 @@
 //! within a factor of four of the configured ones: beyond that the configuration is wrong, and the
 //! metrics show it.
 
-/// How much config's rate is worth, in squared seconds of drain.
+/// Weight of the configured rate, in squared seconds of drain.
 const PRIOR: f64 = 10.0;
 
 /// After so much observed drain time a sample weighs half.
@@ -16,7 +16,7 @@ const HALF_LIFE_SECONDS: f64 = 40.0;
 /// Learned figures stay within this factor of config's.
 const FACTOR: f64 = 4.0;
 
-/// How far a window moves towards one that was observed.
+/// Share of the distance to an observed window by which the learned window moves.
 const WINDOW_GAIN: f64 = 0.4;
 
 /// The rate and the window, learned.
@@ -32,7 +32,7 @@ pub struct Drift {
 }
 
 impl Drift {
-    /// What config says; nothing learned yet.
+    /// Starts from the configured values.
     pub fn new(rate: f64, window: f64) -> Self {
         let (configured_rate, configured_window) = (rate, window);
         Self { configured_rate, configured_window, rate, window, moments: 0.0, squares: 0.0 }
@@ -43,7 +43,7 @@ impl Drift {
         self.rate
     }
 
-    /// How many seconds of drain lie between empty and full.
+    /// Seconds of drain between an empty and a full bucket.
     pub fn window(&self) -> f64 {
         self.window
     }

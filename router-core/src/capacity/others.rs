@@ -21,7 +21,7 @@ impl Twin {
         self.told
     }
 
-    /// What running calls here will return when they end, nearly: what other replicas take off if this one is no more.
+    /// Estimate of the tokens that this process's running calls will return. Other replicas remove them if this process dies.
     pub fn spare(&self) -> f64 {
         self.open.spare()
     }

@@ -4,16 +4,16 @@
 //! replicas then remove its reservations, by the last figures that it sent and by the share that
 //! calls returned recently.
 
-/// What running calls have reserved, and what those before returned.
+/// Tokens reserved by running calls, and the share that ended calls returned.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Outstanding {
     reserved: f64,
-    /// Of calls that ended: what they had reserved, and what of it they returned. Fading.
+    /// Decayed sums over ended calls: tokens reserved (`ended`) and tokens returned (`given`).
     ended: f64,
     given: f64,
 }
 
-/// How much the latest call counts.
+/// Weight of the latest call.
 const LATEST_SHARE: f64 = 0.05;
 
 impl Outstanding {

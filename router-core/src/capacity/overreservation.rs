@@ -12,10 +12,10 @@ use super::reservation::Load;
 use super::size::Size;
 use super::snapshot::Entry;
 
-/// How much the latest request counts in what is usual.
+/// Weight of the latest request in the averages.
 const USUAL_SHARE: f64 = 0.02;
 
-/// What a request uses, and what it reserves beyond that; normalized tokens.
+/// Tokens that a request uses, and tokens that it reserves beyond that; both normalized.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Overreservation {
     used: f64,
@@ -23,7 +23,7 @@ pub struct Overreservation {
 }
 
 impl Overreservation {
-    /// Of a request; `None` while nothing is known of its answer, or if it need not leave room to others.
+    /// `None` if the length of the answer is unknown, or if the request need not leave capacity to others.
     pub fn of(entry: &Entry, size: &Size) -> Option<Self> {
         let Load { prompt, cached, cap, .. } = entry.load;
         let read = size.normalized(prompt, cached, Tokens::ZERO);
@@ -38,7 +38,7 @@ impl Overreservation {
         self.spare += (request.spare - self.spare) * share;
     }
 
-    /// How many tokens more than usual requests of its kind block, to serve as much as a usual one does.
+    /// Tokens blocked beyond the usual, per usual amount served.
     pub fn beyond(&self, usual: &Self) -> f64 {
         (self.spare * usual.used / self.used - usual.spare).max(0.0)
     }

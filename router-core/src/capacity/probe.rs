@@ -14,7 +14,7 @@ use tokio::time::Instant;
 pub struct Probe {
     next: Instant,
     gap: Duration,
-    /// How often in a row it was right to doubt.
+    /// Successful probes in a row.
     right: u8,
 }
 
@@ -30,7 +30,7 @@ impl Probe {
         Self { next: now + LEAST_GAP, gap: LEAST_GAP, right: 0 }
     }
 
-    /// True if it is time to doubt.
+    /// True if it is time for a probe.
     pub fn is_due(&self, now: Instant) -> bool {
         now >= self.next
     }

@@ -18,23 +18,23 @@ use crate::units::Tokens;
 use super::quota_weights::{QuotaWeights, Sent};
 use super::reservation::Load;
 
-/// What an answer's `x-ratelimit-*` headers say; `None` if they are missing.
+/// Values of a response's `x-ratelimit-*` headers; `None` for missing ones.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct QuotaReading {
-    /// Of requests.
+    /// The limit on requests.
     pub requests: LimitReading,
-    /// Of tokens.
+    /// The limit on tokens.
     pub tokens: LimitReading,
 }
 
-/// What is said of one limit.
+/// Reported values of one limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct LimitReading {
-    /// What is allowed in a minute; less than config's while the pool is under pressure.
+    /// Amount allowed per minute; below the configured amount while the pool is under pressure.
     pub limit: Option<u64>,
-    /// What is left.
+    /// Amount left.
     pub remaining: Option<u64>,
-    /// How long until the count starts again.
+    /// Time until the count restarts.
     pub reset: Option<Duration>,
 }
 
@@ -67,10 +67,10 @@ impl Slice {
         self.used = self.used.saturating_add(amount);
     }
 
-    /// How long until `amount` more fits under `limit`; zero if it fits now.
+    /// Time until `amount` more fits under `limit`; zero if it fits now.
     fn wait(&self, now: Instant, amount: u64, limit: u64) -> Duration {
         let used = self.used(now);
-        // What is larger than the limit itself fits best at the start of a slice.
+        // An amount above the limit itself fits best at the start of a slice.
         let fits = used == 0 || used.saturating_add(amount) <= limit;
         if fits { Duration::ZERO } else { self.ends_in(now) }
     }
@@ -130,11 +130,11 @@ struct Refused {
     at: Instant,
 }
 
-/// How long a limit that an answer stated is believed to exclude a request. A pool under pressure lowers its limits for a
+/// How long a reported limit may exclude a request. A pool under pressure lowers its limits for a
 /// while, and only another answer raises them again.
 const BELIEVED: Duration = Duration::from_secs(60);
 
-/// What was sent to a deployment since the start, as its quota counts it.
+/// Requests and tokens sent to a deployment since the start, as its quota counts them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Taken {
     /// Requests.
@@ -146,9 +146,9 @@ pub struct Taken {
 /// The remainder of a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    /// So much.
+    /// Amount left.
     pub left: u64,
-    /// Of this.
+    /// Amount allowed.
     pub limit: u64,
 }
 
@@ -159,7 +159,7 @@ impl Default for Quota {
 }
 
 impl Quota {
-    /// Nothing used yet.
+    /// An unused quota.
     pub const fn new(budget: Budget) -> Self {
         Self {
             budget,
@@ -173,24 +173,24 @@ impl Quota {
         }
     }
 
-    /// What this process has sent since the start.
+    /// Amounts that this process has sent since the start.
     pub const fn taken(&self) -> Taken {
         self.taken
     }
 
-    /// Config gives it another quota; what is used of it stays used.
+    /// Replaces the configured limits; the used amounts stay.
     pub fn set_budget(&mut self, budget: Budget) {
         self.budget = budget;
         (self.read, self.refused) = (None, None);
     }
 
-    /// The tokens allowed in a minute; `None` if neither config nor a recent answer says.
+    /// Tokens allowed per minute; `None` if neither the configuration nor a recent answer states a limit.
     pub fn limit(&self, now: Instant) -> Option<u64> {
         let current = self.read.is_none_or(|read| now.saturating_duration_since(read) < BELIEVED);
         self.budget.tokens_per_minute.filter(|_| current)
     }
 
-    /// True if the request, as the deployment counts it, exceeds the whole quota of a minute: a refusal concerns it alone.
+    /// True if the request, as the deployment counts it, exceeds the quota of a whole minute, so that a refusal concerns it alone.
     pub fn is_exceeded_by(&self, load: &Load, now: Instant) -> bool {
         self.limit(now).is_some_and(|limit| self.weights.counted(load) > limit)
     }
@@ -230,7 +230,7 @@ impl Quota {
         self.refused = Some(Refused { counted, at: now });
     }
 
-    /// How long it is going to refuse such a request; zero if it should not.
+    /// Expected time during which the quota refuses such a request; zero if it has capacity.
     pub fn wait(&self, now: Instant, load: &Load) -> Duration {
         let requests = self.budget.requests_per_minute.into_iter().flat_map(|limit| {
             self.requests.iter().map(move |slice| {
@@ -271,7 +271,7 @@ impl Quota {
         self.count(now, taken);
     }
 
-    /// How much a token of the prompt, of its cached part and of the cap count, as far as that is learned.
+    /// Learned weights of a token of the prompt, of its cached part and of the cap.
     pub fn weights(&self) -> [f64; 3] {
         self.weights.get()
     }

@@ -15,16 +15,16 @@ use crate::units::Tokens;
 
 use super::reservation::Load;
 
-/// How many characters Azure takes for a token.
+/// Characters per token in Azure's estimate.
 const CHARACTERS_PER_TOKEN: u64 = 4;
 
-/// What it takes for the answer where no cap is given: its smallest default.
+/// Azure's estimate of the answer if the request has no cap: its smallest default.
 const MISSING_CAP: u64 = 16;
 
-/// How much the documented rule is worth, in tokens that were seen.
+/// Weight of the documented rule, in observed tokens.
 const PRIOR: f64 = 500.0;
 
-/// What one equation leaves of those before it.
+/// Share of earlier equations that a new one keeps.
 const KEPT: f64 = 0.99;
 
 /// No weight is believed beyond this.
@@ -43,11 +43,11 @@ pub(super) fn parts(load: &Load) -> [f64; 3] {
     [prompt - cached, cached, load.cap.unwrap_or(Tokens(MISSING_CAP)).as_f64()]
 }
 
-/// How much had been sent when a request entered, this one included.
+/// Amounts sent when a request entered, itself included.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Sent {
     parts: [f64; 3],
-    /// What other replicas sent, as they counted it.
+    /// Amounts that other replicas sent, as they counted them.
     elsewhere: f64,
 }
 
@@ -74,7 +74,7 @@ impl Sent {
     }
 }
 
-/// What an answer said is left, and what had been sent when its request entered.
+/// Reported remainder, and the amounts sent when its request entered.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Anchor {
     sent: Sent,
@@ -130,7 +130,7 @@ impl QuotaWeights {
         let fell = before.remaining.checked_sub(remaining).map(|tokens| Tokens(tokens).as_f64());
         let counted = fell.map(|fell| fell - elsewhere).filter(|counted| *counted >= 0.0);
         let same_minute = now.saturating_duration_since(before.at) < SAME_MINUTE;
-        // What is far beyond all that was sent was used by somebody else.
+        // A use far above all that was sent belongs to other clients of the quota.
         let Some(counted) = counted.filter(|counted| same_minute && *counted <= MOST * size) else {
             return;
         };

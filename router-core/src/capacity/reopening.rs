@@ -43,7 +43,7 @@ impl Reopening {
         self.gap = (wait / 2).clamp(LEAST_GAP, LONGEST_GAP);
     }
 
-    /// How long until the next request may enter.
+    /// Time until the next request may enter.
     pub fn wait(&self, now: Instant) -> Duration {
         self.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now))
     }

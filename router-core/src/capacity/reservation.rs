@@ -14,7 +14,7 @@ use crate::units::Tokens;
 
 use super::settings::Settings;
 
-/// What a request weighs on arrival.
+/// Size of a request on arrival.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Load {
     /// The prompt, approximately.
@@ -27,7 +27,7 @@ pub struct Load {
     pub cap: Option<Tokens>,
 }
 
-/// What is known of the answer to come.
+/// Prediction for the answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Expected {
     /// The mean length.
@@ -165,7 +165,7 @@ impl OutputLengths {
         Self { callers, all: Arc::default(), settings: settings.clone() }
     }
 
-    /// What was learned, under new settings.
+    /// Keeps the learned values under new settings.
     #[must_use]
     pub fn renewed(&self, settings: &Settings) -> Self {
         let mut callers = self.callers.clone();

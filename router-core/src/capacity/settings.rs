@@ -9,22 +9,22 @@ use crate::units::Tokens;
 /// The table `[capacity]`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// How long a request may be held for a provisioned deployment before it goes to pay-as-you-go.
+    /// Longest wait for a provisioned deployment before the request goes to pay-as-you-go.
     pub max_wait: Duration,
     /// How long a request may be held if no pay-as-you-go deployment is inside its residency; `None`: what its caller
     /// says, else [`usual_bound_wait`].
     pub bound_wait: Option<Duration>,
     /// The most requests that wait for one deployment.
     pub queue_max: usize,
-    /// Which of them goes first.
+    /// Default priority in the queue.
     pub queue_order: QueueOrder,
-    /// How full of a provisioned deployment batch requests may use, 0 to 1.
+    /// Share of a provisioned deployment that batch requests may use, 0 to 1.
     pub batch_limit: f64,
-    /// What to reserve; `None`: learned if a request has nowhere else to go, else as asked.
+    /// Reservation policy; `None`: learned if a request has no pay-as-you-go deployment to go to, else as requested.
     pub reserve: Option<Reserve>,
     /// The share of answers that a learned cap lets end by themselves.
     pub learned_quantile: f64,
-    /// How many answers must be seen before anything is claimed of the next.
+    /// Answers needed before a length is predicted.
     pub learned_samples: f64,
     /// The most callers whose answers are distinguished.
     pub callers_max: u64,
@@ -32,25 +32,25 @@ pub struct Settings {
     pub missing_output: Tokens,
     /// The share of cached prompt tokens that counts nothing on a provisioned deployment.
     pub cached_discount: f64,
-    /// How long a conversation stays where its prompt cache is.
+    /// How long a conversation prefers the deployment that holds its prompt cache.
     pub affinity: Duration,
     /// The most conversations remembered.
     pub conversations_max: u64,
-    /// How long a deployment takes back to full traffic after its faults are over.
+    /// Time from the end of a deployment's faults to full traffic.
     pub ramp: Duration,
 }
 
-/// What a request reserves on a provisioned deployment.
+/// Cap with which a request enters a provisioned deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Reserve {
-    /// What the caller asked.
+    /// The caller's cap.
     #[default]
     Asked,
     /// A learned cap where it is tighter; an answer that it cut off is asked again with the caller's own.
     Learned,
 }
 
-/// Which of the requests that wait for a deployment goes first.
+/// Priority among the requests that wait for a deployment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum QueueOrder {
     /// Keys in turn, by tokens; within a key the oldest, and the newest while the queue is standing.
@@ -119,7 +119,7 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How full of a provisioned deployment a request may use.
+    /// Share of a provisioned deployment that a request may use.
     pub fn limit(&self, priority: Priority) -> f64 {
         match priority {
             Priority::Interactive => 1.0,

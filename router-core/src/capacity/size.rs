@@ -10,9 +10,9 @@ use crate::units::Tokens;
 pub struct Size {
     /// Normalized tokens drained in a second.
     pub rate: f64,
-    /// How long a full bucket takes to drain.
+    /// Seconds that a full bucket takes to drain.
     pub window: Duration,
-    /// How many normalized tokens an answer's token counts.
+    /// Normalized tokens per output token.
     pub output_ratio: f64,
     /// The answer that the deployment assumes of a call without a cap.
     pub missing_output: Tokens,

@@ -21,32 +21,32 @@ use super::reopening::Reopening;
 use super::reservation::{CapClass, Expected, Load};
 use super::twin::Twin;
 
-/// What is known of one deployment.
+/// State of one deployment at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct DeploymentState {
-    /// Until when it is in cooldown.
+    /// Cooldowns, and when they end.
     pub cooldown: Cooldown,
-    /// How quick it is.
+    /// Learned latency.
     pub latency: Latency,
-    /// How many requests it is serving for us.
+    /// Requests in flight from this process.
     pub in_flight: u32,
-    /// How full it is; `None` if it is not provisioned.
+    /// Model of the token bucket; `None` unless the deployment is provisioned.
     pub twin: Option<Twin>,
-    /// What is left of its quota.
+    /// Used and remaining quota.
     pub quota: Quota,
     /// When requests may enter after a 429 of pay-as-you-go.
     pub reopening: Reopening,
-    /// What the requests that entered were expected to use and to leave, the latest counting most.
+    /// Decayed average of the tokens that admitted requests use and overreserve.
     pub usual: Overreservation,
-    /// It refuses large requests for a while.
+    /// Set while the deployment refuses large requests.
     pub large: Option<TooLarge>,
 }
 
-/// How much earlier a request leaves for each token that it blocks beyond what is usual. Measured with `simulate`: 1 to 2 do
+/// Lowers a request's entry level for each token it blocks beyond the usual. Measured with `simulate`: 1 to 2 do
 /// equally well on the published trace and on bursty ones, 4 leaves the deployment idle.
 const BLOCKING_WEIGHT: f64 = 1.5;
 
-/// An empty deployment takes any request.
+/// Lowest entry level: an empty deployment takes any request.
 const LEAST_MARK: f64 = 0.05;
 
 /// A deployment refused a request for its size alone.
@@ -58,27 +58,27 @@ pub struct TooLarge {
     pub until: Instant,
 }
 
-/// How a request would enter a provisioned deployment.
+/// Terms on which a request would enter a deployment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Entry {
-    /// What it weighs, with the cap it is sent with.
+    /// Size of the request, with the cap that is sent.
     pub load: Load,
-    /// Who goes first.
+    /// Queue priority.
     pub priority: Priority,
-    /// How full of the deployment it may use, 0 to 1.
+    /// Share of the deployment that the request may use, 0 to 1.
     pub limit: f64,
-    /// How long its answer will be, nearly; `None` if nothing is known, or if it has nowhere else to go and so need
-    /// not leave room to others.
+    /// Expected length of the answer in tokens; `None` if unknown, or if the request has no other deployment and need
+    /// not leave capacity to others.
     pub answer: Option<f64>,
-    /// True if every other deployment was tried before: it enters one that is recovering as well.
+    /// True if every other deployment was tried before: the request then enters a recovering one too.
     pub insists: bool,
-    /// The most requests that the deployment may serve at once; `None` for no bound.
+    /// Most requests that the deployment may serve at once; `None` for no bound.
     pub most: Option<u32>,
-    /// A number that identifies the key: keys share the queue.
+    /// Number that identifies the key; the queue is fair between keys.
     pub key: u64,
-    /// The cap by which the queue weighs it: the learned one if it is tighter, also where it cannot be sent.
+    /// Cap by which the queue weighs the request: the learned one if it is tighter, even if it is not sent.
     pub likely_cap: Option<Tokens>,
-    /// How long it stays in a standing queue; `None` if it has somewhere else to go.
+    /// Longest stay in a standing queue; `None` if the request has another deployment to go to.
     pub standing_wait: Option<Duration>,
     /// The service tier in which it enters.
     pub tier: ServiceTier,
@@ -95,8 +95,8 @@ impl DeploymentState {
         self.cooldown.holds_in(tier, now)
     }
 
-    /// How long until a request may enter: a provisioned deployment by draining alone, another one by the wait of its last 429.
-    /// Zero where there is room.
+    /// Time until a request may enter: by draining alone if the deployment is provisioned, else by the wait of its last 429.
+    /// Zero if there is capacity.
     pub fn entry_wait(&self, entry: &Entry, now: Instant) -> Duration {
         match self.twin {
             Some(twin) => twin.wait_below(now, self.mark(entry) * twin.capacity()),
@@ -105,7 +105,7 @@ impl DeploymentState {
         }
     }
 
-    /// How long the wait of a 429 in a service tier still lasts; nothing may be sent before.
+    /// Remaining wait after a 429 in a service tier; nothing may be sent before it has passed.
     pub fn throttled_wait(&self, tier: ServiceTier, now: Instant) -> Duration {
         match self.cooling_in(tier, now) {
             Some((Cause::Throttled, until)) => until.saturating_duration_since(now),
@@ -115,18 +115,18 @@ impl DeploymentState {
         }
     }
 
-    /// The same with what running calls will return, behind `ahead` normalized tokens that wait already.
+    /// Time until a request may enter, counting what running calls will return, behind `ahead` queued normalized tokens.
     pub fn expected_wait(&self, entry: &Entry, ahead: f64, now: Instant) -> Duration {
         let wait = |twin: Twin| twin.expected_wait(now, self.mark(entry) * twin.capacity(), ahead);
         self.twin.map_or_else(|| self.entry_wait(entry, now), wait)
     }
 
-    /// True if it is time to probe a deployment that seems full; never for a request that must leave capacity to others.
+    /// True if it is time to probe a deployment that seems full. Requests that must leave capacity to others never probe.
     pub fn may_doubt(&self, entry: &Entry, now: Instant) -> bool {
         entry.limit >= 1.0 && self.twin.is_some_and(|twin| twin.may_doubt(now))
     }
 
-    /// For how long it refuses a request of this size; zero if it should not.
+    /// Remaining time during which the deployment refuses requests of this size; zero if it accepts them.
     pub fn too_large(&self, load: &Load, now: Instant) -> Duration {
         let size = load.prompt + load.cap.unwrap_or_default();
         self.large
@@ -154,16 +154,16 @@ impl DeploymentState {
     }
 }
 
-/// Who asks: what decides which lengths and which home are known.
+/// Identity of a request for looking up learned lengths and cache affinity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asker {
     /// The conversation.
     pub conversation: Conversation,
-    /// A number that identifies the caller.
+    /// Number that identifies the caller.
     pub caller: u64,
-    /// A number that identifies the key.
+    /// Number that identifies the key.
     pub key: u64,
-    /// How large its cap on the answer is.
+    /// Class of the cap on the answer.
     pub class: CapClass,
 }
 
@@ -177,23 +177,23 @@ impl Asker {
     }
 }
 
-/// What is known of all deployments, in the order of their names, and of who asks. Names that are not in it count as new:
-/// free, with nothing learned.
+/// State of all deployments, and what is known of one request's conversation. A deployment without an entry counts as new:
+/// free, nothing learned.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     /// Sorted; shared by all snapshots of one configuration.
     names: Arc<[DeploymentName]>,
     /// In the order of the names.
     standings: Vec<DeploymentState>,
-    /// A number that identifies the key.
+    /// Number that identifies the key.
     pub key: u64,
-    /// A number that identifies the conversation.
+    /// Number that identifies the conversation.
     pub conversation: u64,
-    /// Where the conversation was answered last.
+    /// Deployment that answered the conversation last.
     pub home: Option<CacheAffinity>,
-    /// How long answers to reasoning tasks will be.
+    /// Expected length of answers to reasoning tasks.
     pub reasoning: Option<Expected>,
-    /// How long answers to chat tasks will be.
+    /// Expected length of answers to chat tasks.
     pub chat: Option<Expected>,
 }
 
@@ -216,14 +216,14 @@ impl Snapshot {
         Self { names, standings: standings.into_iter().collect(), ..Self::default() }
     }
 
-    /// What is known of a deployment.
+    /// State of one deployment.
     pub fn standing(&self, name: &DeploymentName) -> &DeploymentState {
         static NEW: LazyLock<DeploymentState> = LazyLock::new(DeploymentState::default);
         let at = self.names.binary_search(name).ok();
         at.and_then(|at| self.standings.get(at)).unwrap_or(&NEW)
     }
 
-    /// How long answers to tasks of this kind will be.
+    /// Expected length of answers to tasks of this kind.
     pub fn expected(&self, task: Task) -> Option<Expected> {
         match task {
             Task::Reasoning => self.reasoning,

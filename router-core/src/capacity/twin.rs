@@ -22,25 +22,25 @@ use super::probe::{Headroom, Probe};
 use super::quota_weights::Sent;
 use super::size::Size;
 
-/// What a call took; returned with what came of it.
+/// Amounts of one call, handed back with its outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Ticket {
     /// The normalized tokens reserved.
     pub reserved: f64,
-    /// How far the level was above the capacity when it was sent.
+    /// Tokens above the capacity when it was sent.
     over: f64,
-    /// The level with it.
+    /// Level including this call.
     level: f64,
-    /// How much had been added since the last evidence.
+    /// Tokens added since the last evidence.
     added: f64,
-    /// Which evidence was the last.
+    /// Number of the last evidence.
     evidence: u32,
     sent: Option<Instant>,
-    /// What had been sent of a quota when it entered.
+    /// Amounts sent to the quota when the call entered.
     pub quota: Sent,
 }
 
-/// What was last known for sure, and what we have added since.
+/// The last certain level, and the tokens added since.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Baseline {
     pub(super) at: Instant,
@@ -84,13 +84,13 @@ pub struct Twin {
     pub(super) at: Instant,
     pub(super) known: Baseline,
     pub(super) told: Option<LevelReading>,
-    /// What this process has added in all, less what its calls returned.
+    /// Tokens that this process has added, less what its calls returned.
     pub(super) net: f64,
     pub(super) open: Outstanding,
     /// Seconds of drain left to replicas whose turn comes before ours.
     pub(super) spacing: f64,
     evidence: u32,
-    /// What calls returned when they ended, fading; a second's share of it is how fast the level falls beside draining.
+    /// Decayed sum of tokens returned by ended calls. Its share per second is how fast the level falls in addition to draining.
     returned: f64,
     pub(super) unused: f64,
     /// When and how often the deployment was last asked although the twin said full.
@@ -99,12 +99,12 @@ pub struct Twin {
     guard: Headroom,
 }
 
-/// How much of the capacity is believed free beside what a 200 proves, for each doubt in a row that was right. A 200 says
+/// Additional share of the capacity believed free for each successful probe in a row. A 200 says
 /// only "at most"; without a guess beyond it a rate that is far too low would be found out slowly. A guess too high costs
 /// one 429, which says exactly how much.
 const DOUBT_SHARE: f64 = 0.05;
 
-/// What calls return is averaged over this time.
+/// Time constant of the average of returned tokens.
 const RETURN_SECONDS: f64 = 5.0;
 
 /// Evidence within this much of what was expected corrects the level but teaches nothing about the deployment.
@@ -143,12 +143,12 @@ impl Twin {
         }
     }
 
-    /// What it was made of.
+    /// Configured size.
     pub fn size(&self) -> &Size {
         &self.size
     }
 
-    /// What was learned of rate and window.
+    /// Learned rate and window.
     pub fn drift(&self) -> &Drift {
         &self.drift
     }
@@ -173,12 +173,12 @@ impl Twin {
         self.unused + (self.drained(now) - self.level).max(0.0)
     }
 
-    /// How long until the level is back at the capacity by draining alone; zero while there is capacity.
+    /// Time until the level is back at the capacity by draining alone; zero while there is capacity.
     pub fn wait(&self, now: Instant) -> Duration {
         self.wait_below(now, self.capacity())
     }
 
-    /// How long until the level is at most `level`, by draining alone.
+    /// Time until the level is at most `level`, by draining alone.
     pub fn wait_below(&self, now: Instant, level: f64) -> Duration {
         // A billionth more is rounding, not tokens.
         let over = self.level(now) - level - self.capacity() * 1e-9;
@@ -186,7 +186,7 @@ impl Twin {
         seconds(over / rate + self.guard.seconds(now, self.known.added / rate) + self.spacing)
     }
 
-    /// How long until `tokens` above `level` are gone, when calls go on returning what they reserved too much.
+    /// Time until `tokens` above `level` are gone if calls keep returning what they reserved beyond their use.
     pub fn expected_wait(&self, now: Instant, level: f64, ahead: f64) -> Duration {
         let over = self.level(now) - level + ahead;
         seconds(over / (self.drift.rate() + self.returning(now)))
@@ -310,7 +310,7 @@ impl Twin {
     /// when its answer began is not documented, so only what contradicts both moments is a reason to move.
     pub fn read(&mut self, now: Instant, ticket: Ticket, utilization: f64) {
         self.drain(now);
-        // What newer evidence has corrected since the call was sent is not corrected again by what may be older.
+        // Evidence that may be older does not repeat a correction that newer evidence has made.
         if ticket.evidence != self.evidence || !(0.0..=100.0).contains(&utilization) {
             return;
         }

@@ -44,7 +44,7 @@ pub struct Deployment {
     pub order: u32,
     /// Its share of requests among equals of its tier; `None` for what its size suggests.
     pub weight: Option<u32>,
-    /// What its tokens cost if they do not cost what the model's record says.
+    /// Token prices that replace those of the model's record.
     pub price: Price,
     /// The quota that it shares with other deployments; `None` for one of its own.
     pub quota_pool: Option<Box<str>>,
@@ -99,7 +99,7 @@ pub struct Price {
     pub own: Option<Arc<Prices>>,
     /// The factor on the price of each token: 0.9 for a discount of 10 %.
     pub factor: f64,
-    /// What calls of hosted tools cost, in place of the service's list prices.
+    /// Prices of hosted tool calls, in place of the service's list prices.
     pub tools: ToolPrices,
 }
 
@@ -109,7 +109,7 @@ impl Default for Price {
     }
 }
 
-/// What calls of hosted tools cost by contract; `None`: the service's list price.
+/// Contract prices of hosted tool calls; `None`: the service's list price.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ToolPrices {
     /// A search of the web.
@@ -123,7 +123,7 @@ pub struct ToolPrices {
 /// Our name for an endpoint: the key in config.
 pub type EndpointName = DeploymentName;
 
-/// How a deployment is billed.
+/// Billing of a deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Billing {
     /// By the hour, used or not: free at the margin until it is full.
@@ -152,11 +152,11 @@ impl Billing {
 pub struct Provisioned {
     /// Provisioned throughput units; fractions serve simulations alone.
     pub ptu: f64,
-    /// What one unit serves; `None` if the model's figure is not known.
+    /// Throughput of one unit; `None` if the model's figure is unknown.
     pub rate: Option<PtuRate>,
-    /// How many seconds of drain make up a full bucket.
+    /// Seconds of drain that make up a full bucket.
     pub window: Duration,
-    /// What all its units cost an hour, used or not; `None` if config does not say.
+    /// Hourly price of all units; `None` if not configured.
     pub usd_per_hour: Option<Usd>,
 }
 
@@ -203,7 +203,7 @@ impl Api {
         }
     }
 
-    /// True if the Responses API is known.
+    /// True if the Responses API is supported.
     ///
     /// **Source:** Microsoft, "Azure OpenAI Responses API": api-version 2025-03-01-preview or later, or v1.
     pub fn serves_responses(&self) -> bool {
@@ -215,7 +215,7 @@ impl Api {
         }
     }
 
-    /// True if `stream_options` is known.
+    /// True if `stream_options` is supported.
     ///
     /// **Source:** Azure's REST specifications: first in 2024-09-01-preview and in the stable 2024-10-21.
     pub fn takes_stream_options(&self) -> bool {
@@ -232,7 +232,7 @@ impl Api {
 #[derive(Debug, Clone, Default)]
 pub struct Catalog {
     deployments: Vec<Arc<Deployment>>,
-    /// Of each deployment, in the same order, one entry for each service tier; itself if it lists none.
+    /// Entries of each deployment, in the same order: one for each service tier, or the deployment itself if it lists none.
     in_tiers: Vec<Vec<Arc<Deployment>>>,
     models: BTreeMap<ModelName, Arc<ModelRecord>>,
 }

@@ -28,7 +28,7 @@ const OPENAI: Prices = Prices {
     container: Some(30 * MILLI),
 };
 
-/// What calls of hosted tools cost as far as their prices are known, and whether all of them are.
+/// Cost of hosted tool calls as far as their prices are known, and whether all of them are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct HostedCost {
     pub(super) known: Usd,

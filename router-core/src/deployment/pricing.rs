@@ -13,7 +13,7 @@ use super::catalog::{Billing, Deployment};
 use super::hosted_tools;
 use super::residency::Area;
 
-/// What the usage costs on this deployment; `None` if no price is known.
+/// Cost of the usage on this deployment; `None` if no price is known.
 pub fn marginal_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd> {
     match &deployment.billing {
         // Hosted tools are billed by the call at any deployment.
@@ -22,7 +22,7 @@ pub fn marginal_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd> {
     }
 }
 
-/// What the usage costs, or would cost, on pay-as-you-go; `None` if no price is known.
+/// Cost of the usage on pay-as-you-go, actual or hypothetical; `None` if no price is known.
 pub fn pay_as_you_go_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd> {
     let prices = deployment.prices()?;
     let rates = prices.rates(usage.tier)?;
@@ -41,7 +41,7 @@ pub fn pay_as_you_go_cost(deployment: &Deployment, usage: &Usage) -> Option<Usd>
     Some(sum + hosted_tools::cost(deployment, &usage.hosted).known)
 }
 
-/// True if the usage holds calls of hosted tools whose price is not known: its cost is a lower bound.
+/// True if the usage includes hosted tool calls of unknown price, which makes its cost a lower bound.
 pub fn is_at_least(deployment: &Deployment, usage: &Usage) -> bool {
     !hosted_tools::cost(deployment, &usage.hosted).complete
 }

@@ -101,7 +101,7 @@ const REGIONS: &[Row] = &[
 ];
 
 impl Area {
-    /// True if all of this area is part of `other`.
+    /// True if this area lies inside `other`.
     pub fn lies_inside(self, other: Self) -> bool {
         match other {
             Self::Global => true,
@@ -166,7 +166,7 @@ impl fmt::Display for Area {
     }
 }
 
-/// Where a request may be processed: inside all of a list of areas.
+/// Areas in which a request may be processed: inside all of a list.
 ///
 /// ```
 /// use router_core::deployment::{Area, Residency};
@@ -186,7 +186,7 @@ impl Residency {
         Self(Vec::new())
     }
 
-    /// True if there is a bound: not everywhere is allowed.
+    /// True if processing is restricted.
     pub fn is_bound(&self) -> bool {
         !self.0.is_empty()
     }
@@ -199,7 +199,7 @@ impl Residency {
         }
     }
 
-    /// True if processing in `area` keeps every bound.
+    /// True if processing in `area` satisfies every bound.
     pub fn allows(&self, area: Area) -> bool {
         self.0.iter().all(|bound| area.lies_inside(*bound))
     }

@@ -1,4 +1,4 @@
-//! How much a key may use, and the error when that is used up.
+//! Limits of a key or a team, and the error when one is used up.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
 
-/// Whose account a limit belongs to.
+/// Holder of a limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Payer {
     /// The caller's key.
@@ -26,10 +26,10 @@ impl fmt::Display for Payer {
     }
 }
 
-/// How much a key or a team may use; the default is no bound at all.
+/// Limits of a key or a team; by default there are none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Allowance {
-    /// Whose account it bounds.
+    /// Holder of these limits.
     pub payer: Payer,
     /// Requests to models begun in any 60 seconds.
     pub requests_per_minute: Option<u64>,
@@ -37,24 +37,24 @@ pub struct Allowance {
     pub tokens_per_minute: Option<u64>,
     /// Running requests at once.
     pub max_in_flight: Option<u64>,
-    /// What its answers may cost in a day of UTC.
+    /// Budget of a UTC day.
     pub daily_budget: Option<Usd>,
-    /// What its answers may cost in a month of UTC.
+    /// Budget of a UTC month.
     pub monthly_budget: Option<Usd>,
 }
 
-/// What is left of one rate.
+/// Remainder of one rate limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Left {
-    /// How much may be used in any 60 seconds.
+    /// Amount allowed in any 60 seconds.
     pub limit: u64,
-    /// How much of it may be used now.
+    /// Amount left now.
     pub remaining: u64,
-    /// How long until all of it may be used, if nothing more is.
+    /// Time until the whole amount is available again if nothing more is used.
     pub resets: Duration,
 }
 
-/// What is left of a key's rates; `None` if it has no such bound.
+/// Remainders of a key's rate limits; `None` for a limit it does not have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RatesLeft {
     /// Requests.
@@ -64,7 +64,7 @@ pub struct RatesLeft {
 }
 
 impl RatesLeft {
-    /// Of a key that has used nothing.
+    /// Remainders of an unused key.
     pub(super) fn untouched(allowance: &Allowance) -> Self {
         let all = |limit| Left { limit, remaining: limit, resets: Duration::ZERO };
         Self {
@@ -114,20 +114,20 @@ impl Span {
 /// A key has used what it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LimitReached {
-    /// As many requests as it may begin in a minute.
+    /// The rate of requests is used up.
     #[error("rate limit reached for this key: {limit} requests per minute; try again in {} ms", ms(*wait))]
     Requests {
-        /// How many it may begin.
+        /// Requests allowed per minute.
         limit: u64,
         /// Until one more fits.
         wait: Duration,
     },
-    /// As many tokens as it may use in a minute.
+    /// The rate of tokens is used up.
     #[error("rate limit reached for this key: {limit} tokens per minute, {needed} needed; try again in {} ms", ms(*wait))]
     Tokens {
-        /// How many it may use.
+        /// Tokens allowed per minute.
         limit: u64,
-        /// How many this request reserves.
+        /// Tokens that this request reserves.
         needed: Tokens,
         /// Until they fit.
         wait: Duration,
@@ -137,23 +137,23 @@ pub enum LimitReached {
         "the request is too large for this key: {limit} tokens per minute, {needed} in the prompt alone"
     )]
     TooLarge {
-        /// How many it may use.
+        /// Most tokens allowed.
         limit: u64,
-        /// How many the prompt has.
+        /// Tokens of the prompt.
         needed: Tokens,
     },
-    /// As many running requests as it may have.
+    /// The limit of concurrent requests is reached.
     #[error("this key may have {limit} concurrent requests; try again when one has finished")]
     InFlight {
-        /// How many it may have.
+        /// Concurrent requests allowed.
         limit: u64,
     },
-    /// What is left of its budget is reserved for running requests.
+    /// The rest of the budget is reserved for running requests.
     #[error("the rest of {payer}'s {} budget is reserved for running requests; try again when one has finished", span.adjective())]
     Held {
         /// Whose.
         payer: Payer,
-        /// Of which time.
+        /// Period of the budget.
         span: Span,
     },
     /// Its budget is spent.
@@ -161,9 +161,9 @@ pub enum LimitReached {
     Budget {
         /// Whose.
         payer: Payer,
-        /// Of which time.
+        /// Period of the budget.
         span: Span,
-        /// How much it may cost.
+        /// Amount of the budget.
         budget: Usd,
         /// The first day of the next one.
         renewed: Day,
@@ -175,11 +175,11 @@ fn ms(wait: Duration) -> u128 {
     wait.as_micros().div_ceil(1_000)
 }
 
-/// What ends is not known, so this is when to ask again.
+/// Suggested wait if nobody knows when a running request ends.
 const SOON: Duration = Duration::from_secs(1);
 
 impl LimitReached {
-    /// How long to wait; `None` if waiting is not worth it or does not help.
+    /// Suggested wait; `None` if waiting does not help or takes too long.
     pub fn wait(&self) -> Option<Duration> {
         match self {
             Self::Requests { wait, .. } | Self::Tokens { wait, .. } => Some(*wait),
@@ -198,7 +198,7 @@ impl LimitReached {
         }
     }
 
-    /// True if money is spent rather than a rate exceeded.
+    /// True if a budget is spent rather than a rate exceeded.
     pub fn is_spent(&self) -> bool {
         matches!(self, Self::Budget { .. })
     }

@@ -21,27 +21,27 @@ use super::entry::{Charged, Entry, Ticket};
 use super::team::Team;
 use super::window::{MINUTE, Window};
 
-/// What a request is expected to use.
+/// Expected use of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Estimate {
     /// Its prompt, approximately.
     pub prompt: Tokens,
     /// Its answer: the maximum, or an estimate.
     pub output: Tokens,
-    /// What it is expected to cost; zero if no price is known.
+    /// Expected cost; zero if no price is known.
     pub cost: Usd,
 }
 
-/// What a request really used.
+/// Actual use of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Bill {
     /// Prompt and answer, hidden reasoning included.
     pub tokens: Tokens,
-    /// What it cost; zero if no price is known.
+    /// Cost; zero if no price is known.
     pub cost: Usd,
 }
 
-/// What a key has used.
+/// Use of a key.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Used {
     /// Requests begun in the last minute.
@@ -50,16 +50,16 @@ pub struct Used {
     pub tokens: u64,
     /// Running requests.
     pub in_flight: u64,
-    /// What those under way are expected to cost.
+    /// Expected cost of running requests.
     pub held: Usd,
-    /// What was spent in this day of UTC.
+    /// Amount spent in this UTC day.
     pub day: Usd,
-    /// What was spent in this month of UTC.
+    /// Amount spent in this UTC month.
     pub month: Usd,
 }
 
 impl Used {
-    /// What was spent in the day or the month.
+    /// Amount spent in the day or the month.
     pub fn spent(&self, span: Span) -> Usd {
         match span {
             Span::Day => self.day,
@@ -169,7 +169,7 @@ impl Ledger {
         Charged::elsewhere(self.account(key, (moment.now, moment.today)), bill, on)
     }
 
-    /// What a key has used itself here; nothing if it has not been seen.
+    /// A key's use in this process; nothing if it has not been seen.
     pub fn own(&self, key: &str, (now, today): (Instant, Day)) -> Used {
         let account = self.read().get(key).cloned();
         account.map(|account| account.book().own((now, today))).unwrap_or_default()
@@ -191,13 +191,13 @@ impl Ledger {
         accounts.into_iter().map(own).collect()
     }
 
-    /// What a key has used here and elsewhere.
+    /// A key's use in all processes.
     pub fn used(&self, key: &str, (now, today): (Instant, Day)) -> Used {
         let account = self.read().get(key).cloned();
         account.map(|account| account.book().all((now, today))).unwrap_or_default()
     }
 
-    /// What is left of a key's rates, here and elsewhere together.
+    /// Remainders of a key's rate limits, over all processes.
     pub fn left(&self, key: &str, allowance: &Allowance, moment: (Instant, Day)) -> RatesLeft {
         let account = self.read().get(key).cloned();
         let Some(account) = account else { return RatesLeft::untouched(allowance) };
@@ -299,7 +299,7 @@ impl Book {
 
     fn left(&mut self, allowance: &Allowance, moment: (Instant, Day)) -> RatesLeft {
         let (now, others) = (moment.0, self.others(moment));
-        // Of what others used no more is known than that it counts for at most a minute since it was told.
+        // A report of other processes says only that the use lies within the last minute.
         let told = (self.told.0 + MINUTE).saturating_duration_since(now);
         let left = |window: &mut Window, others: u64, limit: u64| Left {
             limit,

@@ -24,7 +24,7 @@ pub struct Entry {
     allowance: Allowance,
     share: Option<u64>,
     entered: Entered,
-    /// True once something was reserved: from then on the request counts whatever becomes of it.
+    /// True once something was reserved: from then on the request counts, whatever its outcome.
     counts: AtomicBool,
 }
 
@@ -129,7 +129,7 @@ impl Ticket {
         self
     }
 
-    /// What was reserved.
+    /// Reserved amounts.
     pub fn set_aside(&self) -> Bill {
         Bill { tokens: Tokens(self.tokens), cost: self.held }
     }
@@ -156,12 +156,12 @@ impl Ticket {
         book.day += bill.cost;
         book.month += bill.cost;
         drop(book);
-        // What is left of it is returned by the drop.
+        // The drop returns the rest.
         self.tokens = self.tokens.saturating_sub(bill.tokens.0);
     }
 }
 
-/// What was charged for an answer before its usage was known. Dropped, the charge stays.
+/// Charge for an answer before its usage is known. A drop keeps the charge.
 #[derive(Debug)]
 pub struct Charged {
     account: Arc<Account>,
@@ -184,7 +184,7 @@ impl Charged {
         self
     }
 
-    /// What was charged.
+    /// Charged amount.
     pub fn bill(&self) -> Bill {
         self.bill
     }

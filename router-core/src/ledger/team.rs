@@ -9,7 +9,7 @@ use crate::units::KeyName;
 
 use super::allowance::Allowance;
 
-/// How the names of teams' accounts begin.
+/// Prefix of team account names.
 pub const TEAM_PREFIX: &str = "team__";
 
 /// The team of a key.
@@ -19,7 +19,7 @@ pub struct Team {
     pub name: KeyName,
     /// The name of its account in the ledger.
     pub(crate) account: Arc<str>,
-    /// What its keys may use together.
+    /// Limits that the team's keys share.
     pub allowance: Allowance,
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How long a use counts.
+/// Time during which a use counts.
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// Uses within so many milliseconds are one entry.
@@ -20,7 +20,7 @@ const STEP_MS: u128 = 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entered(Instant);
 
-/// What was used in the last minute.
+/// Sum of uses in the last minute.
 #[derive(Debug)]
 pub(super) struct Window {
     began: Instant,
@@ -33,7 +33,7 @@ impl Window {
         Self { began, entries: VecDeque::new(), total: 0 }
     }
 
-    /// What was used in the minute before `now`.
+    /// Amount used in the minute before `now`.
     pub(super) fn used(&mut self, now: Instant) -> u64 {
         while let Some((at, amount)) = self.entries.front().copied() {
             if at + MINUTE > now {
@@ -62,7 +62,7 @@ impl Window {
         MINUTE
     }
 
-    /// How long until nothing counts any more; zero if nothing does now.
+    /// Time until no use counts any more; zero if none does now.
     pub(super) fn empties(&mut self, now: Instant) -> Duration {
         self.used(now);
         let last = self.entries.iter().rev().find(|(_, amount)| *amount > 0);

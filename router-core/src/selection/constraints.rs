@@ -22,11 +22,11 @@ use super::tiers::TierOrder;
 /// The conditions for using a deployment at all.
 #[derive(Debug, Clone, Copy)]
 pub struct Constraints<'c> {
-    /// What the caller may use.
+    /// Rights of the key.
     pub rights: &'c Rights,
-    /// Where the request may be processed.
+    /// Residency of the request.
     pub residency: &'c Residency,
-    /// What the request needs.
+    /// Capabilities that the request needs.
     pub needs: &'c Needs,
     /// The service tiers that serve it.
     pub tiers: TierOrder,
@@ -65,21 +65,21 @@ pub enum Exclusion {
     Cooling {
         /// Why.
         cause: Cause,
-        /// For how much longer.
+        /// Remaining time.
         wait: Duration,
     },
     /// It has reached its configured number of concurrent requests.
     InFlight,
     /// It is provisioned and full for longer than the request may be held.
     Full {
-        /// For how much longer, approximately.
+        /// Approximate remaining time.
         wait: Duration,
     },
     /// The request by itself exceeds its whole quota.
     ExceedsQuota,
     /// It refuses requests of this size for a time.
     TooLarge {
-        /// For how much longer.
+        /// Remaining time.
         wait: Duration,
     },
 }
@@ -106,7 +106,7 @@ impl Exclusion {
         }
     }
 
-    /// For how much longer it is out; `None` if time alone does not bring it back, or nobody knows when.
+    /// Remaining time of the exclusion; `None` if time alone does not end it, or if the end is unknown.
     pub fn wait(self) -> Option<Duration> {
         match self {
             Self::Cooling { wait, .. } | Self::Full { wait } | Self::TooLarge { wait } => {
@@ -154,7 +154,7 @@ impl Candidate {
 }
 
 impl Candidate {
-    /// True if nothing keeps the request from it, except that it may refuse the router (401, 403, 404, 410).
+    /// True if nothing excludes the deployment except that it may refuse the router's credential (401, 403, 404, 410).
     pub fn may_refuse_the_router(&self) -> bool {
         match self.place {
             Place::In(_) => true,
@@ -177,15 +177,15 @@ pub enum Place {
 /// The values by which candidates are ranked.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rank {
-    /// What the answer will cost more, nearly; `None` if no price is known.
+    /// Expected cost of the answer; `None` if no price is known.
     pub cost: Option<Usd>,
-    /// How long it takes to the first word of a stream, or to the whole answer; `None` if nothing is known.
+    /// Expected time to the first token of a stream, or to the complete answer; `None` if unknown.
     pub time: Option<Duration>,
-    /// True if it failed a short while ago: it comes last.
+    /// True if it failed recently: it comes last.
     pub failing: bool,
-    /// How long the request will be held for it; zero if there is capacity.
+    /// Expected wait for capacity; zero if there is capacity.
     pub wait: Duration,
-    /// True if its quota is going to refuse the request: it comes after those that are not.
+    /// True if its quota is expected to refuse the request: it comes after those whose quota is not.
     pub over_quota: bool,
 }
 
@@ -194,12 +194,12 @@ pub struct Rank {
 pub struct Eligible(pub(super) Vec<Arc<Deployment>>);
 
 impl Eligible {
-    /// True if none is left.
+    /// True if no candidate is left.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// True if all are provisioned: a request has nowhere to go when they are full.
+    /// True if all are provisioned, so that nothing serves the request when they are full.
     pub fn all_provisioned(&self) -> bool {
         self.0.iter().all(|deployment| deployment.billing.is_provisioned())
     }
@@ -231,7 +231,7 @@ pub fn eligible(
     (Eligible(kept), removed)
 }
 
-/// What a deployment lacks at whose resource a deployment that a header names is not.
+/// Reason for excluding a deployment whose resource differs from that of the deployment named in a header.
 const COMPANION: &str = "second deployment of the name that a header gives, at the same endpoint";
 
 fn exclusion(

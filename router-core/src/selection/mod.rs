@@ -1,4 +1,4 @@
-//! Which deployments may serve a request, and in which order. The module root.
+//! Selects the deployments that may serve a request, and orders them. The module root.
 //!
 //! Constraints and preference are different types on purpose: [`eligible`] removes what the request
 //! must not or cannot use and returns [`Eligible`], and [`order()`] sees only that. No preference,

@@ -1,4 +1,4 @@
-//! What a request needs from a model, and its size in tokens.
+//! Capabilities that a request needs from a model, and its size in tokens.
 
 use crate::capacity::Load;
 use crate::chat::ChatRequest;
@@ -11,7 +11,7 @@ use crate::model::Medium;
 use crate::model::ModelRecord;
 use crate::units::Tokens;
 
-/// What a request needs from a model.
+/// Capabilities that a request needs from a model.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a yes or no that a model's record answers"
@@ -28,7 +28,7 @@ pub struct Needs {
     pub cap: Option<Tokens>,
     /// The answer: its maximum, or an estimate.
     pub output: Tokens,
-    /// True if the answer is streamed: what counts is the first word.
+    /// True if the answer is streamed, so that the time to the first token counts.
     pub streamed: bool,
     /// The features that the request uses.
     pub operation: Operation,
@@ -37,14 +37,14 @@ pub struct Needs {
     schema: bool,
 }
 
-/// What an answer counts if the caller gives no cap; a guess for ranking by cost, nothing more.
+/// Assumed output tokens if the caller gives no cap; used only to rank by cost.
 const USUAL_OUTPUT: Tokens = Tokens(512);
 
 impl Needs {
-    /// What a chat request needs.
+    /// Needs of a chat request.
     pub fn of(request: &ChatRequest<'_>) -> Self {
         let prompt = tokens::of_prompt(request);
-        // How much of a model's window a file takes only the service finds out.
+        // Only the service knows how much of the context window a file takes.
         let read = Tokens(prompt.0.saturating_sub(request.attached().0));
         let longest = request.inputs().map_or(Weight::estimated(read), |inputs| inputs.longest);
         Self {
@@ -93,7 +93,7 @@ impl Needs {
         .find_map(|(lacking, name)| lacking.then_some(name))
     }
 
-    /// True if the prompt, or one of several inputs, is surely too long; in doubt the upstream judges.
+    /// True if the prompt, or one of several inputs, certainly exceeds the limit. In doubt the upstream decides.
     pub(super) fn too_long_for(&self, model: &ModelRecord) -> bool {
         self.longest.least() > model.context_window
     }

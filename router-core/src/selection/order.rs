@@ -24,32 +24,32 @@ use super::needs::Needs;
 use super::spread::{Equal, turns};
 use super::tiers::TierOrder;
 
-/// What the order goes by.
+/// Inputs of the order.
 #[derive(Debug, Clone, Copy)]
 pub struct Preferences<'p> {
     /// The caller's preference.
     pub prefer: Preference,
     /// The requested models, the preferred one first, and the deployment to try first.
     pub choice: &'p ModelChoice,
-    /// What the request needs.
+    /// Needs of the request.
     pub needs: &'p Needs,
     /// The service tiers that serve it.
     pub tiers: TierOrder,
     /// The terms on which it asks for capacity.
     pub admission: &'p Admission,
-    /// How long a deployment takes back to full traffic after faults.
+    /// Time from the end of a deployment's faults to full traffic.
     pub ramp: Duration,
     /// The endpoint that can read the request's encrypted items.
     pub reader: Option<&'p EndpointName>,
 }
 
 impl Preferences<'_> {
-    /// True if the deployment can read the request's encrypted items, and few others can.
+    /// True if the deployment can decrypt the request's items and few others can.
     fn is_reader(&self, deployment: &Deployment) -> bool {
         self.reader == Some(&deployment.endpoint)
     }
 
-    /// How long a request may be held for a deployment that answered 429. A provisioned one has a twin that says so.
+    /// Longest wait for a pay-as-you-go deployment after a 429. For a provisioned one the twin predicts the wait.
     fn patience(&self, deployment: &Deployment) -> Duration {
         let reader = if self.is_reader(deployment) {
             self.admission.reader_patience
@@ -60,7 +60,7 @@ impl Preferences<'_> {
         reader.max(held)
     }
 
-    /// True if the deployment holds the prompt cache of the conversation, which is worth a short wait.
+    /// True if the deployment holds the conversation's prompt cache, which is worth a short wait.
     fn is_cached(&self, deployment: &Deployment) -> bool {
         self.admission.load.cached.0 > 0 && self.admission.home.as_ref() == Some(&deployment.name)
     }
@@ -170,7 +170,7 @@ fn place(
     }
     let mut wait = standing.entry_wait(&entry, now).max(asked);
     if deployment.is_held_for() {
-        // Who cannot be held that long enters with the others.
+        // Requests that cannot wait that long are sent at once, like the others.
         wait = if wait > admission.patience { Duration::ZERO } else { wait };
     } else if !wait.is_zero() && asked.is_zero() {
         wait = standing.expected_wait(&entry, 0.0, now);
@@ -188,14 +188,14 @@ fn place(
     let latency = &standing.latency;
     let first = || latency.first_tail(now).or_else(|| latency.first());
     let time = if needs.streamed { first() } else { latency.total() };
-    // What is learned of its speed is learned from the standard tier.
+    // Learned speed is that of the standard tier.
     let time = time.filter(|_| !tier.is_special());
     let over_quota = !standing.quota.wait(now, &entry.load).is_zero();
     let cost = pricing::marginal_cost(deployment, &usage);
     Place::In(Rank { cost, time, failing, wait, over_quota })
 }
 
-/// What holds of all candidates together.
+/// Properties of all candidates together.
 #[derive(Clone, Copy)]
 struct Common {
     /// The conversation stays where it fell back to.

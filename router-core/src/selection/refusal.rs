@@ -24,7 +24,7 @@ pub enum Refusal {
     Ability {
         /// The requested models.
         models: String,
-        /// What they lack.
+        /// The missing capabilities.
         ability: &'static str,
     },
     /// The prompt is longer than any requested model takes.
@@ -162,7 +162,7 @@ fn is_unavailable(why: &Exclusion) -> bool {
     matches!(why, Exclusion::Cooling { cause: Cause::Unavailable, .. })
 }
 
-/// How long until a deployment may have capacity again; `None` if time alone does not help.
+/// Time until a deployment may have capacity again; `None` if time alone does not help.
 fn wait_of(why: &Exclusion) -> Option<Duration> {
     let busy = matches!(why, Exclusion::InFlight).then_some(BUSY_WAIT);
     let hopeless = matches!(why, Exclusion::Cooling { cause: Cause::Misconfigured, .. });

@@ -5,7 +5,7 @@
 //! conversations but its own. Two things change a share: a deployment whose streams begin late gets less, and one that
 //! serves far more than its share at the moment comes after the others.
 //!
-//! Where a conversation was answered before is not considered here (`order.rs`).
+//! The conversation's previous deployment is not considered here (`order.rs`).
 //!
 //! **Source:** Thaler and Ravishankar, "Using Name-Based Mappings to Increase Hit Rates", 1998 (rendezvous hashing);
 //! Mirrokni, Thorup and Zadimoghaddam, "Consistent Hashing with Bounded Loads", 2016.
@@ -25,10 +25,10 @@ const SLOW: f64 = 1.5;
 /// A deployment may serve so many times its share of what all equals serve, and one more.
 const OVERLOADED: f64 = 1.25;
 
-/// What decides between equals.
+/// Values that decide between equals.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Equal {
-    /// Which deployment, as a number.
+    /// Index of the deployment.
     name: u64,
     share: f64,
     in_flight: f64,
@@ -56,7 +56,7 @@ impl Equal {
         }
     }
 
-    /// How long its answers take, by the same measure for all.
+    /// Duration of its answers, in the same measure for all.
     fn time(&self, by_tail: bool) -> Option<f64> {
         let time = if by_tail { self.tail } else { self.total };
         time.map(|time| time.as_secs_f64().max(1e-3))
@@ -155,7 +155,7 @@ mod tests {
         equals[1].tail = tail(6_000);
         let left = share_of(&equals, 12);
         assert!(left > 0.001 && left < 0.03, "{left}");
-        // What is known of whole answers alone says nothing beside tails of streams.
+        // Latencies of complete answers say nothing about tails of streams.
         equals[1] = Equal { tail: None, total: tail(6_000), ..equals[1] };
         near(share_of(&equals, 12), 0.5);
     }

@@ -1,4 +1,4 @@
-//! Which service tiers serve a request, and in which order.
+//! Selects and orders the service tiers that serve a request.
 //!
 //! The caller's own `service_tier` decides; the standard tier stands in for one that has no capacity. A request that names
 //! none goes in the standard tier first and in the priority tier if that is throttled; with `prefer = "fast"` the other
