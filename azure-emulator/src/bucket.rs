@@ -17,16 +17,16 @@ use tokio::time::Instant;
 /// Floating point sums would otherwise refuse a call that has waited exactly as long as told.
 const ROUNDING: f64 = 1e-8;
 
-/// What decides the size and the speed of a [`Bucket`].
+/// Size and speed of a [`Bucket`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BucketSettings {
     /// Provisioned throughput units; a fraction is allowed, so that a simulation can scale.
     pub ptu: f64,
     /// Input tokens per minute that one unit serves.
     pub input_tpm_per_ptu: f64,
-    /// How many input tokens one output token costs.
+    /// Input tokens that one output token counts as.
     pub output_ratio: f64,
-    /// How many seconds of drain fill 0 % to 100 %. Azure does not publish it.
+    /// Seconds of drain between 0 % and 100 %. Azure does not publish the figure.
     pub window: Duration,
     /// The output assumed on arrival when the request names no cap. Azure does not publish it.
     pub missing_max_tokens: u64,
@@ -93,7 +93,7 @@ pub enum BucketFault {
     Discount,
 }
 
-/// What an admitted call reserved; hand it back to [`Bucket::settle`] once.
+/// Reservation of an admitted call; pass it to [`Bucket::settle`] once.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Admission {
     reserved: f64,
@@ -110,7 +110,7 @@ impl Admission {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("above capacity for another {wait:?}")]
 pub struct Full {
-    /// How long until the level is back at the capacity, if nothing else changes it.
+    /// Time until the level is back at the capacity if nothing else changes it.
     pub wait: Duration,
 }
 
@@ -234,7 +234,7 @@ impl Bucket {
         self.rate
     }
 
-    /// What the bucket was made of.
+    /// The settings that it was created with.
     pub const fn settings(&self) -> &BucketSettings {
         &self.settings
     }

@@ -23,10 +23,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What runs without a file.
+/// Configuration that applies without a file.
 pub const DEFAULT: &str = include_str!("../default.toml");
 
-/// What is wrong with a configuration.
+/// Fault of a configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFault {
     /// It is no TOML, or a key is unknown or of the wrong type.
@@ -37,7 +37,7 @@ pub enum ConfigFault {
     Deployment {
         /// Which.
         name: String,
-        /// What is wrong.
+        /// The fault.
         fault: &'static str,
     },
 }

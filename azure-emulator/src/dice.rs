@@ -46,7 +46,7 @@ pub fn fingerprint(bytes: &[u8]) -> u64 {
     })
 }
 
-/// How many tokens something has.
+/// Distribution of token counts.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Lengths {
     /// Always the same.

@@ -63,7 +63,7 @@ impl Emulator {
         &self.url
     }
 
-    /// Where it listens.
+    /// Address that it listens at.
     pub const fn addr(&self) -> SocketAddr {
         self.addr
     }
@@ -116,7 +116,7 @@ impl Emulator {
         self.shared.journal.wait_for(wished, within).await
     }
 
-    /// What a deployment has seen; `None` when there is no such deployment.
+    /// Counts of a deployment; `None` for an unknown deployment.
     pub fn counters(&self, deployment: &str) -> Option<Counters> {
         self.deployed(deployment).map(|deployed| deployed.counters())
     }

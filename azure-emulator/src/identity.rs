@@ -39,7 +39,7 @@ impl Identity {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many tokens have been handed out.
+    /// Number of tokens issued.
     pub fn issued(&self) -> u64 {
         self.inside().issued
     }

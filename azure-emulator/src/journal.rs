@@ -1,4 +1,4 @@
-//! What came in, and how each request ended: completely, cut by a script, or with the caller gone.
+//! Records each request and its end: complete, cut by a script, or left by the caller.
 //!
 //! Tests read it to see what a router really sent, and whether hanging up on the router reached
 //! its upstream. The journal is bounded; the oldest entries leave first.
@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How a request ended.
+/// End of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
     /// It has not.
@@ -29,7 +29,7 @@ pub enum End {
 }
 
 impl End {
-    /// As the admin endpoint writes it.
+    /// Form in which the admin endpoint writes it.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::InFlight => "in_flight",
@@ -61,7 +61,7 @@ pub struct Entry {
     pub body: Bytes,
     /// The status it was answered with.
     pub status: Option<u16>,
-    /// How it ended.
+    /// End of the request.
     pub end: End,
     /// When.
     pub ended: Option<Instant>,

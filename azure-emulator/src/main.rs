@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What `serve --help` says about the emulator's own paths.
+/// Text of `serve --help` on the emulator's own paths.
 const PATHS: &str = r#"While it runs:
   POST   /emulator/script   faults for the next requests of a deployment, for example
          {"deployment": "gpt-4o-ptu", "steps": [{"throttled_ms": 400, "times": 3}]}
@@ -39,13 +39,13 @@ enum Command {
     /// ones. `azure-emulator config` prints that configuration, every key described.
     #[command(after_long_help = PATHS)]
     Serve {
-        /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8900, or the file's]
+        /// Address to listen at; port 0 takes a free one [default: 127.0.0.1:8900, or the file's]
         #[arg(long, value_name = "ADDRESS")]
         listen: Option<SocketAddr>,
         /// A TOML file with the deployments
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
-        /// What all chance comes from: the same seed gives the same answers
+        /// Seed of all randomness: the same seed gives the same answers
         #[arg(long, value_name = "N")]
         seed: Option<u64>,
     },

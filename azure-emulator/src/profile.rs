@@ -50,7 +50,7 @@ pub enum Sampling {
 /// The behaviour of a model family.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
-    /// What it lacks.
+    /// Fields and features that the model rejects.
     pub lacks: Vec<Feature>,
     /// Whether sampling parameters are taken.
     pub sampling: Sampling,

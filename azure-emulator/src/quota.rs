@@ -17,7 +17,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const SECOND: Duration = Duration::from_secs(1);
 const TEN_SECONDS: Duration = Duration::from_secs(10);
 
-/// How many prompt characters count as one token in the estimate.
+/// Prompt characters per token in the estimate.
 const CHARACTERS_PER_TOKEN: u64 = 4;
 
 /// Over which slices of a minute requests are counted.
@@ -32,7 +32,7 @@ pub enum RequestSlices {
     Both,
 }
 
-/// What decides how much a [`Quota`] lets through.
+/// Limits and weights of a [`Quota`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuotaSettings {
     /// Requests per minute.
@@ -45,11 +45,11 @@ pub struct QuotaSettings {
     pub missing_max_tokens: u64,
     /// Whether refused requests use up the request limit as well.
     pub count_rejected: bool,
-    /// How much each part of a request counts.
+    /// Weights of a request's parts.
     pub weights: Weights,
 }
 
-/// How much each part of a request counts against the token limit.
+/// Weights of a request's parts against the token limit.
 ///
 /// Azure documents that prompt and cap count in full. For the Responses API public measurements
 /// show that the cap does not count, so services differ.
@@ -68,12 +68,12 @@ impl Weights {
     pub const DOCUMENTED: Self = Self { prompt: 1.0, cached: 1.0, cap: 1.0 };
 }
 
-/// What a call brings on arrival.
+/// Size of a call on arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Arrival {
     /// Characters of the prompt.
     pub prompt_chars: u64,
-    /// Of these, characters that are in the prompt cache.
+    /// Prompt characters that are in the prompt cache.
     pub cached_chars: u64,
     /// The output cap; `None` if the call names none.
     pub max_tokens: Option<u64>,
@@ -93,7 +93,7 @@ impl QuotaSettings {
     }
 }
 
-/// Which of the two limits refused.
+/// The limit that refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
     /// Requests per minute, or per slice of it.
@@ -106,7 +106,7 @@ pub enum Limit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{limit:?} used up for another {wait:?}")]
 pub struct OverQuota {
-    /// Which limit.
+    /// The limit that refused.
     pub limit: Limit,
     /// Until the slice or minute in question ends.
     pub wait: Duration,
@@ -114,7 +114,7 @@ pub struct OverQuota {
     pub requested_tokens: u64,
 }
 
-/// What the `x-ratelimit-*` headers say.
+/// Values of the `x-ratelimit-*` headers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuotaReading {
     /// Requests per minute in force.
@@ -235,7 +235,7 @@ impl Quota {
     /// The same of a call whose prompt may be in the cache.
     ///
     /// # Errors
-    /// As [`Self::admit`].
+    /// Like [`Self::admit`].
     pub fn arrive(&mut self, now: Instant, arrival: Arrival) -> Result<QuotaReading, OverQuota> {
         self.turn(now);
         let requested_tokens = self.estimate(arrival);
@@ -257,7 +257,7 @@ impl Quota {
         Ok(self.reading(now))
     }
 
-    /// What is left now.
+    /// Amounts left now.
     pub fn reading(&self, now: Instant) -> QuotaReading {
         let mut current = self.clone();
         current.turn(now);
@@ -277,7 +277,7 @@ impl Quota {
         self.tokens.limit = tpm;
     }
 
-    /// What the quota was made of.
+    /// The settings that it was created with.
     pub const fn settings(&self) -> &QuotaSettings {
         &self.settings
     }

@@ -15,7 +15,7 @@ use crate::wire::sse::Pace;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// How a deployment is paid, and thus how it is limited.
+/// Billing of a deployment, which decides how it is limited.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Billing {
     /// By units: a utilization bucket.
@@ -24,7 +24,7 @@ pub enum Billing {
     PayAsYouGo(QuotaSettings),
 }
 
-/// How fast a deployment answers.
+/// Speed of a deployment.
 pub type Latency = Pace;
 
 /// The longest prompt of the gpt-4.1 family and gpt-5.4 on provisioned throughput; above it they
@@ -38,13 +38,13 @@ pub struct Deployment {
     pub name: String,
     /// The model behind it.
     pub model: String,
-    /// How it is limited.
+    /// Billing and limits.
     pub billing: Billing,
-    /// What the model accepts.
+    /// Fields that the model accepts.
     pub profile: Profile,
-    /// How fast it answers.
+    /// Speed of its answers.
     pub latency: Latency,
-    /// How much it says.
+    /// Length of its answers.
     pub voice: Voice,
     /// The `model` its answers name.
     pub served_model: String,
@@ -52,9 +52,9 @@ pub struct Deployment {
     pub region: String,
     /// Whether answers of a provisioned deployment carry its utilization.
     pub utilization_header: bool,
-    /// How long beginnings of prompts are remembered; `None` for no prompt cache.
+    /// How long prompt prefixes stay in the prompt cache; `None` for no cache.
     pub prompt_cache: Option<Duration>,
-    /// How content filtering shows on Azure's paths.
+    /// Mode of content filtering on Azure's paths.
     pub filter: Filter,
     /// Tokens in each chunk of a stream. Azure's filter buffers, so more than one.
     pub chunk_tokens: usize,
@@ -195,17 +195,17 @@ impl Deployment {
 /// A whole emulator: one endpoint with its deployments.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Where to listen; port 0 takes a free one.
+    /// Address to listen at; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Keys that are accepted. While there is none, and tokens are not asked for, anybody is.
     pub api_keys: Vec<String>,
     /// Whether a token from the identity doubles (or a key) is asked for even without keys.
     pub tokens_only: bool,
-    /// What all chance comes from.
+    /// Seed of all randomness.
     pub seed: u64,
-    /// Which Azure resource this is: encrypted reasoning that it makes is refused by every other. `None`: its address.
+    /// Identity of the Azure resource: other resources refuse its encrypted reasoning. `None`: its address.
     pub resource: Option<String>,
-    /// How many requests the journal holds; the oldest leave first.
+    /// Requests kept in the journal; the oldest leave first.
     pub journal_length: usize,
     /// The deployments.
     pub deployments: Vec<Deployment>,

@@ -40,7 +40,7 @@ impl TierName {
     }
 }
 
-/// What tokens cost, in US dollars per million.
+/// Token prices, in US dollars per million.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Rates {
     /// A token of the prompt.
@@ -52,12 +52,12 @@ pub struct Rates {
 /// A service tier that a deployment offers.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tier {
-    /// How fast it answers.
+    /// Speed of the tier's answers.
     pub latency: Pace,
     /// A limit of its own; `None` for the deployment's quota alone.
     pub capacity: Option<QuotaSettings>,
     /// Whether a request beyond that limit is answered in the standard tier rather than refused.
     pub downgrades: bool,
-    /// What its tokens cost.
+    /// Token prices.
     pub rates: Rates,
 }

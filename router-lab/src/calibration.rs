@@ -19,11 +19,11 @@ use router_core::log_line::LoggedRequest;
 pub struct Scored {
     /// Its score, 0 to 1.
     pub score: f64,
-    /// What its tokens cost at the model of each role, in dollars; `None` if that is not known.
+    /// Cost of its tokens at the model of each role, in dollars; `None` if unknown.
     pub prices: Option<Prices>,
 }
 
-/// What the tokens of a request cost at the model of each role, in dollars.
+/// Cost of a request's tokens at the model of each role, in dollars.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Prices {
     /// At the reasoning role's.
@@ -76,7 +76,7 @@ pub fn prices_of(
     Some(Prices { reasoning, chat: price(Task::Chat, completion - own)? })
 }
 
-/// How much hidden reasoning an answer has in the mean, of those that have any; 0 if none has.
+/// Mean hidden reasoning of the answers that have any; 0 if none has.
 pub fn hidden_reasoning<'l>(requests: impl IntoIterator<Item = &'l LoggedRequest>) -> u64 {
     let hidden = requests.into_iter().filter_map(|request| request.outcome.reasoning_tokens);
     let (mut sum, mut count) = (0_u64, 0_u64);
@@ -91,7 +91,7 @@ pub fn hidden_reasoning<'l>(requests: impl IntoIterator<Item = &'l LoggedRequest
 pub struct Cut {
     /// The threshold, with no more digits than it needs.
     pub threshold: f64,
-    /// How many scores reach it.
+    /// Number of scores that reach it.
     pub reasoning: usize,
 }
 
@@ -107,39 +107,39 @@ impl Scores {
         Self(all)
     }
 
-    /// How many there are.
+    /// Number of requests.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// How many reach a threshold.
+    /// Number of scores that reach a threshold.
     pub fn reaching(&self, threshold: f64) -> usize {
         self.0.partition_point(|scored| scored.score >= threshold)
     }
 
-    /// How many lie within so much log-odds of a threshold.
+    /// Number of scores within this distance of a threshold, in log-odds.
     pub fn near_in_log_odds(&self, threshold: f64, width: f32) -> usize {
         let odds = |score: f64| Score::nearest(narrow(score)).log_odds();
         let own = odds(threshold);
         self.0.iter().filter(|scored| (odds(scored.score) - own).abs() <= width).count()
     }
 
-    /// How many lie within so much of a threshold.
+    /// Number of scores within this distance of a threshold.
     pub fn near(&self, threshold: f64, width: f64) -> usize {
         self.0.iter().filter(|scored| (scored.score - threshold).abs() <= width).count()
     }
 
-    /// What all cost where this threshold decides, in dollars; requests without a price cost nothing on any side.
+    /// Cost of all requests if this threshold decides, in dollars; requests without a price count as free at either model.
     pub fn cost(&self, threshold: f64) -> f64 {
         let dollars = |scored: &Scored| {
             let prices = scored.prices?;
             Some(if scored.score >= threshold { prices.reasoning } else { prices.chat })
         };
-        // Of nothing the sum is -0.
+        // The sum of an empty list is -0.
         0.0 + self.0.iter().filter_map(dollars).sum::<f64>()
     }
 
-    /// How many have no price.
+    /// Number of requests without a price.
     pub fn unpriced(&self) -> usize {
         self.0.iter().filter(|scored| scored.prices.is_none()).count()
     }
@@ -153,7 +153,7 @@ impl Scores {
             let below = self.0.get(*reasoning);
             (above.map(|scored| scored.score), below.map(|scored| scored.score))
         };
-        // Where both sides have one score there is no cut between them.
+        // No threshold separates equal scores.
         let possible = (0..=self.count()).filter(|reasoning| {
             let (above, below) = at(reasoning);
             above.is_none_or(|above| below.is_none_or(|below| below < above))

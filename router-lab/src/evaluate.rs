@@ -33,7 +33,7 @@ pub enum Failure {
     ModelFile {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
     /// The model file is not one for this program.
@@ -41,7 +41,7 @@ pub enum Failure {
     Model {
         /// The file, or `shipped model`.
         path: String,
-        /// What is wrong with it.
+        /// Fault of the row.
         why: ModelError,
     },
     /// A file of wrapped questions.
@@ -52,7 +52,7 @@ pub enum Failure {
     RowsOut {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
     /// The threshold.

@@ -12,7 +12,7 @@ use plotters::style::{BLACK, WHITE};
 /// One line of a plot.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Line {
-    /// What it is called.
+    /// Title of the plot.
     pub(crate) name: String,
     /// Its points, from left to right.
     pub(crate) points: Vec<(f64, f64)>,
@@ -27,7 +27,7 @@ pub(crate) struct Plot {
     pub(crate) across: &'static str,
     /// The axis upwards.
     pub(crate) up: &'static str,
-    /// What is drawn.
+    /// Points of the line.
     pub(crate) lines: Vec<Line>,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// What a command prints.
+/// Output of a command.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Printout {
     /// The report: a table, or JSON with `--json`.

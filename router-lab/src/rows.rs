@@ -14,7 +14,7 @@ pub enum ReadError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
     /// A line of it.
@@ -22,7 +22,7 @@ pub enum ReadError {
     Row {
         /// The file.
         path: PathBuf,
-        /// Which line, and what is wrong.
+        /// Number of the line, and its fault.
         fault: RowError,
     },
     /// There is nothing in the files.

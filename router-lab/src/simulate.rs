@@ -29,7 +29,7 @@ use crate::failure::Failure;
 /// The configuration of a command without `--config`.
 pub(crate) type DefaultConfig<'c> = &'c dyn Fn() -> Result<Config, ConfigFaults>;
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
     all_payg_usd: f64,
@@ -60,7 +60,7 @@ pub(crate) fn run(simulate: &Simulate, default: DefaultConfig<'_>) -> Result<Pri
     Ok(Printout { remarks: trace.remarks(), ..printout })
 }
 
-/// What `--json` prints with `--no-spill`.
+/// Output of `--json` with `--no-spill`.
 #[derive(Debug, Serialize)]
 struct OverloadReport {
     load: f64,

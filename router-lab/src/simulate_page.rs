@@ -64,7 +64,7 @@ fn parts(
     let mut sums = vec![0.0; usize::try_from(PARTS).unwrap_or(0)];
     for (fate, call) in tally.fates.iter().zip(stage.calls.iter()) {
         let at = if fate.by == ServedBy::Nobody { call.at } else { fate.sent };
-        // What is served after the span counts in its last part.
+        // Answers that end after the span count in its last part.
         let part = (0..PARTS).rfind(|part| at.as_secs_f64() >= f64::from(*part) * length);
         let part = part.and_then(|part| usize::try_from(part).ok()).unwrap_or(0);
         if let Some(sum) = sums.get_mut(part) {

@@ -17,7 +17,7 @@ A trace is a CSV with the columns TIMESTAMP,ContextTokens,GeneratedTokens as in 
 own request log as JSON lines. PTU counts of the configuration are scaled so that the mean demand is --load times what \
 they serve; fractions of a PTU are allowed here.")]
 pub struct Simulate {
-    /// What is replayed.
+    /// Trace and deployments.
     #[command(flatten)]
     pub scenario: Scenario,
     /// The mean demand relative to what the provisioned deployments serve
@@ -29,7 +29,7 @@ pub struct Simulate {
     /// Run all policies and compare them
     #[arg(long, conflicts_with = "policy")]
     pub compare: bool,
-    /// What happens without pay-as-you-go, under overload
+    /// Behavior without pay-as-you-go, under overload
     #[command(flatten)]
     pub overload: Overload,
     /// Print JSON instead of a table
@@ -73,7 +73,7 @@ Example:
 The chat role's first model is sized, in the steps in which its PTUs are sold, from none at all. Prices per PTU-hour \
 differ by contract: see the Azure pricing page, or divide a monthly reservation by 730.")]
 pub struct Size {
-    /// What is replayed.
+    /// Trace and deployments.
     #[command(flatten)]
     pub scenario: Scenario,
     /// The price of one PTU per hour, in US dollars
@@ -93,7 +93,7 @@ pub struct Size {
     pub html: Option<PathBuf>,
 }
 
-/// What is replayed, and against which deployments.
+/// The trace to replay, and the deployments to replay it against.
 #[derive(Debug, Clone, Args)]
 pub struct Scenario {
     /// The trace: a CSV of token counts or a request log
@@ -139,7 +139,7 @@ pub enum CapModel {
     Unset,
     /// None for half of the requests, the answer's length and up to 200 more for the others
     HalfUnset,
-    /// As in the trace; none if it says nothing
+    /// The trace's own caps; none if it has none
     Trace,
 }
 
@@ -156,7 +156,7 @@ pub enum Generated {
     Steady,
 }
 
-/// Who decides between provisioned and pay-as-you-go.
+/// Policy that decides between provisioned throughput and pay-as-you-go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub enum PolicyName {
     /// The router itself

@@ -29,7 +29,7 @@ const MOST_SIZES: u32 = 200;
 /// Sizes whose cost is within this share of the cheapest are as good.
 const NEARLY: f64 = 1.02;
 
-/// What one size comes to over the trace.
+/// Result of one size over the trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Sized {
     ptu: u32,
@@ -42,7 +42,7 @@ struct Sized {
     visible_failures: usize,
 }
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
     model: String,

@@ -14,14 +14,14 @@ use serde::Serialize;
 
 use crate::report_args::By;
 
-/// What a group of requests used.
+/// Usage of a group of requests.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub(crate) struct Spending {
     /// All requests.
     pub(crate) requests: u64,
-    /// Of these, without an answer, or with a refusal for one.
+    /// Requests that ended without an answer, or with a refusal.
     pub(crate) failed: u64,
-    /// Of these, answered by provisioned throughput.
+    /// Requests answered by provisioned throughput.
     pub(crate) provisioned: u64,
     pub(crate) prompt_tokens: u64,
     pub(crate) cached_tokens: u64,
@@ -42,7 +42,7 @@ pub(crate) struct Group {
     pub(crate) spending: Spending,
 }
 
-/// What a column says of a request that has no value for it.
+/// Entry of a column for a request without a value.
 const NONE: &str = "-";
 
 /// Adds up by these columns; the groups that cost most come first, days in their order.

@@ -34,7 +34,7 @@ pub enum Failure {
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
 }

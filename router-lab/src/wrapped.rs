@@ -26,7 +26,7 @@ pub enum WrappedError {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         why: std::io::Error,
     },
     /// A line of it.
@@ -36,7 +36,7 @@ pub enum WrappedError {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What is missing or not what it should be.
+        /// The missing or wrong field.
         field: &'static str,
     },
 }

@@ -7,7 +7,7 @@
 use crate::dice::Dice;
 use serde_json::{Map, Value, json};
 
-/// How deep a value may nest.
+/// Maximum nesting of a value.
 const DEPTH: usize = 12;
 
 /// A value for `schema`.

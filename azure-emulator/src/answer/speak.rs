@@ -19,7 +19,7 @@ use crate::wire::said::Said;
 use crate::wire::tokens;
 use serde_json::json;
 
-/// How a deployment's model speaks.
+/// Style of a deployment's answers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Voice {
     /// Tokens of visible text.

@@ -38,7 +38,7 @@ const KOREAN: [&str; 24] = [
     "멈춥니다",
 ];
 
-/// So many pieces of prose.
+/// Number of prose pieces.
 pub fn prose(korean: bool, count: u64, dice: &mut Dice) -> Vec<String> {
     let words: &[&str] = if korean { &KOREAN } else { &ENGLISH };
     (0..count)

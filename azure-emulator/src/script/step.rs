@@ -15,7 +15,7 @@ use crate::wire::throttled;
 use bytes::Bytes;
 use std::time::Duration;
 
-/// What a step does.
+/// Action of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Reply {
     /// The deployment answers by itself.
@@ -33,7 +33,7 @@ pub enum Reply {
     Hang,
 }
 
-/// How an answer differs from an ordinary one.
+/// Deviations of an answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Changes {
     /// Headers set, replacing those of the same name.
@@ -52,11 +52,11 @@ pub struct Changes {
     pub filter: Option<Filter>,
     /// The content filter ends the answer.
     pub filtered: bool,
-    /// What is odd about the stream, if it is one.
+    /// Deviations of the stream, if the answer is one.
     pub stream: StreamQuirks,
 }
 
-/// What the next request (or several) to a deployment meets.
+/// Scripted behavior for the next request, or the next few, to a deployment.
 ///
 /// ```
 /// use azure_emulator::Step;
@@ -258,7 +258,7 @@ impl Step {
         self
     }
 
-    /// As behind API Management: an event stream that does not say that it is one.
+    /// Behavior of API Management: an event stream without its content type.
     #[must_use]
     pub fn no_content_type(self) -> Self {
         self.without_header("content-type")
@@ -364,17 +364,17 @@ impl Step {
         self
     }
 
-    /// What it does.
+    /// Action.
     pub const fn reply(&self) -> &Reply {
         &self.reply
     }
 
-    /// How its answer differs.
+    /// Deviations of its answer.
     pub const fn changes(&self) -> &Changes {
         &self.changes
     }
 
-    /// How long it waits first.
+    /// Delay before the action.
     pub const fn waits(&self) -> Duration {
         self.delay
     }

@@ -68,7 +68,7 @@ struct WrittenPause {
 /// Reads the steps of `{"deployment": "...", "steps": [..]}`.
 ///
 /// # Errors
-/// What is wrong with which step, for the one who wrote it.
+/// Fault of a step, for the author of the script.
 pub fn steps(written: &serde_json::Value) -> Result<Vec<Step>, String> {
     let steps = written.as_array().ok_or("steps: expected a list")?;
     let step = |(index, step): (usize, &serde_json::Value)| {

@@ -31,10 +31,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::task::JoinSet;
 
-/// How long open connections may go on once the emulator is told to stop.
+/// Time that open connections get to finish once the emulator is stopped.
 const DRAIN: Duration = Duration::from_secs(1);
 
-/// As an extension of a response: send nothing, reset the connection.
+/// Response extension: send nothing, reset the connection.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reset;
 
@@ -65,7 +65,7 @@ async fn accept(listener: TcpListener, app: axum::Router, mut stop: watch::Recei
     }
     drop(listener);
     let drained = async { while connections.join_next().await.is_some() {} };
-    // What has not ended by then is aborted with the set.
+    // Dropping the set aborts the connections that are still open.
     drop(tokio::time::timeout(DRAIN, drained).await);
 }
 

@@ -31,7 +31,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// What a deployment has seen so far.
+/// Counts of a deployment since the start.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Counters {
     /// Requests that reached it.
@@ -50,11 +50,11 @@ pub struct Counters {
     pub admitted_tokens: f64,
     /// Prompt tokens of ended requests.
     pub prompt_tokens: u64,
-    /// Of these, from the prompt cache.
+    /// Prompt tokens that came from the prompt cache.
     pub cached_tokens: u64,
     /// Tokens written by ended requests, hidden ones included.
     pub completion_tokens: u64,
-    /// What ended requests cost at the rates of their service tiers, in US dollars.
+    /// Cost of ended requests at the rates of their service tiers, in US dollars.
     pub billed_usd: f64,
 }
 
@@ -90,7 +90,7 @@ pub(crate) enum Refused {
     Flex { wait: Duration },
 }
 
-/// What the answer's headers say about the limit.
+/// Values for the answer's limit headers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Gauge {
     Utilization(f64),
@@ -286,7 +286,7 @@ pub(crate) struct Lease {
     /// Since when and how fast an answer is written that nobody sees before its end.
     writing: Option<(Instant, Pace)>,
     complete: bool,
-    /// What its tokens cost; `None` if the deployment offers no service tiers.
+    /// Token prices; `None` if the deployment offers no service tiers.
     rates: Option<Rates>,
 }
 

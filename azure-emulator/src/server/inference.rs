@@ -44,7 +44,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// Which of the three URL styles was used.
+/// URL style of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Dialect {
     /// `/openai/deployments/{name}/...?api-version=`
@@ -55,7 +55,7 @@ pub(crate) enum Dialect {
     OpenAi,
 }
 
-/// What is asked of the model.
+/// Operation of the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Operation {
     Chat,
@@ -66,7 +66,7 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
-    /// As Azure's messages name it.
+    /// Name in Azure's messages.
     pub(crate) const fn azure_name(self) -> &'static str {
         match self {
             Self::Chat => "ChatCompletions_Create",

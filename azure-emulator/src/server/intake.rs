@@ -56,7 +56,7 @@ const STANDARD: [&str; 20] = [
     "user-agent",
 ];
 
-/// As an extension of a request: its place in the journal.
+/// Request extension: the request's place in the journal.
 #[derive(Debug, Clone)]
 pub(crate) struct Page {
     journal: Arc<Journal>,

@@ -45,7 +45,7 @@ pub(crate) fn response(shared: &Shared, id: &str, request: &Request, dialect: Di
     })
 }
 
-/// What a stored response was asked; the emulator keeps the answer alone, so the list is empty.
+/// Input of a stored response. The emulator stores only the answer, so the list is empty.
 pub(crate) fn input_items(
     shared: &Shared,
     id: &str,

@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::Value;
 use serde_json::json;
 
-/// Which of them.
+/// Media operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Media {
     Images,
@@ -26,7 +26,7 @@ impl Media {
         ("/moderations", Self::Moderations),
     ];
 
-    /// As Azure's messages name it.
+    /// Name in Azure's messages.
     pub(crate) const fn azure_name(self) -> &'static str {
         match self {
             Self::Images => "ImageGenerations_Create",

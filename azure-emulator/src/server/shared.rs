@@ -22,7 +22,7 @@ pub(crate) struct Shared {
     pub(crate) journal: Arc<Journal>,
     pub(crate) identity: Identity,
     pub(crate) stored: Stored,
-    /// Which resource this is: what it encrypts no other can read.
+    /// Identity of the resource: no other resource can decrypt what this one encrypts.
     pub(crate) resource: String,
     answers: AtomicU64,
 }

@@ -6,7 +6,7 @@ use super::filter::{self, Filter};
 use super::said::{Finish, Said, Usage};
 use serde_json::{Value, json};
 
-/// What every body and chunk of one answer bears alike.
+/// Fields that every body and chunk of an answer shares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
     /// `chatcmpl-...`

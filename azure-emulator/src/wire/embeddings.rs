@@ -32,7 +32,7 @@ pub fn body(model: &str, inputs: &[Value], dimensions: usize, base64: bool, toke
     })
 }
 
-/// How long the vectors of `model` are unless asked otherwise.
+/// Default vector length of `model`.
 pub fn default_dimensions(model: &str) -> usize {
     if model == "text-embedding-3-large" { 3_072 } else { 1_536 }
 }

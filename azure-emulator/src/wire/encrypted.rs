@@ -9,10 +9,10 @@ use super::error::Refusal;
 use super::request::array;
 use serde_json::Value;
 
-/// How every content begins.
+/// Prefix of every encrypted content.
 const START: &str = "gAAAAA";
 
-/// What a request names in `include` to get the content.
+/// Value of `include` that requests the content.
 const INCLUDE: &str = "reasoning.encrypted_content";
 
 /// Whether the caller asked for encrypted reasoning.

@@ -1,11 +1,11 @@
-//! What Azure's content filter adds to answers.
+//! Adds the fields of Azure's content filter to answers.
 //!
 //! **Source:** Azure OpenAI docs, "content filter" and "content streaming". The emulator's filter
 //! never finds anything by itself; a script can make it.
 
 use serde_json::{Value, json};
 
-/// How content filtering shows in an answer.
+/// Mode of content filtering.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Filter {
     /// Not at all, as on OpenAI's own API.

@@ -19,7 +19,7 @@ pub struct Tool {
 /// Whether tools are to be called.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ToolChoice {
-    /// As the model likes.
+    /// The model's own choice.
     #[default]
     Auto,
     /// Not at all.
@@ -30,7 +30,7 @@ pub enum ToolChoice {
     Named(String),
 }
 
-/// What form the text must have.
+/// Required format of the text.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub enum Format {
     /// Prose.
@@ -42,7 +42,7 @@ pub enum Format {
     Schema(Value),
 }
 
-/// What the caller wishes of the emulator itself; no part of any real API.
+/// Instructions to the emulator itself, which are part of no real API.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wishes {
     /// Tokens of visible text.
@@ -58,9 +58,9 @@ pub struct Wishes {
 pub struct Ask {
     /// Every text the model reads, tools first, in order.
     pub prompt: String,
-    /// How many messages.
+    /// Number of messages.
     pub messages: u64,
-    /// How many images.
+    /// Number of images.
     pub images: u64,
     /// The text of the last user message.
     pub last_user: String,

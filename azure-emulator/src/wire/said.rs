@@ -15,7 +15,7 @@ pub enum Finish {
 }
 
 impl Finish {
-    /// As `finish_reason` says it.
+    /// Form in `finish_reason`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -59,7 +59,7 @@ impl Said {
     }
 }
 
-/// What a whole answer used.
+/// Usage of a complete answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Tokens of the prompt, cached ones included.

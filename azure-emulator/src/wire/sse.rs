@@ -9,7 +9,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use std::time::Duration;
 
-/// What an event is for.
+/// Purpose of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// Before any content.
@@ -27,7 +27,7 @@ pub enum Role {
 /// One server-sent event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
-    /// What it is for.
+    /// Purpose of the event.
     pub role: Role,
     /// The `event:` field, which the Responses API uses.
     pub name: Option<&'static str>,
@@ -54,16 +54,16 @@ impl Event {
 pub struct Piece {
     /// Since the request was admitted.
     pub after: Duration,
-    /// What leaves.
+    /// Bytes to send.
     pub bytes: Bytes,
     /// Tokens written by then.
     pub tokens: u64,
 }
 
-/// How a stream stops.
+/// End of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum StreamEnd {
-    /// As HTTP wants it.
+    /// The end that HTTP prescribes.
     #[default]
     Clean,
     /// The connection is dropped in the middle of the body.
@@ -75,7 +75,7 @@ pub enum StreamEnd {
 /// A stream, ready to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
-    /// What leaves when.
+    /// Events and their times.
     pub pieces: Vec<Piece>,
     /// And then.
     pub end: StreamEnd,
@@ -83,7 +83,7 @@ pub struct Layout {
     pub gap: Duration,
 }
 
-/// Where in a stream something goes wrong.
+/// Position of a fault in a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
     /// After the headers, before any event.
@@ -92,7 +92,7 @@ pub enum Place {
     Content(usize),
 }
 
-/// What goes wrong there.
+/// Fault of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Break {
     /// The stream stops, in this way: no finish, no `[DONE]`.
@@ -105,10 +105,10 @@ pub enum Break {
     Pause(Duration),
 }
 
-/// How a stream differs from an ordinary one.
+/// Deviations of a stream.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct StreamQuirks {
-    /// What goes wrong, and where.
+    /// Fault and its position.
     pub breaks: Vec<(Place, Break)>,
     /// Lines end with CR LF.
     pub crlf: bool,
@@ -118,7 +118,7 @@ pub struct StreamQuirks {
     pub write_sizes: Vec<usize>,
 }
 
-/// How fast a stream leaves.
+/// Speed of a stream.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Pace {
     /// Until the first visible token could leave, had no hidden ones been written.
@@ -138,7 +138,7 @@ impl Pace {
         self.first_token.saturating_add(Duration::try_from_secs_f64(seconds).unwrap_or_default())
     }
 
-    /// How many tokens have been written after so long.
+    /// Tokens written after this time.
     pub fn written(&self, after: Duration) -> u64 {
         let Some(writing) = after.checked_sub(self.first_token) else { return 0 };
         scaled(1, writing.as_secs_f64() * self.tokens_per_second).saturating_add(1)

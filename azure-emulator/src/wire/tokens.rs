@@ -1,4 +1,4 @@
-//! How many tokens is a text?
+//! Estimates the tokens of a text.
 //!
 //! No tokenizer: the emulator's counts only have to be plausible, stable and cheap. A token is
 //! about 4 Latin letters, 1.6 Hangul syllables or 1.4 other wide letters. Counts are kept in

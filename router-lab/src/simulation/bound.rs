@@ -8,7 +8,7 @@
 
 use super::stage::Stage;
 
-/// What everything costs on pay-as-you-go, in dollars.
+/// Cost of all calls on pay-as-you-go, in dollars.
 pub fn all_pay_as_you_go(stage: &Stage) -> f64 {
     stage.calls.iter().map(|call| stage.price(call)).sum()
 }
@@ -42,7 +42,7 @@ pub fn bound(stage: &Stage) -> f64 {
     unserved
 }
 
-/// How long the all-knowing policy may hold a call.
+/// Longest delay under the omniscient policy.
 const HELD_SECONDS: f64 = 0.5;
 
 /// What a policy would pay that knows each answer's length beforehand and reserves no more, in dollars: calls come when they

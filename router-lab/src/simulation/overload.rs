@@ -24,7 +24,7 @@ use super::stage::Stage;
 use super::tally::{milliseconds, quantile, share};
 use super::workload::{Call, as_f64};
 
-/// How the router serves a full deployment.
+/// Queue policy for a full deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Policy {
     /// First come, first served, until the deadline; reservations as asked.
@@ -102,7 +102,7 @@ const CALM: Duration = Duration::from_secs(30);
 /// A request of the calm that takes so much longer than its answer is delayed.
 const DELAYED: Duration = Duration::from_secs(1);
 
-/// What became of a request.
+/// Outcome of a request.
 #[derive(Debug, Clone, Copy)]
 enum Fate {
     Answered(Duration),
@@ -141,7 +141,7 @@ pub fn play(
     Ok(Figures { recovery_ms, ..figures(&stage, policy, &keys, &fates, &spent) })
 }
 
-/// What comes after the span: calls like its first ones, but fewer.
+/// Load after the span: calls like its first ones, but fewer.
 fn calm(stage: &Stage, seed: u64) -> Vec<Call> {
     let demand: f64 = stage.calls.iter().map(|call| tokens(stage, call)).sum();
     let kept = CALM_LOAD * room(stage) / demand.max(1.0);
@@ -151,7 +151,7 @@ fn calm(stage: &Stage, seed: u64) -> Vec<Call> {
     few.map(|call| Call { at: call.at + stage.span, ..*call }).collect()
 }
 
-/// How long after the span the last call came that was refused or delayed.
+/// Time after the span at which the last refused or delayed call arrived.
 fn recovery<'c>(calls: impl Iterator<Item = (&'c Call, Fate)>, span: Duration) -> Duration {
     let harmed = calls.filter(|(call, fate)| match fate {
         Fate::Answered(took) => *took > call.ideal() + DELAYED,

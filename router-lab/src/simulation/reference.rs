@@ -17,7 +17,7 @@ use super::stage::Stage;
 use super::tally::{Fate, ServedBy, Tally};
 use super::workload::{Call, answer_time};
 
-/// How long a caller of `wait-only` is patient.
+/// Longest wait of a caller under `wait-only`.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The cooldown of `cooldown-5s`.

@@ -125,7 +125,7 @@ pub(super) fn router(config: &Config, cloud: Cloud) -> Result<ModelRouter<Cloud>
     Ok(ModelRouter::with_upstream(rules, config.limits.clone(), cloud, &Registry::new())?)
 }
 
-/// What a caller saw.
+/// Outcome as the caller sees it.
 #[derive(Debug, Clone, Copy, Default)]
 struct Ending {
     answered: bool,

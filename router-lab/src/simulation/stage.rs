@@ -19,12 +19,12 @@ use router_core::units::Usd;
 
 use super::workload::Call;
 
-/// How many PTUs the provisioned deployments get.
+/// Number of PTUs of the provisioned deployments.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Scale {
-    /// So many that the mean demand is this multiple of what they serve.
+    /// Enough that the mean demand is this multiple of their throughput.
     Load(f64),
-    /// So many in all for the chat role's model; with none its provisioned deployments are gone.
+    /// Total for the chat role's model; 0 removes its provisioned deployments.
     Ptu(f64),
 }
 
@@ -54,7 +54,7 @@ pub struct Pool {
     pub tanks: Vec<Tank>,
     /// By whose price its calls are valued.
     priced: Arc<Deployment>,
-    /// How many prompt tokens a token of the answer counts on a PTU.
+    /// Prompt tokens that an output token counts as on a PTU.
     ratio: f64,
     /// The share of cached prompt tokens that counts nothing on a PTU.
     discount: f64,
@@ -65,7 +65,7 @@ pub struct Pool {
 pub struct Tank {
     /// Its name in the configuration.
     pub name: DeploymentName,
-    /// What its bucket is made of.
+    /// Settings of its bucket.
     pub settings: BucketSettings,
 }
 
@@ -138,7 +138,7 @@ impl Stage {
         self.pools.iter().find(|pool| pool.task == call.task)
     }
 
-    /// What the call costs on pay-as-you-go.
+    /// Cost of the call on pay-as-you-go.
     pub fn price(&self, call: &Call) -> f64 {
         self.pool(call).map_or(0.0, |pool| pool.price(&call.usage(call.output)))
     }
@@ -174,12 +174,12 @@ impl Pool {
         Ok(Self { task, model, tanks, priced: Arc::clone(priced), ratio, discount })
     }
 
-    /// What an answer costs on pay-as-you-go, in dollars.
+    /// Cost of an answer on pay-as-you-go, in dollars.
     pub fn price(&self, usage: &Usage) -> f64 {
         pricing::pay_as_you_go_cost(&self.priced, usage).map_or(0.0, Usd::as_f64)
     }
 
-    /// How many normalized tokens an answer uses of a PTU.
+    /// Normalized tokens of an answer on a PTU.
     pub fn normalized(&self, usage: &Usage) -> f64 {
         normalized(usage, self.ratio, self.discount)
     }
@@ -210,7 +210,7 @@ impl Tank {
     }
 }
 
-/// What the bucket of a provisioned deployment is made of; `None` if its throughput is not known.
+/// Bucket settings of a provisioned deployment; `None` if its throughput is unknown.
 pub(super) fn bucket(provisioned: &Provisioned, discount: f64) -> Option<BucketSettings> {
     let Provisioned { ptu, rate, window, .. } = *provisioned;
     let rate = rate?;
@@ -221,7 +221,7 @@ pub(super) fn bucket(provisioned: &Provisioned, discount: f64) -> Option<BucketS
     })
 }
 
-/// How many normalized tokens an answer uses of a PTU.
+/// Normalized tokens of an answer on a PTU.
 pub(super) fn normalized(usage: &Usage, ratio: f64, discount: f64) -> f64 {
     let cached = usage.cached.min(usage.prompt).as_f64();
     ratio.mul_add(usage.completion.as_f64(), usage.prompt.as_f64() - discount * cached)

@@ -9,7 +9,7 @@ use crate::simulation_args::PolicyName;
 use super::stage::Stage;
 use super::workload::as_f64;
 
-/// Who served a call.
+/// Deployment type that served a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ServedBy {
     /// A provisioned deployment.
@@ -20,20 +20,20 @@ pub enum ServedBy {
     Nobody,
 }
 
-/// What became of one call.
+/// Outcome of one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fate {
     /// When it was sent to whoever served it.
     pub sent: Duration,
-    /// Who served it.
+    /// Deployment type that served it.
     pub by: ServedBy,
     /// By how much its answer came later than one that nothing held up.
     pub added: Duration,
     /// The answer was cut shorter than the caller allowed.
     pub truncated: bool,
-    /// What pay-as-you-go took for it, attempts that were thrown away included.
+    /// Pay-as-you-go cost, discarded attempts included.
     pub usd: f64,
-    /// How many normalized tokens provisioned deployments spent on it, attempts that were thrown away included.
+    /// Normalized tokens used on provisioned deployments, discarded attempts included.
     pub provisioned_tokens: f64,
 }
 
@@ -51,14 +51,14 @@ impl Fate {
     }
 }
 
-/// What became of all calls under one policy.
+/// Outcome of all calls under one policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tally {
     /// The policy.
     pub policy: PolicyName,
     /// The fates, in the order of the calls.
     pub fates: Vec<Fate>,
-    /// How many times a deployment answered 429.
+    /// Number of 429 responses from deployments.
     pub refusals: u64,
 }
 
@@ -67,7 +67,7 @@ pub struct Tally {
 pub struct Figures {
     /// Its name.
     pub policy: &'static str,
-    /// What was paid to pay-as-you-go.
+    /// Amount paid for pay-as-you-go.
     pub payg_usd: f64,
     /// The share of the possible saving that was reached. A call that nobody served has saved nothing: it counts at its
     /// pay-as-you-go price.
@@ -111,7 +111,7 @@ impl Tally {
         }
     }
 
-    /// What was added to each call that was served, least first.
+    /// Delay added to each served call, in ascending order.
     pub fn waits(&self) -> Vec<Duration> {
         let served = self.fates.iter().filter(|fate| fate.by != ServedBy::Nobody);
         let mut waits: Vec<Duration> = served.map(|fate| fate.added).collect();

@@ -30,12 +30,12 @@ pub struct Arrival {
     pub task: Option<Task>,
 }
 
-/// What a trace says.
+/// Contents of a trace.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trace {
     /// The requests, in the order of time.
     pub arrivals: Vec<Arrival>,
-    /// How many lines tell of no tokens, or of no conversation, and cannot be played.
+    /// Lines without tokens or conversation, which cannot be replayed.
     pub left_out: usize,
 }
 
@@ -56,7 +56,7 @@ pub enum TraceFault {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
     /// A line is not what it should be.
@@ -66,7 +66,7 @@ pub enum TraceFault {
         path: PathBuf,
         /// Its number, from 1.
         line: usize,
-        /// What was expected there.
+        /// Expected value.
         expected: &'static str,
     },
     /// There is nothing to replay.

@@ -15,7 +15,7 @@ use super::trace::Arrival;
 /// The first token of an answer comes after this time.
 pub const FIRST_TOKEN: Duration = Duration::from_millis(300);
 
-/// So many tokens of an answer come in a second.
+/// Output tokens per second.
 pub const TOKENS_PER_SECOND: f64 = 60.0;
 
 /// One call, with everything about it that chance decides.
@@ -42,7 +42,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// What an answer of that many tokens uses.
+    /// Usage of an answer with that many tokens.
     pub fn usage(&self, output: u64) -> Usage {
         Usage {
             prompt: Tokens(self.prompt),
@@ -52,13 +52,13 @@ impl Call {
         }
     }
 
-    /// How long an answer takes that nothing held up.
+    /// Duration of an undelayed answer.
     pub fn ideal(&self) -> Duration {
         answer_time(self.output)
     }
 }
 
-/// How long an answer of that many tokens takes.
+/// Duration of an answer with that many tokens.
 pub fn answer_time(output: u64) -> Duration {
     FIRST_TOKEN + Duration::from_secs_f64(as_f64(output) / TOKENS_PER_SECOND)
 }
@@ -78,7 +78,7 @@ pub fn calls(arrivals: &[Arrival], scenario: &Scenario) -> Vec<Call> {
     let call = |arrival: &Arrival| {
         let cap = cap(scenario.max_tokens, arrival, &mut caps);
         let output = match scenario.max_tokens {
-            // What came is known; hidden reasoning has room beside the caller's cap.
+            // The output is known, and hidden reasoning is not limited by the caller's cap.
             CapModel::Trace => arrival.output,
             CapModel::Tight | CapModel::Mixed | CapModel::Unset | CapModel::HalfUnset => {
                 cap.map_or(arrival.output, |cap| cap.min(arrival.output))
