@@ -38,7 +38,7 @@ struct Effect {
     pay_as_you_go_usd: f64,
 }
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
     requests: usize,
@@ -105,7 +105,7 @@ fn report(calibrate: &Calibrate, log: &Log, config: Option<&Config>) -> Result<R
         target_share: calibrate.target_share,
         present: present.map(effect),
         found,
-        // Of nothing the sum is -0.
+        // The sum of an empty list is -0.
         served_usd: 0.0
             + served.filter_map(|request| request.outcome.pay_as_you_go_usd).sum::<f64>(),
         hidden_reasoning_tokens: hidden,

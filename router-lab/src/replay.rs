@@ -28,7 +28,7 @@ use router_core::log_line::LoggedRequest;
 use crate::failure::Failure;
 use crate::simulate::style;
 
-/// What one configuration makes of the log.
+/// Result of one configuration for the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 struct Figures {
     config: String,
@@ -53,7 +53,7 @@ struct Figures {
     answers_by_deployment: BTreeMap<String, usize>,
 }
 
-/// What `--json` prints.
+/// Output of `--json`.
 #[derive(Debug, Serialize)]
 struct Report {
     requests: usize,
@@ -182,7 +182,7 @@ fn answers(records: &[RequestRecord]) -> BTreeMap<String, usize> {
     answers
 }
 
-/// How many PTUs there are, and how many normalized tokens they serve in a second.
+/// Number of PTUs, and the normalized tokens per second that they serve.
 fn provisioned_of(stage: &Stage) -> (f64, f64) {
     let (mut ptu, mut rate) = (0.0, 0.0);
     for deployment in stage.config.catalog.deployments() {

@@ -33,7 +33,7 @@ pub struct Report {
     pub out: Option<PathBuf>,
 }
 
-/// What requests are added up by.
+/// Column by which requests are grouped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum By {
     /// The caller's key.

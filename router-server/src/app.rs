@@ -47,7 +47,7 @@ const DIRECT: [(&str, Operation); 4] = [
     ("/openai/v1/responses", Operation::Responses),
 ];
 
-/// What answers requests under one configuration.
+/// Service that answers requests under one configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct App {
     shared: Arc<AppState>,
@@ -144,7 +144,7 @@ fn dashboard(mut paths: Paths) -> Paths {
         .route(dashboard::EVENTS, get(dashboard::events))
 }
 
-/// What is asked of models, in each dialect.
+/// Paths of model operations, in each dialect.
 fn operations(mut paths: Paths) -> Paths {
     for (operation, path) in [
         (Operation::Chat, "chat/completions"),
@@ -162,10 +162,10 @@ fn operations(mut paths: Paths) -> Paths {
     both(paths, "/openai/responses", answer::by_body(Operation::Responses))
 }
 
-/// Where the paths of stored objects begin: Azure's dated form names no deployment.
+/// Path prefixes of stored objects: Azure's dated form names no deployment.
 const STORED_BASES: [&str; 4] = ["/v1", "/openai/v1", "/openai", ""];
 
-/// Where the undated paths begin: OpenAI's, Azure's, and without a version, as some clients are configured.
+/// Undated path prefixes: OpenAI's, Azure's, and the one without a version that some clients are configured with.
 const BASES: [&str; 3] = ["/v1", "/openai/v1", ""];
 
 fn stored_responses(paths: Paths, responses: &str) -> Paths {

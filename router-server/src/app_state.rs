@@ -25,11 +25,11 @@ pub(crate) struct AppState {
     pub(crate) max_body_bytes: usize,
     /// The slowest rate at which a body may arrive, in bytes per second.
     pub(crate) min_upload_bytes_per_second: usize,
-    /// How many requests a key without a bound of its own may have under way; `None`: as many as the router.
+    /// Concurrent requests of a key that sets no limit of its own; `None`: as many as the router.
     pub(crate) share: Option<u64>,
-    /// Where the server listens: what `Host` may name where callers show no key.
+    /// Address listened at, which `Host` may name if callers show no key.
     pub(crate) listen: SocketAddr,
-    /// Which web pages may call from a browser.
+    /// Web origins that may call from a browser.
     pub(crate) cors: CorsOrigins,
     /// The paths that are passed through, without a slash before.
     pub(crate) passthrough: Vec<Arc<str>>,
@@ -37,9 +37,9 @@ pub(crate) struct AppState {
     pub(crate) objects: Vec<Arc<str>>,
     /// Since when the server runs, in seconds since 1970: what model lists give as the day of making.
     pub(crate) since: u64,
-    /// Who may come in.
+    /// Keys.
     pub(crate) keyring: Keyring,
-    /// What outlives the configuration.
+    /// State that outlives the configuration.
     /// The budgets of keys and teams.
     pub(crate) budgets: Budgets,
     pub(crate) process: Arc<ServerState>,

@@ -46,12 +46,12 @@ Exit status:
 #[derive(Debug, Parser)]
 #[command(name = "router-server", version, about = "Routes chat requests to OpenAI models on Azure", long_about = LONG, after_help = EXAMPLES)]
 pub struct CommandLine {
-    /// What to do.
+    /// Command to run.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// What to do.
+/// Command to run.
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Serve requests until SIGTERM or Ctrl-C
@@ -62,7 +62,7 @@ pub enum Command {
     Init(Init),
     /// Write a configuration from a cloud's deployment list
     Import {
-        /// Which cloud's.
+        /// Cloud whose listing is imported.
         #[command(subcommand)]
         what: Import,
     },
@@ -72,13 +72,13 @@ pub enum Command {
     Explain(Explain),
     /// Create a key for callers, or hash an existing one
     Key {
-        /// Which of them.
+        /// Action on keys.
         #[command(subcommand)]
         what: KeyCommand,
     },
     /// Show a configuration
     Config {
-        /// What to do with it.
+        /// Action on the configuration.
         #[command(subcommand)]
         what: ConfigCommand,
     },

@@ -16,7 +16,7 @@ use crate::origin;
 use crate::problem::Problem;
 use crate::upload;
 
-/// How much of what is refused is read on.
+/// Bytes of a refused body that are still read.
 const LINGER_BYTES: usize = 1 << 20;
 
 /// Lets a request in, with who asks among its extensions, or answers in its place.
@@ -46,12 +46,12 @@ pub(crate) async fn enter(
     }
 }
 
-/// Who asks, as it was found at the gate.
+/// The caller as identified by `auth`.
 pub(crate) fn bearer(extensions: &Extensions) -> Result<Arc<Bearer>, Problem> {
     extensions.get::<Arc<Bearer>>().cloned().ok_or_else(Problem::internal)
 }
 
-/// What a path asks of the key. Paths that do not exist ask for one too, so that nobody can try which do.
+/// Right that a path requires. Unknown paths require one too, so that nobody can find out which paths exist.
 pub(crate) fn door(path: &str, query: Option<&str>) -> Door {
     match path.trim_end_matches('/') {
         "/healthz" | "/health" | "/openapi.json" => Door::Open,

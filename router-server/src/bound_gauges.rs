@@ -1,4 +1,4 @@
-//! How far the bounds of a server are used, read at each scrape: memory, connections and slots, each with its limit.
+//! Exposes the use of the server's limits at each scrape: memory, connections and slots, each with its limit.
 //!
 //! Nothing is bounded here: budgets, connections and slots count themselves.
 
@@ -17,12 +17,12 @@ pub(crate) struct Count {
     pub(crate) most: Arc<AtomicUsize>,
 }
 
-/// What is shown.
+/// Sources of the gauges.
 #[derive(Debug, Clone)]
 pub(crate) struct Bounds {
-    /// What request bodies hold.
+    /// Memory held by request bodies.
     pub(crate) bodies: Arc<Budget>,
-    /// What answers that are not streamed hold; known once there is a router.
+    /// Memory held by complete answers; set once there is a router.
     pub(crate) responses: Arc<OnceLock<Arc<Budget>>>,
     pub(crate) connections: Count,
     pub(crate) slots: Count,

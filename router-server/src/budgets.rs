@@ -1,6 +1,6 @@
 //! The budgets of keys and teams and what is spent of them: for gauges, for `GET /v1/usage`, and for notices.
 //!
-//! What counts against a budget is decided in the library's ledger; here it is read only.
+//! The library's ledger decides what counts against a budget; this module only reads it.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use router_core::ledger::{Allowance, Ledger, Span, Team};
 use router_core::units::{Day, Usd};
 use tokio::time::Instant;
 
-/// Who has a budget.
+/// Holder of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Owner {
     /// A key.

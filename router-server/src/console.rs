@@ -29,7 +29,7 @@ pub(crate) struct Paint {
     on: bool,
 }
 
-/// What a colour says.
+/// Meaning of a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tone {
     /// A heading.

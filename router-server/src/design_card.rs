@@ -21,7 +21,7 @@ pub(crate) fn config(url: &str, today: Day) -> Result<Config, ConfigFaults> {
 /// The same of the pair that is sold today.
 ///
 /// # Errors
-/// As [`config`].
+/// Like [`config`].
 #[cfg(feature = "lab")]
 pub(crate) fn sold_today(url: &str, today: Day) -> Result<Config, ConfigFaults> {
     Config::from_toml(&SOLD_TODAY.replace(NOWHERE, url), today)

@@ -13,13 +13,13 @@ use router_core::task::{Reason, Task, Verdict};
 use router_core::units::{ModelName, Usd};
 use serde_json::{Value, json};
 
-/// How many reasons of a score are shown.
+/// Reasons shown for a score.
 pub const MOST_REASONS: usize = 8;
 
-/// How many characters of the question a terminal shows.
+/// Characters of the question shown in a terminal.
 const MOST_SHOWN: usize = 200;
 
-/// What the scorer saw in the request.
+/// The scorer's view of the request.
 #[derive(Debug, Default)]
 pub struct Judged {
     /// The features that weighed most.
@@ -206,7 +206,7 @@ fn candidate_line(place: usize, candidate: &Candidate) -> String {
     }
 }
 
-/// What the name in the request meant.
+/// Meaning of the name in the request.
 fn asked(asked: &RequestedModel) -> String {
     match asked {
         RequestedModel::Auto(None) => "auto".to_owned(),

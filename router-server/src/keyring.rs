@@ -25,7 +25,7 @@ const BARE: [HeaderName; 2] =
 /// No key is longer, so nothing longer is hashed.
 const LONGEST: usize = 512;
 
-/// Who asks, with all rights where nobody is asked for a key.
+/// The caller; it has all rights if no keys are required.
 #[derive(Debug, Default)]
 pub(crate) struct Bearer {
     pub(crate) caller: Caller,
@@ -52,14 +52,14 @@ impl From<&CallerKey> for Bearer {
     }
 }
 
-/// Who may come in.
+/// Keys that grant access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
     /// Everybody.
     Open,
-    /// Who shows a key.
+    /// Callers with a key.
     Key,
-    /// Who shows the key of an operator.
+    /// Operators with a key.
     Operator,
 }
 
@@ -92,7 +92,7 @@ impl Denied {
 #[derive(Debug)]
 pub(crate) struct Keyring {
     keys: Vec<(KeyHash, Arc<Bearer>)>,
-    /// Who asks where nobody is asked for a key; `None` if everybody is.
+    /// The caller if no keys are required; `None` if they are.
     anonymous: Option<Arc<Bearer>>,
 }
 

@@ -1,4 +1,4 @@
-//! How busy each worker is, and which of them takes a fresh connection.
+//! Measures the load of each worker and selects the one that takes a fresh connection.
 //!
 //! A connection stays with its worker until it closes, so the choice is made once, when it is accepted. What counts first is
 //! how much the workers have to do: running requests, and fresh connections whose first request is about to come. Idle
@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What one worker has taken on. Workers write it on cache lines of their own.
+/// Load of one worker. Each worker writes it on cache lines of its own.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(crate) struct Load {

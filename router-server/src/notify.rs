@@ -37,20 +37,20 @@ const PAUSES: [Duration; 4] = [
     Duration::from_secs(120),
 ];
 
-/// How many notices may be under way; further ones wait for the next look.
+/// Notices in flight at most; further ones wait for the next check.
 pub(crate) const MOST: usize = 16;
 
-/// Which budget, in which day or month.
+/// Budget and period of a notice.
 type Period = (Owner, Arc<str>, &'static str, Day);
 
-/// What has been noticed already.
+/// Notices sent already.
 #[derive(Debug, Default)]
 pub(crate) struct Noticed(BTreeMap<Period, u64>);
 
 impl Noticed {
     /// The notices that are due now, at most `room`; each is due once.
     pub(crate) fn due(&mut self, budgets: &[Budget], room: usize) -> Vec<Notice> {
-        // Of a day or month that is over nothing is due any more.
+        // Periods that are over need no notice.
         let periods: Vec<Period> = budgets.iter().map(period).collect();
         self.0.retain(|known, _| periods.contains(known));
         let mut due = Vec::new();

@@ -1,8 +1,8 @@
-//! Which operations of OpenAI's and Azure's APIs are served, passed through and refused: the table of the reference page.
+//! Lists the operations of OpenAI's and Azure's APIs and whether each is served, passed through or refused.
 //!
 //! It decides nothing: which path meets which handler is decided in `app.rs`, and a test compares both.
 
-/// What becomes of an operation.
+/// Treatment of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Support {
     /// Scored or looked up, sent to the best deployment, with fallback.
@@ -40,9 +40,9 @@ pub struct Operation {
     pub methods: &'static str,
     /// The path below `/v1`, or a whole one.
     pub path: &'static str,
-    /// What becomes of it.
+    /// Treatment of the operation.
     pub support: Support,
-    /// What a reader should know.
+    /// Note for readers.
     pub note: &'static str,
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn check(
     if site.is_some_and(|origin| !own(origin)) { Err(Problem::foreign_origin()) } else { Ok(()) }
 }
 
-/// True of a name or an address of this machine: one of loopback, or the one listened at. A port may follow.
+/// True for a loopback name or address, or the address listened at. A port may follow.
 fn is_own(authority: &str, listen: IpAddr) -> bool {
     let host = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _)) => address,

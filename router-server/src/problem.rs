@@ -17,7 +17,7 @@ use crate::keyring::Denied;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Code(pub(crate) Kind);
 
-/// What went wrong, as the caller hears it.
+/// Error that ends a request.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Problem {
     kind: Kind,
@@ -55,7 +55,7 @@ impl Problem {
         self
     }
 
-    /// Who asks may not come in.
+    /// The caller has no access.
     pub(crate) fn denied(denied: Denied) -> Self {
         let (kind, message) = match denied {
             Denied::Missing => (
@@ -124,7 +124,7 @@ impl Problem {
         Self::new(Kind::RequestTimeout, message)
     }
 
-    /// As many requests as config allows are under way.
+    /// The limit of concurrent requests is reached.
     pub(crate) fn overloaded() -> Self {
         let message = "the router serves as many requests as it may; try again";
         Self {

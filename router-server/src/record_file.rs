@@ -59,9 +59,9 @@ fn folder_of(path: &Path) -> &Path {
 /// Lines that were not all written.
 #[derive(Debug)]
 pub(crate) struct Lost {
-    /// How many of them were.
+    /// Number of lost lines.
     pub(crate) written: u64,
-    /// What the system says.
+    /// The system's error.
     pub(crate) cause: io::Error,
 }
 
@@ -83,7 +83,7 @@ struct Open {
     torn: bool,
 }
 
-/// What tells a file from another that took its name: device and number.
+/// Identity of a file, which tells it from another that took its name: device and number.
 type Identity = (u64, u64);
 
 #[cfg(unix)]

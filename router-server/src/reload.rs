@@ -58,7 +58,7 @@ pub enum RunFault {
     /// The request log cannot be written where config says.
     #[error(transparent)]
     Log(#[from] LogFault),
-    /// What keys have spent cannot be kept where config says.
+    /// The folder for keys' spending is unusable.
     #[error(transparent)]
     State(#[from] StateFault),
     /// Nobody could write the request log.
@@ -96,7 +96,7 @@ pub(crate) struct Live {
     pub(crate) writer: Arc<RecordWriter>,
     /// Held while a configuration takes another's place: each goes on from the one before it.
     change: Mutex<()>,
-    /// Where spending survives a restart; `None` if config names no folder, or replicas keep it.
+    /// Folder in which spending survives a restart; `None` if none is configured, or if replicas keep it.
     state_dir: Option<Arc<StateDir>>,
 }
 
@@ -105,7 +105,7 @@ pub(crate) struct Live {
 pub(crate) struct Current {
     pub(crate) config: Config,
     pub(crate) router: ModelRouter,
-    /// How connections begin; `None` if they are plain.
+    /// TLS settings; `None` for plain connections.
     pub(crate) handshakes: Option<Handshakes>,
     app: App,
 }
@@ -122,7 +122,7 @@ impl Current {
         Arc::new(Self { config, router, handshakes, app: App::new(Arc::new(shared)) })
     }
 
-    /// What answers requests under this configuration.
+    /// Service that answers requests under this configuration.
     pub(crate) fn app(&self) -> &App {
         &self.app
     }

@@ -16,7 +16,7 @@ use crate::dashboard::Dashboard;
 use crate::notify::Notifier;
 use crate::traces::Tracer;
 
-/// What all configurations of one running server share.
+/// State that all configurations of a running server share.
 #[derive(Debug)]
 pub(crate) struct ServerState {
     pub(crate) registry: Registry,
@@ -37,7 +37,7 @@ pub(crate) struct ServerState {
     told: Told,
 }
 
-/// Which configuration runs, and how the last reload went.
+/// The running configuration, and the result of the last reload.
 #[derive(Debug, Clone)]
 pub(crate) struct Reloads {
     /// The word for the configuration that runs.
@@ -193,7 +193,7 @@ impl ServerState {
         *reloads = Reloads { version: version.into(), loaded: now, last };
     }
 
-    /// What was read does not run: the configuration before it goes on.
+    /// The new configuration is rejected; the previous one stays.
     pub(crate) fn kept(&self, faults: Vec<String>) {
         self.told.reloads.with_label_values(&["failure"]).inc();
         self.told.successful.set(0.0);

@@ -2,7 +2,7 @@
 
 use std::io;
 
-/// Who asked for the end.
+/// Signal that ended the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Asked {
     /// An orchestrator: others may still send requests here for a moment.

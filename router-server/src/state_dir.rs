@@ -1,4 +1,4 @@
-//! What keys and teams have spent in this day and month, kept in a file of `server.state_dir` so that a restart loses nothing.
+//! Keeps the spending of keys and teams in a file of `server.state_dir`, so that a restart loses nothing.
 //!
 //! The file is replaced as a whole: written beside, synced, renamed. A crash loses what was spent since the last write, a few
 //! seconds at most. With `[replicas]` the Redis keeps the totals, and this file is neither read nor written.
@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-/// How often the file is written, if anything was spent.
+/// Interval between writes, if anything was spent.
 pub(crate) const EVERY: Duration = Duration::from_secs(5);
 
 const NAME: &str = "spent.json";
@@ -48,7 +48,7 @@ struct Spent {
 #[derive(Debug)]
 pub(crate) struct StateDir {
     file: PathBuf,
-    /// What was written last, so that an idle router does not write.
+    /// Contents written last, so that an idle router does not write.
     written: Mutex<String>,
 }
 
@@ -83,7 +83,7 @@ impl StateDir {
             info!(accounts = restored, "spending of this month read from server.state_dir");
         }
         let dir = Self { file, written: Mutex::new(text) };
-        // Whoever cannot write should hear of it now.
+        // An unwritable folder is reported at once.
         dir.write(&Self::text(ledger))
             .map_err(|cause| StateFault { path: dir.file.clone(), cause })?;
         Ok(dir)

@@ -40,7 +40,7 @@ pub enum TlsFault {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
     /// A file does not hold what it should.
@@ -50,9 +50,9 @@ pub enum TlsFault {
         key: &'static str,
         /// The file.
         path: PathBuf,
-        /// What it should hold.
+        /// Expected contents.
         expected: &'static str,
-        /// What was found.
+        /// Actual contents.
         found: &'static str,
     },
     /// Certificate and key do not belong together, or the TLS library does not take one of them.
@@ -62,7 +62,7 @@ pub enum TlsFault {
         certificate: PathBuf,
         /// The key's file.
         key: PathBuf,
-        /// What the TLS library says.
+        /// The TLS library's error.
         cause: rustls::Error,
     },
 }

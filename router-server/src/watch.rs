@@ -35,10 +35,10 @@ pub struct Follow {
     hang_up: HangUp,
 }
 
-/// What was seen of each file.
+/// State of each watched file.
 type Seen = BTreeMap<PathBuf, Look>;
 
-/// What is seen of a file; a file that cannot be read is seen as well.
+/// State of a file; an unreadable file has a state too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
     Absent,

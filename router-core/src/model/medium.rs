@@ -1,8 +1,8 @@
-//! What a model makes or judges in place of answers: images, speech, transcripts, moderations.
+//! Media that a model produces or judges instead of answers: images, speech, transcripts, moderations.
 //!
 //! A path that is passed through asks for one of them, so that a whisper deployment gets no request for an image.
 
-/// What is asked of a model that writes no answers.
+/// Operation of a model that writes no answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Medium {
     /// Images drawn or changed.
@@ -34,7 +34,7 @@ impl Medium {
         Self::ALL.into_iter().find(|medium| medium.as_str() == word)
     }
 
-    /// What a path below the API's base asks for; `None` of a path of another kind.
+    /// Operation of a path below the API's base; `None` for other paths.
     ///
     /// ```
     /// use router_core::model::Medium;
@@ -52,7 +52,7 @@ impl Medium {
     }
 }
 
-/// Which media a model serves.
+/// Media that a model serves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Media {
     /// It writes answers.
@@ -65,7 +65,7 @@ pub enum Media {
 }
 
 impl Media {
-    /// True of a model that writes no answers.
+    /// True for a model that writes no answers.
     pub fn is_some(self) -> bool {
         self != Self::None
     }

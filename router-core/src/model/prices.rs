@@ -1,11 +1,11 @@
-//! What a model's tokens cost on pay-as-you-go, by service tier and by the length of the prompt.
+//! Token prices of a model on pay-as-you-go, by service tier and prompt length.
 //!
 //! These are facts from price lists. What an answer costs is computed in `deployment/pricing.rs`.
 
 use crate::units::Tokens;
 use crate::units::UsdPerMillionTokens;
 
-/// How a service processed a request, as its answer says in `service_tier`; each tier has prices of its own.
+/// Service tier of an answer (`service_tier`); each tier has its own prices.
 ///
 /// **Source:** Microsoft, "Priority processing" and "Flex processing"; `OpenAI` API reference, `service_tier`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
@@ -45,7 +45,7 @@ impl ServiceTier {
         Self::ONLINE.into_iter().find(|tier| tier.as_str() == word)
     }
 
-    /// True of a tier that is priced apart from the standard one.
+    /// True for a tier with prices other than the standard one's.
     pub fn is_special(self) -> bool {
         self != Self::Standard
     }
@@ -62,7 +62,7 @@ impl ServiceTier {
     }
 }
 
-/// What a model's tokens cost on pay-as-you-go, at the global rate.
+/// Token prices of a model on pay-as-you-go, at the global rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prices {
     /// At standard processing.

@@ -14,12 +14,12 @@ use super::medium::Media;
 use super::prices::Prices;
 use super::prices::ServiceTier;
 
-/// What a model takes, does and costs.
+/// Properties of a model: limits, capabilities and prices.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRecord {
     /// The model's name as its maker writes it.
     pub name: ModelName,
-    /// What it can do.
+    /// Capabilities.
     pub abilities: Abilities,
     /// The field that caps the answer's length.
     pub cap_field: CapField,
@@ -33,7 +33,7 @@ pub struct ModelRecord {
     pub verbosity: bool,
     /// Other fields that it refuses, and parts of fields by their path (`reasoning.summary`): they are left out.
     pub refuses: Box<[&'static str]>,
-    /// How instructions reach it.
+    /// Role of instructions.
     pub instructions: InstructionRole,
     /// The efforts it knows; `None` for a model without reasoning.
     pub efforts: Option<Efforts>,
@@ -41,13 +41,13 @@ pub struct ModelRecord {
     pub context_window: Tokens,
     /// The longest answer, hidden reasoning included.
     pub max_output: Tokens,
-    /// What its tokens cost on pay-as-you-go; `None` if no price is known.
+    /// Token prices on pay-as-you-go; `None` if no price is known.
     pub prices: Option<Prices>,
     /// The service tiers, besides the standard one, in which Azure offers it.
     pub azure_tiers: Vec<ServiceTier>,
     /// The longest prompt that is processed with priority; `None` for the whole window.
     pub priority_max_prompt: Option<Tokens>,
-    /// How much of it one PTU serves; `None` if it is not offered on PTU or the figure is not known.
+    /// Throughput of one PTU; `None` if the model is not offered on PTU or the figure is unknown.
     pub ptu: Option<PtuRate>,
     /// The oldest dated api-version that serves it; `None` if every one in use does.
     pub oldest_api_version: Option<Day>,
@@ -64,7 +64,7 @@ impl ModelRecord {
     }
 }
 
-/// What a model can do; a request that needs more is not sent to it.
+/// Capabilities of a model; a request that needs more is not sent to it.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a yes or no of the model's documentation"
@@ -150,12 +150,12 @@ impl Sampling {
     }
 }
 
-/// How instructions reach a model.
+/// Role in which a model accepts instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum InstructionRole {
-    /// As `system`; `developer` is not known.
+    /// `system`; `developer` is rejected.
     System,
-    /// As `system` or `developer`, but not both in one request.
+    /// `system` or `developer`, but not both in one request.
     Either,
     /// Not at all: they travel as a user's message.
     User,
@@ -180,7 +180,7 @@ impl InstructionRole {
     }
 }
 
-/// How hard a reasoning model thinks.
+/// Reasoning effort.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Effort {
     /// Not at all.
@@ -241,7 +241,7 @@ impl fmt::Display for Effort {
 pub struct Efforts {
     /// Those it accepts; empty where it accepts no such field.
     pub accepted: Vec<Effort>,
-    /// What it does where nothing is said.
+    /// Default effort.
     pub default: Effort,
     /// True if the Responses API takes [`Effort::Max`], which chat completions refuse.
     pub max_by_responses: bool,
@@ -272,14 +272,14 @@ impl Efforts {
     }
 }
 
-/// How much of a model one PTU serves.
+/// Throughput of one PTU.
 ///
 /// **Source:** Microsoft, "Determine PTU sizing", the table of throughput per PTU.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct PtuRate {
     /// Normalized tokens per minute for each PTU; a prompt token counts one.
     pub input_tpm_per_ptu: f64,
-    /// How many normalized tokens an answer's token counts.
+    /// Normalized tokens per output token.
     pub output_ratio: f64,
     /// In which sizes it is sold; `None` if that is not known.
     pub sizes: Option<PtuSizes>,

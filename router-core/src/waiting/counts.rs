@@ -1,10 +1,10 @@
-//! How requests leave a queue: counted where it happens, because a caller who hangs up leaves no other trace.
+//! Counts how requests leave a queue. It counts where they leave, because a caller who hangs up leaves no other trace.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::capacity::Entry;
 
-/// How a request left a queue.
+/// Way in which a request left a queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaving {
     /// It entered the deployment.
@@ -35,7 +35,7 @@ impl Leaving {
         }
     }
 
-    /// What the end of the wait means for a request.
+    /// Meaning of the end of a wait for the request.
     pub(super) fn over(entry: &Entry) -> Self {
         if entry.standing_wait.is_some() { Self::Refused } else { Self::Spilled }
     }
@@ -66,7 +66,7 @@ impl QueueCounts {
         self.of(leaving).fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How many have left in this way.
+    /// Requests that left in this way.
     pub(super) fn total(&self, leaving: Leaving) -> u64 {
         self.of(leaving).load(Ordering::Relaxed)
     }

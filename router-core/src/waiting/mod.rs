@@ -61,15 +61,15 @@ pub struct Times {
 /// A queue as an operator sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueueView {
-    /// How many requests wait.
+    /// Number of waiting requests.
     pub waiting: usize,
-    /// How long the oldest of them has waited.
+    /// Longest current wait.
     pub longest_wait: Duration,
-    /// How many have left so far, and how.
+    /// Counts of the ways in which requests left.
     pub left: [(Leaving, u64); Leaving::ALL.len()],
 }
 
-/// How a wait ended.
+/// End of a wait.
 #[derive(Debug)]
 pub enum Held {
     /// It entered.
@@ -164,12 +164,12 @@ impl Waiting {
         })
     }
 
-    /// How many of a priority wait for a deployment.
+    /// Number of requests of a priority that wait for a deployment.
     pub fn queue_length(&self, deployment: &DeploymentName, priority: Priority) -> usize {
         self.line(deployment).map_or(0, |line| line.lock().count(priority))
     }
 
-    /// How requests have left the queue of a deployment so far; `None` for an unknown one.
+    /// Counts of how requests left the queue of a deployment; `None` for an unknown deployment.
     pub fn queue_counts(&self, deployment: &DeploymentName) -> Option<&QueueCounts> {
         self.line(deployment).map(|line| &line.counts)
     }

@@ -25,13 +25,13 @@ use crate::policy::Priority;
 /// A lane that has not been empty for this long is standing: a burst would have drained.
 const STANDING: Duration = Duration::from_secs(1);
 
-/// So many requests may enter before one that ranks higher but needs an emptier deployment.
+/// Requests that may enter before one that ranks higher but needs an emptier deployment.
 const MOST_PASSES: u32 = 8;
 
 /// From this many lanes on, those are forgotten that are owed nothing.
 const MOST_LANES: usize = 4_096;
 
-/// What the queue knows of a request.
+/// A request in the queue.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Request {
     pub(super) priority: Priority,
@@ -43,7 +43,7 @@ pub(super) struct Request {
     pub(super) entry_level: f64,
     /// When it arrived.
     pub(super) since: Instant,
-    /// How long it stays in a standing queue; `None` if it has somewhere else to go and therefore waits only briefly.
+    /// Longest stay in a standing queue; `None` if the request has another deployment to go to and therefore waits only briefly.
     pub(super) standing_wait: Option<Duration>,
 }
 
@@ -69,7 +69,7 @@ pub(super) enum Position {
 struct Waiter {
     request: Request,
     bell: Arc<Notify>,
-    /// How many requests that rank lower have entered before it.
+    /// Lower-ranked requests that have entered before it.
     passed: u32,
     evicted: bool,
 }
@@ -120,7 +120,7 @@ impl Queue {
         }
     }
 
-    /// How many wait.
+    /// Number of waiting requests.
     pub(super) fn len(&self) -> usize {
         self.waiting().count()
     }
@@ -130,7 +130,7 @@ impl Queue {
         self.waiting().map(|(_, waiter)| waiter.request.since).min()
     }
 
-    /// How many of a priority wait.
+    /// Number of waiting requests of a priority.
     pub(super) fn count(&self, priority: Priority) -> usize {
         self.waiting().filter(|(_, waiter)| waiter.request.priority == priority).count()
     }
@@ -211,7 +211,7 @@ impl Queue {
                 Ordering::Equal | Ordering::Greater => {}
             }
         }
-        // Of another lane, what starts before this request does.
+        // In another lane only requests that start earlier count.
         let start = self.start(lane) + own;
         let before = |(lane, backlog): (u64, f64)| backlog.min((start - self.start(lane)).max(0.0));
         ahead + own + backlogs.into_iter().map(before).sum::<f64>()
@@ -290,7 +290,7 @@ impl Queue {
         self.lanes.get(&lane).map_or(0.0, |lane| lane.served).max(self.virtual_time)
     }
 
-    /// Which of two waiters goes first.
+    /// Order of two waiting requests.
     fn rank(&self, one: (u64, &Waiter), other: (u64, &Waiter), now: Instant) -> Ordering {
         let ((number, one), (other_number, other)) = (one, other);
         let (one, other) = (&one.request, &other.request);
@@ -430,7 +430,7 @@ mod tests {
         join(&mut queue, request(1, late), late);
         assert_eq!(queue.position(number, late + SECOND / 2), Position::Next);
         assert_eq!(queue.position(number, late + SECOND), Position::Shed);
-        // Who has somewhere else to go leaves by its own time.
+        // A request with another deployment to go to leaves by its own time limit.
         let elsewhere = Request { standing_wait: None, ..request(2, start) };
         let number = join(&mut queue, elsewhere, start);
         assert_eq!(queue.leaves_at(number), None);
@@ -512,7 +512,7 @@ mod tests {
             }
         }
 
-        /// Whoever joins and leaves, an empty queue remembers nothing.
+        /// An empty queue remembers nothing, whatever happened before.
         #[test]
         fn an_empty_queue_is_as_new(keys in proptest::collection::vec(0..5_u64, 1..40)) {
             let now = Instant::now();

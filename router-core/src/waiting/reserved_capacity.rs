@@ -37,7 +37,7 @@ impl ReservedCapacity {
         &self.deployment
     }
 
-    /// What the deployment's responses are compared with.
+    /// State against which the deployment's responses are compared.
     pub fn ticket(&self) -> Ticket {
         self.ticket
     }

@@ -4,7 +4,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-/// How an answer ends and what it used.
+/// End and usage of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ending {
     /// The prompt's tokens.
@@ -76,7 +76,7 @@ fn event(chunk: &Value) -> Bytes {
     format!("data: {chunk}\n\n").into()
 }
 
-/// As many words as tokens.
+/// One word for each token.
 fn words(tokens: u64) -> String {
     " word".repeat(usize::try_from(tokens).unwrap_or(usize::MAX).min(1 << 20))
 }

@@ -31,12 +31,12 @@ use super::stage::{Stage, bucket, normalized};
 use super::tally::ServedBy;
 use super::workload::{Call, FIRST_TOKEN, TOKENS_PER_SECOND, answer_time, as_f64};
 
-/// What was spent on a call so far.
+/// Amounts spent on a call so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spent {
     /// When the attempt was admitted that came last.
     pub(super) sent: Duration,
-    /// Who admitted it.
+    /// Limiter that admitted it.
     pub(super) by: ServedBy,
     /// Dollars, over all attempts.
     pub(super) usd: f64,
@@ -44,7 +44,7 @@ pub(super) struct Spent {
     pub(super) provisioned_tokens: f64,
 }
 
-/// What the whole play came to so far.
+/// Totals of the simulation so far.
 #[derive(Debug)]
 pub(super) struct Meter {
     pub(super) spent: Vec<Spent>,
@@ -106,7 +106,7 @@ impl Cloud {
         Ok(Self(Arc::new(Inner { stage, began, sites, meter })))
     }
 
-    /// What the play came to so far.
+    /// Totals of the simulation so far.
     pub(super) fn meter(&self) -> MutexGuard<'_, Meter> {
         locked(&self.0.meter)
     }
@@ -211,7 +211,7 @@ impl Serving {
         }
     }
 
-    /// How many tokens are written by now.
+    /// Number of tokens written by now.
     fn written(&self) -> u64 {
         let writing = self.started.elapsed().saturating_sub(FIRST_TOKEN).as_secs_f64();
         let written = azure_emulator::dice::scaled(1_000, writing * TOKENS_PER_SECOND / 1_000.0);
@@ -285,7 +285,7 @@ fn parts(serving: Box<Serving>, model: String, usage: bool) -> ReplyBody {
     }))
 }
 
-/// How many tokens a piece of a stream has.
+/// Tokens per piece of a stream.
 const PIECE: u64 = 60;
 
 fn refused(refusal: &Refusal, wait: Duration) -> Reply {

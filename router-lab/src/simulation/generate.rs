@@ -10,16 +10,16 @@ use crate::simulation_args::Generated;
 
 use super::trace::Arrival;
 
-/// How long most traces are.
+/// Default length of a trace.
 const LENGTH_SECONDS: f64 = 3_600.0;
 
-/// How many requests come in a second, in the mean.
+/// Mean number of requests per second.
 const RATE: f64 = 5.0;
 
 /// A bursty trace turns between calm and burst in this rhythm: calm seconds, burst seconds.
 const RHYTHM: (f64, f64) = (45.0, 15.0);
 
-/// How much faster requests come in a burst than in a calm.
+/// Ratio of the request rate in a burst to that in a calm.
 const BURST: f64 = 5.0;
 
 /// A trace of this kind.
@@ -65,7 +65,7 @@ fn rate(kind: Generated, at: f64) -> f64 {
     }
 }
 
-/// How long a trace is, in seconds.
+/// Length of a trace, in seconds.
 fn length(kind: Generated) -> f64 {
     match kind {
         Generated::Bursty | Generated::Diurnal | Generated::LongOutput => LENGTH_SECONDS,

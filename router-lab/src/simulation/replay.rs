@@ -33,18 +33,18 @@ use super::routed::{PlayFault, at_their_times, body_for, in_virtual_time, number
 use super::stage::Stage;
 use super::workload::Call;
 
-/// What came of a log under a configuration.
+/// Result of a log under a configuration.
 #[derive(Debug)]
 pub struct Replayed {
     /// The stage on which it was played.
     pub stage: Stage,
-    /// What the router told of each request, in the order of the log.
+    /// Record of each request, in the order of the log.
     pub records: Vec<RequestRecord>,
-    /// What pay-as-you-go took, in dollars, answers that were thrown away included.
+    /// Pay-as-you-go cost in dollars, discarded answers included.
     pub usd: f64,
     /// Normalized tokens that provisioned deployments served.
     pub provisioned_tokens: f64,
-    /// How many times a deployment answered 429.
+    /// Number of 429 responses from deployments.
     pub refusals: u64,
 }
 
@@ -52,7 +52,7 @@ pub struct Replayed {
 #[derive(Debug, Clone)]
 struct Again {
     call: Call,
-    /// What it is asked for by: `auto`, a role, a model.
+    /// Model name of the requests: `auto`, a role, a model.
     model: Box<str>,
     /// The caller's own word for the task, if it had one.
     hint: Option<Task>,
@@ -137,7 +137,7 @@ async fn one(router: ModelRouter<Cloud>, index: usize, again: Again) {
         call.headers.insert("x-router-task", HeaderValue::from_static(task.as_str()));
     }
     call.rights = again.rights;
-    // What went wrong stands in the record.
+    // The record holds the cause of a failure.
     if let Ok(response) = router.chat(call).await
         && let Body::Stream(mut stream) = response.body
     {
@@ -145,14 +145,14 @@ async fn one(router: ModelRouter<Cloud>, index: usize, again: Again) {
     }
 }
 
-/// How a request of the log is sent again.
+/// Request that repeats one of the log.
 fn again(request: &LoggedRequest, first: u64, hidden: u64, config: &Config) -> Again {
     let (decision, outcome) = (&request.decision, &request.outcome);
     let (prompt, completion) = request.tokens().unwrap_or_default();
     let own = outcome.reasoning_tokens.unwrap_or(0).min(completion);
     let record = outcome.model.as_deref().and_then(|name| config.catalog.model(name));
     let reasoned = own > 0 || record.is_some_and(|record| record.reasons());
-    // Who named a task got it, unless that could not be had.
+    // A caller's task hint was followed unless no model could serve it.
     let named = decision.downgraded.map_or_else(|| request.task(), |_| Some(Task::Reasoning));
     let hinted = decision.decided_by.as_deref() == Some("hint");
     let model = match (decision.score, named) {
@@ -182,10 +182,10 @@ fn again(request: &LoggedRequest, first: u64, hidden: u64, config: &Config) -> A
     }
 }
 
-/// What bound the request binds it again.
+/// The logged residency applies again.
 fn headers(request: &LoggedRequest) -> HeaderMap {
     let decision = &request.decision;
-    // Of several areas the last is the narrowest.
+    // The last of several areas is the narrowest.
     let residency = decision.residency.as_deref().and_then(|areas| areas.rsplit(',').next());
     let residency = residency.filter(|area| *area != "global");
     let said =

@@ -16,7 +16,7 @@ pub(crate) struct Account {
     pub(crate) name: String,
     /// Its region; `None` if it is not known.
     pub(crate) region: Option<String>,
-    /// Where its models are called.
+    /// Address of the resource's API.
     pub(crate) url: String,
     /// True if it refuses keys.
     pub(crate) without_keys: bool,
@@ -71,7 +71,7 @@ pub enum ListingFault {
     /// It is no JSON.
     #[error("line {line}, column {column}: no JSON; add -o json to the az command")]
     NoJson {
-        /// Where it stops being JSON.
+        /// Position at which it stops being JSON.
         line: usize,
         /// The same.
         column: usize,

@@ -47,7 +47,7 @@ pub(super) fn propose(candidates: &[Candidate], today: Day) -> Option<Proposal> 
         .copied()
         .filter(|one| Some(&one.record.name) != best.as_ref() && quick(&one.record))
         .collect();
-    // What is paid for already first, then the cheapest.
+    // Paid capacity comes first, then the cheapest.
     chat.sort_by(|one, other| {
         let key = |one: &Candidate| (retired(&one), !one.provisioned);
         key(one).cmp(&key(other)).then(price(one).total_cmp(&price(other)))
@@ -67,7 +67,7 @@ pub(super) fn propose(candidates: &[Candidate], today: Day) -> Option<Proposal> 
     some.then(|| Proposal { reasoning: names(&reasoning), chat: names(&chat), chat_effort, shared })
 }
 
-/// True of a model that can answer without thinking first.
+/// True if the model can answer without reasoning first.
 fn quick(record: &ModelRecord) -> bool {
     let efforts = record.efforts.as_ref();
     efforts.is_none_or(|efforts| {
@@ -81,7 +81,7 @@ fn least(record: &ModelRecord) -> Option<Effort> {
     efforts.accepted.iter().min().copied()
 }
 
-/// Of an answer's token; a model without a known price counts as the dearest.
+/// Price of an output token; a model without a known price counts as the most expensive.
 fn price(one: &Candidate) -> f64 {
     one.record.prices.as_ref().map_or(f64::MAX, |prices| prices.standard.output.as_f64())
 }

@@ -15,14 +15,14 @@ use router_core::units::{Day, ModelName};
 use super::listing::{Account, Listed, Listing};
 use super::proposal::{Candidate, propose};
 
-/// What became of a listing.
+/// Result of an import.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Written {
     /// The configuration.
     pub(crate) text: String,
-    /// How many deployments it has.
+    /// Number of deployments.
     pub(crate) deployments: usize,
-    /// What somebody should know of it, one line each.
+    /// Assumptions and warnings, one line each.
     pub(crate) remarks: Vec<String>,
 }
 

@@ -26,7 +26,7 @@ use super::live_check;
 use super::live_check::Found;
 use super::loose_caps;
 
-/// What a check found.
+/// Result of a check.
 #[derive(Default)]
 struct Report {
     config: Option<Config>,
@@ -182,7 +182,7 @@ fn unread_of(raw: &Raw) -> Vec<String> {
     unread(log.as_ref(), tls.as_ref())
 }
 
-/// What the configuration says, in a few lines.
+/// Summary of the configuration in a few lines.
 fn summary(config: &Config, paint: Paint) -> String {
     let mut lines = Vec::new();
     let mut line = |said: String| lines.push(said);

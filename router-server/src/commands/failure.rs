@@ -28,9 +28,9 @@ pub enum Failure {
     /// Deployments do not answer as configured; what was said of each is printed already.
     #[error("{failed} of {asked} deployments do not answer as configured")]
     Live {
-        /// How many do not.
+        /// Number of failures.
         failed: usize,
-        /// How many were asked.
+        /// Number of deployments asked.
         asked: usize,
     },
     /// A JSON report with faults is printed already.
@@ -71,7 +71,7 @@ pub enum Failure {
         "expected a key of at least {least} letters without white space: a shorter one could be guessed"
     )]
     WeakKey {
-        /// How many letters a key has at least.
+        /// Minimum length of a key.
         least: usize,
     },
     /// The lines of a key are not added.

@@ -26,7 +26,7 @@ pub enum Failure {
     Unread {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         fault: io::Error,
     },
     /// A file holds something else.
@@ -34,7 +34,7 @@ pub enum Failure {
     Listing {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// Fault of the listing.
         fault: ListingFault,
     },
     /// The router can use none of the deployments.
@@ -48,7 +48,7 @@ pub enum Failure {
     Unwritten {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         fault: io::Error,
     },
 }

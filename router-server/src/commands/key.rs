@@ -37,7 +37,7 @@ pub enum Unfit {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         fault: io::Error,
     },
 }
@@ -78,7 +78,7 @@ fn table(name: &KeyName, hash: &str) -> String {
     format!("[keys.{name}]\nhashes = [\"{hash}\"]")
 }
 
-/// What goes into a configuration.
+/// Table for the configuration.
 fn lines(new: &NewKey, hash: &str) -> String {
     let roles = Some(new.roles.as_slice()).filter(|roles| !roles.is_empty());
     let text = |text: &Option<String>| text.as_deref().map(Value::from);

@@ -25,16 +25,16 @@ use crate::console;
 use crate::console::Paint;
 use crate::console::Tone;
 
-/// So many are asked at once.
+/// Deployments asked at once.
 const AT_ONCE: usize = 8;
-/// How long one may take. A model that reasons needs some seconds even for a word.
+/// Timeout of one request. A reasoning model needs some seconds even for a word.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// No answer to one word is longer.
 const MOST_BYTES: usize = 1 << 20;
 /// Room for an answer, and for a little thought.
 const MOST_TOKENS: u64 = 64;
 
-/// What one deployment answered.
+/// Result of one deployment.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Found {
     name: String,
@@ -51,7 +51,7 @@ pub(super) struct Found {
     headers: BTreeMap<&'static str, String>,
 }
 
-/// What the answer means.
+/// Meaning of the answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     /// It is there, as configured.

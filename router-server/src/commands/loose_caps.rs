@@ -11,7 +11,7 @@ use router_core::capacity::Reserve;
 use router_core::config::Config;
 use router_core::log_line::LoggedRequest;
 
-/// How much of the log's end is read.
+/// Bytes read from the end of the log.
 const READ_BYTES: u64 = 8 << 20;
 
 /// With fewer answers nothing is said of callers' habits.
@@ -45,7 +45,7 @@ fn end_of(path: &Path) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// What the log says of caps; `missing` tokens are reserved for a request without one.
+/// Caps in the log; `missing` tokens are reserved for a request without one.
 fn found_in(log: &str, missing: u64) -> Option<String> {
     // A first line that was cut off is not JSON.
     let lines = log.lines().filter_map(|line| serde_json::from_str::<LoggedRequest>(line).ok());

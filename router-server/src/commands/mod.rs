@@ -30,7 +30,7 @@ pub use failure::Failure;
 /// Does what the command line says.
 ///
 /// # Errors
-/// What failed, in words for the terminal.
+/// Failure of a command, worded for the terminal.
 pub async fn run(command: Command) -> Result<(), Failure> {
     match command {
         Command::Serve(serve) => serve::run(serve).await,

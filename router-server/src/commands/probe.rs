@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use crate::args::Probe;
 use crate::tls;
 
-/// How long the answer may take. Orchestrators ask every few seconds.
+/// Timeout of the probe. Orchestrators probe every few seconds.
 const PATIENCE: Duration = Duration::from_secs(3);
 /// The status line is at most so long; what follows is not read.
 const STATUS_LINE_BYTES: u64 = 64;
@@ -24,23 +24,23 @@ pub enum Failure {
     /// Nobody listens, or the connection broke.
     #[error("{at}: {fault}")]
     Unreachable {
-        /// Who was asked.
+        /// The probed address.
         at: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         fault: io::Error,
     },
     /// No answer came in time.
     #[error("{at}: no answer within {} s", PATIENCE.as_secs())]
     Late {
-        /// Who was asked.
+        /// The probed address.
         at: SocketAddr,
     },
     /// It answers, but not with 200.
     #[error("{at}{path}: {answer}")]
     Unwell {
-        /// Who was asked.
+        /// The probed address.
         at: SocketAddr,
-        /// What was asked for.
+        /// The requested path.
         path: &'static str,
         /// The status line.
         answer: String,
@@ -99,7 +99,7 @@ mod tests {
 
     use super::*;
 
-    /// What a probe says of a server that answers `answer` to everything.
+    /// Result of a probe of a server that answers `answer` to everything.
     async fn probed(answer: &'static str, ready: bool) -> (String, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = SocketAddr::new(

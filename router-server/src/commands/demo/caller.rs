@@ -18,7 +18,7 @@ use super::prompts::{Language, Prompt};
 /// No answer of the demo is longer.
 const LONGEST_ANSWER: usize = 4 << 20;
 
-/// What a caller saw of one answer.
+/// One answer as its caller saw it.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
     /// The status; 0 where none came.

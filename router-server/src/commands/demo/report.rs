@@ -19,16 +19,16 @@ use super::stage::{Cast, Seen};
 /// A month, for what something costs.
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// What the table is made of, beside the answers.
+/// Inputs of the table besides the answers.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Shown<'s> {
-    /// Who played.
+    /// Models and deployments of the demo.
     pub(super) cast: Cast,
     /// The deployments.
     pub(super) catalog: &'s Catalog,
-    /// What the provisioned deployment counted.
+    /// Counts of the provisioned deployment.
     pub(super) seen: Seen,
-    /// How long the traffic lasted.
+    /// Duration of the traffic.
     pub(super) lasted: Duration,
     /// The colours.
     pub(super) paint: Paint,
@@ -53,7 +53,7 @@ pub(super) fn text(answers: &[Answer], shown: &Shown<'_>) -> String {
     .join("\n")
 }
 
-/// How to go on by hand.
+/// Next steps for the reader.
 pub(super) fn farewell(url: &str) -> String {
     let post = format!("curl -i {url}/v1/chat/completions -H 'content-type: application/json' -d");
     format!(
@@ -205,7 +205,7 @@ fn callers_view(answers: &[Answer], shown: &Shown<'_>) -> String {
     )
 }
 
-/// What answers cost: those of reasoning, and those of chat.
+/// Cost of reasoning answers and of chat answers.
 #[derive(Debug, Clone, Copy, Default)]
 struct Bill {
     reasoning: Usd,
@@ -227,7 +227,7 @@ impl Bill {
     }
 }
 
-/// What the answers cost, and what they would have cost elsewhere.
+/// Cost of the answers, and of the same answers elsewhere.
 fn cost(answers: &[Answer], shown: &Shown<'_>) -> String {
     let (cast, catalog) = (shown.cast, shown.catalog);
     let (mut ours, mut all_reasoning, mut all_chat) =

@@ -107,12 +107,12 @@ pub(super) fn config(
     Ok(config)
 }
 
-/// What the provisioned deployment itself counted.
+/// Counts of the provisioned deployment itself.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Seen {
     /// Requests that reached it.
     pub(super) requests: u64,
-    /// Of these, answered 429.
+    /// Requests answered 429.
     pub(super) throttled: u64,
 }
 
@@ -123,7 +123,7 @@ pub(super) fn seen(cast: Cast, emulator: &Emulator) -> Seen {
     Seen { requests: counters.requests, throttled: counters.throttled }
 }
 
-/// What the watcher is told at the beginning.
+/// Introduction at the start of the demo.
 pub(super) fn opening(cast: Cast, url: &str) -> String {
     let Cast { chat, reasoning, .. } = cast;
     format!(

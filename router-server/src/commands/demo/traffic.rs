@@ -11,7 +11,7 @@ use router_core::task::Task;
 use super::caller::{Answer, Caller};
 use super::prompts::Prompt;
 
-/// How many callers wait at once while it is calm.
+/// Concurrent callers during a calm.
 const CALM: usize = 4;
 /// Long enough for the provisioned deployment to drain what a burst left in it.
 const BREATH: Duration = Duration::from_millis(2_500);
