@@ -25,7 +25,7 @@ use super::operation::Operation;
 use super::request::ChatRequest;
 use super::splice::Splice;
 
-/// What the sending side knows of the deployment that a request is adapted to.
+/// Properties of the deployment to which a request is adapted.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'t> {
     /// The record of its model.
@@ -97,7 +97,7 @@ pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
     }
 }
 
-/// What [`adapt`] would change, and whether it would restream, without writing the body.
+/// Changes that [`adapt`] would make, and whether it would restream; the body is not written.
 pub fn changes(request: &ChatRequest<'_>, target: Target<'_>) -> (Vec<&'static str>, bool) {
     if request.is_form() {
         return (Vec::new(), false);
@@ -195,7 +195,7 @@ impl<'r, 'a> Edit<'r, 'a> {
         self.fitted(false, withhold_usage)
     }
 
-    /// What is sent as it came, but for the edits so far.
+    /// The body as received, except for the edits so far.
     fn unchanged(self) -> Fitted<'r, 'a> {
         self.fitted(false, false)
     }

@@ -20,7 +20,7 @@ use super::adapt::{Edit, Fitted, Target};
 use super::adapt_cap::reasoning_room;
 use super::encrypted::{ContentHash, leave_out};
 
-/// How the caller reads that hidden reasoning was left out: because the model does not reason, or cannot decrypt it.
+/// Disclosure of removed hidden reasoning: the model does not reason, or cannot decrypt it.
 pub(super) const LEFT_OUT_ITEMS: [&str; 2] = [REASONING_ITEMS, UNREADABLE];
 const REASONING_ITEMS: &str = "input.reasoning";
 const UNREADABLE: &str = "input.encrypted_content";

@@ -21,7 +21,7 @@ use super::operation::Operation;
 pub struct RequestFault {
     /// Path of the field, such as `messages[2].role`; `body` if no field can be named.
     pub field: String,
-    /// What is wrong and what is expected; never text of a message.
+    /// The fault and the expected form; never text of a message.
     pub problem: String,
 }
 

@@ -9,17 +9,17 @@ use memchr::memchr2;
 
 use super::body::RequestFault;
 
-/// How deep a body may nest; parsers of upstreams stop at about as much.
+/// Maximum nesting of a body; upstreams' parsers have similar limits.
 pub const MAX_DEPTH: usize = 100;
-/// How many fields the body itself may have; the APIs define about 40.
+/// Maximum number of top-level fields; the APIs define about 40.
 pub const MAX_FIELDS: usize = 256;
-/// How many objects, lists and texts a body may hold.
+/// Maximum number of objects, lists and texts in a body.
 pub const MAX_VALUES: usize = 1_000_000;
 
-/// What one object, list or text takes when parsed, with what lists keep in reserve, in bytes.
+/// Bytes that one parsed object, list or text takes, including the reserve of lists.
 const VALUE_BYTES: usize = 80;
 
-/// What a body was measured at.
+/// Measured size of a body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Measured {
     values: usize,
@@ -177,7 +177,7 @@ mod tests {
             drop(measure(&body, 2));
         }
 
-        /// What the parser reads of any JSON text is skipped as one text.
+        /// Text that the parser skips as a whole.
         #[test]
         fn texts_end_where_the_parser_ends_them(said in ".*") {
             let body = serde_json::json!({"a": said, "b": []}).to_string();

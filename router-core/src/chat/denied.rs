@@ -48,7 +48,7 @@ struct Search<'s, 'f> {
 struct Below<'b, 's, 'f>(&'b mut Search<'s, 'f>);
 
 impl<'de> DeserializeSeed<'de> for Below<'_, '_, '_> {
-    /// True of a value that is not null.
+    /// True unless the value is null.
     type Value = bool;
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
         from.deserialize_any(self)

@@ -39,7 +39,7 @@ impl fmt::Display for ContentHash {
     }
 }
 
-/// What an `input` holds of hidden reasoning.
+/// Encrypted reasoning in an `input`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Hidden {
     /// The encrypted contents, in the order of the items.

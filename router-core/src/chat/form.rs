@@ -31,7 +31,7 @@ pub(super) struct FormPart {
     pub(super) name: String,
     pub(super) file_name: Option<String>,
     pub(super) content_type: Option<HeaderValue>,
-    /// Where its content is in the caller's body.
+    /// Position of its content in the caller's body.
     pub(super) content: Range<usize>,
 }
 
@@ -96,5 +96,5 @@ impl Form {
     }
 }
 
-/// What the head of a field takes, approximately.
+/// Approximate memory of a field's head.
 const HEAD_BYTES: usize = 256;

@@ -26,7 +26,7 @@ const MOST_PARTS: usize = 256;
 const LONGEST_NAME: usize = 64;
 /// The longest boundary. **Source:** RFC 2046, section 5.1.1.
 const LONGEST_BOUNDARY: usize = 70;
-/// What ends the head of a field.
+/// End of a field's head.
 const BLANK_LINE: &[u8] = b"\r\n\r\n";
 
 /// Reads a form.
@@ -66,7 +66,7 @@ fn boundary(content_type: &str) -> Option<String> {
     (fits && named.count() == 1).then_some(boundary)
 }
 
-/// Where the reading stands in the body: behind a boundary.
+/// Position of the parser in the body: behind a boundary.
 struct Place<'b> {
     body: &'b [u8],
     boundary: &'b str,
@@ -147,7 +147,7 @@ impl<'b> Place<'b> {
     }
 }
 
-/// What the head of a field says.
+/// Contents of a field's head.
 #[derive(Debug, Default, PartialEq)]
 struct Named {
     name: String,
@@ -165,7 +165,7 @@ fn agreed(head: &[u8], field: &Field<'_>) -> Result<Named, RequestFault> {
     if !lines.iter().all(plain) {
         return Err(malformed("a head with folded lines, bare line ends or control characters"));
     }
-    // Of headers with the same name the parser keeps one.
+    // The parser keeps one of several headers with the same name.
     if field.headers().len() != lines.len() {
         return Err(malformed("a header that is repeated"));
     }

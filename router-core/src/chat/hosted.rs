@@ -28,7 +28,7 @@ pub struct HostedCalls {
 #[derive(Default)]
 pub(super) struct Item<'a> {
     kind: Option<Text<'a>>,
-    /// What a search of the web did.
+    /// Action of a web search.
     action: Option<Text<'a>>,
     container: Option<Text<'a>>,
 }

@@ -46,7 +46,7 @@ impl Weight {
         Tokens(self.counted.saturating_add(self.estimated))
     }
 
-    /// What it is at least: an estimate may be a third too high.
+    /// Lower bound: an estimate may be a third too high.
     pub fn least(self) -> Tokens {
         Tokens(self.counted.saturating_add(self.estimated.saturating_mul(2) / 3))
     }
@@ -62,7 +62,7 @@ impl Weight {
 /// The inputs of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Inputs {
-    /// How many there are.
+    /// Number of inputs.
     pub count: u64,
     /// The longest of them.
     pub longest: Weight,

@@ -15,7 +15,7 @@ use super::message::Text;
 pub struct Item {
     /// Its id.
     pub id: Option<Box<str>>,
-    /// What it holds that only the resource which made it can read.
+    /// Content that only the resource which created it can decrypt.
     pub encrypted: Option<ContentHash>,
 }
 

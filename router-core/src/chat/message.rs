@@ -46,13 +46,13 @@ impl Role {
         }
     }
 
-    /// True for the roles that carry instructions.
+    /// True for the roles of instructions.
     pub fn instructs(self) -> bool {
         matches!(self, Self::System | Self::Developer)
     }
 }
 
-/// What a message says.
+/// Content of a message.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Content<'a> {
     /// Nothing: `null` or absent, as in an assistant's message that only calls tools.
@@ -81,7 +81,7 @@ pub enum Part<'a> {
 pub struct Message<'a> {
     /// The role.
     pub role: Role,
-    /// What is said.
+    /// Content.
     pub content: Content<'a>,
     /// True if the message calls tools or a function.
     pub calls_tools: bool,
@@ -115,7 +115,7 @@ impl Message<'_> {
         }))
     }
 
-    /// How many images the message carries.
+    /// Number of images.
     pub fn images(&self) -> usize {
         match &self.content {
             Content::Empty | Content::Text(_) => 0,
@@ -125,7 +125,7 @@ impl Message<'_> {
         }
     }
 
-    /// What its files and its sound count, by their size.
+    /// Tokens of its files and its sound, estimated by size.
     pub fn attached(&self) -> Tokens {
         let parts = match &self.content {
             Content::Empty | Content::Text(_) => &[][..],

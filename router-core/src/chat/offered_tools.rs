@@ -91,7 +91,7 @@ fn of_list(tools: &str) -> Option<Box<str>> {
         #[serde(rename = "type", borrow)]
         kind: Cow<'a, str>,
     }
-    // What cannot be read here may still be read by the service.
+    // The service may still read what cannot be read here.
     let Ok(tools) = serde_json::from_str::<Vec<Tool<'_>>>(tools) else {
         return Some("of an unknown kind".into());
     };

@@ -47,7 +47,7 @@ impl Operation {
         self != Self::InputTokens
     }
 
-    /// True for a path that is passed through.
+    /// True for a passed-through path.
     pub fn is_passed(self) -> bool {
         matches!(self, Self::Passed(_))
     }

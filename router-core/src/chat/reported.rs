@@ -17,7 +17,7 @@ pub struct Reported {
     pub code: Box<str>,
     /// The status that it represents, such as 429.
     pub status: Option<u16>,
-    /// What was used all the same, where it says so.
+    /// Usage, if the error reports it.
     pub usage: Option<Usage>,
     /// The body that an answer of that status would have.
     pub body: Bytes,

@@ -64,7 +64,7 @@ pub struct ChatRequest<'a> {
     scalars: Scalars<'a>,
     /// The fields of a form; `None` of JSON.
     form: Option<Form>,
-    /// What an operation without turns is given.
+    /// Input of an operation without turns.
     inputs: Option<Inputs>,
 }
 
@@ -91,7 +91,7 @@ impl<'a> ChatRequest<'a> {
     /// ```
     ///
     /// # Errors
-    /// As [`Self::parse`], by what the operation's bodies have.
+    /// Like [`Self::parse`], for the bodies of the given operation.
     pub fn read(operation: Operation, body: &'a [u8]) -> Result<Self, RequestFault> {
         let text = simdutf8::compat::from_utf8(body)
             .map_err(|fault| RequestFault::new("body", format!("expected UTF-8 text: {fault}")))?;
@@ -271,12 +271,12 @@ impl<'a> ChatRequest<'a> {
         self.hidden.reasoning
     }
 
-    /// How many images the messages carry.
+    /// Number of images in the messages.
     pub fn images(&self) -> usize {
         self.messages.iter().map(Message::images).sum()
     }
 
-    /// What the files and the sound that the messages carry count, by their size.
+    /// Tokens of the messages' files and sound, estimated by size.
     pub fn attached(&self) -> Tokens {
         self.messages.iter().map(Message::attached).sum()
     }
@@ -291,7 +291,7 @@ impl<'a> ChatRequest<'a> {
         self.fields.iter().map(|field| field.name.as_ref())
     }
 
-    /// True of a form, false of JSON.
+    /// True for a form, false for JSON.
     pub fn is_form(&self) -> bool {
         self.form.is_some()
     }
@@ -312,12 +312,12 @@ impl<'a> ChatRequest<'a> {
         self.form.as_ref().and_then(Form::content_type)
     }
 
-    /// What an operation without turns (embeddings, legacy completions) is given.
+    /// Input of an operation without turns (embeddings, legacy completions).
     pub fn inputs(&self) -> Option<&Inputs> {
         self.inputs.as_ref()
     }
 
-    /// What the service itself would run for this request, in the caller's word; `None` if nothing.
+    /// Hosted tool that the service would run for this request, as the caller names it.
     ///
     /// Only known tools run at the caller. Any other kind counts as hosted, so that a new one does not slip through.
     pub fn hosted_tool(&self) -> Option<Box<str>> {

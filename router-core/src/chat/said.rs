@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 
 use super::message::{Content, Part, Text};
 
-/// What a delta says.
+/// Content of a delta.
 #[derive(Default)]
 pub(super) struct Said<'a> {
     /// Bytes of text and of arguments.
@@ -57,7 +57,7 @@ impl Called<'_> {
     }
 }
 
-/// True of JSON that holds nothing: null, false, an empty text, list or object.
+/// True for JSON without content: null, false, an empty text, list or object.
 pub(super) fn is_blank(raw: &RawValue) -> bool {
     let raw = raw.get();
     let inside =

@@ -132,7 +132,7 @@ fn decode<'a, T: Deserialize<'a>>(
     expected: &str,
 ) -> Result<Option<T>, RequestFault> {
     serde_json::from_str(field.value.get()).map_err(|fault| {
-        // Of two values the upstream could go by the other one.
+        // An upstream could read the other one of two values.
         let twice = fault.to_string().starts_with("duplicate field");
         let found = if twice { "a field in it twice" } else { kind_of(field.value.get()) };
         RequestFault::new(field.name.clone(), format!("expected {expected}, found {found}"))

@@ -61,7 +61,7 @@ impl<'r, 'a> Splice<'r, 'a> {
         }
     }
 
-    /// What a top-level field says after the edits so far; `None` if the body has none, or it was left out.
+    /// Value of a top-level field after the edits so far; `None` if the field is absent or was removed.
     pub(super) fn current(&self, name: &str) -> Option<&str> {
         let value = self.request.field(name)?.value.get();
         let place = self.range(value);
@@ -94,7 +94,7 @@ impl<'r, 'a> Splice<'r, 'a> {
         self.removed.push(name_start..value.end);
     }
 
-    /// Where a value lies; edits of it so far are dropped, because the last one counts.
+    /// Position of a value. Earlier edits of it are dropped, because the last one counts.
     fn forget(&mut self, value: &str) -> Range<usize> {
         let place = self.range(value);
         self.replaced.retain(|(replaced, _)| *replaced != place);
@@ -150,13 +150,13 @@ impl<'r, 'a> Splice<'r, 'a> {
         left.next().is_none_or(|(_, byte)| *byte == b'}')
     }
 
-    /// Where `part`, a slice of the body, is in it.
+    /// Position of `part`, a slice of the body.
     fn range(&self, part: &str) -> Range<usize> {
         let start = part.as_ptr().addr().saturating_sub(self.request.body().as_ptr().addr());
         start..start + part.len()
     }
 
-    /// Where the name of the field whose value starts at `value` begins: back over the colon to the opening quote.
+    /// Start of the name of the field whose value starts at `value`: back over the colon to the opening quote.
     fn name_start(&self, value: usize) -> usize {
         let bytes = self.request.body();
         let before = |end: usize, wanted: u8| {

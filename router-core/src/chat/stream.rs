@@ -34,7 +34,7 @@ use super::usage::{RawUsage, Usage, loosely};
 #[derive(Debug, Default)]
 pub struct Splitter {
     held: BytesMut,
-    /// How far `held` was searched for an event's end.
+    /// Length of the part of `held` that was searched for the end of an event.
     searched: usize,
 }
 
@@ -61,12 +61,12 @@ impl Splitter {
         Some(event)
     }
 
-    /// How many bytes wait for the end of their event.
+    /// Bytes that wait for the end of their event.
     pub fn held(&self) -> usize {
         self.held.len()
     }
 
-    /// What is left when the stream has ended: an event without its empty line, or nothing.
+    /// Remainder after the end of the stream: an event without its empty line, or nothing.
     pub fn rest(&mut self) -> Bytes {
         self.searched = 0;
         self.held.split().freeze()
@@ -97,7 +97,7 @@ fn line_end(bytes: &[u8], at: usize) -> Option<usize> {
     }
 }
 
-/// What an event of a stream is, whichever operation's stream it is of: they are distinguished by what they hold.
+/// Kind of a stream's event, of any operation; kinds are told apart by their fields.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A comment, an empty event, or one that holds nothing we know.
@@ -114,7 +114,7 @@ pub enum Event {
     Malformed,
 }
 
-/// What routing reads of a chunk.
+/// Parts of a chunk that routing needs.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chunk {
     /// True if the chunk carries anything that a caller acts upon: content, a refusal, reasoning, sound, a tool call, a hosted
@@ -128,11 +128,11 @@ pub struct Chunk {
     pub finished: u128,
     /// Why a choice ended, where this chunk says so.
     pub finish_reason: Option<Box<str>>,
-    /// What was used, where this chunk says so.
+    /// Usage, if this chunk reports it.
     pub usage: Option<Usage>,
-    /// True of the chunk that reports usage alone: it holds no choice.
+    /// True for the chunk that only reports usage: it has no choice.
     pub reports_usage: bool,
-    /// True of the event after which nothing follows.
+    /// True for the last event of a stream.
     pub last: bool,
     /// The model that answers, by its own word.
     pub model: Option<Box<str>>,
@@ -184,7 +184,7 @@ struct RawResponse<'a> {
     usage: Option<RawUsage>,
     #[serde(default)]
     error: Option<Value>,
-    /// True of an answer that is made in the background.
+    /// True for an answer that is created in the background.
     #[serde(default, borrow)]
     background: Option<&'a RawValue>,
     #[serde(default, borrow)]
@@ -199,7 +199,7 @@ struct RawChoice<'a> {
     index: Option<u32>,
     #[serde(default, borrow)]
     delta: Option<Said<'a>>,
-    /// Of legacy completions, which have no delta.
+    /// Text of legacy completions, which have no delta.
     #[serde(default, borrow)]
     text: Option<Text<'a>>,
     #[serde(default, borrow)]
@@ -357,7 +357,7 @@ fn is_typed(kind: &str) -> bool {
     TYPED.iter().any(|family| kind.starts_with(family))
 }
 
-/// True of an event that a caller acts upon. A kind that is not known is one: it may be a tool's.
+/// True for an event that matters to the caller. Unknown kinds do: they may belong to a tool.
 fn is_content(kind: &str, item: Option<&str>) -> bool {
     if kind == "response.output_item.added" {
         return item.is_some_and(|item| !TEXT_ITEMS.contains(&item));

@@ -13,7 +13,7 @@ use crate::units::Tokens;
 use super::operation::Operation;
 use super::request::ChatRequest;
 
-/// What bytes have in common that share or do not share tokens.
+/// Class of bytes; tokens rarely span classes.
 #[derive(Clone, Copy)]
 #[repr(u8)]
 enum Class {
@@ -127,7 +127,7 @@ const WEIGHT: [[u16; 16]; 16] = {
 /// The approximate bytes of answer text per token, for use when the text itself is gone.
 pub const BYTES_PER_TOKEN: u64 = 4;
 
-/// What an image counts: the cost of one of high detail, four tiles.
+/// Tokens of an image: the cost of one of high detail, four tiles.
 ///
 /// **Source:** `OpenAI`, "Images and vision": 85 + 170 a tile for gpt-4o.
 const IMAGE: u64 = 765;

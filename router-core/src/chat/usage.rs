@@ -15,7 +15,7 @@ use super::hosted::{HostedCalls, LooseText};
 use super::message::Text;
 use super::operation::Operation;
 
-/// What one answer used: its tokens, the service tier that made them, and hosted tools.
+/// Usage of one answer: tokens, service tier and hosted tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// The prompt, cached part included.
@@ -98,10 +98,10 @@ impl Usage {
     }
 }
 
-/// What accounting reads of a whole answer.
+/// Parts of a complete answer that accounting needs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// What was used; `None` if the answer does not say.
+    /// Usage; `None` if the answer does not report it.
     pub usage: Option<Usage>,
     /// The model that answered, by its own word.
     pub model: Option<Box<str>>,
@@ -109,11 +109,11 @@ pub struct Answer {
     pub finish_reason: Option<Box<str>>,
     /// The answer's id: a stored response is found again by it.
     pub id: Option<Box<str>>,
-    /// Which operation's answer it is, by what it holds.
+    /// Operation to which the answer belongs, judged by its fields.
     pub holds: Holds,
 }
 
-/// What a body holds, and so which operation's answer it can be.
+/// Fields of a body, which show the operation it can answer.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Holds {
     /// Nothing that is known as an answer: another service's JSON, or no JSON.
@@ -143,7 +143,7 @@ fn items(list: Option<&RawValue>) -> Option<&str> {
     list?.get().strip_prefix('[')
 }
 
-/// True of a list with at least one item.
+/// True for a list with at least one item.
 fn filled(list: Option<&RawValue>) -> bool {
     items(list).is_some_and(|items| !items.trim_start().starts_with(']'))
 }
@@ -232,7 +232,7 @@ impl Answer {
         Self { holds: holds.unwrap_or_default(), ..Self::default() }
     }
 
-    /// True of an answer to this operation. What is passed through may be answered with anything.
+    /// True for an answer to this operation. Passed-through operations accept any answer.
     ///
     /// ```
     /// use router_core::chat::{Answer, Operation};

@@ -17,12 +17,12 @@ use crate::stored::Collection;
 
 use super::endpoint::Call;
 
-/// What goes out.
+/// Request to an upstream.
 #[derive(Debug, Clone)]
 pub struct Attempt {
-    /// Where to.
+    /// Deployment to call.
     pub deployment: Arc<Deployment>,
-    /// What is called there.
+    /// Operation to call.
     pub call: Call,
     /// The body, fit for the deployment.
     pub body: Bytes,
@@ -32,12 +32,12 @@ pub struct Attempt {
     pub trace: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// How a call is made.
+/// Method and types of a call.
 pub(super) struct Manner {
     pub(super) method: Method,
-    /// What the body is; `None` where there is none.
+    /// Content type of the body; `None` if there is no body.
     pub(super) content_type: Option<HeaderValue>,
-    /// What it wants back.
+    /// Accepted content type.
     pub(super) accept: &'static str,
 }
 
@@ -73,7 +73,7 @@ impl Attempt {
 
 const JSON: &str = "application/json";
 
-/// What comes back: the head of an answer and the bytes that follow.
+/// Response of an upstream: its head, and the bytes that follow.
 pub struct Reply {
     /// The status.
     pub status: StatusCode,
@@ -122,7 +122,7 @@ pub trait Upstream: Send + Sync + 'static {
     }
 }
 
-/// What bounds the reading of a whole body.
+/// Limits on reading a complete body.
 #[derive(Debug, Clone, Copy)]
 pub struct Reading {
     /// The most bytes.

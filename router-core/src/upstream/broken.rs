@@ -22,7 +22,7 @@ pub(super) fn connection_died(fault: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// What one link of the chain of causes says; `None` if the next one is to be asked.
+/// Verdict on one link of the chain of causes; `None` if the next one decides.
 fn of_link(fault: &(dyn Error + 'static)) -> Option<bool> {
     if let Some(fault) = fault.downcast_ref::<hyper::Error>() {
         let died = fault.is_incomplete_message() || fault.is_canceled() || fault.is_timeout();

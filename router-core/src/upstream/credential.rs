@@ -57,7 +57,7 @@ pub enum SecretFault {
     NotRead {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
     /// There is nothing in it, or something that no header can carry.
@@ -91,7 +91,7 @@ impl SecretSource {
         Secret::try_header(&text).ok_or(SecretFault::NotASecret(place))
     }
 
-    /// What is there, and where that is.
+    /// The value and its source.
     fn text(&self) -> Result<(String, String), SecretFault> {
         Ok(match self {
             Self::Environment(name) => {

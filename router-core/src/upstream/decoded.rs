@@ -15,7 +15,7 @@ use http::{HeaderMap, HeaderValue};
 
 use super::attempt::{ReplyBody, Unreachable};
 
-/// How many compressed bytes are decoded at once. Deflate expands them to at most 1,032 times as many.
+/// Compressed bytes decoded at once. Deflate expands them up to 1,032 times.
 const PIECE: usize = 256;
 
 /// The decompressed body, for known encodings; the headers of the encoding are removed.
@@ -42,7 +42,7 @@ impl Decoder {
         })
     }
 
-    /// What these bytes decode to, as far as it is known yet.
+    /// Decoded form of these bytes, as far as it is known yet.
     fn take_in(&mut self, bytes: &[u8]) -> io::Result<Bytes> {
         match self {
             Self::Gzip(decoder) => {

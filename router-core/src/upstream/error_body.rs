@@ -21,13 +21,13 @@ pub(super) struct ErrorBody {
     extra: Vec<String>,
 }
 
-/// How a message starts that refuses a field.
+/// Starts of messages that reject a field.
 ///
 /// **Source:** error bodies of `OpenAI`, Azure `OpenAI` and vLLM.
 const REFUSED_FIELD: [&str; 3] =
     ["unrecognized request argument", "unsupported parameter", "unknown parameter"];
 
-/// How a message starts that refuses the value of a field.
+/// Starts of messages that reject the value of a field.
 const REFUSED_VALUE: &str = "unsupported value";
 
 /// The types of a validator's fault for a field that it does not know.
@@ -184,7 +184,7 @@ fn names(rest: &str) -> Vec<&str> {
     names
 }
 
-/// What stands between two quotation marks of a kind.
+/// Text between two quotation marks of a kind.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {

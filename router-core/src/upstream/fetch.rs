@@ -16,7 +16,7 @@ use super::identity;
 use super::identity::Identity;
 use super::token::{Token, TokenFault, TokenSource};
 
-/// How long one request for a token may take.
+/// Timeout of one token request.
 const TOKEN_TIME: Duration = Duration::from_secs(5);
 /// The gaps between the tries of a token's fetch. The identity services ask for tries over a minute; a request that waits
 /// is better served by another deployment, and the next one tries again.
@@ -36,7 +36,7 @@ pub(super) struct Fetch {
 }
 
 impl Fetch {
-    /// True of the tokens of this identity, fetched this way.
+    /// True for the tokens of this identity, fetched in this way.
     pub(super) fn is_of(&self, identity: &Identity, dialled: &Dialled) -> bool {
         self.identity == *identity && self.dialled == *dialled
     }
@@ -61,7 +61,7 @@ impl TokenSource for Fetch {
     }
 }
 
-/// True for faults that may be gone at the next try.
+/// True for faults that a retry may not meet again.
 ///
 /// **Source:** Microsoft, "How to use managed identities to acquire an access token", error handling.
 fn passes(fault: &TokenFault) -> bool {

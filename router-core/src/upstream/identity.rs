@@ -16,13 +16,13 @@ use super::endpoint::{SecretSource, percent_encoded};
 /// An identity and what it is to open.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// What the token is for, such as `https://ai.azure.com/.default`.
+    /// Scope of the token, such as `https://ai.azure.com/.default`.
     pub scope: Box<str>,
-    /// Who hands it out, and on what proof.
+    /// Issuer, and the proof of identity that it requires.
     pub proof: Proof,
 }
 
-/// Who hands tokens out, and on what proof.
+/// Issuer of tokens, and the proof of identity that it requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
     /// The instance metadata service of a virtual machine: being there is the proof.
@@ -36,7 +36,7 @@ pub enum Proof {
     AppService {
         /// The whole address.
         url: Setting,
-        /// What goes into the header `x-identity-header`.
+        /// Value of the header `x-identity-header`.
         header: SecretSource,
         /// The identity, where the app has several.
         client_id: Option<Box<str>>,
@@ -68,7 +68,7 @@ pub enum Proof {
 /// A value that config gives, or that the platform puts into a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Setting {
-    /// As config gives it.
+    /// Configured value.
     Given(Box<str>),
     /// The name of a variable.
     Variable(Box<str>),
@@ -89,7 +89,7 @@ impl Setting {
         }
     }
 
-    /// Where it must be read from; `None` if something holds in any case.
+    /// Source to read it from; `None` if the value is fixed.
     fn needed(&self) -> Option<SecretSource> {
         match self {
             Self::Variable(name) => Some(SecretSource::Environment(name.clone())),
@@ -120,7 +120,7 @@ impl Identity {
         matches!(self.proof, Proof::InstanceMetadata { .. } | Proof::AppService { .. })
     }
 
-    /// Where secrets and settings must be read from, for a check before they are needed.
+    /// Sources of secrets and settings, for a check before they are needed.
     pub fn sources(&self) -> Vec<SecretSource> {
         let settings: Vec<&Setting> = match &self.proof {
             Proof::InstanceMetadata { .. } => Vec::new(),

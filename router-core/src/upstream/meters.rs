@@ -17,7 +17,7 @@ use super::retry_after::duration;
 
 static UTILIZATION: HeaderName = HeaderName::from_static("azure-openai-deployment-utilization");
 
-/// Of each limit: how much it is, what is left, and when all of it is there again.
+/// Headers of each limit: its amount, the rest, and the time until it is full again.
 static REQUESTS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-limit-requests"),
     HeaderName::from_static("x-ratelimit-remaining-requests"),
@@ -29,12 +29,12 @@ static TOKENS: [HeaderName; 3] = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-/// What the headers say.
+/// Values of the headers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Meters {
-    /// How full a provisioned deployment is: 1.0 is 100 %.
+    /// Utilization of a provisioned deployment: 1.0 is 100 %.
     pub utilization: Option<f64>,
-    /// What is left of a quota.
+    /// Rest of a quota.
     pub quota: QuotaReading,
 }
 

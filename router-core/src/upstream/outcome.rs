@@ -18,21 +18,21 @@ use crate::chat::FieldSet;
 use super::error_body::ErrorBody;
 use super::retry_after;
 
-/// What an answer means.
+/// Meaning of a response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// The answer, or the start of it.
     Served,
     /// 429: the deployment asks to be left alone.
     Throttled {
-        /// For how long; `None` if it names no time.
+        /// Requested wait; `None` if the response states none.
         wait: Option<Duration>,
         /// Why, as far as it says.
         kind: Throttle,
     },
     /// 3xx, 408, 5xx, 529: the deployment failed.
     Failed {
-        /// How long it asks to be left alone; `None` if it says nothing, as most do.
+        /// Requested wait; `None` if the response states none, as most do.
         wait: Option<Duration>,
     },
     /// 429: the request alone exceeds the whole quota, so that it can never pass here. Smaller ones may.
@@ -101,7 +101,7 @@ impl Throttle {
     }
 }
 
-/// What judging needs to know in addition to the answer.
+/// Facts besides the response that its judgement needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstances<'c> {
     /// The name by which the router asked for the deployment.

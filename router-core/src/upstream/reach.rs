@@ -1,4 +1,4 @@
-//! How an endpoint is reached: protocol, proxy, and trusted certificate authorities.
+//! Settings for reaching an endpoint: protocol, proxy and trusted certificate authorities.
 //!
 //! Each endpoint has its own settings, because a company's gateway may be used next to public
 //! endpoints. This file only describes them; `dial.rs` applies them.
@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How an endpoint is reached. Endpoints that are reached alike share their connections.
+/// Settings for reaching an endpoint. Endpoints with equal settings share their connections.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Reach {
     /// A PEM file of certificate authorities trusted in addition to the system's.
@@ -17,7 +17,7 @@ pub struct Reach {
     pub http2: bool,
 }
 
-/// How long a connection may take to open, and how long it may live.
+/// Time limits for opening a connection and for its age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ConnectionLimits {
     /// The time to open one.
@@ -29,7 +29,7 @@ pub struct ConnectionLimits {
 /// By which proxy an endpoint is reached.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Proxy {
-    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in capitals or not.
+    /// `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY`, in upper or lower case.
     #[default]
     Environment,
     /// By none, whatever the environment says.
@@ -46,7 +46,7 @@ pub enum ReachFault {
     NotRead {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: std::io::Error,
     },
     /// The file holds no certificate, or something in it is none.
@@ -54,7 +54,7 @@ pub enum ReachFault {
     NotAuthorities {
         /// The file.
         path: PathBuf,
-        /// What was found instead.
+        /// Actual contents.
         found: &'static str,
     },
     /// The HTTP client does not take the proxy's address.

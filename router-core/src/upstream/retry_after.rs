@@ -59,7 +59,7 @@ fn bounded(asked: f64, longest: Duration) -> Duration {
     if asked >= longest.as_secs_f64() { longest } else { Duration::from_secs_f64(asked) }
 }
 
-/// What the two headers say that exist for nothing else.
+/// Value of the two headers whose only purpose is this wait.
 fn told(headers: &HeaderMap, wall: SystemTime) -> Option<f64> {
     let text = |name| text(headers, name);
     let milliseconds = || positive(text("retry-after-ms")?.parse::<f64>().ok()? / 1_000.0);

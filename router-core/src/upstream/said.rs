@@ -6,7 +6,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-/// What an upstream said of an attempt that it did not serve.
+/// An upstream's status and error code for an attempt that it did not serve.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Said {
     /// The status of its answer; `None` if it gave none.

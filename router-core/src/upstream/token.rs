@@ -18,7 +18,7 @@ use tokio::time::Instant;
 const EARLY: Duration = Duration::from_secs(300);
 /// A request that holds a good token waits no longer than this for the next one.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How long after a fetch that failed a good token is used without trying again.
+/// After a failed fetch, a valid token is used for this long without another attempt.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// A token as the header that carries it, and how long it lives.
@@ -34,7 +34,7 @@ pub(super) enum TokenFault {
     /// A secret or a setting cannot be read.
     #[error("{0}")]
     Unread(String),
-    /// Who hands tokens out cannot be reached, or answered too late.
+    /// The issuer cannot be reached, or answered too late.
     #[error("the identity service cannot be reached")]
     Unreachable,
     /// It refuses.
@@ -50,7 +50,7 @@ pub(super) enum TokenFault {
     Unreadable,
 }
 
-/// Where tokens come from.
+/// Source of tokens.
 pub(super) trait TokenSource: Send + Sync {
     /// Fetches a new one.
     fn fetch(&self) -> impl Future<Output = Result<Token, TokenFault>> + Send;
@@ -68,7 +68,7 @@ pub(super) struct Keeper<S> {
 #[derive(Debug, Default)]
 struct Kept {
     token: Option<Good>,
-    /// How many fetches have ended, and how the last of them did where it failed.
+    /// Number of ended fetches, and the error of the last one if it failed.
     fetches: u64,
     fault: Option<TokenFault>,
 }
@@ -86,7 +86,7 @@ impl<S: TokenSource> Keeper<S> {
         Self { source, kept: Mutex::default(), flight: tokio::sync::Mutex::new(()) }
     }
 
-    /// Where its tokens come from.
+    /// Source of its tokens.
     pub(super) fn source(&self) -> &S {
         &self.source
     }
@@ -133,7 +133,7 @@ impl<S: TokenSource> Keeper<S> {
         self.next(seen).await
     }
 
-    /// What the next fetch brings, be it ours or that of another who was quicker.
+    /// Result of the next fetch, whether this caller or another one performs it.
     async fn next(&self, seen: u64) -> Result<HeaderValue, TokenFault> {
         let flight = self.flight.lock().await;
         {

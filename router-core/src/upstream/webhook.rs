@@ -12,7 +12,7 @@ use super::attempt::Unreachable;
 use super::dial::{Clients, Dialled};
 use super::reach::{ConnectionLimits, Proxy, Reach, ReachFault};
 
-/// How long one post may take.
+/// Timeout of one post.
 const TIME: Duration = Duration::from_secs(10);
 
 /// An address that takes posts.
