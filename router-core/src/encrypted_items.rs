@@ -16,14 +16,14 @@ use crate::chat::ContentHash;
 use crate::deployment::EndpointName;
 use crate::state::Outbox;
 
-/// As long as services keep stored responses, which conversations of this kind replace.
+/// The time for which services keep stored responses, which conversations of this kind replace.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Which endpoint can read which encrypted item. Clones share everything.
+/// Remembers which endpoint can decrypt which item. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct EncryptedItems {
     shelf: Arc<RwLock<Shelf>>,
-    /// What is remembered here is kept for other replicas too.
+    /// The storage that other replicas share.
     outbox: Option<Arc<Outbox>>,
 }
 
@@ -75,14 +75,14 @@ impl EncryptedItems {
         (!self.shelf().contains_key(&content)).then(|| kept_key(content).into())
     }
 
-    /// What replicas kept for a content; what cannot be read is as good as unknown.
+    /// The shared record of a content; an unreadable one counts as unknown.
     pub fn hear(&self, content: ContentHash, kept: &str) {
         if let Ok(endpoint) = EndpointName::try_from(kept) {
             self.shelf().insert(content, endpoint);
         }
     }
 
-    /// Who can read each of these contents.
+    /// Endpoints that can decrypt each of these contents.
     pub fn readers(&self, contents: &[ContentHash]) -> Readers {
         if contents.is_empty() {
             return Readers::default();
@@ -96,7 +96,7 @@ fn kept_key(content: ContentHash) -> String {
     format!("encrypted:{content}")
 }
 
-/// Who can read each encrypted content of a request, in the order of its items; `None` if nobody knows.
+/// Endpoints that can decrypt each encrypted content of a request, in the order of its items; `None` if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Readers(Vec<(ContentHash, Option<EndpointName>)>);
 

@@ -42,12 +42,12 @@ impl Budget {
         self.most.store(most, Ordering::Relaxed);
     }
 
-    /// How many bytes it has.
+    /// Size in bytes.
     pub fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// How many bytes are held.
+    /// Bytes held.
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
@@ -92,7 +92,7 @@ impl Held {
         self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// How many bytes it holds.
+    /// Bytes held.
     pub fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }

@@ -54,21 +54,21 @@ pub struct RequestRecord {
     pub received: Instant,
     /// Its place in a trace; `None` where no traces are kept.
     pub span: Option<RequestSpan>,
-    /// The header `x-request-id`, as the caller or the server set it.
+    /// Time of its arrival.
     pub request_id: Option<Box<str>>,
-    /// Who asked.
+    /// Caller.
     pub caller: Caller,
-    /// What was asked of the model.
+    /// Operation.
     pub operation: Operation,
     /// True where the answer was to be streamed.
     pub streamed: bool,
     /// The cap on the answer's length that the caller sent.
     pub max_output: Option<Tokens>,
-    /// What was decided; `None` where the request could not be understood.
+    /// The decision; `None` if the request could not be understood.
     pub decided: Option<Decided>,
     /// The attempts, in order.
     pub attempts: Vec<Step>,
-    /// What else happened on the way.
+    /// Events on the way.
     pub notes: Vec<Note>,
     /// Why the preferred deployment did not answer; `None` if it did.
     pub fallback: Option<FellBack>,
@@ -78,9 +78,9 @@ pub struct RequestRecord {
     pub pending: bool,
     /// The router's own time; `None` if no deployment answered.
     pub overhead: Option<Duration>,
-    /// What came of it; `None` where nobody answered.
+    /// The answer; `None` if nobody answered.
     pub answer: Option<Answer>,
-    /// How it ended.
+    /// End of the request.
     pub ended: RequestEnd,
     /// From its first byte to its last.
     pub total: Duration,
@@ -102,7 +102,7 @@ impl RequestRecord {
     }
 }
 
-/// How a request ended.
+/// End of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestEnd {
     /// The whole answer was passed on.
@@ -130,7 +130,7 @@ impl RequestEnd {
     }
 }
 
-/// What was decided of a request.
+/// The decision on a request.
 #[derive(Debug, Clone)]
 pub struct Decided {
     /// The task by which the models were chosen; `None` where the caller named a model.
@@ -145,7 +145,7 @@ pub struct Decided {
     pub threshold: Score,
     /// True where the reasoning role could not be had and chat served.
     pub downgraded: bool,
-    /// Where it may be processed.
+    /// Area in which it may be processed.
     pub residency: Residency,
     /// Whether somebody waits.
     pub priority: Priority,
@@ -193,7 +193,7 @@ impl Decided {
     }
 }
 
-/// What answered, and what that took.
+/// The answer: its deployment, usage and cost.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// The deployment.
@@ -208,13 +208,13 @@ pub struct Answer {
     pub streamed: bool,
     /// The tokens; `None` where the upstream refused.
     pub usage: Option<Usage>,
-    /// What it cost; `None` where no price is known.
+    /// Cost; `None` if no price is known.
     pub cost: Option<Usd>,
     /// True if the cost is a lower bound: the answer used a hosted tool whose price is not known.
     pub cost_at_least: bool,
     /// To the first content of a stream, and to the end.
     pub timing: Timing,
-    /// What the same tokens would have cost elsewhere.
+    /// Cost of the same tokens elsewhere.
     pub instead: Counterfactual,
 }
 
@@ -238,7 +238,7 @@ impl Answer {
     }
 }
 
-/// What the tokens of an answer would have cost elsewhere; `None` where no price is known.
+/// Cost of an answer's tokens elsewhere; `None` if no price is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counterfactual {
     /// At the same model on pay-as-you-go.
@@ -281,7 +281,7 @@ pub struct ReferencePrices {
 }
 
 impl ReferencePrices {
-    /// Of each role the first model that is offered, pay-as-you-go where it is.
+    /// The first offered model of each role, on pay-as-you-go if it is offered there.
     pub fn of(policy: &Policy, catalog: &Catalog) -> Self {
         let of_model = |model: &ModelName| {
             let serving = || catalog.deployments().iter().filter(|one| one.model.name == *model);
@@ -291,7 +291,7 @@ impl ReferencePrices {
         Self { reasoning: of_role(Task::Reasoning), chat: of_role(Task::Chat) }
     }
 
-    /// What the usage costs on pay-as-you-go at the model of a task's role; `None` where no price is known.
+    /// Cost of the usage on pay-as-you-go at the model of a task's role; `None` if no price is known.
     pub fn price(&self, task: Task, usage: &Usage) -> Option<Usd> {
         let known = match task {
             Task::Reasoning => self.reasoning.as_ref(),

@@ -14,7 +14,7 @@ use crate::ledger::Team;
 use crate::state::Outbox;
 use crate::units::DeploymentName;
 
-/// Who asks. Callers without a key are all one.
+/// Caller of a request. All callers without a key count as one.
 ///
 /// Two callers are equal if their keys have one name: what a key has stored stays its own when it joins another team.
 #[derive(Debug, Clone, Default)]
@@ -66,11 +66,11 @@ impl Hash for Caller {
 pub struct UnknownResponse {
     /// The id asked for.
     pub id: String,
-    /// What it was asked for as.
+    /// The kind of object that it should name.
     pub what: Stored,
 }
 
-/// What is stored, and where its id stood.
+/// Stored object, and the place of its id in the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stored {
     /// A response, named by the path.
@@ -110,7 +110,7 @@ impl Collection {
         }
     }
 
-    /// What its objects are called in errors.
+    /// Name of such objects in errors.
     pub fn object(&self) -> Stored {
         match self {
             Self::Responses => Stored::Response,
@@ -147,7 +147,7 @@ fn shown(id: &str) -> String {
     id.chars().filter(|letter| !letter.is_control()).take(80).collect()
 }
 
-/// Whose a stored object is.
+/// Owner of a stored object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Holder {
     /// This caller's, at this deployment.
@@ -158,7 +158,7 @@ pub enum Holder {
     Unknown,
 }
 
-/// What to do with an id that this router does not know.
+/// Treatment of an id that this router does not know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Unknown {
     /// It is not found: asking could let a caller read what is not theirs.
@@ -183,7 +183,7 @@ impl Unknown {
     }
 }
 
-/// How long services keep stored responses.
+/// Time for which services keep stored responses.
 ///
 /// **Source:** `OpenAI` and Microsoft, "Responses API": 30 days.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -191,11 +191,11 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// An id longer than this is not remembered; those of services have some sixty letters.
 const LONGEST_ID: usize = 256;
 
-/// Which deployment made which stored response. Clones share everything.
+/// Remembers which deployment created which stored response. Clones share everything.
 #[derive(Debug, Clone)]
 pub struct StoredResponses {
     shelf: Arc<RwLock<Shelf>>,
-    /// What is remembered here is kept for other replicas too.
+    /// The storage that other replicas share.
     outbox: Option<Arc<Outbox>>,
 }
 
@@ -253,7 +253,7 @@ impl StoredResponses {
         (is_plain(id) && !self.knows(id)).then(|| kept_key(id).into())
     }
 
-    /// What replicas kept for an id; what cannot be read is as good as unknown.
+    /// The shared record of an id; an unreadable one counts as unknown.
     pub fn hear(&self, id: &str, kept: &str) {
         if let Some(owner) = Owner::read(kept) {
             self.shelf().insert(id.into(), owner);
@@ -265,7 +265,7 @@ impl StoredResponses {
         self.shelf().get(id).filter(|owner| owner.caller == *caller).map(|owner| owner.deployment)
     }
 
-    /// Whose an id is, as far as that is known here.
+    /// Owner of an id, as far as this process knows.
     pub fn holder(&self, id: &str, caller: &Caller) -> Holder {
         match self.shelf().get(id) {
             Some(owner) if owner.caller == *caller => Holder::Caller(owner.deployment),

@@ -178,7 +178,7 @@ fn state(headers: &HeaderMap) -> Vec<HeaderValue> {
     if length <= LONGEST_STATE { state } else { Vec::new() }
 }
 
-/// What `traceparent` says; `None` if there is none that is valid, which is as if there were none.
+/// Parses `traceparent`; `None` if it is missing or invalid, which count alike.
 fn parent(headers: &HeaderMap) -> Option<(TraceId, SpanId, u8)> {
     let mut all = headers.get_all(TRACEPARENT).iter();
     let (Some(only), None) = (all.next(), all.next()) else { return None };
@@ -193,14 +193,14 @@ fn parent(headers: &HeaderMap) -> Option<(TraceId, SpanId, u8)> {
     fits.then_some((TraceId(trace), SpanId(span), flags & KNOWN_FLAGS))
 }
 
-/// So many digits, in lower case.
+/// Lower-case hexadecimal digits.
 fn hex(text: &str, digits: usize) -> Option<u128> {
     let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     let fits = text.len() == digits && text.bytes().all(digit);
     fits.then(|| u128::from_str_radix(text, 16).ok()).flatten()
 }
 
-/// What of the trace goes out with each attempt of a request.
+/// Trace headers of a request's attempts.
 #[derive(Debug, Clone)]
 pub struct Propagation {
     span: Option<RequestSpan>,
@@ -209,7 +209,7 @@ pub struct Propagation {
 }
 
 impl Propagation {
-    /// Of a request with these headers; without a span they pass as they came.
+    /// Headers of a request; without a span they pass as received.
     pub fn new(headers: &HeaderMap, span: Option<RequestSpan>) -> Self {
         let passed = |name: HeaderName| {
             let value = headers.get(&name).filter(|value| value.len() <= LONGEST_ID)?;

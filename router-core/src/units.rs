@@ -161,7 +161,7 @@ impl UsdPerMillionTokens {
         (0.0..=100_000.0).contains(&dollars).then(|| Self((dollars * 1e6).round() as u64))
     }
 
-    /// What `tokens` cost at this price.
+    /// Cost of `tokens` at this price.
     pub fn of(self, tokens: Tokens) -> Usd {
         Usd(self.0.saturating_mul(tokens.0))
     }

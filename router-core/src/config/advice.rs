@@ -25,7 +25,7 @@ use super::table::Table;
 const TOOLS_SINCE: &str = "2023-12-01";
 const STRUCTURED_OUTPUTS_SINCE: &str = "2024-08-01";
 
-/// What prices are compared by.
+/// Value by which prices are compared.
 const MILLION: Tokens = Tokens(1_000_000);
 
 /// Writes down every piece of advice.

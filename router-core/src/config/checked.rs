@@ -39,33 +39,33 @@ pub struct Config {
     pub server: Server,
     /// The file that has a line for each request; `None` if there is none.
     pub request_log: Option<RequestLog>,
-    /// How requests are scored.
+    /// Settings of the scorer.
     pub scoring: Scoring,
     /// The policy: which models serve what.
     pub policy: Policy,
     /// The deployments and their models' records.
     pub catalog: Catalog,
-    /// Where deployments lie and how they are entered.
+    /// Addresses and credentials of endpoints.
     pub endpoints: BTreeMap<EndpointName, Endpoint>,
     /// Paths that are passed through, without a slash before.
     pub passthrough: Vec<Arc<str>>,
     /// Collections of stored objects that are passed through.
     pub objects: Vec<Arc<str>>,
-    /// How long and how often.
+    /// Time limits and sizes.
     pub limits: Limits,
-    /// How provisioned throughput is used.
+    /// Use of provisioned throughput.
     pub capacity: Settings,
-    /// Who may ask for what; if there is none, nobody is asked for a key.
+    /// Keys; without any, callers need no key.
     pub keys: Vec<CallerKey>,
     /// A short word for all of its values: the same word, the same configuration. Secrets are no part of it.
     pub version: Box<str>,
     /// The other routers with which this one shares what it knows; `None` if it is alone.
     pub replicas: Option<ReplicaSettings>,
-    /// Where spans of requests go; `None` if config names no place.
+    /// Collector of spans; `None` if none is configured.
     pub traces: Option<TraceSettings>,
-    /// Where notices of budgets go; `None` where config names no place.
+    /// Receiver of budget notices; `None` if none is configured.
     pub notify: Option<NotifySettings>,
-    /// What is allowed but that somebody should look at.
+    /// Warnings: allowed settings that deserve a look.
     pub warnings: Vec<Fault>,
 }
 

@@ -10,7 +10,7 @@ use super::raw::Raw;
 
 /// The table that is no deployment.
 const NAME: &str = "defaults";
-/// How a deployment is paid for and where it processes: said by its type, or by the other two.
+/// Billing and area of a deployment: given by its type, or by the other two keys.
 const TYPE: &str = "sku";
 const APART: [&str; 2] = ["billing", "area"];
 

@@ -32,7 +32,7 @@ use super::table::{Table, listed, quoted};
 /// The window of a bucket if config names none. Azure documents none: an assumption, to be tuned by what is observed.
 const WINDOW: Duration = Duration::from_secs(10);
 
-/// What deployments may refer to.
+/// Tables that deployments refer to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Known<'k> {
     pub(super) endpoints: &'k Endpoints,
@@ -109,7 +109,7 @@ fn one(
     Some(deployment)
 }
 
-/// What its tokens cost by its own contract.
+/// Contract prices of its tokens.
 fn own_price(raw: &raw::Deployment, model: Option<&Arc<ModelRecord>>, table: &Table<'_>) -> Price {
     let discount = table.number("discount_percent", raw.discount_percent, 0.0..=100.0);
     if raw.discount_percent.is_some() {
@@ -204,7 +204,7 @@ fn sku(raw: &raw::Deployment, endpoint: Option<&Checked>, table: &Table<'_>) -> 
     table.word("sku", Some(word), &allowed, Sku::from_word)
 }
 
-/// Where a deployment of a type processes, at its endpoint's region.
+/// Area in which a deployment of a type processes, at its endpoint's region.
 fn area_of(sku: Sku, endpoint: Option<&Checked>, table: &Table<'_>) -> Option<Area> {
     let endpoint = endpoint?;
     let area = sku.area(endpoint.region);
@@ -215,7 +215,7 @@ fn area_of(sku: Sku, endpoint: Option<&Checked>, table: &Table<'_>) -> Option<Ar
     area.ok()
 }
 
-/// Where it processes: as config says, and for OpenAI's own hosts never narrower than the host warrants.
+/// Configured area; for OpenAI's own hosts never narrower than the host warrants.
 fn area(raw: &raw::Deployment, endpoint: Option<&Checked>, table: &Table<'_>) -> Option<Area> {
     let said = table.rule::<Area>("area", raw.area.as_deref());
     let bound = endpoint.and_then(|endpoint| endpoint.bound);
@@ -325,7 +325,7 @@ fn billing(
 /// Hours of a month, as Azure counts them for prices.
 const HOURS_OF_MONTH: f64 = 730.0;
 
-/// What all PTUs cost an hour.
+/// Hourly price of all PTUs.
 fn usd_per_hour(raw: &raw::Deployment, ptu: Option<u32>, table: &Table<'_>) -> Option<Usd> {
     if raw.usd_per_ptu_hour.is_some() && raw.usd_per_ptu_month.is_some() {
         table.warn("usd_per_ptu_month", "not used: usd_per_ptu_hour is set");

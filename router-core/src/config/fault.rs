@@ -53,7 +53,7 @@ impl fmt::Display for Key {
     }
 }
 
-/// Where a value was set.
+/// Source of a value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Origin {
     /// Nowhere, or in a text without a name.
@@ -70,11 +70,11 @@ pub enum Origin {
 /// One thing that is wrong, or that somebody should look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Where the value was set, or the table that misses it.
+    /// Source of the value, or the table that lacks it.
     pub origin: Origin,
     /// The key; empty where the whole file is meant.
     pub key: Key,
-    /// What is wrong and what would be allowed, in one line.
+    /// The fault and the allowed values, in one line.
     pub problem: String,
     /// For a warning: `check` reports it as a fault. A router that already runs with such a value
     /// still starts.

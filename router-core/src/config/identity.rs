@@ -12,7 +12,7 @@ use super::endpoints::{secret, service};
 use super::raw;
 use super::table::Table;
 
-/// What tokens are for, if config says nothing.
+/// Default scope of tokens.
 ///
 /// **Source:** Microsoft, "Troubleshoot errors" of Azure OpenAI (2026-09): the scope that its endpoints expect; earlier
 /// samples say `https://cognitiveservices.azure.com/.default`.

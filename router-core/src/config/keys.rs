@@ -41,9 +41,9 @@ pub struct CallerKey {
     pub expires: Option<Day>,
     /// Whether it may see what is meant for those who run the router.
     pub operator: bool,
-    /// What it may ask for.
+    /// Rights.
     pub rights: Arc<Rights>,
-    /// How much it may use.
+    /// Limits.
     pub allowance: Allowance,
     /// The team that it belongs to.
     pub team: Option<Arc<Team>>,

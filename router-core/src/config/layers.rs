@@ -21,7 +21,7 @@ use super::table::{Findings, plain};
 /// The records of the known models, dated and sourced in the file itself.
 const SHIPPED: &str = include_str!("../../models.toml");
 
-/// Where a configuration is read from, weakest first: the shipped model records, files, environment.
+/// Sources of a configuration, weakest first: the shipped model records, files, environment.
 ///
 /// ```
 /// use router_core::config::Layers;

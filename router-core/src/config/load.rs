@@ -131,12 +131,12 @@ pub(super) struct Done {
 }
 
 impl Done {
-    /// What was read.
+    /// The values read.
     pub(super) fn raw(&self) -> &Raw {
         &self.raw
     }
 
-    /// What was read, without a check of its values.
+    /// The values read, unchecked.
     pub(super) fn into_raw(self) -> Result<Raw, ConfigFaults> {
         if self.faults.is_empty() { Ok(self.raw) } else { Err(ConfigFaults(self.faults)) }
     }
@@ -159,7 +159,7 @@ impl Done {
             }
             Ok(_) => Err(ConfigFaults(faults)),
             Err(found) => {
-                // What was struck out is missing for no fault of its own.
+                // A removed table is missing for no fault of its own.
                 let struck = |key: &Key| self.faults.iter().any(|fault| fault.key == *key);
                 let others = found.into_iter().filter(|fault| !struck(&fault.key));
                 faults.extend(others.map(placed));
@@ -168,7 +168,7 @@ impl Done {
         }
     }
 
-    /// Where the value of a key was set; for a missing one, where the table around it was.
+    /// Source of a key's value; for a missing key, that of the table around it.
     pub(super) fn origin(&self, key: &Key) -> Origin {
         let mut tag = None;
         let mut table = Some(&self.values);

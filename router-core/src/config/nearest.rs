@@ -4,9 +4,9 @@
 
 use super::table::listed;
 
-/// So many names are listed whole.
+/// Up to this many names are listed in full.
 const FEW: usize = 6;
-/// So many of more are listed.
+/// Of more, this many are listed.
 const NEAREST: usize = 3;
 
 /// `a, b, c` if there are few; else `nearest are a, b, c of 43`.

@@ -10,12 +10,12 @@ use super::endpoints::{is_loopback, secret};
 use super::raw_notify::Notify as Raw;
 use super::table::Table;
 
-/// Where notices go.
+/// Receiver of notices.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NotifySettings {
     /// The whole address; no secret is in it.
     pub url: Box<str>,
-    /// What they are signed with.
+    /// Secret that signs them.
     pub secret: SecretSource,
 }
 

@@ -19,7 +19,7 @@ const USUAL: [&str; 7] = [
     "moderations",
 ];
 
-/// How paths begin that the router has for itself.
+/// Path prefixes that the router reserves for itself.
 const OWN: [&str; 14] = [
     "chat",
     "conversations",

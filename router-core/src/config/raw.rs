@@ -28,11 +28,11 @@ pub struct Raw {
     pub server: Server,
     /// The file that has a line for each request.
     pub request_log: RequestLog,
-    /// How requests are scored and what is preferred.
+    /// Scoring and preferences.
     pub routing: Routing,
-    /// What else holds where a residency binds a request.
+    /// Rules for requests that are bound to a residency.
     pub residency: Residency,
-    /// Which models do which tasks.
+    /// Models of each task.
     pub roles: Roles,
     /// Other names for `auto`, roles, models and deployments.
     pub aliases: BTreeMap<String, String>,
@@ -44,11 +44,11 @@ pub struct Raw {
     pub models: BTreeMap<String, Model>,
     /// Paths that are passed through.
     pub passthrough: Passthrough,
-    /// How long and how often.
+    /// Time limits and sizes.
     pub limits: Limits,
-    /// How provisioned throughput is used.
+    /// Use of provisioned throughput.
     pub capacity: Capacity,
-    /// Who may ask for what, and how much; if there is none, nobody is asked for a key.
+    /// Keys with their rights and limits; without any, callers need no key.
     pub keys: BTreeMap<String, Key>,
     /// Keys that share one budget in addition to their own.
     pub teams: BTreeMap<String, Team>,
@@ -56,7 +56,7 @@ pub struct Raw {
     pub stored: Stored,
     /// The other routers with which this one shares what it knows.
     pub replicas: Replicas,
-    /// Where notices of budgets go.
+    /// Receiver of budget notices.
     pub notify: Notify,
     /// The collector to which spans of requests go.
     pub traces: Traces,
@@ -69,7 +69,7 @@ pub struct Raw {
 pub struct Server {
     /// Address and port to listen at; 127.0.0.1:8080.
     pub listen: Option<String>,
-    /// How many threads serve requests; the cores that this process may use, by the container's quota too.
+    /// Number of threads that serve requests; the cores that this process may use, by the container's quota too.
     pub workers: Option<i64>,
     /// Whether callers without a key may come from beyond this machine; false.
     pub allow_anonymous: Option<bool>,
@@ -85,11 +85,11 @@ pub struct Server {
     pub write_idle_ms: Option<i64>,
     /// The most connections at once; three quarters of the limit of open files, at most 10000.
     pub max_connections: Option<i64>,
-    /// How long running requests may take to end at shutdown; 30000.
+    /// Time that running requests get to end at shutdown; 30000.
     pub drain_ms: Option<i64>,
-    /// How often the configuration's files are looked at for changes; 1000; 0 looks at SIGHUP alone.
+    /// Interval at which the configuration files are checked for changes; 1000; 0 reloads on SIGHUP only.
     pub watch_ms: Option<i64>,
-    /// How much callers learn of the inside: `all` or `minimal`; all.
+    /// Internals that responses expose to callers: `all` or `minimal`; all.
     pub expose: Option<String>,
     /// The form of log lines: `auto`, `json` or `text`; auto, which is text at a terminal.
     pub log: Option<String>,
@@ -123,7 +123,7 @@ pub struct RequestLog {
     pub path: Option<PathBuf>,
     /// Beyond this size a new file is begun; no default: never.
     pub max_bytes: Option<i64>,
-    /// How many full files are kept, as `.1` to `.5`; 5.
+    /// Number of full files kept, as `.1` to `.5`; 5.
     pub keep: Option<i64>,
 }
 
@@ -140,7 +140,7 @@ pub struct Routing {
     pub default_role: Option<String>,
     /// The role that serves whatever names no model, scored or not: `reasoning` or `chat`; no default: none.
     pub force_role: Option<String>,
-    /// What matters more if the caller says nothing: `cost`, `fast` or `balanced`; balanced.
+    /// Preference of requests that state none: `cost`, `fast` or `balanced`; balanced.
     pub prefer: Option<String>,
     /// The area in which every request must be processed; global.
     pub residency: Option<String>,
@@ -148,7 +148,7 @@ pub struct Routing {
     pub strict_deployment: Option<bool>,
     /// Whether a deployment leaves on its model's retirement day; false.
     pub exclude_retired: Option<bool>,
-    /// What to do with fields that a model refuses: `adapt` or `reject`; adapt.
+    /// Treatment of fields that a model rejects: `adapt` or `reject`; adapt.
     pub unsupported: Option<String>,
     /// Whether requests without a `prompt_cache_key` get one, hashed from their conversation: `off` or `derive`; off.
     pub prompt_cache_key: Option<String>,
@@ -163,7 +163,7 @@ pub struct Routing {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Residency {
-    /// What to do with tools that the service itself runs: `allow` or `reject`; allow.
+    /// Treatment of tools that the service itself runs: `allow` or `reject`; allow.
     pub hosted_tools: Option<String>,
 }
 
@@ -172,11 +172,11 @@ pub struct Residency {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Signals {
-    /// How much a follow-up takes over from the turns before, 0 to 10; 1.
+    /// Share of the previous turns' score that a follow-up inherits, 0 to 10; 1.
     pub follow_up: Option<f64>,
-    /// How much further than the threshold a score must go to change a conversation's task, 0 to 10; 0.25.
+    /// Distance beyond the threshold at which a conversation changes its task, 0 to 10; 0.25.
     pub hysteresis: Option<f64>,
-    /// How much of the instructions' own score counts, -10 to 10; 0.1.
+    /// Weight of the instructions' own score, -10 to 10; 0.1.
     pub instructions: Option<f64>,
     /// Added where tools are offered, -10 to 10; 0.25.
     pub tools: Option<f64>,
@@ -216,9 +216,9 @@ pub struct Role {
     pub models: Option<Vec<String>>,
     /// The effort of requests that set none: `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
     pub effort: Option<String>,
-    /// What to do if no deployment may serve the role: `downgrade` or `reject`.
+    /// Treatment of requests if no deployment may serve the role: `downgrade` or `reject`.
     pub on_unavailable: Option<String>,
-    /// How long an upstream may take to its first byte; reasoning 600000, chat 60000.
+    /// Longest time to an upstream's first byte; reasoning 600000, chat 60000.
     pub first_byte_timeout_ms: Option<i64>,
 }
 
@@ -256,9 +256,9 @@ pub struct Endpoint {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Identity {
-    /// Who hands tokens out, and on what proof: `instance_metadata`, `app_service`, `workload` or `client_secret`.
+    /// Issuer and proof of identity: `instance_metadata`, `app_service`, `workload` or `client_secret`.
     pub kind: Option<String>,
-    /// What tokens are for; `https://ai.azure.com/.default`.
+    /// Scope of tokens; `https://ai.azure.com/.default`.
     pub scope: Option<String>,
     /// The tenant; of `workload`, where it is `AZURE_TENANT_ID`, and required of `client_secret`.
     pub tenant_id: Option<String>,
@@ -268,11 +268,11 @@ pub struct Identity {
     pub token_file: Option<PathBuf>,
     /// The application's secret, required of `client_secret`; of `app_service` `IDENTITY_HEADER`.
     pub secret: Option<SecretReference>,
-    /// Who hands tokens out, in place of the kind's own address.
+    /// Address of the issuer, in place of the kind's own.
     pub url: Option<String>,
 }
 
-/// Where a secret is read from; exactly one of the two.
+/// Source of a secret; exactly one of the two.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -296,9 +296,9 @@ pub struct Deployment {
     pub azure_deployment: Option<String>,
     /// Azure's deployment type, such as `GlobalStandard`, in place of `billing` and `area`.
     pub sku: Option<String>,
-    /// How it is paid for: `provisioned` or `pay_as_you_go`.
+    /// Billing: `provisioned` or `pay_as_you_go`.
     pub billing: Option<String>,
-    /// Where it processes: `global`, `zone:eu`, `geo:kr`, `region:koreacentral`.
+    /// Area of processing: `global`, `zone:eu`, `geo:kr`, `region:koreacentral`.
     pub area: Option<String>,
     /// The api-version in place of the endpoint's.
     pub api_version: Option<String>,
@@ -306,13 +306,13 @@ pub struct Deployment {
     pub ptu: Option<i64>,
     /// Normalized tokens per minute for each PTU, in place of the model's; only for `provisioned`.
     pub input_tpm_per_ptu: Option<f64>,
-    /// How many normalized tokens an answer's token counts, in place of the model's; only for `provisioned`.
+    /// Normalized tokens per output token, in place of the model's; only for `provisioned`.
     pub output_ratio: Option<f64>,
-    /// What one PTU costs an hour, in dollars; no default; only for `provisioned`.
+    /// Hourly price of one PTU, in dollars; no default; only for `provisioned`.
     pub usd_per_ptu_hour: Option<f64>,
-    /// What one PTU costs a month of 730 hours, in place of the hour, as reservations are priced; only for `provisioned`.
+    /// Price of one PTU for a month of 730 hours, in place of the hourly one, as reservations are priced; only for `provisioned`.
     pub usd_per_ptu_month: Option<f64>,
-    /// How long a full bucket takes to drain; 10000; only for `provisioned`.
+    /// Time that a full bucket takes to drain; 10000; only for `provisioned`.
     pub window_ms: Option<i64>,
     /// Its quota of requests; only for `pay_as_you_go`.
     pub requests_per_minute: Option<i64>,
@@ -332,9 +332,9 @@ pub struct Deployment {
     pub order: Option<i64>,
     /// Its share of conversations among deployments of one tier and price, 1 to 1000000; its PTUs, or 1.
     pub weight: Option<i64>,
-    /// What its tokens cost, in place of the model's prices; only for `pay_as_you_go`.
+    /// Token prices, in place of the model's; only for `pay_as_you_go`.
     pub price: Option<Prices>,
-    /// What calls of hosted tools cost there, in place of the service's list prices.
+    /// Prices of hosted tool calls, in place of the service's list prices.
     pub tool_price: Option<ToolPrices>,
     /// The discount on the model's prices by your contract, in percent; 0; only for `pay_as_you_go`.
     pub discount_percent: Option<f64>,
@@ -358,7 +358,7 @@ pub struct Passthrough {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Stored {
-    /// What to do with an id that this router does not know: `refuse` or `ask`; `refuse` if there are keys, else `ask`.
+    /// Treatment of an id that this router does not know: `refuse` or `ask`; `refuse` if there are keys, else `ask`.
     pub unknown: Option<String>,
 }
 
@@ -367,23 +367,23 @@ pub struct Stored {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Capacity {
-    /// How long a request may be held for a full provisioned deployment before it goes to pay-as-you-go; 450.
+    /// Longest wait for a full provisioned deployment before the request goes to pay-as-you-go; 450.
     pub max_wait_ms: Option<i64>,
     /// The same if no pay-as-you-go deployment is inside its residency; the client's own timeout, else 10000 for chat and
     /// 60000 for reasoning.
     pub bound_wait_ms: Option<i64>,
     /// The most requests that wait for one deployment; 256.
     pub queue_max: Option<i64>,
-    /// Which of them goes first: `fair`, `controlled_delay` or `first_come`; fair.
+    /// Order of waiting requests: `fair`, `controlled_delay` or `first_come`; fair.
     pub queue_order: Option<String>,
-    /// How full of a provisioned deployment batch requests may use, 0 to 1; 0.8.
+    /// Share of a provisioned deployment that batch requests may use, 0 to 1; 0.8.
     pub batch_limit_ratio: Option<f64>,
-    /// What a request reserves: `asked` or `learned`; learned for requests without a pay-as-you-go deployment inside their
+    /// Cap that a request reserves: `asked` or `learned`; learned for requests without a pay-as-you-go deployment inside their
     /// residency, else asked.
     pub reserve: Option<String>,
     /// The share of answers that a learned cap lets end by themselves, 0.5 to 0.9999; 0.999.
     pub learned_quantile: Option<f64>,
-    /// How many answers must be seen before anything is claimed of the next; 200.
+    /// Answers needed before a length is predicted; 200.
     pub learned_samples: Option<i64>,
     /// The most callers whose answers are distinguished; 4096.
     pub callers_max: Option<i64>,
@@ -391,10 +391,10 @@ pub struct Capacity {
     pub missing_output_tokens: Option<i64>,
     /// The share of cached prompt tokens that counts nothing on a provisioned deployment, 0 to 1; 1.
     pub cached_discount_ratio: Option<f64>,
-    /// How long a conversation stays where its prompt cache is; 300000.
+    /// Time for which a conversation prefers the deployment that holds its prompt cache; 300000.
     pub affinity_ms: Option<i64>,
     /// The most conversations remembered; 65536.
     pub conversations_max: Option<i64>,
-    /// How long a deployment takes back to full traffic after its faults are over; 10000.
+    /// Time from the end of a deployment's faults to full traffic; 10000.
     pub ramp_ms: Option<i64>,
 }

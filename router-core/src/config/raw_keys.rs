@@ -41,9 +41,9 @@ pub struct Key {
     pub tokens_per_minute: Option<i64>,
     /// The maximum number of concurrent requests; no bound.
     pub max_in_flight: Option<i64>,
-    /// What its answers may cost in a day of UTC; no bound.
+    /// Budget of a UTC day; no bound.
     pub daily_budget_usd: Option<f64>,
-    /// What its answers may cost in a month of UTC; no bound.
+    /// Budget of a UTC month; no bound.
     pub monthly_budget_usd: Option<f64>,
 }
 
@@ -52,9 +52,9 @@ pub struct Key {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Team {
-    /// What the answers of all its keys may cost in a day of UTC; no bound.
+    /// Budget of all its keys in a UTC day; no bound.
     pub daily_budget_usd: Option<f64>,
-    /// What the answers of all its keys may cost in a month of UTC; no bound.
+    /// Budget of all its keys in a UTC month; no bound.
     pub monthly_budget_usd: Option<f64>,
     /// The most tokens of all its keys, of prompts and answers, in any 60 seconds; no bound.
     pub tokens_per_minute: Option<i64>,

@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 pub struct Limits {
     /// From the request's first byte to the start of the last attempt; 600000.
     pub deadline_ms: Option<i64>,
-    /// How long a connection may take to open; 5000.
+    /// Longest time to open a connection to an upstream; 5000.
     pub connect_timeout_ms: Option<i64>,
-    /// How long a connection to an upstream is used before a new one takes its place; 600000.
+    /// Age at which a connection to an upstream is replaced; 600000.
     pub connection_max_age_ms: Option<i64>,
-    /// How long a stream may be silent; 120000.
+    /// Longest silence in a stream; 120000.
     pub idle_timeout_ms: Option<i64>,
-    /// How long a streamed answer is held back for its first content; 10000.
+    /// Longest time that a streamed answer is held for its first content; 10000.
     pub hold_ms: Option<i64>,
     /// The gap between two keep-alive comments; 10000.
     pub heartbeat_ms: Option<i64>,
@@ -27,11 +27,11 @@ pub struct Limits {
     pub max_event_bytes: Option<i64>,
     /// The most bytes of a stream before its first content, beyond three times the length of the request; 1048576.
     pub max_preamble_bytes: Option<i64>,
-    /// How many bytes all answers that are not streamed may hold together; an eighth of the memory limit, else 134217728.
+    /// Memory that all complete (not streamed) answers may hold together, in bytes; an eighth of the memory limit, else 134217728.
     pub response_memory_bytes: Option<i64>,
-    /// How many messages, input items or tools a request may have; 10000.
+    /// Most messages, input items or tools in a request; 10000.
     pub max_messages: Option<i64>,
-    /// How many stored responses are led back to the deployment that made them; 100000.
+    /// Stored responses whose deployment is remembered; 100000.
     pub stored_responses: Option<i64>,
     /// The cooldown after a deployment's first fault, doubled by each further one; 1000.
     pub fault_cooldown_ms: Option<i64>,

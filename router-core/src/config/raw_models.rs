@@ -15,7 +15,7 @@ pub struct Model {
     pub completions: Option<bool>,
     /// Whether it makes embeddings instead of answers; false.
     pub embeddings: Option<bool>,
-    /// Which media it serves instead of text: `images`, `speech`, `transcription`, `moderation`, true
+    /// Media that it serves instead of text: `images`, `speech`, `transcription`, `moderation`, true
     /// for any of them, or false; false.
     pub media: Option<MediaSetting>,
     /// Whether it streams; true.
@@ -46,7 +46,7 @@ pub struct Model {
     pub verbosity: Option<bool>,
     /// Other fields that it refuses, which are then left out, such as `prompt_cache_retention` or `reasoning.summary`; none.
     pub refuses: Option<Vec<String>>,
-    /// How instructions reach it: `system`, `either` or `user`; either for models that reason, else system.
+    /// Role of instructions: `system`, `either` or `user`; either for models that reason, else system.
     pub instructions: Option<String>,
     /// The longest prompt; required.
     pub context_window_tokens: Option<i64>,
@@ -58,7 +58,7 @@ pub struct Model {
     pub retires: Option<String>,
     /// The model named as its successor.
     pub successor: Option<String>,
-    /// What its tokens cost, at the global rate.
+    /// Token prices, at the global rate.
     pub usd_per_million_tokens: Option<Prices>,
     /// The service tiers, besides `default`, in which Azure offers it: `priority`, `flex`; none.
     pub azure_tiers: Option<Vec<String>>,
@@ -66,7 +66,7 @@ pub struct Model {
     pub priority_max_prompt_tokens: Option<i64>,
     /// The factor on its prices in a data zone; 1.1.
     pub data_zone_price_factor: Option<f64>,
-    /// How much of it one PTU serves.
+    /// Throughput of one PTU.
     pub ptu: Option<PtuRate>,
 }
 
@@ -75,13 +75,13 @@ pub struct Model {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Prices {
-    /// Of the prompt; required.
+    /// Prompt tokens; required.
     pub input: Option<f64>,
-    /// Of the prompt's part that is read from the cache; `input`.
+    /// Prompt tokens read from the cache; `input`.
     pub cached_input: Option<f64>,
-    /// Of the prompt's part that is written to the cache, where that is billed apart.
+    /// Prompt tokens written to the cache, if billed separately.
     pub cache_write: Option<f64>,
-    /// Of the answer, hidden reasoning included; required unless the model embeds.
+    /// Output tokens, hidden reasoning included; required unless the model embeds.
     pub output: Option<f64>,
     /// Another tariff for long prompts.
     pub long_context: Option<LongContext>,
@@ -93,7 +93,7 @@ pub struct Prices {
     pub batch: Option<TierPrices>,
 }
 
-/// What calls of hosted tools cost in US dollars; of those not given, the service's list price.
+/// Prices of hosted tool calls in US dollars; the default of each is the service's list price.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
@@ -111,13 +111,13 @@ pub struct ToolPrices {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct TierPrices {
-    /// Of the prompt; required.
+    /// Prompt tokens; required.
     pub input: Option<f64>,
-    /// Of the prompt's part that is read from the cache; `input`.
+    /// Prompt tokens read from the cache; `input`.
     pub cached_input: Option<f64>,
-    /// Of the prompt's part that is written to the cache; `input`.
+    /// Prompt tokens written to the cache; `input`.
     pub cache_write: Option<f64>,
-    /// Of the answer, hidden reasoning included; required unless the model embeds.
+    /// Output tokens, hidden reasoning included; required unless the model embeds.
     pub output: Option<f64>,
     /// The tariff for long prompts; required if the standard price has one, or their cost is unknown.
     pub long_context: Option<LongContext>,
@@ -130,24 +130,24 @@ pub struct TierPrices {
 pub struct LongContext {
     /// Prompts with more tokens than this pay this tariff.
     pub above_tokens: Option<i64>,
-    /// Of the prompt.
+    /// Prompt tokens.
     pub input: Option<f64>,
-    /// Of the prompt's part that is read from the cache.
+    /// Prompt tokens read from the cache.
     pub cached_input: Option<f64>,
-    /// Of the prompt's part that is written to the cache, where that is billed apart.
+    /// Prompt tokens written to the cache, if billed separately.
     pub cache_write: Option<f64>,
-    /// Of the answer.
+    /// Output tokens.
     pub output: Option<f64>,
 }
 
-/// How much of a model one PTU serves; the sizes are all given or all missing.
+/// Throughput of one PTU; either all sizes are given or none.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PtuRate {
     /// Normalized tokens per minute for each PTU; required.
     pub input_tpm_per_ptu: Option<f64>,
-    /// How many normalized tokens an answer's token counts; required.
+    /// Normalized tokens per output token; required.
     pub output_ratio: Option<f64>,
     /// The smallest deployment, global or in a data zone, in PTU.
     pub global_min: Option<i64>,

@@ -9,7 +9,7 @@ use super::raw::SecretReference;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Notify {
-    /// Where notices of budgets are posted to: `https://`, or `http://` on this machine; no default: nowhere.
+    /// Address that notices of budgets are posted to: `https://`, or `http://` on this machine; no default: nowhere.
     pub url: Option<String>,
     /// The place of the secret that notices are signed with; required with `url`.
     pub secret: Option<SecretReference>,

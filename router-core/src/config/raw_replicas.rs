@@ -16,13 +16,13 @@ pub struct Replicas {
     pub username: Option<String>,
     /// The password there; no default.
     pub password: Option<SecretReference>,
-    /// How many routers serve together, 1 to 1000; 1. It only makes `check` warn of what they would each count alone.
+    /// Number of routers that serve together, 1 to 1000; 1. It only makes `check` warn of values that each would count alone.
     pub count: Option<i64>,
-    /// What all its keys begin with: routers of one prefix share what they know; model-router.
+    /// Prefix of all its Redis keys: routers with the same prefix share their state; model-router.
     pub prefix: Option<String>,
-    /// How often routers tell each other what is new, 5 to 1000; 25.
+    /// Interval at which routers exchange changes, 5 to 1000; 25.
     pub sync_ms: Option<i64>,
-    /// How long a request waits for what only others know, 0 to 1000; 5.
+    /// Longest time that a request waits for a value that only others know, 0 to 1000; 5.
     pub budget_ms: Option<i64>,
     /// After this time of silence a router counts as gone, 500 to 60000; 3000.
     pub ttl_ms: Option<i64>,

@@ -50,7 +50,7 @@ pub(super) fn check(raw: &BTreeMap<String, raw::Model>, table: &Table<'_>) -> Re
         .collect()
 }
 
-/// What to say of a model that has no record.
+/// Message for a model without a record.
 pub(super) fn unknown_model(name: &str, known: &BTreeMap<String, raw::Model>) -> String {
     let near = nearest(name, known.keys().map(String::as_str));
     format!("no record of a model {}; {near}; [models.\"NAME\"] adds one", quoted(name))

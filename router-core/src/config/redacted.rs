@@ -12,7 +12,7 @@ use http::Uri;
 use super::endpoints::is_loopback;
 use super::raw::{Endpoint, Identity, Raw, SecretReference};
 
-/// What a host may keep: these tell a service of everybody's, not whose it is.
+/// Parts of a host name that stay: they name a public service, not its owner.
 const SERVICES: [&str; 3] =
     ["openai.azure.com", "services.ai.azure.com", "cognitiveservices.azure.com"];
 const OPENAI: &str = "api.openai.com";
@@ -57,7 +57,7 @@ impl Raw {
     }
 }
 
-/// What was hidden so far; its place is its number.
+/// Names hidden so far; the position of a name is its number.
 #[derive(Default)]
 struct Hide(Vec<String>);
 

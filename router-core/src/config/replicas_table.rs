@@ -11,24 +11,24 @@ use super::endpoints::{is_loopback, secret};
 use super::raw_replicas::Replicas as Raw;
 use super::table::Table;
 
-/// How routers share what they know.
+/// Settings of the state shared between routers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReplicaSettings {
     /// The Redis; no secret is in it.
     pub url: Box<str>,
     /// The user there.
     pub username: Option<Box<str>>,
-    /// Where its password is read from.
+    /// Source of its password.
     pub password: Option<SecretSource>,
-    /// What all its keys begin with.
+    /// Prefix of all its keys.
     pub prefix: Box<str>,
-    /// How often and how patiently.
+    /// Intervals and timeouts of the exchange.
     pub pace: Pace,
 }
 
 /// Checks the table; `None` if it names no Redis.
 pub(super) fn check(raw: &Raw, table: &Table<'_>) -> Option<ReplicaSettings> {
-    // How many there are says nothing of a Redis.
+    // The number of routers alone configures no Redis.
     let written = Raw { count: raw.count, ..Raw::default() } != *raw;
     table.whole("count", raw.count, 1..=1_000);
     let url = raw.url.as_deref().and_then(|url| address(url, table));

@@ -19,7 +19,7 @@ pub struct RequestLog {
     pub keep: u32,
 }
 
-/// How many full files are kept if config says nothing.
+/// Default number of full files kept.
 const KEEP: u32 = 5;
 
 /// Checks `[request_log]`; `None` if no file is named.

@@ -26,7 +26,7 @@ use super::raw::{self, Raw};
 use super::records::EFFORTS;
 use super::table::{Table, quoted};
 
-/// How requests are scored.
+/// Settings of the scorer.
 #[derive(Debug, Clone, Default)]
 pub struct Scoring {
     /// Signals added to the score.
@@ -191,7 +191,7 @@ fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>)
 
 fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Box<str>, Box<str>> {
     let nothing = Catalog::default();
-    // What is understood even if there is no deployment: `auto`, `auto:fast`, the roles.
+    // Names that are understood even without a deployment: `auto`, `auto:fast`, the roles.
     let reserved = |name: &str| {
         RequestedModel::look_up(Some(name), &BTreeMap::new(), &nothing).is_ok()
             && !name.contains('/')

@@ -14,7 +14,7 @@ use super::table::Table;
 pub struct Server {
     /// Address and port to listen at.
     pub listen: SocketAddr,
-    /// How many threads serve requests.
+    /// Number of threads that serve requests.
     pub workers: usize,
     /// Whether callers without a key may come from beyond this machine.
     pub allow_anonymous: bool,
@@ -27,21 +27,21 @@ pub struct Server {
     pub body_memory_bytes: Option<usize>,
     /// The slowest rate at which a body may arrive, in bytes per second.
     pub min_upload_bytes_per_second: usize,
-    /// How long a caller may accept nothing of its answer.
+    /// Longest time that a caller may accept nothing of its answer.
     pub write_idle: Duration,
     /// The most connections at once; `None`: as the limit of open files allows.
     pub max_connections: Option<usize>,
-    /// How long running requests may take to end at shutdown.
+    /// Time that running requests get to end at shutdown.
     pub drain: Duration,
-    /// How often the files are looked at for changes; `None` if only SIGHUP makes it look.
+    /// Interval at which the files are checked for changes; `None` if only SIGHUP reloads.
     pub watch: Option<Duration>,
-    /// How much callers learn of the inside.
+    /// Internals that responses expose to callers.
     pub expose: Expose,
     /// The form of log lines.
     pub log: LogForm,
     /// The folder in which keys' spending survives a restart; `None`: it begins at zero.
     pub state_dir: Option<PathBuf>,
-    /// Which web pages may call from a browser.
+    /// Web origins that may call from a browser.
     pub cors: CorsOrigins,
     /// The TLS files of the listener; `None` for plain HTTP.
     pub tls: Option<Tls>,
@@ -89,7 +89,7 @@ pub struct Tls {
     pub client_ca: Option<PathBuf>,
 }
 
-/// How much callers learn of the inside: deployments, models, scores, attempts.
+/// Internals that responses expose to callers: deployments, models, scores, attempts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expose {
     /// All answer headers.

@@ -88,7 +88,7 @@ impl Sku {
         }
     }
 
-    /// Where a deployment of this type processes, at a resource in `region`.
+    /// Area in which a deployment of this type processes, at a resource in `region`.
     ///
     /// # Errors
     /// The region is needed and missing, or is in no data zone.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use super::fault::{Fault, Key};
 
-/// What the check has found so far.
+/// Faults found so far.
 #[derive(Debug, Default)]
 pub(super) struct Findings {
     faults: RefCell<Vec<Fault>>,

@@ -11,7 +11,7 @@ use super::endpoints::{is_loopback, secret};
 use super::raw_traces::Traces as Raw;
 use super::table::Table;
 
-/// Where spans go, and how many.
+/// Collector of spans, and the share of requests traced.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceSettings {
     /// The whole address that they are posted to; no secret is in it.
@@ -24,7 +24,7 @@ pub struct TraceSettings {
     pub service_name: Option<Box<str>>,
 }
 
-/// What follows a collector's base.
+/// Path behind a collector's base address.
 ///
 /// **Source:** OpenTelemetry, "OTLP Exporter Configuration", endpoint URLs for OTLP/HTTP.
 const PATH: &str = "/v1/traces";
@@ -33,7 +33,7 @@ impl TraceSettings {
     /// What is sent to a collector whose base, or whole address, is given: all traces, without further headers.
     ///
     /// # Errors
-    /// What is wrong with the address, which is not repeated.
+    /// Fault of the address, which is not repeated.
     pub fn to(collector: &str) -> Result<Self, &'static str> {
         let endpoint = address(collector)?;
         Ok(Self { endpoint, headers: Vec::new(), sample_ratio: 1.0, service_name: None })

@@ -17,7 +17,7 @@ use super::raw::Raw;
 use super::service_tiers;
 use super::table::Table;
 
-/// How many days before its retirement a model is warned about.
+/// Days before a model's retirement from which it is warned about.
 const NOTICE_DAYS: i64 = 30;
 
 /// Writes down every warning.
@@ -40,7 +40,7 @@ pub(super) fn check(raw: &Raw, policy: &Policy, catalog: &Catalog, today: Day, t
     }
 }
 
-/// What somebody should look at of keys.
+/// Warnings about keys.
 pub(super) fn keys(raw: &Raw, keys: &[CallerKey], catalog: &Catalog, today: Day, top: &Table<'_>) {
     if !keys.is_empty() && raw.server.allow_anonymous == Some(true) {
         let table = top.sub("server");
