@@ -15,10 +15,12 @@ use tokio::time::Instant;
 
 use crate::learning_args::Evaluate;
 
+use crate::gained;
 use crate::plots;
 use crate::plots::PlotError;
 use crate::rows::ReadError;
 use crate::rows::read_all;
+use crate::rows::read_gains;
 use crate::wrapped;
 use crate::wrapped::WrappedError;
 
@@ -71,17 +73,25 @@ pub(crate) fn run(args: &Evaluate) -> Result<String, Failure> {
     if let Some(path) = &args.wrappers {
         return Ok(wrapped::report(path, &classifier)?);
     }
+    if args.benefit {
+        let rows = read_gains(&args.data)?;
+        write_rows(args, || gained::as_rows(&rows, &classifier))?;
+        return Ok(gained::table(&rows, &classifier));
+    }
     let rows = read_all(&args.data)?;
     let (scored, times) = score(&classifier, &rows);
-    if let Some(path) = &args.rows_out {
-        std::fs::write(path, as_rows(&classifier, &rows, &scored))
-            .map_err(|why| Failure::RowsOut { path: path.clone(), why })?;
-    }
+    write_rows(args, || as_rows(&classifier, &rows, &scored))?;
     let found = quality(&scored, threshold.value());
     if let Some(path) = &args.html {
         plots::write(path, &scored, &found)?;
     }
     Ok(if args.json { as_json(&found, &times).to_string() } else { as_table(&found, &times) })
+}
+
+/// Writes the file of `--rows-out`, if it is asked for.
+fn write_rows(args: &Evaluate, rows: impl FnOnce() -> String) -> Result<(), Failure> {
+    let Some(path) = &args.rows_out else { return Ok(()) };
+    std::fs::write(path, rows()).map_err(|why| Failure::RowsOut { path: path.clone(), why })
 }
 
 /// One JSON object for each row, in their order.
@@ -93,6 +103,7 @@ fn as_rows(classifier: &Classifier, rows: &[Row], scored: &[Scored]) -> String {
             "label": row.task.as_str(),
             "lang": row.language.as_str(),
             "score": row.score,
+            "benefit": classifier.classify(&request, None).benefit.probability,
             "question": classifier.question(&request),
         });
         format!("{line}\n")

@@ -43,6 +43,10 @@ pub struct Evaluate {
     /// questions alone): how much the text around a question moves its verdict, family by family
     #[arg(long, value_name = "FILE", conflicts_with_all = ["data", "html", "json", "rows_out"])]
     pub wrappers: Option<PathBuf>,
+    /// Measure the benefit instead of the task, on rows with recorded answers (fields: text, `chat_right`, `reasoning_right`, optional
+    /// messages, lang, source, family): AUC and APGR beside counting digits and letters
+    #[arg(long, conflicts_with_all = ["wrappers", "html", "json"])]
+    pub benefit: bool,
     /// Writes one JSON object a row: source, label, score and the question that was located
     #[arg(long, value_name = "FILE")]
     pub rows_out: Option<PathBuf>,

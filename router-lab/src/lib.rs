@@ -21,6 +21,7 @@
 //! | `rows` | labelled rows from files |
 //! | `train` | trains a model file |
 //! | `wrapped` | how much the text around a question moves its verdict |
+//! | `gained` | how well the benefit ranks requests with recorded answers |
 //! | `evaluate` | measures a model file |
 //! | `failure` | why a command failed |
 //! | `spending` | a request log added up by key, team, model .. |
@@ -56,6 +57,8 @@ mod rows;
 mod train;
 //
 mod wrapped;
+// how well the benefit ranks requests
+mod gained;
 //
 mod evaluate;
 //

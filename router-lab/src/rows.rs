@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use router_core::chat::ChatRequest;
-use router_core::task::train::{Row, RowError};
+use router_core::task::train::{GainError, GainRow, Row, RowError};
 
 /// Why rows could not be read.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +25,14 @@ pub enum ReadError {
         /// Number of the line, and its fault.
         fault: RowError,
     },
+    /// A line of a file of recorded answers.
+    #[error("{path}: {fault}")]
+    Gain {
+        /// The file.
+        path: PathBuf,
+        /// Which line, and what is wrong.
+        fault: GainError,
+    },
     /// There is nothing in the files.
     #[error("the data files hold no rows")]
     Empty,
@@ -40,9 +48,21 @@ pub(crate) fn read_all(files: &[PathBuf]) -> Result<Vec<Row>, ReadError> {
 }
 
 fn read(path: &Path) -> Result<Vec<Row>, ReadError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|why| ReadError::File { path: path.to_owned(), why })?;
-    Row::read_all(&text).map_err(|fault| ReadError::Row { path: path.to_owned(), fault })
+    Row::read_all(&text(path)?).map_err(|fault| ReadError::Row { path: path.to_owned(), fault })
+}
+
+fn text(path: &Path) -> Result<String, ReadError> {
+    std::fs::read_to_string(path).map_err(|why| ReadError::File { path: path.to_owned(), why })
+}
+
+/// All rows of recorded answers of all files, in the order given.
+pub(crate) fn read_gains(files: &[PathBuf]) -> Result<Vec<GainRow>, ReadError> {
+    let mut rows = Vec::new();
+    for path in files {
+        let found = GainRow::read_all(&text(path)?);
+        rows.extend(found.map_err(|fault| ReadError::Gain { path: path.clone(), fault })?);
+    }
+    if rows.is_empty() { Err(ReadError::Empty) } else { Ok(rows) }
 }
 
 /// Leaves out rows by licence and source, and conversations one of whose turns is the text of a row left out.

@@ -15,6 +15,7 @@ use crate::chat::ResponseFormat;
 use crate::chat::Role;
 use crate::units::Tokens;
 
+use super::benefit::Benefit;
 use super::caller_hints::asks_for_steps;
 use super::conversation::EARLIER;
 use super::conversation::ends_with_tool;
@@ -138,6 +139,9 @@ pub struct Verdict {
     pub score: Score,
     /// What decided.
     pub because: Because,
+    /// What a reasoning model would gain over a chat model; near 0 if the score is low. [`Classifier::benefit_reasons`]
+    /// explains it.
+    pub benefit: Benefit,
 }
 
 /// Turns requests into tasks.
@@ -168,6 +172,8 @@ pub struct Classifier {
 struct Pushes {
     /// The last turn, alone.
     own: f32,
+    /// What reasoning gains on it if it needs reasoning; `None` if no user has spoken.
+    gain: Option<Score>,
     follow_up: f32,
     instructions: f32,
     tools: f32,
@@ -229,8 +235,9 @@ impl Classifier {
     pub fn classify(&self, request: &ChatRequest<'_>, hint: Option<Task>) -> Verdict {
         let pushes = self.pushes(request);
         let score = Score::from_log_odds(pushes.sum());
+        let benefit = Benefit::behind(score, pushes.gain);
         if let Some(task) = hint {
-            return Verdict { task, score, because: Because::Hint };
+            return Verdict { task, score, because: Because::Hint, benefit };
         }
         let threshold = self.signals.threshold.log_odds();
         let alone = task_of(pushes.own, threshold);
@@ -243,7 +250,7 @@ impl Classifier {
         } else {
             pushes.strongest(task)
         };
-        Verdict { task, score, because }
+        Verdict { task, score, because, benefit }
     }
 
     /// The question located in the last user's turn, in the caller's words; `[..]` stands for what is left out.
@@ -264,6 +271,11 @@ impl Classifier {
         reasons.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
         reasons.truncate(most);
         reasons
+    }
+
+    /// The features that weighed most in the benefit, heaviest first; weights are in log-odds, positive towards a gain.
+    pub fn benefit_reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
+        self.scorer.gain_reasons(request, most)
     }
 
     /// The threshold as it stands for a conversation that has a task already.
@@ -329,11 +341,13 @@ impl Classifier {
             let threshold = self.signals.threshold.log_odds();
             let task = |sum| task_of(sum, self.held(threshold, pushes.before));
             pushes.before = carried.map(task);
-            pushes.own = match place {
-                EARLIER => self.scorer.score_turn(turn),
-                _ => self.again(turn),
-            }
-            .log_odds();
+            pushes.own = if place == EARLIER {
+                let found = self.scorer.assess(turn);
+                pushes.gain = Some(found.gain);
+                found.score.log_odds()
+            } else {
+                self.again(turn).log_odds()
+            };
             pushes.follow_up = carried.map_or(0.0, |before| {
                 signals.follow_up * lean(turn) * before.clamp(-MOST_CARRIED, MOST_CARRIED)
             });
@@ -422,6 +436,17 @@ mod tests {
             let found = verdict(Signals::default(), &[("user", text)], "");
             assert_eq!((found.task, found.because), (task, Because::Score), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_hardly_a_reasoning_task_has_hardly_a_benefit() {
+        // The stated scorer finds a gain of one half in every turn.
+        for (text, least, most) in [("6", 0.49, 0.5), ("0", 0.24, 0.26), ("-6", 0.0, 0.01)] {
+            let found = verdict(off(), &[("user", text)], "").benefit.probability;
+            assert!((least..=most).contains(&found), "{text}: {found}");
+        }
+        let nobody = verdict(off(), &[("system", "6")], "").benefit.probability;
+        assert!(nobody < 0.01, "no user has spoken: {nobody}");
     }
 
     #[test]

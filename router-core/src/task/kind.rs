@@ -83,6 +83,15 @@ pub struct Reason {
     pub weight: f32,
 }
 
+/// What a scorer finds in a turn, in one pass.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Assessment {
+    /// How probable it is that the turn needs reasoning.
+    pub score: Score,
+    /// If it does: how probable it is that a reasoning model answers correctly where a chat model does not.
+    pub gain: Score,
+}
+
 /// Tells how probable it is that a turn needs reasoning.
 pub trait Scorer: Debug + Send + Sync {
     /// The score of one message, taken alone. It is a property of the message: scores of earlier turns are remembered.
@@ -90,6 +99,17 @@ pub trait Scorer: Debug + Send + Sync {
 
     /// The features of the last user's turn that weighed most, heaviest first, at most `most` of them.
     fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason>;
+
+    /// The score of one message and what reasoning would gain. By default the gain is one half of all turns.
+    fn assess(&self, turn: &Message<'_>) -> Assessment {
+        Assessment { score: self.score_turn(turn), gain: Score(0.5) }
+    }
+
+    /// The features of the last user's turn that weighed most in the gain, heaviest first; none from a scorer that does
+    /// not tell gains apart.
+    fn gain_reasons(&self, _request: &ChatRequest<'_>, _most: usize) -> Vec<Reason> {
+        Vec::new()
+    }
 
     /// The question located in the last user's turn, in the caller's words; `[..]` stands for what is left out. `None` from
     /// a scorer that locates none.

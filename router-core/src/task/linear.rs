@@ -16,11 +16,13 @@ use std::sync::LazyLock;
 use crate::chat::ChatRequest;
 use crate::chat::Message;
 
+use super::benefit::features as benefit_features;
 use super::conversation::last_user;
 use super::features::Namespace;
 use super::features::Sink;
 use super::features::bucket;
 use super::features::walk;
+use super::kind::Assessment;
 use super::kind::Reason;
 use super::kind::Score;
 use super::kind::Scorer;
@@ -102,23 +104,65 @@ impl LinearScorer {
 
     /// The log-odds of one turn before calibration, and its script.
     pub(super) fn weigh(&self, turn: &Message<'_>) -> (f32, Script) {
+        self.with_located(turn, |located| self.weigh_located(located))
+    }
+
+    /// Runs `read` over a turn whose question was found.
+    fn with_located<T>(&self, turn: &Message<'_>, read: impl FnOnce(&Located<'_>) -> T) -> T {
         // The buffers of this thread's last score serve again.
         let mut sample = SCRATCH.take().unwrap_or_else(Sample::new);
         sample.read(turn);
-        let mut sums = Sums::new(&self.model);
-        let script = walk(&Located::find(&self.model, sample.text()), &mut sums);
+        let found = read(&Located::find(&self.model, sample.text()));
         SCRATCH.set(Some(sample));
-        let all = (0..).zip(&sums.added);
-        let all = all.map(|(at, one)| as_float(one.sum) / divisor(at, one.count));
-        (self.model.bias + all.sum::<f32>() * self.model.scale, script)
+        found
+    }
+
+    fn weigh_located(&self, located: &Located<'_>) -> (f32, Script) {
+        let mut sums = Sums::new(&self.model);
+        let script = walk(located, &mut sums);
+        (self.model.bias + sums.whole() * self.model.scale, script)
+    }
+}
+
+impl LinearScorer {
+    fn calibrated(&self, (sum, script): (f32, Script)) -> Score {
+        let line = self.model.calibration(script);
+        Score::from_log_odds(sum.mul_add(line.slope, line.offset))
+    }
+
+    /// The log-odds that reasoning gains something, for a located question.
+    fn gain(&self, located: &Located<'_>) -> f32 {
+        let prior = self.model.benefit.log_odds(&benefit_features(located));
+        if self.model.correction_bits == 0 {
+            return prior;
+        }
+        let mut sums = Sums::of_correction(&self.model);
+        walk(located, &mut sums);
+        prior + sums.whole() * self.model.correction_scale
     }
 }
 
 impl Scorer for LinearScorer {
     fn score_turn(&self, turn: &Message<'_>) -> Score {
-        let (sum, script) = self.weigh(turn);
-        let line = self.model.calibration(script);
-        Score::from_log_odds(sum.mul_add(line.slope, line.offset))
+        self.calibrated(self.weigh(turn))
+    }
+
+    fn assess(&self, turn: &Message<'_>) -> Assessment {
+        self.with_located(turn, |located| Assessment {
+            score: self.calibrated(self.weigh_located(located)),
+            gain: Score::from_log_odds(self.gain(located)),
+        })
+    }
+
+    fn gain_reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
+        let Some(turn) = last_user(request) else { return Vec::new() };
+        let values = self.with_located(turn, benefit_features);
+        let parts = self.model.benefit.parts(&values).filter(|(_, weight)| *weight != 0.0);
+        let parts = parts.map(|(name, weight)| Reason { name: Cow::Borrowed(name), weight });
+        let mut reasons: Vec<Reason> = parts.collect();
+        reasons.sort_by(|a, b| b.weight.abs().total_cmp(&a.weight.abs()));
+        reasons.truncate(most);
+        reasons
     }
 
     fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
@@ -188,6 +232,17 @@ impl<'m> Sums<'m> {
     fn new(model: &'m Model) -> Self {
         let added = [Added::default(); NAMESPACES];
         Self { weights: model.weights(), seed: model.seed, bits: model.bits, added }
+    }
+
+    /// Sums of the benefit's correction.
+    fn of_correction(model: &'m Model) -> Self {
+        Self { weights: model.correction(), bits: model.correction_bits, ..Self::new(model) }
+    }
+
+    /// All namespaces, each divided by the root of its number.
+    fn whole(&self) -> f32 {
+        let all = (0..).zip(&self.added);
+        all.map(|(at, one)| as_float(one.sum) / divisor(at, one.count)).sum()
     }
 }
 
@@ -261,6 +316,46 @@ mod tests {
         ] {
             assert!(score(text) < 0.4, "{text}: {}", score(text));
         }
+    }
+
+    fn gain(text: &str) -> f32 {
+        let body = serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        LinearScorer::shipped().unwrap().assess(&request.messages()[0]).gain.value()
+    }
+
+    #[test]
+    fn what_has_to_be_worked_out_gains_more_in_both_languages() {
+        for (more, less) in [
+            (
+                "Find the number of integers n with 1 <= n <= 500 such that n^2 + 3n + 7 is divisible by 11.",
+                "What is the term for a word that means the opposite of another word?",
+            ),
+            (
+                "1부터 500까지의 자연수 n 중에서 n^2+3n+7이 11의 배수가 되는 n의 개수를 구하시오.",
+                "어떤 낱말과 뜻이 반대인 낱말을 가리키는 용어는 무엇인가?",
+            ),
+            (
+                "Which is it?\nA) 12\nB) 15\nC) 18\nD) 21",
+                "Which is it?\nA) red\nB) blue\nC) green\nD) pink",
+            ),
+            (
+                "다음 중 알맞은 것은? ① 12개 ② 15개 ③ 18개 ④ 21개",
+                "다음 중 알맞은 것은? ① 빨강 ② 파랑 ③ 초록 ④ 분홍",
+            ),
+        ] {
+            assert!(gain(more) > gain(less) + 0.02, "{more}: {} {}", gain(more), gain(less));
+        }
+    }
+
+    #[test]
+    fn a_gain_names_the_features_that_moved_it() {
+        let body = r#"{"messages":[{"role":"user","content":"Compute 12 + 30 and 7 * 8."}]}"#;
+        let request = ChatRequest::parse(body.as_bytes()).unwrap();
+        let reasons = LinearScorer::shipped().unwrap().gain_reasons(&request, 9);
+        let names: Vec<&str> = reasons.iter().map(|reason| reason.name.as_ref()).collect();
+        assert!(names.contains(&"numbers") && names.contains(&"arithmetic operators"), "{names:?}");
+        assert!(reasons.is_sorted_by(|a, b| a.weight.abs() >= b.weight.abs()));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Classifies a request: features -> score -> task, with reasons. The module root.
 
+mod benefit;
 mod caller_hints;
+mod concepts;
 mod conversation;
 mod features;
 mod letters;
@@ -22,7 +24,8 @@ pub mod kind;
 #[cfg(feature = "train")]
 pub mod train;
 
+pub use benefit::Benefit;
 pub use classifier::{Because, Classifier, Signals, Verdict};
-pub use kind::{Reason, Score, Scorer, Task};
+pub use kind::{Assessment, Reason, Score, Scorer, Task};
 pub use linear::LinearScorer;
 pub use model::ModelError;

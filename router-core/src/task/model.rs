@@ -5,7 +5,9 @@
 //! 20  bias f32             24  scale f32        28  calibration 4 x f32 (slope, offset; without and with Hangul)
 //! 44  digest of the training data u64           52  training rows u32                 56  check sum u32
 //! 60  bits of the locator u32  64  its biases 2 x f32 72  its scale f32
-//! 76  weights, 2^bits x i8, each times `scale`, then pairs of the locator
+//! 76  bits of the benefit's correction u32 (0: none)      80  its scale f32
+//! 84  bias of the benefit f32  88  its weights 11 x f32
+//! 132 weights, 2^bits x i8, each times `scale`, then pairs of the locator, then the correction
 //! ```
 //! All numbers are little-endian. A weight is a byte because that costs less than a thousandth of AUC (measured, see
 //! the model card) and keeps the table in a core's second cache. A file of another version or layout is refused: its
@@ -15,17 +17,21 @@
 
 use std::borrow::Cow;
 
+use super::benefit::FEATURES;
+use super::benefit::Head;
 use super::features::LAYOUT;
 use super::shape::Script;
 
 const MAGIC: &[u8; 8] = b"TASKMODL";
-const VERSION: u16 = 2;
-const HEADER: usize = 76;
+const VERSION: u16 = 3;
+const HEADER: usize = 88 + 4 * FEATURES;
 /// Where the check sum stands; it covers all other bytes.
 const SUM_AT: usize = 56;
 const SUM_ENDS: usize = 60;
 /// Fewest and most bits of a bucket: 1,024 weights, and 1 MiB less the header would be 20.
 const BITS: std::ops::RangeInclusive<u32> = 10..=19;
+/// Fewest and most bits of a bucket of the benefit's correction.
+const CORRECTION_BITS: std::ops::RangeInclusive<u32> = 8..=16;
 
 /// Why bytes are not a model that this version can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -109,7 +115,13 @@ pub(super) struct Model {
     pub(super) locator_bias: [f32; 2],
     /// What a byte of the locator is worth.
     pub(super) locator_scale: f32,
-    /// Signed bytes: those of the score, then those of the locator.
+    /// The benefit's features.
+    pub(super) benefit: Head,
+    /// Bits of a bucket's number in the benefit's correction; 0 if there is none.
+    pub(super) correction_bits: u32,
+    /// What a byte of the correction is worth.
+    pub(super) correction_scale: f32,
+    /// Signed bytes: those of the score, those of the locator, those of the correction.
     pub(super) weights: Cow<'static, [u8]>,
 }
 
@@ -124,6 +136,26 @@ impl std::fmt::Debug for Model {
 }
 
 impl Model {
+    /// A model that knows nothing.
+    pub(super) fn empty() -> Self {
+        Self {
+            bits: 0,
+            seed: 0,
+            bias: 0.0,
+            scale: 1.0,
+            calibrations: [Calibration { slope: 1.0, offset: 0.0 }; 2],
+            digest: 0,
+            rows: 0,
+            locator_bits: 0,
+            locator_bias: [0.0; 2],
+            locator_scale: 1.0,
+            benefit: Head::prior(),
+            correction_bits: 0,
+            correction_scale: 1.0,
+            weights: Cow::Borrowed(&[]),
+        }
+    }
+
     /// Reads a model from its file's bytes.
     pub(super) fn parse(bytes: Cow<'static, [u8]>) -> Result<Self, ModelError> {
         let mut fields = Fields { rest: bytes.as_ref() };
@@ -144,8 +176,14 @@ impl Model {
         model.locator_bits = fields.u32().ok_or(short)?;
         model.locator_bias = [fields.f32().ok_or(short)?, fields.f32().ok_or(short)?];
         model.locator_scale = fields.f32().ok_or(short)?;
+        model.correction_bits = fields.u32().ok_or(short)?;
+        model.correction_scale = fields.f32().ok_or(short)?;
+        model.benefit.bias = fields.f32().ok_or(short)?;
+        for weight in &mut model.benefit.weights {
+            *weight = fields.f32().ok_or(short)?;
+        }
         model.check()?;
-        let expected = HEADER + (1 << model.bits) + (2 << model.locator_bits);
+        let expected = HEADER + model.correction_from() + model.correction_size();
         if bytes.len() != expected {
             return Err(ModelError::Size { found: bytes.len(), expected });
         }
@@ -168,10 +206,7 @@ impl Model {
             calibrations: [fields.calibration()?, fields.calibration()?],
             digest: fields.take().map(u64::from_le_bytes)?,
             rows: fields.u32()?,
-            locator_bits: 0,
-            locator_bias: [0.0; 2],
-            locator_scale: 0.0,
-            weights: Cow::Borrowed(&[]),
+            ..Self::empty()
         })
     }
 
@@ -185,6 +220,10 @@ impl Model {
             && self.locator_scale > 0.0;
         if !locator {
             return wrong("locator");
+        }
+        let corrects = self.correction_bits == 0 || CORRECTION_BITS.contains(&self.correction_bits);
+        if !(corrects && self.benefit.is_finite() && self.correction_scale.is_finite()) {
+            return wrong("benefit");
         }
         if !self.bias.is_finite() {
             return wrong("bias");
@@ -224,6 +263,12 @@ impl Model {
             bytes.extend_from_slice(&bias.to_le_bytes());
         }
         bytes.extend_from_slice(&self.locator_scale.to_le_bytes());
+        bytes.extend_from_slice(&self.correction_bits.to_le_bytes());
+        bytes.extend_from_slice(&self.correction_scale.to_le_bytes());
+        bytes.extend_from_slice(&self.benefit.bias.to_le_bytes());
+        for weight in self.benefit.weights {
+            bytes.extend_from_slice(&weight.to_le_bytes());
+        }
         bytes.extend_from_slice(&self.weights);
         let sum = check_sum(&bytes).to_le_bytes();
         if let Some(place) = bytes.get_mut(SUM_AT..SUM_ENDS) {
@@ -244,7 +289,21 @@ impl Model {
 
     /// The weights of the locator.
     pub(super) fn locator(&self) -> &[u8] {
-        self.weights.get(1 << self.bits..).unwrap_or_default()
+        self.weights.get(1 << self.bits..self.correction_from()).unwrap_or_default()
+    }
+
+    /// The weights of the benefit's correction; empty if there is none.
+    pub(super) fn correction(&self) -> &[u8] {
+        self.weights.get(self.correction_from()..).unwrap_or_default()
+    }
+
+    /// Where the correction starts among the weights.
+    fn correction_from(&self) -> usize {
+        (1 << self.bits) + if self.locator_bits == 0 { 0 } else { 2 << self.locator_bits }
+    }
+
+    fn correction_size(&self) -> usize {
+        if self.correction_bits == 0 { 0 } else { 1 << self.correction_bits }
     }
 
     /// The calibration for turns of a script.
@@ -318,7 +377,10 @@ mod tests {
             locator_bits: 10,
             locator_bias: [0.5, 0.25],
             locator_scale: 0.02,
-            weights: Cow::Owned((0..3072u32).map(|at| at.to_le_bytes()[0]).collect()),
+            benefit: Head::prior(),
+            correction_bits: 8,
+            correction_scale: 0.5,
+            weights: Cow::Owned((0..3328u32).map(|at| at.to_le_bytes()[0]).collect()),
         }
     }
 
@@ -351,16 +413,18 @@ mod tests {
             parse(bad).unwrap_err()
         };
         assert_eq!(with(0, b"X"), ModelError::NotAModel);
-        assert_eq!(with(8, &[9]), ModelError::Version { found: 9, expected: 2 });
+        assert_eq!(with(8, &[9]), ModelError::Version { found: 9, expected: VERSION });
         assert_eq!(with(12, &[40]), ModelError::Header { field: "bits" });
         assert_eq!(with(20, &f32::NAN.to_le_bytes()), ModelError::Header { field: "bias" });
+        assert_eq!(with(76, &[3]), ModelError::Header { field: "benefit" });
+        assert_eq!(with(84, &f32::NAN.to_le_bytes()), ModelError::Header { field: "benefit" });
         assert_eq!(with(24, &0f32.to_le_bytes()), ModelError::Header { field: "scale" });
         let slope = (-1f32).to_le_bytes();
         assert_eq!(with(28, &slope), ModelError::Header { field: "calibration" });
         assert_eq!(with(HEADER + 5, &[77]), ModelError::CheckSum);
         assert_eq!(parse(vec![]), Err(ModelError::NotAModel));
         let cut = good[..HEADER + 9].to_vec();
-        let size = ModelError::Size { found: HEADER + 9, expected: HEADER + 3072 };
+        let size = ModelError::Size { found: HEADER + 9, expected: HEADER + 3328 };
         assert_eq!(parse(cut), Err(size));
         assert!(matches!(parse(good[..30].to_vec()), Err(ModelError::Size { .. })));
     }

@@ -8,7 +8,6 @@
 use std::borrow::Cow;
 
 use crate::task::Task;
-use crate::task::model::Calibration;
 use crate::task::model::Model;
 
 use super::compose::CLOSE;
@@ -52,13 +51,7 @@ pub(super) fn locator(rows: &[Row], composed: &[Row], seed: u32) -> Model {
     let scale = scale(&whole.table).max(scale(&second.table));
     let pairs = whole.table.iter().zip(&second.table).flat_map(|(first, second)| [*first, *second]);
     Model {
-        bits: 0,
         seed,
-        bias: 0.0,
-        scale: 1.0,
-        calibrations: [Calibration::NONE; 2],
-        digest: 0,
-        rows: 0,
         locator_bits: BITS,
         locator_bias: [whole.bias, second.bias],
         locator_scale: scale,
@@ -66,6 +59,7 @@ pub(super) fn locator(rows: &[Row], composed: &[Row], seed: u32) -> Model {
         weights: Cow::Owned(
             std::iter::once(0).chain(pairs.map(|weight| byte(weight, scale))).collect(),
         ),
+        ..Model::empty()
     }
 }
 

@@ -13,10 +13,12 @@ mod material;
 mod rounding;
 mod wrappers;
 
+pub mod gain;
 pub mod measure;
 pub mod rows;
 pub mod teacher;
 
+pub use gain::{GainError, GainRow, Interval, Ranking, interval, ranking, within_families};
 pub use measure::{Quality, Scored, quality};
 pub use rows::{Language, Row, RowError};
 pub use teacher::{Report, Settings, Stage, TrainError, Trained, on_other_sources, train};

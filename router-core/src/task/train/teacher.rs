@@ -327,6 +327,7 @@ impl Run<'_> {
             locator_bias: biases,
             locator_scale: bias,
             weights: Cow::Owned(scores.chain(pairs.iter().copied()).collect()),
+            ..Model::empty()
         };
         let part = |sums: &[(usize, f32)], composed: bool| -> Vec<(usize, f32)> {
             sums.iter().copied().filter(|(row, _)| (*row >= self.labelled) == composed).collect()

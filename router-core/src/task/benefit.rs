@@ -1,0 +1,287 @@
+//! The benefit of reasoning: the probability that a reasoning model answers a question correctly and a chat model does
+//! not.
+//!
+//! The score tells what kind of task a question is; this tells how much has to be worked out. It is a prior with few
+//! features of fixed sign, the same in English and Korean, because heads fitted on public results do not transfer to
+//! other sources (they end below counting digits). Labels of one's own traffic correct it (`train/correct.rs`): the
+//! corrected head adds hashed words of the question. A request that is no reasoning task has no benefit: what the head
+//! says is multiplied with the score.
+//!
+//! Not done here: what a benefit is worth (`policy`).
+
+use super::concepts::Concept;
+use super::concepts::Concepts;
+use super::kind::Score;
+use super::locate::Located;
+use super::relevance::Text;
+use super::words::Word;
+
+/// The probability that a reasoning model answers correctly where a chat model does not.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Benefit {
+    /// 0 to 1. Of a request that is hardly a reasoning task it is near 0.
+    pub probability: f32,
+}
+
+impl Benefit {
+    /// The benefit of a request of that score whose question alone has the benefit `head`; none without a question.
+    pub(super) fn behind(score: Score, head: Option<Score>) -> Self {
+        Self { probability: score.value() * head.map_or(0.0, Score::value) }
+    }
+}
+
+/// Number of features.
+pub(super) const FEATURES: usize = 11;
+
+/// A feature of the prior: what is counted, and from which count on more of it changes nothing.
+#[derive(Debug, Clone, Copy)]
+struct Feature {
+    name: &'static str,
+    enough: f32,
+    prior: f32,
+}
+
+/// The features in the order of the model file. **Source:** signs as reported for exam-like sets; sizes set by hand and
+/// checked on public results (`router-core/model/CARD.md`).
+const ALL: [Feature; FEATURES] = [
+    Feature { name: "digits", enough: 40.0, prior: 0.7 },
+    Feature { name: "numbers", enough: 16.0, prior: 0.5 },
+    Feature { name: "numbers in the options", enough: 1.0, prior: 0.8 },
+    Feature { name: "arithmetic operators", enough: 12.0, prior: 0.6 },
+    Feature { name: "formula marks", enough: 12.0, prior: 0.9 },
+    Feature { name: "single-letter variables", enough: 12.0, prior: 0.6 },
+    Feature { name: "asks for a quantity", enough: 3.0, prior: 0.6 },
+    Feature { name: "conditions", enough: 10.0, prior: 0.4 },
+    Feature { name: "terms of mathematics", enough: 6.0, prior: 0.7 },
+    Feature { name: "asks for a fact", enough: 2.0, prior: -1.0 },
+    Feature { name: "length", enough: 1_500.0, prior: 0.3 },
+];
+
+/// The log-odds of a question in which nothing is seen.
+const PRIOR_BIAS: f32 = -2.5;
+
+/// The linear head: features -> log-odds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Head {
+    /// The log-odds of a question in which nothing is seen.
+    pub(super) bias: f32,
+    /// A weight for each feature.
+    pub(super) weights: [f32; FEATURES],
+}
+
+impl Head {
+    /// The head that ships.
+    pub(super) fn prior() -> Self {
+        Self { bias: PRIOR_BIAS, weights: ALL.map(|feature| feature.prior) }
+    }
+
+    /// Are all its numbers finite?
+    pub(super) fn is_finite(&self) -> bool {
+        self.bias.is_finite() && self.weights.iter().all(|weight| weight.is_finite())
+    }
+
+    /// The log-odds of a question.
+    pub(super) fn log_odds(&self, values: &[f32; FEATURES]) -> f32 {
+        let all = self.weights.iter().zip(values);
+        self.bias + all.map(|(weight, value)| weight * value).sum::<f32>()
+    }
+
+    /// How far each feature that was seen moved the log-odds.
+    pub(super) fn parts(
+        &self,
+        values: &[f32; FEATURES],
+    ) -> impl Iterator<Item = (&'static str, f32)> {
+        let weighed = ALL.iter().zip(self.weights.iter().zip(values));
+        weighed.map(|(feature, (weight, value))| (feature.name, weight * value))
+    }
+}
+
+/// What is counted, in the order of [`ALL`].
+#[derive(Debug, Default, Clone, Copy)]
+struct Counts {
+    digits: usize,
+    numbers: usize,
+    operators: usize,
+    formulas: usize,
+    variables: usize,
+    quantity: usize,
+    conditions: usize,
+    terms: usize,
+    facts: usize,
+    letters: usize,
+    options: usize,
+    numeric_options: usize,
+}
+
+/// The features of a located question and its options, each from 0 to 1.
+pub(super) fn features(turn: &Located<'_>) -> [f32; FEATURES] {
+    let mut counts = Counts::default();
+    counts.take_all(turn);
+    let share = as_float(counts.numeric_options) / as_float(counts.options.max(1));
+    let seen = [
+        as_float(counts.digits),
+        as_float(counts.numbers),
+        share,
+        as_float(counts.operators),
+        as_float(counts.formulas),
+        as_float(counts.variables),
+        as_float(counts.quantity),
+        as_float(counts.conditions),
+        as_float(counts.terms),
+        as_float(counts.facts),
+        as_float(counts.letters),
+    ];
+    let mut values = [0.0; FEATURES];
+    for ((value, seen), feature) in values.iter_mut().zip(seen).zip(&ALL) {
+        *value = (seen.ln_1p() / feature.enough.ln_1p()).min(1.0);
+    }
+    values
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a sample has some thousand letters")]
+fn as_float(count: usize) -> f32 {
+    count as f32
+}
+
+/// A word of the question, and what stands before it.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    word: Word,
+    /// The hash of the word before it on its line.
+    before: u32,
+    /// Is it one of the first two words of a segment?
+    start: bool,
+}
+
+/// The state of a line.
+#[derive(Debug, Default, Clone, Copy)]
+struct Line {
+    /// The hash of the last word.
+    before: u32,
+    /// How many words there were.
+    words: usize,
+    /// Is an option open, and has it a number?
+    option: Option<bool>,
+}
+
+impl Line {
+    /// Does the word at `at` open an option: `A)`, `b.`, `(c)`, `①`?
+    fn opens_option(&self, text: &Text<'_>, at: usize) -> bool {
+        let word = |at: usize| text.words.get(at).copied().unwrap_or_default();
+        let one = word(at);
+        let letter = text.letters.get(one.start()).copied().unwrap_or_default();
+        if matches!(letter, '①'..='⑩') {
+            return true;
+        }
+        let closes = word(at + 1).start() == one.end() && matches!(word(at + 1).sign, b')' | b'.');
+        // At the start of a line, or behind a bracket there.
+        self.words <= 1 && one.len() == 1 && matches!(letter, 'a'..='h') && closes
+    }
+}
+
+impl Counts {
+    /// Counts the words of the question and of its options, wherever those stand.
+    fn take_all(&mut self, turn: &Located<'_>) {
+        let Located { text, question } = turn;
+        let concepts = Concepts::new();
+        let mut segments = text.segments.iter().enumerate().peekable();
+        let mut line = Line::default();
+        for (at, &word) in text.words.iter().enumerate() {
+            if word.ends_line() {
+                self.close(&line);
+                line = Line::default();
+                continue;
+            }
+            while segments.next_if(|(_, segment)| segment.to <= at).is_some() {}
+            let inside = segments.peek().filter(|(_, segment)| segment.from <= at);
+            let asked = inside.is_some_and(|(number, _)| question.has(*number));
+            if line.opens_option(text, at) {
+                self.close(&line);
+                line.option = Some(word.digits > 0);
+                continue;
+            }
+            if asked || line.option.is_some() {
+                let start = inside.is_some_and(|(_, segment)| at < segment.from + 2);
+                let seen = Seen { word, before: line.before, start };
+                self.take(text.letters, seen, concepts);
+                line.option = line.option.map(|numeric| numeric || word.digits > 0);
+            }
+            if asked && let Some(next) = text.words.get(at + 1) {
+                self.letters += next.start().saturating_sub(word.start());
+            }
+            line.before = word.hash;
+            line.words += 1;
+            // `$5` is a price, `$x$` a formula.
+            let next = text.words.get(at + 1).copied().unwrap_or_default();
+            self.formulas += usize::from(asked && word.sign == b'$' && next.digits == 0);
+        }
+        self.close(&line);
+    }
+
+    /// Counts the option of a line that has ended.
+    fn close(&mut self, line: &Line) {
+        if let Some(numeric) = line.option {
+            self.options += 1;
+            self.numeric_options += usize::from(numeric);
+        }
+    }
+
+    fn take(&mut self, letters: &[char], seen: Seen, concepts: Concepts) {
+        let Seen { word, before, start } = seen;
+        if !word.is_word() {
+            self.sign(letters, word);
+            return;
+        }
+        self.digits += usize::from(word.digits);
+        self.numbers += usize::from(word.digits > 0);
+        self.variables += usize::from(variable(letters, word));
+        match concepts.of(letters, before, word) {
+            Some(Concept::Quantity) => self.quantity += 1,
+            Some(Concept::Condition) => self.conditions += 1,
+            Some(Concept::Term) => self.terms += 1,
+            Some(Concept::LookUp) => self.facts += 1,
+            Some(Concept::LookUpFirst) => self.facts += usize::from(start),
+            None => {}
+        }
+    }
+
+    fn sign(&mut self, letters: &[char], word: Word) {
+        match word.sign {
+            b'+' | b'*' | b'/' | b'=' | b'<' | b'>' | b'%' => self.operators += 1,
+            b'^' | b'\\' => self.formulas += 1,
+            1 => {
+                let operators = matches!(
+                    letters.get(word.start()),
+                    Some(
+                        '×' | '÷'
+                            | '≤'
+                            | '≥'
+                            | '≠'
+                            | '√'
+                            | '∑'
+                            | '∫'
+                            | 'π'
+                            | '±'
+                            | '∠'
+                            | '△'
+                    )
+                );
+                self.operators += usize::from(operators);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Is a word a letter that stands for something, rather than an article or a pronoun?
+fn variable(letters: &[char], word: Word) -> bool {
+    let letter = letters.get(word.end() - 1);
+    match word.len() - usize::from(word.digits).min(word.len()) {
+        1 if word.digits == 0 => {
+            letter.is_some_and(|letter| letter.is_ascii_lowercase() && !matches!(letter, 'a' | 'i'))
+        }
+        // `2x`, but not `2m`.
+        1 => matches!(letter, Some('n' | 'x' | 'y' | 'z')),
+        _ => false,
+    }
+}
