@@ -76,6 +76,7 @@ const BASE: &str = r#"
 listen = "0.0.0.0:8080"
 max_in_flight = 0
 lisen = 3
+hosts = ["https://router.example.com"]
 cors_origins = ["https://app.example.com/"]
 
 [routing]

@@ -1,4 +1,5 @@
-//! Web pages of other sites: which may call, what a preflight request gets without a key, and what a page can read.
+//! Web pages of other sites: which may call, by which host names, what a preflight request gets without a key, and what a
+//! page can read.
 
 use http::Method;
 use serde_json::json;
@@ -69,4 +70,47 @@ async fn a_listed_page_reaches_a_router_without_keys_and_no_other_does() {
     assert_eq!(answer.status, 200, "{answer:?}");
     assert_eq!(answer.header("access-control-allow-origin"), Some(APP));
     assert_eq!(ask("https://other.example.com").await.code(), "origin_not_allowed");
+}
+
+/// The status of a question that names this host, with the error's code.
+async fn named(bench: &Bench, host: &str) -> (u16, String) {
+    let answer = Answer::of(bench.request(&question("chat", json!({}))).header("host", host)).await;
+    (answer.status, if answer.status == 200 { String::new() } else { answer.code() })
+}
+
+#[tokio::test]
+async fn a_router_without_keys_that_others_reach_answers_to_no_name_that_a_stranger_can_own() {
+    let layout = Layout::pair()
+        .text("server.listen", "0.0.0.0:0")
+        .set("server.allow_anonymous", true)
+        .set("server.hosts", "[\"ai.example.com\"]");
+    let bench = layout.clone().start().await;
+    for host in
+        ["localhost", "10.1.2.3:8080", "router", "router.ai.svc.cluster.local", "ai.example.com"]
+    {
+        assert_eq!(named(&bench, host).await, (200, String::new()), "{host}");
+    }
+    for host in ["rebound.example.net", "rebound.example.net:8080", "127.0.0.1.example.net"] {
+        assert_eq!(named(&bench, host).await, (403, "host_not_allowed".into()), "{host}");
+        // Neither metrics nor the dashboard.
+        for path in ["/metrics", "/", "/dashboard/data"] {
+            let get = bench.client.get(bench.url(path)).header("host", host);
+            assert_eq!(Answer::of(get).await.status, 403, "{path}");
+        }
+    }
+    // The dashboard of a router that is reached by its address posts from its own page.
+    let own = bench.request(&question("chat", json!({}))).header("host", "10.1.2.3:8080");
+    assert_eq!(Answer::of(own.header("origin", "http://10.1.2.3:8080")).await.status, 200);
+    let other = bench.request(&question("chat", json!({}))).header("host", "10.1.2.3:8080");
+    let other = Answer::of(other.header("origin", "http://10.1.2.4:8080")).await;
+    assert_eq!(other.code(), "origin_not_allowed");
+    let every = layout.set("server.hosts", "[\"*\"]").start().await;
+    assert_eq!(named(&every, "rebound.example.net").await.0, 200);
+}
+
+#[tokio::test]
+async fn with_keys_every_host_name_is_answered() {
+    let bench = with_keys(Layout::pair(), &["team"]).start().await;
+    let ask = bench.request(&question("chat", json!({}))).header("host", "rebound.example.net");
+    assert_eq!(Answer::of(ask.bearer_auth(key("team"))).await.status, 200);
 }

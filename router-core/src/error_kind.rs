@@ -68,7 +68,7 @@ kinds! {
     UnsupportedParameter, "unsupported_parameter", BAD_REQUEST, Caller, "The model does not accept a field, and the configuration forbids changing the request.";
     InvalidApiKey, "invalid_api_key", UNAUTHORIZED, Caller, "No key, or an unknown, expired or disabled one.";
     FieldNotAllowed, "field_not_allowed", FORBIDDEN, Caller, "The request contains a field of the key's `deny_fields`.";
-    HostNotAllowed, "host_not_allowed", FORBIDDEN, Caller, "`Host` names another machine; checked without keys.";
+    HostNotAllowed, "host_not_allowed", FORBIDDEN, Caller, "`Host` is neither this machine nor in `server.hosts`; checked without keys.";
     NotAllowedForKey, "not_allowed_for_key", FORBIDDEN, Caller, "The key does not allow this.";
     OriginNotAllowed, "origin_not_allowed", FORBIDDEN, Caller, "The request comes from a web page of another origin; checked without keys.";
     ResidencyNotAllowed, "residency_not_allowed", FORBIDDEN, Caller, "The header names an area outside the key's residency.";

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
-use router_core::config::{Config, CorsOrigins, Expose};
+use router_core::config::{Config, CorsOrigins, Expose, Hosts};
 use router_core::memory;
 use router_core::router::ModelRouter;
 
@@ -29,6 +29,8 @@ pub(crate) struct AppState {
     pub(crate) share: Option<u64>,
     /// Address listened at, which `Host` may name if callers show no key.
     pub(crate) listen: SocketAddr,
+    /// Further names that `Host` may hold.
+    pub(crate) hosts: Hosts,
     /// Web origins that may call from a browser.
     pub(crate) cors: CorsOrigins,
     /// The paths that are passed through, without a slash before.
@@ -39,9 +41,9 @@ pub(crate) struct AppState {
     pub(crate) since: u64,
     /// Keys.
     pub(crate) keyring: Keyring,
-    /// State that outlives the configuration.
     /// The budgets of keys and teams.
     pub(crate) budgets: Budgets,
+    /// State that outlives the configuration.
     pub(crate) process: Arc<ServerState>,
     max_in_flight: usize,
 }
@@ -65,6 +67,7 @@ impl AppState {
             min_upload_bytes_per_second: server.min_upload_bytes_per_second,
             share,
             listen: server.listen,
+            hosts: server.hosts.clone(),
             cors: server.cors.clone(),
             passthrough: config.passthrough.clone(),
             objects: config.objects.clone(),

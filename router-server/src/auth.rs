@@ -28,7 +28,9 @@ pub(crate) async fn enter(
     let door = door(path, request.uri().query());
     let browsed = door == Door::Operator && request.method() == Method::GET;
     if !shared.keyring.asks() {
-        origin::check(request.uri(), request.headers(), shared.listen, &shared.cors)
+        let AppState { listen, hosts, cors, .. } = shared;
+        let allowed = origin::Allowed { listen: *listen, hosts, cors };
+        origin::check(request.uri(), request.headers(), &allowed)
             .map_err(IntoResponse::into_response)?;
     }
     let today = clock::day(clock::wall());

@@ -88,8 +88,7 @@ impl Problem {
 
     /// `Host` names another machine.
     pub(crate) fn foreign_host() -> Self {
-        let message =
-            "host: expected this machine's name or address, because callers show no key here";
+        let message = "host: expected this machine's name or address, or one of server.hosts, because callers show no key here";
         Self::new(Kind::HostNotAllowed, message)
     }
 

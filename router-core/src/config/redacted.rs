@@ -44,6 +44,9 @@ impl Raw {
             hide.file(tls.client_ca.as_mut());
         }
         hide.file(self.server.state_dir.as_mut());
+        for host in self.server.hosts.iter_mut().flatten().filter(|host| *host != "*") {
+            hide.word("host", Some(host));
+        }
         for origin in self.server.cors_origins.iter_mut().flatten().filter(|origin| *origin != "*")
         {
             hide.url(Some(origin));

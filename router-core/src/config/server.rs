@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::cors::{self, CorsOrigins};
+use super::hosts::{self, Hosts};
 use super::raw::{self, Raw};
 use super::table::Table;
 
@@ -41,6 +42,8 @@ pub struct Server {
     pub log: LogForm,
     /// The folder in which keys' spending survives a restart; `None`: it begins at zero.
     pub state_dir: Option<PathBuf>,
+    /// Further names that `Host` may hold if callers show no key.
+    pub hosts: Hosts,
     /// Web origins that may call from a browser.
     pub cors: CorsOrigins,
     /// The TLS files of the listener; `None` for plain HTTP.
@@ -64,6 +67,7 @@ impl Default for Server {
             expose: Expose::All,
             log: LogForm::Auto,
             state_dir: None,
+            hosts: Hosts::default(),
             cors: CorsOrigins::None,
             tls: None,
         }
@@ -144,6 +148,7 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
             .word("log", raw.log.as_deref(), "auto, json or text", log)
             .unwrap_or(default.log),
         state_dir: table.path("state_dir", raw.state_dir.as_deref()),
+        hosts: hosts::check(raw.hosts.as_deref(), !all.keys.is_empty(), table),
         cors: cors::check(raw.cors_origins.as_deref(), !all.keys.is_empty(), table),
         tls: raw.tls.as_ref().and_then(|raw| tls(raw, &table.sub("tls"))),
         ..bounds
