@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 
-use crate::keys::{ask_as, key, with_keys};
+use crate::keys::{ask_as, client_of, key, with_keys};
 use crate::support::{Answer, Bench, Layout, PATIENCE, checked, question};
 
 /// A connection that says exactly what it is given.
@@ -230,6 +230,8 @@ async fn a_large_body_is_parsed_once_and_its_fault_is_still_a_400() {
 struct Large {
     asked: AtomicUsize,
     broken: AtomicUsize,
+    /// Answers to a question of `other` that were taken whole.
+    taken: AtomicUsize,
 }
 
 impl Large {
@@ -272,17 +274,24 @@ impl Large {
         };
         if stream.write_all((head + &body).as_bytes()).await.is_err() {
             self.broken.fetch_add(1, Ordering::SeqCst);
+        } else if request.contains("other") {
+            self.taken.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
 
 /// Asks for a large answer and reads nothing of it: it fills the sockets' buffers and stays.
 async fn stalls(server: &router_server::Running, streamed: bool) -> TcpStream {
+    stalls_as(server, "team", streamed).await
+}
+
+async fn stalls_as(server: &router_server::Running, name: &str, streamed: bool) -> TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4_096).unwrap();
     let mut stream = socket.connect(server.addr()).await.unwrap();
-    let body = question("gpt-4o", json!({"stream": streamed, "user": "large"})).to_string();
-    let request = head("team", body.len(), "") + &body;
+    let body = question("gpt-4o", json!({"stream": streamed, "user": format!("large {name}")}));
+    let body = body.to_string();
+    let request = head(name, body.len(), "") + &body;
     stream.write_all(request.as_bytes()).await.unwrap();
     stream
 }
@@ -318,6 +327,60 @@ async fn an_unread_answer_holds_its_slot_until_its_reader_is_disconnected_and_it
         let broken = upstream.broken.load(Ordering::SeqCst);
         assert_eq!(broken, usize::from(streamed), "streamed: {streamed}");
     }
+}
+
+#[tokio::test]
+async fn a_key_whose_readers_are_slow_holds_at_most_half_of_the_memory_for_answers() {
+    let (url, upstream) = Large::listen().await;
+    let layout = Layout::empty().payg("chat_payg", "gpt-4o").payg("o1_payg", "o1");
+    let layout = with_keys(layout, &["team", "other", "operator"])
+        .set("keys.operator.operator", true)
+        .set("limits.response_memory_bytes", 100 << 20);
+    let server = router_server::start(&checked(&layout.toml(&url))).await.unwrap();
+    let operator = client_of("operator");
+    let held = async || {
+        let metrics = Answer::of(operator.get(format!("{}/metrics", server.url()))).await.text;
+        let line = "model_router_memory_bytes{budget=\"responses\"} ";
+        metrics.lines().find_map(|known| known.strip_prefix(line)?.parse::<f64>().ok()).unwrap()
+    };
+    // 32 MiB each: one is held whole, and of the next as much as the key's half has room for.
+    let mut stalled = Vec::new();
+    for _ in 0..4 {
+        stalled.push(stalls_as(&server, "team", false).await);
+    }
+    let half = f64::from(50 << 20);
+    assert!(waits_for(async || upstream.asked.load(Ordering::SeqCst) == 4).await);
+    assert!(waits_for(async || held().await > 0.9 * half).await);
+    // Another key's answer is taken whole: it may still fall back, and its deployment is free again.
+    stalled.push(stalls_as(&server, "other", false).await);
+    assert!(waits_for(async || upstream.taken.load(Ordering::SeqCst) == 1).await);
+    let most = half + f64::from(33 << 20);
+    assert!(held().await <= most, "{} of {most}", held().await);
+}
+
+#[tokio::test]
+async fn a_key_whose_uploads_are_slow_holds_at_most_half_of_the_memory_for_bodies() {
+    let layout = with_keys(Layout::pair(), &["slow", "other", "operator"])
+        .set("keys.operator.operator", true)
+        .set("server.body_memory_bytes", 8 << 20);
+    let bench = layout.start().await;
+    let operator = client_of("operator");
+    let held = async || {
+        let metrics = Answer::of(operator.get(bench.url("/metrics"))).await.text;
+        let line = "model_router_memory_bytes{budget=\"bodies\"} ";
+        metrics.lines().find_map(|known| known.strip_prefix(line)?.parse::<f64>().ok()).unwrap()
+    };
+    let mut stream = connected(&bench).await;
+    stream.write_all(head("slow", 4 << 20, "").as_bytes()).await.unwrap();
+    stream.write_all(&vec![b' '; 3 << 20]).await.unwrap();
+    assert!(waits_for(async || held().await >= f64::from(3 << 20)).await);
+    let large = question("chat", json!({"user": "x".repeat(1 << 20)}));
+    let ask = async |name: &str| {
+        let answer = Answer::of(bench.request(&large).bearer_auth(key(name))).await;
+        (answer.status, if answer.status == 200 { String::new() } else { answer.code() })
+    };
+    assert_eq!(ask("slow").await, (503, "router_overloaded".into()));
+    assert_eq!(ask("other").await, (200, String::new()));
 }
 
 #[tokio::test]

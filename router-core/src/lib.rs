@@ -27,10 +27,10 @@ pub mod capacity;
 pub mod selection;
 // all of these as one pure function
 pub mod decision;
-// limits and usage of keys
-pub mod ledger;
 // memory budgets
 pub mod memory;
+// limits and usage of keys
+pub mod ledger;
 // the state of deployments, and its exchange between replicas
 pub mod state;
 // queues of full deployments

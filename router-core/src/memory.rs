@@ -3,7 +3,8 @@
 //!
 //! A holder pays for bytes that have arrived, never for announced bytes. Small holders may use the
 //! whole budget; large ones leave an eighth of it free, so that small requests are still admitted
-//! under pressure. Nobody waits for memory: a holder that waited with half of its bytes would keep
+//! under pressure. One of several keys may hold at most half of it, so that its slow readers and
+//! senders leave room for others. Nobody waits for memory: a holder that waited with half of its bytes would keep
 //! the memory for which others wait.
 //!
 //! This module does not allocate: whoever holds bytes accounts for them here and drops the guard
@@ -54,8 +55,43 @@ impl Budget {
 
     /// A holder of nothing yet.
     pub fn holder(self: &Arc<Self>) -> Held {
-        Held { budget: Arc::clone(self), bytes: AtomicUsize::new(0) }
+        self.holder_of(None)
     }
+
+    /// A holder of nothing yet, whose bytes also count against what one of several keys may hold.
+    pub fn holder_of(self: &Arc<Self>, share: Option<&Arc<Share>>) -> Held {
+        Held { budget: Arc::clone(self), share: share.cloned(), bytes: AtomicUsize::new(0) }
+    }
+}
+
+/// What one of several keys holds of a budget: at most half of it.
+#[derive(Debug, Default)]
+pub struct Share(AtomicUsize);
+
+impl Share {
+    /// How many bytes the key holds.
+    pub fn held(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn grow(&self, more: usize, most: usize) -> Result<(), MemoryShort> {
+        let grown = |held: usize| held.checked_add(more).filter(|held| *held <= most);
+        let order = Ordering::Relaxed;
+        self.0.fetch_update(order, order, grown).map(drop).map_err(|_| MemoryShort)
+    }
+
+    fn release(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What one of several keys holds of each budget.
+#[derive(Debug, Default)]
+pub struct Shares {
+    /// Of the memory for request bodies.
+    pub bodies: Arc<Share>,
+    /// Of the memory for answers.
+    pub responses: Arc<Share>,
 }
 
 /// The budget has no space for so many bytes now.
@@ -67,6 +103,7 @@ pub struct MemoryShort;
 #[derive(Debug)]
 pub struct Held {
     budget: Arc<Budget>,
+    share: Option<Arc<Share>>,
     bytes: AtomicUsize,
 }
 
@@ -79,9 +116,15 @@ impl Held {
         let own = self.bytes.load(Ordering::Relaxed).saturating_add(more);
         let most = self.budget.most();
         let most = if own <= SMALL { most } else { most - most / 8 };
+        if let Some(share) = &self.share {
+            share.grow(more, self.budget.most() / 2)?;
+        }
         let grown = |held: usize| held.checked_add(more).filter(|held| *held <= most);
         let order = Ordering::Relaxed;
-        self.budget.held.fetch_update(order, order, grown).map_err(|_| MemoryShort)?;
+        if self.budget.held.fetch_update(order, order, grown).is_err() {
+            self.share.iter().for_each(|share| share.release(more));
+            return Err(MemoryShort);
+        }
         self.bytes.fetch_add(more, order);
         Ok(())
     }
@@ -89,7 +132,18 @@ impl Held {
     /// Gives back what it holds; the bytes themselves have been dropped.
     pub fn release(&self) {
         let bytes = self.bytes.swap(0, Ordering::Relaxed);
+        self.give_back(bytes);
+    }
+
+    /// Another holder of nothing yet, of the same budget and for the same key.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        self.budget.holder_of(self.share.as_ref())
+    }
+
+    fn give_back(&self, bytes: usize) {
         self.budget.held.fetch_sub(bytes, Ordering::Relaxed);
+        self.share.iter().for_each(|share| share.release(bytes));
     }
 
     /// Bytes held.
@@ -106,7 +160,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        self.budget.held.fetch_sub(*self.bytes.get_mut(), Ordering::Relaxed);
+        let bytes = *self.bytes.get_mut();
+        self.give_back(bytes);
     }
 }
 
@@ -184,6 +239,26 @@ mod tests {
         assert_eq!(budget.holder().grow(1), Ok(()));
         drop(large);
         assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn one_of_several_keys_holds_at_most_half() {
+        let budget = Arc::new(Budget::new(8 << 20));
+        let share = Arc::new(Share::default());
+        let one = budget.holder_of(Some(&share));
+        assert_eq!(one.grow(3 << 20), Ok(()));
+        let two = one.another();
+        assert_eq!(two.grow((1 << 20) + 1), Err(MemoryShort));
+        assert_eq!((share.held(), budget.held()), (3 << 20, 3 << 20), "a refusal changes nothing");
+        assert_eq!(two.grow(1 << 20), Ok(()));
+        let other = budget.holder();
+        assert_eq!(other.grow(3 << 20), Ok(()));
+        two.release();
+        assert_eq!(other.grow(1 << 20), Err(MemoryShort), "an eighth is left to small ones");
+        assert_eq!(two.grow(1 << 20), Err(MemoryShort));
+        assert_eq!(share.held(), 3 << 20, "nor does a refusal by the budget");
+        drop((one, two, other));
+        assert_eq!((share.held(), budget.held()), (0, 0));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::chat::Usage;
 use crate::memory::Budget;
 use crate::memory::Held;
 use crate::memory::MemoryShort;
+use crate::memory::Share;
 use crate::memory::default_budget;
 use crate::upstream::Reading;
 use crate::upstream::ReplyBody;
@@ -42,14 +43,13 @@ pub(super) enum Part {
     NoMemory(Vec<Bytes>),
 }
 
-/// Reads an answer within its bounds, as far as the budget goes.
+/// Reads an answer within its bounds, as far as the budget of `account` goes.
 pub(super) async fn read_part(
     body: &mut ReplyBody,
     bounds: Reading,
-    budget: &Arc<Budget>,
+    account: Held,
 ) -> Result<Part, Unreachable> {
     let (mut pieces, mut length): (Vec<Bytes>, _) = (Vec::new(), 0);
-    let account = budget.holder();
     loop {
         let by = bounds.quiet_until.max(Instant::now() + bounds.idle);
         let next = tokio::time::timeout_at(by, body.next()).await;
@@ -62,10 +62,10 @@ pub(super) async fn read_part(
         // What cannot be accounted for is in hand all the same: it is the first to go on.
         pieces.push(piece);
         if room.is_err() {
-            return Ok(Part::NoMemory(accounted(pieces, budget, account)));
+            return Ok(Part::NoMemory(accounted(pieces, &account)));
         }
         if length > bounds.most {
-            return Ok(Part::TooLong(accounted(pieces, budget, account)));
+            return Ok(Part::TooLong(accounted(pieces, &account)));
         }
     }
 }
@@ -85,10 +85,10 @@ fn joined(pieces: Vec<Bytes>, length: usize) -> Bytes {
 }
 
 /// Each piece with room of its own, so that it is free as soon as the piece has gone on.
-fn accounted(pieces: Vec<Bytes>, budget: &Arc<Budget>, together: Held) -> Vec<Bytes> {
-    drop(together);
+fn accounted(pieces: Vec<Bytes>, together: &Held) -> Vec<Bytes> {
+    together.release();
     let kept = pieces.into_iter().map(|piece| {
-        let held = budget.holder();
+        let held = together.another();
         // One that finds no room now goes on without any.
         if held.grow(piece.len()).is_ok() { held.keep(piece) } else { piece }
     });
@@ -115,14 +115,18 @@ impl<U: Upstream> Fallback<U> {
         &self.answers
     }
 
-    /// The whole of an answer, within the limits.
+    /// The whole of an answer, within the limits. `share` is what its caller's key holds, if it may hold only a share.
     ///
     /// # Errors
     /// It broke off, fell silent, is too long, or there is no memory for it.
-    pub(crate) async fn whole(&self, mut body: ReplyBody) -> Result<Bytes, NotWhole> {
+    pub(crate) async fn whole(
+        &self,
+        mut body: ReplyBody,
+        share: Option<&Arc<Share>>,
+    ) -> Result<Bytes, NotWhole> {
         let Limits { max_answer_bytes: most, idle_timeout: idle, .. } = self.limits;
         let bounds = Reading { most, idle, quiet_until: Instant::now() };
-        match read_part(&mut body, bounds, &self.answers).await {
+        match read_part(&mut body, bounds, self.answers.holder_of(share)).await {
             Ok(Part::Whole(bytes)) => Ok(bytes),
             Ok(Part::TooLong(_)) => Err(NotWhole::Unreachable(Unreachable::Broken)),
             Ok(Part::NoMemory(..)) => Err(NotWhole::Memory(MemoryShort)),
@@ -277,18 +281,18 @@ mod tests {
     async fn an_answer_is_held_as_far_as_there_is_memory() {
         let budget = Arc::new(Budget::new(64));
         let short = Arc::new(Budget::new(6));
-        let part = read_part(&mut answer(&["12345", "678"]), within(100), &short).await;
+        let part = read_part(&mut answer(&["12345", "678"]), within(100), short.holder()).await;
         let Ok(Part::NoMemory(read)) = part else { panic!("{part:?}") };
         assert_eq!((read.concat(), short.held()), (b"12345678".to_vec(), 5));
         drop(read);
         assert_eq!(short.held(), 0);
-        let whole = read_part(&mut answer(&["12345", "678"]), within(100), &budget).await;
+        let whole = read_part(&mut answer(&["12345", "678"]), within(100), budget.holder()).await;
         let Ok(Part::Whole(read)) = whole else { panic!("{whole:?}") };
         assert_eq!((&read[..], budget.held()), (&b"12345678"[..], 8));
         drop(read);
-        let whole = read_part(&mut answer(&["12345"]), within(5), &budget).await;
+        let whole = read_part(&mut answer(&["12345"]), within(5), budget.holder()).await;
         assert!(matches!(&whole, Ok(Part::Whole(bytes)) if bytes == "12345"), "{whole:?}");
-        let long = read_part(&mut answer(&["12345", "6"]), within(4), &budget).await;
+        let long = read_part(&mut answer(&["12345", "6"]), within(4), budget.holder()).await;
         assert!(matches!(&long, Ok(Part::TooLong(read)) if read.concat() == b"12345"));
         drop((whole, long));
         assert_eq!(budget.held(), 0);

@@ -17,6 +17,7 @@ use crate::chat::Reported;
 use crate::clock;
 use crate::deployment::Deployment;
 use crate::memory::Budget;
+use crate::memory::Share;
 use crate::model::ServiceTier;
 use crate::state::Event;
 use crate::upstream::Attempt;
@@ -98,6 +99,8 @@ pub(super) struct Sending<'s, U> {
     pub(super) limits: &'s Limits,
     /// What all answers that are not streamed hold together.
     pub(super) answers: &'s Arc<Budget>,
+    /// What the caller's key holds of it.
+    pub(super) share: Option<&'s Arc<Share>>,
     pub(super) deployment: &'s Arc<Deployment>,
     /// The body that is sent, to find out what an error is about.
     pub(super) body: Bytes,
@@ -183,7 +186,7 @@ impl<U: Upstream> Sending<'_, U> {
             idle: self.limits.idle_timeout,
             quiet_until: self.first_by,
         };
-        let part = read_part(&mut reply.body, bounds, self.answers);
+        let part = read_part(&mut reply.body, bounds, self.answers.holder_of(self.share));
         let part = tokio::time::timeout_at(self.deadline, part).await;
         let body = match part.unwrap_or(Err(Unreachable::Timeout)) {
             Ok(Part::Whole(body)) => body,
@@ -233,7 +236,9 @@ impl<U: Upstream> Sending<'_, U> {
         watch: Watch,
     ) -> Sent {
         let began = self.began;
-        let mut relay = match Relay::open(reply.body, watch, self.answers.holder()).await {
+        let mut relay = match Relay::open(reply.body, watch, self.answers.holder_of(self.share))
+            .await
+        {
             Ok(relay) => relay,
             Err(NotOpened::Timeout) => return self.unreached(&mut active, Unreachable::Timeout),
             Err(NotOpened::Broken) => return failed(&mut active, Ended::Broken),

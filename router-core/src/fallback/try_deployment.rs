@@ -185,6 +185,7 @@ impl<U: Upstream> Fallback<U> {
             upstream: &self.upstream,
             limits: &self.limits,
             answers: &self.answers,
+            share: dispatch.share,
             deployment,
             body: attempt.body.clone(),
             background: dispatch.request.background(),

@@ -19,6 +19,7 @@ use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::encrypted_items::Readers;
 use crate::memory::Budget;
+use crate::memory::Share;
 use crate::model::Effort;
 use crate::state::CapacityState;
 use crate::state::Kept;
@@ -57,6 +58,8 @@ pub struct Dispatch<'r, 'a> {
     pub admission: Admission,
     /// Who asks.
     pub asker: Asker,
+    /// What its caller's key holds of the memory for answers, if it may hold only a share.
+    pub share: Option<&'r Arc<Share>>,
     /// The kind of task that its answer is learned by.
     pub task: Task,
     /// The effort of the role, for requests that set none.

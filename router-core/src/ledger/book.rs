@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::decision::Moment;
+use crate::memory::Shares;
 use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
@@ -73,7 +74,11 @@ impl Used {
 pub struct Ledger(RwLock<HashMap<Arc<str>, Arc<Account>>>);
 
 #[derive(Debug)]
-pub(super) struct Account(Mutex<Book>);
+pub(super) struct Account {
+    book: Mutex<Book>,
+    /// What the key holds of the memory for bodies and answers.
+    pub(super) memory: Shares,
+}
 
 #[derive(Debug)]
 pub(super) struct Book {
@@ -222,14 +227,18 @@ impl Ledger {
             return Arc::clone(account);
         }
         let mut accounts = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let new = || Arc::new(Account(Mutex::new(Book::new(moment))));
+        let new = || Arc::new(Account::new(Book::new(moment)));
         Arc::clone(accounts.entry(key.into()).or_insert_with(new))
     }
 }
 
 impl Account {
+    fn new(book: Book) -> Self {
+        Self { book: Mutex::new(book), memory: Shares::default() }
+    }
+
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 
 use crate::decision::Moment;
+use crate::memory::Shares;
 use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
@@ -58,6 +59,11 @@ impl Entry {
         let ticket = Ticket::on(Arc::clone(&self.account), &self.allowance, estimate, moment)?;
         self.counts.store(true, Ordering::Relaxed);
         Ok(ticket)
+    }
+
+    /// What the key holds of the router's memory, if it may hold no more than a share of it.
+    pub fn memory(&self) -> Option<&Shares> {
+        self.share.is_some().then_some(&self.account.memory)
     }
 
     /// From now on the request counts against the rate, whatever becomes of it: it needs no tokens.

@@ -283,6 +283,7 @@ impl<U: Upstream> Inner<U> {
             plan,
             admission: decision.admission.clone(),
             asker: incoming.asker(),
+            share: call.entry.as_ref().and_then(|entry| Some(&entry.memory()?.responses)),
             readers,
             task: decision.kind(&self.rules.catalog),
             effort: role.and_then(|role| role.effort),

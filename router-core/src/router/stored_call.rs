@@ -183,8 +183,9 @@ impl<U: Upstream> ModelRouter<U> {
         let reply = reply.unwrap_or(Err(Unreachable::Timeout)).map_err(Failed::unreachable)?;
         let (status, mut headers) = (reply.status, HeaderMap::new());
         pass_on(&mut headers, &reply.headers);
+        let share = call.entry.as_ref().and_then(|entry| Some(&entry.memory()?.responses));
         if is_event_stream(&reply.headers) && status.is_success() {
-            let held = self.response_memory().holder();
+            let held = self.response_memory().holder_of(share);
             let relay = Relay::open(reply.body, watch(limits, deadline), held).await;
             let relay = self.followed(relay.map_err(Failed::not_opened)?, call, deployment);
             as_event_stream(&mut headers);
@@ -192,7 +193,8 @@ impl<U: Upstream> ModelRouter<U> {
             return Ok((Ended::Served, Said::default(), Response { status, headers, body }));
         }
         let upstream = reply.headers.clone();
-        let body = tokio::time::timeout_at(deadline, self.fallback().whole(reply.body)).await;
+        let body =
+            tokio::time::timeout_at(deadline, self.fallback().whole(reply.body, share)).await;
         let body = body.unwrap_or(Err(NotWhole::Unreachable(Unreachable::Timeout)));
         let body = body.map_err(Failed::not_whole)?;
         let outcome = judge(status, &upstream, &body, circumstances(deployment, limits));

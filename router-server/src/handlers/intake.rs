@@ -12,7 +12,7 @@ use http::request::Parts;
 use router_core::chat::Operation;
 use router_core::config::Expose;
 use router_core::ledger::Slot;
-use router_core::memory::Held;
+use router_core::memory::{Held, Share};
 use router_core::router::{ChatCall, Disclosure};
 use tokio::time::Instant;
 
@@ -64,7 +64,8 @@ pub(crate) async fn call(
             return Err(problem);
         }
     };
-    let (bytes, held) = received(shared, &call.headers, body).await?;
+    let share = call.entry.as_ref().and_then(|entry| Some(&entry.memory()?.bodies));
+    let (bytes, held) = received(shared, &call.headers, body, share).await?;
     (call.body, call.held) = (bytes, Some(held));
     let Some(permit) = shared.admit() else { return Err(Problem::overloaded()) };
     let slot = shared.router.occupy(&call);
@@ -111,17 +112,19 @@ fn by_head(
     }
 }
 
-/// Receives a body within the bounds of memory and rate; the room that it takes is given back with the second value.
+/// Receives a body within the bounds of memory and rate; the room that it takes is given back with the second value. `share`
+/// is what the caller's key holds, if it may hold only a share.
 pub(super) async fn received(
     shared: &AppState,
     headers: &HeaderMap,
     body: Body,
+    share: Option<&Arc<Share>>,
 ) -> Result<(Bytes, Arc<Held>), Problem> {
     let limits = UploadLimits {
         most: shared.max_body_bytes,
         bytes_per_second: shared.min_upload_bytes_per_second,
     };
-    let held = Arc::new(shared.process.bounds.bodies.holder());
+    let held = Arc::new(shared.process.bounds.bodies.holder_of(share));
     let announced = upload::announced(headers);
     let mut body = upload::receive(body, announced, limits, &held).await?;
     if body.starts_with(BYTE_ORDER_MARK) {

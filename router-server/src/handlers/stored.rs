@@ -123,7 +123,8 @@ async fn answered(shared: &AppState, request: Request, named: Named) -> Response
         if let Err(problem) = checked {
             return problem.into_response();
         }
-        match intake::received(shared, &call.headers, body).await {
+        let share = call.entry.as_ref().and_then(|entry| Some(&entry.memory()?.bodies));
+        match intake::received(shared, &call.headers, body, share).await {
             Ok((bytes, room)) => (call.body, held) = (bytes, Some(room)),
             Err(problem) => return problem.into_response(),
         }
