@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use http::Method;
+use router_core::log_line::{Background as Line, Log};
 use router_server::Running;
 use serde_json::{Value, json};
 
@@ -55,8 +56,12 @@ struct Background {
 
 impl Background {
     async fn start(budget: f64) -> Self {
+        Self::of(layout(budget)).await
+    }
+
+    async fn of(layout: Layout) -> Self {
         let upstream = Scripted::start(upstream()).await;
-        let server = router_server::start(&checked(&layout(budget).toml(upstream.url()))).await;
+        let server = router_server::start(&checked(&layout.toml(upstream.url()))).await;
         Self { upstream, server: server.unwrap(), client: client_of("team") }
     }
 
@@ -177,4 +182,43 @@ async fn another_keys_request_settles_nothing() {
     let url = format!("{}/v1/responses/{id}", router.server.url());
     assert_eq!(Answer::of(client_of("operator").get(url)).await.status, 404);
     assert_dollars(router.charged().await, 0.0);
+}
+
+#[tokio::test]
+async fn the_log_says_that_an_answer_is_open_and_later_what_it_cost() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("r.jsonl");
+    let layout = layout(2.0).text("request_log.path", path.to_str().unwrap());
+    let router = Background::of(layout).await;
+    for way in ["", "?stream=true", "/cancel"] {
+        let id = router.create(json!({})).await.json()["id"].as_str().unwrap().to_owned();
+        let url = format!("{}/v1/responses/{id}{way}", router.server.url());
+        let method = if way == "/cancel" { Method::POST } else { Method::GET };
+        let ask = || router.client.request(method.clone(), &url).header("x-request-id", "reads");
+        // Asked a second time, it settles nothing.
+        assert_eq!([Answer::of(ask()).await.status, Answer::of(ask()).await.status], [200, 200]);
+    }
+    let charged = router.charged().await;
+    router.server.stop().await;
+    let log = Log::read(&[path]).unwrap();
+    assert_eq!((log.requests.len(), log.settlements.len()), (3, 3), "{log:?}");
+    for created in &log.requests {
+        assert_eq!(created.background, Some(Line::Open));
+        assert_eq!((created.outcome.cost_usd, created.tokens()), (None, None), "not known yet");
+    }
+    let mut cost = 0.0;
+    for settled in &log.settlements {
+        let outcome = &settled.outcome;
+        assert_eq!(settled.background, Some(Line::Settled));
+        assert_eq!(
+            (settled.key.as_deref(), settled.request_id.as_deref()),
+            (Some("team"), Some("reads"))
+        );
+        assert_eq!(outcome.deployment.as_deref(), Some("chat_payg"));
+        assert_eq!(settled.tokens(), Some((100_000, 16_000)));
+        assert_eq!(outcome.pay_as_you_go_usd, outcome.cost_usd);
+        cost += outcome.cost_usd.unwrap();
+    }
+    assert_dollars(cost, 3.0 * COST);
+    assert_dollars(charged, cost);
 }

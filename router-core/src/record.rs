@@ -2,7 +2,8 @@
 //!
 //! Every request keeps one, and every [`Observer`] sees it twice: once the response head is known, and once the last byte has
 //! left or the caller is gone. Metrics, logs, spans and dashboards are observers; there is no other hook. Calls of stored
-//! responses have no record; they use no tokens.
+//! responses have no record: they use no tokens. One that reports what an answer made in the background has used is shown as a
+//! [`Settlement`].
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -43,6 +44,24 @@ pub trait Observer: Debug + Send + Sync {
 
     /// The request has ended. Always called once, after [`Self::head`].
     fn closed(&self, record: &RequestRecord);
+
+    /// An answer made in the background has reported what it used; the record of its request was [`RequestRecord::pending`].
+    fn settled(&self, settlement: &Settlement) {
+        let _: &Settlement = settlement;
+    }
+}
+
+/// The usage of an answer made in the background, by the first later response that reports it.
+#[derive(Debug, Clone)]
+pub struct Settlement {
+    /// When it was reported.
+    pub at: SystemTime,
+    /// The header `x-request-id` of the call that it was reported to.
+    pub request_id: Option<Box<str>>,
+    /// Who called.
+    pub caller: Caller,
+    /// What answered, what it used and what that cost; its times are zero.
+    pub answer: Answer,
 }
 
 /// One request, from its first byte to its last.

@@ -17,7 +17,9 @@ pub(crate) fn run(args: &Report) -> Result<Printout, Failure> {
         let day = spending::day(request);
         args.since.is_none_or(|since| day >= since) && args.until.is_none_or(|until| day <= until)
     };
-    let requests: Vec<LoggedRequest> = log.requests.into_iter().filter(within).collect();
+    let mut requests: Vec<LoggedRequest> =
+        log.requests.into_iter().chain(log.settlements).filter(within).collect();
+    requests.sort_by_key(|request| request.at_unix_ms);
     let day = |request: Option<&LoggedRequest>| request.map(|one| spending::day(one).to_string());
     let sheet = Sheet {
         columns: &args.by,

@@ -91,9 +91,12 @@ impl Spending {
         let outcome = &request.outcome;
         let provisioned = outcome.billing.as_deref() == Some("provisioned");
         let answered = request.tokens().is_some();
-        self.requests += 1;
-        self.failed += u64::from(request.error.is_some() || outcome.status.is_none());
-        self.provisioned += u64::from(provisioned);
+        // A line that reports what an answer made in the background used; its request has a line of its own.
+        if !request.is_settlement() {
+            self.requests += 1;
+            self.failed += u64::from(request.error.is_some() || outcome.status.is_none());
+            self.provisioned += u64::from(provisioned);
+        }
         self.prompt_tokens += outcome.prompt_tokens.unwrap_or_default();
         self.cached_tokens += outcome.cached_tokens.unwrap_or_default();
         self.completion_tokens += outcome.completion_tokens.unwrap_or_default();
@@ -140,6 +143,21 @@ mod tests {
         assert_eq!(by_key[2].spending.unpriced, 1);
         let all = total(&requests);
         assert_eq!((all.requests, all.failed, all.unpriced), (4, 1, 1));
+    }
+
+    #[test]
+    fn what_an_answer_made_in_the_background_cost_counts_once_and_is_no_request() {
+        let log = Log::parse(
+            r#"{"at_unix_ms":1,"key":"app","background":"open","status":200,"model":"gpt-5.4","deployment":"payg"}
+{"at_unix_ms":2,"key":"app","background":"settled","model":"gpt-5.4","deployment":"payg","prompt_tokens":10,"completion_tokens":20,"cost_usd":0.5}
+"#,
+        );
+        let Log { requests, settlements, .. } = log.unwrap();
+        assert_eq!((requests.len(), settlements.len()), (1, 1));
+        let all: Vec<LoggedRequest> = requests.into_iter().chain(settlements).collect();
+        let all = total(&all);
+        assert_eq!((all.requests, all.failed, all.unpriced, all.completion_tokens), (1, 0, 0, 20));
+        assert!((all.cost_usd - 0.5).abs() < 1e-12);
     }
 
     #[test]

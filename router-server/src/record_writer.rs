@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 use router_core::config::RequestLog;
-use router_core::record::{Observer, RequestRecord};
+use router_core::record::{Observer, RequestRecord, Settlement};
 use router_core::router::ModelRouter;
 use tokio::sync::oneshot;
 use tracing::{error, info};
@@ -121,8 +121,18 @@ impl RecordWriter {
 
 impl Observer for RecordWriter {
     fn closed(&self, record: &RequestRecord) {
+        self.line(&LoggedRequest::of(record));
+    }
+
+    fn settled(&self, settlement: &Settlement) {
+        self.line(&LoggedRequest::of_settlement(settlement));
+    }
+}
+
+impl RecordWriter {
+    fn line(&self, request: &LoggedRequest) {
         // Names and numbers alone: there is nothing in it that could not be written as JSON.
-        let Ok(mut line) = serde_json::to_vec(&LoggedRequest::of(record)) else { return };
+        let Ok(mut line) = serde_json::to_vec(request) else { return };
         line.push(b'\n');
         if self.queue.try_send(Message::Line(line)).is_err() {
             self.dropped.inc();

@@ -8,6 +8,7 @@ use crate::deployment::Deployment;
 use crate::deployment::pricing;
 use crate::record::RequestEnd;
 use crate::record::RequestRecord;
+use crate::record::Settlement;
 use crate::task::Task;
 use crate::units::Usd;
 
@@ -41,10 +42,10 @@ impl Metrics {
     }
 
     /// An answer made in the background has reported what it used.
-    pub(crate) fn settled(&self, settled: &Settled<'_>) {
-        let operation = Operation::Responses.as_str();
-        self.used(operation, settled.deployment, &settled.usage, settled.cost);
-        self.keys.settled(settled);
+    pub(super) fn reported(&self, settlement: &Settlement) {
+        let (operation, answer) = (Operation::Responses.as_str(), &settlement.answer);
+        self.used(operation, &answer.deployment, &answer.usage.unwrap_or_default(), answer.cost);
+        self.keys.settled(settlement);
     }
 
     /// What an answer used and cost.
@@ -76,13 +77,4 @@ impl Metrics {
             self.cost.with_label_values(&name).inc_by(cost.as_f64());
         }
     }
-}
-
-/// What an answer made in the background used, by a later response.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Settled<'a> {
-    pub(crate) deployment: &'a Deployment,
-    pub(crate) key: Option<&'a str>,
-    pub(crate) usage: Usage,
-    pub(crate) cost: Option<Usd>,
 }

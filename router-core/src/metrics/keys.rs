@@ -4,9 +4,10 @@
 use prometheus::{CounterVec, IntCounterVec};
 
 use crate::chat::Usage;
+use crate::record::Answer;
 use crate::record::RequestRecord;
+use crate::record::Settlement;
 
-use super::answers::Settled;
 use super::recorder::{Maker, Metrics};
 
 /// The metrics by key, and of callers without one.
@@ -67,12 +68,8 @@ impl Keys {
         let Some(key) = record.caller.name() else { return };
         let error = record.ended.error().unwrap_or_default();
         self.requests.with_label_values(&[key, error]).inc();
-        let Some(answer) = &record.answer else { return };
-        let model = answer.deployment.model.name.as_str();
-        let usage = answer.usage.unwrap_or_default();
-        self.used(key, model, &usage);
-        if let Some(cost) = answer.cost {
-            self.cost.with_label_values(&[key, model]).inc_by(cost.as_f64());
+        if let Some(answer) = &record.answer {
+            self.answered(key, answer);
         }
     }
 
@@ -83,11 +80,15 @@ impl Keys {
     }
 
     /// An answer made in the background has reported what it used.
-    pub(super) fn settled(&self, settled: &Settled<'_>) {
-        let Some(key) = settled.key else { return };
-        let model = settled.deployment.model.name.as_str();
-        self.used(key, model, &settled.usage);
-        if let Some(cost) = settled.cost {
+    pub(super) fn settled(&self, settlement: &Settlement) {
+        let Some(key) = settlement.caller.name() else { return };
+        self.answered(key, &settlement.answer);
+    }
+
+    fn answered(&self, key: &str, answer: &Answer) {
+        let model = answer.deployment.model.name.as_str();
+        self.used(key, model, &answer.usage.unwrap_or_default());
+        if let Some(cost) = answer.cost {
             self.cost.with_label_values(&[key, model]).inc_by(cost.as_f64());
         }
     }

@@ -15,7 +15,6 @@ mod replica_gauges;
 mod retirement;
 mod standing;
 
-pub(crate) use answers::Settled;
 pub(crate) use recorder::InFlight;
 pub use recorder::Metrics;
 pub(crate) use replica_gauges::ReplicaCollector;

@@ -4,6 +4,7 @@ use crate::record::Answer;
 use crate::record::Observer;
 use crate::record::RequestEnd;
 use crate::record::RequestRecord;
+use crate::record::Settlement;
 
 use super::recorder::Metrics;
 
@@ -37,6 +38,10 @@ impl Observer for Metrics {
             Some(answer) => self.answered(record, answer),
             None => self.failed(record),
         }
+    }
+
+    fn settled(&self, settlement: &Settlement) {
+        self.reported(settlement);
     }
 }
 

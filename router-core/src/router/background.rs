@@ -9,16 +9,19 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::capacity::Timing;
 use crate::chat::Usage;
+use crate::clock;
 use crate::decision::Moment;
 use crate::deployment::Deployment;
-use crate::deployment::pricing;
 use crate::ledger::Bill;
 use crate::ledger::Charged;
 use crate::ledger::Ledger;
 use crate::ledger::Ticket;
-use crate::metrics::Metrics;
-use crate::metrics::Settled;
+use crate::record::Answer;
+use crate::record::Counterfactual;
+use crate::record::ReferencePrices;
+use crate::record::Settlement;
 use crate::state::Outbox;
 use crate::state::Replicas;
 use crate::stored::Caller;
@@ -26,7 +29,9 @@ use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
 
+use super::bill;
 use super::charging;
+use super::open_request::Observers;
 
 /// The most answers of which it is remembered what was charged; the oldest are forgotten first.
 const MOST: u64 = 10_000;
@@ -55,9 +60,11 @@ struct OpenAnswer {
 pub(super) struct Reporting<'s> {
     pub(super) id: &'s str,
     pub(super) usage: Usage,
-    pub(super) deployment: &'s Deployment,
+    pub(super) deployment: &'s Arc<Deployment>,
     pub(super) caller: &'s Caller,
-    pub(super) metrics: &'s Metrics,
+    pub(super) request_id: Option<&'s str>,
+    pub(super) observers: &'s Observers,
+    pub(super) prices: &'s ReferencePrices,
 }
 
 /// What an answer that has been settled cost.
@@ -156,13 +163,30 @@ impl Reporting<'_> {
     }
 
     fn settle(&self, charged: Option<Charged>) -> SettledCost {
-        let Self { usage, deployment, caller, metrics, .. } = self;
-        let cost = pricing::marginal_cost(deployment, usage);
+        let Self { usage, deployment, .. } = self;
+        let mut answer = Answer {
+            deployment: Arc::clone(deployment),
+            status: 200,
+            spilled_over: false,
+            model: None,
+            streamed: false,
+            usage: Some(*usage),
+            cost: None,
+            cost_at_least: false,
+            timing: Timing { first: Duration::ZERO, total: Duration::ZERO },
+            instead: Counterfactual::default(),
+        };
+        bill::price(&mut answer, &[], self.prices);
+        let (cost, at_least) = (answer.cost, answer.cost_at_least);
         if let Some(charged) = charged {
             charged.correct(charging::bill(deployment, usage, cost), charging::today());
         }
-        let at_least = pricing::is_at_least(deployment, usage);
-        metrics.settled(&Settled { deployment, key: caller.name(), usage: *usage, cost });
+        self.observers.settled(&Settlement {
+            at: clock::wall(),
+            request_id: self.request_id.map(Box::from),
+            caller: self.caller.clone(),
+            answer,
+        });
         SettledCost { cost, at_least }
     }
 }

@@ -186,6 +186,11 @@ impl StoredCall {
         }
     }
 
+    /// The header `x-request-id`.
+    pub(super) fn request_id(&self) -> Option<&str> {
+        self.headers.get("x-request-id")?.to_str().ok()
+    }
+
     /// True for the object itself, not for something below it.
     pub(super) fn is_of_object(&self) -> bool {
         !self.id.is_empty() && (self.rest.is_empty() || self.rest.starts_with('?'))

@@ -27,6 +27,7 @@ use crate::record::Observer;
 use crate::record::ReferencePrices;
 use crate::record::RequestEnd;
 use crate::record::RequestRecord;
+use crate::record::Settlement;
 use crate::task::Score;
 
 use super::background::OpenAnswers;
@@ -51,6 +52,11 @@ impl Observers {
             return;
         }
         *all = all.iter().cloned().chain([observer]).collect();
+    }
+
+    /// An answer made in the background has reported what it used.
+    pub(super) fn settled(&self, settlement: &Settlement) {
+        self.all().iter().for_each(|observer| observer.settled(settlement));
     }
 
     fn all(&self) -> All {
@@ -217,6 +223,10 @@ impl OpenRequest {
         answer.model = end.model.filter(|name| is_name(name)).map(Box::from);
         answer.usage = end.usage.filter(|_| !record.pending);
         bill::price(&mut answer, &record.notes, prices);
+        if record.pending {
+            // Not nothing: not known yet.
+            answer.cost = None;
+        }
         record.answer = Some(answer);
     }
 }

@@ -229,11 +229,12 @@ impl<U: Upstream> ModelRouter<U> {
     async fn settle(
         &self,
         call: &StoredCall,
-        deployment: &Deployment,
+        deployment: &Arc<Deployment>,
         usage: Usage,
     ) -> Option<SettledCost> {
-        let (id, caller, metrics) = (&*call.id, &call.caller, self.metrics());
-        let reporting = Reporting { id, usage, deployment, caller, metrics };
+        let (observers, prices) = (&self.inner().observers, &self.inner().prices);
+        let (id, caller, request_id) = (&*call.id, &call.caller, call.request_id());
+        let reporting = Reporting { id, usage, deployment, caller, request_id, observers, prices };
         let open = &self.inner().answers;
         match self.replicas() {
             Some(replicas) => open.settle_among(&reporting, self.ledger(), replicas).await,
@@ -252,19 +253,22 @@ impl<U: Upstream> ModelRouter<U> {
         let (router, told) = (self.clone(), Arc::clone(&used));
         let (call, deployment) = (call.clone(), Arc::clone(deployment));
         let (alone, maker) = (self.replicas().is_none(), Arc::clone(&deployment));
-        let (open, metrics, id, caller) = (
-            self.inner().answers.clone(),
-            self.metrics().clone(),
-            call.id.clone(),
-            call.caller.clone(),
-        );
+        let (inner, following) = (self.inner(), call.clone());
+        let (open, observers, prices) =
+            (inner.answers.clone(), inner.observers.clone(), inner.prices.clone());
         relay.on_end(move |end| {
             let Some(usage) = end.usage else { return };
             if alone {
                 // At once: a caller may close at the last event.
-                let (id, deployment) = (&*id, &*maker);
-                let (caller, metrics) = (&caller, &metrics);
-                open.settle(&Reporting { id, usage, deployment, caller, metrics });
+                open.settle(&Reporting {
+                    id: &following.id,
+                    usage,
+                    deployment: &maker,
+                    caller: &following.caller,
+                    request_id: following.request_id(),
+                    observers: &observers,
+                    prices: &prices,
+                });
             } else {
                 told.get_or_init(|| usage);
             }

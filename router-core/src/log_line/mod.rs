@@ -3,7 +3,6 @@
 //! Unknown values are absent, and readers skip unknown fields, so that the format can grow. A line contains no prompt or
 //! completion text; the request id is the only text that comes from the caller.
 
-use std::path::PathBuf;
 use std::time::{Duration, UNIX_EPOCH};
 
 use crate::chat::Operation;
@@ -13,9 +12,14 @@ use crate::model::ServiceTier;
 use crate::record::Answer;
 use crate::record::Decided;
 use crate::record::RequestRecord;
+use crate::record::Settlement;
 use crate::task::Task;
 use crate::units::Usd;
 use serde::{Deserialize, Serialize};
+
+mod reading;
+
+pub use reading::{Log, LogReadFault};
 
 /// One request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -34,6 +38,9 @@ pub struct LoggedRequest {
     /// What was asked of the model: `chat`, `responses` ..
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<Box<str>>,
+    /// Of an answer made in the background: whether its usage is still to come, or this line reports it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub background: Option<Background>,
     /// True where the answer was to be streamed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub streamed: Option<bool>,
@@ -64,6 +71,16 @@ pub struct LoggedRequest {
     /// Why it went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<str>>,
+}
+
+/// The two lines of an answer made in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Background {
+    /// It was created; usage and cost are not known yet.
+    Open,
+    /// A later call, which is no request to a model, reports usage and cost.
+    Settled,
 }
 
 /// What was decided of a request.
@@ -186,73 +203,6 @@ pub struct LoggedAttempt {
     pub wait_ms: Option<u64>,
 }
 
-/// The content of a log.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Log {
-    /// The requests, in the order of their lines.
-    pub requests: Vec<LoggedRequest>,
-    /// Incomplete lines: the writer was stopped in the middle of one.
-    pub torn: usize,
-}
-
-/// Why a log cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum LogReadFault {
-    /// The file cannot be read.
-    #[error("{}: {cause}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        cause: std::io::Error,
-    },
-    /// A line is not a request log entry.
-    #[error("{}: line {line}: expected a line of a request log: JSON with at_unix_ms", path.display())]
-    Line {
-        /// The file.
-        path: PathBuf,
-        /// Its number, from 1.
-        line: usize,
-    },
-}
-
-impl Log {
-    /// Reads the files of a log; the requests come out in the order of time.
-    ///
-    /// # Errors
-    /// The first file that cannot be read or is no log.
-    pub fn read(paths: &[PathBuf]) -> Result<Self, LogReadFault> {
-        let mut all = Self::default();
-        for path in paths {
-            let file = |cause| LogReadFault::File { path: path.clone(), cause };
-            let text = std::fs::read_to_string(path).map_err(file)?;
-            let line = |line| LogReadFault::Line { path: path.clone(), line };
-            let log = Self::parse(&text).map_err(line)?;
-            all.requests.extend(log.requests);
-            all.torn += log.torn;
-        }
-        all.requests.sort_by_key(|request| request.at_unix_ms);
-        Ok(all)
-    }
-
-    /// Reads the text of a log.
-    ///
-    /// # Errors
-    /// The number, from 1, of the first line that is no line of a log.
-    pub fn parse(text: &str) -> Result<Self, usize> {
-        let mut log = Self::default();
-        for (number, line) in (1..).zip(text.lines()) {
-            match serde_json::from_str(line) {
-                Ok(request) => log.requests.push(request),
-                Err(_) if line.trim().is_empty() => {}
-                Err(fault) if fault.is_eof() => log.torn += 1,
-                Err(_) => return Err(number),
-            }
-        }
-        Ok(log)
-    }
-}
-
 impl LoggedRequest {
     /// The line of a request that has ended.
     pub fn of(record: &RequestRecord) -> Self {
@@ -263,10 +213,15 @@ impl LoggedRequest {
             key: record.caller.name().map(Box::from),
             team: record.caller.team().map(|team| team.name.as_str().into()),
             operation: Some(record.operation.as_str().into()),
+            background: record.pending.then_some(Background::Open),
             streamed: Some(record.streamed),
             max_tokens: record.max_output.map(|cap| cap.0),
             decision: record.decided.as_ref().map(LoggedDecision::of).unwrap_or_default(),
-            outcome: record.answer.as_ref().map(|it| outcome(it, record)).unwrap_or_default(),
+            outcome: record
+                .answer
+                .as_ref()
+                .map(|it| outcome(it, record.streamed))
+                .unwrap_or_default(),
             attempts: u32::try_from(record.attempts.len()).ok(),
             trail: record.attempts.iter().map(LoggedAttempt::of).collect(),
             fallback: record.fallback_cause().map(Box::from),
@@ -274,6 +229,27 @@ impl LoggedRequest {
             total_ms: Some(milliseconds(record.total)),
             error: record.ended.error().map(Box::from),
         }
+    }
+
+    /// The line of what an answer made in the background has used.
+    pub fn of_settlement(settlement: &Settlement) -> Self {
+        let Settlement { at, request_id, caller, answer } = settlement;
+        let outcome = LoggedOutcome { status: None, ..outcome(answer, false) };
+        Self {
+            at_unix_ms: at.duration_since(UNIX_EPOCH).map_or(0, milliseconds),
+            request_id: request_id.clone(),
+            key: caller.name().map(Box::from),
+            team: caller.team().map(|team| team.name.as_str().into()),
+            operation: Some(Operation::Responses.as_str().into()),
+            background: Some(Background::Settled),
+            outcome,
+            ..Self::default()
+        }
+    }
+
+    /// True of a line that reports usage for an earlier request.
+    pub fn is_settlement(&self) -> bool {
+        self.background == Some(Background::Settled)
     }
 
     /// True of what has a prompt and an answer in words: such requests can be played again.
@@ -313,7 +289,7 @@ impl LoggedDecision {
     }
 }
 
-fn outcome(answer: &Answer, record: &RequestRecord) -> LoggedOutcome {
+fn outcome(answer: &Answer, streamed: bool) -> LoggedOutcome {
     let usage = answer.usage;
     let instead = answer.instead;
     let dollars = |cost: Option<Usd>| cost.map(Usd::as_f64);
@@ -330,7 +306,7 @@ fn outcome(answer: &Answer, record: &RequestRecord) -> LoggedOutcome {
         completion_tokens: usage.map(|usage| usage.completion.0),
         reasoning_tokens: usage.map(|usage| usage.reasoning.0),
         usage_estimated: usage.and_then(|usage| usage.estimated.then_some(true)),
-        first_content_ms: record.streamed.then(|| milliseconds(answer.timing.first)),
+        first_content_ms: streamed.then(|| milliseconds(answer.timing.first)),
         service_tier: usage
             .filter(|usage| usage.tier != ServiceTier::Standard)
             .map(|usage| usage.tier.as_str().into()),

@@ -1,0 +1,77 @@
+//! Reads request logs. Readers skip a line that was not written whole.
+
+use std::path::PathBuf;
+
+use super::LoggedRequest;
+
+/// The content of a log.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Log {
+    /// The requests, in the order of their lines.
+    pub requests: Vec<LoggedRequest>,
+    /// What answers made in the background used, by later calls; in the order of their lines.
+    pub settlements: Vec<LoggedRequest>,
+    /// Incomplete lines: the writer was stopped in the middle of one.
+    pub torn: usize,
+}
+
+/// Why a log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogReadFault {
+    /// The file cannot be read.
+    #[error("{}: {cause}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        cause: std::io::Error,
+    },
+    /// A line is not a request log entry.
+    #[error("{}: line {line}: expected a line of a request log: JSON with at_unix_ms", path.display())]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Its number, from 1.
+        line: usize,
+    },
+}
+
+impl Log {
+    /// Reads the files of a log; the requests come out in the order of time.
+    ///
+    /// # Errors
+    /// The first file that cannot be read or is no log.
+    pub fn read(paths: &[PathBuf]) -> Result<Self, LogReadFault> {
+        let mut all = Self::default();
+        for path in paths {
+            let file = |cause| LogReadFault::File { path: path.clone(), cause };
+            let text = std::fs::read_to_string(path).map_err(file)?;
+            let line = |line| LogReadFault::Line { path: path.clone(), line };
+            let log = Self::parse(&text).map_err(line)?;
+            all.requests.extend(log.requests);
+            all.settlements.extend(log.settlements);
+            all.torn += log.torn;
+        }
+        all.requests.sort_by_key(|request| request.at_unix_ms);
+        all.settlements.sort_by_key(|settlement| settlement.at_unix_ms);
+        Ok(all)
+    }
+
+    /// Reads the text of a log.
+    ///
+    /// # Errors
+    /// The number, from 1, of the first line that is no line of a log.
+    pub fn parse(text: &str) -> Result<Self, usize> {
+        let mut log = Self::default();
+        for (number, line) in (1..).zip(text.lines()) {
+            match serde_json::from_str::<LoggedRequest>(line) {
+                Ok(line) if line.is_settlement() => log.settlements.push(line),
+                Ok(request) => log.requests.push(request),
+                Err(_) if line.trim().is_empty() => {}
+                Err(fault) if fault.is_eof() => log.torn += 1,
+                Err(_) => return Err(number),
+            }
+        }
+        Ok(log)
+    }
+}
