@@ -56,8 +56,8 @@ impl Secured {
         bench.server.reload(config).map_err(|fault| fault.to_string())
     }
 
-    /// A connection of its own.
-    async fn connect(&self, bench: &Bench) -> TlsStream<TcpStream> {
+    /// What callers that believe the authority speak.
+    fn client_config(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         let authority = self.authority.pem();
         roots
@@ -69,9 +69,23 @@ impl Secured {
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
+        Arc::new(config)
+    }
+
+    /// A connection of its own.
+    async fn connect(&self, bench: &Bench) -> TlsStream<TcpStream> {
         let stream = TcpStream::connect(bench.server.addr()).await.unwrap();
         let name = ServerName::try_from("localhost").unwrap();
-        TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap()
+        TlsConnector::from(self.client_config()).connect(name, stream).await.unwrap()
+    }
+
+    /// The first message of a handshake.
+    fn hello(&self) -> Vec<u8> {
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut connection = rustls::ClientConnection::new(self.client_config(), name).unwrap();
+        let mut hello = Vec::new();
+        connection.write_tls(&mut hello).unwrap();
+        hello
     }
 }
 
@@ -242,4 +256,33 @@ async fn files_that_cannot_serve_are_told_before_anything_listens() {
     secured.files.write("tls.key", &secured.pair.key);
     let fault = start("server.tls.client_ca", &empty).await;
     assert!(fault.starts_with("server.tls.client_ca: ") && fault.ends_with(expected), "{fault}");
+}
+
+#[tokio::test]
+async fn a_handshake_that_does_not_go_on_is_closed_with_the_time_for_the_first_head() {
+    let secured = Secured::new();
+    let bench = secured.start().await;
+    let hello = secured.hello();
+    // Nothing, one byte, half of the first message, and all of it without what follows the answer.
+    let starts = [&[][..], &hello[..1], &hello[..hello.len() / 2], &hello];
+    let mut stopped = Vec::new();
+    for start in starts {
+        let mut stream = TcpStream::connect(bench.server.addr()).await.unwrap();
+        stream.write_all(start).await.unwrap();
+        stopped.push(async move {
+            let mut read = Vec::new();
+            // An end or a reset: either way it is closed.
+            timeout(PATIENCE, stream.read_to_end(&mut read)).await.map(drop)
+        });
+    }
+    let silent = async {
+        let mut stream = secured.connect(&bench).await;
+        timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.map(drop)
+    };
+    let (stopped, silent) = tokio::join!(futures_util::future::join_all(stopped), silent);
+    for (start, closed) in starts.iter().zip(stopped) {
+        assert_eq!(closed, Ok(()), "after {} bytes of a handshake", start.len());
+    }
+    assert_eq!(silent, Ok(()), "after a handshake");
+    assert_eq!(asked_on(&mut secured.connect(&bench).await, "/healthz").await, "HTTP/1.1 200 OK");
 }

@@ -163,6 +163,16 @@ mod tests {
         assert!(began.elapsed() < 2 * PERIOD + LINGER + Duration::from_secs(1));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn twenty_megabytes_that_flow_for_sixty_seven_seconds_are_received_whole() {
+        let held = Arc::new(Arc::new(Budget::new(64 << 20)).holder());
+        let limits = UploadLimits { most: 32 << 20, bytes_per_second: 1_024 };
+        let began = Instant::now();
+        let upload = dripping(300_000, 1, 67);
+        let body = receive(upload, 67 * 300_000, limits, &held).await.unwrap();
+        assert_eq!((body.len(), began.elapsed().as_secs()), (20_100_000, 67));
+    }
+
     /// Otherwise many large bodies at once would refuse each other to the last one.
     #[tokio::test(start_paused = true)]
     async fn a_refused_body_gives_its_memory_back_before_its_rest_is_read_away() {
