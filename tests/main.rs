@@ -40,6 +40,7 @@ mod inputs;
 mod key_limits;
 mod key_rights;
 mod keys;
+mod late_bodies;
 mod limits_of_requests;
 mod listener_tls;
 mod live_config;

@@ -14,13 +14,9 @@ use crate::keyring::Denied;
 use crate::keyring::Door;
 use crate::origin;
 use crate::problem::Problem;
-use crate::upload;
-
-/// Bytes of a refused body that are still read.
-const LINGER_BYTES: usize = 1 << 20;
 
 /// Lets a request in, with who asks among its extensions, or answers in its place.
-pub(crate) async fn enter(
+pub(crate) fn enter(
     shared: &AppState,
     path: &str,
     mut request: Request,
@@ -41,8 +37,6 @@ pub(crate) async fn enter(
         }
         Err(denied) => {
             shared.router.unauthorized(denied.as_str());
-            let (parts, body) = request.into_parts();
-            upload::linger(&parts.headers, body, LINGER_BYTES).await;
             Err(refusal(denied, browsed))
         }
     }

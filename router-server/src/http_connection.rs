@@ -7,7 +7,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
 use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::service::service_fn;
@@ -23,6 +22,7 @@ use crate::connection::Noted;
 use crate::connection::Verdict;
 use crate::outgoing::follow;
 use crate::reload::Live;
+use crate::unread;
 
 /// How long a connection that has to end may take for it.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -124,7 +124,9 @@ async fn serve<S>(
             let version = request.version();
             let answer = connection.begin(STREAM.try_with(Arc::clone).ok());
             let current = live.current();
-            let response = current.app().answer(request.map(Body::new)).await;
+            let most = current.config.server.max_body_bytes.saturating_mul(2);
+            let handle = |request| current.app().answer(request);
+            let response = unread::answered(request, most, handle).await;
             Ok::<_, Infallible>(follow(response, version, answer))
         }
     });

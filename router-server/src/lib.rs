@@ -53,6 +53,7 @@
 //! | `problem` | error -> status and OpenAI-shaped body |
 //! | `reference` | the generated reference page |
 //! | `upload` | receives a body within its limits |
+//! | `unread` | reads on what a handler left of a body, so that its sender sees the refusal |
 //! | `origin` | protects a router without keys from web pages |
 //! | `traces` | spans for a collector |
 //! | `explanation` | decision -> JSON and text |
@@ -107,6 +108,8 @@ pub mod operations;
 mod problem;
 //
 mod upload;
+//
+mod unread;
 //
 mod origin;
 //

@@ -7,13 +7,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, BodyDataStream};
+use axum::body::Body;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use http::header::{CONTENT_LENGTH, EXPECT};
-use http::{HeaderMap, HeaderValue};
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
 use router_core::memory::Held;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::problem::Problem;
 
@@ -21,9 +21,6 @@ use crate::problem::Problem;
 const PERIOD: Duration = Duration::from_secs(10);
 /// How much more is allocated at least when a body outgrows what there is.
 const STEP: usize = 64 << 10;
-/// How long, and how much, of what is refused is read on: many clients read no answer before they have sent all, and take
-/// a connection closed under their hands for a fault of the network.
-const LINGER: Duration = Duration::from_secs(2);
 
 /// What bounds a body.
 #[derive(Debug, Clone, Copy)]
@@ -48,21 +45,6 @@ pub(crate) async fn receive(
     held: &Arc<Held>,
 ) -> Result<Bytes, Problem> {
     let mut chunks = body.into_data_stream();
-    let kept = keep(&mut chunks, announced, limits, held).await;
-    if kept.is_err() {
-        // Others need the memory while the rest of this body is read away.
-        held.release();
-        drop(timeout(LINGER, discard(chunks, limits.most.saturating_mul(2))).await);
-    }
-    kept
-}
-
-async fn keep(
-    chunks: &mut BodyDataStream,
-    announced: usize,
-    limits: UploadLimits,
-    held: &Arc<Held>,
-) -> Result<Bytes, Problem> {
     let least = limits.bytes_per_second.saturating_mul(10);
     let (mut period, mut before) = (Instant::now() + PERIOD, 0);
     let mut whole: Vec<u8> = Vec::new();
@@ -88,30 +70,6 @@ async fn keep(
             whole.reserve_exact(larger - whole.len());
         }
         whole.extend_from_slice(&chunk);
-    }
-}
-
-/// Reads on for a while what a refused request still sends, unless its sender waits for a word before it sends anything.
-pub(crate) async fn linger(headers: &HeaderMap, body: Body, most: usize) {
-    if waits(headers) {
-        return;
-    }
-    drop(timeout(LINGER, discard(body.into_data_stream(), most)).await);
-}
-
-/// True of a caller that sends its body only if it is asked to.
-fn waits(headers: &HeaderMap) -> bool {
-    let expects = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
-    headers.get(EXPECT).is_some_and(expects)
-}
-
-async fn discard(mut chunks: BodyDataStream, most: usize) {
-    let mut seen = 0;
-    while let Some(Ok(chunk)) = chunks.next().await {
-        seen += chunk.len();
-        if seen > most {
-            return;
-        }
     }
 }
 
@@ -160,7 +118,7 @@ mod tests {
         let began = Instant::now();
         let stops = dripping(90, 1, 1).into_data_stream().chain(stream::pending());
         check(Body::from_stream(stops), 0, Err(Problem::body_missing())).await;
-        assert!(began.elapsed() < 2 * PERIOD + LINGER + Duration::from_secs(1));
+        assert!(began.elapsed() < 2 * PERIOD + Duration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -175,19 +133,18 @@ mod tests {
 
     /// Otherwise many large bodies at once would refuse each other to the last one.
     #[tokio::test(start_paused = true)]
-    async fn a_refused_body_gives_its_memory_back_before_its_rest_is_read_away() {
+    async fn a_refused_body_gives_its_memory_back_before_its_rest_arrives() {
         let budget = Arc::new(Budget::new(200 << 10));
         let held = Arc::new(budget.holder());
         let limits = UploadLimits { most: 1 << 30, bytes_per_second: 1 };
         let large =
             Body::from_stream(dripping(90 << 10, 1, 3).into_data_stream().chain(stream::pending()));
-        let refused = receive(large, 0, limits, &held);
-        tokio::pin!(refused);
-        // The third part does not fit; a second later the rest is still awaited.
-        let early = timeout(Duration::from_secs(4), refused.as_mut()).await;
-        assert!(early.is_err());
+        let began = Instant::now();
+        // The third part does not fit.
+        assert_eq!(receive(large, 0, limits, &held).await, Err(Problem::overloaded()));
+        assert_eq!(began.elapsed().as_secs(), 3);
+        drop(held);
         assert_eq!(budget.held(), 0);
-        assert_eq!(refused.await, Err(Problem::overloaded()));
     }
 
     #[tokio::test(start_paused = true)]

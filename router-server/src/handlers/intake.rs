@@ -56,14 +56,7 @@ pub(crate) async fn call(
     asked: Asked,
 ) -> Result<(ChatCall, Occupied), Problem> {
     let (parts, body) = request.into_parts();
-    let mut call = match by_head(shared, parts, asked) {
-        Ok(call) => call,
-        Err(refused) => {
-            let (problem, headers) = *refused;
-            upload::linger(&headers, body, shared.max_body_bytes.saturating_mul(2)).await;
-            return Err(problem);
-        }
-    };
+    let mut call = by_head(shared, parts, asked)?;
     let share = call.entry.as_ref().and_then(|entry| Some(&entry.memory()?.bodies));
     let (bytes, held) = received(shared, &call.headers, body, share).await?;
     (call.body, call.held) = (bytes, Some(held));
@@ -75,16 +68,9 @@ pub(crate) async fn call(
     Ok((call, Occupied::new(permit, slot)))
 }
 
-/// What the head says, without the body; a refusal comes with the headers.
-fn by_head(
-    shared: &AppState,
-    parts: Parts,
-    asked: Asked,
-) -> Result<ChatCall, Box<(Problem, HeaderMap)>> {
-    let bearer = match auth::bearer(&parts.extensions) {
-        Ok(bearer) => bearer,
-        Err(problem) => return Err(Box::new((problem, parts.headers))),
-    };
+/// The call as its head describes it, without the body.
+fn by_head(shared: &AppState, parts: Parts, asked: Asked) -> Result<ChatCall, Problem> {
+    let bearer = auth::bearer(&parts.extensions)?;
     let mut call = ChatCall {
         operation: asked.operation,
         headers: parts.headers,
@@ -99,17 +85,14 @@ fn by_head(
         },
         ..ChatCall::of_body(Bytes::new())
     };
-    let checked = check_type(&call.headers, asked.operation, shared.keyring.asks())
-        .and_then(|()| check_length(shared, &call.headers))
-        .and_then(|()| if shared.has_room() { Ok(()) } else { Err(Problem::overloaded()) })
-        .and_then(|()| {
-            let entered = shared.router.enter(&mut call, shared.share);
-            entered.map_err(|error| Problem::of(&error, shared.expose))
-        });
-    match checked {
-        Ok(()) => Ok(call),
-        Err(problem) => Err(Box::new((problem, call.headers))),
+    check_type(&call.headers, asked.operation, shared.keyring.asks())?;
+    check_length(shared, &call.headers)?;
+    if !shared.has_room() {
+        return Err(Problem::overloaded());
     }
+    let entered = shared.router.enter(&mut call, shared.share);
+    entered.map_err(|error| Problem::of(&error, shared.expose))?;
+    Ok(call)
 }
 
 /// Receives a body within the bounds of memory and rate; the room that it takes is given back with the second value. `share`
