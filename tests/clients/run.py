@@ -28,6 +28,7 @@ PYTHON = VENV / "bin" / "python"
 
 # Script -> the package without which it is skipped; the longest first, so that none of them is left for the end.
 PYTHON_SCRIPTS = {
+    "sdk_suite": "openai",
     "llmock_upstream": "llmock",
     "openapi_fuzz": "schemathesis",
     "langchain_python": "langchain-openai",
