@@ -7,7 +7,6 @@ use router_core::chat::ChatRequest;
 use router_core::config::Config;
 use router_core::decision::{Ask, Moment, Ties, decide};
 use router_core::policy::{Hints, Rights};
-use router_core::router::rules_of;
 use router_core::units::Day;
 use std::hint::black_box;
 use tokio::time::Instant;
@@ -21,7 +20,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn decisions(criterion: &mut Criterion) {
     let today = Day::try_from("2026-11-23").expect("a day");
     let config = Config::from_toml(support::CONFIG, today).expect("a good config");
-    let rules = rules_of(&config).expect("the shipped scorer");
+    let rules = config.rules().expect("the shipped scorer");
     let (snapshot, hints) = (Snapshot::default(), Hints::default());
     let rights = Rights::default();
     let mut group = criterion.benchmark_group("decide");

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use router_core::config::Config;
 use router_core::fallback::Limits;
-use router_core::router::{ModelRouter, rules_of};
+use router_core::router::ModelRouter;
 use router_core::units::Day;
 use router_core::upstream::{Attempt, Reply, Unreachable, Upstream};
 
@@ -30,7 +30,7 @@ impl Upstream for InMemory {
 pub(crate) fn router() -> ModelRouter<InMemory> {
     let today = Day::try_from("2026-11-23").expect("a day");
     let config = Config::from_toml(crate::support::CONFIG, today).expect("a good config");
-    let rules = rules_of(&config).expect("the shipped scorer");
+    let rules = config.rules().expect("the shipped scorer");
     ModelRouter::with_upstream(rules, Limits::default(), InMemory, &prometheus::Registry::new())
         .expect("a fresh registry")
 }

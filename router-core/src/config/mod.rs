@@ -36,6 +36,7 @@ mod redacted;
 mod replicas_table;
 mod request_log;
 mod roles;
+mod rules;
 #[cfg(feature = "schema")]
 mod schema;
 mod sending;
@@ -59,6 +60,7 @@ pub use notify::NotifySettings;
 pub use replicas_table::ReplicaSettings;
 pub use request_log::RequestLog;
 pub use roles::Scoring;
+pub use rules::ScorerFault;
 #[cfg(feature = "schema")]
 pub use schema::schema;
 pub use server::{Expose, LogForm, Server, Tls};

@@ -20,16 +20,17 @@ use crate::state::CapacityState;
 use crate::state::InProcess;
 use crate::state::Replicas;
 use crate::stored::StoredResponses;
+use crate::task::Scorer;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
 use crate::waiting::Waiting;
 
 use super::background::OpenAnswers;
+use super::build_fault::BuildFault;
 use super::model_router::{Inner, ModelRouter};
 use super::open_request::Observers;
 use super::other_models::OtherModels;
 use super::replicas_of::replicas_of;
-use super::rules::{BuildFault, rules_of};
 
 impl ModelRouter<HttpUpstream> {
     /// A router over HTTP, by config.
@@ -37,9 +38,28 @@ impl ModelRouter<HttpUpstream> {
     /// # Errors
     /// A credential cannot be read, or the registry serves another router already.
     pub fn new(config: &Config, registry: &prometheus::Registry) -> Result<Self, BuildFault> {
+        Self::by_rules(config, config.rules()?, registry)
+    }
+
+    /// The same with a scorer of the program's own.
+    ///
+    /// # Errors
+    /// A credential cannot be read, or the registry serves another router already.
+    pub fn with_scorer(
+        config: &Config,
+        scorer: Arc<dyn Scorer>,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, BuildFault> {
+        Self::by_rules(config, config.rules_with(scorer), registry)
+    }
+
+    fn by_rules(
+        config: &Config,
+        rules: Rules,
+        registry: &prometheus::Registry,
+    ) -> Result<Self, BuildFault> {
         let connect = config.limits.connections();
         let upstream = HttpUpstream::new(&config.catalog, &config.endpoints, connect)?;
-        let rules = rules_of(config)?;
         warn_of_retired(&rules.catalog);
         let replicas = replicas_of(config)?;
         Self::among_replicas(rules, config.limits.clone(), upstream, registry, replicas)

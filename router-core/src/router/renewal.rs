@@ -20,8 +20,8 @@ use crate::upstream::Reached;
 use crate::upstream::Upstream;
 
 use super::build::warn_of_retired;
+use super::build_fault::BuildFault;
 use super::model_router::{Inner, ModelRouter};
-use super::rules::{BuildFault, rules_of};
 
 impl ModelRouter<HttpUpstream> {
     /// The router that goes on from this one under a new config.
@@ -39,7 +39,7 @@ impl ModelRouter<HttpUpstream> {
     pub fn renewed(&self, config: &Config) -> Result<Self, BuildFault> {
         let (before, connect) = (self.fallback().upstream(), config.limits.connections());
         let upstream = before.renewed(&config.catalog, &config.endpoints, connect)?;
-        let rules = rules_of(config)?;
+        let rules = config.rules()?;
         warn_of_retired(&rules.catalog);
         let reached: BTreeMap<DeploymentName, Reached> = rules
             .catalog

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::state::Replicas;
 
-use super::rules::BuildFault;
+use super::build_fault::BuildFault;
 
 /// The replicas that config names; `None` where it names none.
 #[cfg(feature = "redis")]

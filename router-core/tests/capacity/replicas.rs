@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use router_core::router::{ModelRouter, rules_of};
+use router_core::router::ModelRouter;
 use router_core::state::{Exchange, InMemoryExchange, Pace, Push, Replicas};
 use tokio::time::Instant;
 
@@ -75,7 +75,7 @@ impl std::fmt::Display for Outcome {
 /// Plays arrivals through so many routers; with a board they share what they know.
 async fn play(routers: usize, load: f64, board: Option<InMemoryExchange>) -> Outcome {
     let config = config(&[("ptu", PTU)], true, "");
-    let (rules, world) = world_of(rules_of(&config).unwrap());
+    let (rules, world) = world_of(config.rules().unwrap());
     let mut all = Vec::new();
     let mut running = tokio::task::JoinSet::new();
     for _ in 0..routers {
@@ -157,7 +157,7 @@ async fn pair(
     board: &InMemoryExchange,
 ) -> (Vec<ModelRouter<World>>, World, tokio::task::JoinSet<()>) {
     let config = config(&[("ptu", PTU)], true, "");
-    let (rules, world) = world_of(rules_of(&config).unwrap());
+    let (rules, world) = world_of(config.rules().unwrap());
     let mut running = tokio::task::JoinSet::new();
     let routers = [(), ()].map(|()| {
         let replicas = Replicas::new(board.clone(), Pace::default());

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use router_core::decision::Rules;
 use router_core::ledger::{Allowance, Used};
-use router_core::router::{ModelRouter, rules_of};
+use router_core::router::ModelRouter;
 use router_core::state::{InMemoryExchange, Pace, Replicas};
 use router_core::stored::Caller;
 use router_core::units::Usd;
@@ -66,7 +66,7 @@ struct Fleet {
 
 impl Fleet {
     fn new() -> Self {
-        let (rules, world) = world_of(rules_of(&config(&[], true, "")).unwrap());
+        let (rules, world) = world_of(config(&[], true, "").rules().unwrap());
         Self { board: InMemoryExchange::new(Instant::now(), TRIP), rules, world }
     }
 

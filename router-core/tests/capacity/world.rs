@@ -11,7 +11,7 @@ use http::{HeaderMap, StatusCode};
 use router_core::config::Config;
 use router_core::decision::Rules;
 use router_core::deployment::{Billing, Catalog};
-use router_core::router::{ChatCall, ModelRouter, rules_of};
+use router_core::router::{ChatCall, ModelRouter};
 use router_core::units::Day;
 use router_core::upstream::{Attempt, Reply, Unreachable, Upstream};
 use serde_json::{Value, json};
@@ -201,7 +201,7 @@ pub(crate) fn router(
     config: &Config,
     scale: f64,
 ) -> (ModelRouter<World>, World, prometheus::Registry) {
-    let mut rules = rules_of(config).unwrap();
+    let mut rules = config.rules().unwrap();
     let scaled = rules.catalog.deployments().iter().map(|known| {
         let mut one = (**known).clone();
         if let Billing::Provisioned(size) = &mut one.billing {

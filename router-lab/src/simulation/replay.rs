@@ -21,7 +21,7 @@ use router_core::config::Config;
 use router_core::policy::Rights;
 use router_core::record::{Observer, RequestRecord};
 use router_core::response::Body;
-use router_core::router::{ChatCall, ModelRouter, rules_of};
+use router_core::router::{BuildFault, ChatCall, ModelRouter};
 use router_core::task::{Classifier, Reason, Score, Scorer, Signals, Task};
 use tokio::time::Instant;
 
@@ -91,7 +91,7 @@ async fn play(
     progress: &(dyn Fn(u64) + Sync),
 ) -> Result<Replayed, PlayFault> {
     let cloud = Cloud::new(stage.clone(), Instant::now())?;
-    let mut rules = rules_of(&stage.config)?;
+    let mut rules = stage.config.rules().map_err(BuildFault::from)?;
     // The score has heard every signal already.
     let signals = Signals {
         threshold: rules.classifier.threshold(),

@@ -16,7 +16,7 @@ use memchr::memmem;
 use prometheus::Registry;
 use router_core::chat::tokens;
 use router_core::config::Config;
-use router_core::router::{BuildFault, ChatCall, ModelRouter, rules_of};
+use router_core::router::{BuildFault, ChatCall, ModelRouter};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -121,7 +121,7 @@ async fn all(stage: &Stage, progress: &(dyn Fn(u64) + Sync)) -> Result<Tally, Pl
 }
 
 pub(super) fn router(config: &Config, cloud: Cloud) -> Result<ModelRouter<Cloud>, BuildFault> {
-    let rules = rules_of(config)?;
+    let rules = config.rules()?;
     Ok(ModelRouter::with_upstream(rules, config.limits.clone(), cloud, &Registry::new())?)
 }
 

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use prometheus::Registry;
 use router_core::clock;
 use router_core::config::Config;
-use router_core::router::{BuildFault, ChatCall, ModelRouter, rules_of};
+use router_core::router::{BuildFault, ChatCall, ModelRouter};
 use router_core::stored::Caller;
 use router_core::upstream::{Attempt, Reply, Unreachable, Upstream};
 use serde_json::json;
@@ -57,7 +57,7 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
 
 /// A router that sends nothing, so that it needs no secrets and no Redis.
 fn deciding(config: &Config) -> Result<ModelRouter<Nowhere>, Failure> {
-    let (rules, limits) = (rules_of(config)?, config.limits.clone());
+    let (rules, limits) = (config.rules().map_err(BuildFault::from)?, config.limits.clone());
     let router = ModelRouter::with_upstream(rules, limits, Nowhere, &Registry::new());
     Ok(router.map_err(BuildFault::from)?)
 }
