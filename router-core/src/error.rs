@@ -242,13 +242,18 @@ impl RouteError {
 
     /// The same with another message.
     pub(crate) fn body_saying(&self, message: &str) -> Value {
-        json!({"error": {
-            "message": message,
-            "type": self.kind().error_type(),
-            "param": self.param(),
-            "code": self.kind().as_str(),
-        }})
+        error_body(self.kind(), message, self.param())
     }
+}
+
+/// The body of every error response, in `OpenAI`'s shape.
+pub fn error_body(kind: Kind, message: &str, param: Option<&str>) -> Value {
+    json!({"error": {
+        "message": message,
+        "type": kind.error_type(),
+        "param": param,
+        "code": kind.as_str(),
+    }})
 }
 
 /// The headers of every error response.

@@ -7,9 +7,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::Method;
 use router_core::config::Expose;
-use router_core::error::{RouteError, error_headers};
+use router_core::error::{RouteError, error_body, error_headers};
 use router_core::error_kind::Kind;
-use serde_json::json;
 
 use crate::keyring::Denied;
 
@@ -149,9 +148,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Self { kind, message, param, .. } = self;
-        let body = json!({"error": {
-            "message": message, "type": kind.error_type(), "param": param, "code": kind.as_str(),
-        }});
+        let body = error_body(kind, &message, param.as_deref());
         let mut response = Response::new(Body::from(body.to_string()));
         *response.status_mut() = kind.status();
         *response.headers_mut() = error_headers(self.wait, self.retry);

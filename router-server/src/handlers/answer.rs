@@ -109,11 +109,5 @@ pub(super) fn disclose(response: &mut Response, disclosure: Disclosure) {
 
 /// A stream is handed on as it is: dropping the body, as the server does when the caller hangs up, drops the stream.
 pub(super) fn respond(answer: response::Response) -> Response {
-    let mut response = Response::new(match answer.body {
-        response::Body::Full(bytes) => Body::from(bytes),
-        response::Body::Stream(stream) => Body::from_stream(stream),
-    });
-    *response.status_mut() = answer.status;
-    *response.headers_mut() = answer.headers;
-    response
+    answer.into_http().map(Body::new)
 }
