@@ -4,7 +4,9 @@
 //! its `lib.rs`, else the order of its `mod` lines. A fault names the file and the reason.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::support::signatures::signature_faults;
+use crate::support::sources::{production, root, sources};
 
 const MOST_LINES: usize = 400;
 
@@ -174,26 +176,6 @@ fn says(line: &str, word: &str) -> bool {
     })
 }
 
-/// The lines outside tests: what `#[cfg(test)]` stands before is left out.
-fn production(text: &str) -> Vec<&str> {
-    let mut kept = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        if line.trim() != "#[cfg(test)]" {
-            kept.push(line);
-            continue;
-        }
-        // The item that follows ends with a `;` on its own line or with a brace as far in as the attribute.
-        let indent = line.len() - line.trim_start().len();
-        let ends = |line: &&str| {
-            let own = line.len() - line.trim_start().len() == indent;
-            own && (line.trim_end().ends_with(';') || line.trim() == "}")
-        };
-        lines.by_ref().find(ends);
-    }
-    kept
-}
-
 /// How many lines count: tables of constants do not.
 fn counted(production: &[&str]) -> usize {
     let mut counted = 0;
@@ -207,23 +189,6 @@ fn counted(production: &[&str]) -> usize {
         inside &= line.trim_end() != "];";
     }
     counted
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
-}
-
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(sources(&path));
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-    found
 }
 
 const CRATES: [(&str, usize); 4] =
@@ -243,6 +208,44 @@ fn every_module_imports_only_from_earlier_ones() {
         }
     }
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn no_function_takes_a_tuple_or_more_than_five_parameters() {
+    let mut faults = Vec::new();
+    let folders = CRATES.map(|(folder, _)| folder).into_iter().chain(["tests"]);
+    for path in folders.flat_map(|folder| sources(&root().join(folder))) {
+        let text = fs::read_to_string(&path).unwrap();
+        let path = path.strip_prefix(root()).unwrap().display().to_string();
+        faults.extend(signature_faults(&text).into_iter().map(|fault| format!("{path}: {fault}")));
+    }
+    assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn tuple_parameters_are_found_in_every_form() {
+    let tuples = [
+        "fn f(a: u8, (b, c): (u8, u8)) {}",
+        "fn f(pair: (u8, u8)) {}",
+        "fn f(pair: &'a mut (u8, u8)) {}",
+        "pub async fn f<T: Fn(u8) -> u8>(\n    (b, mut c): Pair,\n) {}",
+    ];
+    for text in tuples {
+        let faults = signature_faults(text);
+        assert!(matches!(faults.as_slice(), [one] if one.contains("tuple")), "{text}: {faults:?}");
+    }
+    let too_many = signature_faults(
+        "fn f(&self, first: u8, second: u8, third: u8, fourth: u8, fifth: Map<u8, u8>, sixth: u8) {}",
+    );
+    assert!(matches!(too_many.as_slice(), [one] if one.contains("6 parameters")), "{too_many:?}");
+    let fine = [
+        "fn f(&self, pairs: &[(u8, u8)], one: Option<(u8, u8)>, two: Map<u8, u8>, a: u8, b: u8) {}",
+        "fn f(told: &(dyn Fn(u8, u8) + Sync), unit: (), Point(x, y): Point) {}",
+        "// fn f(pair: (u8, u8))",
+    ];
+    for text in fine {
+        assert!(signature_faults(text).is_empty(), "{text}");
+    }
 }
 
 #[test]

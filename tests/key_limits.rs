@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use azure_emulator::{End, Step};
 use futures_util::StreamExt as _;
+use router_core::decision::Moment;
 use router_core::error::RouteError;
 use router_core::ledger::Allowance;
 use router_core::response::Body;
@@ -65,7 +66,7 @@ async fn tokens_are_set_aside_by_the_cap_and_counted_as_they_were_used() {
     let router = good();
     let used = |router: &InMemory| {
         let today = router_core::clock::day(router_core::clock::wall());
-        router.router.ledger().used("team", (Instant::now(), today))
+        router.router.ledger().used("team", Moment::new(Instant::now(), today))
     };
     let thousand = Allowance { tokens_per_minute: Some(1_000), ..Allowance::default() };
     // Each sets aside its cap of 900 and uses 11.
@@ -90,7 +91,7 @@ async fn tokens_are_set_aside_by_the_cap_and_counted_as_they_were_used() {
 async fn what_fails_gives_its_tokens_back_and_what_hangs_up_pays_its_prompt() {
     let used = |router: &InMemory| {
         let today = router_core::clock::day(router_core::clock::wall());
-        router.router.ledger().used("team", (Instant::now(), today))
+        router.router.ledger().used("team", Moment::new(Instant::now(), today))
     };
     let plenty = Allowance { tokens_per_minute: Some(1_000), ..Allowance::default() };
     for script in [Err(Unreachable::Connect), Ok(Canned::of(503, "{}"))] {
@@ -253,7 +254,7 @@ async fn what_is_left_of_a_keys_rates_is_told_and_nobody_elses() {
 
 fn in_flight(bench: &Bench, name: &str) -> u64 {
     let today = router_core::clock::day(router_core::clock::wall());
-    bench.server.router().ledger().used(name, (Instant::now(), today)).in_flight
+    bench.server.router().ledger().used(name, Moment::new(Instant::now(), today)).in_flight
 }
 
 #[tokio::test]

@@ -52,22 +52,22 @@ fn told(answer: &Answer) -> (u16, &str, u64) {
     (answer.status, tier, answer.number("x-router-attempts"))
 }
 
-async fn with_header(bench: &Bench, header: (&str, &str), more: Value) -> Answer {
-    Answer::of(bench.request(&question("chat", more)).header(header.0, header.1)).await
+async fn with_header(bench: &Bench, header: [&str; 2], more: Value) -> Answer {
+    Answer::of(bench.request(&question("chat", more)).header(header[0], header[1])).await
 }
 
-const FAST: (&str, &str) = ("x-router-prefer", "fast");
-const BATCH: (&str, &str) = ("x-router-priority", "batch");
+const FAST: [&str; 2] = ["x-router-prefer", "fast"];
+const BATCH: [&str; 2] = ["x-router-priority", "batch"];
 
-async fn plan(bench: &Bench, header: (&str, &str), more: Value) -> Value {
+async fn plan(bench: &Bench, header: [&str; 2], more: Value) -> Value {
     let request = bench.client.post(bench.url("/v1/route")).json(&question("chat", more));
-    Answer::of(request.header(header.0, header.1)).await.json()["plan"].clone()
+    Answer::of(request.header(header[0], header[1])).await.json()["plan"].clone()
 }
 
 #[tokio::test]
 async fn priority_stands_in_for_a_throttled_default_tier_and_each_is_priced_by_its_own_rates() {
     let bench = layout(tier(Some(6), 1.0), tier(None, 1.7), None).start().await;
-    let nothing = ("x-router-max-wait-ms", "0");
+    let nothing = ["x-router-max-wait-ms", "0"];
     assert_eq!(plan(&bench, nothing, json!({})).await, json!(["payg", "payg/priority"]));
     let mut cost = 0.0;
     // One request each ten seconds in the default tier.

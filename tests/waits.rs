@@ -74,7 +74,7 @@ async fn left_alone(bench: &Bench, streamed: bool) -> Duration {
 
 type Headers = &'static [(&'static str, &'static str)];
 
-async fn check_row(bench: Bench, (headers, wait_ms, streamed): (Headers, u64, bool)) {
+async fn check_row(bench: Bench, headers: Headers, wait_ms: u64, streamed: bool) {
     let waited = left_alone(&bench, streamed).await;
     let wait = Duration::from_millis(wait_ms);
     assert!(waited >= wait, "{headers:?}: tried again after {waited:?}, before {wait:?}");
@@ -95,10 +95,10 @@ async fn every_row_of_the_comparison_is_right_through_the_whole_server() {
     ];
     // All are started before the first one is asked: starting takes its time, in which callers on this thread stand still.
     let mut checks = Vec::new();
-    for row in rows {
+    for (headers, wait_ms, streamed) in rows {
         let bench = Layout::pair().start().await;
-        bench.emulator.script("chat_ptu", Step::throttled(row.0.iter().copied()));
-        checks.push(check_row(bench, row));
+        bench.emulator.script("chat_ptu", Step::throttled(headers.iter().copied()));
+        checks.push(check_row(bench, headers, wait_ms, streamed));
     }
     futures_util::future::join_all(checks).await;
 }

@@ -36,6 +36,7 @@ use crate::policy::Target;
 use crate::policy::UnknownModel;
 use crate::selection::Candidate;
 use crate::selection::Constraints;
+use crate::selection::Eligible;
 use crate::selection::Exclusion;
 use crate::selection::Needs;
 use crate::selection::Place;
@@ -91,13 +92,20 @@ pub struct Ties<'r> {
     pub reader: Option<&'r EndpointName>,
 }
 
-/// When: the moment, and the day that retirements are compared with.
+/// A moment and its UTC day, which retirements and budgets are compared with.
 #[derive(Debug, Clone, Copy)]
 pub struct Moment {
     /// The moment.
     pub now: Instant,
     /// The day.
     pub today: Day,
+}
+
+impl Moment {
+    /// Of a moment and its day.
+    pub fn new(now: Instant, today: Day) -> Self {
+        Self { now, today }
+    }
 }
 
 /// What to do with a request, and why.
@@ -200,7 +208,7 @@ pub fn decide(
         choice = policy.choose(&RequestedModel::Role(Task::Chat), Task::Chat, catalog);
         (kept, removed) = eligible(catalog, &choice, constraints);
     }
-    let admission = admission(ask, &choice, &needs, (rules, snapshot), kept.all_provisioned());
+    let admission = admission(ask, Terms::of(&choice, &needs, &kept), rules, snapshot);
     let preferences = Preferences {
         prefer,
         choice: &choice,
@@ -304,14 +312,24 @@ fn kind_of(choice: &ModelChoice, catalog: &Catalog) -> Task {
     choice.role.unwrap_or(if reasons { Task::Reasoning } else { Task::Chat })
 }
 
-/// The terms on which the request asks for capacity.
-fn admission(
-    ask: Ask<'_, '_>,
-    choice: &ModelChoice,
-    needs: &Needs,
-    (rules, snapshot): (&Rules, &Snapshot),
+/// What the terms of a request depend on.
+#[derive(Clone, Copy)]
+struct Terms<'d> {
+    choice: &'d ModelChoice,
+    needs: &'d Needs,
+    /// True if only provisioned deployments may serve it.
     bound: bool,
-) -> Admission {
+}
+
+impl<'d> Terms<'d> {
+    fn of(choice: &'d ModelChoice, needs: &'d Needs, kept: &Eligible) -> Self {
+        Self { choice, needs, bound: kept.all_provisioned() }
+    }
+}
+
+/// The terms on which the request asks for capacity.
+fn admission(ask: Ask<'_, '_>, terms: Terms<'_>, rules: &Rules, snapshot: &Snapshot) -> Admission {
+    let Terms { choice, needs, bound } = terms;
     let (settings, kind) = (&rules.capacity, kind_of(choice, &rules.catalog));
     // A guess is good enough only where nothing else can serve the request.
     let expected = snapshot.expected(kind).filter(|expected| bound || expected.sure);

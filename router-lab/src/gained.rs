@@ -72,15 +72,14 @@ fn part(name: &str, rows: &[GainRow], classifier: &Classifier) -> String {
         ("digits", rows.iter().map(GainRow::digits).collect()),
         ("length", rows.iter().map(GainRow::letters).collect()),
     ] {
-        text += &line(&head, by, &(rows, values));
+        text += &line(&head, by, rows, &values);
         head = " ".repeat(head.len());
     }
     let expected: f64 = verdicts.iter().map(|(benefit, _)| benefit).sum();
     text + &format!("{head}  expected gain {:.3}\n", expected / count)
 }
 
-fn line(head: &str, by: &str, ranked: &(&[GainRow], Vec<f64>)) -> String {
-    let (rows, values) = ranked;
+fn line(head: &str, by: &str, rows: &[GainRow], values: &[f64]) -> String {
     let figure =
         |figure: Option<f64>| figure.map_or_else(|| "-".to_owned(), |one| format!("{one:.3}"));
     let found = ranking(rows, values);

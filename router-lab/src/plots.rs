@@ -50,10 +50,17 @@ fn drawn(why: impl std::fmt::Display) -> PlotError {
     PlotError::Draw(why.to_string())
 }
 
+/// The labels of a picture's axes.
+#[derive(Clone, Copy)]
+struct Axes {
+    x: &'static str,
+    y: &'static str,
+}
+
 /// A picture over a square from 0 to `top`, with what `draw` puts into it.
 fn picture(
     title: &str,
-    axes: (&str, &str),
+    axes: Axes,
     top: f64,
     series: &[(Vec<(f64, f64)>, RGBColor)],
 ) -> Result<String, PlotError> {
@@ -68,7 +75,7 @@ fn picture(
             .y_label_area_size(50)
             .build_cartesian_2d(0.0..1.0, 0.0..top)
             .map_err(drawn)?;
-        chart.configure_mesh().x_desc(axes.0).y_desc(axes.1).draw().map_err(drawn)?;
+        chart.configure_mesh().x_desc(axes.x).y_desc(axes.y).draw().map_err(drawn)?;
         for (points, colour) in series {
             let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2));
             chart.draw_series(line).map_err(drawn)?;
@@ -93,7 +100,7 @@ fn roc(scored: &[Scored]) -> Result<String, PlotError> {
         points.push((alarms / chat, hits / reasoning));
     }
     let diagonal = (vec![(0.0, 0.0), (1.0, 1.0)], RGBColor(190, 190, 190));
-    let axes = ("chat sent to reasoning", "reasoning found");
+    let axes = Axes { x: "chat sent to reasoning", y: "reasoning found" };
     picture("ROC", axes, 1.0, &[diagonal, (points, REASONING)])
 }
 
@@ -102,7 +109,7 @@ fn calibration(scored: &[Scored]) -> Result<String, PlotError> {
     let filled = bins(&all).into_iter().filter(|bin| bin.n > 0);
     let points = filled.map(|bin| (bin.mean_score, bin.reasoning)).collect();
     let diagonal = (vec![(0.0, 0.0), (1.0, 1.0)], RGBColor(190, 190, 190));
-    let axes = ("mean score", "share of reasoning");
+    let axes = Axes { x: "mean score", y: "share of reasoning" };
     picture("Calibration", axes, 1.0, &[diagonal, (points, REASONING)])
 }
 
@@ -120,7 +127,12 @@ fn histogram(scored: &[Scored]) -> Result<String, PlotError> {
     let (chat, reasoning) = (steps(Task::Chat), steps(Task::Reasoning));
     let top = chat.iter().chain(&reasoning).fold(0.1_f64, |top, point| top.max(point.1));
     let title = "Scores: chat (blue), reasoning (red)";
-    picture(title, ("score", "share of label"), top, &[(chat, CHAT), (reasoning, REASONING)])
+    picture(
+        title,
+        Axes { x: "score", y: "share of label" },
+        top,
+        &[(chat, CHAT), (reasoning, REASONING)],
+    )
 }
 
 #[cfg(test)]

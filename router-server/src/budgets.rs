@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use prometheus::{GaugeVec, Opts, Registry};
 use router_core::config::CallerKey;
+use router_core::decision::Moment;
 use router_core::ledger::{Allowance, Ledger, Span, Team};
 use router_core::units::{Day, Usd};
-use tokio::time::Instant;
 
 /// Holder of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,14 +77,14 @@ impl Budgets {
     }
 
     /// Every budget, and what is spent of it here and at other replicas.
-    pub(crate) fn spent(&self, ledger: &Ledger, now: Instant, today: Day) -> Vec<Budget> {
+    pub(crate) fn spent(&self, ledger: &Ledger, moment: Moment) -> Vec<Budget> {
         let mut budgets = Vec::new();
         for Spender { owner, name, account, allowance } in &self.0 {
             for (span, limit) in limits(allowance) {
                 let Some(limit) = limit else { continue };
-                let used = ledger.used(account, (now, today));
+                let used = ledger.used(account, moment);
                 let spent = used.spent(span);
-                let renews = span.renews(today);
+                let renews = span.renews(moment.today);
                 let (owner, name) = (*owner, Arc::clone(name));
                 budgets.push(Budget { owner, name, span, limit, spent, renews });
             }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use router_core::clock;
+use router_core::decision::Moment;
 use router_core::ledger::{Allowance, Ledger, Left};
 use router_core::stored::Caller;
 use tokio::time::Instant;
@@ -41,7 +42,7 @@ pub(crate) fn tell(
     if allowance.requests_per_minute.is_none() && allowance.tokens_per_minute.is_none() {
         return;
     }
-    let left = ledger.left(key, allowance, (Instant::now(), clock::day(clock::wall())));
+    let left = ledger.left(key, allowance, Moment::new(Instant::now(), clock::day(clock::wall())));
     put(headers, REQUESTS, left.requests);
     put(headers, TOKENS, left.tokens);
 }

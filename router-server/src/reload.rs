@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use prometheus::Registry;
 use router_core::clock;
 use router_core::config::{Config, ConfigFaults};
+use router_core::decision::Moment;
 use router_core::router::{BuildFault, ModelRouter};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -174,9 +175,9 @@ impl Live {
     ) -> Vec<impl Future<Output = ()> + Send + 'static + use<>> {
         let current = self.current();
         let Some(settings) = current.config.notify.clone() else { return Vec::new() };
-        let today = clock::day(clock::wall());
+        let moment = Moment::new(Instant::now(), clock::day(clock::wall()));
         let budgets = Budgets::new(&current.config.keys);
-        let budgets = budgets.spent(current.router.ledger(), Instant::now(), today);
+        let budgets = budgets.spent(current.router.ledger(), moment);
         let limits = current.config.limits.connections();
         let due = noticed.due(&budgets, room).into_iter();
         let send = |notice| {

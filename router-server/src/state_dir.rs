@@ -11,6 +11,7 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use router_core::clock;
+use router_core::decision::Moment;
 use router_core::ledger::{Ledger, Used};
 use router_core::units::{Day, Usd};
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ impl StateDir {
             serde_json::from_str(&text)
                 .map_err(|cause| fault(io::Error::new(io::ErrorKind::InvalidData, cause)))?
         };
-        let moment = (Instant::now(), clock::day(clock::wall()));
+        let moment = Moment::new(Instant::now(), clock::day(clock::wall()));
         let mut restored = 0_usize;
         for (name, spent) in &kept.accounts {
             if let Some((used, on)) = spent.read() {
@@ -102,7 +103,7 @@ impl StateDir {
     }
 
     fn text(ledger: &Ledger) -> String {
-        let moment = (Instant::now(), clock::day(clock::wall()));
+        let moment = Moment::new(Instant::now(), clock::day(clock::wall()));
         let accounts = ledger.all_own(moment).into_iter();
         let accounts = accounts
             .filter(|(_, used, _)| used.month > Usd::ZERO || used.day > Usd::ZERO)
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     fn spent(ledger: &Ledger, name: &str) -> Used {
-        ledger.used(name, (Instant::now(), clock::day(clock::wall())))
+        ledger.used(name, Moment::new(Instant::now(), clock::day(clock::wall())))
     }
 
     #[test]
@@ -155,8 +156,8 @@ mod tests {
             month: Usd::of_dollars(2.0 * dollars).unwrap(),
             ..Used::default()
         };
-        one.restore("billing", used(1.5), today, (Instant::now(), today));
-        one.restore("team__finance", used(3.0), today, (Instant::now(), today));
+        one.restore("billing", used(1.5), today, Moment::new(Instant::now(), today));
+        one.restore("team__finance", used(3.0), today, Moment::new(Instant::now(), today));
         dir.keep(&one);
         let other = Ledger::default();
         StateDir::open(&path, &other).unwrap();

@@ -10,6 +10,8 @@ pub(crate) mod memory;
 pub(crate) mod raw;
 pub(crate) mod raw_upstream;
 pub(crate) mod scripted;
+pub(crate) mod signatures;
+pub(crate) mod sources;
 pub(crate) mod tls;
 
 pub(crate) use answer::{Answer, words};

@@ -204,7 +204,8 @@ impl Deployed {
     pub(crate) fn admit_in(
         self: &Arc<Self>,
         now: Instant,
-        (name, tier): (TierName, Tier),
+        name: TierName,
+        tier: Tier,
         ask: &Ask,
     ) -> Result<(Lease, TierName), Refused> {
         let arrival = Arrival { prompt_chars: ask.prompt_chars(), ..Arrival::default() };

@@ -215,9 +215,10 @@ async fn ordinary(reached: &Reached, changes: &Changes) -> Result<Response, Resp
     let word = reached.body.get("service_tier").and_then(Value::as_str);
     let tier = reached.deployed.asked_tier(word).map_err(|refusal| refused(&refusal))?;
     let admitted = match tier {
-        Some(tier) => {
-            reached.deployed.admit_in(start, tier, &ask).map(|(lease, name)| (lease, Some(name)))
-        }
+        Some((name, tier)) => reached
+            .deployed
+            .admit_in(start, name, tier, &ask)
+            .map(|(lease, name)| (lease, Some(name))),
         None => reached.deployed.admit(start, &ask).map(|lease| (lease, None)),
     };
     let (lease, tier) =
@@ -317,7 +318,7 @@ impl Answered {
         match reached.operation {
             Operation::Responses => {
                 let resource = &reached.shared.resource;
-                responses::response(envelope, (&reached.body, resource), choices, usage)
+                responses::response(envelope, &reached.body, resource, choices, usage)
             }
             Operation::Completions => completions::completion(envelope, choices, usage),
             Operation::Chat | Operation::Embeddings | Operation::Media(_) => {

@@ -26,7 +26,8 @@ impl Refusal {
     fn model(
         status: StatusCode,
         kind: &str,
-        (param, code): (Option<&str>, Option<&str>),
+        param: Option<&str>,
+        code: Option<&str>,
         message: &str,
     ) -> Self {
         let body =
@@ -39,7 +40,8 @@ impl Refusal {
         Self::model(
             StatusCode::BAD_REQUEST,
             "invalid_request_error",
-            (Some(param), Some(code)),
+            Some(param),
+            Some(code),
             &message.into(),
         )
     }
@@ -48,7 +50,7 @@ impl Refusal {
     pub fn no_such_tier(tier: &str) -> Self {
         let message = format!("Invalid service_tier argument: '{tier}' is not available here.");
         let param = Some("service_tier");
-        Self::model(StatusCode::BAD_REQUEST, "invalid_request_error", (param, None), &message)
+        Self::model(StatusCode::BAD_REQUEST, "invalid_request_error", param, None, &message)
     }
 
     /// 400: the model does not know the parameter.
@@ -78,7 +80,8 @@ impl Refusal {
         Self::model(
             StatusCode::BAD_REQUEST,
             "invalid_request_error",
-            (None, None),
+            None,
+            None,
             "We could not parse the JSON body of your request. The API expects a JSON payload.",
         )
     }
@@ -125,7 +128,8 @@ impl Refusal {
         Self::model(
             StatusCode::BAD_REQUEST,
             "invalid_request_error",
-            (None, Some("invalid_encrypted_content")),
+            None,
+            Some("invalid_encrypted_content"),
             &message,
         )
     }
@@ -134,12 +138,7 @@ impl Refusal {
     pub fn reasoning_items() -> Self {
         let message = "Reasoning input items can only be provided to a reasoning or computer use \
                        model. Remove reasoning items from your input and try again.";
-        Self::model(
-            StatusCode::BAD_REQUEST,
-            "invalid_request_error",
-            (Some("input"), None),
-            message,
-        )
+        Self::model(StatusCode::BAD_REQUEST, "invalid_request_error", Some("input"), None, message)
     }
 
     /// 400: `previous_response_id` is unknown here.
@@ -164,7 +163,8 @@ impl Refusal {
         Self::model(
             StatusCode::UNAUTHORIZED,
             "invalid_request_error",
-            (None, Some("invalid_api_key")),
+            None,
+            Some("invalid_api_key"),
             "Incorrect API key provided.",
         )
     }
@@ -204,7 +204,8 @@ impl Refusal {
         Self::model(
             StatusCode::NOT_FOUND,
             "invalid_request_error",
-            (None, Some("model_not_found")),
+            None,
+            Some("model_not_found"),
             &format!("The model `{model}` does not exist or you do not have access to it."),
         )
     }
@@ -219,7 +220,8 @@ impl Refusal {
         Self::model(
             StatusCode::NOT_FOUND,
             "invalid_request_error",
-            (None, None),
+            None,
+            None,
             &format!("Response with id '{id}' not found."),
         )
     }
@@ -273,7 +275,8 @@ impl Refusal {
         Self::model(
             status,
             "server_error",
-            (None, None),
+            None,
+            None,
             "That model is currently overloaded with other requests.",
         )
     }
@@ -282,7 +285,7 @@ impl Refusal {
         let message = "The server had an error while processing your request. Sorry about that! \
                        You can retry your request, or contact us through an Azure support request \
                        if the error persists. (Please include the request ID in your message.)";
-        Self::model(status, "server_error", (None, None), message)
+        Self::model(status, "server_error", None, None, message)
     }
 }
 

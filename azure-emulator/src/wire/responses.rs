@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 /// The whole response. The request is repeated where the schema asks for it; its resource encrypts what is hidden.
 pub fn response(
     envelope: &Envelope,
-    (request, resource): (&Value, &str),
+    request: &Value,
+    resource: &str,
     choices: &[Said],
     usage: &Usage,
 ) -> Value {

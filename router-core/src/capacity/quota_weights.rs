@@ -194,7 +194,7 @@ mod tests {
 
     use super::*;
 
-    fn load((characters, cached, cap): (u64, f64, u64)) -> Load {
+    fn load(characters: u64, cached: f64, cap: u64) -> Load {
         let prompt = Tokens(characters / 4);
         let cached = Tokens(whole(prompt.as_f64() * cached));
         Load { prompt, cached, characters, cap: Some(Tokens(cap)) }
@@ -219,15 +219,15 @@ mod tests {
             let mut theirs = Quota::new(settings, start);
             let (mut ours, mut sent) = (QuotaWeights::DOCUMENTED, Sent::default());
             let mut now = start;
-            for request in &requests {
+            for &(characters, cached, cap) in &requests {
                 now += Duration::from_millis(300);
-                let load = load(*request);
+                let load = load(characters, cached, cap);
                 sent.add(&load);
                 let left = theirs.arrive(now, arrival(&load)).unwrap();
                 ours.learn(now, sent, left.remaining_tokens);
             }
-            for request in requests.iter().take(20) {
-                let load = load(*request);
+            for &(characters, cached, cap) in requests.iter().take(20) {
+                let load = load(characters, cached, cap);
                 let (counted, found) = (theirs.estimate(arrival(&load)), ours.counted(&load));
                 let wrong = Tokens(counted.abs_diff(found)).as_f64();
                 let documented: f64 = parts(&load).iter().sum();
@@ -244,7 +244,7 @@ mod tests {
             let (mut ours, mut sent) = (QuotaWeights::DOCUMENTED, Sent::default());
             for (remaining, characters, cap) in said {
                 now += Duration::from_millis(10);
-                sent.add(&load((characters, 0.3, cap)));
+                sent.add(&load(characters, 0.3, cap));
                 ours.learn(now, sent, remaining);
                 prop_assert!(ours.get().iter().all(|weight| (0.0..=MOST).contains(weight)), "{:?}", ours.get());
             }
@@ -259,7 +259,7 @@ mod tests {
         let mut teach = |ours: &mut QuotaWeights, cap_weight: f64, others: u64| {
             for number in 0..300u64 {
                 now += Duration::from_millis(10);
-                let load = load((2_000 + 40 * (number % 20), 0.0, 100 * (number % 10)));
+                let load = load(2_000 + 40 * (number % 20), 0.0, 100 * (number % 10));
                 sent.add(&load);
                 let [prompt, cached, cap] = parts(&load);
                 remaining -= whole(prompt + cached + cap_weight * cap) + others;

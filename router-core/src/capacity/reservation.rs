@@ -177,7 +177,7 @@ impl OutputLengths {
     }
 
     /// An answer was this long.
-    pub fn learn(&self, task: Task, (caller, class): (u64, CapClass), length: Tokens) {
+    pub fn learn(&self, task: Task, caller: u64, class: CapClass, length: Tokens) {
         let key = (task, class, caller);
         // `get_with` allocates for the case that the caller is new, which it is only once.
         let own = self.callers.get(&key);
@@ -188,7 +188,7 @@ impl OutputLengths {
 
     /// How long the answer to the caller's next request with such a cap will be; by all callers' answers while there are too
     /// few of its own.
-    pub fn expected(&self, task: Task, (caller, class): (u64, CapClass)) -> Option<Expected> {
+    pub fn expected(&self, task: Task, caller: u64, class: CapClass) -> Option<Expected> {
         let own = self.callers.get(&(task, class, caller));
         let own = own.and_then(|own| locked(&own).expected);
         if own.is_some_and(|own| own.sure) {
@@ -214,9 +214,9 @@ mod tests {
     fn a_first_guess_has_a_margin_and_gives_way_to_what_is_sure() {
         let habits = OutputLengths::new(&Settings::default());
         let learn = |caller, count: usize, length| {
-            (0..count).for_each(|_| habits.learn(Task::Chat, (caller, FREE), Tokens(length)));
+            (0..count).for_each(|_| habits.learn(Task::Chat, caller, FREE, Tokens(length)));
         };
-        let expected = |caller| habits.expected(Task::Chat, (caller, FREE));
+        let expected = |caller| habits.expected(Task::Chat, caller, FREE);
         learn(1, 9, 100);
         assert_eq!(expected(1), None);
         learn(1, 1, 100);
@@ -236,34 +236,30 @@ mod tests {
         let settings = Settings { learned_samples: 200.0, ..Settings::default() };
         let habits = OutputLengths::new(&settings);
         for length in 1..200u64 {
-            habits.learn(Task::Chat, (1, FREE), Tokens(length));
+            habits.learn(Task::Chat, 1, FREE, Tokens(length));
         }
-        assert!(!habits.expected(Task::Chat, (1, FREE)).unwrap().sure);
+        assert!(!habits.expected(Task::Chat, 1, FREE).unwrap().sure);
         for length in 200..=1_000u64 {
-            habits.learn(Task::Chat, (1, FREE), Tokens(length));
+            habits.learn(Task::Chat, 1, FREE, Tokens(length));
         }
-        let expected = habits.expected(Task::Chat, (1, FREE)).unwrap();
+        let expected = habits.expected(Task::Chat, 1, FREE).unwrap();
         assert!((1_000..=1_060).contains(&expected.most.0), "{expected:?}");
         assert!((500.0..501.0).contains(&expected.mean));
-        assert_eq!(
-            habits.expected(Task::Chat, (2, FREE)),
-            Some(expected),
-            "another caller: as all"
-        );
-        assert_eq!(habits.expected(Task::Reasoning, (1, FREE)), None);
+        assert_eq!(habits.expected(Task::Chat, 2, FREE), Some(expected), "another caller: as all");
+        assert_eq!(habits.expected(Task::Reasoning, 1, FREE), None);
     }
 
     #[test]
     fn callers_have_habits_of_their_own_and_new_ones_replace_old_ones() {
         let habits = OutputLengths::new(&Settings::default());
         for _ in 0..1_000 {
-            habits.learn(Task::Chat, (1, FREE), Tokens(10));
-            habits.learn(Task::Chat, (2, FREE), Tokens(2_000));
+            habits.learn(Task::Chat, 1, FREE, Tokens(10));
+            habits.learn(Task::Chat, 2, FREE, Tokens(2_000));
         }
-        let most = |caller| habits.expected(Task::Chat, (caller, FREE)).unwrap().most.0;
+        let most = |caller| habits.expected(Task::Chat, caller, FREE).unwrap().most.0;
         assert!(most(1) <= 11 && most(2) >= 2_000, "{} {}", most(1), most(2));
         for _ in 0..400_000 {
-            habits.learn(Task::Chat, (2, FREE), Tokens(100));
+            habits.learn(Task::Chat, 2, FREE, Tokens(100));
         }
         assert!(most(2) <= 105, "{}", most(2));
     }
@@ -272,11 +268,11 @@ mod tests {
         let habits = OutputLengths::new(&Settings::default());
         let (tight, loose) = (CapClass::of(Some(Tokens(1_000))), CapClass::of(Some(Tokens(4_096))));
         for _ in 0..300 {
-            habits.learn(Task::Chat, (1, tight), Tokens(900));
-            habits.learn(Task::Chat, (1, loose), Tokens(200));
+            habits.learn(Task::Chat, 1, tight, Tokens(900));
+            habits.learn(Task::Chat, 1, loose, Tokens(200));
         }
-        let most = |class| habits.expected(Task::Chat, (1, class)).unwrap().most.0;
+        let most = |class| habits.expected(Task::Chat, 1, class).unwrap().most.0;
         assert!(most(tight) >= 900 && most(loose) < 220);
-        assert_eq!(habits.expected(Task::Chat, (1, FREE)), None);
+        assert_eq!(habits.expected(Task::Chat, 1, FREE), None);
     }
 }

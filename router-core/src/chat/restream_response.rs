@@ -74,12 +74,12 @@ impl Events {
         }
         let parts = item.get("content").and_then(Value::as_array);
         for (place, part) in parts.into_iter().flatten().enumerate() {
-            self.part((id, index, place), part);
+            self.part(id, index, place, part);
         }
         self.push("response.output_item.done", json!({"output_index": index, "item": item}));
     }
 
-    fn part(&mut self, (id, index, place): (Option<&Value>, usize, usize), part: &Value) {
+    fn part(&mut self, id: Option<&Value>, index: usize, place: usize, part: &Value) {
         let at = |field: &str, value: &Value| json!({"item_id": id, "output_index": index, "content_index": place, field: value});
         let (kind, field) = match part.get("type").and_then(Value::as_str) {
             Some("refusal") => ("response.refusal", "refusal"),

@@ -114,9 +114,9 @@ pub(super) fn check(raw: &Raw, policy: &Policy, table: &Table<'_>) -> Vec<Caller
         if name.starts_with(TEAM_PREFIX) {
             own.fault_here(format!("names that begin with {TEAM_PREFIX} stand for teams"));
         }
-        let hashes = hashes(key, (name, &mut known), &own);
+        let hashes = hashes(key, name, &mut known, &own);
         let expires = own.rule::<Day>("expires", key.expires.as_deref());
-        let rights = Arc::new(rights(key, (raw, policy), &own));
+        let rights = Arc::new(rights(key, raw, policy, &own));
         let allowance = allowance(key, &own);
         match KeyName::try_from(name.as_str()) {
             Ok(name) => keys.push(CallerKey {
@@ -138,7 +138,8 @@ pub(super) fn check(raw: &Raw, policy: &Policy, table: &Table<'_>) -> Vec<Caller
 
 fn hashes<'r>(
     raw: &raw::Key,
-    (name, known): (&'r str, &mut BTreeMap<KeyHash, &'r str>),
+    name: &'r str,
+    known: &mut BTreeMap<KeyHash, &'r str>,
     table: &Table<'_>,
 ) -> Vec<KeyHash> {
     let mut hashes = Vec::new();
@@ -175,7 +176,7 @@ fn hashes<'r>(
     hashes
 }
 
-fn rights(raw: &raw::Key, (all, policy): (&Raw, &Policy), table: &Table<'_>) -> Rights {
+fn rights(raw: &raw::Key, all: &Raw, policy: &Policy, table: &Table<'_>) -> Rights {
     let role = role(raw, table);
     let served: BTreeSet<&str> =
         all.deployments.values().filter_map(|deployment| deployment.model.as_deref()).collect();

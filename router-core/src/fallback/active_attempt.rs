@@ -16,8 +16,8 @@ use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
-use crate::state::CapacityState;
 use crate::state::Event;
+use crate::state::InProcess;
 use crate::state::Turn;
 use crate::task::Task;
 use crate::units::Tokens;
@@ -64,7 +64,7 @@ impl ActiveAttempt {
         self.capacity.set_used(None);
     }
 
-    fn state(&self) -> &Arc<dyn CapacityState> {
+    fn state(&self) -> &Arc<InProcess> {
         self.capacity.waiting().state()
     }
 
@@ -114,7 +114,8 @@ impl ActiveAttempt {
     /// A whole answer has ended at `now`: what it used, where its conversation is at home, and how long such answers are.
     pub(super) fn served(
         &mut self,
-        (timing, now): (Timing, Instant),
+        timing: Timing,
+        now: Instant,
         usage: Option<Usage>,
         cut_by_us: bool,
     ) {

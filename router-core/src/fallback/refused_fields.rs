@@ -59,7 +59,8 @@ impl Refusals {
         &self,
         deployment: &DeploymentName,
         operation: Operation,
-        (field, now): (&'static str, Instant),
+        field: &'static str,
+        now: Instant,
     ) {
         tracing::warn!(%deployment, field, "the deployment refuses a field that its model's record allows");
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -78,9 +79,9 @@ mod tests {
         let refusals = Refusals::default();
         let name = DeploymentName::try_from("gpt4o").unwrap();
         let start = Instant::now();
-        refusals.remember(&name, Operation::Chat, ("seed", start));
-        refusals.remember(&name, Operation::Chat, ("user", start));
-        refusals.remember(&name, Operation::Chat, ("seed", start));
+        refusals.remember(&name, Operation::Chat, "seed", start);
+        refusals.remember(&name, Operation::Chat, "user", start);
+        refusals.remember(&name, Operation::Chat, "seed", start);
         assert_eq!(refusals.of(&name, Operation::Chat, start), ["user", "seed"]);
         assert!(refusals.of(&name, Operation::Responses, start).is_empty());
         assert!(refusals.of(&name, Operation::Chat, start + LEARNED_FOR).is_empty());

@@ -31,7 +31,7 @@ pub(super) fn relayed_on<U: Upstream>(
     passing.on_end(move |end| match end.how {
         How::Whole => {
             let now = Instant::now();
-            active.served((Timing { first, total: now - began }, now), end.usage, false);
+            active.served(Timing { first, total: now - began }, now, end.usage, false);
         }
         How::Interrupted => active.learn(Event::Failed),
         How::HungUp | How::Rejected => {}

@@ -137,7 +137,7 @@ impl<U: Upstream> Sending<'_, U> {
         };
         let utilization = active.read(&reply.headers, reply.status.is_success());
         if !reply.status.is_success() {
-            return self.refused((reply, &awaited.call), &mut active, utilization).await;
+            return self.refused(reply, &awaited.call, &mut active, utilization).await;
         }
         if is_encoded(&reply.headers) {
             return failed(&mut active, Ended::Broken);
@@ -155,7 +155,7 @@ impl<U: Upstream> Sending<'_, U> {
             Arrival::Media => relayed_media(self, reply, active).await,
             Arrival::Events => {
                 let watch = self.watch(adapted.withhold_usage, preamble);
-                self.streamed((reply, &awaited.call), active, watch).await
+                self.streamed(reply, &awaited.call, active, watch).await
             }
             Arrival::Whole => {
                 // What has to be looked at as a whole, or told as a stream, is not relayed.
@@ -205,13 +205,13 @@ impl<U: Upstream> Sending<'_, U> {
             && !matches!(awaited.call, Call::Passed { .. })
             && let Some(reported) = Reported::in_place_of_answer(&body)
         {
-            return self.reported(reported, (reply.headers, &awaited.call), &mut active).await;
+            return self.reported(reported, reply.headers, &awaited.call, &mut active).await;
         }
         if !awaited.is_answered_by(&answer) {
             return failed(&mut active, Ended::Broken);
         }
         let cut = self.tight && answer.finish_reason.as_deref() == Some("length");
-        active.served((Timing { first: total, total }, now), answer.usage, cut);
+        active.served(Timing { first: total, total }, now, answer.usage, cut);
         let body = Delivered::Full(body, answer);
         let delivery = Delivery { status: reply.status, headers: reply.headers, body };
         Sent::Answer(Ended::Served, Box::new(delivery))
@@ -231,7 +231,8 @@ impl<U: Upstream> Sending<'_, U> {
 
     async fn streamed(
         &self,
-        (reply, call): (Reply, &Call),
+        reply: Reply,
+        call: &Call,
         mut active: ActiveAttempt,
         watch: Watch,
     ) -> Sent {
@@ -243,7 +244,7 @@ impl<U: Upstream> Sending<'_, U> {
             Err(NotOpened::Timeout) => return self.unreached(&mut active, Unreachable::Timeout),
             Err(NotOpened::Broken) => return failed(&mut active, Ended::Broken),
             Err(NotOpened::Error(reported)) => {
-                return self.reported(reported, (reply.headers, call), &mut active).await;
+                return self.reported(reported, reply.headers, call, &mut active).await;
             }
         };
         let first = began.elapsed();
@@ -254,7 +255,7 @@ impl<U: Upstream> Sending<'_, U> {
                 How::Whole => {
                     let now = Instant::now();
                     let timing = Timing { first, total: now - began };
-                    active.served((timing, now), Some(usage), false);
+                    active.served(timing, now, Some(usage), false);
                 }
                 How::Interrupted => active.learn(Event::Failed),
                 // What the caller does, and what is wrong with its request, says nothing about the deployment.
@@ -270,7 +271,8 @@ impl<U: Upstream> Sending<'_, U> {
     async fn reported(
         &self,
         error: Reported,
-        (answered, call): (HeaderMap, &Call),
+        answered: HeaderMap,
+        call: &Call,
         active: &mut ActiveAttempt,
     ) -> Sent {
         let status = error.status.and_then(|status| StatusCode::from_u16(status).ok());
@@ -283,16 +285,18 @@ impl<U: Upstream> Sending<'_, U> {
         };
         // What a success says of the quota is no wait.
         let is_quota = |name: &HeaderName| name.as_str().starts_with("x-ratelimit-");
+        let kept = answered.iter().filter(|(name, _)| !is_quota(name));
         let mut headers: HeaderMap =
-            answered.iter().filter(|(name, _)| !is_quota(name)).map(owned).collect();
+            kept.map(|(name, value)| (name.clone(), value.clone())).collect();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let body = Box::pin(stream::iter([Ok(error.body)]));
-        self.refused((Reply { status, headers, body }, call), active, None).await
+        self.refused(Reply { status, headers, body }, call, active, None).await
     }
 
     async fn refused(
         &self,
-        (reply, call): (Reply, &Call),
+        reply: Reply,
+        call: &Call,
         active: &mut ActiveAttempt,
         utilization: Option<f64>,
     ) -> Sent {
@@ -379,8 +383,4 @@ fn unreachable(fault: Unreachable) -> Ended {
         Unreachable::Timeout => Ended::Timeout,
         Unreachable::Broken => Ended::Broken,
     }
-}
-
-fn owned((name, value): (&HeaderName, &HeaderValue)) -> (HeaderName, HeaderValue) {
-    (name.clone(), value.clone())
 }

@@ -135,7 +135,7 @@ impl<U: Upstream> Fallback<U> {
         if let Ended::FieldRefused(fields) = ended {
             let now = Instant::now();
             for field in fields.iter() {
-                self.refusals.remember(&deployment.name, operation, (field, now));
+                self.refusals.remember(&deployment.name, operation, field, now);
             }
             return fields;
         }

@@ -21,7 +21,7 @@ use crate::encrypted_items::Readers;
 use crate::memory::Budget;
 use crate::memory::Share;
 use crate::model::Effort;
-use crate::state::CapacityState;
+use crate::state::InProcess;
 use crate::state::Kept;
 use crate::state::Renewal;
 use crate::task::Task;
@@ -165,7 +165,7 @@ impl<U: Upstream> Fallback<U> {
     /// The same under a new config: budgets and what was learned of deployments that stay are carried on.
     #[must_use]
     pub fn renewed(&self, upstream: U, limits: Limits, renewal: &Renewal<'_>) -> Self {
-        let state = self.waiting.state().renewed(renewal);
+        let state = Arc::new(self.waiting.state().renewed(renewal));
         let waiting = self.waiting.renewed(state, renewal);
         self.answers.resize(answer_memory(&limits));
         self.last_refusals.keep(|name| renewal.kept.get(name) == Some(&Kept::Whole));
@@ -197,7 +197,7 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// The state that it learns into.
-    pub(crate) fn state(&self) -> &Arc<dyn CapacityState> {
+    pub(crate) fn state(&self) -> &Arc<InProcess> {
         self.waiting.state()
     }
 

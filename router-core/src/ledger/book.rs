@@ -9,8 +9,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
 use crate::decision::Moment;
 use crate::memory::Shares;
 use crate::units::Day;
@@ -92,7 +90,7 @@ pub(super) struct Book {
     pub(super) month: Usd,
     elsewhere: Used,
     /// When, and on which day, `elsewhere` was received.
-    told: (Instant, Day),
+    told: Moment,
 }
 
 impl Ledger {
@@ -108,9 +106,8 @@ impl Ledger {
         key: &str,
         allowance: &Allowance,
         estimate: Estimate,
-        (now, today): (Instant, Day),
+        moment: Moment,
     ) -> Result<Ticket, LimitReached> {
-        let moment = Moment { now, today };
         let entry = self.enter(key, allowance, None, moment)?;
         let slot = entry.occupy(moment)?;
         Ok(entry.set_aside(estimate, moment)?.holding(slot))
@@ -131,7 +128,7 @@ impl Ledger {
         share: Option<u64>,
         moment: Moment,
     ) -> Result<Entry, LimitReached> {
-        let account = self.account(key, (moment.now, moment.today));
+        let account = self.account(key, moment);
         let entered = {
             let mut book = account.book();
             book.slot_free(allowance, share, moment)?;
@@ -152,13 +149,13 @@ impl Ledger {
         estimate: Estimate,
         moment: Moment,
     ) -> Result<Ticket, LimitReached> {
-        let account = self.account(&team.account, (moment.now, moment.today));
+        let account = self.account(&team.account, moment);
         Ticket::on(account, &team.allowance, estimate, moment)
     }
 
     /// Puts back what an account had spent on a day and in its month before this process began.
-    pub fn restore(&self, key: &str, spent: Used, on: Day, (now, today): (Instant, Day)) {
-        let account = self.account(key, (now, today));
+    pub fn restore(&self, key: &str, spent: Used, on: Day, moment: Moment) {
+        let account = self.account(key, moment);
         let mut book = account.book();
         book.turn(on);
         if on == book.today {
@@ -171,18 +168,18 @@ impl Ledger {
 
     /// What another replica has charged an account, to be corrected here. Money is returned as far as any was spent from it here.
     pub fn charged_elsewhere(&self, key: &str, bill: Bill, on: Day, moment: Moment) -> Charged {
-        Charged::elsewhere(self.account(key, (moment.now, moment.today)), bill, on)
+        Charged::elsewhere(self.account(key, moment), bill, on)
     }
 
     /// A key's use in this process; nothing if it has not been seen.
-    pub fn own(&self, key: &str, (now, today): (Instant, Day)) -> Used {
+    pub fn own(&self, key: &str, moment: Moment) -> Used {
         let account = self.read().get(key).cloned();
-        account.map(|account| account.book().own((now, today))).unwrap_or_default()
+        account.map(|account| account.book().own(moment)).unwrap_or_default()
     }
 
     /// What each key has used itself here, and the day to which its money belongs: today, or a later one where the clock was
     /// set back.
-    pub fn all_own(&self, moment: (Instant, Day)) -> Vec<(Arc<str>, Used, Day)> {
+    pub fn all_own(&self, moment: Moment) -> Vec<(Arc<str>, Used, Day)> {
         let accounts: Vec<_> = self
             .read()
             .iter()
@@ -197,13 +194,13 @@ impl Ledger {
     }
 
     /// A key's use in all processes.
-    pub fn used(&self, key: &str, (now, today): (Instant, Day)) -> Used {
+    pub fn used(&self, key: &str, moment: Moment) -> Used {
         let account = self.read().get(key).cloned();
-        account.map(|account| account.book().all((now, today))).unwrap_or_default()
+        account.map(|account| account.book().all(moment)).unwrap_or_default()
     }
 
     /// Remainders of a key's rate limits, over all processes.
-    pub fn left(&self, key: &str, allowance: &Allowance, moment: (Instant, Day)) -> RatesLeft {
+    pub fn left(&self, key: &str, allowance: &Allowance, moment: Moment) -> RatesLeft {
         let account = self.read().get(key).cloned();
         let Some(account) = account else { return RatesLeft::untouched(allowance) };
         account.book().left(allowance, moment)
@@ -211,18 +208,18 @@ impl Ledger {
 
     /// Takes note of what other replicas have used of a key, all together; it counts until it is told again, rates for
     /// at most a minute, budgets until their day or month ends.
-    pub fn elsewhere(&self, key: &str, used: Used, (now, today): (Instant, Day)) {
-        let account = self.account(key, (now, today));
+    pub fn elsewhere(&self, key: &str, used: Used, moment: Moment) {
+        let account = self.account(key, moment);
         let mut book = account.book();
         book.elsewhere = used;
-        book.told = (now, today);
+        book.told = moment;
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, HashMap<Arc<str>, Arc<Account>>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn account(&self, key: &str, moment: (Instant, Day)) -> Arc<Account> {
+    fn account(&self, key: &str, moment: Moment) -> Arc<Account> {
         if let Some(account) = self.read().get(key) {
             return Arc::clone(account);
         }
@@ -243,17 +240,17 @@ impl Account {
 }
 
 impl Book {
-    fn new((now, today): (Instant, Day)) -> Self {
+    fn new(moment: Moment) -> Self {
         Self {
-            requests: Window::new(now),
-            tokens: Window::new(now),
+            requests: Window::new(moment.now),
+            tokens: Window::new(moment.now),
             in_flight: 0,
             held: Usd::ZERO,
-            today,
+            today: moment.today,
             day: Usd::ZERO,
             month: Usd::ZERO,
             elsewhere: Used::default(),
-            told: (now, today),
+            told: moment,
         }
     }
 
@@ -269,7 +266,7 @@ impl Book {
         self.today = today;
     }
 
-    fn own(&mut self, (now, today): (Instant, Day)) -> Used {
+    fn own(&mut self, Moment { now, today }: Moment) -> Used {
         self.turn(today);
         Used {
             requests: self.requests.used(now),
@@ -281,9 +278,9 @@ impl Book {
         }
     }
 
-    fn others(&self, (now, today): (Instant, Day)) -> Used {
-        let (at, day) = self.told;
-        let fresh = now.saturating_duration_since(at) < MINUTE;
+    fn others(&self, Moment { now, today }: Moment) -> Used {
+        let day = self.told.today;
+        let fresh = now.saturating_duration_since(self.told.now) < MINUTE;
         let rates = if fresh { self.elsewhere } else { Used::default() };
         // A clock that was set back ends nothing.
         let this_month = day.first_of_month() >= today.first_of_month();
@@ -294,7 +291,7 @@ impl Book {
         }
     }
 
-    fn all(&mut self, moment: (Instant, Day)) -> Used {
+    fn all(&mut self, moment: Moment) -> Used {
         let (own, others) = (self.own(moment), self.others(moment));
         Used {
             requests: own.requests.saturating_add(others.requests),
@@ -306,10 +303,10 @@ impl Book {
         }
     }
 
-    fn left(&mut self, allowance: &Allowance, moment: (Instant, Day)) -> RatesLeft {
-        let (now, others) = (moment.0, self.others(moment));
+    fn left(&mut self, allowance: &Allowance, moment: Moment) -> RatesLeft {
+        let (now, others) = (moment.now, self.others(moment));
         // A report of other processes says only that the use lies within the last minute.
-        let told = (self.told.0 + MINUTE).saturating_duration_since(now);
+        let told = (self.told.now + MINUTE).saturating_duration_since(now);
         let left = |window: &mut Window, others: u64, limit: u64| Left {
             limit,
             remaining: limit.saturating_sub(window.used(now).saturating_add(others)),
@@ -327,9 +324,9 @@ impl Book {
         &mut self,
         allowance: &Allowance,
         share: Option<u64>,
-        Moment { now, today }: Moment,
+        moment: Moment,
     ) -> Result<(), LimitReached> {
-        let (own, all) = (self.in_flight, self.all((now, today)).in_flight);
+        let (own, all) = (self.in_flight, self.all(moment).in_flight);
         let reached = match (allowance.max_in_flight, share) {
             (Some(limit), _) => (all >= limit).then_some(limit),
             (None, Some(share)) => (own >= share).then_some(share),
@@ -339,14 +336,10 @@ impl Book {
     }
 
     /// Fails if as many requests of the key have begun in the last minute as may.
-    fn rate_free(
-        &mut self,
-        allowance: &Allowance,
-        Moment { now, today }: Moment,
-    ) -> Result<(), LimitReached> {
+    fn rate_free(&mut self, allowance: &Allowance, moment: Moment) -> Result<(), LimitReached> {
         let Some(limit) = allowance.requests_per_minute else { return Ok(()) };
-        let others = self.others((now, today)).requests;
-        let wait = self.requests.wait(now, 1, limit.saturating_sub(others));
+        let others = self.others(moment).requests;
+        let wait = self.requests.wait(moment.now, 1, limit.saturating_sub(others));
         if wait.is_zero() { Ok(()) } else { Err(LimitReached::Requests { limit, wait }) }
     }
 
@@ -355,9 +348,10 @@ impl Book {
         &mut self,
         allowance: &Allowance,
         estimate: Estimate,
-        Moment { now, today }: Moment,
+        moment: Moment,
     ) -> Result<u64, LimitReached> {
-        let (used, others) = (self.all((now, today)), self.others((now, today)));
+        let Moment { now, today } = moment;
+        let (used, others) = (self.all(moment), self.others(moment));
         for (span, budget, renewed) in [
             (Span::Month, allowance.monthly_budget, today.first_of_next_month()),
             (Span::Day, allowance.daily_budget, today.next()),
@@ -387,6 +381,7 @@ impl Book {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::ledger::Payer;
@@ -412,7 +407,7 @@ mod tests {
             ..Allowance::default()
         };
         let spend = |today: &str| {
-            let moment = (now, day(today));
+            let moment = Moment::new(now, day(today));
             let admitted = ledger.admit("k", &allowance, estimate(1, 1), moment);
             admitted.map(|ticket| ticket.settle(bill(2, 1.0), moment))
         };
@@ -426,7 +421,7 @@ mod tests {
         assert_eq!(spend("2026-11-30"), Ok(()));
         assert_eq!(spend("2026-11-30"), over(Span::Month, 2.0, "2026-12-01"));
         assert_eq!(spend("2026-12-01"), Ok(()));
-        assert_eq!(ledger.own("k", (now, day("2026-12-02"))).month, bill(0, 1.0).cost);
+        assert_eq!(ledger.own("k", Moment::new(now, day("2026-12-02"))).month, bill(0, 1.0).cost);
     }
 
     #[test]
@@ -435,12 +430,12 @@ mod tests {
         let used = |charged_on: &str, actual: f64, settled_on: &str| {
             let ledger = Ledger::default();
             let held = Estimate { cost: bill(0, 1.0).cost, ..estimate(10, 90) };
-            let begun = (now, day(charged_on));
+            let begun = Moment::new(now, day(charged_on));
             let ticket = ledger.admit("k", &Allowance::default(), held, begun).unwrap();
             let charged = ticket.charge(begun);
             let open = ledger.own("k", begun);
             assert_eq!((open.tokens, open.day, open.held), (100, held.cost, Usd::ZERO));
-            let settled = (now, day(settled_on));
+            let settled = Moment::new(now, day(settled_on));
             charged.correct(bill(30, actual), settled);
             let used = ledger.own("k", settled);
             assert_eq!((used.tokens, used.in_flight), (30, 0));
@@ -469,17 +464,20 @@ mod tests {
             month: bill(0, 2.0).cost,
             ..Used::default()
         };
-        ledger.elsewhere("k", others, (now, today));
+        ledger.elsewhere("k", others, Moment { now, today });
         let admit = |moment| ledger.admit("k", &allowance, estimate(1, 1), moment).map(drop);
-        assert!(matches!(admit((now, today)), Err(LimitReached::Budget { span: Span::Month, .. })));
+        assert!(matches!(
+            admit(Moment { now, today }),
+            Err(LimitReached::Budget { span: Span::Month, .. })
+        ));
         let tomorrow = day("2026-12-01");
-        assert_eq!(admit((now, tomorrow)), Ok(()));
-        assert!(matches!(admit((now, tomorrow)), Err(LimitReached::Requests { .. })));
-        assert_eq!(ledger.own("k", (now, tomorrow)).requests, 1);
-        assert_eq!(ledger.used("k", (now, tomorrow)).requests, 10);
+        assert_eq!(admit(Moment::new(now, tomorrow)), Ok(()));
+        assert!(matches!(admit(Moment::new(now, tomorrow)), Err(LimitReached::Requests { .. })));
+        assert_eq!(ledger.own("k", Moment::new(now, tomorrow)).requests, 1);
+        assert_eq!(ledger.used("k", Moment::new(now, tomorrow)).requests, 10);
         let later = now + Duration::from_secs(59);
-        assert!(admit((later, tomorrow)).is_err());
-        assert_eq!(admit((later + Duration::from_secs(1), tomorrow)), Ok(()));
+        assert!(admit(Moment::new(later, tomorrow)).is_err());
+        assert_eq!(admit(Moment::new(later + Duration::from_secs(1), tomorrow)), Ok(()));
     }
 
     #[test]
@@ -491,19 +489,23 @@ mod tests {
             ..Allowance::default()
         };
         let left = |moment| {
-            let left = ledger.left("k", &allowance, (moment, today));
+            let left = ledger.left("k", &allowance, Moment::new(moment, today));
             let told = |left: Left| (left.remaining, left.resets.as_millis());
             (left.requests.map(told), left.tokens.map(told))
         };
-        assert_eq!(ledger.left("k", &Allowance::default(), (now, today)), RatesLeft::default());
+        assert_eq!(
+            ledger.left("k", &Allowance::default(), Moment { now, today }),
+            RatesLeft::default()
+        );
         assert_eq!(left(now), (Some((10, 0)), Some((1_000, 0))));
-        let ticket = ledger.admit("k", &allowance, estimate(10, 200), (now, today)).unwrap();
+        let ticket =
+            ledger.admit("k", &allowance, estimate(10, 200), Moment { now, today }).unwrap();
         assert_eq!(left(now), (Some((9, 60_010)), Some((790, 60_010))));
         let later = now + Duration::from_secs(20);
-        ticket.settle(bill(30, 0.0), (later, today));
+        ticket.settle(bill(30, 0.0), Moment::new(later, today));
         assert_eq!(left(later), (Some((9, 40_010)), Some((970, 40_010))));
         let others = Used { requests: 4, tokens: 2_000, ..Used::default() };
-        ledger.elsewhere("k", others, (later, today));
+        ledger.elsewhere("k", others, Moment::new(later, today));
         assert_eq!(left(later), (Some((5, 60_000)), Some((0, 60_000))));
         let over = later + Duration::from_secs(60);
         assert_eq!(left(over), (Some((10, 0)), Some((1_000, 0))));
@@ -513,12 +515,17 @@ mod tests {
     fn an_answer_longer_than_expected_counts_in_full() {
         let (ledger, now, today) = (Ledger::default(), Instant::now(), day("2026-11-30"));
         let allowance = Allowance { tokens_per_minute: Some(100), ..Allowance::default() };
-        let ticket = ledger.admit("k", &allowance, estimate(10, 20), (now, today)).unwrap();
+        let ticket =
+            ledger.admit("k", &allowance, estimate(10, 20), Moment { now, today }).unwrap();
         let late = now + Duration::from_secs(59);
-        ticket.settle(bill(90, 0.0), (late, today));
-        assert_eq!(ledger.own("k", (late, today)).tokens, 90);
+        ticket.settle(bill(90, 0.0), Moment::new(late, today));
+        assert_eq!(ledger.own("k", Moment::new(late, today)).tokens, 90);
         let later = now + Duration::from_secs(61);
-        assert_eq!(ledger.own("k", (later, today)).tokens, 60, "what came late counts from then");
+        assert_eq!(
+            ledger.own("k", Moment::new(later, today)).tokens,
+            60,
+            "what came late counts from then"
+        );
     }
 
     proptest! {
@@ -536,8 +543,8 @@ mod tests {
             let (mut open, mut spent) = (Vec::new(), 0u64);
             for (prompt, output, used, end, pause) in steps {
                 now += Duration::from_millis(pause);
-                let before = ledger.own("k", (now, today));
-                match ledger.admit("k", &allowance, estimate(prompt, output), (now, today)) {
+                let before = ledger.own("k", Moment { now, today });
+                match ledger.admit("k", &allowance, estimate(prompt, output), Moment { now, today }) {
                     Ok(ticket) => {
                         prop_assert!(before.in_flight < 4 && before.tokens + prompt + output <= 200);
                         open.push(ticket);
@@ -549,15 +556,15 @@ mod tests {
                 match (end, open.is_empty()) {
                     (0, false) => drop(open.remove(0)),
                     (1, false) => {
-                        open.remove(0).settle(bill(used, 0.000_001), (now, today));
+                        open.remove(0).settle(bill(used, 0.000_001), Moment { now, today });
                         spent += used;
                     }
                     _ => {}
                 }
-                prop_assert_eq!(ledger.own("k", (now, today)).in_flight, u64::try_from(open.len()).unwrap());
+                prop_assert_eq!(ledger.own("k", Moment { now, today }).in_flight, u64::try_from(open.len()).unwrap());
             }
             drop(open);
-            let end = ledger.own("k", (now, today));
+            let end = ledger.own("k", Moment { now, today });
             prop_assert_eq!((end.in_flight, end.held), (0, Usd::ZERO));
             prop_assert_eq!(end.tokens, spent, "within a minute nothing is forgotten");
         }

@@ -6,8 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::time::Instant;
-
 use crate::decision::Moment;
 use crate::memory::Shares;
 use crate::units::Day;
@@ -141,24 +139,24 @@ impl Ticket {
     }
 
     /// Charges what was reserved for an answer whose usage is not known yet.
-    pub fn charge(mut self, moment: (Instant, Day)) -> Charged {
+    pub fn charge(mut self, moment: Moment) -> Charged {
         let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
         let team = self.team.take().map(|team| Box::new(team.charge(moment)));
         self.settle(bill, moment);
-        Charged { account, entered: Some(entered), bill, on: moment.1, team }
+        Charged { account, entered: Some(entered), bill, on: moment.today, team }
     }
 
     /// Counts what was really used in place of what was reserved: less is returned to the moment at which the
     /// request began, more is counted now.
-    pub fn settle(mut self, bill: Bill, (now, today): (Instant, Day)) {
+    pub fn settle(mut self, bill: Bill, moment: Moment) {
         if let Some(team) = self.team.take() {
-            team.settle(bill, (now, today));
+            team.settle(bill, moment);
         }
         let mut book = self.account.book();
         if let Some(more) = bill.tokens.0.checked_sub(self.tokens).filter(|more| *more > 0) {
-            book.tokens.enter(now, more);
+            book.tokens.enter(moment.now, more);
         }
-        book.turn(today);
+        book.turn(moment.today);
         book.day += bill.cost;
         book.month += bill.cost;
         drop(book);
@@ -203,15 +201,15 @@ impl Charged {
     /// Counts what was really used in place of what was charged. More is charged now; less is returned, money only within
     /// the day and the month in which it was charged. Other replicas learn of money returned when as much has been
     /// spent again, as what they know of a key only grows.
-    pub fn correct(self, bill: Bill, (now, today): (Instant, Day)) {
+    pub fn correct(self, bill: Bill, moment: Moment) {
         if let Some(team) = self.team {
-            team.correct(bill, (now, today));
+            team.correct(bill, moment);
         }
         let mut book = self.account.book();
-        book.turn(today);
+        book.turn(moment.today);
         match bill.tokens.0.checked_sub(self.bill.tokens.0) {
             Some(0) => {}
-            Some(more) => drop(book.tokens.enter(now, more)),
+            Some(more) => drop(book.tokens.enter(moment.now, more)),
             None => {
                 if let Some(entered) = self.entered {
                     book.tokens.take_back(entered, self.bill.tokens.0 - bill.tokens.0);

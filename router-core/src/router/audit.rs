@@ -15,7 +15,9 @@ use crate::stored::Caller;
 pub(super) fn refused(
     metrics: &Metrics,
     error: &RouteError,
-    (caller, rights, headers): (&Caller, &Rights, &HeaderMap),
+    caller: &Caller,
+    rights: &Rights,
+    headers: &HeaderMap,
 ) {
     let residency = match error {
         RouteError::Overreach(over) => over.is_residency(),

@@ -12,7 +12,6 @@ use std::time::Duration;
 use crate::capacity::Timing;
 use crate::chat::Usage;
 use crate::clock;
-use crate::decision::Moment;
 use crate::deployment::Deployment;
 use crate::ledger::Bill;
 use crate::ledger::Charged;
@@ -90,7 +89,7 @@ impl OpenAnswers {
 
     /// An answer has been created; its usage will be reported later. `ticket` is what its key set aside.
     pub(super) fn opened(&self, id: &str, ticket: Option<Ticket>) {
-        let charged = ticket.map(|ticket| ticket.charge(charging::today()));
+        let charged = ticket.map(|ticket| ticket.charge(charging::current()));
         if let Some(outbox) = &self.outbox {
             outbox.keep(&open_key(id), Some(&written(charged.as_ref())));
         }
@@ -140,8 +139,7 @@ impl OpenAnswers {
             return self.settle(reporting);
         }
         let charged = kept.as_deref().and_then(read).zip(reporting.caller.name());
-        let (now, today) = charging::today();
-        let moment = Moment { now, today };
+        let moment = charging::current();
         let charged = charged.map(|((bill, on), key)| {
             let charged = ledger.charged_elsewhere(key, bill, on, moment);
             match reporting.caller.team() {
@@ -179,7 +177,7 @@ impl Reporting<'_> {
         bill::price(&mut answer, &[], self.prices);
         let (cost, at_least) = (answer.cost, answer.cost_at_least);
         if let Some(charged) = charged {
-            charged.correct(charging::bill(deployment, usage, cost), charging::today());
+            charged.correct(charging::bill(deployment, usage, cost), charging::current());
         }
         self.observers.settled(&Settlement {
             at: clock::wall(),

@@ -16,7 +16,6 @@ use crate::metrics::Metrics;
 use crate::metrics::ReplicaCollector;
 use crate::metrics::Watched;
 use crate::record::ReferencePrices;
-use crate::state::CapacityState;
 use crate::state::InProcess;
 use crate::state::Replicas;
 use crate::stored::StoredResponses;
@@ -109,7 +108,6 @@ impl<U: Upstream> ModelRouter<U> {
         if let Some(replicas) = &replicas {
             replicas.attach(Arc::clone(&state), Arc::clone(&ledger));
         }
-        let state: Arc<dyn CapacityState> = state;
         let metrics = Metrics::register(registry)?;
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, &rules.capacity);
         let fallback = Fallback::new(upstream, waiting, limits);

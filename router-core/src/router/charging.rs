@@ -43,16 +43,16 @@ impl Unsaid {
 pub(super) fn admit(
     ledger: &Ledger,
     call: &ChatCall,
-    (decision, plan): (&Decision, &Plan),
+    decision: &Decision,
+    plan: &Plan,
     unsaid: Unsaid,
 ) -> Result<Option<Ticket>, LimitReached> {
     let Some(key) = call.caller.name() else { return Ok(None) };
     let estimate = estimate(decision, plan, unsaid);
-    let (now, today) = today();
-    let moment = Moment { now, today };
+    let moment = current();
     let ticket = match &call.entry {
         Some(entry) => entry.set_aside(estimate, moment)?,
-        None => ledger.admit(key, &call.allowance, estimate, (now, today))?,
+        None => ledger.admit(key, &call.allowance, estimate, moment)?,
     };
     let Some(team) = call.caller.team() else { return Ok(Some(ticket)) };
     // Dropped on a refusal, the key's ticket gives back what it set aside.
@@ -93,7 +93,7 @@ pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
         }
         (None, _) => Bill::default(),
     };
-    ticket.settle(bill, today());
+    ticket.settle(bill, current());
 }
 
 /// What a key is charged for an answer. One of a service tier without a price counts at the standard price: asking for such a
@@ -104,6 +104,7 @@ pub(super) fn bill(deployment: &Deployment, usage: &Usage, cost: Option<Usd>) ->
     Bill { tokens: usage.prompt + usage.completion, cost }
 }
 
-pub(super) fn today() -> (Instant, crate::units::Day) {
-    (Instant::now(), clock::day(clock::wall()))
+/// The current moment.
+pub(super) fn current() -> Moment {
+    Moment { now: Instant::now(), today: clock::day(clock::wall()) }
 }

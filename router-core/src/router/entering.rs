@@ -54,7 +54,7 @@ impl<U: Upstream> ModelRouter<U> {
     pub fn refuse(&self, call: &ChatCall, error: RouteError) -> RouteError {
         let inner = self.inner();
         let mut open = OpenRequest::new(call, &inner.observers, &inner.metrics);
-        audit::refused(&inner.metrics, &error, (&call.caller, &call.rights, &call.headers));
+        audit::refused(&inner.metrics, &error, &call.caller, &call.rights, &call.headers);
         open.refused(error.kind());
         error
     }

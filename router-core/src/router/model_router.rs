@@ -40,7 +40,7 @@ use crate::response::tell_plan;
 use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::selection::refusal::BUSY_WAIT;
-use crate::state::CapacityState;
+use crate::state::InProcess;
 use crate::state::Replicas;
 use crate::stored::StoredResponses;
 use crate::task::Task;
@@ -76,7 +76,7 @@ impl<U> Clone for ModelRouter<U> {
 #[derive(Debug)]
 pub(super) struct Inner<U> {
     pub(super) rules: Rules,
-    pub(super) state: Arc<dyn CapacityState>,
+    pub(super) state: Arc<InProcess>,
     pub(super) fallback: Fallback<U>,
     pub(super) metrics: Metrics,
     pub(super) watched: Watched,
@@ -196,6 +196,13 @@ impl<U: Upstream> tower::Service<ChatCall> for ModelRouter<U> {
     }
 }
 
+/// A decision, and when its request began.
+#[derive(Clone, Copy)]
+struct Made<'d> {
+    decision: &'d Decision,
+    began: Instant,
+}
+
 impl<U: Upstream> Inner<U> {
     pub(super) fn decide(&self, incoming: &Incoming<'_>) -> Result<Decision, RouteError> {
         let Incoming { call, request, hints, readers } = incoming;
@@ -222,7 +229,7 @@ impl<U: Upstream> Inner<U> {
         let mut open = OpenRequest::new(&call, &self.observers, &self.metrics);
         let answer = self.attempt(&call, &promise, &mut open).await;
         if let Err(error) = &answer {
-            audit::refused(&self.metrics, error, (&call.caller, &call.rights, &call.headers));
+            audit::refused(&self.metrics, error, &call.caller, &call.rights, &call.headers);
             open.refused(error.kind());
         }
         answer
@@ -248,7 +255,8 @@ impl<U: Upstream> Inner<U> {
         let incoming = incoming.get();
         let request = &incoming.request;
         open.decided(request, &decision, self.rules.classifier.threshold());
-        let answer = self.carry_out(incoming, (&decision, began), promise, open).await;
+        let answer =
+            self.carry_out(incoming, Made { decision: &decision, began }, promise, open).await;
         if let Err(error) = &answer {
             call.disclosure.refused(&decision);
             if error.is_misconfigured() {
@@ -261,14 +269,14 @@ impl<U: Upstream> Inner<U> {
     async fn carry_out(
         self: &Arc<Self>,
         incoming: &Incoming<'_>,
-        (decision, began): (&Decision, Instant),
+        Made { decision, began }: Made<'_>,
         promise: &OnceLock<EarlyHead>,
         open: &mut OpenRequest,
     ) -> Result<Response, RouteError> {
         let Incoming { call, request, hints, readers } = incoming;
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let unsaid = Unsaid::of(&self.rules, request);
-        open.admitted(admit(&self.ledger, call, (decision, plan), unsaid)?);
+        open.admitted(admit(&self.ledger, call, decision, plan, unsaid)?);
         let mut told = HeaderMap::with_capacity(20);
         tell_decision(&mut told, decision);
         let limits = self.fallback.limits();

@@ -89,9 +89,8 @@ impl<U: Upstream> ModelRouter<U> {
         encrypted.resize(limits.stored_responses);
         let fallback = fallback.renewed(upstream, limits, &renewal);
         let state = Arc::clone(fallback.state());
-        let hearing = Arc::clone(&state).in_process();
-        if let (Some(replicas), Some(state)) = (&replicas, hearing) {
-            replicas.attach(state, Arc::clone(ledger));
+        if let Some(replicas) = &replicas {
+            replicas.attach(Arc::clone(&state), Arc::clone(ledger));
         }
         watched.renew(Arc::clone(fallback.waiting()), &rules);
         Self::of(Inner {

@@ -73,7 +73,7 @@ impl<U: Upstream> ModelRouter<U> {
             stream.hold(slot);
         }
         if let Err(error) = &answer {
-            audit::refused(self.metrics(), error, (&call.caller, &call.rights, &call.headers));
+            audit::refused(self.metrics(), error, &call.caller, &call.rights, &call.headers);
             self.metrics().refused(error.kind());
             if let Ok(hints) = call.hints() {
                 let residency = residency_of(&self.rules().policy, &call.rights, &hints);

@@ -30,7 +30,6 @@ use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
 
-use super::capacity_state::CapacityState;
 use super::delta::ChangeLog;
 use super::event::Cooldowns;
 use super::event::Event;
@@ -241,30 +240,43 @@ impl InProcess {
     }
 }
 
-impl CapacityState for InProcess {
-    fn renewed(&self, renewal: &Renewal<'_>) -> Arc<dyn CapacityState> {
-        Arc::new(Self::renewed(self, renewal))
-    }
-
-    fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot {
+impl InProcess {
+    /// Copies the state of all deployments, and what is known of a caller.
+    pub fn snapshot(&self, asker: Asker, now: Instant) -> Snapshot {
         let standings = self.slots.iter().map(|slot| *slot.lock());
         let mut snapshot = Snapshot::of(Arc::clone(&self.names), standings);
         snapshot.key = asker.key;
         snapshot.conversation = asker.conversation.number();
         snapshot.home = self.affinity.home(asker.conversation, now);
-        snapshot.reasoning = self.habits.expected(Task::Reasoning, (asker.caller, asker.class));
-        snapshot.chat = self.habits.expected(Task::Chat, (asker.caller, asker.class));
+        snapshot.reasoning = self.habits.expected(Task::Reasoning, asker.caller, asker.class);
+        snapshot.chat = self.habits.expected(Task::Chat, asker.caller, asker.class);
         snapshot
     }
 
-    fn look(&self, deployment: &DeploymentName, at: &mut dyn FnMut(&DeploymentState)) {
+    /// Copies the state of one deployment; an unknown one has the state of a new one.
+    pub fn standing(&self, deployment: &DeploymentName) -> DeploymentState {
+        self.see(deployment, |standing| *standing)
+    }
+
+    /// Reads one value of a deployment's state without copying all of it. A lock is held meanwhile: `part` neither uses the
+    /// state nor waits.
+    pub fn see<T>(
+        &self,
+        deployment: &DeploymentName,
+        part: impl FnOnce(&DeploymentState) -> T,
+    ) -> T {
         match self.slot(deployment) {
-            Some(slot) => at(&slot.lock()),
-            None => at(&DeploymentState::default()),
+            Some(slot) => part(&slot.lock()),
+            None => part(&DeploymentState::default()),
         }
     }
 
-    fn enter(
+    /// Takes capacity for an attempt that is sent now. With `doubtful`, it probes a deployment that the twin believes full, if
+    /// a probe is due.
+    ///
+    /// # Errors
+    /// There is no capacity.
+    pub fn enter(
         &self,
         deployment: &DeploymentName,
         entry: &Entry,
@@ -305,22 +317,21 @@ impl CapacityState for InProcess {
         Ok(ticket)
     }
 
-    fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant) {
+    /// Learns what happened. A deployment that is not known is ignored: config may have dropped it meanwhile.
+    pub fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant) {
         let Some(slot) = self.slot(deployment) else { return };
         self.learn_together(slot, event, now);
     }
 
-    fn in_process(self: Arc<Self>) -> Option<Arc<InProcess>> {
-        Some(self)
-    }
-
-    fn changes_every(&self) -> Duration {
+    /// How often the state may change without an event in this process: requests that wait for capacity look again.
+    pub fn changes_every(&self) -> Duration {
         self.outbox.as_ref().map_or(Duration::from_secs(1), |outbox| outbox.interval())
     }
 
-    fn remember(&self, turn: &Turn, now: Instant) {
+    /// Learns how long an answer was, and which deployment has the prompt cache of its conversation.
+    pub fn remember(&self, turn: &Turn, now: Instant) {
         let Asker { caller, class, .. } = turn.asker;
-        self.habits.learn(turn.task, (caller, class), turn.output);
+        self.habits.learn(turn.task, caller, class, turn.output);
         let conversation = turn.asker.conversation;
         let home = self.affinity.settle(conversation, &turn.home, now);
         if let Some(outbox) = &self.outbox {

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::decision::Moment;
 use crate::ledger::Ledger;
 use crate::ledger::Used;
 use crate::units::Day;
@@ -38,6 +39,15 @@ pub(super) struct Accounts {
     ended: Vec<Box<str>>,
     /// When all that is kept was read last; `None` where it is to be read now.
     read: Option<Instant>,
+}
+
+/// Which keys' figures the ledger receives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// Those of which something was heard.
+    Heard,
+    /// All of them, because time has passed.
+    All,
 }
 
 /// What another run told of a key.
@@ -134,7 +144,7 @@ impl Accounts {
         &mut self,
         statement: UsageReport,
         clock: &SharedClock,
-        (now, today): (Instant, Day),
+        Moment { now, today }: Moment,
     ) {
         if statement.run == self.run {
             return;
@@ -154,7 +164,7 @@ impl Accounts {
     }
 
     /// Hears how many figures are kept: where there are fewer than are known, or it is long ago, all are read.
-    pub(super) fn count(&mut self, kept: u64, (now, today): (Instant, Day)) {
+    pub(super) fn count(&mut self, kept: u64, Moment { now, today }: Moment) {
         let others = self.heard.values().flat_map(BTreeMap::values);
         let others = others.filter(|heard| heard.spent.is_some_and(|spent| spent.counts(today)));
         let own = self.told.values().filter(|(used, on)| spent_of(used, *on).counts(today));
@@ -170,7 +180,7 @@ impl Accounts {
     pub(super) fn hear_spent(
         &mut self,
         kept: &[(Box<str>, Box<str>)],
-        (now, today): (Instant, Day),
+        Moment { now, today }: Moment,
         ttl: Duration,
     ) {
         self.read = Some(now);
@@ -206,23 +216,24 @@ impl Accounts {
         self.unkept.extend(back);
     }
 
-    /// Tells the ledger what others used: of keys of which something was heard, or of `all`.
+    /// Tells the ledger what others used: of the keys in `scope`.
     pub(super) fn settle(
         &mut self,
         ledger: &Ledger,
-        (now, today): (Instant, Day),
-        (ttl, all): (Duration, bool),
+        moment: Moment,
+        ttl: Duration,
+        scope: Settled,
     ) {
         let touched = std::mem::take(&mut self.touched);
         for (key, runs) in &mut self.heard {
-            if !all && !touched.contains(key) {
+            if scope == Settled::Heard && !touched.contains(key) {
                 continue;
             }
             let sum = runs
                 .values()
-                .fold(Used::default(), |sum, heard| plus(sum, heard.used((now, today), ttl)));
-            ledger.elsewhere(key.as_str(), sum, (now, today));
-            runs.retain(|_, heard| heard.matters(now, today));
+                .fold(Used::default(), |sum, heard| plus(sum, heard.used(moment, ttl)));
+            ledger.elsewhere(key.as_str(), sum, moment);
+            runs.retain(|_, heard| heard.matters(moment));
         }
         self.heard.retain(|_, runs| !runs.is_empty());
     }
@@ -260,7 +271,7 @@ impl Heard {
     }
 
     /// What counts of it now: rates for a minute, what is under way as long as the run is there, money in its day and month.
-    fn used(&self, (now, today): (Instant, Day), ttl: Duration) -> Used {
+    fn used(&self, Moment { now, today }: Moment, ttl: Duration) -> Used {
         let mut used = match self.rates {
             Some((said, rates)) if now.saturating_duration_since(said) < MINUTE => rates,
             Some(_) | None => Used::default(),
@@ -275,7 +286,7 @@ impl Heard {
         used
     }
 
-    fn matters(&self, now: Instant, today: Day) -> bool {
+    fn matters(&self, Moment { now, today }: Moment) -> bool {
         let later = |spent: Spent| spent.on > today;
         self.was_there(now, MINUTE)
             || self.spent.is_some_and(|spent| spent.counts(today) || later(spent))
@@ -352,9 +363,9 @@ mod tests {
     }
 
     /// What the ledger believes that others used.
-    fn believed(accounts: &mut Accounts, moment: (Instant, Day)) -> Used {
+    fn believed(accounts: &mut Accounts, moment: Moment) -> Used {
         let ledger = Ledger::default();
-        accounts.settle(&ledger, moment, (TTL, true));
+        accounts.settle(&ledger, moment, TTL, Settled::All);
         ledger.used("team", moment)
     }
 
@@ -363,16 +374,16 @@ mod tests {
         let (now, today) = (Instant::now(), day("2026-11-29"));
         let (mut there, mut here) = (Accounts::of("a".into()), Accounts::of("b".into()));
         let said = there.changes(&own(used(5, 2, 300), today), clock(now).micros(now)).unwrap();
-        here.hear(said.clone(), &clock(now), (now, today));
-        here.hear(said, &clock(now), (now, today));
-        assert_eq!(believed(&mut here, (now, today)), used(5, 2, 300));
+        here.hear(said.clone(), &clock(now), Moment { now, today });
+        here.hear(said, &clock(now), Moment { now, today });
+        assert_eq!(believed(&mut here, Moment { now, today }), used(5, 2, 300));
         let at = |seconds| now + Duration::from_secs(seconds);
         // It is not there any more: nothing of it is under way, and what it used is a minute old only later.
-        assert_eq!(believed(&mut here, (at(4), today)), used(5, 0, 300));
-        assert_eq!(believed(&mut here, (at(60), today)), used(0, 0, 300));
-        let tomorrow = believed(&mut here, (at(60), day("2026-11-30")));
+        assert_eq!(believed(&mut here, Moment::new(at(4), today)), used(5, 0, 300));
+        assert_eq!(believed(&mut here, Moment::new(at(60), today)), used(0, 0, 300));
+        let tomorrow = believed(&mut here, Moment::new(at(60), day("2026-11-30")));
         assert_eq!(tomorrow, Used { day: Usd::ZERO, ..used(0, 0, 300) });
-        assert_eq!(believed(&mut here, (at(61), day("2026-12-01"))), Used::default());
+        assert_eq!(believed(&mut here, Moment::new(at(61), day("2026-12-01"))), Used::default());
         assert!(here.heard.is_empty(), "{here:?}");
     }
 
@@ -395,8 +406,8 @@ mod tests {
         assert_eq!(accounts.changes(&odd, 1), None);
         // What it told itself comes back to it, and is not another's.
         let said = accounts.changes(&own(used(2, 1, 2), today), clock(now).micros(now)).unwrap();
-        accounts.hear(said, &clock(now), (now, today));
-        assert_eq!(believed(&mut accounts, (now, today)), Used::default());
+        accounts.hear(said, &clock(now), Moment { now, today });
+        assert_eq!(believed(&mut accounts, Moment { now, today }), Used::default());
     }
 
     /// What is kept, after `accounts` brought theirs.
@@ -422,24 +433,24 @@ mod tests {
         here.changes(&own(used(1, 0, 20), today), 1);
         brought(&mut kept, &mut here);
         assert_eq!(kept.len(), 2);
-        here.hear_spent(&read(&kept), (now, today), TTL);
+        here.hear_spent(&read(&kept), Moment { now, today }, TTL);
         assert!(!here.wants_spent() && here.unkept().is_empty(), "nothing is missing");
-        assert_eq!(believed(&mut here, (now, today)), used(0, 0, 100));
+        assert_eq!(believed(&mut here, Moment { now, today }), used(0, 0, 100));
         // A restarted one has spent nothing itself yet.
         let mut fresh = Accounts::of("fresh".into());
         assert!(fresh.wants_spent());
-        fresh.hear_spent(&read(&kept), (now, today), TTL);
-        assert_eq!(believed(&mut fresh, (now, today)), used(0, 0, 120));
+        fresh.hear_spent(&read(&kept), Moment { now, today }, TTL);
+        assert_eq!(believed(&mut fresh, Moment { now, today }), used(0, 0, 120));
         // All is lost: whoever is there puts its own back, and that of those who are not.
         kept.clear();
-        here.count(0, (now, today));
+        here.count(0, Moment { now, today });
         assert!(here.wants_spent());
-        here.hear_spent(&[], (now, today), TTL);
+        here.hear_spent(&[], Moment { now, today }, TTL);
         brought(&mut kept, &mut here);
         assert_eq!(kept.len(), 2);
-        here.count(2, (now, today));
+        here.count(2, Moment { now, today });
         assert!(!here.wants_spent());
-        here.count(2, (now + AGAIN, today));
+        here.count(2, Moment::new(now + AGAIN, today));
         assert!(here.wants_spent(), "now and then it looks anyway");
         // In the next month all of it may go, but not while clocks may be of two days.
         for (date, left) in [("2026-12-01", 2), ("2026-12-02", 0)] {
@@ -447,7 +458,7 @@ mod tests {
                 kept.insert("gone team".into(), "2026-11-30 1 1".into());
                 kept.insert("here team".into(), "2026-11-30 1 1".into());
             }
-            here.hear_spent(&read(&kept), (now, day(date)), TTL);
+            here.hear_spent(&read(&kept), Moment::new(now, day(date)), TTL);
             brought(&mut kept, &mut here);
             assert_eq!(kept.len(), left, "{date}: {kept:?}");
         }
@@ -466,8 +477,8 @@ mod tests {
             kept("e team", "2026-11-29 7000000000000 9000000000000 and more"),
             kept("f team", "2026-10-31 5 5"),
         ];
-        here.hear_spent(&all, (now, today), TTL);
-        let Used { day, month, .. } = believed(&mut here, (now, today));
+        here.hear_spent(&all, Moment { now, today }, TTL);
+        let Used { day, month, .. } = believed(&mut here, Moment { now, today });
         assert_eq!((day.to_string(), month.to_string()), ("7.000000".into(), "9.000000".into()));
         assert_eq!(here.ended(), [Box::from("f team")]);
     }
@@ -493,17 +504,18 @@ mod tests {
             }
             let truth: u32 = there.iter().map(|(_, spent)| spent).sum();
             for at in order.iter().filter(|_| !said.is_empty()) {
-                here.hear(at.get(&said).clone(), &clock(now), (now, today));
-                prop_assert!(believed(&mut here, (now, today)).day <= used(0, 0, truth).day);
+                here.hear(at.get(&said).clone(), &clock(now), Moment { now, today });
+                let day = believed(&mut here, Moment { now, today }).day;
+                prop_assert!(day <= used(0, 0, truth).day);
             }
             for (accounts, spent) in &mut there {
                 accounts.rejoin();
                 let last = accounts.changes(&own(used(0, 0, *spent), today), clock(now).micros(now));
                 if let Some(last) = last {
-                    here.hear(last, &clock(now), (now, today));
+                    here.hear(last, &clock(now), Moment { now, today });
                 }
             }
-            prop_assert_eq!(believed(&mut here, (now, today)), used(0, 0, truth));
+            prop_assert_eq!(believed(&mut here, Moment { now, today }), used(0, 0, truth));
         }
     }
 }

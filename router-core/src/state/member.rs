@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::decision::Moment;
 use crate::ledger::Ledger;
-use crate::units::Day;
 
 use super::delta::Delta;
 use super::exchange::{Pull, Push};
 use super::in_process::InProcess;
-use super::key_usage::Accounts;
+use super::key_usage::{Accounts, Settled};
 use super::outgoing::{MOST_KEPT, Outbox};
 use super::sync_settings::Pace;
 use super::wire::{Batch, Report, SharedClock};
@@ -60,6 +60,15 @@ struct Peer {
     heard: u64,
     /// What it said last of itself; `None` before, and after it was given up.
     report: Option<Report>,
+}
+
+/// When a meeting began, and when and on which day it ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Meeting {
+    pub(super) began: Instant,
+    pub(super) moment: Moment,
+    /// True at the first one.
+    pub(super) first: bool,
 }
 
 /// Who is there is asked so often within the time after which a silent one is gone.
@@ -120,13 +129,18 @@ impl Member {
         1 + self.peers.values().filter(|peer| peer.report.is_some()).count()
     }
 
+    /// True before the first meeting.
+    pub(super) fn is_new(&self) -> bool {
+        self.clock.is_none()
+    }
+
     /// What it brings now.
     pub(super) fn push(
         &mut self,
         Here { state, ledger }: &Here,
         outbox: &Outbox,
         pace: &Pace,
-        (now, today): (Instant, Day),
+        Moment { now, today }: Moment,
     ) -> Push {
         let beat = self.beat.is_none_or(|last| last + pace.ttl / BEATS <= now);
         let mut report = None;
@@ -135,7 +149,7 @@ impl Member {
         self.kept.drain(..self.kept.len().saturating_sub(MOST_KEPT));
         self.brought = self.kept.len().min(KEPT_AT_ONCE);
         if let Some(clock) = self.clock {
-            let (own, micros) = (ledger.all_own((now, today)), clock.micros(now));
+            let (own, micros) = (ledger.all_own(Moment { now, today }), clock.micros(now));
             if self.pending.is_none() {
                 let homes = held.homes.into();
                 let statement = self.accounts.changes(&own, micros);
@@ -177,15 +191,9 @@ impl Member {
     }
 
     /// What it makes of what it found; the meeting took from `began` to `now`.
-    pub(super) fn pull(
-        &mut self,
-        pull: Pull,
-        here: &Here,
-        (began, now, today): (Instant, Instant, Day),
-        pace: &Pace,
-    ) {
-        let state = &here.state;
-        let joined = self.clock.is_none();
+    pub(super) fn pull(&mut self, pull: Pull, here: &Here, meeting: Meeting, pace: &Pace) {
+        let Meeting { began, moment, first } = meeting;
+        let (state, now) = (&here.state, moment.now);
         let clock = SharedClock::new(began + (now - began) / 2, pull.micros);
         self.clock = Some(clock);
         self.met = Some(now);
@@ -195,7 +203,7 @@ impl Member {
         self.brought = 0;
         self.accounts.kept();
         for batch in pull.batches {
-            if batch.replica == self.name || joined {
+            if batch.replica == self.name || first {
                 continue;
             }
             if self.peers.len() >= MOST_PEERS && !self.peers.contains_key(&batch.replica) {
@@ -212,40 +220,41 @@ impl Member {
                     state.affinity.hear(conversation, home);
                 }
                 if let Some(statement) = statement {
-                    self.accounts.hear(statement, &clock, (now, today));
+                    self.accounts.hear(statement, &clock, moment);
                 }
             }
         }
         let beat = pull.reports.is_some();
         if let Some(reports) = pull.reports {
             // A newcomer's first report follows at once: it has a clock only now.
-            self.beat = (!joined).then_some(now);
-            self.hear_reports(&reports, state, (joined, today), pace);
+            self.beat = (!first).then_some(now);
+            self.hear_reports(&reports, state, meeting, pace);
             self.take_turn(state, now - began, pace);
         }
         if let Some(count) = pull.spent_count {
-            self.accounts.count(count, (now, today));
+            self.accounts.count(count, moment);
         }
         if let Some(spent) = pull.spent {
-            self.accounts.hear_spent(&spent, (now, today), pace.ttl);
+            self.accounts.hear_spent(&spent, moment, pace.ttl);
         }
-        self.settle(here, (now, today), pace, beat);
+        self.settle(here, moment, pace, if beat { Settled::All } else { Settled::Heard });
     }
 
-    /// Tells the ledger what others have used: of `all` keys, as time has passed, or of those of which something was heard.
-    pub(super) fn settle(&mut self, here: &Here, moment: (Instant, Day), pace: &Pace, all: bool) {
-        self.accounts.settle(&here.ledger, moment, (pace.ttl, all));
+    /// Tells the ledger what others have used: of the keys in `scope`.
+    pub(super) fn settle(&mut self, here: &Here, moment: Moment, pace: &Pace, scope: Settled) {
+        self.accounts.settle(&here.ledger, moment, pace.ttl, scope);
     }
 
     fn hear_reports(
         &mut self,
         reports: &[Box<str>],
         state: &Arc<InProcess>,
-        (joined, today): (bool, Day),
+        meeting: Meeting,
         pace: &Pace,
     ) {
         let Some(clock) = self.clock else { return };
         let now = Instant::now();
+        let today = meeting.moment.today;
         for text in reports {
             let Some(mut report) = Report::read(text).filter(|report| report.replica != self.name)
             else {
@@ -254,7 +263,7 @@ impl Member {
             // A report from before the shared clock was set back is as old as one that is far behind.
             let ago = clock.away(report.micros, now);
             if let Some(statement) = report.statement.take() {
-                self.accounts.hear(statement, &clock, (now, today));
+                self.accounts.hear(statement, &clock, Moment { now, today });
             }
             if ago > pace.ttl {
                 if ago > pace.ttl * FORGOTTEN {
@@ -262,7 +271,7 @@ impl Member {
                 }
                 continue;
             }
-            if joined {
+            if meeting.first {
                 state.adopt(&report.buckets, ago, now);
             }
             if self.peers.len() < MOST_PEERS || self.peers.contains_key(&report.replica) {

@@ -1,6 +1,5 @@
 //! Where capacity lives: a snapshot to decide from, events to learn from. The door of the room.
 
-pub mod capacity_state;
 pub mod delta;
 pub mod event;
 #[cfg(feature = "http-client")]
@@ -27,7 +26,6 @@ pub mod usage_report;
 #[cfg(feature = "http-client")]
 pub mod wire;
 
-pub use capacity_state::CapacityState;
 pub use delta::{ChangeLog, Delta};
 pub use event::{Cooldowns, Event, NoRoom, Turn};
 #[cfg(feature = "http-client")]

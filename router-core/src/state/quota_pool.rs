@@ -114,7 +114,6 @@ mod tests {
     use crate::deployment::sample;
     use crate::model::ServiceTier;
     use crate::policy::Priority;
-    use crate::state::CapacityState;
     use crate::state::Cooldowns;
     use crate::state::Event;
     use crate::state::InProcess;
@@ -159,8 +158,7 @@ mod tests {
             fault_max: Duration::from_secs(1),
             misconfigured: Duration::from_secs(1),
         };
-        let state: Arc<dyn CapacityState> =
-            Arc::new(InProcess::new(&catalog, cooldowns, &Settings::default(), now));
+        let state = InProcess::new(&catalog, cooldowns, &Settings::default(), now);
         for name in ["a", "b", "b"] {
             let deployment = catalog.deployment(name).unwrap();
             let entry = admission().entry(deployment);

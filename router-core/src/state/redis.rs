@@ -240,7 +240,7 @@ impl RedisExchange {
         };
         let batches = match &push.read {
             None => Vec::new(),
-            Some(_) => log.into_iter().filter_map(batch).collect(),
+            Some(_) => log.into_iter().filter_map(|(_, fields)| batch(fields)).collect(),
         };
         let reports = members.map(|members| members.into_values().map(Into::into).collect());
         let text = |(name, figure): (String, String)| (name.into(), figure.into());
@@ -303,7 +303,7 @@ impl Drop for Doubt<'_> {
     }
 }
 
-fn batch((_, mut fields): Entry) -> Option<Batch> {
+fn batch(mut fields: BTreeMap<String, String>) -> Option<Batch> {
     let replica = fields.remove("r")?.into();
     let number = fields.get("n")?.parse().ok()?;
     Some(Batch { replica, number, text: fields.remove("b")?.into() })

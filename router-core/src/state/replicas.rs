@@ -13,11 +13,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock;
+use crate::decision::Moment;
 use crate::ledger::Ledger;
 
 use super::exchange::{Exchange, ExchangeFault};
 use super::in_process::InProcess;
-use super::member::{Here, Member, name};
+use super::key_usage::Settled;
+use super::member::{Here, Meeting, Member, name};
 use super::outgoing::Outbox;
 use super::sync_settings::Pace;
 
@@ -163,12 +165,14 @@ impl Replicas {
             member.begin_anew(began);
         }
         let today = clock::day(clock::wall());
-        let push = member.push(&here, &self.outbox, &self.pace, (began, today));
+        let push = member.push(&here, &self.outbox, &self.pace, Moment::new(began, today));
         let pull = tokio::time::timeout(self.pace.patience(), self.exchange.meet(&push));
         let pull = pull.await.map_err(|_| ExchangeFault("no answer in time".into()))??;
         let now = Instant::now();
         let more = pull.more;
-        member.pull(pull, &here, (began, now, today), &self.pace);
+        let moment = Moment::new(now, today);
+        let meeting = Meeting { began, moment, first: member.is_new() };
+        member.pull(pull, &here, meeting, &self.pace);
         self.met(member, now - began, now);
         Ok(more || member.has_more())
     }
@@ -203,7 +207,8 @@ impl Replicas {
         }
         let Some(here) = self.here() else { return };
         // What others used grows old, and nobody tells it anew.
-        member.settle(&here, (now, clock::day(clock::wall())), &self.pace, true);
+        let moment = Moment::new(now, clock::day(clock::wall()));
+        member.settle(&here, moment, &self.pace, Settled::All);
         if member.silent(now) > self.pace.ttl {
             // Nobody comes before us, and what nobody will hear need not be kept.
             here.state.leave(Duration::ZERO);

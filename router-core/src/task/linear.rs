@@ -125,7 +125,7 @@ impl LinearScorer {
 }
 
 impl LinearScorer {
-    fn calibrated(&self, (sum, script): (f32, Script)) -> Score {
+    fn calibrated(&self, sum: f32, script: Script) -> Score {
         let line = self.model.calibration(script);
         Score::from_log_odds(sum.mul_add(line.slope, line.offset))
     }
@@ -144,13 +144,15 @@ impl LinearScorer {
 
 impl Scorer for LinearScorer {
     fn score_turn(&self, turn: &Message<'_>) -> Score {
-        self.calibrated(self.weigh(turn))
+        let (sum, script) = self.weigh(turn);
+        self.calibrated(sum, script)
     }
 
     fn assess(&self, turn: &Message<'_>) -> Assessment {
-        self.with_located(turn, |located| Assessment {
-            score: self.calibrated(self.weigh_located(located)),
-            gain: Score::from_log_odds(self.gain(located)),
+        self.with_located(turn, |located| {
+            let (sum, script) = self.weigh_located(located);
+            let gain = Score::from_log_odds(self.gain(located));
+            Assessment { score: self.calibrated(sum, script), gain }
         })
     }
 

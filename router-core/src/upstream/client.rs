@@ -130,7 +130,7 @@ impl HttpUpstream {
         endpoints: &BTreeMap<EndpointName, Endpoint>,
         limits: ConnectionLimits,
     ) -> Result<Self, ClientFault> {
-        Self::over(Clients::new(limits), (catalog, endpoints), None)
+        Self::over(Clients::new(limits), catalog, endpoints, None)
     }
 
     /// What is wrong with the files and proxies by which endpoints are reached, for a check before they are needed. Nothing
@@ -159,7 +159,7 @@ impl HttpUpstream {
         endpoints: &BTreeMap<EndpointName, Endpoint>,
         limits: ConnectionLimits,
     ) -> Result<Self, ClientFault> {
-        Self::over(self.clients.renewed(limits), (catalog, endpoints), Some(self))
+        Self::over(self.clients.renewed(limits), catalog, endpoints, Some(self))
     }
 
     /// How a deployment is reached now, compared with `before`.
@@ -175,7 +175,8 @@ impl HttpUpstream {
 
     fn over(
         mut clients: Clients,
-        (catalog, endpoints): (&Catalog, &BTreeMap<EndpointName, Endpoint>),
+        catalog: &Catalog,
+        endpoints: &BTreeMap<EndpointName, Endpoint>,
         before: Option<&Self>,
     ) -> Result<Self, ClientFault> {
         let limits = clients.limits();

@@ -23,8 +23,8 @@ use crate::capacity::Settings;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::policy::Priority;
-use crate::state::CapacityState;
 use crate::state::Event;
+use crate::state::InProcess;
 use crate::state::NoRoom;
 use crate::state::Renewal;
 use crate::units::DeploymentName;
@@ -37,7 +37,7 @@ use queue::{Position, Queue, Request};
 /// The state, with a queue in front of each deployment.
 #[derive(Debug)]
 pub struct Waiting {
-    state: Arc<dyn CapacityState>,
+    state: Arc<InProcess>,
     /// Shared by the configs in which a deployment stays, so that those who wait under the old one keep their turn.
     lines: Vec<(DeploymentName, Arc<Line>)>,
     most: usize,
@@ -113,7 +113,7 @@ impl Drop for Place<'_> {
 
 impl Waiting {
     /// Queues before the deployments of the catalog.
-    pub fn new(state: Arc<dyn CapacityState>, catalog: &Catalog, settings: &Settings) -> Self {
+    pub fn new(state: Arc<InProcess>, catalog: &Catalog, settings: &Settings) -> Self {
         let now = Instant::now();
         let names = catalog.deployments().iter().map(|known| known.name.clone());
         let lines: Vec<_> = names.map(|name| (name, Arc::<Line>::default())).collect();
@@ -125,7 +125,7 @@ impl Waiting {
 
     /// The same queues under a new config's state. All who wait try again: there may be more capacity than before.
     #[must_use]
-    pub fn renewed(&self, state: Arc<dyn CapacityState>, renewal: &Renewal<'_>) -> Self {
+    pub fn renewed(&self, state: Arc<InProcess>, renewal: &Renewal<'_>) -> Self {
         let line = |name: &DeploymentName| {
             let before = self.lines.binary_search_by(|(known, _)| known.cmp(name)).ok();
             let before = before.filter(|_| renewal.kept.contains_key(name));
@@ -142,7 +142,7 @@ impl Waiting {
     }
 
     /// The state behind it.
-    pub fn state(&self) -> &Arc<dyn CapacityState> {
+    pub fn state(&self) -> &Arc<InProcess> {
         &self.state
     }
 

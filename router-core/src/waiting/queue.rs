@@ -65,6 +65,13 @@ pub(super) enum Position {
     Shed,
 }
 
+/// A waiter and its place in the order of arrival.
+#[derive(Debug, Clone, Copy)]
+struct Numbered<'q> {
+    number: u64,
+    waiter: &'q Waiter,
+}
+
 #[derive(Debug)]
 struct Waiter {
     request: Request,
@@ -127,12 +134,12 @@ impl Queue {
 
     /// When the oldest of those who wait arrived.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.waiting().map(|(_, waiter)| waiter.request.since).min()
+        self.waiting().map(|one| one.waiter.request.since).min()
     }
 
     /// Number of waiting requests of a priority.
     pub(super) fn count(&self, priority: Priority) -> usize {
-        self.waiting().filter(|(_, waiter)| waiter.request.priority == priority).count()
+        self.waiting().filter(|one| one.waiter.request.priority == priority).count()
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -154,7 +161,7 @@ impl Queue {
 
     /// Wakes those who may try to enter.
     pub(super) fn ring(&self, now: Instant) {
-        self.front(now).for_each(|(_, waiter)| waiter.bell.notify_one());
+        self.front(now).for_each(|one| one.waiter.bell.notify_one());
     }
 
     /// Whether a waiter may try to enter now.
@@ -163,7 +170,7 @@ impl Queue {
         let late = self.leaves_at(number).is_some_and(|leaves| now >= leaves);
         if waiter.evicted || late && self.is_followed(&waiter.request) {
             Position::Shed
-        } else if self.front(now).any(|(other, _)| other == number) {
+        } else if self.front(now).any(|other| other.number == number) {
             Position::Next
         } else {
             Position::Behind
@@ -184,10 +191,11 @@ impl Queue {
     /// True if a request that would join now would be the first to try.
     pub(super) fn would_be_next(&self, request: &Request, now: Instant) -> bool {
         let newcomer = Waiter::new(*request);
-        let own = (self.next, &newcomer);
-        self.waiting().all(|(number, waiter)| {
+        let own = Numbered { number: self.next, waiter: &newcomer };
+        self.waiting().all(|other| {
+            let waiter = other.waiter;
             let passable = waiter.request.entry_level < request.entry_level && !waiter.is_barrier();
-            passable || self.rank(own, (number, waiter), now).is_lt()
+            passable || self.rank(own, other, now).is_lt()
         })
     }
 
@@ -197,7 +205,7 @@ impl Queue {
         let lane = self.lane_of(request);
         let (mut ahead, mut own) = (0.0, 0.0);
         let mut backlogs: BTreeMap<u64, f64> = BTreeMap::new();
-        for (_, waiter) in self.waiting() {
+        for Numbered { waiter, .. } in self.waiting() {
             let other = &waiter.request;
             let other_lane = self.lane_of(other);
             match other.priority.cmp(&request.priority) {
@@ -223,9 +231,9 @@ impl Queue {
             return;
         }
         let entrant = Waiter::new(*request);
-        let own = (number.unwrap_or(self.next), &entrant);
-        let ahead = self.waiting().filter(|waiter| self.rank(*waiter, own, now).is_lt());
-        let passed: Vec<u64> = ahead.map(|(number, _)| number).collect();
+        let own = Numbered { number: number.unwrap_or(self.next), waiter: &entrant };
+        let ahead = self.waiting().filter(|other| self.rank(*other, own, now).is_lt());
+        let passed: Vec<u64> = ahead.map(|other| other.number).collect();
         for number in passed {
             if let Some(waiter) = self.waiters.get_mut(&number) {
                 waiter.passed = waiter.passed.saturating_add(1);
@@ -257,9 +265,10 @@ impl Queue {
         }
     }
 
-    fn waiting(&self) -> impl Iterator<Item = (u64, &Waiter)> {
-        let all = self.waiters.iter().map(|(number, waiter)| (*number, waiter));
-        all.filter(|(_, waiter)| !waiter.evicted)
+    fn waiting(&self) -> impl Iterator<Item = Numbered<'_>> {
+        let all = self.waiters.iter();
+        let all = all.map(|(number, waiter)| Numbered { number: *number, waiter });
+        all.filter(|one| !one.waiter.evicted)
     }
 
     fn lane_of(&self, request: &Request) -> u64 {
@@ -291,9 +300,9 @@ impl Queue {
     }
 
     /// Order of two waiting requests.
-    fn rank(&self, one: (u64, &Waiter), other: (u64, &Waiter), now: Instant) -> Ordering {
-        let ((number, one), (other_number, other)) = (one, other);
-        let (one, other) = (&one.request, &other.request);
+    fn rank(&self, one: Numbered<'_>, other: Numbered<'_>, now: Instant) -> Ordering {
+        let (number, other_number) = (one.number, other.number);
+        let (one, other) = (&one.waiter.request, &other.waiter.request);
         let (lane, other_lane) = (self.lane_of(one), self.lane_of(other));
         let fair = || self.start(lane).total_cmp(&self.start(other_lane));
         let age = || {
@@ -310,13 +319,14 @@ impl Queue {
 
     /// The waiters that may try to enter: the first, and those that may enter a fuller deployment than all before them. A
     /// waiter that was passed too often is not passed again.
-    fn front(&self, now: Instant) -> impl Iterator<Item = (u64, &Waiter)> {
+    fn front(&self, now: Instant) -> impl Iterator<Item = Numbered<'_>> {
         let mut level = Some(f64::NEG_INFINITY);
         std::iter::from_fn(move || {
             let above = level?;
-            let fuller = self.waiting().filter(|(_, waiter)| waiter.request.entry_level > above);
+            let fuller = self.waiting().filter(|one| one.waiter.request.entry_level > above);
             let found = fuller.min_by(|one, other| self.rank(*one, *other, now))?;
-            level = (!found.1.is_barrier()).then_some(found.1.request.entry_level);
+            let found_at = found.waiter;
+            level = (!found_at.is_barrier()).then_some(found_at.request.entry_level);
             Some(found)
         })
     }
@@ -324,12 +334,12 @@ impl Queue {
     /// Evicts a waiter for a newcomer to a full queue: one of a lower priority, else one of the key with the largest backlog.
     /// False if that would be the newcomer itself.
     fn make_way(&mut self, newcomer: &Request, now: Instant) -> bool {
-        let lowest = self.waiting().map(|(_, waiter)| waiter.request.priority).max();
+        let lowest = self.waiting().map(|one| one.waiter.request.priority).max();
         let lowest = lowest.filter(|lowest| *lowest >= newcomer.priority);
         let (QueueOrder::Fair, Some(lowest)) = (self.order, lowest) else { return false };
         let mut backlogs: BTreeMap<u64, f64> = BTreeMap::new();
         let own = (lowest == newcomer.priority).then_some(*newcomer);
-        let waiting = self.waiting().map(|(_, waiter)| waiter.request).chain(own);
+        let waiting = self.waiting().map(|one| one.waiter.request).chain(own);
         for request in waiting.filter(|request| request.priority == lowest) {
             *backlogs.entry(request.key).or_default() += request.weight;
         }
@@ -338,11 +348,10 @@ impl Queue {
         if own.is_some() && key == newcomer.key && !self.is_standing(newcomer, now) {
             return false;
         }
-        let heavy = self
-            .waiting()
-            .filter(|(_, waiter)| waiter.request.key == key && waiter.request.priority == lowest);
+        let is_heavy = |request: &Request| request.key == key && request.priority == lowest;
+        let heavy = self.waiting().filter(|one| is_heavy(&one.waiter.request));
         let last = heavy.max_by(|one, other| self.rank(*one, *other, now));
-        let Some(number) = last.map(|(number, _)| number) else { return false };
+        let Some(number) = last.map(|one| one.number) else { return false };
         if let Some(waiter) = self.waiters.get_mut(&number) {
             waiter.evicted = true;
             waiter.bell.notify_one();
@@ -376,7 +385,7 @@ mod tests {
     }
 
     fn first(queue: &Queue, now: Instant) -> Option<(u64, Request)> {
-        queue.front(now).map(|(number, waiter)| (number, waiter.request)).next()
+        queue.front(now).map(|one| (one.number, one.waiter.request)).next()
     }
 
     fn enter_first(queue: &mut Queue, now: Instant) -> Option<(u64, Request)> {
@@ -505,7 +514,7 @@ mod tests {
                 join(&mut queue, Request { weight: *weight, ..request(*key, now) }, now);
             }
             let mut got = [0.0_f64; 2];
-            while (0..2).all(|key| queue.waiting().any(|(_, waiter)| waiter.request.key == key)) {
+            while (0..2).all(|key| queue.waiting().any(|one| one.waiter.request.key == key)) {
                 let (_, request) = enter_first(&mut queue, now).unwrap();
                 got[usize::try_from(request.key).unwrap()] += request.weight;
                 prop_assert!((got[0] - got[1]).abs() <= 1_000.0, "{got:?}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use router_core::decision::Rules;
+use router_core::decision::{Moment, Rules};
 use router_core::ledger::{Allowance, Used};
 use router_core::router::ModelRouter;
 use router_core::state::{InMemoryExchange, Pace, Replicas};
@@ -35,7 +35,7 @@ impl Node {
 
     fn used(&self) -> Used {
         let today = router_core::clock::day(router_core::clock::wall());
-        self.router.ledger().used("team", (Instant::now(), today))
+        self.router.ledger().used("team", Moment::new(Instant::now(), today))
     }
 
     fn kill(mut self) {

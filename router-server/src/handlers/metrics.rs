@@ -8,6 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use prometheus::{TEXT_FORMAT, TextEncoder};
 use router_core::clock;
+use router_core::decision::Moment;
 use tokio::time::Instant;
 
 use crate::app_state::AppState;
@@ -15,8 +16,8 @@ use crate::problem::Problem;
 
 /// Answers with all metrics of the registry.
 pub(crate) async fn expose(State(shared): State<Arc<AppState>>) -> Response {
-    let (now, today) = (Instant::now(), clock::day(clock::wall()));
-    let budgets = shared.budgets.spent(shared.router.ledger(), now, today);
+    let moment = Moment::new(Instant::now(), clock::day(clock::wall()));
+    let budgets = shared.budgets.spent(shared.router.ledger(), moment);
     shared.process.budget_gauges.show(&budgets);
     let Ok(text) = TextEncoder::new().encode_to_string(&shared.registry.gather()) else {
         return Problem::internal().into_response();

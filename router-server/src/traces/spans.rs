@@ -29,7 +29,8 @@ use super::tracer::Places;
 
 /// The spans of a request: its own first.
 pub(super) fn spans_of(
-    (record, span): (&RequestRecord, &trace::RequestSpan),
+    record: &RequestRecord,
+    span: &trace::RequestSpan,
     places: &Places,
     scope: &InstrumentationScope,
 ) -> Vec<SpanData> {

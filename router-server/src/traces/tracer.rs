@@ -86,6 +86,6 @@ impl Observer for Tracer {
     fn closed(&self, record: &RequestRecord) {
         let Some(span) = record.span.as_ref().filter(|span| span.is_sampled()) else { return };
         let places = Arc::clone(&self.places.read().unwrap_or_else(PoisonError::into_inner));
-        self.queue.push(spans_of((record, span), &places, &self.scope));
+        self.queue.push(spans_of(record, span, &places, &self.scope));
     }
 }

@@ -164,7 +164,7 @@ pub fn train(
         .flat_map(|fold| [Job::Ours(Some(fold)), Job::Plain(fold)])
         .chain([Job::Ours(None)])
         .collect();
-    let outcomes = run.all(&jobs, (&ours, &plain), told);
+    let outcomes = run.all(&jobs, &ours, &plain, told);
     Ok(run.finish(&ours, outcomes))
 }
 
@@ -225,11 +225,11 @@ impl Run<'_> {
     fn all(
         &self,
         jobs: &[Job],
-        (ours, plain): (&[Example], &[Example]),
+        ours: &[Example],
+        plain: &[Example],
         told: &(dyn Fn(Stage) + Sync),
     ) -> Outcomes {
-        let next = AtomicUsize::new(0);
-        let outcomes = Mutex::new(Outcomes::default());
+        let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Outcomes::default()));
         let work = || {
             while let Some(job) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 let done = match job {
