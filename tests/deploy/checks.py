@@ -353,7 +353,13 @@ def configured(kinds, spec):
         own = variables(container).items()
         settings = {name: value for name, value in own if name.startswith("ROUTER_") and not name.startswith(tls)}
         files = [kinds["ConfigMap"]["data"][config.rpartition("/")[2]] for config in configs]
-        faults += checked("ConfigMap", "\n".join(files), settings)
+        log = settings.get("ROUTER__REQUEST_LOG__PATH")
+        if log and mounts.get(log.rpartition("/")[0]) != "request-log":
+            faults.append(f"Deployment: {log} is not on the volume of the request log")
+        with tempfile.TemporaryDirectory() as folder:
+            # The volume is there only in the cluster.
+            settings |= {"ROUTER__REQUEST_LOG__PATH": f"{folder}/requests.jsonl"} if log else {}
+            faults += checked("ConfigMap", "\n".join(files), settings)
     listen = variables(container)["ROUTER__SERVER__LISTEN"]
     if not any(listen == f"0.0.0.0:{port['containerPort']}" for port in container["ports"]):
         faults.append("Deployment: listens at another port than it says")
