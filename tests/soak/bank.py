@@ -1,6 +1,6 @@
 """Overload without pay-as-you-go, over real sockets: what is served when nothing may spill. Loopback only.
 
-    python3 tests/soak/bank.py [--seconds 150] [--load 1.25 1.5 2 3] [--seed 1 2 3] [--programs target/debug] [--short]
+    python3 tests/soak/bank.py [--seconds 150] [--load 1.25 1.5 2 3] [--seed 1 2 3] [--programs target/debug] [--streamed 0.7] [--short]
 
 50 PTU of gpt-4o in Korea Central and nothing else inside the residency. Three keys with equal permissions send requests at
 rates 1 : 1 : 10, half of them without a cap, as many times what the PTUs serve as --load says. Clients hang up after 30 s;
@@ -12,6 +12,8 @@ pair of load and seed is a run of its own, with a new router that has learned no
 - the 90th percentile of the time to an answer, callers who gave up, tokens spent for them;
 - Jain's index of what each key got of its max-min fair share;
 - how long after the fall of the load the last request was refused or delayed.
+
+--streamed makes that share of the calls streams, which get no learned cap: a stream cannot be repeated unseen.
 
 --short is one run of a minute at twice the capacity, for .ci/run.
 """
@@ -52,6 +54,7 @@ class Call:
     output: int
     cap: int | None
     header: bool
+    streamed: bool
     # answered, refused, gave_up or broken; and after how long.
     end: str = ""
     took: float = 0.0
@@ -65,7 +68,7 @@ class Call:
         return FIRST_TOKEN_SECONDS + self.output / TOKENS_PER_SECOND
 
 
-def calls(dice, load, began, seconds):
+def calls(dice, load, began, seconds, streamed=0.0):
     """Calls at the load, their times drawn as those of callers who know nothing of each other."""
 
     def length(median, spread):
@@ -78,7 +81,10 @@ def calls(dice, load, began, seconds):
         output = length(*OUTPUT)
         cap = None if dice.random() < 0.5 else output + dice.randrange(200)
         key = dice.choices(list(KEYS), KEYS.values())[0]
-        found.append(Call(at, key, length(*PROMPT), output, cap, dice.random() < 0.5))
+        prompt, header = length(*PROMPT), dice.random() < 0.5
+        # Drawn only if asked for, so that the other figures of a seed stay comparable.
+        stream = streamed > 0 and dice.random() < streamed
+        found.append(Call(at, key, prompt, output, cap, header, stream))
     return found
 
 
@@ -89,6 +95,8 @@ async def ask(address, call, began):
     text = "word" * max(1, call.prompt - 6)
     body = {"model": "chat", "messages": [{"role": "user", "content": text}]}
     body["metadata"] = {"emulator_output_tokens": str(call.output)}
+    if call.streamed:
+        body["stream"] = True
     if call.cap:
         body["max_tokens"] = call.cap
     headers = {"authorization": f"Bearer {call.key}"}
@@ -96,8 +104,10 @@ async def ask(address, call, began):
         headers["x-stainless-read-timeout"] = str(CLIENT_SECONDS)
     caller, start = Caller(address), loop.time()
     try:
-        status, _, _ = await asyncio.wait_for(caller.post("/v1/chat/completions", body, headers), CLIENT_SECONDS)
+        status, _, text = await asyncio.wait_for(caller.post("/v1/chat/completions", body, headers), CLIENT_SECONDS)
         call.end = {200: "answered", 429: "refused"}.get(status, "broken")
+        if call.streamed and status == 200 and not text.endswith("data: [DONE]\n\n"):
+            call.end = "broken"
     except asyncio.TimeoutError:
         call.end = "gave_up"
     except Broken:
@@ -169,9 +179,11 @@ def configuration():
     return (HERE / "bank.toml").read_text() + keys + f'\n[keys.ops]\nhashes = ["sha256:{operator}"]\noperator = true\n'
 
 
-async def play(address, load, seed, seconds):
+async def play(address, load, seed, options):
     dice = random.Random(seed)
-    storm, calm = calls(dice, load, 0.0, seconds), calls(dice, CALM_LOAD, seconds, CALM_SECONDS)
+    seconds, streamed = options.seconds, options.streamed
+    storm = calls(dice, load, 0.0, seconds, streamed)
+    calm = calls(dice, CALM_LOAD, seconds, CALM_SECONDS, streamed)
     began = asyncio.get_running_loop().time() + 0.2
     await asyncio.gather(*(ask(address, call, began) for call in storm + calm))
     return figures(storm, calm, seconds)
@@ -182,7 +194,7 @@ def one(options, load, seed):
     work = ROOT / "target" / "soak"
     work.mkdir(parents=True, exist_ok=True)
     programs = options.programs.resolve()
-    name = f"bank-{load}-{seed}"
+    name = f"bank-{load}-{seed}-{options.streamed}"
     with tempfile.TemporaryDirectory() as folder:
         config = pathlib.Path(folder, "router.toml")
         config.write_text(configuration())
@@ -193,7 +205,7 @@ def one(options, load, seed):
         try:
             router = Program(command, work / f"{name}-router.log", r'"address": ?"([^"]+)"', settings)
             try:
-                return asyncio.run(play(router.address, load, seed, options.seconds))
+                return asyncio.run(play(router.address, load, seed, options))
             finally:
                 router.end(signal.SIGTERM)
         finally:
@@ -206,10 +218,13 @@ def main():
     parser.add_argument("--load", type=float, nargs="+", default=[1.25, 1.5, 2.0, 3.0])
     parser.add_argument("--seed", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "target" / "debug")
+    parser.add_argument("--streamed", type=float, default=0.0)
     parser.add_argument("--short", action="store_true")
     options = parser.parse_args()
     if options.short:
         options.seconds, options.load, options.seed = 60, [2.0], [1]
+    if not 0 <= options.streamed <= 1:
+        parser.error("--streamed is a share, 0 to 1")
     if not 20 <= options.seconds <= 900:
         parser.error("20 to 900 seconds")
     print("| load, seed | requests | answered | refused | gave up | goodput | omniscient | p50 s | p90 s | wasted | fairness | recovery s |")
