@@ -36,7 +36,7 @@ fn toml_files(inside: &str) -> BTreeSet<String> {
 #[test]
 fn every_recipe_loads_and_is_on_its_page() {
     let pages = [
-        ("cookbook/", include_str!("../docs/cookbook.md"), 5),
+        ("cookbook/", include_str!("../docs/cookbook.md"), 6),
         ("migration/", include_str!("../docs/migration.md"), 2),
     ];
     for (inside, page, least) in pages {
@@ -136,7 +136,7 @@ fn written() -> BTreeMap<String, BTreeSet<String>> {
 
 /// `deployments.kr_gpt52` -> `deployments.NAME`.
 fn kind_of(header: &str) -> String {
-    let named = ["endpoints", "deployments", "models", "roles", "keys"];
+    let named = ["endpoints", "deployments", "models", "roles", "rules", "keys"];
     let mut parts: Vec<&str> = header.split('.').collect();
     if let [first, name, ..] = parts.as_mut_slice()
         && named.contains(first)
@@ -166,6 +166,9 @@ fn the_example_names_every_key_there_is() {
         "replicas",
         "traces",
         "roles.NAME",
+        "rules.NAME",
+        "rules.NAME.when",
+        "rules.NAME.set",
         "endpoints.NAME",
         "endpoints.NAME.identity",
         "deployments.NAME",
@@ -225,7 +228,10 @@ fn the_examples_values_are_the_defaults() {
     assert_eq!(example.scoring.signals, default.scoring.signals);
     assert_eq!(example.scoring.signals, Signals::default());
     // Commented-out keys are valid as well, and those with a default show it.
-    let text = uncommented().replace("\nanonymous = false", "\n").replace("effort = \"none\"", "");
+    let text = uncommented()
+        .replace("\nanonymous = false", "\n")
+        .replace("effort = \"none\"", "")
+        .replace("\nrole = \"chat\"", "\n");
     let all = Config::from_toml(&text, today()).map_err(|faults| faults.to_string()).unwrap();
     for (role, default) in [
         (&all.policy.chat, &default.policy.chat),

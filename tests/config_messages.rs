@@ -296,7 +296,7 @@ fn a_file_that_cannot_be_read_hides_no_other_file() {
         &[],
         "a.toml: line 2, column 10: invalid string, expected `\"`, `'`\n\
          b.toml: line 2, column 1: invalid table header, duplicate key `server` in document root\n\
-         c.toml: x: unknown key; known here are server, request_log, routing, residency, roles, aliases, endpoints, deployments, models, passthrough, limits, capacity, keys, teams, stored, replicas, notify, traces",
+         c.toml: x: unknown key; known here are server, request_log, routing, residency, roles, rules, aliases, endpoints, deployments, models, passthrough, limits, capacity, keys, teams, stored, replicas, notify, traces",
     );
     let layers =
         Layers { files: vec!["no/such.toml".into()], environment: Vec::new(), today: today() };
@@ -699,4 +699,80 @@ fn what_misses_its_partner_is_advised_of() {
         found.contains("deployments.other.azure_deployment: gpt-5.2 is also kr_ptu's"),
         "{found}"
     );
+}
+
+/// Rules after the sound configuration.
+fn ruled(rules: &str) -> String {
+    format!("{SOUND}\n{rules}")
+}
+
+#[test]
+fn faulty_rules_are_named_with_what_is_allowed() {
+    let text = ruled(
+        r#"
+[rules.a]
+when = { keys = ["web"], operations = ["embeddings"], turn_words = [" "], min_turn_chars = 9, max_turn_chars = 3 }
+set = { task = "hard", role = "chat", effort = "huge", model = "gpt-9" }
+
+[rules.b]
+order = 3
+when.header = { name = "authorization", value = "x", prefix = "y" }
+when.instructions_hash = ["256:xyz"]
+
+[rules.c]
+order = 3
+set.prefer = "cheap"
+"#,
+    );
+    let expected = r#"
+a.toml: rules.a.order: missing; must be 1 to 10000; lower ones are tried first
+a.toml: rules.a.when.keys: no key `web`; there are: none
+a.toml: rules.a.when.operations: must be chat, responses, input_tokens or compact, found `embeddings`
+a.toml: rules.a.when.turn_words: an entry is 1 to 256 bytes that are not all blank; found ` `
+a.toml: rules.a.when.min_turn_chars: must be at most max_turn_chars, which is 3; found 9
+a.toml: rules.a.set.role: must not be set together with task
+a.toml: rules.a.set.model: no deployment serves `gpt-9`; there are: gpt-5.2
+a.toml: rules.a.set.task: must be reasoning or chat, found `hard`
+a.toml: rules.a.set.effort: must be one of none, minimal, low, medium, high, xhigh, max, found `huge`
+a.toml: rules.b.when.header.name: carries credentials, which a configuration must not hold; use keys
+a.toml: rules.b.when.header: must have exactly one of value, prefix and present = true
+a.toml: rules.b.when.instructions_hash: must be a number of characters from 1 to 8192, a colon and 16 hexadecimal digits, as `router-server explain` prints them; found `256:xyz`
+a.toml: rules.b.set: missing; must set at least one of task, role, model, effort and prefer
+a.toml: rules.c.order: is also the order of rules.b: the first match counts
+a.toml: rules.c.when: missing; must have at least one of keys, operations, header, tools, instructions_hash, instructions_words, turn_words, question_words, min_turn_chars, max_turn_chars, min_prompt_tokens and max_prompt_tokens
+a.toml: rules.c.set.prefer: must be cost, fast or balanced, found `cheap`
+"#;
+    check(&[("a.toml", &text)], &[], expected);
+}
+
+#[test]
+fn unreachable_and_overlapping_rules_are_warned_of() {
+    let text = ruled(
+        r#"
+[rules.sums]
+order = 1
+when.turn_words = ["sum"]
+set.task = "chat"
+
+[rules.totals]
+order = 2
+when = { turn_words = ["the sum of"], max_turn_chars = 200 }
+set.task = "reasoning"
+
+[rules.short]
+order = 3
+when.max_turn_chars = 40
+set.task = "reasoning"
+
+[rules.long]
+order = 4
+when.min_turn_chars = 4_000
+set.effort = "high"
+"#,
+    );
+    let expected = [
+        "rules.totals: is never used: rules.sums (order 1) matches all its requests",
+        "rules.short: overlaps rules.sums, which takes precedence",
+    ];
+    assert_eq!(warnings(&text), expected);
 }

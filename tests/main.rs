@@ -64,6 +64,7 @@ mod request_log;
 mod residency;
 mod response_headers;
 mod responses;
+mod rules;
 mod secrets;
 mod service_tiers;
 mod shared_bounds;

@@ -67,6 +67,9 @@ async fn exercised() -> Bench {
         .set("deployments.chat_ptu.usd_per_ptu_hour", 1.0)
         // Nobody listens there.
         .text("traces.endpoint", "http://127.0.0.1:9")
+        .set("rules.own.order", 1)
+        .set("rules.own.when.min_turn_chars", 1)
+        .text("rules.own.set.prefer", "balanced")
         .set("models.own.context_window_tokens", 100_000)
         .set("models.own.max_output_tokens", 10_000)
         .written("own_payg", "own", "pay_as_you_go")

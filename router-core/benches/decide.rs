@@ -6,7 +6,7 @@ use router_core::capacity::Snapshot;
 use router_core::chat::ChatRequest;
 use router_core::config::Config;
 use router_core::decision::{Ask, Moment, Ties, decide};
-use router_core::policy::{Hints, Rights};
+use router_core::policy::{Hints, Rights, Sender};
 use router_core::units::Day;
 use std::hint::black_box;
 use tokio::time::Instant;
@@ -35,6 +35,7 @@ fn decisions(criterion: &mut Criterion) {
                     path_model: None,
                     hints: &hints,
                     rights: &rights,
+                    sender: Sender::default(),
                     ties: Ties::default(),
                 };
                 let moment = Moment { now: Instant::now(), today };

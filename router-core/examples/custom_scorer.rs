@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use router_core::{
     Ask, ChatRequest, Config, Day, Hints, LinearScorer, Message, Moment, Reason, Rights, Score,
-    Scorer, Snapshot, Ties, decide,
+    Scorer, Sender, Snapshot, Ties, decide,
 };
 
 const CONFIG: &str = r#"
@@ -65,6 +65,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             path_model: None,
             hints: &hints,
             rights: &rights,
+            sender: Sender::default(),
             ties: Ties::default(),
         };
         let moment = Moment { now: tokio::time::Instant::now(), today };

@@ -3,7 +3,9 @@
 //! `cargo run -p router-core --example decide_only`. It needs no feature: with `default-features = false` the dependency tree
 //! contains no HTTP client.
 
-use router_core::{Ask, ChatRequest, Config, Day, Hints, Moment, Rights, Snapshot, Ties, decide};
+use router_core::{
+    Ask, ChatRequest, Config, Day, Hints, Moment, Rights, Sender, Snapshot, Ties, decide,
+};
 
 const CONFIG: &str = r#"
 [roles.reasoning]
@@ -50,6 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             path_model: None,
             hints: &hints,
             rights: &rights,
+            sender: Sender::default(),
             ties: Ties::default(),
         };
         let moment = Moment { now: tokio::time::Instant::now(), today };

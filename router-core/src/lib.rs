@@ -41,7 +41,7 @@
 //! answers.
 //!
 //! ```
-//! use router_core::{Ask, ChatRequest, Config, Day, Hints, Moment, Rights, Snapshot, Ties, decide};
+//! use router_core::{Ask, ChatRequest, Config, Day, Hints, Moment, Rights, Sender, Snapshot, Ties, decide};
 //!
 //! let today = Day::try_from("2026-11-23")?;
 //! let config = Config::from_toml(
@@ -69,7 +69,14 @@
 //! let body = r#"{"model":"auto","messages":[{"role":"user","content":"Prove that the square root of 2 is irrational."}]}"#;
 //! let request = ChatRequest::parse(body.as_bytes())?;
 //! let (hints, rights) = (Hints::default(), Rights::default());
-//! let ask = Ask { request: &request, path_model: None, hints: &hints, rights: &rights, ties: Ties::default() };
+//! let ask = Ask {
+//!     request: &request,
+//!     path_model: None,
+//!     hints: &hints,
+//!     rights: &rights,
+//!     sender: Sender::default(),
+//!     ties: Ties::default(),
+//! };
 //! let moment = Moment { now: tokio::time::Instant::now(), today };
 //! let decision = decide(ask, &config.rules()?, &Snapshot::default(), moment)?;
 //! assert_eq!(decision.plan?.first.name.as_str(), "thorough");
@@ -162,12 +169,12 @@ mod http_service;
 pub use capacity::{DeploymentState, Snapshot};
 pub use chat::{ChatRequest, Message, Operation, RequestFault, Usage};
 pub use config::{Config, ConfigFaults, Layers, ScorerFault};
-pub use decision::{Ask, Decision, Moment, Plan, Refusal, Rules, Ties, decide};
+pub use decision::{Ask, Decision, MatchedRule, Moment, Plan, Refusal, Rules, SetBy, Ties, decide};
 pub use deployment::{Area, Billing, Deployment, Residency};
 pub use error::RouteError;
 pub use error_kind::{Kind as ErrorKind, Side};
 pub use ledger::Allowance;
-pub use policy::{Hints, Preference, Priority, Rights, UnknownModel};
+pub use policy::{Hints, Preference, Priority, Rights, Sender, UnknownModel};
 pub use selection::{Candidate, Exclusion};
 pub use stored::Caller;
 pub use task::{Classifier, LinearScorer, Reason, Score, Scorer, Signals, Task};

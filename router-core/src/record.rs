@@ -160,6 +160,8 @@ pub struct Decided {
     pub decided_by: Option<&'static str>,
     /// The task that the score would have chosen, where scores are only observed; else `None`.
     pub would: Option<Task>,
+    /// The rule of the operator that matched; `None` if none did.
+    pub rule: Option<Arc<str>>,
     /// The score at which reasoning begins.
     pub threshold: Score,
     /// True where the reasoning role could not be had and chat served.
@@ -196,6 +198,7 @@ impl Decided {
             verdict: decision.verdict,
             decided_by: decision.decided_by(),
             would: decision.would,
+            rule: decision.rule.as_ref().map(|rule| Arc::clone(&rule.name)),
             threshold,
             downgraded: decision.downgraded,
             residency: decision.residency.clone(),

@@ -149,6 +149,11 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
         "The probability, 0 to 1, that the request needs reasoning; absent if it was not scored.",
     ),
     header(
+        "x-router-rule",
+        true,
+        "The name of the rule of `[rules]` that matched; absent if none did.",
+    ),
+    header(
         "x-router-model",
         false,
         "The model that answered; on a failure, the model of the last attempt.",
@@ -200,6 +205,7 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
 // Response headers.
 const TASK: HeaderName = HeaderName::from_static("x-router-task");
 const SCORE: HeaderName = HeaderName::from_static("x-router-score");
+const RULE: HeaderName = HeaderName::from_static("x-router-rule");
 const MODEL: HeaderName = HeaderName::from_static("x-router-model");
 const DEPLOYMENT: HeaderName = HeaderName::from_static("x-router-deployment");
 const BILLING: HeaderName = HeaderName::from_static("x-router-billing");
@@ -232,6 +238,9 @@ pub(crate) fn tell_decision(headers: &mut HeaderMap, decision: &Decision) {
     }
     if let Some(verdict) = decision.verdict {
         put(headers, SCORE, &format!("{:.3}", verdict.score.value()));
+    }
+    if let Some(rule) = &decision.rule {
+        put(headers, RULE, &rule.name);
     }
     tell_residency(headers, &decision.residency);
 }

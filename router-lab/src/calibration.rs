@@ -33,9 +33,10 @@ pub struct Prices {
 }
 
 /// The words of `decided_by` for requests that no threshold decides.
-const NOT_BY_SCORE: [&str; 2] = ["hint", "key"];
+const NOT_BY_SCORE: [&str; 3] = ["hint", "key", "rule"];
 
-/// The requests of a log whose task the score gives: not those that their caller decided, or whose key leaves one role alone.
+/// The requests of a log whose task the score gives: not those that their caller
+/// or a rule decided, or whose key leaves one role alone.
 /// `routing.force_role` and `routing.mode` are no such thing: when they are taken out the threshold decides again.
 pub fn scored<'l>(
     requests: &'l [LoggedRequest],

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use router_core::decision::{Decision, Plan, Refusal};
-use router_core::model::ServiceTier;
-use router_core::policy::RequestedModel;
+use router_core::decision::{Decision, MatchedRule, Plan, Refusal, SetBy};
+use router_core::model::{Effort, ServiceTier};
+use router_core::policy::{PrefixHash, RequestedModel};
 use router_core::selection::{Candidate, Exclusion, Place};
 use router_core::task::{Reason, Task, Verdict};
 use router_core::units::{ModelName, Usd};
@@ -26,6 +26,8 @@ pub struct Judged {
     pub reasons: Vec<Reason>,
     /// The question located in the last user's turn; `[..]` stands for what is left out.
     pub question: Option<String>,
+    /// Hashes of the start of the system prompt, for the rules of a configuration.
+    pub instructions_hashes: Vec<PrefixHash>,
 }
 
 /// The decision as JSON.
@@ -41,13 +43,17 @@ pub fn to_json(decision: &Decision, judged: &Judged) -> Value {
         json!({"message": refusal.to_string(), "wait_ms": wait})
     });
     let models: Vec<&str> = decision.choice.models.iter().map(ModelName::as_str).collect();
+    let hashes: Vec<String> = judged.instructions_hashes.iter().map(ToString::to_string).collect();
     json!({
         "object": "route.decision",
         "asked": asked(&decision.asked),
         "task": decision.task().map(Task::as_str),
         "would": decision.would.map(Task::as_str),
+        "rule": decision.rule.as_ref().map(|rule| json!({"name": &*rule.name, "unmet": rule.unmet})),
         "scored": decision.verdict.map(|verdict| scored(decision, verdict, judged)),
         "models": models,
+        "effort": decision.effort.map(Effort::as_str),
+        "instructions_hashes": hashes,
         "forced": decision.forced,
         "downgraded": decision.downgraded,
         "residency": decision.residency.to_string(),
@@ -126,6 +132,13 @@ pub fn to_text(decision: &Decision, judged: &Judged) -> String {
         }
         None => line("task", "not scored: the request names what shall serve it".to_owned()),
     }
+    if let Some(rule) = &decision.rule {
+        line("rule", rule_line(rule));
+    }
+    let hashes: Vec<String> = judged.instructions_hashes.iter().map(ToString::to_string).collect();
+    if !hashes.is_empty() {
+        line("prompt hash", hashes.join(", "));
+    }
     let models: Vec<&str> = decision.choice.models.iter().map(ModelName::as_str).collect();
     let downgraded = if decision.downgraded { " (the chat role serves: downgraded)" } else { "" };
     line("models", format!("{}{downgraded}", models.join(", then ")));
@@ -166,9 +179,20 @@ fn shortened(question: &str) -> String {
     }
 }
 
+/// The rule that matched, and what it could not set.
+fn rule_line(rule: &MatchedRule) -> String {
+    match rule.unmet.as_slice() {
+        [] => rule.name.to_string(),
+        unmet => format!("{}, which could not set {}", rule.name, unmet.join(" and ")),
+    }
+}
+
 /// The task and what decided it; where the score did not, what it would have decided as well.
 fn scored_task(decision: &Decision, verdict: Verdict) -> String {
-    let (task, because) = (verdict.task, verdict.because.as_str());
+    let because = verdict.because.as_str();
+    let ruled = decision.set_by == Some(SetBy::Rule);
+    let because = if ruled { "rule" } else { because };
+    let task = decision.task().filter(|_| ruled).unwrap_or(verdict.task);
     let judged = format!("{task}, by {because} (score {:.3})", verdict.score.value());
     match (decision.would, decision.task()) {
         (Some(_), Some(served)) => {
@@ -177,7 +201,7 @@ fn scored_task(decision: &Decision, verdict: Verdict) -> String {
         (None, Some(served)) if decision.forced => {
             format!("{served}, as routing.force_role says; would be {judged}")
         }
-        (None, Some(served)) if decision.set_by_key => {
+        (None, Some(served)) if decision.set_by == Some(SetBy::Key) => {
             format!("{served}, the one role that this key may use; would be {judged}")
         }
         (Some(_) | None, _) => judged,
@@ -301,6 +325,7 @@ mod tests {
         let judged = Judged {
             reasons: vec![Reason { name: "words".into(), weight: -1.25 }],
             question: Some("안녕하세요 [..]".to_owned()),
+            ..Judged::default()
         };
         let json = to_json(&decision, &judged);
         assert_eq!((&json["task"], &json["would"]), (&json!("chat"), &Value::Null));

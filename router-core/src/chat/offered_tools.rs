@@ -65,6 +65,32 @@ pub(super) fn models(request: &ChatRequest<'_>) -> Vec<Box<str>> {
     lists.flatten().filter_map(named).collect()
 }
 
+/// The names of the offered tools; the kind of a tool that has none, such as `web_search`.
+pub(super) fn names<'r>(request: &'r ChatRequest<'_>) -> Vec<Cow<'r, str>> {
+    #[derive(Deserialize)]
+    struct Named<'a> {
+        #[serde(borrow)]
+        name: Option<Cow<'a, str>>,
+    }
+    #[derive(Deserialize)]
+    struct Tool<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        name: Option<Cow<'a, str>>,
+        #[serde(borrow)]
+        function: Option<Named<'a>>,
+    }
+    let functions = request.raw("functions").filter(|raw| *raw != "null");
+    let lists = lists(request).chain(functions);
+    let tools = lists.filter_map(|list| serde_json::from_str::<Vec<&RawValue>>(list).ok());
+    let named = |tool: &'r RawValue| {
+        let tool: Tool<'r> = serde_json::from_str(tool.get()).ok()?;
+        tool.function.and_then(|function| function.name).or(tool.name).or(tool.kind)
+    };
+    tools.flatten().filter_map(named).collect()
+}
+
 /// Refuses a tool that gives one of the fields by which it is judged twice: the service could go by the other value.
 pub(super) fn check(list: &str, field: &str) -> Result<(), RequestFault> {
     #[derive(Deserialize)]
@@ -110,6 +136,17 @@ mod tests {
         let body = format!(r#"{{"messages":[{{"role":"user","content":"x"}}],{fields}}}"#);
         let request = ChatRequest::read(operation, body.as_bytes()).unwrap();
         assert_eq!(request.hosted_tool().as_deref(), expected, "{body}");
+    }
+
+    #[test]
+    fn tools_are_named_in_every_form() {
+        let body = r#"{"messages":[{"role":"user","content":"x"}],"functions":[{"name":"old"}],"tools":[
+            {"type":"function","function":{"name":"run_\u0073ql"}}, {"type":"web_search"}, 7]}"#;
+        let request = ChatRequest::read(Operation::Chat, body.as_bytes()).unwrap();
+        assert_eq!(request.tool_names(), ["run_sql", "web_search", "old"]);
+        let body = r#"{"input":"x","tools":[{"type":"function","name":"find"}]}"#;
+        let request = ChatRequest::read(Operation::Responses, body.as_bytes()).unwrap();
+        assert_eq!(request.tool_names(), ["find"]);
     }
 
     #[test]

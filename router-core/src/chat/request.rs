@@ -6,6 +6,8 @@
 //!
 //! Not done here: parsing the JSON (`body.rs`), and the meaning of its fields (`scalars.rs`).
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use http::HeaderValue;
 use serde_json::value::RawValue;
@@ -322,6 +324,11 @@ impl<'a> ChatRequest<'a> {
     /// Only known tools run at the caller. Any other kind counts as hosted, so that a new one does not slip through.
     pub fn hosted_tool(&self) -> Option<Box<str>> {
         offered_tools::first(self)
+    }
+
+    /// The names of the tools that it offers; the kind of a tool without a name.
+    pub fn tool_names(&self) -> Vec<Cow<'_, str>> {
+        offered_tools::names(self)
     }
 
     /// The models that its tools name for themselves.

@@ -24,6 +24,7 @@ use super::raw::Raw;
 use super::replicas_table::{self, ReplicaSettings};
 use super::request_log::{self, RequestLog};
 use super::roles::{self, Scoring};
+use super::routing_rules;
 use super::server::{self, Server};
 use super::table::Findings;
 use super::traces::{self, TraceSettings};
@@ -86,7 +87,8 @@ impl Config {
         let server = server::check(raw, &top.sub("server"));
         let request_log = request_log::check(&raw.request_log, &top.sub("request_log"));
         let scoring = roles::scoring(&raw.routing, &top.sub("routing"));
-        let policy = roles::policy(raw, &top);
+        let mut policy = roles::policy(raw, &top);
+        policy.rules = routing_rules::check(raw, &policy, &top.sub("rules"));
         let endpoints = endpoints::check(&raw.endpoints, &top.sub("endpoints"));
         let records = records::check(&raw.models, &top.sub("models"));
         let known =

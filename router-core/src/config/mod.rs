@@ -29,6 +29,8 @@ mod raw_limits;
 mod raw_models;
 mod raw_notify;
 mod raw_replicas;
+mod raw_roles;
+mod raw_rules;
 mod raw_server;
 mod raw_traces;
 mod records;
@@ -36,6 +38,8 @@ mod redacted;
 mod replicas_table;
 mod request_log;
 mod roles;
+mod routing_rules;
+mod rule_overlaps;
 mod rules;
 #[cfg(feature = "schema")]
 mod schema;

@@ -18,6 +18,8 @@ pub use super::raw_limits::Limits;
 pub use super::raw_models::{
     LongContext, MediaSetting, Model, Prices, PtuRate, TierPrices, ToolPrices,
 };
+pub use super::raw_roles::{Role, Roles};
+pub use super::raw_rules::{Rule, RuleConditions, RuleEffects, RuleHeader};
 pub use super::raw_server::{Server, Tls};
 
 /// All of the configuration.
@@ -35,6 +37,8 @@ pub struct Raw {
     pub residency: Residency,
     /// Models of each task.
     pub roles: Roles,
+    /// Rules that take precedence over the score.
+    pub rules: BTreeMap<String, Rule>,
     /// Other names for `auto`, roles, models and deployments.
     pub aliases: BTreeMap<String, String>,
     /// Azure resources and OpenAI bases.
@@ -143,32 +147,6 @@ pub struct Signals {
     pub reasoning_effort: Option<f64>,
     /// Added if the last user turn asks to think step by step, -10 to 10; 1.5.
     pub step_by_step: Option<f64>,
-}
-
-/// The tables `[roles.reasoning]` and `[roles.chat]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct Roles {
-    /// The role of tasks that need reasoning.
-    pub reasoning: Role,
-    /// The role of simple chat.
-    pub chat: Role,
-}
-
-/// A role.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct Role {
-    /// Names of models, the preferred one first.
-    pub models: Option<Vec<String>>,
-    /// The effort of requests that set none: `none`, `minimal`, `low`, `medium`, `high`, `xhigh`, `max`.
-    pub effort: Option<String>,
-    /// Treatment of requests if no deployment may serve the role: `downgrade` or `reject`.
-    pub on_unavailable: Option<String>,
-    /// Longest time to an upstream's first byte; reasoning 600000, chat 60000.
-    pub first_byte_timeout_ms: Option<i64>,
 }
 
 /// A table `[endpoints.NAME]`.

@@ -16,6 +16,7 @@ use crate::policy::Policy;
 use crate::policy::Preference;
 use crate::policy::RequestedModel;
 use crate::policy::Role;
+use crate::policy::RuleTable;
 use crate::task::Score;
 use crate::task::Signals;
 use crate::task::Task;
@@ -108,6 +109,7 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         mode: mode(routing, &table),
         hosted_tools: hosted_tools(&raw.residency, &top.sub("residency")),
         forced: forced(routing, &table),
+        rules: RuleTable::default(),
     }
 }
 

@@ -93,9 +93,13 @@ pub struct LoggedDecision {
     /// The score at which reasoning began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// What gave the task: `score`, `hint`, `follow_up` .., or `key` where the caller's key leaves one role alone.
+    /// What gave the task: `score`, `hint`, `follow_up` .., `rule` where a rule of the operator set it, or `key` where the
+    /// caller's key leaves one role alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Box<str>>,
+    /// The rule of the operator that matched.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<str>>,
     /// The task that served: `reasoning` or `chat`; absent where the caller named a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<Box<str>>,
@@ -277,6 +281,7 @@ impl LoggedDecision {
             score: verdict.map(|verdict| short(verdict.score.value())),
             threshold: verdict.map(|_| short(decided.threshold.value())),
             decided_by: decided.decided_by.map(Box::from),
+            rule: decided.rule.as_deref().map(Box::from),
             task: decided.task.map(word),
             would: decided.would.map(word),
             downgraded: decided.downgraded.then_some(true),

@@ -25,6 +25,7 @@ use super::provisioned::Capacity;
 pub struct Metrics {
     decisions: IntCounterVec,
     score: HistogramVec,
+    rules: IntCounterVec,
     attempts: IntCounterVec,
     fallbacks: IntCounterVec,
     refusals: IntCounterVec,
@@ -140,6 +141,11 @@ impl Metrics {
                 (1..=20).map(|step| f64::from(step) / 20.0).collect(),
                 &["task"],
             )?,
+            rules: make.count(
+                "rule_matches_total",
+                "Requests that a rule of the configuration matched, by rule.",
+                &["rule"],
+            )?,
             attempts: make.count(
                 "attempts_total",
                 "Attempts sent to deployments, by outcome.",
@@ -196,6 +202,9 @@ impl Metrics {
         if let Some(verdict) = decided.verdict {
             let score = f64::from(verdict.score.value());
             self.score.with_label_values(&[verdict.task.as_str()]).observe(score);
+        }
+        if let Some(rule) = &decided.rule {
+            self.rules.with_label_values(&[rule]).inc();
         }
         self.decided_observed(decided);
     }

@@ -18,6 +18,7 @@ use crate::units::ModelName;
 
 use super::hints::Preference;
 use super::names::RequestedModel;
+use super::routing_rule::RuleTable;
 
 /// What config says about choosing models.
 #[derive(Debug, Clone)]
@@ -46,6 +47,8 @@ pub struct Policy {
     pub hosted_tools: HostedTools,
     /// The role that serves whatever names no model, whatever its score, its hints or the role it asks for.
     pub forced: Option<Task>,
+    /// The operator's rules, which come before the score.
+    pub rules: RuleTable,
 }
 
 /// What to do with tools that the service itself runs (web search, file search, code interpreter ..) where a residency binds:

@@ -43,6 +43,14 @@ fn told(asked: &str) -> String {
 }
 
 impl RequestedModel {
+    /// The preference in the name: that of `auto:cost`.
+    pub fn preference(&self) -> Option<Preference> {
+        match self {
+            Self::Auto(prefer) => *prefer,
+            Self::Role(_) | Self::Model(_) | Self::Deployment(_) | Self::Pinned(_) => None,
+        }
+    }
+
     /// Looks a name up; an absent one means `auto`. Names in the form `provider/model` are looked up whole, then
     /// without the provider. A dated version that has no record of its own means its model. A name that is none of ours may be
     /// Azure's own name of a deployment, or one of all these in other letter case.

@@ -30,6 +30,7 @@ use crate::ledger::Ledger;
 use crate::metrics::Metrics;
 use crate::metrics::Watched;
 use crate::policy::Rights;
+use crate::policy::Sender;
 use crate::record::Observer;
 use crate::record::ReferencePrices;
 use crate::response::Response;
@@ -211,7 +212,8 @@ impl<U: Upstream> Inner<U> {
         let path_model = name.as_deref();
         let moment = Moment { now: Instant::now(), today: clock::day(clock::wall()) };
         let ties = Ties { only: only.as_ref(), reader: readers.endpoint() };
-        let ask = Ask { request, path_model, hints, rights: &call.rights, ties };
+        let sender = Sender { key: call.caller.name(), headers: Some(&call.headers) };
+        let ask = Ask { request, path_model, hints, rights: &call.rights, sender, ties };
         let snapshot = self.state.snapshot(incoming.asker(), moment.now);
         Ok(decide(ask, &self.rules, &snapshot, moment)?)
     }
@@ -294,7 +296,7 @@ impl<U: Upstream> Inner<U> {
             share: call.entry.as_ref().and_then(|entry| Some(&entry.memory()?.responses)),
             readers,
             task: decision.kind(&self.rules.catalog),
-            effort: role.and_then(|role| role.effort),
+            effort: decision.effort.or_else(|| role.and_then(|role| role.effort)),
             chosen: task.is_some(),
             reject_unsupported: self.rules.policy.reject_unsupported,
             first_byte: self.first_byte(decision, &plan.first),

@@ -2,6 +2,7 @@
 
 use crate::decision::Decision;
 use crate::error::RouteError;
+use crate::policy::PrefixHash;
 use crate::task::Reason;
 use crate::upstream::Upstream;
 
@@ -27,6 +28,13 @@ impl<U: Upstream> ModelRouter<U> {
         let request = call.request(inner.max_messages()).ok();
         let scored = request.filter(|request| request.operation().is_scored());
         scored.and_then(|request| inner.rules.classifier.question(&request))
+    }
+
+    /// The hashes by which a rule can recognize the call's system prompt; none if nothing is scored.
+    pub fn instructions_hashes(&self, call: &ChatCall) -> Vec<PrefixHash> {
+        let request = call.request(self.inner().max_messages()).ok();
+        let scored = request.filter(|request| request.operation().is_scored());
+        scored.map(|request| PrefixHash::offered(&request)).unwrap_or_default()
     }
 
     /// The features that weighed most in the score of a call, heaviest first; none where it is no chat request.

@@ -154,7 +154,8 @@ fn again(request: &LoggedRequest, first: u64, hidden: u64, config: &Config) -> A
     let reasoned = own > 0 || record.is_some_and(|record| record.reasons());
     // A caller's task hint was followed unless no model could serve it.
     let named = decision.downgraded.map_or_else(|| request.task(), |_| Some(Task::Reasoning));
-    let hinted = decision.decided_by.as_deref() == Some("hint");
+    // The log holds no text in which a rule could find its words.
+    let hinted = matches!(decision.decided_by.as_deref(), Some("hint" | "rule"));
     let model = match (decision.score, named) {
         (Some(_), _) => Box::from("auto"),
         (None, Some(role)) => Box::from(role.as_str()),

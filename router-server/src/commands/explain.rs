@@ -45,8 +45,11 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
         call.rights = Arc::clone(&key.rights);
     }
     let decision = router.route(&call)?;
-    let judged =
-        Judged { reasons: router.reasons(&call, MOST_REASONS), question: router.question(&call) };
+    let judged = Judged {
+        reasons: router.reasons(&call, MOST_REASONS),
+        question: router.question(&call),
+        instructions_hashes: router.instructions_hashes(&call),
+    };
     let told = if explain.json {
         format!("{:#}", explanation::to_json(&decision, &judged))
     } else {

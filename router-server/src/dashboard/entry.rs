@@ -20,6 +20,8 @@ pub(super) struct Entry {
     /// The task that the score would have chosen, where it was only observed.
     would: Option<&'static str>,
     score: Option<f64>,
+    /// The rule of the operator that matched.
+    rule: Option<Box<str>>,
     model: Option<Box<str>>,
     deployment: Option<Box<str>>,
     cause: &'static str,
@@ -49,6 +51,7 @@ impl Entry {
             score: decided
                 .and_then(|decided| decided.verdict)
                 .map(|verdict| rounded(f64::from(verdict.score.value()), 1e3)),
+            rule: decided.and_then(|decided| decided.rule.as_deref()).map(Box::from),
             model: went.map(|deployment| deployment.model.name.as_str().into()),
             deployment: went.map(|deployment| deployment.name.as_str().into()),
             cause: Outcome::cause(record),

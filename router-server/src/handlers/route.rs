@@ -42,8 +42,11 @@ fn explained(
         decision = router.route(&call);
     }
     let decision = decision.map_err(|error| Problem::of(&error, expose))?;
-    let judged =
-        Judged { reasons: router.reasons(&call, MOST_REASONS), question: router.question(&call) };
+    let judged = Judged {
+        reasons: router.reasons(&call, MOST_REASONS),
+        question: router.question(&call),
+        instructions_hashes: router.instructions_hashes(&call),
+    };
     Ok(json::respond(&explanation::to_json(&decision, &judged)))
 }
 

@@ -4,46 +4,42 @@
 //! snapshot and moment give the same [`Decision`], which carries every candidate with its reason.
 //! It can be explained without being carried out, tested without a network, and replayed.
 
+mod admission;
+mod ordered;
+mod ruled;
+mod served;
+
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::capacity::Admission;
-use crate::capacity::Reserve;
-use crate::capacity::STANDING_WAIT_SHARE;
 use crate::capacity::Settings;
 use crate::capacity::Snapshot;
-use crate::capacity::usual_bound_wait;
 use crate::chat::ChatRequest;
-use crate::chat::Operation;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::deployment::Residency;
+use crate::model::Effort;
 use crate::policy::Companion;
 use crate::policy::Hints;
 use crate::policy::HostedTools;
 use crate::policy::ModelChoice;
 use crate::policy::Names;
-use crate::policy::OnUnavailable;
 use crate::policy::Policy;
 use crate::policy::Preference;
 use crate::policy::Priority;
 use crate::policy::RequestedModel;
 use crate::policy::Rights;
-use crate::policy::Target;
+use crate::policy::Sender;
 use crate::policy::UnknownModel;
 use crate::selection::Candidate;
 use crate::selection::Constraints;
-use crate::selection::Eligible;
 use crate::selection::Exclusion;
 use crate::selection::Needs;
 use crate::selection::Place;
-use crate::selection::Preferences;
 use crate::selection::TierOrder;
-use crate::selection::eligible;
-use crate::selection::order;
 use crate::selection::refusal;
 use crate::selection::refusal::Models;
 use crate::task::Because;
@@ -52,8 +48,14 @@ use crate::task::Task;
 use crate::task::Verdict;
 use crate::units::Day;
 
+use admission::kind_of;
+use ordered::{Inputs, Ordered};
+use ruled::{Basis, Judged, Ruled, judged};
+use served::Served;
+
 pub use crate::selection::Plan;
 pub use crate::selection::Refusal;
+pub use ruled::MatchedRule;
 
 /// What decisions go by; fixed until config changes.
 #[derive(Debug, Clone)]
@@ -79,6 +81,8 @@ pub struct Ask<'r, 'a> {
     pub hints: &'r Hints,
     /// What the caller may use; hints are to be inside it ([`Rights::narrow`]).
     pub rights: &'r Rights,
+    /// The sender, whose key and headers rules test.
+    pub sender: Sender<'r>,
     /// How what it refers to ties it to endpoints.
     pub ties: Ties<'r>,
 }
@@ -121,8 +125,12 @@ pub struct Decision {
     pub choice: ModelChoice,
     /// True if config says which role serves, whatever was scored or asked for.
     pub forced: bool,
-    /// True if the caller's key leaves one role alone, which serves whatever was scored.
-    pub set_by_key: bool,
+    /// What set the role of a scored request in place of the score; `None` if nothing did.
+    pub set_by: Option<SetBy>,
+    /// The rule that matched; `None` if none did, or if the request names what shall serve it.
+    pub rule: Option<MatchedRule>,
+    /// The effort of the role or of the rule, for requests that set none; `None` leaves the model its own.
+    pub effort: Option<Effort>,
     /// True if the reasoning role had no deployment inside the residency and the chat role serves.
     pub downgraded: bool,
     /// Where the request may be processed.
@@ -143,6 +151,16 @@ pub struct Decision {
     pub plan: Result<Plan, Refusal>,
 }
 
+/// What set the role of a scored request in place of the score.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SetBy {
+    /// The caller's key leaves one role alone.
+    Key,
+    /// A rule of the operator set the task or the role.
+    Rule,
+}
+
 impl Decision {
     /// The kind of task that its answer is learned by.
     pub fn kind(&self, catalog: &Catalog) -> Task {
@@ -154,12 +172,15 @@ impl Decision {
         self.choice.role
     }
 
-    /// The word for what gave the task, if it was scored: `key` where the caller's key leaves one role alone, else what
-    /// [`Because`] says.
+    /// The word for what gave the task, if it was scored: `rule` where a rule of the operator set it, `key` where the caller's
+    /// key leaves one role alone, else what [`Because`] says.
     pub fn decided_by(&self) -> Option<&'static str> {
         let because = self.verdict?.because;
-        let set = self.set_by_key && because != Because::Hint;
-        Some(if set { "key" } else { because.as_str() })
+        Some(match self.set_by {
+            Some(SetBy::Rule) => "rule",
+            Some(SetBy::Key) if because != Because::Hint => "key",
+            Some(SetBy::Key) | None => because.as_str(),
+        })
     }
 
     /// The provisioned deployments that were left out because they may not be used just now, and why.
@@ -179,15 +200,16 @@ pub fn decide(
     snapshot: &Snapshot,
     moment: Moment,
 ) -> Result<Decision, UnknownModel> {
-    let Rules { policy, catalog, capacity, .. } = rules;
+    let Rules { policy, catalog, .. } = rules;
     let (name, rights) = (ask.path_model.or_else(|| ask.request.model()), ask.rights);
     let asked = rights.look_up(name, &policy.aliases, catalog)?;
     // A switch of config's widens no right of a key.
     let forced = policy.forced.filter(|role| rights.allow_role(*role));
-    let (verdict, task, named_preference) = judged(ask, &asked, forced, rules);
-    let would = verdict.and_then(|verdict| policy.would(verdict, forced.or(rights.role)));
     let (residency, needs) = (residency_of(policy, rights, ask.hints), Needs::of(ask.request));
-    let prefer = ask.hints.prefer.or(named_preference).unwrap_or(policy.prefer);
+    let basis = Basis { asked: &asked, forced, rules };
+    let mut ruled = Ruled::of(ask, basis, &needs);
+    let prefer = ask.hints.prefer.or(asked.preference()).or(ruled.set.prefer);
+    let prefer = prefer.unwrap_or(policy.prefer);
     let tiers = TierOrder::of(ask.request, prefer, ask.hints.priority.unwrap_or_default());
     let companions = companions(ask, rules, &residency)?;
     let constraints = Constraints {
@@ -199,26 +221,15 @@ pub fn decide(
         retired_before: policy.exclude_retired.then_some(moment.today),
         endpoint: ask.ties.only,
     };
-    let mut choice = policy.choose(&asked, task, catalog);
-    let (mut kept, mut removed) = eligible(catalog, &choice, constraints);
-    let downgraded = kept.is_empty()
-        && rights.allow_role(Task::Chat)
-        && may_downgrade(policy, &choice, &removed);
-    if downgraded {
-        choice = policy.choose(&RequestedModel::Role(Task::Chat), Task::Chat, catalog);
-        (kept, removed) = eligible(catalog, &choice, constraints);
-    }
-    let admission = admission(ask, Terms::of(&choice, &needs, &kept), rules, snapshot);
-    let preferences = Preferences {
-        prefer,
-        choice: &choice,
-        needs: &needs,
-        tiers,
-        admission: &admission,
-        ramp: capacity.ramp,
-        reader: ask.ties.reader,
-    };
-    let mut candidates = order(kept, preferences, snapshot, moment.now);
+    ruled.check_model(catalog, constraints);
+    let Judged { verdict, task, set_by } = judged(ask, basis, &ruled.set);
+    let set = forced.or(rights.role).or(ruled.set.role);
+    let would = verdict.and_then(|verdict| policy.would(verdict, set));
+    let by_role = policy.choose(&asked, task, catalog);
+    let Served { choice, kept, mut removed, downgraded } =
+        Served::of(ruled.choice(by_role), rules, constraints);
+    let inputs = Inputs { ask, rules, snapshot, constraints, prefer, now: moment.now };
+    let Ordered { mut candidates, admission } = inputs.order(kept, &choice);
     let models = Models { names: &choice.models, prompt_field: needs.operation.prompt_field() };
     let plan = hosted_tool(ask.request, policy, &residency)
         .map_or_else(|| planned(&candidates, &removed, models, &residency), Err);
@@ -228,7 +239,9 @@ pub fn decide(
         verdict,
         would,
         forced: forced.is_some() && choice.role.is_some(),
-        set_by_key: verdict.is_some() && rights.role.is_some(),
+        set_by,
+        effort: effort_of(&choice, ruled.set.effort, policy),
+        rule: ruled.matched,
         choice,
         downgraded,
         residency,
@@ -240,26 +253,6 @@ pub fn decide(
         companions,
         plan,
     })
-}
-
-/// The task, with its score if it was scored, and the preference that came with the name.
-fn judged(
-    ask: Ask<'_, '_>,
-    asked: &RequestedModel,
-    forced: Option<Task>,
-    rules: &Rules,
-) -> (Option<Verdict>, Task, Option<Preference>) {
-    match asked {
-        RequestedModel::Auto(prefer) => {
-            let verdict = rules.classifier.classify(ask.request, ask.hints.task);
-            let task = forced.or(ask.rights.role);
-            (Some(verdict), task.unwrap_or_else(|| rules.policy.heed(verdict)), *prefer)
-        }
-        RequestedModel::Role(task) => (None, forced.unwrap_or(*task), None),
-        RequestedModel::Model(_) | RequestedModel::Deployment(_) | RequestedModel::Pinned(_) => {
-            (None, Task::Chat, None)
-        }
-    }
 }
 
 /// Where a request may be processed: config's residency, narrowed by its caller's rights and hints.
@@ -305,71 +298,9 @@ fn hosted_tool(
     Some(Refusal::HostedTool { tool, residency: residency.clone() })
 }
 
-/// The kind of task that answers are learned by: the role, or the kind of model where one was named.
-fn kind_of(choice: &ModelChoice, catalog: &Catalog) -> Task {
-    let record = choice.models.first().and_then(|name| catalog.model(name.as_str()));
-    let reasons = record.is_some_and(|record| record.reasons());
-    choice.role.unwrap_or(if reasons { Task::Reasoning } else { Task::Chat })
-}
-
-/// What the terms of a request depend on.
-#[derive(Clone, Copy)]
-struct Terms<'d> {
-    choice: &'d ModelChoice,
-    needs: &'d Needs,
-    /// True if only provisioned deployments may serve it.
-    bound: bool,
-}
-
-impl<'d> Terms<'d> {
-    fn of(choice: &'d ModelChoice, needs: &'d Needs, kept: &Eligible) -> Self {
-        Self { choice, needs, bound: kept.all_provisioned() }
-    }
-}
-
-/// The terms on which the request asks for capacity.
-fn admission(ask: Ask<'_, '_>, terms: Terms<'_>, rules: &Rules, snapshot: &Snapshot) -> Admission {
-    let Terms { choice, needs, bound } = terms;
-    let (settings, kind) = (&rules.capacity, kind_of(choice, &rules.catalog));
-    // A guess is good enough only where nothing else can serve the request.
-    let expected = snapshot.expected(kind).filter(|expected| bound || expected.sure);
-    // A cap that is hardly tighter blocks hardly less, and asking again is paid for.
-    let usual_reserve = if bound { Reserve::Learned } else { Reserve::Asked };
-    let reserve = settings.reserve.unwrap_or(usual_reserve);
-    let tight = expected.map(|expected| expected.most).filter(|most| {
-        let longer = needs.cap.is_none_or(|cap| cap.0.saturating_mul(4) > most.0.saturating_mul(5));
-        reserve == Reserve::Learned
-            && needs.operation == Operation::Chat
-            && !needs.streamed
-            && ask.request.n() == 1
-            && longer
-    });
-    let mut load = needs.load();
-    load.cached = snapshot.home.as_ref().map_or(load.cached, |home| home.cached(load.prompt));
-    let priority = ask.hints.priority.unwrap_or_default();
-    // Who pins one deployment chose to have no other; who is bound did not.
-    let pinned = matches!(choice.target, Target::Only(_));
-    let most = ask.rights.max_wait.unwrap_or(Duration::MAX);
-    let bound_wait = usual_bound_wait(kind);
-    let usual = match settings.bound_wait {
-        _ if pinned || !bound => settings.max_wait,
-        wait => wait.or(ask.hints.caller_timeout).unwrap_or(bound_wait),
-    };
-    Admission {
-        load,
-        tight,
-        expected,
-        home: snapshot.home.as_ref().map(|home| home.deployment.clone()),
-        priority,
-        // Where there is nowhere else to go, nothing is kept free for others: the line's order sees to that.
-        limit: if bound { 1.0 } else { settings.limit(priority) },
-        patience: ask.hints.max_wait.unwrap_or(usual).min(most),
-        reader_patience: ask.hints.max_wait.unwrap_or(settings.max_wait).min(most),
-        bound,
-        key: snapshot.key,
-        standing_wait: (bound && !pinned).then(|| bound_wait.mul_f64(STANDING_WAIT_SHARE)),
-        insists: false,
-    }
+/// The effort for requests that set none: the rule's, else the role's; `None` if the caller named a model.
+fn effort_of(choice: &ModelChoice, of_rule: Option<Effort>, policy: &Policy) -> Option<Effort> {
+    choice.role.and_then(|role| of_rule.or(policy.role(role).effort))
 }
 
 fn excluded(candidate: &Candidate) -> Option<Exclusion> {
@@ -377,20 +308,4 @@ fn excluded(candidate: &Candidate) -> Option<Exclusion> {
         Place::In(_) => None,
         Place::Out(why) => Some(why),
     }
-}
-
-/// True if the reasoning role fell to residency, rights or retirement alone and config lets chat serve instead.
-fn may_downgrade(policy: &Policy, choice: &ModelChoice, removed: &[Candidate]) -> bool {
-    let fell = removed.iter().filter_map(excluded).any(|why| {
-        matches!(
-            why,
-            Exclusion::Residency
-                | Exclusion::Retired(_)
-                | Exclusion::NotAllowed
-                | Exclusion::Disabled
-        )
-    });
-    choice.role == Some(Task::Reasoning)
-        && policy.reasoning.on_unavailable == OnUnavailable::Downgrade
-        && fell
 }
