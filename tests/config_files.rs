@@ -219,6 +219,7 @@ fn the_examples_values_are_the_defaults() {
     assert_eq!(default.limits, limits);
     assert_eq!(example.policy.prefer, default.policy.prefer);
     assert_eq!(example.policy.mode, default.policy.mode);
+    assert_eq!(example.policy.choice, default.policy.choice);
     assert_eq!(example.request_log, default.request_log);
     assert_eq!(example.policy.residency, default.policy.residency);
     assert_eq!(example.policy.strict_deployment, default.policy.strict_deployment);

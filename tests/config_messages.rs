@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use router_core::config::{Config, Layers};
+use router_core::policy::RoleEffort;
 use router_core::units::Day;
 
 const SOUND: &str = r#"
@@ -319,7 +320,7 @@ fn later_layers_win_key_by_key() {
     let config = load(&layers, &[key]).unwrap();
     assert!((size(&config) - 100.0).abs() < f64::EPSILON);
     assert_eq!(config.policy.chat.models.len(), 1, "the list of the first file is kept");
-    assert!(config.policy.chat.effort.is_some());
+    assert_ne!(config.policy.chat.effort, RoleEffort::OfModel);
     let environment = [
         key,
         ("ROUTER__DEPLOYMENTS__KR_PTU__PTU", "150"),
@@ -331,7 +332,7 @@ fn later_layers_win_key_by_key() {
     ];
     let config = load(&layers, &environment).unwrap();
     assert!((size(&config) - 150.0).abs() < f64::EPSILON);
-    assert!(config.policy.chat.effort.is_some(), "an empty variable counts as unset");
+    assert_ne!(config.policy.chat.effort, RoleEffort::OfModel, "an empty variable counts as unset");
     assert_eq!(config.policy.aliases["korean"].as_ref(), "deployment:kr_ptu");
     assert_eq!(config.server.listen.port(), 9);
     assert_eq!(config.warnings, Vec::new());
@@ -724,7 +725,7 @@ order = 3
 set.prefer = "cheap"
 "#,
     );
-    let expected = r#"
+    let expected = r"
 a.toml: rules.a.order: missing; must be 1 to 10000; lower ones are tried first
 a.toml: rules.a.when.keys: no key `web`; there are: none
 a.toml: rules.a.when.operations: must be chat, responses, input_tokens or compact, found `embeddings`
@@ -741,7 +742,7 @@ a.toml: rules.b.set: missing; must set at least one of task, role, model, effort
 a.toml: rules.c.order: is also the order of rules.b: the first match counts
 a.toml: rules.c.when: missing; must have at least one of keys, operations, header, tools, instructions_hash, instructions_words, turn_words, question_words, min_turn_chars, max_turn_chars, min_prompt_tokens and max_prompt_tokens
 a.toml: rules.c.set.prefer: must be cost, fast or balanced, found `cheap`
-"#;
+";
     check(&[("a.toml", &text)], &[], expected);
 }
 
@@ -775,4 +776,47 @@ set.effort = "high"
         "rules.short: overlaps rules.sums, which takes precedence",
     ];
     assert_eq!(warnings(&text), expected);
+}
+
+#[test]
+fn the_choice_and_ladders_of_effort_are_checked() {
+    let roles = |reasoning: &str, routing: &str| {
+        let chat = r#"chat = { models = ["gpt-5.2"] }"#;
+        let (before, _) = SOUND.split_once("[roles]").unwrap();
+        let reasoning = format!(r#"reasoning = {{ models = ["gpt-5.2"], effort = {reasoning} }}"#);
+        format!("{before}\n[roles]\n{reasoning}\n{chat}\n[routing]\n{routing}\n")
+    };
+    for (effort, expected) in [
+        ("7", r#": must be an effort in quotes or { from = "low", to = "high" }, found `7`"#),
+        (
+            r#"{ from = "low" }"#,
+            ".to: missing; must be one of none, minimal, low, medium, high, xhigh, max",
+        ),
+        (
+            r#"{ from = "high", to = "low" }"#,
+            ".from: must be less than to, which is `low`; found `high`",
+        ),
+        (
+            r#"{ from = "low", to = "most" }"#,
+            ".to: must be one of none, minimal, low, medium, high, xhigh, max, found `most`",
+        ),
+        (
+            r#"{ from = "low", to = "high", cuts = [0.4, 0.2] }"#,
+            ".cuts: must be 2 ascending numbers from 0 to 1, between low, medium, high",
+        ),
+        (
+            r#"{ from = "low", until = "high" }"#,
+            ".until: unknown key; known here are from, to, cuts",
+        ),
+    ] {
+        let faults = load(&[("a.toml", &roles(effort, ""))], &[]).unwrap_err();
+        assert!(faults.contains(&format!("a.toml: roles.reasoning.effort{expected}")), "{faults}");
+    }
+    let faults =
+        load(&[("a.toml", &roles(r#""low""#, "choose = \"luck\"\nanswer_value_usd = -1"))], &[]);
+    let expected = "a.toml: routing.choose: must be type, benefit or value, found `luck`\n\
+        a.toml: routing.answer_value_usd: must be at least 0, found -1";
+    assert_eq!(faults.unwrap_err(), expected);
+    let unused = warnings(&roles(r#"{ from = "low", to = "high" }"#, "benefit_threshold = 0.3"));
+    assert_eq!(unused, ["routing.benefit_threshold: has no effect unless choose = \"benefit\""]);
 }

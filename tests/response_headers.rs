@@ -6,9 +6,10 @@ use serde_json::json;
 
 use crate::support::{Answer, Bench, Layout, question};
 
-const ALL: [&str; 12] = [
+const ALL: [&str; 13] = [
     "x-router-task",
     "x-router-score",
+    "x-router-benefit",
     "x-router-model",
     "x-router-deployment",
     "x-router-billing",
@@ -43,6 +44,7 @@ async fn a_plain_answer_tells_task_place_and_cost() {
     let usual = [
         "x-router-task",
         "x-router-score",
+        "x-router-benefit",
         "x-router-model",
         "x-router-deployment",
         "x-router-billing",

@@ -81,14 +81,15 @@ async fn the_first_matching_rule_corrects_a_misroute_and_is_disclosed_everywhere
 
 #[tokio::test]
 async fn an_application_is_recognized_by_the_hash_that_route_prints() {
-    let prompt = "You are the mathematics tutor of Contoso. Today is Monday.";
+    let (start, end) = ("You are the mathematics tutor of Contoso", ". Today is Monday.");
+    let prompt = &format!("{start}{end}");
     let body = |prompt: &str| {
         let messages =
             json!([{"role": "system", "content": prompt}, {"role": "user", "content": HARD}]);
         json!({"model": "auto", "messages": messages})
     };
     let bench = Layout::pair().start().await;
-    let told = explained(&bench, &body(&prompt[..40])).await;
+    let told = explained(&bench, &body(start)).await;
     let hash = told["instructions_hashes"][0].to_string();
     assert!(hash.starts_with("\"40:"), "{told}");
 

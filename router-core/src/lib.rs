@@ -169,12 +169,16 @@ mod http_service;
 pub use capacity::{DeploymentState, Snapshot};
 pub use chat::{ChatRequest, Message, Operation, RequestFault, Usage};
 pub use config::{Config, ConfigFaults, Layers, ScorerFault};
-pub use decision::{Ask, Decision, MatchedRule, Moment, Plan, Refusal, Rules, SetBy, Ties, decide};
+pub use decision::{
+    Ask, Decision, MatchedRule, Moment, Plan, Refusal, Rules, SetBy, Ties, Tradeoff, decide,
+};
 pub use deployment::{Area, Billing, Deployment, Residency};
 pub use error::RouteError;
 pub use error_kind::{Kind as ErrorKind, Side};
 pub use ledger::Allowance;
-pub use policy::{Hints, Preference, Priority, Rights, Sender, UnknownModel};
+pub use policy::{
+    Choose, Hints, Preference, Priority, ReasoningValue, Rights, Sender, UnknownModel,
+};
 pub use selection::{Candidate, Exclusion};
 pub use stored::Caller;
 pub use task::{Classifier, LinearScorer, Reason, Score, Scorer, Signals, Task};

@@ -15,6 +15,7 @@ use crate::capacity::Timing;
 use crate::chat::Operation;
 use crate::chat::Usage;
 use crate::decision::Decision;
+use crate::decision::Tradeoff;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::Residency;
@@ -22,6 +23,7 @@ use crate::deployment::pricing;
 use crate::error_kind::Kind;
 use crate::fallback::Note;
 use crate::fallback::Step;
+use crate::model::Effort;
 use crate::policy::Policy;
 use crate::policy::Priority;
 use crate::selection::Exclusion;
@@ -160,8 +162,12 @@ pub struct Decided {
     pub decided_by: Option<&'static str>,
     /// The task that the score would have chosen, where scores are only observed; else `None`.
     pub would: Option<Task>,
+    /// Score and benefit, and what was weighed; `None` where nothing had to be scored.
+    pub tradeoff: Option<Tradeoff>,
     /// The rule of the operator that matched; `None` if none did.
     pub rule: Option<Arc<str>>,
+    /// The effort at which the preferred model answers; `None` for a model without efforts.
+    pub effort: Option<Effort>,
     /// The score at which reasoning begins.
     pub threshold: Score,
     /// True where the reasoning role could not be had and chat served.
@@ -198,7 +204,9 @@ impl Decided {
             verdict: decision.verdict,
             decided_by: decision.decided_by(),
             would: decision.would,
+            tradeoff: decision.tradeoff,
             rule: decision.rule.as_ref().map(|rule| Arc::clone(&rule.name)),
+            effort: preferred.and_then(|deployment| decision.effort_at(&deployment.model)),
             threshold,
             downgraded: decision.downgraded,
             residency: decision.residency.clone(),

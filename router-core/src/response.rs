@@ -16,6 +16,7 @@ use crate::decision::Plan;
 use crate::deployment::Deployment;
 use crate::deployment::Residency;
 use crate::fallback::Step;
+use crate::model::Effort;
 use crate::model::ServiceTier;
 use crate::units::Usd;
 use crate::upstream::Unreachable;
@@ -149,6 +150,21 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
         "The probability, 0 to 1, that the request needs reasoning; absent if it was not scored.",
     ),
     header(
+        "x-router-benefit",
+        true,
+        "The probability, 0 to 1, that a reasoning model is right where a chat model is wrong; absent if it was not scored.",
+    ),
+    header(
+        "x-router-value-usd",
+        true,
+        "The value of reasoning in US dollars: its benefit less the added cost and time; absent unless `routing.choose` is `value`.",
+    ),
+    header(
+        "x-router-effort",
+        false,
+        "The reasoning effort of the answer; absent if its model has none.",
+    ),
+    header(
         "x-router-rule",
         true,
         "The name of the rule of `[rules]` that matched; absent if none did.",
@@ -205,6 +221,9 @@ pub const RESPONSE_HEADERS: &[ResponseHeader] = &[
 // Response headers.
 const TASK: HeaderName = HeaderName::from_static("x-router-task");
 const SCORE: HeaderName = HeaderName::from_static("x-router-score");
+const BENEFIT: HeaderName = HeaderName::from_static("x-router-benefit");
+const VALUE: HeaderName = HeaderName::from_static("x-router-value-usd");
+const EFFORT: HeaderName = HeaderName::from_static("x-router-effort");
 const RULE: HeaderName = HeaderName::from_static("x-router-rule");
 const MODEL: HeaderName = HeaderName::from_static("x-router-model");
 const DEPLOYMENT: HeaderName = HeaderName::from_static("x-router-deployment");
@@ -239,10 +258,23 @@ pub(crate) fn tell_decision(headers: &mut HeaderMap, decision: &Decision) {
     if let Some(verdict) = decision.verdict {
         put(headers, SCORE, &format!("{:.3}", verdict.score.value()));
     }
+    if let Some(tradeoff) = decision.tradeoff {
+        put(headers, BENEFIT, &format!("{:.3}", tradeoff.benefit));
+        if let Some(value) = tradeoff.value {
+            put(headers, VALUE, &format!("{:.6}", value.net_usd));
+        }
+    }
     if let Some(rule) = &decision.rule {
         put(headers, RULE, &rule.name);
     }
     tell_residency(headers, &decision.residency);
+}
+
+/// The effort at which the model answers.
+pub(crate) fn set_effort_header(headers: &mut HeaderMap, effort: Option<Effort>) {
+    if let Some(effort) = effort {
+        put_word(headers, EFFORT, effort.as_str());
+    }
 }
 
 /// The area inside which the request may be processed.

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use router_core::decision::{Decision, MatchedRule, Plan, Refusal, SetBy};
-use router_core::model::{Effort, ServiceTier};
-use router_core::policy::{PrefixHash, RequestedModel};
+use router_core::decision::{Decision, MatchedRule, Plan, Refusal, SetBy, Tradeoff};
+use router_core::model::{Effort, ModelRecord, ServiceTier};
+use router_core::policy::{PrefixHash, ReasoningValue, RequestedModel};
 use router_core::selection::{Candidate, Exclusion, Place};
 use router_core::task::{Reason, Task, Verdict};
 use router_core::units::{ModelName, Usd};
@@ -35,7 +35,8 @@ pub struct Judged {
 /// `task` is `null` if the caller named a model and nothing was scored; `plan` is empty if nothing would be sent,
 /// and `refusal` then says why. `would` is the task that the score would have chosen where scores are only observed.
 pub fn to_json(decision: &Decision, judged: &Judged) -> Value {
-    let candidates: Vec<Value> = decision.candidates.iter().map(candidate).collect();
+    let candidates = decision.candidates.iter().map(|one| candidate(decision, one));
+    let candidates: Vec<Value> = candidates.collect();
     let names = |plan: &Plan| plan.iter().map(|found| found.label().into_owned()).collect();
     let plan: Vec<String> = decision.plan.as_ref().map(names).unwrap_or_default();
     let refusal = decision.plan.as_ref().err().map(|refusal| {
@@ -51,6 +52,7 @@ pub fn to_json(decision: &Decision, judged: &Judged) -> Value {
         "would": decision.would.map(Task::as_str),
         "rule": decision.rule.as_ref().map(|rule| json!({"name": &*rule.name, "unmet": rule.unmet})),
         "scored": decision.verdict.map(|verdict| scored(decision, verdict, judged)),
+        "tradeoff": decision.tradeoff.as_ref().map(tradeoff),
         "models": models,
         "effort": decision.effort.map(Effort::as_str),
         "instructions_hashes": hashes,
@@ -84,11 +86,35 @@ fn scored(decision: &Decision, verdict: Verdict, judged: &Judged) -> Value {
     })
 }
 
-fn candidate(candidate: &Candidate) -> Value {
+/// Both numbers, the choice that follows from them, and the terms of the value if it was weighed.
+fn tradeoff(tradeoff: &Tradeoff) -> Value {
+    let value = |value: &ReasoningValue| {
+        json!({
+            "worth_usd": micros(value.worth_usd),
+            "added_cost_usd": micros(value.added.cost_usd),
+            "lost_cache_usd": micros(value.added.lost_cache_usd),
+            "added_seconds": (value.added.seconds * 1e3).round() / 1e3,
+            "seconds_usd": micros(value.seconds_usd),
+            "net_usd": micros(value.net_usd),
+        })
+    };
+    json!({
+        "choose": tradeoff.choose.as_str(),
+        "chosen_by": tradeoff.chosen_by.as_str(),
+        "score": rounded(tradeoff.score.value()),
+        "benefit": rounded(tradeoff.benefit),
+        "by_type": tradeoff.by_type.as_str(),
+        "task": tradeoff.task.as_str(),
+        "value": tradeoff.value.as_ref().map(value),
+    })
+}
+
+fn candidate(decision: &Decision, candidate: &Candidate) -> Value {
     let deployment = &candidate.deployment;
     let mut shown = json!({
         "deployment": deployment.name.as_str(),
         "model": deployment.model.name.as_str(),
+        "effort": decision.effort_at(&deployment.model).map(Effort::as_str),
         "billing": deployment.billing.as_str(),
         "service_tier": deployment.service_tier.map(ServiceTier::as_str),
         "area": deployment.area.to_string(),
@@ -132,6 +158,9 @@ pub fn to_text(decision: &Decision, judged: &Judged) -> String {
         }
         None => line("task", "not scored: the request names what shall serve it".to_owned()),
     }
+    if let Some(tradeoff) = &decision.tradeoff {
+        line("benefit", benefit_line(tradeoff));
+    }
     if let Some(rule) = &decision.rule {
         line("rule", rule_line(rule));
     }
@@ -139,7 +168,8 @@ pub fn to_text(decision: &Decision, judged: &Judged) -> String {
     if !hashes.is_empty() {
         line("prompt hash", hashes.join(", "));
     }
-    let models: Vec<&str> = decision.choice.models.iter().map(ModelName::as_str).collect();
+    let models: Vec<String> =
+        decision.choice.models.iter().map(|name| model_at_effort(decision, name)).collect();
     let downgraded = if decision.downgraded { " (the chat role serves: downgraded)" } else { "" };
     line("models", format!("{}{downgraded}", models.join(", then ")));
     line("residency", decision.residency.to_string());
@@ -157,7 +187,8 @@ pub fn to_text(decision: &Decision, judged: &Judged) -> String {
         ),
     );
     for (place, candidate) in decision.candidates.iter().enumerate() {
-        line(if place == 0 { "candidates" } else { "" }, candidate_line(place + 1, candidate));
+        let shown = candidate_line(decision, place + 1, candidate);
+        line(if place == 0 { "candidates" } else { "" }, shown);
     }
     match &decision.plan {
         Ok(plan) => {
@@ -189,9 +220,12 @@ fn rule_line(rule: &MatchedRule) -> String {
 
 /// The task and what decided it; where the score did not, what it would have decided as well.
 fn scored_task(decision: &Decision, verdict: Verdict) -> String {
-    let because = verdict.because.as_str();
+    let because = match decision.decided_by() {
+        // The line itself says so.
+        Some("key") | None => verdict.because.as_str(),
+        Some(because) => because,
+    };
     let ruled = decision.set_by == Some(SetBy::Rule);
-    let because = if ruled { "rule" } else { because };
     let task = decision.task().filter(|_| ruled).unwrap_or(verdict.task);
     let judged = format!("{task}, by {because} (score {:.3})", verdict.score.value());
     match (decision.would, decision.task()) {
@@ -208,12 +242,51 @@ fn scored_task(decision: &Decision, verdict: Verdict) -> String {
     }
 }
 
-fn candidate_line(place: usize, candidate: &Candidate) -> String {
+/// The benefit, and the terms of the value if it was weighed.
+fn benefit_line(tradeoff: &Tradeoff) -> String {
+    let benefit = format!("{:.3}", tradeoff.benefit);
+    let by_type = if tradeoff.task == tradeoff.by_type {
+        String::new()
+    } else {
+        format!("; by type it would be {}", tradeoff.by_type)
+    };
+    let Some(value) = tradeoff.value else { return benefit + &by_type };
+    let lost = value.added.lost_cache_usd;
+    let lost = if lost == 0.0 {
+        String::new()
+    } else {
+        format!(", of which ${lost:.6} for the lost cache")
+    };
+    format!(
+        "{benefit}: worth ${:.6}, less ${:.6} of added cost{lost}, less ${:.6} for {:.1} s: ${:.6}{by_type}",
+        value.worth_usd,
+        value.added.cost_usd,
+        value.seconds_usd,
+        value.added.seconds,
+        value.net_usd,
+    )
+}
+
+/// A model of the choice as `gpt-5.4@low`; a model without efforts by its name alone.
+fn model_at_effort(decision: &Decision, name: &ModelName) -> String {
+    let mut deployments = decision.candidates.iter().map(|candidate| &candidate.deployment);
+    let found = deployments.find(|deployment| deployment.model.name == *name);
+    found.map_or_else(|| name.to_string(), |found| at_effort(decision, &found.model))
+}
+
+fn at_effort(decision: &Decision, model: &ModelRecord) -> String {
+    match decision.effort_at(model) {
+        Some(effort) => format!("{}@{effort}", model.name),
+        None => model.name.to_string(),
+    }
+}
+
+fn candidate_line(decision: &Decision, place: usize, candidate: &Candidate) -> String {
     let deployment = &candidate.deployment;
     let what = format!(
         "{} ({}, {}, {})",
         deployment.label(),
-        deployment.model.name,
+        at_effort(decision, &deployment.model),
         deployment.billing,
         deployment.area
     );
@@ -289,6 +362,11 @@ fn wait_of(refusal: &Refusal) -> Option<Duration> {
 
 fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Six decimals, of dollars.
+fn micros(dollars: f64) -> f64 {
+    (dollars * 1e6).round() / 1e6
 }
 
 /// Three decimals: more would only be noise of floats.

@@ -12,6 +12,7 @@ use crate::deployment::Deployment;
 use crate::deployment::pricing;
 use crate::model::Effort;
 use crate::policy::Policy;
+use crate::policy::RoleEffort;
 use crate::task::Task;
 use crate::units::Day;
 use crate::units::Tokens;
@@ -131,7 +132,7 @@ fn equal_price(deployment: &Deployment, all: &[Arc<Deployment>], table: &Table<'
 /// A chat model that reasons unless it is asked not to.
 fn chat_effort(policy: &Policy, catalog: &Catalog, table: &Table<'_>) {
     let role = policy.role(Task::Chat);
-    if role.effort.is_some() {
+    if role.effort != RoleEffort::OfModel {
         return;
     }
     for name in &*role.models {

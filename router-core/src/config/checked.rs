@@ -29,8 +29,8 @@ use super::server::{self, Server};
 use super::table::Findings;
 use super::traces::{self, TraceSettings};
 use super::{
-    advice, capacity, defaults, deployments, endpoints, passthrough, records, sending, version,
-    warnings,
+    advice, capacity, choosing, defaults, deployments, endpoints, passthrough, records, sending,
+    version, warnings,
 };
 
 /// A configuration without faults.
@@ -95,6 +95,8 @@ impl Config {
             deployments::Known { endpoints: &endpoints, records: &records, models: &raw.models };
         let catalog =
             Catalog::new(deployments::check(&raw.deployments, known, &top.sub("deployments")));
+        choosing::ladders(raw, &mut policy, &catalog, &top.sub("roles"));
+        choosing::warn_of_prices(&policy, &catalog, &top.sub("routing"));
         let passthrough = passthrough::check(&raw.passthrough, &top.sub("passthrough"));
         let objects = passthrough::objects(&raw.passthrough, &top.sub("passthrough"));
         let limits = sending::check(raw, &top);

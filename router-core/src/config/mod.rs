@@ -7,6 +7,7 @@
 mod advice;
 mod capacity;
 mod checked;
+mod choosing;
 mod cors;
 mod defaults;
 mod deployments;

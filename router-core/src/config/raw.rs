@@ -18,7 +18,7 @@ pub use super::raw_limits::Limits;
 pub use super::raw_models::{
     LongContext, MediaSetting, Model, Prices, PtuRate, TierPrices, ToolPrices,
 };
-pub use super::raw_roles::{Role, Roles};
+pub use super::raw_roles::{EffortLadder, EffortSetting, Role, Roles};
 pub use super::raw_rules::{Rule, RuleConditions, RuleEffects, RuleHeader};
 pub use super::raw_server::{Server, Tls};
 
@@ -91,6 +91,16 @@ pub struct Routing {
     pub mode: Option<String>,
     /// The role that serves all that is scored in the mode `observe`: `reasoning` or `chat`; chat.
     pub default_role: Option<String>,
+    /// The number that chooses between chat and reasoning: `type`, `benefit` or `value`; type.
+    pub choose: Option<String>,
+    /// From this benefit on, `choose = "benefit"` gives reasoning, 0 to 1; 0.15.
+    pub benefit_threshold: Option<f64>,
+    /// Values of `answer_value_usd` and `second_cost_usd` for `choose = "value"`: `quality`, `balanced` or `thrift`; balanced.
+    pub value_preset: Option<String>,
+    /// Worth of a correct answer in place of a wrong one, 0 to 1000 USD; that of the preset.
+    pub answer_value_usd: Option<f64>,
+    /// Cost of a second that the caller waits longer, 0 to 1000 USD; that of the preset.
+    pub second_cost_usd: Option<f64>,
     /// The role that serves whatever names no model, scored or not: `reasoning` or `chat`; no default: none.
     pub force_role: Option<String>,
     /// Preference of requests that state none: `cost`, `fast` or `balanced`; balanced.

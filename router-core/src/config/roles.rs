@@ -16,12 +16,14 @@ use crate::policy::Policy;
 use crate::policy::Preference;
 use crate::policy::RequestedModel;
 use crate::policy::Role;
+use crate::policy::RoleEffort;
 use crate::policy::RuleTable;
 use crate::task::Score;
 use crate::task::Signals;
 use crate::task::Task;
 use crate::units::ModelName;
 
+use super::choosing;
 use super::nearest::nearest;
 use super::raw::{self, Raw};
 use super::records::EFFORTS;
@@ -109,6 +111,7 @@ pub(super) fn policy(raw: &Raw, top: &Table<'_>) -> Policy {
         mode: mode(routing, &table),
         hosted_tools: hosted_tools(&raw.residency, &top.sub("residency")),
         forced: forced(routing, &table),
+        choice: choosing::settings(routing, &table),
         rules: RuleTable::default(),
     }
 }
@@ -181,14 +184,24 @@ fn role(raw: &raw::Role, task: Task, served: &BTreeSet<&str>, table: &Table<'_>)
     }
     Role {
         models: models.into(),
-        effort: table
-            .word("effort", raw.effort.as_deref(), EFFORTS, Effort::from_word)
-            .or((task == Task::Reasoning).then_some(Effort::Medium)),
+        effort: effort(raw.effort.as_ref(), task, table),
         on_unavailable: said.unwrap_or(on_unavailable),
         first_byte_timeout: table
             .milliseconds("first_byte_timeout_ms", raw.first_byte_timeout_ms, 1)
             .unwrap_or(timeout),
     }
+}
+
+/// A ladder is checked later, when the catalog is known.
+fn effort(raw: Option<&raw::EffortSetting>, task: Task, table: &Table<'_>) -> RoleEffort {
+    let word = match raw {
+        Some(raw::EffortSetting::One(word)) => Some(word.as_str()),
+        Some(raw::EffortSetting::Ladder(_)) => return RoleEffort::OfModel,
+        None => None,
+    };
+    let usual = (task == Task::Reasoning).then_some(Effort::Medium);
+    let effort = table.word("effort", word, EFFORTS, Effort::from_word).or(usual);
+    effort.map_or(RoleEffort::OfModel, RoleEffort::Fixed)
 }
 
 fn aliases(raw: &Raw, served: &BTreeSet<&str>, table: &Table<'_>) -> BTreeMap<Box<str>, Box<str>> {

@@ -8,6 +8,7 @@ mod admission;
 mod ordered;
 mod ruled;
 mod served;
+mod tradeoff;
 
 use std::sync::Arc;
 
@@ -22,6 +23,8 @@ use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::deployment::Residency;
 use crate::model::Effort;
+use crate::model::ModelRecord;
+use crate::policy::Choose;
 use crate::policy::Companion;
 use crate::policy::Hints;
 use crate::policy::HostedTools;
@@ -50,12 +53,14 @@ use crate::units::Day;
 
 use admission::kind_of;
 use ordered::{Inputs, Ordered};
-use ruled::{Basis, Judged, Ruled, judged};
+use ruled::{Basis, Ruled, judged};
 use served::Served;
+use tradeoff::Scales;
 
 pub use crate::selection::Plan;
 pub use crate::selection::Refusal;
 pub use ruled::MatchedRule;
+pub use tradeoff::Tradeoff;
 
 /// What decisions go by; fixed until config changes.
 #[derive(Debug, Clone)]
@@ -119,6 +124,8 @@ pub struct Decision {
     pub asked: RequestedModel,
     /// The task and its score; `None` if the caller named a model and nothing had to be scored.
     pub verdict: Option<Verdict>,
+    /// Score and benefit, and what was weighed; `None` if nothing had to be scored.
+    pub tradeoff: Option<Tradeoff>,
     /// The task that the score would have chosen, where scores are only observed; else `None`.
     pub would: Option<Task>,
     /// The requested models.
@@ -131,6 +138,8 @@ pub struct Decision {
     pub rule: Option<MatchedRule>,
     /// The effort of the role or of the rule, for requests that set none; `None` leaves the model its own.
     pub effort: Option<Effort>,
+    /// The effort that the caller set, if it is a known word.
+    pub asked_effort: Option<Effort>,
     /// True if the reasoning role had no deployment inside the residency and the chat role serves.
     pub downgraded: bool,
     /// Where the request may be processed.
@@ -173,14 +182,26 @@ impl Decision {
     }
 
     /// The word for what gave the task, if it was scored: `rule` where a rule of the operator set it, `key` where the caller's
-    /// key leaves one role alone, else what [`Because`] says.
+    /// key leaves one role alone, `benefit` or `value` where that chose ([`Tradeoff`]), else what [`Because`] says.
     pub fn decided_by(&self) -> Option<&'static str> {
         let because = self.verdict?.because;
-        Some(match self.set_by {
-            Some(SetBy::Rule) => "rule",
-            Some(SetBy::Key) if because != Because::Hint => "key",
-            Some(SetBy::Key) | None => because.as_str(),
+        if because == Because::Hint && self.set_by != Some(SetBy::Rule) {
+            return Some(because.as_str());
+        }
+        let chosen_by = self.tradeoff.map(|tradeoff| tradeoff.chosen_by);
+        Some(match (self.set_by, chosen_by) {
+            (Some(SetBy::Rule), _) => "rule",
+            (Some(SetBy::Key), _) => "key",
+            (None, Some(chosen_by)) if chosen_by != Choose::Type => chosen_by.as_str(),
+            (None, _) => because.as_str(),
         })
+    }
+
+    /// The effort at which a model answers: the caller's, else that of the role or the rule, else the model's own. `None` for a
+    /// model without efforts.
+    pub fn effort_at(&self, model: &ModelRecord) -> Option<Effort> {
+        let efforts = model.efforts.as_ref().filter(|efforts| !efforts.accepted.is_empty())?;
+        Some(efforts.used(self.asked_effort, self.effort))
     }
 
     /// The provisioned deployments that were left out because they may not be used just now, and why.
@@ -222,25 +243,28 @@ pub fn decide(
         endpoint: ask.ties.only,
     };
     ruled.check_model(catalog, constraints);
-    let Judged { verdict, task, set_by } = judged(ask, basis, &ruled.set);
-    let set = forced.or(rights.role).or(ruled.set.role);
-    let would = verdict.and_then(|verdict| policy.would(verdict, set));
-    let by_role = policy.choose(&asked, task, catalog);
+    let mut judged = judged(ask, basis, &ruled.set);
+    let inputs = Inputs { ask, rules, snapshot, constraints, prefer, now: moment.now };
+    let tradeoff = judged.weigh(Scales { inputs, asked: &asked });
+    let by_role = policy.choose(&asked, judged.task(policy), catalog);
     let Served { choice, kept, mut removed, downgraded } =
         Served::of(ruled.choice(by_role), rules, constraints);
-    let inputs = Inputs { ask, rules, snapshot, constraints, prefer, now: moment.now };
     let Ordered { mut candidates, admission } = inputs.order(kept, &choice);
     let models = Models { names: &choice.models, prompt_field: needs.operation.prompt_field() };
     let plan = hosted_tool(ask.request, policy, &residency)
         .map_or_else(|| planned(&candidates, &removed, models, &residency), Err);
     candidates.append(&mut removed);
+    let effort = effort_of(&choice, ruled.set.effort, policy, || judged.benefit(ask, rules));
+    let verdict = judged.verdict;
     Ok(Decision {
         asked,
         verdict,
-        would,
+        tradeoff,
+        would: verdict.filter(|_| judged.fixed.is_none()).and_then(|found| policy.would(found)),
         forced: forced.is_some() && choice.role.is_some(),
-        set_by,
-        effort: effort_of(&choice, ruled.set.effort, policy),
+        set_by: judged.set_by,
+        effort,
+        asked_effort: ask.request.reasoning_effort().and_then(Effort::from_word),
         rule: ruled.matched,
         choice,
         downgraded,
@@ -299,8 +323,14 @@ fn hosted_tool(
 }
 
 /// The effort for requests that set none: the rule's, else the role's; `None` if the caller named a model.
-fn effort_of(choice: &ModelChoice, of_rule: Option<Effort>, policy: &Policy) -> Option<Effort> {
-    choice.role.and_then(|role| of_rule.or(policy.role(role).effort))
+fn effort_of(
+    choice: &ModelChoice,
+    of_rule: Option<Effort>,
+    policy: &Policy,
+    benefit: impl FnOnce() -> f32,
+) -> Option<Effort> {
+    let of_role = &policy.role(choice.role?).effort;
+    of_rule.or_else(|| of_role.at(of_role.is_ladder().then(benefit)))
 }
 
 fn excluded(candidate: &Candidate) -> Option<Exclusion> {

@@ -8,14 +8,17 @@ use std::sync::Arc;
 use crate::deployment::Catalog;
 use crate::policy::Effects;
 use crate::policy::ModelChoice;
+use crate::policy::Policy;
 use crate::policy::RequestedModel;
 use crate::policy::Target;
 use crate::selection::Constraints;
 use crate::selection::Needs;
 use crate::selection::eligible;
+use crate::task::Because;
 use crate::task::Task;
 use crate::task::Verdict;
 
+use super::tradeoff::{Scales, Tradeoff};
 use super::{Ask, Rules, SetBy};
 
 /// The rule that matched a request.
@@ -109,7 +112,8 @@ impl Ruled {
 pub(super) struct Judged {
     /// Its score, if it was scored.
     pub(super) verdict: Option<Verdict>,
-    pub(super) task: Task,
+    /// The role that serves, if the verdict does not choose it: by the switch, the key, a rule, or because the caller named it.
+    pub(super) fixed: Option<Task>,
     /// What set the role in place of the score.
     pub(super) set_by: Option<SetBy>,
 }
@@ -124,20 +128,44 @@ pub(super) fn judged(ask: Ask<'_, '_>, basis: Basis<'_>, set: &Effects) -> Judge
             // A rule replaces the score as the caller's hint does, so it also applies if scores are only observed.
             let of_rule = set.task.filter(|_| fixed.is_none());
             let verdict = rules.classifier.classify(ask.request, hint.or(of_rule));
-            let task = fixed.or(set.role).unwrap_or_else(|| rules.policy.heed(verdict));
             let ruled = set.role.is_some() || (hint.is_none() && of_rule.is_some());
             let set_by = match ask.rights.role {
                 Some(_) => Some(SetBy::Key),
                 None => (ruled && fixed.is_none()).then_some(SetBy::Rule),
             };
-            Judged { verdict: Some(verdict), task, set_by }
+            Judged { verdict: Some(verdict), fixed: fixed.or(set.role), set_by }
         }
         RequestedModel::Role(task) => {
             let task = forced.or(set.role).unwrap_or(*task);
-            Judged { verdict: None, task, set_by: None }
+            Judged { verdict: None, fixed: Some(task), set_by: None }
         }
         RequestedModel::Model(_) | RequestedModel::Deployment(_) | RequestedModel::Pinned(_) => {
-            Judged { verdict: None, task: Task::Chat, set_by: None }
+            Judged { verdict: None, fixed: None, set_by: None }
         }
+    }
+}
+
+impl Judged {
+    /// Weighs chat against reasoning; the verdict takes over the result unless a hint gave its task.
+    pub(super) fn weigh(&mut self, scales: Scales<'_, '_, '_>) -> Option<Tradeoff> {
+        let verdict = self.verdict.as_mut()?;
+        let is_open = verdict.because != Because::Hint && self.fixed.is_none();
+        let tradeoff = scales.weigh(*verdict, is_open);
+        if is_open {
+            verdict.task = tradeoff.task;
+        }
+        Some(tradeoff)
+    }
+
+    /// The task that serves; chat if the caller named a model.
+    pub(super) fn task(&self, policy: &Policy) -> Task {
+        let heeded = || self.verdict.map(|verdict| policy.heed(verdict));
+        self.fixed.or_else(heeded).unwrap_or(Task::Chat)
+    }
+
+    /// The benefit of reasoning; a request that named its role is scored for it.
+    pub(super) fn benefit(&self, ask: Ask<'_, '_>, rules: &Rules) -> f32 {
+        let verdict = self.verdict.unwrap_or_else(|| rules.classifier.classify(ask.request, None));
+        verdict.benefit.probability
     }
 }

@@ -93,13 +93,28 @@ pub struct LoggedDecision {
     /// The score at which reasoning began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// What gave the task: `score`, `hint`, `follow_up` .., `rule` where a rule of the operator set it, or `key` where the
-    /// caller's key leaves one role alone.
+    /// How probable it was that a reasoning model is right where a chat model is wrong, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub benefit: Option<f64>,
+    /// The value of reasoning in dollars, where it was weighed; reasoning is chosen above zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value_usd: Option<f64>,
+    /// The added cost of reasoning that was weighed, in dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added_cost_usd: Option<f64>,
+    /// The added time of reasoning that was weighed, in seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub added_seconds: Option<f64>,
+    /// What gave the task: `score`, `hint`, `follow_up` .., `benefit` or `value` where that chose, `rule` where a rule of the
+    /// operator set it, or `key` where the caller's key leaves one role alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Box<str>>,
     /// The rule of the operator that matched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<Box<str>>,
+    /// The effort at which the preferred model answers; absent for a model without efforts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub effort: Option<Box<str>>,
     /// The task that served: `reasoning` or `chat`; absent where the caller named a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<Box<str>>,
@@ -277,11 +292,17 @@ impl LoggedDecision {
     fn of(decided: &Decided) -> Self {
         let word = |task: Task| Box::from(task.as_str());
         let (first, verdict) = (decided.first.as_ref(), decided.verdict);
+        let value = decided.tradeoff.and_then(|tradeoff| tradeoff.value);
         Self {
             score: verdict.map(|verdict| short(verdict.score.value())),
             threshold: verdict.map(|_| short(decided.threshold.value())),
+            benefit: decided.tradeoff.map(|tradeoff| short(tradeoff.benefit)),
+            value_usd: value.map(|value| value.net_usd),
+            added_cost_usd: value.map(|value| value.added.cost_usd),
+            added_seconds: value.map(|value| value.added.seconds),
             decided_by: decided.decided_by.map(Box::from),
             rule: decided.rule.as_deref().map(Box::from),
+            effort: decided.effort.map(|effort| effort.as_str().into()),
             task: decided.task.map(word),
             would: decided.would.map(word),
             downgraded: decided.downgraded.then_some(true),

@@ -4,6 +4,7 @@
 //! callers or upstreams, so config bounds the number of series.
 
 mod answers;
+mod choices;
 mod keys;
 mod observed;
 mod observer;

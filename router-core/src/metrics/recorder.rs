@@ -15,6 +15,7 @@ use crate::record::Decided;
 use crate::record::RequestEnd;
 use crate::task::Task;
 
+use super::choices::Choices;
 use super::keys::Keys;
 use super::observed::Observed;
 use super::priced::Priced;
@@ -25,7 +26,7 @@ use super::provisioned::Capacity;
 pub struct Metrics {
     decisions: IntCounterVec,
     score: HistogramVec,
-    rules: IntCounterVec,
+    choices: Choices,
     attempts: IntCounterVec,
     fallbacks: IntCounterVec,
     refusals: IntCounterVec,
@@ -141,11 +142,7 @@ impl Metrics {
                 (1..=20).map(|step| f64::from(step) / 20.0).collect(),
                 &["task"],
             )?,
-            rules: make.count(
-                "rule_matches_total",
-                "Requests that a rule of the configuration matched, by rule.",
-                &["rule"],
-            )?,
+            choices: Choices::register(&make)?,
             attempts: make.count(
                 "attempts_total",
                 "Attempts sent to deployments, by outcome.",
@@ -203,9 +200,7 @@ impl Metrics {
             let score = f64::from(verdict.score.value());
             self.score.with_label_values(&[verdict.task.as_str()]).observe(score);
         }
-        if let Some(rule) = &decided.rule {
-            self.rules.with_label_values(&[rule]).inc();
-        }
+        self.choices.decided(decided);
         self.decided_observed(decided);
     }
 

@@ -266,6 +266,11 @@ impl Efforts {
             .min_by_key(|effort| (distance(*effort), std::cmp::Reverse(*effort)))
     }
 
+    /// The effort at which the model answers: the caller's, else the role's, else its own default.
+    pub fn used(&self, asked: Option<Effort>, of_role: Option<Effort>) -> Effort {
+        asked.or(of_role).and_then(|effort| self.nearest(effort)).unwrap_or(self.default)
+    }
+
     /// The effort to send for a role's if the caller sets none; `None` if that is what the model does by itself.
     pub fn in_place_of_default(&self, of_role: Option<Effort>) -> Option<Effort> {
         self.nearest(of_role?).filter(|effort| *effort != self.default)

@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use crate::deployment::Catalog;
 use crate::deployment::Residency;
-use crate::model::Effort;
 use crate::task::Because;
 use crate::task::Task;
 use crate::task::Verdict;
 use crate::units::DeploymentName;
 use crate::units::ModelName;
 
+use super::choose::ChoiceSettings;
+use super::effort::RoleEffort;
 use super::hints::Preference;
 use super::names::RequestedModel;
 use super::routing_rule::RuleTable;
@@ -47,6 +48,8 @@ pub struct Policy {
     pub hosted_tools: HostedTools,
     /// The role that serves whatever names no model, whatever its score, its hints or the role it asks for.
     pub forced: Option<Task>,
+    /// The choice between chat and reasoning.
+    pub choice: ChoiceSettings,
     /// The operator's rules, which come before the score.
     pub rules: RuleTable,
 }
@@ -112,13 +115,11 @@ impl Policy {
         }
     }
 
-    /// The task that would have been served, where the verdict was only observed; `None` if the role was set, by a key or a
-    /// switch.
-    pub fn would(&self, verdict: Verdict, set: Option<Task>) -> Option<Task> {
+    /// The task that would have been served, where the verdict was only observed. The caller excludes requests whose role a
+    /// key, a rule or a switch set.
+    pub fn would(&self, verdict: Verdict) -> Option<Task> {
         match self.mode {
-            Mode::Observe(_) if set.is_none() && verdict.because != Because::Hint => {
-                Some(verdict.task)
-            }
+            Mode::Observe(_) if verdict.because != Because::Hint => Some(verdict.task),
             Mode::Observe(_) | Mode::Route => None,
         }
     }
@@ -165,8 +166,8 @@ pub enum Mode {
 pub struct Role {
     /// The models, the preferred one first.
     pub models: Arc<[ModelName]>,
-    /// The effort of requests that set none; `None` leaves the model its own.
-    pub effort: Option<Effort>,
+    /// The effort of requests that set none.
+    pub effort: RoleEffort,
     /// What to do where no deployment of the role is inside the residency.
     pub on_unavailable: OnUnavailable,
     /// How long an upstream may take to its first byte.

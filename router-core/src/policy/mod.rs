@@ -1,6 +1,8 @@
 //! Which models should serve a task, by configuration and by the caller's choices. The module root.
 
 pub mod choice;
+pub mod choose;
+pub mod effort;
 pub mod feature_headers;
 pub mod hints;
 pub mod literal;
@@ -11,6 +13,8 @@ pub mod routing_rule;
 mod rule_match;
 
 pub use choice::{CacheKey, HostedTools, Mode, ModelChoice, OnUnavailable, Policy, Role, Target};
+pub use choose::{Added, ChoiceSettings, Choose, Preset, ReasoningValue};
+pub use effort::{EffortLadder, RoleEffort};
 pub use feature_headers::{Companion, CompanionHint, Names, switches};
 pub use hints::{HintFault, Hints, Preference, Priority, REQUEST_HEADERS, RequestHeader};
 pub use literal::Literal;

@@ -296,7 +296,7 @@ impl<U: Upstream> Inner<U> {
             share: call.entry.as_ref().and_then(|entry| Some(&entry.memory()?.responses)),
             readers,
             task: decision.kind(&self.rules.catalog),
-            effort: decision.effort.or_else(|| role.and_then(|role| role.effort)),
+            effort: decision.effort.or_else(|| role.and_then(|role| role.effort.at(None))),
             chosen: task.is_some(),
             reject_unsupported: self.rules.policy.reject_unsupported,
             first_byte: self.first_byte(decision, &plan.first),

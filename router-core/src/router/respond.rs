@@ -39,6 +39,7 @@ use crate::response::ByteStream;
 use crate::response::Response;
 use crate::response::as_event_stream;
 use crate::response::pass_on;
+use crate::response::set_effort_header;
 use crate::response::set_tier_header;
 use crate::response::tell_adapted;
 use crate::response::tell_attempts;
@@ -97,6 +98,7 @@ impl Respond<'_, '_> {
         let fallback = self.fallback(&deployment, attempts, notes);
         let cause = fallback.as_ref().map(|fell_back| fell_back.cause);
         tell_attempts(&mut headers, &deployment, attempts, cause);
+        set_effort_header(&mut headers, self.decision.effort_at(&deployment.model));
         tell_adapted(&mut headers, &adapted);
         let spilled_over = deployment.billing.is_provisioned() && spilled_over(&upstream);
         if spilled_over {

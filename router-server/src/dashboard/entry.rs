@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use router_core::fallback::Note;
+use router_core::model::Effort;
 use router_core::record::RequestRecord;
 use router_core::task::Task;
 use serde::Serialize;
@@ -20,6 +21,12 @@ pub(super) struct Entry {
     /// The task that the score would have chosen, where it was only observed.
     would: Option<&'static str>,
     score: Option<f64>,
+    /// The probability that a reasoning model is right where a chat model is wrong.
+    benefit: Option<f64>,
+    /// The value of reasoning, where it was weighed.
+    value_usd: Option<f64>,
+    /// The effort at which the preferred model answers.
+    effort: Option<&'static str>,
     /// The rule of the operator that matched.
     rule: Option<Box<str>>,
     model: Option<Box<str>>,
@@ -38,6 +45,7 @@ impl Entry {
     /// The line of a request; its number comes later.
     pub(super) fn of(record: &RequestRecord) -> Self {
         let decided = record.decided.as_ref();
+        let tradeoff = decided.and_then(|decided| decided.tradeoff);
         let answer = record.answer.as_ref();
         let usage = answer.and_then(|answer| answer.usage);
         let went = answer.map(|answer| &answer.deployment);
@@ -51,6 +59,11 @@ impl Entry {
             score: decided
                 .and_then(|decided| decided.verdict)
                 .map(|verdict| rounded(f64::from(verdict.score.value()), 1e3)),
+            benefit: tradeoff.map(|tradeoff| rounded(f64::from(tradeoff.benefit), 1e3)),
+            value_usd: tradeoff
+                .and_then(|tradeoff| tradeoff.value)
+                .map(|value| rounded(value.net_usd, 1e6)),
+            effort: decided.and_then(|decided| decided.effort).map(Effort::as_str),
             rule: decided.and_then(|decided| decided.rule.as_deref()).map(Box::from),
             model: went.map(|deployment| deployment.model.name.as_str().into()),
             deployment: went.map(|deployment| deployment.name.as_str().into()),
