@@ -36,6 +36,7 @@ async fn both_numbers_are_shown_whichever_chooses() {
     let told = tradeoff(&bench, &auto(HARD)).await;
     assert!((number(&told["benefit"]) - benefit).abs() < 1e-3, "{told}");
     assert_eq!((&told["choose"], &told["value"]), (&json!("type"), &Value::Null));
+    assert!(!told["reasons"].as_array().unwrap().is_empty(), "{told}");
     let named = bench.ask("gpt-4o", json!({})).await;
     assert_eq!(named.header("x-router-benefit"), None);
 }

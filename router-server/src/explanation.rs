@@ -24,6 +24,8 @@ const MOST_SHOWN: usize = 200;
 pub struct Judged {
     /// The features that weighed most.
     pub reasons: Vec<Reason>,
+    /// The features that weighed most in the benefit.
+    pub benefit_reasons: Vec<Reason>,
     /// The question located in the last user's turn; `[..]` stands for what is left out.
     pub question: Option<String>,
     /// Hashes of the start of the system prompt, for the rules of a configuration.
@@ -52,7 +54,7 @@ pub fn to_json(decision: &Decision, judged: &Judged) -> Value {
         "would": decision.would.map(Task::as_str),
         "rule": decision.rule.as_ref().map(|rule| json!({"name": &*rule.name, "unmet": rule.unmet})),
         "scored": decision.verdict.map(|verdict| scored(decision, verdict, judged)),
-        "tradeoff": decision.tradeoff.as_ref().map(tradeoff),
+        "tradeoff": decision.tradeoff.as_ref().map(|found| tradeoff(found, judged)),
         "models": models,
         "effort": decision.effort.map(Effort::as_str),
         "instructions_hashes": hashes,
@@ -73,21 +75,21 @@ pub fn to_json(decision: &Decision, judged: &Judged) -> Value {
 }
 
 fn scored(decision: &Decision, verdict: Verdict, judged: &Judged) -> Value {
-    let reasons: Vec<Value> = judged
-        .reasons
-        .iter()
-        .map(|reason| json!({"feature": reason.name, "weight": rounded(reason.weight)}))
-        .collect();
     json!({
         "score": rounded(verdict.score.value()),
         "decided_by": decision.decided_by(),
         "question": judged.question,
-        "reasons": reasons,
+        "reasons": reasons(&judged.reasons),
     })
 }
 
+fn reasons(reasons: &[Reason]) -> Vec<Value> {
+    let shown = |reason: &Reason| json!({"feature": reason.name, "weight": rounded(reason.weight)});
+    reasons.iter().map(shown).collect()
+}
+
 /// Both numbers, the choice that follows from them, and the terms of the value if it was weighed.
-fn tradeoff(tradeoff: &Tradeoff) -> Value {
+fn tradeoff(tradeoff: &Tradeoff, judged: &Judged) -> Value {
     let value = |value: &ReasoningValue| {
         json!({
             "worth_usd": micros(value.worth_usd),
@@ -103,6 +105,7 @@ fn tradeoff(tradeoff: &Tradeoff) -> Value {
         "chosen_by": tradeoff.chosen_by.as_str(),
         "score": rounded(tradeoff.score.value()),
         "benefit": rounded(tradeoff.benefit),
+        "reasons": reasons(&judged.benefit_reasons),
         "by_type": tradeoff.by_type.as_str(),
         "task": tradeoff.task.as_str(),
         "value": tradeoff.value.as_ref().map(value),
@@ -151,15 +154,17 @@ pub fn to_text(decision: &Decision, judged: &Judged) -> String {
             if let Some(question) = judged.question.as_ref().filter(|text| text.contains("[..]")) {
                 line("question", shortened(question));
             }
-            for (place, reason) in judged.reasons.iter().enumerate() {
-                let label = if place == 0 { "  because" } else { "" };
-                line(label, format!("{:+.2}  {}", reason.weight, reason.name));
+            for (label, said) in reason_lines(&judged.reasons) {
+                line(label, said);
             }
         }
         None => line("task", "not scored: the request names what shall serve it".to_owned()),
     }
     if let Some(tradeoff) = &decision.tradeoff {
         line("benefit", benefit_line(tradeoff));
+        for (label, said) in reason_lines(&judged.benefit_reasons) {
+            line(label, said);
+        }
     }
     if let Some(rule) = &decision.rule {
         line("rule", rule_line(rule));
@@ -198,6 +203,13 @@ pub fn to_text(decision: &Decision, judged: &Judged) -> String {
         Err(refusal) => line("plan", format!("none: {refusal}")),
     }
     lines.join("\n")
+}
+
+fn reason_lines(reasons: &[Reason]) -> impl Iterator<Item = (&'static str, String)> {
+    reasons.iter().enumerate().map(|(place, reason)| {
+        let label = if place == 0 { "  because" } else { "" };
+        (label, format!("{:+.2}  {}", reason.weight, reason.name))
+    })
 }
 
 /// The question on one line, at most [`MOST_SHOWN`] characters.

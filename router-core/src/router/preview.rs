@@ -37,6 +37,15 @@ impl<U: Upstream> ModelRouter<U> {
         scored.map(|request| PrefixHash::offered(&request)).unwrap_or_default()
     }
 
+    /// The features that weighed most in the benefit of a call, heaviest first; none where it is no chat request.
+    pub fn benefit_reasons(&self, call: &ChatCall, most: usize) -> Vec<Reason> {
+        let inner = self.inner();
+        let request = call.request(inner.max_messages()).ok();
+        let scored = request.filter(|request| request.operation().is_scored());
+        let reasons = |request| inner.rules.classifier.benefit_reasons(&request, most);
+        scored.map(reasons).unwrap_or_default()
+    }
+
     /// The features that weighed most in the score of a call, heaviest first; none where it is no chat request.
     pub fn reasons(&self, call: &ChatCall, most: usize) -> Vec<Reason> {
         let inner = self.inner();

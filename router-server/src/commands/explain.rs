@@ -48,6 +48,7 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
     let judged = Judged {
         reasons: router.reasons(&call, MOST_REASONS),
         question: router.question(&call),
+        benefit_reasons: router.benefit_reasons(&call, MOST_REASONS),
         instructions_hashes: router.instructions_hashes(&call),
     };
     let told = if explain.json {

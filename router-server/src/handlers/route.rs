@@ -45,6 +45,7 @@ fn explained(
     let judged = Judged {
         reasons: router.reasons(&call, MOST_REASONS),
         question: router.question(&call),
+        benefit_reasons: router.benefit_reasons(&call, MOST_REASONS),
         instructions_hashes: router.instructions_hashes(&call),
     };
     Ok(json::respond(&explanation::to_json(&decision, &judged)))
