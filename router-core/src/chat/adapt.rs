@@ -10,17 +10,13 @@
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use crate::model::CapField;
 use crate::model::Effort;
-use crate::model::InstructionRole;
 use crate::model::ModelRecord;
-use crate::model::Sampling;
 use crate::model::ServiceTier;
 use crate::units::Tokens;
 
 use super::encrypted::ContentHash;
 use super::form::Form;
-use super::message::Role;
 use super::operation::Operation;
 use super::request::ChatRequest;
 use super::splice::Splice;
@@ -74,20 +70,6 @@ pub struct Adapted {
 
 /// The field that names the service tier.
 pub const SERVICE_TIER: &str = "service_tier";
-
-/// The fields that a model with fixed sampling refuses; `temperature` 1 is accepted.
-const SAMPLING: [&str; 7] = [
-    "temperature",
-    "top_p",
-    "presence_penalty",
-    "frequency_penalty",
-    "logprobs",
-    "top_logprobs",
-    "logit_bias",
-];
-
-/// Those of them that a model whose sampling is free without effort refuses at any effort.
-const WEIGHTS: [&str; 3] = ["presence_penalty", "frequency_penalty", "logit_bias"];
 
 /// Fits a request to a deployment; without need of change the body is the caller's own, byte for byte.
 pub fn adapt(request: &ChatRequest<'_>, target: Target<'_>) -> Adapted {
@@ -161,32 +143,11 @@ pub(super) fn quoted(text: &str) -> String {
 
 pub(super) struct Edit<'r, 'a> {
     pub(super) splice: Splice<'r, 'a>,
-    changed: Vec<&'static str>,
+    pub(super) changed: Vec<&'static str>,
     pub(super) request: &'r ChatRequest<'a>,
 }
 
 impl<'r, 'a> Edit<'r, 'a> {
-    /// Fits a chat request.
-    fn chat(mut self, target: Target<'_>) -> Fitted<'r, 'a> {
-        let record = target.record;
-        let effort = self.effort(record, target.effort);
-        match target.tight {
-            Some(tight) => self.tighten(record, tight),
-            None => self.cap(record, effort, target.chosen),
-        }
-        self.sampling(record, effort);
-        self.verbosity(record);
-        self.roles(record.instructions);
-        self.parallel_tools(record, effort);
-        for name in target.all_refused() {
-            self.refused(name, target, effort);
-        }
-        let restream = self.request.stream() && !record.abilities.streaming;
-        let stream_options = target.stream_options && !target.refused.contains(&"stream_options");
-        let withhold_usage = self.stream(restream, stream_options);
-        self.fitted(restream, withhold_usage)
-    }
-
     /// Fits a request for legacy completions.
     fn completions(mut self, target: Target<'_>) -> Fitted<'r, 'a> {
         target.all_refused().for_each(|name| self.leave_out(name));
@@ -260,26 +221,6 @@ impl<'r, 'a> Edit<'r, 'a> {
         }
     }
 
-    /// Leaves out a field that the deployment refused; a cap moves to its other name, so that it still holds.
-    fn refused(&mut self, name: &'static str, target: Target<'_>, effort: Effort) {
-        if name == "max_tokens" && target.record.cap_field == CapField::Either {
-            self.newer_cap(target.record, effort, target.chosen);
-        } else if name == "max_completion_tokens" && target.record.cap_field == CapField::Either {
-            self.older_cap();
-        } else {
-            self.leave_out_once(name);
-        }
-    }
-
-    /// Writes the cap as `max_tokens`, for an API version that knows no other.
-    fn older_cap(&mut self) {
-        let cap = self.request.raw("max_completion_tokens").map(str::to_owned);
-        if let Some(cap) = cap.filter(|_| !self.given("max_tokens")) {
-            self.splice.set("max_tokens", cap);
-        }
-        self.leave_out_once("max_completion_tokens");
-    }
-
     /// Asks for a service tier. It is reported with the answer, not as a change: it changes the price and the speed alone. A
     /// request that names none goes in the standard tier as it came.
     fn service_tier(&mut self, tier: ServiceTier) {
@@ -291,88 +232,8 @@ impl<'r, 'a> Edit<'r, 'a> {
         }
     }
 
-    /// Fits the effort; returns the one that the model will use.
-    fn effort(&mut self, record: &ModelRecord, wished: Option<Effort>) -> Effort {
-        const FIELD: &str = "reasoning_effort";
-        let Some(efforts) = &record.efforts else {
-            self.leave_out(FIELD);
-            return Effort::None;
-        };
-        let asked = self.request.reasoning_effort().map(Effort::from_word);
-        let fitting = match asked {
-            Some(Some(effort)) => efforts.nearest(effort),
-            None => match efforts.in_place_of_default(wished) {
-                Some(effort) => Some(effort),
-                None => return efforts.default,
-            },
-            // A word we do not know may be newer than we are: the upstream judges it.
-            Some(None) => return efforts.default,
-        };
-        match fitting {
-            None => self.leave_out(FIELD),
-            Some(effort) if asked == Some(Some(effort)) => {}
-            Some(effort) => self.set(FIELD, quoted(effort.as_str())),
-        }
-        fitting.unwrap_or(efforts.default)
-    }
-
-    pub(super) fn sampling(&mut self, record: &ModelRecord, effort: Effort) {
-        let refused: &[&'static str] = match record.sampling {
-            Sampling::Free => &[],
-            Sampling::FreeWithoutEffort if effort == Effort::None => &WEIGHTS,
-            Sampling::FreeWithoutEffort | Sampling::Fixed => &SAMPLING,
-        };
-        for name in refused.iter().copied() {
-            let number = self.request.raw(name).and_then(|raw| raw.parse::<f64>().ok());
-            let usual = name == "temperature"
-                && number.is_some_and(|number| (number - 1.0).abs() < f64::EPSILON);
-            if !usual {
-                self.leave_out(name);
-            }
-        }
-        if !record.prediction {
-            self.leave_out("prediction");
-        }
-        if !record.stop {
-            self.leave_out("stop");
-        }
-    }
-
-    /// A model without the choice has one verbosity, `medium`, and takes its name alone.
-    fn verbosity(&mut self, record: &ModelRecord) {
-        if !record.verbosity && self.request.raw("verbosity") != Some("\"medium\"") {
-            self.leave_out("verbosity");
-        }
-    }
-
-    /// **Source:** Microsoft, "Azure OpenAI reasoning models": no parallel tool calls at minimal effort.
-    pub(super) fn parallel_tools(&mut self, record: &ModelRecord, effort: Effort) {
-        if !record.abilities.parallel_tools || effort == Effort::Minimal {
-            self.leave_out("parallel_tool_calls");
-        }
-    }
-
-    fn roles(&mut self, instructions: InstructionRole) {
-        let has = |role: Role| self.request.messages().iter().any(|message| message.role == role);
-        let both = has(Role::System) && has(Role::Developer);
-        let mut renamed = false;
-        for (index, message) in self.request.messages().iter().enumerate() {
-            let role = match (instructions, message.role) {
-                (InstructionRole::System, Role::Developer) => "system",
-                (InstructionRole::Either, Role::System) if both => "developer",
-                (InstructionRole::User, Role::System | Role::Developer) => "user",
-                _ => continue,
-            };
-            self.splice.set_role(index, role);
-            renamed = true;
-        }
-        if renamed {
-            self.changed.push("messages.role");
-        }
-    }
-
     /// Fits the stream fields; true where usage is asked for on our own account.
-    fn stream(&mut self, restream: bool, stream_options: bool) -> bool {
+    pub(super) fn stream(&mut self, restream: bool, stream_options: bool) -> bool {
         if restream {
             self.splice.remove("stream");
             self.splice.remove("stream_options");
@@ -402,27 +263,34 @@ mod tests {
 
     use super::*;
     use crate::model::Efforts;
+    use crate::model::InstructionRole;
+    use crate::model::Sampling;
     use crate::model::sample;
 
     const SAID: &str =
         r#""messages":[{"role":"system","content":"s"},{"role":"user","content":"u"}]"#;
 
+    /// A deployment that changes nothing beyond the record.
+    fn target(record: &ModelRecord) -> Target<'_> {
+        Target {
+            record,
+            model_field: None,
+            stream_options: true,
+            effort: None,
+            chosen: false,
+            refused: &[],
+            tight: None,
+            service_tier: None,
+            unreadable: &[],
+            cache_key: None,
+        }
+    }
+
     #[track_caller]
     fn check(record: &ModelRecord, fields: &str, expected: &Value, changed: &[&str]) -> Adapted {
         let body = format!("{{{SAID}{}{fields}}}", if fields.is_empty() { "" } else { "," });
         let request = ChatRequest::parse(body.as_bytes()).unwrap();
-        let target = Target {
-            record,
-            model_field: None,
-            stream_options: true,
-            effort: Some(Effort::Medium),
-            chosen: false,
-            refused: &[],
-            tight: None,
-            unreadable: &[],
-            cache_key: None,
-            service_tier: None,
-        };
+        let target = Target { effort: Some(Effort::Medium), ..target(record) };
         let adapted = adapt(&request, target);
         let mut actual: Value = serde_json::from_slice(&adapted.body).unwrap();
         actual.as_object_mut().unwrap().remove("messages");
@@ -436,18 +304,7 @@ mod tests {
         let body = r#"{ "model":"gpt-4o" , "messages":[{"role":"user","content":"x"}],"temperature":0.20}"#;
         let request = ChatRequest::parse(body.as_bytes()).unwrap();
         let record = sample::record("gpt-4o");
-        let target = Target {
-            record: &record,
-            model_field: Some("gpt-4o"),
-            stream_options: true,
-            effort: None,
-            chosen: false,
-            refused: &[],
-            tight: None,
-            unreadable: &[],
-            cache_key: None,
-            service_tier: None,
-        };
+        let target = Target { model_field: Some("gpt-4o"), ..target(&record) };
         assert_eq!(adapt(&request, target).body, body);
     }
 
@@ -496,18 +353,7 @@ mod tests {
             [("o1", true, 10_540), ("o1", false, 300), ("gpt-4o", true, 300)]
         {
             let record = sample::record(model);
-            let target = Target {
-                record: &record,
-                model_field: None,
-                stream_options: true,
-                effort: None,
-                chosen,
-                refused: &[],
-                tight: None,
-                unreadable: &[],
-                cache_key: None,
-                service_tier: None,
-            };
+            let target = Target { chosen, ..target(&record) };
             let adapted = adapt(&request, target);
             let sent: Value = serde_json::from_slice(&adapted.body).unwrap();
             assert_eq!(sent["max_completion_tokens"], cap, "{model} {chosen}");
@@ -523,18 +369,7 @@ mod tests {
         let body = format!(r#"{{{SAID},"max_tokens":9,"seed":1,"stop":"x"}}"#);
         let request = ChatRequest::parse(body.as_bytes()).unwrap();
         let refused = &["max_tokens", "seed"];
-        let target = Target {
-            record: &gpt,
-            model_field: None,
-            stream_options: true,
-            effort: None,
-            chosen: false,
-            refused,
-            tight: None,
-            unreadable: &[],
-            cache_key: None,
-            service_tier: None,
-        };
+        let target = Target { refused, ..target(&gpt) };
         let adapted = adapt(&request, target);
         let value: Value = serde_json::from_slice(&adapted.body).unwrap();
         assert_eq!((&value["max_completion_tokens"], &value["stop"]), (&json!(9), &json!("x")));
@@ -555,19 +390,7 @@ mod tests {
             let body = format!("{{{SAID}{given}}}");
             let request = ChatRequest::parse(body.as_bytes()).unwrap();
             let tight = Some(Tokens(700));
-            let (model_field, effort, refused) = (None, None, &[][..]);
-            let target = Target {
-                record: &record,
-                model_field,
-                stream_options: true,
-                effort,
-                chosen: false,
-                refused,
-                tight,
-                unreadable: &[],
-                cache_key: None,
-                service_tier: None,
-            };
+            let target = Target { tight, ..target(&record) };
             let adapted = adapt(&request, target);
             let mut value: Value = serde_json::from_slice(&adapted.body).unwrap();
             value.as_object_mut().unwrap().remove("messages");
@@ -641,18 +464,7 @@ mod tests {
         let roles = |instructions, body: &str| -> (String, usize) {
             let request = ChatRequest::parse(body.as_bytes()).unwrap();
             let record = ModelRecord { instructions, ..sample::record("gpt-4o") };
-            let target = Target {
-                record: &record,
-                model_field: None,
-                stream_options: false,
-                effort: None,
-                chosen: false,
-                refused: &[],
-                tight: None,
-                unreadable: &[],
-                cache_key: None,
-                service_tier: None,
-            };
+            let target = Target { stream_options: false, ..target(&record) };
             let adapted = adapt(&request, target);
             let value: Value = serde_json::from_slice(&adapted.body).unwrap();
             let words = value["messages"]

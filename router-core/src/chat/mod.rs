@@ -2,6 +2,7 @@
 
 pub mod adapt;
 mod adapt_cap;
+mod adapt_chat;
 mod adapt_responses;
 mod attachments;
 mod body;
@@ -10,6 +11,7 @@ mod counts;
 mod denied;
 mod encrypted;
 pub mod error_event;
+mod event_splitter;
 pub mod field_set;
 mod form;
 #[cfg(feature = "http-client")]
