@@ -175,7 +175,7 @@ fn ms(wait: Duration) -> u128 {
     wait.as_micros().div_ceil(1_000)
 }
 
-/// Suggested wait if nobody knows when a running request ends.
+/// Suggested wait if the end of the running requests is unknown.
 const SOON: Duration = Duration::from_secs(1);
 
 impl LimitReached {

@@ -1,7 +1,7 @@
 //! A request on its key's account: an entry by its head, a slot once its body has arrived, and
 //! reserved tokens and money once it is parsed. Each is a guard that returns what it took on drop.
 //!
-//! Not done here: whether the account has room (`book.rs`).
+//! Not done here: the check whether the account allows it (`book.rs`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,8 +12,9 @@ use crate::units::Day;
 use crate::units::Tokens;
 use crate::units::Usd;
 
+use super::accounts::Account;
 use super::allowance::{Allowance, LimitReached};
-use super::book::{Account, Bill, Estimate};
+use super::amounts::{Bill, Estimate};
 use super::window::Entered;
 
 /// A request that its key's rate and slots have let in. Dropped before anything was reserved for it, it does not count.
@@ -52,7 +53,7 @@ impl Entry {
     /// Sets aside what the request is expected to use until the ticket is settled or dropped.
     ///
     /// # Errors
-    /// The budget or the rate of tokens that leaves no room; the request does not count against the rate of requests then.
+    /// The budget or the rate of tokens is used up; the request then does not count against the rate of requests.
     pub fn set_aside(&self, estimate: Estimate, moment: Moment) -> Result<Ticket, LimitReached> {
         let ticket = Ticket::on(Arc::clone(&self.account), &self.allowance, estimate, moment)?;
         self.counts.store(true, Ordering::Relaxed);
@@ -90,7 +91,7 @@ impl Drop for Slot {
     }
 }
 
-/// What is reserved for a request under way. Settled, it counts what was really used; dropped, it returns the tokens
+/// The reservation of a running request. Settled, it counts the actual usage; dropped, it returns the tokens
 /// and the money that were reserved. The request itself counts either way.
 #[derive(Debug)]
 #[must_use = "dropping it gives back what was set aside"]
@@ -99,7 +100,7 @@ pub struct Ticket {
     entered: Entered,
     tokens: u64,
     held: Usd,
-    /// The slot of a request that nobody else holds one for.
+    /// The slot of a request that holds no other.
     slot: Option<Slot>,
     /// The same request on the account of its key's team.
     team: Option<Box<Ticket>>,
@@ -127,7 +128,7 @@ impl Ticket {
         self
     }
 
-    /// The same with the slot of a request that nobody else holds one for.
+    /// The same with the slot of a request that holds no other.
     pub(super) fn holding(mut self, slot: Slot) -> Self {
         self.slot = Some(slot);
         self

@@ -1,4 +1,4 @@
-//! A team: keys that spend from one budget beside their own.
+//! A team: keys that share one budget in addition to their own.
 //!
 //! A team has an account of its own in the ledger. Its name begins with a prefix that no key may have, so that replicas share
 //! it and restore it as they do a key's.

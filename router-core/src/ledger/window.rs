@@ -45,8 +45,8 @@ impl Window {
         self.total
     }
 
-    /// How long until `amount` fits below `limit`; zero if it does now. What does not fit into an empty window is
-    /// never asked to wait for less than a minute.
+    /// Time until `amount` fits below `limit`; zero if it does now. An amount that does not fit into an empty window
+    /// waits for at least a minute.
     pub(super) fn wait(&mut self, now: Instant, amount: u64, limit: u64) -> Duration {
         let mut left = self.used(now);
         let fits = |left: u64| left.saturating_add(amount) <= limit;
@@ -154,7 +154,7 @@ mod tests {
         }
     }
 
-    /// What a window with the same input holds at a later moment.
+    /// The content of a window with the same input at a later moment.
     fn window_after(admitted: &[(Instant, u64)], began: Instant, now: Instant) -> u64 {
         let mut window = Window::new(began);
         for (at, amount) in admitted {
