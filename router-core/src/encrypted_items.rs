@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use crate::chat::ContentHash;
 use crate::deployment::EndpointName;
-use crate::state::Outbox;
+use crate::replicas::Outgoing;
 
 /// The time for which services keep stored responses, which conversations of this kind replace.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -23,8 +23,8 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 #[derive(Debug, Clone)]
 pub struct EncryptedItems {
     shelf: Arc<RwLock<Shelf>>,
-    /// The storage that other replicas share.
-    outbox: Option<Arc<Outbox>>,
+    /// Hands what is remembered here to other replicas.
+    outgoing: Option<Arc<Outgoing>>,
 }
 
 type Shelf = moka::sync::Cache<ContentHash, EndpointName>;
@@ -36,13 +36,13 @@ fn shelf(most: u64) -> Shelf {
 impl EncryptedItems {
     /// Remembers at most this many.
     pub fn new(most: u64) -> Self {
-        Self { shelf: Arc::new(RwLock::new(shelf(most))), outbox: None }
+        Self { shelf: Arc::new(RwLock::new(shelf(most))), outgoing: None }
     }
 
     /// The same, keeping what is remembered for other replicas.
     #[must_use]
-    pub fn telling(self, outbox: Arc<Outbox>) -> Self {
-        Self { outbox: Some(outbox), ..self }
+    pub fn sharing(self, outgoing: Arc<Outgoing>) -> Self {
+        Self { outgoing: Some(outgoing), ..self }
     }
 
     /// From now on remembers at most this many; what is remembered stays, as far as it fits.
@@ -64,8 +64,8 @@ impl EncryptedItems {
         if self.shelf().get(&content).as_ref() == Some(endpoint) {
             return;
         }
-        if let Some(outbox) = &self.outbox {
-            outbox.keep(&kept_key(content), Some(endpoint.as_str()));
+        if let Some(outgoing) = &self.outgoing {
+            outgoing.set(&kept_key(content), Some(endpoint.as_str()));
         }
         self.shelf().insert(content, endpoint.clone());
     }
@@ -140,19 +140,18 @@ mod tests {
 
     #[test]
     fn replicas_hear_once_of_what_one_remembers() {
-        let outbox = Arc::new(Outbox::every(Duration::from_millis(25)));
+        let outgoing = Arc::new(Outgoing::default());
         let (here, there) =
-            (EncryptedItems::new(10).telling(Arc::clone(&outbox)), EncryptedItems::new(10));
+            (EncryptedItems::new(10).sharing(Arc::clone(&outgoing)), EncryptedItems::new(10));
         let content = ContentHash::of("a");
         here.remember(content, &endpoint("kr"));
         here.remember(content, &endpoint("kr"));
-        let mut kept = outbox.take().kept;
-        assert_eq!(kept.len(), 1);
-        let (key, value) = kept.pop_back().unwrap();
-        assert_eq!(there.key_elsewhere(content), Some(key));
+        let values = outgoing.oldest(9);
+        let [(key, value)] = &values[..] else { panic!("{values:?}") };
+        assert_eq!(there.key_elsewhere(content).as_ref(), Some(key));
         there.hear(content, "NOT A NAME");
         assert_eq!(there.readers(&[content]).endpoint(), None);
-        there.hear(content, &value.unwrap());
+        there.hear(content, value.as_deref().unwrap());
         assert_eq!(there.readers(&[content]).endpoint(), Some(&endpoint("kr")));
         assert_eq!(there.key_elsewhere(content), None, "it is known now");
     }

@@ -122,8 +122,10 @@ pub mod decision;
 pub mod memory;
 // limits and usage of keys
 pub mod ledger;
-// the state of deployments, and its exchange between replicas
+// the state of deployments
 pub mod state;
+// shares state between replicas
+pub mod replicas;
 // queues of full deployments
 #[cfg(feature = "http-client")]
 pub mod waiting;
@@ -188,9 +190,9 @@ pub use {
     fallback::{Ended, Note, Step},
     http_service::HttpService,
     record::{Answer, Decided, Observer, RequestEnd, RequestRecord},
+    replicas::Replicas,
     response::{Body, BrokenOff, ByteStream, Response},
     router::{BuildFault, ChatCall, ModelRouter},
-    state::Replicas,
     upstream::{Attempt, HttpUpstream, Reply, ReplyBody, Unreachable, Upstream},
 };
 

@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
 use crate::ledger::Team;
-use crate::state::Outbox;
+use crate::replicas::Outgoing;
 use crate::units::DeploymentName;
 
 /// Caller of a request. All callers without a key count as one.
@@ -195,8 +195,8 @@ const LONGEST_ID: usize = 256;
 #[derive(Debug, Clone)]
 pub struct StoredResponses {
     shelf: Arc<RwLock<Shelf>>,
-    /// The storage that other replicas share.
-    outbox: Option<Arc<Outbox>>,
+    /// Hands what is remembered here to other replicas.
+    outgoing: Option<Arc<Outgoing>>,
 }
 
 type Shelf = moka::sync::Cache<Box<str>, Owner>;
@@ -214,13 +214,13 @@ struct Owner {
 impl StoredResponses {
     /// Remembers at most this many.
     pub fn new(most: u64) -> Self {
-        Self { shelf: Arc::new(RwLock::new(shelf(most))), outbox: None }
+        Self { shelf: Arc::new(RwLock::new(shelf(most))), outgoing: None }
     }
 
     /// The same, keeping what is remembered for other replicas.
     #[must_use]
-    pub fn telling(self, outbox: Arc<Outbox>) -> Self {
-        Self { outbox: Some(outbox), ..self }
+    pub fn sharing(self, outgoing: Arc<Outgoing>) -> Self {
+        Self { outgoing: Some(outgoing), ..self }
     }
 
     /// From now on remembers at most this many; what is remembered stays, as far as it fits.
@@ -241,8 +241,8 @@ impl StoredResponses {
     pub fn remember(&self, id: &str, deployment: &DeploymentName, caller: &Caller) {
         if is_plain(id) {
             let owner = Owner { deployment: deployment.clone(), caller: caller.clone() };
-            if let Some(outbox) = &self.outbox {
-                outbox.keep(&kept_key(id), Some(&owner.written()));
+            if let Some(outgoing) = &self.outgoing {
+                outgoing.set(&kept_key(id), Some(&owner.written()));
             }
             self.shelf().insert(id.into(), owner);
         }
@@ -282,8 +282,8 @@ impl StoredResponses {
     /// The response was deleted.
     pub fn forget(&self, id: &str) {
         self.shelf().invalidate(id);
-        if let Some(outbox) = self.outbox.as_ref().filter(|_| is_plain(id)) {
-            outbox.keep(&kept_key(id), None);
+        if let Some(outgoing) = self.outgoing.as_ref().filter(|_| is_plain(id)) {
+            outgoing.set(&kept_key(id), None);
         }
     }
 }
@@ -342,23 +342,24 @@ mod tests {
 
     #[test]
     fn what_one_replica_remembers_another_hears() {
-        let outbox = Arc::new(Outbox::every(Duration::from_millis(25)));
+        let outgoing = Arc::new(Outgoing::default());
         let (here, there) =
-            (StoredResponses::new(10).telling(Arc::clone(&outbox)), StoredResponses::new(10));
+            (StoredResponses::new(10).sharing(Arc::clone(&outgoing)), StoredResponses::new(10));
         let deployment = DeploymentName::try_from("kr_ptu").unwrap();
         for (id, caller) in [("resp_1", Caller::named("one")), ("resp_2", Caller::default())] {
             here.remember(id, &deployment, &caller);
             let key = there.key_elsewhere(id).unwrap();
-            let mut kept = outbox.take().kept;
-            let (told, value) = kept.pop_back().unwrap();
-            assert_eq!(told, key);
-            there.hear(id, &value.unwrap());
+            let values = outgoing.oldest(9);
+            let [(shared, value)] = &values[..] else { panic!("{values:?}") };
+            assert_eq!(*shared, key);
+            outgoing.delivered(&values);
+            there.hear(id, value.as_deref().unwrap());
             assert_eq!(there.owner(id, &caller), Some(deployment.clone()));
             assert_eq!(there.owner(id, &Caller::named("other")), None);
             assert_eq!(there.key_elsewhere(id), None, "it is known now");
         }
         here.forget("resp_1");
-        assert_eq!(outbox.take().kept.pop_back().unwrap().1, None);
+        assert_eq!(outgoing.oldest(9)[0].1, None);
         there.hear("resp_3", "NOT A NAME");
         assert!(!there.knows("resp_3"));
         assert_eq!(there.key_elsewhere("a/b"), None);

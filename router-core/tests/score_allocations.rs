@@ -11,7 +11,7 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 #[global_allocator]
 static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
-// One test in this program: a second one would run beside it and be counted too.
+// One test in this program: a second one would run at the same time and be counted too.
 #[test]
 fn the_buffers_of_a_thread_and_nothing_else() {
     let scorer = LinearScorer::shipped().unwrap();

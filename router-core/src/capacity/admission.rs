@@ -1,4 +1,4 @@
-//! The terms on which a request asks for capacity: its size, its longest wait, and whether it could
+//! The terms on which a request enters a deployment: its size, its longest wait, and whether it could
 //! go elsewhere.
 
 use std::time::Duration;

@@ -68,7 +68,7 @@ impl Conversation {
 pub struct CacheAffinity {
     /// The deployment.
     pub deployment: DeploymentName,
-    /// Until when its cache is counted on.
+    /// The time until which its cache is expected to hold.
     pub until: Instant,
     /// The prompt and the answer of that turn: what the next turn's prompt begins with.
     pub prefix: Tokens,
@@ -128,13 +128,25 @@ impl Affinity {
         (home.until > now).then(|| home.clone())
     }
 
-    /// Another replica answered a turn.
-    pub fn hear(&self, conversation: Conversation, home: CacheAffinity) {
+    /// Another replica answered a turn. A later turn known here stays.
+    pub fn merge(&self, conversation: Conversation, home: CacheAffinity) {
+        match self.homes.get(&conversation) {
+            Some(known) => {
+                let mut known = lock(&known);
+                if known.until <= home.until {
+                    *known = home;
+                }
+            }
+            None => self.insert(conversation, home),
+        }
+    }
+
+    fn insert(&self, conversation: Conversation, home: CacheAffinity) {
         self.homes.insert(conversation, Arc::new(Mutex::new(home)));
     }
 
-    /// A turn was answered; gives where the conversation is at home now. A spilled conversation's time is not made longer by
-    /// each further turn: it may go back.
+    /// Records an answered turn, and returns the conversation's affinity. Further turns do not prolong the time of a spilled
+    /// conversation: it may go back.
     pub fn settle(
         &self,
         conversation: Conversation,
@@ -143,7 +155,7 @@ impl Affinity {
     ) -> CacheAffinity {
         let mut home = CacheAffinity { until: now + self.keep, ..home.clone() };
         let Some(known) = self.homes.get(&conversation) else {
-            self.hear(conversation, home.clone());
+            self.insert(conversation, home.clone());
             return home;
         };
         let mut before = lock(&known);

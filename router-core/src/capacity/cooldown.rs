@@ -15,7 +15,7 @@ use crate::model::ServiceTier;
 pub enum Cause {
     /// It answered 429.
     Throttled,
-    /// It failed and asked for a wait, as with a 503.
+    /// It failed and requested a wait, as with a 503.
     Unavailable,
     /// It could not be reached, broke off or answered 5xx.
     Fault,
@@ -39,21 +39,28 @@ impl Cause {
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cooldown {
     throttled: Option<Instant>,
-    /// Waits that were asked for in the service tiers `priority` and `flex` alone.
+    /// Requested waits in the service tiers `priority` and `flex` alone.
     tiers: [Option<Instant>; 2],
     unavailable: Option<Instant>,
     fault: Option<Instant>,
     misconfigured: Option<Instant>,
     faults: u32,
     recovery: Recovery,
+    /// The time of its last successful answer to this process.
+    served: Option<Instant>,
 }
 
-/// Until when each cause holds, for other replicas to know.
+/// A process that was served this recently ignores another's report of a wrong configuration or missing permissions.
+const OWN_WORD: Duration = Duration::from_secs(10);
+
+/// The end of each cause, for other replicas to know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Ends {
-    /// A wait that was asked for.
+    /// A requested wait.
     pub throttled: Option<Instant>,
-    /// A wait that was asked for with a fault.
+    /// Requested waits in the service tiers `priority` and `flex` alone.
+    pub tiers: [Option<Instant>; 2],
+    /// A wait requested with a fault.
     pub unavailable: Option<Instant>,
     /// After faults.
     pub fault: Option<Instant>,
@@ -79,7 +86,7 @@ const DOUBLINGS: f64 = 7.0;
 impl Cooldown {
     /// The cooldown that holds at `now`, with its end.
     ///
-    /// A 429, a wait asked for with a fault and a refusal forbid any attempt; a fault alone only discourages one. While one of
+    /// A 429, a wait requested with a fault and a refusal forbid any attempt; a fault alone only discourages one. While one of
     /// the former holds it is returned, however long the latter lasts.
     ///
     /// ```
@@ -117,22 +124,40 @@ impl Cooldown {
         self.faults
     }
 
-    /// Until when each cause holds.
+    /// The end of each cause.
     pub fn ends(&self) -> Ends {
-        let Self { throttled, unavailable, fault, misconfigured, .. } = *self;
-        Ends { throttled, unavailable, fault, misconfigured }
+        let Self { throttled, tiers, unavailable, fault, misconfigured, .. } = *self;
+        Ends { throttled, tiers, unavailable, fault, misconfigured }
     }
 
-    /// Another replica was told or found so: what holds longer stays, and a fault seen there is not counted as one of ours.
-    pub fn hear(&mut self, ends: Ends, faults: u32) {
+    /// Merges what another replica learned: the later end of each cause holds. A fault seen there is not counted as one of
+    /// ours.
+    pub fn merge(&mut self, now: Instant, mut ends: Ends, faults: u32) {
+        let served = self.served.map(|at| now.saturating_duration_since(at));
+        if served.is_some_and(|ago| ago < OWN_WORD) {
+            ends.misconfigured = None;
+        }
         self.throttled = self.throttled.max(ends.throttled);
+        for (own, other) in self.tiers.iter_mut().zip(ends.tiers) {
+            *own = (*own).max(other);
+        }
         self.unavailable = self.unavailable.max(ends.unavailable);
-        if ends.fault.is_some() || ends.misconfigured.is_some() {
+        if ends.fault > self.fault || ends.misconfigured > self.misconfigured {
             self.recovery = Recovery::Unknown;
         }
         self.fault = self.fault.max(ends.fault);
         self.misconfigured = self.misconfigured.max(ends.misconfigured);
         self.faults = self.faults.max(faults);
+    }
+
+    /// It answered another replica successfully: its faults are over.
+    pub fn recover(&mut self, now: Instant) {
+        if self.recovery == Recovery::Unknown {
+            self.recovery = Recovery::Since(now);
+        }
+        self.fault = None;
+        self.misconfigured = None;
+        self.faults = 0;
     }
 
     /// True if it may get one more request in addition to those `in_flight`: after faults a single one until it is answered, then
@@ -149,7 +174,7 @@ impl Cooldown {
         }
     }
 
-    /// It asked to be left alone for `wait`. A shorter wait does not cut a longer one: answers may overtake each other.
+    /// It answered 429 and requested `wait`. A shorter wait does not cut a longer one: answers may overtake each other.
     pub fn throttle(&mut self, now: Instant, wait: Duration) {
         self.throttled = self.throttled.max(Some(now + wait));
     }
@@ -162,7 +187,7 @@ impl Cooldown {
         }
     }
 
-    /// It failed and asked to be left alone for `wait`.
+    /// It failed and requested `wait`.
     pub fn suspend(&mut self, now: Instant, wait: Duration) {
         self.unavailable = self.unavailable.max(Some(now + wait));
     }
@@ -186,14 +211,10 @@ impl Cooldown {
         self.misconfigured = None;
     }
 
-    /// It answered well: its faults are over. A requested wait remains, because it applies to everybody.
+    /// It answered successfully: its faults are over. A requested wait remains, because it applies to everybody.
     pub fn serve(&mut self, now: Instant) {
-        if self.recovery == Recovery::Unknown {
-            self.recovery = Recovery::Since(now);
-        }
-        self.fault = None;
-        self.misconfigured = None;
-        self.faults = 0;
+        self.served = Some(now);
+        self.recover(now);
     }
 }
 
@@ -277,6 +298,36 @@ mod tests {
         cooldown.misconfigure(now, 60 * SECOND);
         let all = Some((Cause::Misconfigured, now + 60 * SECOND));
         assert_eq!(of(&cooldown), [all, all, all]);
+    }
+
+    #[test]
+    fn the_later_end_of_two_replicas_holds_in_each_tier() {
+        let now = Instant::now();
+        let (mut here, mut there) = (Cooldown::default(), Cooldown::default());
+        here.throttle(now, 2 * SECOND);
+        there.throttle(now, SECOND);
+        there.throttle_in(ServiceTier::Flex, now, 9 * SECOND);
+        there.fail(now, SECOND, SECOND);
+        here.merge(now, there.ends(), there.faults());
+        let throttled = |wait| Some((Cause::Throttled, now + wait));
+        assert_eq!(here.holds(now), throttled(2 * SECOND));
+        assert_eq!(here.holds_in(ServiceTier::Flex, now), throttled(9 * SECOND));
+        assert_eq!(here.ends().tiers[0], None);
+        assert!(here.faults() == 1 && !here.admits(now, 1, SECOND));
+        here.recover(now);
+        assert_eq!((here.ends().fault, here.faults()), (None, 0));
+    }
+
+    #[test]
+    fn a_replica_that_was_just_served_does_not_believe_that_rights_are_wrong() {
+        let (now, mut here) = (Instant::now(), Cooldown::default());
+        let ends = Ends { misconfigured: Some(now + 60 * SECOND), ..Ends::default() };
+        here.serve(now);
+        here.merge(now + SECOND, ends, 0);
+        assert_eq!(here.holds(now + SECOND), None);
+        here.merge(now + OWN_WORD, ends, 0);
+        let cause = here.holds(now + OWN_WORD).map(|(cause, _)| cause);
+        assert_eq!(cause, Some(Cause::Misconfigured));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Time-decayed means of a deployment's time to first byte and time to the complete answer, and the
 //! tail of the time to a stream's first token.
 //!
-//! A reading fades with time, not with the number of later readings: a deployment that nobody used
+//! A reading fades with time, not with the number of later readings: an unused deployment
 //! for a while is no longer known to be fast.
 
 use std::time::Duration;

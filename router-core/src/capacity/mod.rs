@@ -2,11 +2,12 @@
 
 pub mod admission;
 pub mod affinity;
+#[cfg(test)]
+mod convergence;
 pub mod cooldown;
 pub mod drift;
 pub mod latency;
 pub mod others;
-pub mod outstanding;
 pub mod overreservation;
 pub mod probe;
 pub mod quota;
@@ -33,4 +34,4 @@ pub use reservation::{CapClass, Expected, Load, OutputLengths};
 pub use settings::{QueueOrder, Reserve, STANDING_WAIT_SHARE, Settings, usual_bound_wait};
 pub use size::Size;
 pub use snapshot::{Asker, DeploymentState, Entry, Snapshot, TooLarge};
-pub use twin::{LevelReading, Ticket, Twin};
+pub use twin::{Ticket, Twin};

@@ -35,7 +35,7 @@ impl Probe {
         now >= self.next
     }
 
-    /// The deployment is asked; no other request does so soon.
+    /// Records a probe; the next one follows after a gap.
     pub fn asked(&mut self, now: Instant) {
         self.next = now + self.gap;
     }
@@ -78,7 +78,7 @@ impl Headroom {
         Self { seconds: 0.0, at: now }
     }
 
-    /// How much is kept free if we added `added` seconds of drain since the last reported level. A reported wait is
+    /// The headroom to keep if we added `added` seconds of drain since the last reported level. A reported wait is
     /// kept to the millisecond, neither more nor less.
     pub fn seconds(&self, now: Instant, added: f64) -> f64 {
         let age = now.saturating_duration_since(self.at).as_secs_f64();

@@ -130,7 +130,7 @@ struct Refused {
     at: Instant,
 }
 
-/// How long a reported limit may exclude a request. A pool under pressure lowers its limits for a
+/// The time for which a reported limit may exclude a request. A pool under pressure lowers its limits for a
 /// while, and only another answer raises them again.
 const BELIEVED: Duration = Duration::from_secs(60);
 
@@ -266,7 +266,7 @@ impl Quota {
     }
 
     /// Other replicas sent this.
-    pub fn hear(&mut self, now: Instant, taken: Taken) {
+    pub fn take_elsewhere(&mut self, now: Instant, taken: Taken) {
         self.sent.add_elsewhere(Tokens(taken.tokens).as_f64());
         self.count(now, taken);
     }

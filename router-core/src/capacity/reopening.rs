@@ -37,7 +37,7 @@ pub struct Reopening {
 }
 
 impl Reopening {
-    /// A 429 asked for this wait.
+    /// A 429 requested this wait.
     pub fn throttled(&mut self, now: Instant, wait: Duration) {
         self.next = self.next.max(Some(now + wait));
         self.gap = (wait / 2).clamp(LEAST_GAP, LONGEST_GAP);

@@ -34,8 +34,8 @@ pub struct Expected {
     pub mean: f64,
     /// The length at the configured quantile, which almost no answer exceeds.
     pub most: Tokens,
-    /// False while fewer answers were seen than config wants: a first guess, with a margin. Where nothing may spill, it is far
-    /// better than none, and an answer that it cuts off is asked again.
+    /// False while fewer answers were seen than configured: a first guess, with a margin. If nothing may spill, it is far
+    /// better than none, and an answer that it cuts off is requested again.
     pub sure: bool,
 }
 
@@ -98,7 +98,7 @@ impl Lengths {
         }
     }
 
-    /// The upper bound of the bucket in which the quantile lies.
+    /// The upper bound of the bucket that contains the quantile.
     fn quantile(&self, quantile: f64) -> Tokens {
         let above = self.total * (1.0 - quantile);
         let mut seen = 0.0;
@@ -186,8 +186,8 @@ impl OutputLengths {
         locked(&self.all).entry((task, class)).or_default().learn(length, &self.settings);
     }
 
-    /// How long the answer to the caller's next request with such a cap will be; by all callers' answers while there are too
-    /// few of its own.
+    /// The expected length of the answer to the caller's next request with such a cap, from all callers' answers while there
+    /// are too few of its own.
     pub fn expected(&self, task: Task, caller: u64, class: CapClass) -> Option<Expected> {
         let own = self.callers.get(&(task, class, caller));
         let own = own.and_then(|own| locked(&own).expected);

@@ -8,8 +8,8 @@ use super::twin::{Baseline, Twin};
 
 impl Twin {
     /// The bucket after its size was changed: as full as it was, as a share, and above its capacity by as many seconds of
-    /// drain, so that a wait that was asked for holds. What was learned of the old size is forgotten. Running calls still
-    /// return what they took.
+    /// drain, so that a requested wait holds. The learned rate of the old size is forgotten. Running calls still return
+    /// their reservations.
     #[must_use]
     pub fn resized(mut self, size: Size, now: Instant) -> Self {
         if self.size == size {
@@ -20,7 +20,6 @@ impl Twin {
         let over = ((self.level - self.capacity()) / self.drift.rate()).max(0.0);
         self.size = size;
         self.drift = Drift::new(size.rate, size.window.as_secs_f64());
-        self.told = None;
         self.level = self.capacity() * share.min(1.0) + over * size.rate;
         let above = (self.level - self.capacity()) / size.rate;
         let over = (self.level > 0.0).then_some(above);

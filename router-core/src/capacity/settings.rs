@@ -11,8 +11,8 @@ use crate::units::Tokens;
 pub struct Settings {
     /// Longest wait for a provisioned deployment before the request goes to pay-as-you-go.
     pub max_wait: Duration,
-    /// How long a request may be held if no pay-as-you-go deployment is inside its residency; `None`: what its caller
-    /// says, else [`usual_bound_wait`].
+    /// The longest hold of a request if no pay-as-you-go deployment is inside its residency; `None`: the caller's
+    /// own limit, else [`usual_bound_wait`].
     pub bound_wait: Option<Duration>,
     /// The most requests that wait for one deployment.
     pub queue_max: usize,
@@ -32,7 +32,7 @@ pub struct Settings {
     pub missing_output: Tokens,
     /// The share of cached prompt tokens that counts nothing on a provisioned deployment.
     pub cached_discount: f64,
-    /// How long a conversation prefers the deployment that holds its prompt cache.
+    /// The time for which a conversation prefers the deployment that holds its prompt cache.
     pub affinity: Duration,
     /// The most conversations remembered.
     pub conversations_max: u64,
@@ -46,7 +46,7 @@ pub enum Reserve {
     /// The caller's cap.
     #[default]
     Asked,
-    /// A learned cap where it is tighter; an answer that it cut off is asked again with the caller's own.
+    /// A learned cap if it is tighter; an answer that it cuts off is requested again with the caller's cap.
     Learned,
 }
 
@@ -74,8 +74,8 @@ impl QueueOrder {
     }
 }
 
-/// How long a request without a wait of its own may be held if it has nowhere else to go: a person who chats expects an
-/// answer or a refusal sooner than one who asks for reasoning.
+/// The longest hold of a request that names no wait and has no other deployment: a person who chats expects an
+/// answer or a refusal sooner than one who requests reasoning.
 pub fn usual_bound_wait(task: Task) -> Duration {
     match task {
         Task::Chat => Duration::from_secs(10),

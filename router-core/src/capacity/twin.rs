@@ -17,7 +17,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::drift::Drift;
-use super::outstanding::Outstanding;
 use super::probe::{Headroom, Probe};
 use super::quota_weights::Sent;
 use super::size::Size;
@@ -49,15 +48,6 @@ pub(super) struct Baseline {
     pub(super) added: f64,
 }
 
-/// The last reported level: at `at` it was above the capacity by `over` seconds of drain.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LevelReading {
-    /// When.
-    pub at: Instant,
-    /// Seconds of drain; below zero if it was below the capacity.
-    pub over: f64,
-}
-
 /// The copy of a bucket.
 ///
 /// ```
@@ -83,19 +73,15 @@ pub struct Twin {
     pub(super) level: f64,
     pub(super) at: Instant,
     pub(super) known: Baseline,
-    pub(super) told: Option<LevelReading>,
-    /// Tokens that this process has added, less what its calls returned.
-    pub(super) net: f64,
-    pub(super) open: Outstanding,
-    /// Seconds of drain left to replicas whose turn comes before ours.
-    pub(super) spacing: f64,
+    /// The end of the wait that the deployment last requested in a 429.
+    pub(super) refused_until: Option<Instant>,
     evidence: u32,
     /// Decayed sum of tokens returned by ended calls. Its share per second is how fast the level falls in addition to draining.
     returned: f64,
     pub(super) unused: f64,
-    /// When and how often the deployment was last asked although the twin said full.
+    /// The probes of the deployment while the twin believes it full.
     pub(super) doubt: Probe,
-    /// Seconds of drain kept free after a refusal although it saw capacity.
+    /// Seconds of drain kept free after a refusal that the twin did not expect.
     guard: Headroom,
 }
 
@@ -116,7 +102,7 @@ const READING_SHARE: f64 = 0.02;
 /// Readings are compared over at least this time: each is only known to lie within some range.
 const READING_SECONDS: f64 = 5.0;
 
-/// A utilization above 100 % by less than this is too much rounded to tell a window from.
+/// A utilization above 100 % by less than this is rounded too much to derive a window from.
 const LEAST_SHARE: f64 = 0.01;
 
 /// Evidence closer together than this says more about rounding than about the rate.
@@ -131,10 +117,7 @@ impl Twin {
             level: 0.0,
             at: now,
             known: Baseline { at: now, over: None, added: 0.0 },
-            told: None,
-            net: 0.0,
-            open: Outstanding::default(),
-            spacing: 0.0,
+            refused_until: None,
             evidence: 0,
             returned: 0.0,
             unused: 0.0,
@@ -183,7 +166,7 @@ impl Twin {
         // A billionth more is rounding, not tokens.
         let over = self.level(now) - level - self.capacity() * 1e-9;
         let rate = self.drift.rate();
-        seconds(over / rate + self.guard.seconds(now, self.known.added / rate) + self.spacing)
+        seconds(over / rate + self.guard.seconds(now, self.known.added / rate))
     }
 
     /// Time until `tokens` above `level` are gone if calls keep returning what they reserved beyond their use.
@@ -205,7 +188,6 @@ impl Twin {
             quota: Sent::NONE,
         };
         self.add(reserved);
-        self.open.begun(reserved);
         ticket
     }
 
@@ -246,11 +228,10 @@ impl Twin {
             over: Some(0.0),
             added: self.known.added - ticket.added,
         });
-        self.was_told(now);
     }
 
-    /// The call was refused: the level is above the capacity by `wait` of drain. Where the deployment says as well by which
-    /// share, both together tell the window.
+    /// The call was refused: the level is above the capacity by `wait` of drain. If the deployment also reports its
+    /// utilization, both together give the window.
     pub fn refused(&mut self, now: Instant, ticket: Ticket, wait: Duration, told: Option<f64>) {
         self.drain(now);
         self.add(-ticket.reserved);
@@ -267,7 +248,7 @@ impl Twin {
             Some(above) if since >= LEAST_SECONDS => {
                 self.drift.drained(self.known.added, over - above + since);
             }
-            // Too soon to tell a rate: what was known before goes on being compared with.
+            // Too soon to derive a rate: the earlier baseline stays.
             Some(_) => known = self.known,
             None if told.is_none() && expected < over - TOLERANCE_SECONDS => {
                 self.drift.filled(self.level / self.drift.rate() - over);
@@ -280,16 +261,15 @@ impl Twin {
             self.guard.refused(now, over - expected);
         }
         self.doubt.told(now, wait);
+        self.refused_until = Some(now + wait);
         self.level = self.capacity() + over * self.drift.rate();
         self.learned(known);
-        self.was_told(now);
     }
 
-    /// The call failed, and whether it was ever admitted is not known. What it reserved goes as far as our own count put it
-    /// there; what the deployment has told meanwhile stands, since the call may not have been in it.
+    /// The call failed, and it may never have been admitted. Its reservation is removed only if our own count added it; a
+    /// level that the deployment has reported meanwhile stays, because it may not include the call.
     pub fn withdraw(&mut self, now: Instant, ticket: Ticket) {
         self.drain(now);
-        self.open.withdrawn(ticket.reserved);
         if ticket.evidence == self.evidence {
             self.add(-ticket.reserved);
         }
@@ -298,7 +278,6 @@ impl Twin {
     /// The call ended, and used so much.
     pub fn settle(&mut self, now: Instant, ticket: Ticket, used: f64) {
         self.drain(now);
-        self.open.ended(ticket.reserved, used);
         let fade = ticket.reserved - used;
         if fade > 0.0 {
             self.returned += fade;
@@ -337,12 +316,6 @@ impl Twin {
             Some(_) | None => known,
         };
         self.learned(known);
-        self.was_told(now);
-    }
-
-    fn was_told(&mut self, at: Instant) {
-        let over = (self.level - self.capacity()) / self.drift.rate();
-        self.told = Some(LevelReading { at, over });
     }
 
     pub(super) fn learned(&mut self, known: Baseline) {
@@ -351,11 +324,6 @@ impl Twin {
     }
 
     fn add(&mut self, tokens: f64) {
-        self.net += tokens;
-        self.put(tokens);
-    }
-
-    pub(super) fn put(&mut self, tokens: f64) {
         self.known.added += tokens;
         if self.level + tokens < 0.0 {
             self.emptied();
@@ -404,17 +372,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::capacity::convergence::size;
     use crate::units::Tokens;
-
-    fn size(settings: &BucketSettings) -> Size {
-        Size {
-            rate: settings.ptu * settings.input_tpm_per_ptu / 60.0,
-            window: settings.window,
-            output_ratio: settings.output_ratio,
-            missing_output: Tokens(settings.missing_max_tokens),
-            cached_discount: settings.cached_discount,
-        }
-    }
 
     #[derive(Debug, Clone)]
     struct Call {
@@ -484,148 +443,6 @@ mod tests {
                 let off = (twin.level(now) - bucket.level(now)).abs() / bucket.capacity();
                 prop_assert!(off < 0.02, "off by {off}");
             }
-        }
-    }
-
-    /// How the deployment reports its utilization: not at all, or in the head of each answer as it is then, or was when the
-    /// call arrived. A refusal reports it as well.
-    #[derive(Clone, Copy, PartialEq)]
-    enum Header {
-        Missing,
-        Fresh,
-        Old,
-    }
-
-    /// What differs between the deployment and what config says of it.
-    #[derive(Clone, Copy)]
-    struct World {
-        rate: f64,
-        window: f64,
-        others: f64,
-        token_error: f64,
-        header: Header,
-    }
-
-    const SAME: World =
-        World { rate: 1.0, window: 1.0, others: 0.0, token_error: 0.0, header: Header::Missing };
-
-    /// A call under way at the deployment.
-    struct Flight {
-        end: Instant,
-        admission: Admission,
-        ticket: Ticket,
-        prompt: u64,
-        completion: u64,
-        reading: f64,
-    }
-
-    impl Flight {
-        fn land(&self, bucket: &mut Bucket, twin: &mut Twin, header: Header) {
-            let Self { end, ticket, prompt, completion, .. } = *self;
-            bucket.settle(end, &self.admission, prompt, 0, completion);
-            match header {
-                Header::Missing => {}
-                Header::Fresh => twin.read(end, ticket, bucket.utilization(end)),
-                Header::Old => twin.read(end, ticket, self.reading),
-            }
-            twin.accepted(end, ticket);
-            let used = twin.size().normalized(Tokens(prompt), Tokens(0), Tokens(completion));
-            twin.settle(end, ticket, used);
-        }
-    }
-
-    /// Runs `minutes` of traffic at 1.3 times what the deployment has left, sent if the twin sees capacity (or probes), and
-    /// gives for each minute the share of the calls sent that were refused, and the room used of what there was.
-    fn run(world: World, minutes: usize) -> Vec<(f64, f64)> {
-        let start = Instant::now();
-        let mut settings = BucketSettings::new(60.0 * world.rate, 2_500.0, 4.0);
-        settings.window = Duration::from_secs(10).mul_f64(world.window);
-        let mut bucket = Bucket::new(settings, start).unwrap();
-        let config = BucketSettings::new(60.0, 2_500.0, 4.0);
-        let mut twin = Twin::new(size(&config), start);
-        let mut seed = 7u64;
-        let mut dice = |most: u64| {
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040);
-            (seed >> 33) % most
-        };
-        let left = bucket.rate() * (1.0 - world.others);
-        let (mut out, mut open) = (Vec::new(), Vec::<Flight>::new());
-        let (mut sent, mut refused, mut used_in_minute) = (0.0, 0.0, 0.0);
-        // 1,000 normalized tokens a call on average, 100 ms a step.
-        let per_step = left * 0.1 * 1.3 / 1_000.0;
-        let mut owed = 0.0;
-        for step in 1..=minutes * 600 {
-            let now = start + Duration::from_millis(100) * u32::try_from(step).unwrap();
-            bucket.add(now, bucket.rate() * 0.1 * world.others);
-            owed += per_step;
-            for landed in open.extract_if(.., |flight| flight.end <= now) {
-                Flight { end: now, ..landed }.land(&mut bucket, &mut twin, world.header);
-            }
-            while owed >= 1.0 {
-                owed -= 1.0;
-                let (prompt, completion) = (dice(1_200), dice(200));
-                let cap = completion + dice(200);
-                if !twin.wait(now).is_zero() && !twin.doubts(now) {
-                    continue;
-                }
-                sent += 1.0;
-                let seen = Tokens(prompt).as_f64() * (1.0 + world.token_error);
-                let ticket = twin.admit(now, seen + 4.0 * Tokens(cap).as_f64());
-                match bucket.admit(now, prompt, 0, Some(cap)) {
-                    Ok(admission) => {
-                        used_in_minute +=
-                            Tokens(prompt).as_f64() + 4.0 * Tokens(completion).as_f64();
-                        let end = now + Duration::from_millis(300 + completion * 16);
-                        let reading = bucket.utilization(now);
-                        open.push(Flight { end, admission, ticket, prompt, completion, reading });
-                    }
-                    Err(full) => {
-                        refused += 1.0;
-                        let told =
-                            (world.header != Header::Missing).then(|| bucket.utilization(now));
-                        twin.refused(now, ticket, full.wait, told);
-                    }
-                }
-            }
-            if step % 600 == 0 {
-                out.push((refused / f64::max(sent, 1.0), used_in_minute / (left * 60.0)));
-                (sent, refused, used_in_minute) = (0.0, 0.0, 0.0);
-            }
-        }
-        out
-    }
-
-    /// How soon it is right again: the minute from which on at most 5 % of the calls sent are refused and at least 95 % of the
-    /// capacity is used. `docs/simulate.md` repeats the table.
-    #[test]
-    fn evidence_brings_it_back() {
-        let (fresh, old) = (Header::Fresh, Header::Old);
-        for (name, world, from) in [
-            ("nothing wrong", SAME, 0),
-            ("rate half of config's", World { rate: 0.5, ..SAME }, 2),
-            ("rate twice config's", World { rate: 2.0, ..SAME }, 0),
-            ("window half of config's", World { window: 0.5, ..SAME }, 0),
-            ("window twice config's", World { window: 2.0, ..SAME }, 3),
-            ("prompts counted 10 % too high", World { token_error: 0.1, ..SAME }, 0),
-            ("prompts counted 10 % too low", World { token_error: -0.1, ..SAME }, 0),
-            ("others use 30 %", World { others: 0.3, ..SAME }, 2),
-            ("header", World { header: fresh, ..SAME }, 0),
-            ("rate half, header", World { rate: 0.5, header: fresh, ..SAME }, 2),
-            ("rate twice, header", World { rate: 2.0, header: fresh, ..SAME }, 0),
-            ("window half, header", World { window: 0.5, header: fresh, ..SAME }, 3),
-            ("window twice, header", World { window: 2.0, header: fresh, ..SAME }, 3),
-            ("others, header", World { others: 0.3, header: fresh, ..SAME }, 2),
-            ("old header", World { header: old, ..SAME }, 0),
-            ("rate half, old header", World { rate: 0.5, header: old, ..SAME }, 0),
-            ("rate twice, old header", World { rate: 2.0, header: old, ..SAME }, 0),
-            ("window half, old header", World { window: 0.5, header: old, ..SAME }, 0),
-            ("window twice, old header", World { window: 2.0, header: old, ..SAME }, 2),
-            ("others, old header", World { others: 0.3, header: old, ..SAME }, 2),
-        ] {
-            let minutes = run(world, 12);
-            let right = |(refused, used): &(f64, f64)| *refused <= 0.05 && *used >= 0.95;
-            let wrong = minutes.iter().rposition(|minute| !right(minute));
-            assert_eq!(wrong.map_or(0, |at| at + 1), from, "{name}: {minutes:.3?}");
         }
     }
 }

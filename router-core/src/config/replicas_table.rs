@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::Uri;
 
-use crate::state::Pace;
+use crate::replicas::SyncSettings;
 use crate::upstream::SecretSource;
 
 use super::endpoints::{is_loopback, secret};
@@ -23,7 +23,7 @@ pub struct ReplicaSettings {
     /// Prefix of all its keys.
     pub prefix: Box<str>,
     /// Intervals and timeouts of the exchange.
-    pub pace: Pace,
+    pub sync: SyncSettings,
 }
 
 /// Checks the table; `None` if it names no Redis.
@@ -35,20 +35,20 @@ pub(super) fn check(raw: &Raw, table: &Table<'_>) -> Option<ReplicaSettings> {
     if written && raw.url.is_none() {
         table.fault("url", "missing; must be redis://host:port/database or rediss://");
     }
-    let default = Pace::default();
+    let default = SyncSettings::default();
     let span = |name, value, range| table.whole(name, value, range).map(Duration::from_millis);
-    let pace = Pace {
+    let sync = SyncSettings {
         sync: span("sync_ms", raw.sync_ms, 5..=1_000).unwrap_or(default.sync),
         budget: span("budget_ms", raw.budget_ms, 0..=1_000).unwrap_or(default.budget),
         ttl: span("ttl_ms", raw.ttl_ms, 500..=60_000).unwrap_or(default.ttl),
     };
-    if pace.ttl < pace.sync * 10 {
+    if sync.ttl < sync.sync * 10 {
         table.fault("ttl_ms", "must be at least ten times sync_ms");
     }
     let password = raw.password.as_ref().and_then(|raw| secret(raw, &table.sub("password")));
     let prefix = prefix(raw.prefix.as_deref().unwrap_or("model-router"), table);
     let username = raw.username.as_deref().filter(|name| !name.is_empty()).map(Into::into);
-    Some(ReplicaSettings { url: url?, username, password, prefix: prefix?, pace })
+    Some(ReplicaSettings { url: url?, username, password, prefix: prefix?, sync })
 }
 
 fn address(url: &str, table: &Table<'_>) -> Option<Box<str>> {

@@ -16,15 +16,15 @@ use crate::capacity::Ticket;
 use crate::capacity::Timing;
 use crate::chat::Usage;
 use crate::deployment::Deployment;
+use crate::state::CapacityState;
 use crate::state::Event;
-use crate::state::InProcess;
 use crate::state::Turn;
 use crate::task::Task;
 use crate::units::Tokens;
 use crate::upstream::Meters;
 use crate::waiting::ReservedCapacity;
 
-/// What an attempt tells when it is over.
+/// The result of an attempt when it is over.
 #[derive(Debug, Clone)]
 pub(super) struct Footing {
     pub(super) asker: Asker,
@@ -46,7 +46,7 @@ pub(super) struct ActiveAttempt {
 impl ActiveAttempt {
     pub(super) fn start(capacity: ReservedCapacity, footing: Footing) -> Self {
         let mut active = Self { capacity, footing, elsewhere: false };
-        // What a caller that hangs up has cost: the prompt at least.
+        // A caller that hangs up has cost at least the prompt.
         active.uses(&Usage { prompt: active.footing.prompt, ..Usage::default() });
         active
     }
@@ -64,7 +64,7 @@ impl ActiveAttempt {
         self.capacity.set_used(None);
     }
 
-    fn state(&self) -> &Arc<InProcess> {
+    fn state(&self) -> &Arc<CapacityState> {
         self.capacity.waiting().state()
     }
 
@@ -122,7 +122,7 @@ impl ActiveAttempt {
         self.learn_at(Event::Served(self.deployment().tier(), timing), now);
         let Some(usage) = usage else { return };
         self.uses(&usage);
-        // What has no text, such as embeddings, teaches nothing about the length of answers.
+        // An operation without text, such as embeddings, teaches nothing about the length of answers.
         if cut_by_us || usage.completion == Tokens::ZERO {
             return;
         }

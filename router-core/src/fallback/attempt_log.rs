@@ -15,12 +15,12 @@ use super::history::History;
 use super::step::{Ended, Note, Step};
 use super::walk::Answered;
 
-/// What has happened to a request so far.
+/// The history of a request so far.
 #[derive(Debug)]
 pub(super) struct AttemptLog<'w> {
     pub(super) began: Instant,
     pub(super) history: &'w mut History,
-    /// Where a hedge records its attempts; `None` while one does.
+    /// The log in which a hedge records its attempts; `None` while one does.
     pub(super) hedge: Option<&'w mut History>,
     /// Those that were passed by because others try them already: they come last.
     pub(super) crowded: Vec<Arc<Deployment>>,
@@ -37,7 +37,7 @@ pub(super) struct AttemptLog<'w> {
 pub(super) struct OverQuota {
     /// The largest limit so far; `None` if none is known.
     pub(super) limit: Option<u64>,
-    /// What the deployment answered.
+    /// The answer of the deployment.
     pub(super) answered: Box<Answered>,
 }
 

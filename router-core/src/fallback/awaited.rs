@@ -1,4 +1,4 @@
-//! What an attempt expects, and whether the response matches it.
+//! The kind of answer that an attempt expects, and the check whether the response is one.
 //!
 //! Not done here: the consequences of a mismatch (`send_attempt.rs`).
 
@@ -8,17 +8,17 @@ use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use crate::chat::Answer;
 use crate::upstream::Call;
 
-/// How a successful answer arrives.
+/// The form of a successful answer.
 pub(super) enum Arrival {
     /// Event by event.
     Events,
-    /// As raw bytes that can be played before the last one has been made.
+    /// Raw bytes that can be played before the last one has been made.
     Media,
-    /// As one JSON document, or as anything else that is passed through.
+    /// One JSON document, or anything else that is passed through.
     Whole,
 }
 
-/// What an attempt awaits.
+/// The answer that an attempt expects.
 pub(super) struct Awaited {
     pub(super) call: Call,
     /// True for an event stream.
@@ -26,7 +26,7 @@ pub(super) struct Awaited {
 }
 
 impl Awaited {
-    /// How an answer with these headers arrives. What is passed through asks for events in ways of its own: `stream_format`, or
+    /// The form of an answer with these headers. Passed-through operations request events in their own ways: `stream_format`, or
     /// a field of a form.
     pub(super) fn arrival(&self, headers: &HeaderMap) -> Arrival {
         let passed = matches!(self.call, Call::Passed { .. });
@@ -52,7 +52,7 @@ impl Awaited {
     }
 }
 
-/// True of a body in an encoding that is not decoded here: none was asked for, and the common ones are decoded already.
+/// True for a body in an encoding that is not decoded here: none was requested, and the common ones are decoded already.
 pub(super) fn is_encoded(headers: &HeaderMap) -> bool {
     headers.get_all(CONTENT_ENCODING).iter().any(|encoding| encoding != "identity")
 }
@@ -62,7 +62,7 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     content_type(headers).is_none_or(|kind| kind.starts_with("text/event-stream"))
 }
 
-/// True of sound and pictures as raw bytes.
+/// True for sound and images as raw bytes.
 fn is_media(headers: &HeaderMap) -> bool {
     let kind = content_type(headers).unwrap_or_default();
     ["audio/", "image/", "video/"]

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::limits::RetryBudget;
 
-/// How many seconds of tokens may gather.
+/// The seconds of tokens that may gather.
 const HELD_SECONDS: f64 = 10.0;
 
 /// A bucket of further attempts.

@@ -1,4 +1,4 @@
-//! What has happened to a request: its attempts, and what else it met. Kept by whoever keeps the request's record, so that it
+//! The history of a request: its attempts and other events. The owner of the request's record keeps it, so that it
 //! survives a walk that is dropped in the middle.
 //!
 //! Not done here: what follows from it (`walk.rs`).
@@ -14,12 +14,12 @@ use crate::upstream::Said;
 
 use super::step::{Ended, Note, Step};
 
-/// What has happened to a request.
+/// The history of a request.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     /// The attempts, in order. One that is under way counts as hung up until something else has come of it.
     pub attempts: Vec<Step>,
-    /// What else happened.
+    /// Other events.
     pub notes: Vec<Note>,
 }
 

@@ -1,4 +1,4 @@
-//! How long a request is held for a pay-as-you-go deployment that answered 429, rather than sent to the next of the plan.
+//! The hold of a request for a pay-as-you-go deployment that answered 429, instead of the next deployment of the plan.
 //!
 //! The waits of pay-as-you-go are mostly tens of milliseconds. It is worth one if the deployment holds the conversation's
 //! prompt cache, or if what comes next in the plan is no equal: dearer, in another service tier, of another model, later in

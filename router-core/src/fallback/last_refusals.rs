@@ -16,7 +16,7 @@ use crate::units::DeploymentName;
 
 use super::step::{Ended, Step};
 
-/// How a deployment refused the router.
+/// A deployment's refusal of the router.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LastRefusal {
     /// The upstream's status.
@@ -44,7 +44,7 @@ impl fmt::Display for LastRefusal {
 #[derive(Debug, Default)]
 pub(super) struct LastRefusals {
     known: Mutex<HashMap<DeploymentName, LastRefusal>>,
-    /// How many are known, so that a good answer takes no lock while there are none.
+    /// The number of refusals, so that a successful answer takes no lock while there are none.
     count: AtomicUsize,
 }
 

@@ -12,13 +12,13 @@ use crate::upstream::ConnectionLimits;
 pub struct Limits {
     /// From the first byte of the request to the last attempt's start; all attempts share it.
     pub deadline: Duration,
-    /// How long a connection may take to open.
+    /// The time to open a connection.
     pub connect_timeout: Duration,
-    /// How long a connection to an upstream is used, so that changes of DNS are seen.
+    /// The longest use of a connection to an upstream, so that changes of DNS are seen.
     pub connection_max_age: Duration,
-    /// How long a stream may be silent.
+    /// The longest silence of a stream.
     pub idle_timeout: Duration,
-    /// How long a streamed answer may be held back while its first content is awaited; after it, keep-alive comments
+    /// The longest hold of a streamed answer before its first content; after it, keep-alive comments
     /// go to the caller and a failure can only be an error event.
     pub hold: Duration,
     /// The gap between two keep-alive comments.
@@ -29,22 +29,22 @@ pub struct Limits {
     pub max_event_bytes: usize,
     /// The most bytes of a stream before its first content, beyond three times the length of the request.
     pub max_preamble_bytes: usize,
-    /// How many bytes all answers that are not streamed may hold together; `None`: an eighth of the memory that this
+    /// The bytes that all answers that are not streamed may hold together; `None`: an eighth of the memory that this
     /// process may use.
     pub response_memory_bytes: Option<usize>,
-    /// How many messages, input items or tools a request may have.
+    /// The most messages, input items or tools of a request.
     pub max_messages: usize,
-    /// How many stored responses are led back to the deployment that made them.
+    /// The most stored responses whose deployment is remembered.
     pub stored_responses: u64,
-    /// What to do with a stored response that is not known here.
+    /// The treatment of a stored response that is not known here.
     pub unknown_stored: Unknown,
-    /// Where files and other objects that are passed through are stored; `None`: at the only endpoint there is.
+    /// The endpoint of files and other passed-through objects; `None`: the only endpoint.
     pub objects_endpoint: Option<EndpointName>,
     /// The cooldown after the first fault of a deployment; doubled by each further one.
     pub fault_cooldown: Duration,
     /// The longest cooldown after faults.
     pub fault_cooldown_max: Duration,
-    /// How long a deployment that answers 401, 403, 404 or 410 is left alone before one request may try it again.
+    /// The cooldown of a deployment that answers 401, 403, 404 or 410, after which one request may try it again.
     pub misconfigured_cooldown: Duration,
     /// The wait after a 429 of a provisioned deployment that names none.
     pub provisioned_wait: Duration,
@@ -59,12 +59,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// How long connections may take to open, and may live.
+    /// The time to open a connection, and its longest use.
     pub fn connections(&self) -> ConnectionLimits {
         ConnectionLimits { open: self.connect_timeout, max_age: self.connection_max_age }
     }
 
-    /// How long deployments are left alone after faults.
+    /// The cooldowns of deployments after faults.
     pub fn cooldowns(&self) -> Cooldowns {
         Cooldowns {
             fault: self.fault_cooldown,
@@ -83,7 +83,7 @@ pub struct Hedging {
     pub ratio: f64,
 }
 
-/// How many further attempts after faults the whole router makes, so that an outage does not become a storm.
+/// The further attempts after faults of the whole router, bounded so that an outage does not become a storm.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryBudget {
     /// Further attempts allowed for each request, as a share: 0.2 allows one for five requests.

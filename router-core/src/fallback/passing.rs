@@ -29,17 +29,17 @@ use super::limits::Limits;
 use super::relay::{How, StreamEnd};
 use super::walk::Fallback;
 
-/// How much of an answer's end is kept: its usage stands there.
+/// The bytes kept of an answer's end, which contains its usage.
 const TAIL: usize = 4 << 10;
 
-/// What was read of an answer. The bytes hold their room until they are dropped.
+/// The part of an answer that was read. The bytes hold their memory until they are dropped.
 #[derive(Debug)]
 pub(super) enum Part {
     /// All of it.
     Whole(Bytes),
-    /// As much as one answer may have; there is more.
+    /// The most that one answer may have; there is more.
     TooLong(Vec<Bytes>),
-    /// As much as there is memory for; there is more.
+    /// The most that fits into the memory; there is more.
     NoMemory(Vec<Bytes>),
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn read_part(
         let piece = piece?;
         length += piece.len();
         let room = account.grow(piece.len());
-        // What cannot be accounted for is in hand all the same: it is the first to go on.
+        // Bytes beyond the budget have been received anyway: they are relayed first.
         pieces.push(piece);
         if room.is_err() {
             return Ok(Part::NoMemory(accounted(pieces, &account)));
@@ -104,13 +104,13 @@ pub(crate) enum NotWhole {
     Memory(MemoryShort),
 }
 
-/// How many bytes all answers that are not streamed may hold together.
+/// The bytes that all answers that are not streamed may hold together.
 pub(super) fn answer_memory(limits: &Limits) -> usize {
     limits.response_memory_bytes.unwrap_or_else(|| default_budget() / 2)
 }
 
 impl<U: Upstream> Fallback<U> {
-    /// What all answers that are not streamed may hold together.
+    /// The memory that all answers that are not streamed share.
     pub(crate) fn response_memory(&self) -> &Arc<Budget> {
         &self.answers
     }
@@ -139,7 +139,7 @@ type OnEnd = Box<dyn FnOnce(&StreamEnd) + Send>;
 
 /// An answer that is relayed as it arrives.
 pub struct Passing {
-    /// What was read before, the first to go last.
+    /// The bytes read before; the first are last.
     before: Vec<Bytes>,
     body: ReplyBody,
     id: Option<Box<str>>,

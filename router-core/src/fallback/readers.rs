@@ -20,7 +20,7 @@ use super::step::{Ended, Note};
 use super::walk::{Dispatch, FULL_TRIES, Fallback, Passed};
 
 impl Dispatch<'_, '_> {
-    /// How many of the plan's first deployments can read its encrypted items.
+    /// The number of the plan's first deployments that can decrypt its items.
     pub(super) fn bound_readers(&self) -> usize {
         let endpoint = self.readers.endpoint();
         self.plan.iter().take_while(|deployment| Some(&deployment.endpoint) == endpoint).count()

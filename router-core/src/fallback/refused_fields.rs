@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::chat::Operation;
 use crate::units::DeploymentName;
 
-/// How long a refusal is heeded before the field is sent again.
+/// The time after which a refused field is sent again.
 const LEARNED_FOR: Duration = Duration::from_secs(3_600);
 
 /// The fields that deployments were seen to refuse.
@@ -41,7 +41,7 @@ impl Refusals {
         self.clone()
     }
 
-    /// What to leave out now.
+    /// The fields to leave out now.
     pub(super) fn of(
         &self,
         deployment: &DeploymentName,

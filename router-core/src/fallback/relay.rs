@@ -44,10 +44,10 @@ pub enum NotOpened {
     Timeout,
 }
 
-/// How a stream went; given once, at its end or when it is dropped.
+/// The result of a stream; given once, at its end or when it is dropped.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StreamEnd {
-    /// What was used, by the upstream's word.
+    /// The usage that the upstream reported.
     pub usage: Option<Usage>,
     /// The service tier, by the upstream's word.
     pub tier: ServiceTier,
@@ -61,12 +61,12 @@ pub struct StreamEnd {
     pub model: Option<Box<str>>,
     /// Why the last choice ended.
     pub finish_reason: Option<Box<str>>,
-    /// How it ended.
+    /// Its end.
     pub how: How,
 }
 
 impl StreamEnd {
-    /// What it used where it does not say: the prompt as scanned, the answer by its bytes.
+    /// The estimated usage if it reports none: the prompt as scanned, the answer by its bytes.
     pub fn estimated(&self, prompt: Tokens) -> Usage {
         let bytes = u64::try_from(self.content_bytes).unwrap_or(u64::MAX);
         let completion = Tokens(bytes.div_ceil(tokens::BYTES_PER_TOKEN));
@@ -75,10 +75,10 @@ impl StreamEnd {
     }
 }
 
-/// How a stream ended.
+/// The end of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum How {
-    /// As it should.
+    /// It completed.
     Whole,
     /// The upstream broke off, fell silent or reported an error: an error event was the last.
     Interrupted,
@@ -133,7 +133,7 @@ enum Phase {
 /// Says nothing, so that nobody on the way takes a long thought for a dead connection.
 pub(crate) const KEEP_ALIVE: &str = ": keep-alive\n\n";
 
-/// What ends a stream that the upstream did not end.
+/// The event that ends a stream that the upstream did not end.
 const CUT_OFF: Kind = Kind::StreamInterrupted;
 
 impl Relay {

@@ -10,7 +10,7 @@ use crate::chat::stream::Chunk;
 use crate::chat::stream::Event;
 use crate::model::ServiceTier;
 
-/// What was seen of the stream so far.
+/// The state of the stream so far.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) usage: Option<Usage>,
@@ -34,7 +34,7 @@ pub(super) struct Seen {
     hosted: HostedCalls,
 }
 
-/// What is to be done with an event.
+/// The treatment of an event.
 pub(super) enum Verdict {
     Pass,
     Withhold,

@@ -78,7 +78,7 @@ impl Delivered {
     }
 }
 
-/// What became of an attempt.
+/// The result of an attempt.
 #[derive(Debug)]
 pub(super) enum Sent {
     /// An answer for the caller: served, or a refusal that is the caller's own.
@@ -90,14 +90,14 @@ pub(super) enum Sent {
 /// The longest error body that is read.
 const ERROR_BODY_BYTES: usize = 256 << 10;
 
-/// How long an error body may take: what is known by then is enough.
+/// The time to read an error body: the part read by then is enough.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(2);
 
 /// One attempt and what bounds it.
 pub(super) struct Sending<'s, U> {
     pub(super) upstream: &'s U,
     pub(super) limits: &'s Limits,
-    /// What all answers that are not streamed hold together.
+    /// The memory that all answers that are not streamed share.
     pub(super) answers: &'s Arc<Budget>,
     /// What the caller's key holds of it.
     pub(super) share: Option<&'s Arc<Share>>,
@@ -106,7 +106,7 @@ pub(super) struct Sending<'s, U> {
     pub(super) body: Bytes,
     /// True if the answer is made in the background: the caller needs its id at once.
     pub(super) background: bool,
-    /// What it weighs, for a refusal by size.
+    /// Its tokens, for a refusal by size.
     pub(super) load: Load,
     /// True where a cap of ours is sent in place of the caller's.
     pub(super) tight: bool,
@@ -116,7 +116,7 @@ pub(super) struct Sending<'s, U> {
     pub(super) first_by: Instant,
     /// A whole answer must have ended before this moment.
     pub(super) deadline: Instant,
-    /// What the upstream said of an end that is no answer, once it has.
+    /// The upstream's status and code for an attempt without an answer.
     pub(super) said: OnceLock<Said>,
 }
 
@@ -158,7 +158,7 @@ impl<U: Upstream> Sending<'_, U> {
                 self.streamed(reply, &awaited.call, active, watch).await
             }
             Arrival::Whole => {
-                // What has to be looked at as a whole, or told as a stream, is not relayed.
+                // An answer that must be checked as a whole, or restreamed, is not relayed.
                 let relayed = !awaited.streamed && !self.tight && !adapted.restream;
                 self.whole(reply, &awaited, active, relayed).await
             }
@@ -200,7 +200,7 @@ impl<U: Upstream> Sending<'_, U> {
         let now = Instant::now();
         let total = now - self.began;
         let answer = Answer::read(&body);
-        // What passes through may have answers of any shape.
+        // Passed-through operations may have answers of any shape.
         if answer.usage.is_none()
             && !matches!(awaited.call, Call::Passed { .. })
             && let Some(reported) = Reported::in_place_of_answer(&body)
@@ -258,7 +258,7 @@ impl<U: Upstream> Sending<'_, U> {
                     active.served(timing, now, Some(usage), false);
                 }
                 How::Interrupted => active.learn(Event::Failed),
-                // What the caller does, and what is wrong with its request, says nothing about the deployment.
+                // The caller's behavior and the faults of its request say nothing about the deployment.
                 How::HungUp | How::Rejected => {}
             }
         });
@@ -283,7 +283,7 @@ impl<U: Upstream> Sending<'_, U> {
             self.said.get_or_init(|| Said { status: None, ..Said::read(0, &error.body) });
             return failed(active, Ended::ErrorEvent);
         };
-        // What a success says of the quota is no wait.
+        // The quota that a success reports is no wait.
         let is_quota = |name: &HeaderName| name.as_str().starts_with("x-ratelimit-");
         let kept = answered.iter().filter(|(name, _)| !is_quota(name));
         let mut headers: HeaderMap =
@@ -368,7 +368,7 @@ impl<U: Upstream> Sending<'_, U> {
     }
 }
 
-/// What of an error body arrives in time; a cut one says nothing.
+/// The part of an error body that arrives in time; a cut one says nothing.
 async fn error_body(body: ReplyBody) -> Bytes {
     let by = Instant::now() + ERROR_BODY_TIME;
     let bounds =

@@ -20,13 +20,13 @@ use crate::upstream::Throttle;
 /// One attempt.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// Where it went.
+    /// The deployment.
     pub deployment: Arc<Deployment>,
-    /// How it ended.
+    /// The result.
     pub ended: Ended,
     /// When it began.
     pub began: Instant,
-    /// How long it took, to the head of the answer or to the first content of a stream.
+    /// The time to the head of the answer or to the first content of a stream.
     pub took: Duration,
     /// The id under which the upstream knows it; `None` where no traces are kept.
     pub span: Option<SpanId>,
@@ -74,7 +74,7 @@ fn in_words<'s>(
     described.into_iter().chain(more).collect::<Vec<_>>().join("; ")
 }
 
-/// What else happened on the way.
+/// Other events on the way.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
     /// It was held for a full deployment.
@@ -102,24 +102,24 @@ pub enum Note {
     },
     /// A learned cap cut its answer off, and it was asked again.
     AskedAgain {
-        /// Where that answer came from.
+        /// The deployment of that answer.
         deployment: Arc<Deployment>,
-        /// What that answer used.
+        /// The usage of that answer.
         usage: Usage,
-        /// How long it took.
+        /// The duration.
         took: Duration,
     },
     /// It was asked beside another deployment, which was quicker.
     Outrun {
         /// The deployment.
         deployment: Arc<Deployment>,
-        /// What it may bill: the prompt.
+        /// The amount that it may bill: the prompt.
         usage: Usage,
     },
 }
 
 impl Note {
-    /// How long the request was held.
+    /// The time for which the request was held.
     pub fn held(&self) -> Duration {
         match self {
             Self::Held { took, .. } => *took,
@@ -156,7 +156,7 @@ impl Spill {
     }
 }
 
-/// How an attempt ended.
+/// The result of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It was answered.
@@ -200,7 +200,7 @@ pub enum Ended {
     Rejected(u16),
 }
 
-/// What every call of a retired model is answered.
+/// The status of the answer to every call of a retired model.
 const GONE: u16 = 410;
 
 impl Ended {
@@ -309,7 +309,7 @@ pub(super) fn gave_up(trail: &[Step]) -> bool {
     trail.iter().filter(|step| is_long(step)).count() >= LONG_TRIES
 }
 
-/// How many attempts of one request may end with an upstream giving up after minutes.
+/// The most attempts of one request at which the upstream gives up after minutes.
 #[cfg(feature = "http-client")]
 const LONG_TRIES: usize = 2;
 

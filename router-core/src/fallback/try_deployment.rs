@@ -202,7 +202,7 @@ impl<U: Upstream> Fallback<U> {
     }
 }
 
-/// What is sent, and what it weighs.
+/// The request to send, and its weight.
 struct Outgoing {
     adapted: Adapted,
     attempt: Attempt,
@@ -211,7 +211,7 @@ struct Outgoing {
     tight: bool,
 }
 
-/// What follows from an answer.
+/// The step that follows an answer.
 fn next(ended: Ended, answered: Box<Answered>) -> Next {
     if ended == Ended::ContextLength {
         Next::Continue(Declined::LargerWindow(answered))
@@ -233,13 +233,13 @@ fn add_new(refused: &mut Vec<&'static str>, fields: FieldSet) -> bool {
     refused.len() > known
 }
 
-/// How long a service tier that a deployment does not offer is left alone.
+/// The cooldown of a service tier that a deployment does not offer.
 const TIER_REFUSED_WAIT: Duration = Duration::from_secs(600);
 
 /// Less time than this before the deadline is not enough to ask again.
 const ASK_AGAIN_LEAST: Duration = Duration::from_secs(20);
 
-/// What goes out, and the id under which it does where traces are kept.
+/// The outgoing call, and its id if traces are recorded.
 fn attempt(
     deployment: &Arc<Deployment>,
     dispatch: &Dispatch<'_, '_>,
@@ -276,13 +276,13 @@ fn footing(dispatch: &Dispatch<'_, '_>, log: &AttemptLog<'_>) -> Footing {
     }
 }
 
-/// True of a whole answer to a caller who asked for a stream: it is streamed on.
+/// True for a complete answer to a caller who requested a stream: it is restreamed.
 fn is_whole_for_a_stream(delivery: &Delivery, dispatch: &Dispatch<'_, '_>) -> bool {
     let whole = matches!(delivery.body, Delivered::Full(..)) && delivery.status.is_success();
     whole && dispatch.request.stream() && dispatch.request.operation().is_scored()
 }
 
-/// What an answer used that a cap of ours cut off.
+/// The usage of an answer that the router's own cap cut off.
 fn cut_off(delivery: &Delivery, tight: Option<Tokens>) -> Option<Usage> {
     tight?;
     match &delivery.body {
@@ -294,7 +294,7 @@ fn cut_off(delivery: &Delivery, tight: Option<Tokens>) -> Option<Usage> {
     }
 }
 
-/// What is known of what a deployment does not take.
+/// The fields that a deployment is known to refuse.
 #[derive(Clone, Copy)]
 struct Learned<'t> {
     refused: &'t [&'static str],
@@ -342,7 +342,7 @@ fn target<'t>(
     }
 }
 
-/// How long an attempt may take to its first byte. The head of a whole answer comes with its end, so one that is not streamed
+/// The time of an attempt to its first byte. The head of a complete answer comes with its end, so one that is not streamed
 /// may take as long as its longest answer does at a slow pace.
 fn patience(
     dispatch: &Dispatch<'_, '_>,

@@ -1,4 +1,4 @@
-//! What the state learns from an attempt that brought no answer: the wait of a 429, or a fault.
+//! Informs the state of an attempt without an answer: the wait of a 429, or a fault.
 //!
 //! Not done here: what the answer means (`upstream/outcome.rs`), and where the request goes next (`walk.rs`).
 
@@ -14,18 +14,18 @@ use super::limits::Limits;
 use super::send_attempt::Sent;
 use super::step::Ended;
 
-/// What a 429 says of the wait.
+/// The wait that a 429 requests.
 #[derive(Clone, Copy)]
 pub(super) struct Wait {
-    /// How long it asks for; `None` if it does not say.
+    /// The requested wait; `None` if it names none.
     pub(super) told: Option<Duration>,
-    /// What the request weighs.
+    /// The request's tokens.
     pub(super) load: Load,
-    /// How full a provisioned deployment says that it is: 1.0 is 100 %.
+    /// The utilization that a provisioned deployment reports: 1.0 is 100 %.
     pub(super) utilization: Option<f64>,
 }
 
-/// How long nothing is sent in the flex tier after it gave up on a request.
+/// The pause of the flex tier after it gave up on a request.
 const FLEX_WAIT: Duration = Duration::from_secs(30);
 
 /// Each kind of 429 has its own consequence.

@@ -21,7 +21,7 @@ use crate::encrypted_items::Readers;
 use crate::memory::Budget;
 use crate::memory::Share;
 use crate::model::Effort;
-use crate::state::InProcess;
+use crate::state::CapacityState;
 use crate::state::Kept;
 use crate::state::Renewal;
 use crate::task::Task;
@@ -50,13 +50,13 @@ use super::warnings::Warnings;
 pub struct Dispatch<'r, 'a> {
     /// The request.
     pub request: &'r ChatRequest<'a>,
-    /// What is called at each deployment.
+    /// The operation to call at each deployment.
     pub call: Call,
     /// The deployments to try.
     pub plan: &'r Plan,
     /// The terms on which it asks for capacity.
     pub admission: Admission,
-    /// Who asks.
+    /// The caller.
     pub asker: Asker,
     /// What its caller's key holds of the memory for answers, if it may hold only a share.
     pub share: Option<&'r Arc<Share>>,
@@ -68,13 +68,13 @@ pub struct Dispatch<'r, 'a> {
     pub chosen: bool,
     /// True where a request that would need adapting is refused.
     pub reject_unsupported: bool,
-    /// How long each attempt may take to its first byte.
+    /// The time of each attempt to its first byte.
     pub first_byte: Duration,
     /// No attempt starts after this moment, and none waits for its first byte beyond it.
     pub deadline: Instant,
-    /// Who can read its encrypted items.
+    /// The endpoints that can decrypt its items.
     pub readers: &'r Readers,
-    /// What its attempts tell of its trace.
+    /// The trace context of its attempts.
     pub trace: Propagation,
     /// The headers of Azure's features that go with it.
     pub features: FeatureHeaders<'r>,
@@ -85,7 +85,7 @@ pub struct Dispatch<'r, 'a> {
 /// An answer.
 #[derive(Debug)]
 pub struct Answered {
-    /// Who answered.
+    /// The deployment that answered.
     pub deployment: Arc<Deployment>,
     /// The answer.
     pub delivery: Delivery,
@@ -102,7 +102,7 @@ pub struct Fallback<U> {
     pub(super) waiting: Arc<Waiting>,
     pub(super) limits: Limits,
     retries: RetryTokens,
-    /// What all answers that are not streamed hold together.
+    /// The memory that all answers that are not streamed share.
     pub(super) answers: Arc<Budget>,
     /// Fields that deployments refused against their records.
     pub(super) refusals: Refusals,
@@ -113,7 +113,7 @@ pub struct Fallback<U> {
     pub(super) hedges: Option<RetryTokens>,
 }
 
-/// What ends a walk over the plan.
+/// The end of a walk over the plan.
 pub(super) enum WalkEnd {
     /// A deployment answered.
     Answered(Box<Answered>),
@@ -133,13 +133,13 @@ pub(super) enum Declined {
     LargerQuota(Box<Answered>),
 }
 
-/// What follows an attempt.
+/// The step that follows an attempt.
 pub(super) type Next = ControlFlow<WalkEnd, Declined>;
 
-/// What follows a pass over deployments: the end, or others are tried.
+/// The step that follows a pass over deployments: the end, or further deployments.
 pub(super) type Passed = ControlFlow<WalkEnd>;
 
-/// How often one deployment that says "full" is tried for one request; a request that has nowhere else to go is tried as
+/// The most attempts of one request at a deployment that answers "full"; a request without another deployment is tried as
 /// long as it may be held.
 pub(super) const FULL_TRIES: usize = 4;
 
@@ -197,11 +197,11 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// The state that it learns into.
-    pub(crate) fn state(&self) -> &Arc<InProcess> {
+    pub(crate) fn state(&self) -> &Arc<CapacityState> {
         self.waiting.state()
     }
 
-    /// What it sends over, for calls that are not decided.
+    /// The upstream, for calls without a decision.
     pub(crate) fn upstream(&self) -> &U {
         &self.upstream
     }

@@ -22,7 +22,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// More causes than this are not told apart: each has its own line. They are deployments of config times our own words.
 const MOST: usize = 10_000;
 
-/// What was warned of, by its cause.
+/// The warnings so far, by cause.
 #[derive(Debug, Default)]
 pub(super) struct Warnings(Mutex<HashMap<(DeploymentName, &'static str), Since>>);
 
@@ -64,7 +64,7 @@ impl Warnings {
         );
     }
 
-    /// How many attempts the next line stands for; `None` if it is too early for one.
+    /// The number of attempts in the next line; `None` if it is too early for one.
     fn count(&self, step: &Step, now: Instant) -> Option<u64> {
         let cause = (step.deployment.name.clone(), step.ended.as_str());
         let mut causes = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How a stream is watched.
+/// The bounds of a stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Watch {
     /// The first content must come before this moment.
@@ -25,9 +25,9 @@ pub struct Watch {
     pub background: bool,
 }
 
-/// How long to wait for the end of the connection's body after the last event. A connection whose body was read to its end
+/// The time to wait for the end of the connection's body after the last event. A connection whose body was read to its end
 /// can be used again; one that stays open after it must hold up no caller.
 pub(super) const LINGER: Duration = Duration::from_millis(50);
 
-/// What an event that is held back takes beside its bytes.
+/// The memory of a held event in addition to its bytes.
 pub(super) const HELD_EVENT_BYTES: usize = 64;

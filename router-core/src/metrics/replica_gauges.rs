@@ -7,12 +7,12 @@ use prometheus::proto::MetricFamily;
 use prometheus::{Counter, Gauge, Opts, Registry};
 use tokio::time::Instant;
 
-use crate::state::ReplicaStatus;
-use crate::state::Replicas;
+use crate::replicas::ReplicaStatus;
+use crate::replicas::Replicas;
 
 use super::recorder::NAMESPACE;
 
-/// How it stands with the other replicas, read at each scrape. Registered only where there may be some.
+/// The state of the exchange with other replicas. Registered only if `[replicas]` is configured.
 #[derive(Debug)]
 pub(crate) struct ReplicaCollector {
     replicas: Arc<Replicas>,
@@ -20,7 +20,7 @@ pub(crate) struct ReplicaCollector {
     known: Gauge,
     age: Gauge,
     trip: Gauge,
-    meetings: Counter,
+    syncs: Counter,
     failures: Counter,
 }
 
@@ -34,18 +34,30 @@ impl ReplicaCollector {
         let counter = |name: &str, help: &str| Counter::with_opts(opts(name, help));
         registry.register(Box::new(Self {
             replicas,
-            connected: gauge("replicas_connected", "1 while the other replicas are met.")?,
-            known: gauge("replicas_known", "Replicas that are there, this one included.")?,
-            age: gauge("replicas_sync_age_seconds", "Since the last meeting that succeeded.")?,
-            trip: gauge("replicas_sync_seconds", "How long the last meeting took.")?,
-            meetings: counter("replicas_syncs_total", "Meetings with the other replicas.")?,
-            failures: counter("replicas_sync_failures_total", "Meetings that failed.")?,
+            connected: gauge(
+                "replicas_connected",
+                "1 while syncs with the other replicas succeed, else 0.",
+            )?,
+            known: gauge("replicas_known", "Replicas that report, this one included.")?,
+            age: gauge(
+                "replicas_sync_age_seconds",
+                "Time since the last successful sync, in seconds.",
+            )?,
+            trip: gauge(
+                "replicas_sync_seconds",
+                "Duration of the last successful sync, in seconds.",
+            )?,
+            syncs: counter("replicas_syncs_total", "Successful syncs with the other replicas.")?,
+            failures: counter(
+                "replicas_sync_failures_total",
+                "Failed syncs with the other replicas.",
+            )?,
         }))
     }
 
     fn all(&self) -> [&dyn Collector; 6] {
-        let Self { connected, known, age, trip, meetings, failures, .. } = self;
-        [connected, known, age, trip, meetings, failures]
+        let Self { connected, known, age, trip, syncs, failures, .. } = self;
+        [connected, known, age, trip, syncs, failures]
     }
 }
 
@@ -56,13 +68,13 @@ impl Collector for ReplicaCollector {
 
     fn collect(&self) -> Vec<MetricFamily> {
         let status = self.replicas.status(Instant::now());
-        let ReplicaStatus { connected, replicas, age, trip, meetings, failures } = status;
+        let ReplicaStatus { connected, replicas, age, trip, syncs, failures } = status;
         self.connected.set(f64::from(u8::from(connected)));
         self.known.set(f64::from(u32::try_from(replicas).unwrap_or(u32::MAX)));
-        // Without a meeting yet there is no age; no meeting for ever is what alarms should see.
+        // Before the first sync the age is infinite, so that alerts on it fire.
         self.age.set(age.map_or(f64::INFINITY, |age| age.as_secs_f64()));
         self.trip.set(trip.as_secs_f64());
-        for (counter, value) in [(&self.meetings, meetings), (&self.failures, failures)] {
+        for (counter, value) in [(&self.syncs, syncs), (&self.failures, failures)] {
             let value = f64::from(u32::try_from(value).unwrap_or(u32::MAX));
             counter.inc_by((value - counter.get()).max(0.0));
         }

@@ -168,9 +168,9 @@ pub struct Role {
     pub models: Arc<[ModelName]>,
     /// The effort of requests that set none.
     pub effort: RoleEffort,
-    /// What to do where no deployment of the role is inside the residency.
+    /// The treatment of requests if no deployment of the role is inside the residency.
     pub on_unavailable: OnUnavailable,
-    /// How long an upstream may take to its first byte.
+    /// The time of an upstream to its first byte.
     pub first_byte_timeout: Duration,
 }
 

@@ -127,7 +127,7 @@ impl Companion {
     }
 }
 
-/// Where names are looked up.
+/// The source of names.
 #[derive(Debug, Clone, Copy)]
 pub struct Names<'n> {
     /// Names of our own for names that exist.

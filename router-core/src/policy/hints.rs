@@ -14,7 +14,7 @@ use crate::task::Task;
 
 use super::feature_headers::{CompanionHint, NAMING};
 
-/// What matters more to the caller.
+/// The caller's preference.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Preference {
     /// The cheapest first.
@@ -101,7 +101,7 @@ pub struct Hints {
 pub struct HintFault {
     /// The header's name.
     pub header: &'static str,
-    /// What is allowed.
+    /// The allowed values.
     pub expected: String,
 }
 
@@ -112,7 +112,7 @@ pub struct RequestHeader {
     pub name: &'static str,
     /// The values that it may have.
     pub values: &'static str,
-    /// What it does.
+    /// Its effect.
     pub meaning: &'static str,
 }
 
@@ -234,7 +234,7 @@ impl Hints {
     }
 }
 
-/// How long the caller waits. The header is not ours, so a strange value is no reason to refuse the request.
+/// The caller's own timeout. The header is not ours, so an odd value is no reason to refuse the request.
 fn caller_timeout(headers: &HeaderMap) -> Option<Duration> {
     headers
         .get("x-stainless-read-timeout")

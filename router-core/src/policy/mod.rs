@@ -1,4 +1,4 @@
-//! Which models should serve a task, by configuration and by the caller's choices. The module root.
+//! Chooses the models for a task, by configuration and by the caller's choices. The module root.
 
 pub mod choice;
 pub mod choose;

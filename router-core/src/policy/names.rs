@@ -11,7 +11,7 @@ use crate::units::ModelName;
 
 use super::hints::Preference;
 
-/// What the caller asked for by the `model` field or by the deployment in the path.
+/// The model that the caller requested by the `model` field or by the deployment in the path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RequestedModel {
     /// Score the request; the suffix of `auto:fast` is the preference.
@@ -30,7 +30,7 @@ pub enum RequestedModel {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}; allowed are: {}", told(asked), allowed.join(", "))]
 pub struct UnknownModel {
-    /// What was asked for, as the caller wrote it.
+    /// The requested name, as the caller wrote it.
     pub asked: String,
     /// All names that would have been understood.
     pub allowed: Vec<String>,
@@ -122,7 +122,7 @@ fn direct(name: &str, catalog: &Catalog) -> Option<RequestedModel> {
         })
 }
 
-/// What Azure's own name of a deployment means; several resources may use the same one, for the same model.
+/// The model of Azure's own name of a deployment; several resources may use the same name for the same model.
 fn at_azure(catalog: &Catalog, is_named: impl Fn(&str) -> bool) -> Option<RequestedModel> {
     let mut named = catalog.deployments().iter().filter(|found| is_named(&found.azure_deployment));
     let first = named.next()?;
@@ -144,7 +144,7 @@ fn pinned_at_azure(name: &str, catalog: &Catalog) -> Option<RequestedModel> {
     }
 }
 
-/// What a name means whose letter case differs from that of the known ones, if just one of a kind is left.
+/// The model of a name in other letter case, if exactly one known name matches.
 fn in_other_case(
     name: &str,
     aliases: &BTreeMap<Box<str>, Box<str>>,

@@ -19,7 +19,7 @@ use crate::units::ModelName;
 use super::hints::{Hints, Preference, Priority};
 use super::names::{RequestedModel, UnknownModel};
 
-/// What a caller may ask for; the default is everything.
+/// The rights of a caller; the default is everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
     /// The one role that it may use; `None`: both.
@@ -34,7 +34,7 @@ pub struct Rights {
     pub priority: Option<Priority>,
     /// The one preference that it may have.
     pub prefer: Option<Preference>,
-    /// How long its requests may be held for a provisioned deployment, at most.
+    /// The longest hold of its requests for a provisioned deployment.
     pub max_wait: Option<Duration>,
     /// The fields that its requests may not have, at any depth: names, or several joined by dots.
     pub deny_fields: BTreeSet<Box<str>>,
@@ -54,7 +54,7 @@ pub struct DeniedField {
 pub struct Overreach {
     /// The header's name.
     pub header: &'static str,
-    /// What the key allows.
+    /// The value that the key allows.
     pub problem: String,
 }
 

@@ -21,8 +21,8 @@ use crate::record::Answer;
 use crate::record::Counterfactual;
 use crate::record::ReferencePrices;
 use crate::record::Settlement;
-use crate::state::Outbox;
-use crate::state::Replicas;
+use crate::replicas::Outgoing;
+use crate::replicas::Replicas;
 use crate::stored::Caller;
 use crate::units::Day;
 use crate::units::Tokens;
@@ -35,7 +35,7 @@ use super::open_request::Observers;
 /// The most answers of which it is remembered what was charged; the oldest are forgotten first.
 const MOST: u64 = 10_000;
 
-/// How long services keep stored responses.
+/// The time for which services keep stored responses.
 ///
 /// **Source:** `OpenAI` and Microsoft, "Responses API": 30 days.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
@@ -44,8 +44,8 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 #[derive(Debug, Clone)]
 pub(super) struct OpenAnswers {
     shelf: moka::sync::Cache<Box<str>, Arc<OpenAnswer>>,
-    /// What was charged here is kept for other replicas too.
-    outbox: Option<Arc<Outbox>>,
+    /// Hands charges to other replicas.
+    outgoing: Option<Arc<Outgoing>>,
 }
 
 /// An answer whose usage is not known yet.
@@ -66,7 +66,7 @@ pub(super) struct Reporting<'s> {
     pub(super) prices: &'s ReferencePrices,
 }
 
-/// What an answer that has been settled cost.
+/// The cost of a settled answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SettledCost {
     pub(super) cost: Option<Usd>,
@@ -76,22 +76,22 @@ pub(super) struct SettledCost {
 impl Default for OpenAnswers {
     fn default() -> Self {
         let shelf = moka::sync::Cache::builder().max_capacity(MOST).time_to_live(KEPT).build();
-        Self { shelf, outbox: None }
+        Self { shelf, outgoing: None }
     }
 }
 
 impl OpenAnswers {
     /// The same, keeping what is charged for other replicas.
     #[must_use]
-    pub(super) fn telling(self, outbox: Arc<Outbox>) -> Self {
-        Self { outbox: Some(outbox), ..self }
+    pub(super) fn sharing(self, outgoing: Arc<Outgoing>) -> Self {
+        Self { outgoing: Some(outgoing), ..self }
     }
 
     /// An answer has been created; its usage will be reported later. `ticket` is what its key set aside.
     pub(super) fn opened(&self, id: &str, ticket: Option<Ticket>) {
         let charged = ticket.map(|ticket| ticket.charge(charging::current()));
-        if let Some(outbox) = &self.outbox {
-            outbox.keep(&open_key(id), Some(&written(charged.as_ref())));
+        if let Some(outgoing) = &self.outgoing {
+            outgoing.set(&open_key(id), Some(&written(charged.as_ref())));
         }
         self.shelf.insert(id.into(), Arc::new(OpenAnswer { charged: Mutex::new(charged) }));
     }
@@ -132,8 +132,8 @@ impl OpenAnswers {
             None if known => {}
             None => return None,
         }
-        if let Some(outbox) = &self.outbox {
-            outbox.keep(&key, None);
+        if let Some(outgoing) = &self.outgoing {
+            outgoing.set(&key, None);
         }
         if known {
             return self.settle(reporting);
@@ -155,7 +155,7 @@ impl OpenAnswers {
 }
 
 impl Reporting<'_> {
-    /// True of an answer that is still being made: it may report zeros.
+    /// True for a response without usage: a running answer may report zeros.
     fn says_nothing(&self) -> bool {
         self.usage.prompt + self.usage.completion == Tokens::ZERO
     }
@@ -194,7 +194,7 @@ fn open_key(id: &str) -> String {
     format!("open:{id}")
 }
 
-/// What was charged, as text; nothing of a caller without a key.
+/// The charge, as text; empty for a caller without a key.
 fn written(charged: Option<&Charged>) -> String {
     charged.map_or_else(String::new, |charged| {
         let Bill { tokens, cost } = charged.bill();

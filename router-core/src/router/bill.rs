@@ -9,7 +9,7 @@ use crate::units::Usd;
 
 /// Sets what an answer cost, and what its tokens would have cost elsewhere.
 pub(super) fn price(answer: &mut Answer, notes: &[Note], prices: &ReferencePrices) {
-    // What answers that nobody sees have cost; `None` where no price is known.
+    // The cost of answers that no caller gets; `None` if a price is unknown.
     let before: Option<Usd> = notes.iter().map(cost_of).sum();
     let deployment = &*answer.deployment;
     let Some(usage) = &answer.usage else {
@@ -26,7 +26,7 @@ pub(super) fn price(answer: &mut Answer, notes: &[Note], prices: &ReferencePrice
     answer.instead = Counterfactual::of(deployment, prices, usage);
 }
 
-/// What an answer that nobody sees has cost; `None` where no price is known.
+/// The cost of an answer that no caller gets; `None` if its price is unknown.
 fn cost_of(note: &Note) -> Option<Usd> {
     match note {
         Note::AskedAgain { deployment, usage, .. } | Note::Outrun { deployment, usage } => {

@@ -16,8 +16,8 @@ use crate::metrics::Metrics;
 use crate::metrics::ReplicaCollector;
 use crate::metrics::Watched;
 use crate::record::ReferencePrices;
-use crate::state::InProcess;
-use crate::state::Replicas;
+use crate::replicas::Replicas;
+use crate::state::CapacityState;
 use crate::stored::StoredResponses;
 use crate::task::Scorer;
 use crate::upstream::HttpUpstream;
@@ -80,7 +80,7 @@ impl<U: Upstream> ModelRouter<U> {
         Self::among_replicas(rules, limits, upstream, registry, None)
     }
 
-    /// A router over any upstream that shares what it knows with others. Somebody has to run the [`Replicas`].
+    /// A router over any upstream that shares state with other replicas. The caller runs [`Replicas::run`].
     ///
     /// # Errors
     /// The registry serves another router already.
@@ -93,15 +93,15 @@ impl<U: Upstream> ModelRouter<U> {
     ) -> Result<Self, prometheus::Error> {
         let (catalog, settings) = (&rules.catalog, &rules.capacity);
         let (cooldowns, now) = (limits.cooldowns(), Instant::now());
-        let mut state = InProcess::new(catalog, cooldowns, settings, now);
+        let mut state = CapacityState::new(catalog, cooldowns, settings, now);
         let mut stored = StoredResponses::new(limits.stored_responses);
         let mut encrypted = EncryptedItems::new(limits.stored_responses);
         let mut answers = OpenAnswers::default();
         if let Some(replicas) = &replicas {
-            answers = answers.telling(Arc::clone(replicas.outbox()));
-            state = state.telling(Arc::clone(replicas.outbox()));
-            stored = stored.telling(Arc::clone(replicas.outbox()));
-            encrypted = encrypted.telling(Arc::clone(replicas.outbox()));
+            answers = answers.sharing(Arc::clone(replicas.outgoing()));
+            state = state.sharing(Arc::clone(replicas.outgoing().changes()));
+            stored = stored.sharing(Arc::clone(replicas.outgoing()));
+            encrypted = encrypted.sharing(Arc::clone(replicas.outgoing()));
             ReplicaCollector::register(registry, Arc::clone(replicas))?;
         }
         let (state, ledger) = (Arc::new(state), Arc::default());

@@ -1,7 +1,7 @@
 //! Why a router cannot be built.
 
 use crate::config::ScorerFault;
-use crate::state::ExchangeFault;
+use crate::replicas::ExchangeFault;
 use crate::upstream::ClientFault;
 
 /// Why a router cannot be built.

@@ -16,7 +16,7 @@ use crate::memory::SMALL;
 pub(super) struct Bulk(Arc<Semaphore>);
 
 impl Default for Bulk {
-    /// As many at a time as half of the processors, but one.
+    /// Half of the processors at a time, at least one.
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self(Arc::new(Semaphore::new((processors / 2).max(1))))

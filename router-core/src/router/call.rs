@@ -37,15 +37,15 @@ pub struct ChatCall {
     pub path_model: Option<String>,
     /// When the request came; the deadline counts from here.
     pub received: Instant,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
-    /// What the caller may ask for.
+    /// The caller's rights.
     pub rights: Arc<Rights>,
-    /// How much the caller may use; counted where [`Self::caller`] has a name.
+    /// The caller's limits; counted if [`Self::caller`] has a name.
     pub allowance: Allowance,
     /// The path below the API's base, where it is one that is passed through: `images/generations`.
     pub passed: Option<Arc<str>>,
-    /// What the key's rate and slots have let in by the head alone ([`ModelRouter::enter`]); `None`: the router does so
+    /// The entry that the key's rate and slots granted by the head alone ([`ModelRouter::enter`]); `None`: the router does so
     /// before it sends.
     ///
     /// [`ModelRouter::enter`]: crate::router::ModelRouter::enter
@@ -54,7 +54,7 @@ pub struct ChatCall {
     pub held: Option<Arc<Held>>,
     /// Its place in a trace, where traces are kept; `None`: the caller's context passes as it came.
     pub span: Option<RequestSpan>,
-    /// What the router discloses of the request beside its answer; keep a clone to read it.
+    /// The router's disclosure about the request besides its answer; keep a clone to read it.
     pub disclosure: Disclosure,
 }
 
@@ -98,18 +98,18 @@ impl ChatCall {
         }
         let measured = bounds::measure(&self.body, max_messages)?;
         if let Some(held) = &self.held {
-            // What is sent upstream is most often a copy with another model's name in it.
+            // Most bodies are sent upstream as a copy with another model's name.
             held.grow(measured.parsed_bytes() + self.body.len())?;
         }
         Ok(ChatRequest::read(self.operation, &self.body)?.sharing(&self.body))
     }
 
-    /// What the caller said beside the body, inside what it may.
+    /// The caller's hints besides the body, within its rights.
     pub(super) fn hints(&self) -> Result<Hints, RouteError> {
         Ok(self.rights.narrow(Hints::from_headers(&self.headers)?)?)
     }
 
-    /// What is called at a deployment.
+    /// The operation to call at a deployment.
     pub(super) fn call(&self, request: &ChatRequest<'_>) -> Call {
         match &self.passed {
             Some(path) => Call::Passed {
@@ -137,7 +137,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 /// A call of an object that a deployment has stored, or of a collection of them.
 #[derive(Debug, Clone)]
 pub struct StoredCall {
-    /// Of which collection.
+    /// The collection.
     pub collection: Collection,
     /// Read (`GET`), delete, create, change or cancel (`POST`).
     pub method: Method,
@@ -145,24 +145,24 @@ pub struct StoredCall {
     pub id: String,
     /// The body; empty without one.
     pub body: Bytes,
-    /// What the body is.
+    /// The content type of the body.
     pub content_type: Option<HeaderValue>,
-    /// What follows the id in the address: `/input_items?limit=2`. An `api-version` in it is not passed on: the deployment has
+    /// The part of the address after the id: `/input_items?limit=2`. An `api-version` in it is not passed on: the deployment has
     /// its own.
     pub rest: String,
     /// The caller's headers; read are those of [`crate::policy::Hints`] and those of tracing.
     pub headers: HeaderMap,
     /// When the request came.
     pub received: Instant,
-    /// Who asks.
+    /// The caller.
     pub caller: Caller,
-    /// What the caller may ask for.
+    /// The caller's rights.
     pub rights: Arc<Rights>,
-    /// How much the caller may use; its rate of requests and its slots hold for stored responses too.
+    /// The caller's limits; its rate of requests and its slots apply to stored responses too.
     pub allowance: Allowance,
-    /// What the key's rate and slots have let in already; `None`: the router does so.
+    /// The entry that the key's rate and slots granted already; `None`: the router does so.
     pub entry: Option<Arc<Entry>>,
-    /// What the router discloses of the call beside its answer; keep a clone to read it.
+    /// The router's disclosure about the call besides its answer; keep a clone to read it.
     pub disclosure: Disclosure,
 }
 
@@ -196,7 +196,7 @@ impl StoredCall {
         !self.id.is_empty() && (self.rest.is_empty() || self.rest.starts_with('?'))
     }
 
-    /// What the caller said beside the address, inside what it may.
+    /// The caller's hints besides the address, within its rights.
     pub(super) fn hints(&self) -> Result<Hints, RouteError> {
         Ok(self.rights.narrow(Hints::from_headers(&self.headers)?)?)
     }

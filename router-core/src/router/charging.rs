@@ -24,7 +24,7 @@ use crate::units::Usd;
 
 use super::call::ChatCall;
 
-/// What the estimate of a request goes by if the request does not say it.
+/// The basis of a request's estimate if the request does not give it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Unsaid {
     /// The longest answer of a request without a cap.
@@ -96,7 +96,7 @@ pub(super) fn settle(ticket: Ticket, record: &RequestRecord) {
     ticket.settle(bill, current());
 }
 
-/// What a key is charged for an answer. One of a service tier without a price counts at the standard price: asking for such a
+/// The charge of a key for an answer. One of a service tier without a price counts at the standard price: requesting such a
 /// tier must not be a way around a budget.
 pub(super) fn bill(deployment: &Deployment, usage: &Usage, cost: Option<Usd>) -> Bill {
     let standard = || pricing::marginal_cost(deployment, &usage.at_standard());

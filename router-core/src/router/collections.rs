@@ -31,7 +31,7 @@ use super::model_router::ModelRouter;
 use super::stored_call::unknown;
 use super::unknown::places_of;
 
-/// How many pages of one endpoint are read for one page of the caller's.
+/// The most pages of one endpoint that are read for one page of the caller's.
 const MOST_PAGES: usize = 10;
 
 impl<U: Upstream> ModelRouter<U> {
@@ -214,7 +214,7 @@ struct List {
     next: Option<String>,
 }
 
-/// What is left of a page.
+/// The rest of a page.
 struct Kept {
     body: Bytes,
     is_empty: bool,

@@ -1,4 +1,4 @@
-//! What a router discloses about a call besides its answer: the headers of a refusal, and the
+//! The router's disclosure about a call besides its answer: the headers of a refusal, and the
 //! attempts.
 //!
 //! The caller of the library keeps a clone of the disclosure and reads it after the call. Attempts
@@ -20,7 +20,7 @@ use crate::response::tell_count;
 use crate::response::tell_decision;
 use crate::response::tell_residency;
 
-/// What is disclosed of one request. Clones share it.
+/// The disclosure about one request. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Disclosure(Arc<Disclosed>);
 

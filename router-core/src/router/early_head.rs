@@ -27,7 +27,7 @@ use crate::response::as_event_stream;
 
 use super::disclosure::Disclosure;
 
-/// What the caller of a slow stream gets before there is an answer, and who may see why there is none.
+/// The head that the caller of a slow stream gets before there is an answer, and the right to see why there is none.
 #[derive(Debug, Clone)]
 pub(super) struct EarlyHead {
     pub(super) headers: HeaderMap,
@@ -125,7 +125,7 @@ fn once(bytes: Bytes) -> Pieces {
     stream::iter([Ok(bytes)]).boxed()
 }
 
-/// What an upstream refused with, as an event: as it came, where the operation's clients can read it so.
+/// The upstream's refusal as an event: as received if the operation's clients can read it so.
 fn refusal(operation: Operation, body: &[u8]) -> Bytes {
     let read = serde_json::from_slice(body).ok().filter(|_| operation == Operation::Responses);
     read.map_or_else(

@@ -33,7 +33,7 @@ pub(super) struct Incoming<'c> {
     pub(super) call: &'c ChatCall,
     pub(super) request: ChatRequest<'c>,
     pub(super) hints: Hints,
-    /// Who can read its encrypted items, as far as is known here.
+    /// The endpoints known to decrypt its items.
     pub(super) readers: Readers,
 }
 
@@ -55,7 +55,7 @@ impl<'c> Incoming<'c> {
         }
     }
 
-    /// Who asks: the conversation, and the caller as far as it is known. The hash keeps names out of memory and logs.
+    /// The conversation, and the caller if it is known. The hash keeps names out of memory and logs.
     pub(super) fn asker(&self) -> Asker {
         let mut caller = DefaultHasher::new();
         (&self.call.caller, self.request.user()).hash(&mut caller);

@@ -33,6 +33,7 @@ use crate::policy::Rights;
 use crate::policy::Sender;
 use crate::record::Observer;
 use crate::record::ReferencePrices;
+use crate::replicas::Replicas;
 use crate::response::Response;
 use crate::response::tell_adapted;
 use crate::response::tell_decision;
@@ -41,8 +42,7 @@ use crate::response::tell_plan;
 use crate::selection::Exclusion;
 use crate::selection::Place;
 use crate::selection::refusal::BUSY_WAIT;
-use crate::state::InProcess;
-use crate::state::Replicas;
+use crate::state::CapacityState;
 use crate::stored::StoredResponses;
 use crate::task::Task;
 use crate::trace::Propagation;
@@ -77,7 +77,7 @@ impl<U> Clone for ModelRouter<U> {
 #[derive(Debug)]
 pub(super) struct Inner<U> {
     pub(super) rules: Rules,
-    pub(super) state: Arc<InProcess>,
+    pub(super) state: Arc<CapacityState>,
     pub(super) fallback: Fallback<U>,
     pub(super) metrics: Metrics,
     pub(super) watched: Watched,
@@ -146,7 +146,7 @@ impl<U: Upstream> ModelRouter<U> {
         })
     }
 
-    /// What is known of a deployment now.
+    /// The current state of a deployment.
     pub fn standing(&self, deployment: &DeploymentName) -> DeploymentState {
         self.0.state.standing(deployment)
     }
@@ -173,7 +173,7 @@ impl<U: Upstream> ModelRouter<U> {
         &self.0.stored
     }
 
-    /// What decisions go by.
+    /// The rules of decisions.
     pub fn rules(&self) -> &Rules {
         &self.0.rules
     }
@@ -330,7 +330,7 @@ impl<U: Upstream> Inner<U> {
         Ok(respond.respond(answered, told, open.take()))
     }
 
-    /// What is sure of a stream before there is an answer.
+    /// The headers of a stream that are certain before there is an answer.
     fn foreseen(&self, mut headers: HeaderMap, dispatch: &Dispatch<'_, '_>) -> HeaderMap {
         tell_plan(&mut headers, dispatch.plan);
         tell_adapted(&mut headers, &self.fallback.foreseen(dispatch));
@@ -353,7 +353,7 @@ impl<U: Upstream> Inner<U> {
         decision: &Decision,
     ) -> RouteError {
         let now = Instant::now();
-        // Of those that the request may use, whether or not the plan held them.
+        // The deployments that the request may use, whether or not the plan held them.
         let pool = decision.candidates.iter().filter(|candidate| {
             matches!(
                 candidate.place,

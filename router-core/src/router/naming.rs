@@ -27,7 +27,7 @@ use crate::units::ModelName;
 use super::incoming::Incoming;
 use super::unknown::places;
 
-/// What a request is decided by.
+/// The input of a request's decision.
 pub(super) struct Named<'n> {
     /// The name to look up; `None` if the body's own counts.
     pub(super) name: Option<Cow<'n, str>>,
@@ -138,7 +138,7 @@ fn unnamed(
     Err(RequestFault { field: "model".to_owned(), problem }.into())
 }
 
-/// Who has what a request needs.
+/// The owner of the objects that a request needs.
 enum Owner {
     /// The deployment that made it.
     Deployment(DeploymentName),

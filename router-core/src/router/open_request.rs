@@ -35,7 +35,7 @@ use super::bill;
 use super::call::ChatCall;
 use super::charging;
 
-/// Who is told of requests; observers can be added at any time.
+/// The observers of requests; more can be added at any time.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Observers(Arc<RwLock<All>>);
 
@@ -80,7 +80,7 @@ struct Open {
     _in_flight: InFlight,
 }
 
-/// What is known once the head of an answer is.
+/// The facts known with the head of an answer.
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) answer: Answer,
@@ -88,7 +88,7 @@ pub(super) struct Head {
     pub(super) fallback: Option<FellBack>,
 }
 
-/// What is known once an answer has ended.
+/// The facts known once an answer has ended.
 #[derive(Debug)]
 pub(super) struct AnswerEnd<'e> {
     pub(super) ended: RequestEnd,
@@ -139,7 +139,7 @@ impl OpenRequest {
         Self(self.0.take())
     }
 
-    /// What is recorded so far; `None` once it was taken.
+    /// The record so far; `None` once it was taken.
     pub(super) fn record(&self) -> Option<&RequestRecord> {
         self.0.as_ref().map(|open| &open.record)
     }
@@ -164,7 +164,7 @@ impl OpenRequest {
         }
     }
 
-    /// Where the walk over the plan records what happens.
+    /// The part of the record that the walk over the plan fills.
     pub(super) fn walked(&mut self) -> Option<&mut Walked> {
         self.0.as_mut().map(|open| &mut open.walked)
     }

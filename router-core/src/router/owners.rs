@@ -7,13 +7,13 @@
 use crate::chat::ChatRequest;
 use crate::chat::ContentHash;
 use crate::encrypted_items::EncryptedItems;
-use crate::state::Replicas;
+use crate::replicas::Replicas;
 use crate::stored::StoredResponses;
 
 /// The most values that are asked for at once; those of what a request follows come first, then the newest items.
 const MOST: usize = 64;
 
-/// What is asked for.
+/// An object to look up.
 enum Wanted<'i> {
     Stored(&'i str),
     Encrypted(ContentHash),

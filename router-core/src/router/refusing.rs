@@ -15,13 +15,13 @@ use super::model_router::ModelRouter;
 const MOST: usize = 16;
 
 impl<U: Upstream> ModelRouter<U> {
-    /// How a deployment refused the router the last time (401, 403, 404, 410); `None` if it has answered since.
+    /// The last refusal of the router by a deployment (401, 403, 404, 410); `None` if it has answered since.
     pub fn last_refusal(&self, deployment: &DeploymentName) -> Option<LastRefusal> {
         self.fallback().last_refusal(deployment)
     }
 }
 
-/// How the deployments that the request may use refused the router, in words.
+/// The refusals of the router by deployments that the request may use, in words.
 pub(super) fn refusals<U: Upstream>(fallback: &Fallback<U>, decision: &Decision) -> String {
     let refused = decision.candidates.iter().filter_map(|candidate| {
         let name = &candidate.deployment.name;

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use crate::config::Config;
-use crate::state::Replicas;
+use crate::replicas::Replicas;
 
 use super::build_fault::BuildFault;
 
-/// The replicas that config names; `None` where it names none.
+/// The replicas of the configured Redis; `None` without one.
 #[cfg(feature = "redis")]
 pub(super) fn replicas_of(config: &Config) -> Result<Option<Arc<Replicas>>, BuildFault> {
-    use crate::state::ExchangeFault;
-    use crate::state::RedisAddress;
-    use crate::state::RedisExchange;
+    use crate::replicas::ExchangeFault;
+    use crate::replicas::RedisAddress;
+    use crate::replicas::RedisExchange;
 
     let Some(settings) = &config.replicas else { return Ok(None) };
     let password = settings.password.clone();
@@ -24,21 +24,20 @@ pub(super) fn replicas_of(config: &Config) -> Result<Option<Arc<Replicas>>, Buil
                 Ok(secret) => Ok(secret.expose().into()),
                 Err(fault) => Err(ExchangeFault(fault.to_string().into())),
             };
-            Arc::new(read) as crate::state::redis::Password
+            Arc::new(read) as crate::replicas::Password
         }),
         prefix: settings.prefix.clone(),
-        patience: settings.pace.patience(),
-        keep: settings.pace.keep(),
+        patience: settings.sync.patience(),
     };
-    // A password that is not there is found at the start, not at the first meeting.
+    // A password that is not there is found at the start, not at the first sync.
     if let Some(password) = &address.password {
         password().map_err(BuildFault::Replicas)?;
     }
     let exchange = RedisExchange::new(address).map_err(BuildFault::Replicas)?;
-    Ok(Some(Replicas::new(exchange, settings.pace.clone())))
+    Ok(Some(Replicas::new(exchange, settings.sync.clone())))
 }
 
-/// This build meets nobody.
+/// This build cannot share state.
 #[cfg(not(feature = "redis"))]
 pub(super) fn replicas_of(config: &Config) -> Result<Option<Arc<Replicas>>, BuildFault> {
     match &config.replicas {

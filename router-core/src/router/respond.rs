@@ -55,14 +55,14 @@ use crate::upstream::spilled_over;
 use super::background::OpenAnswers;
 use super::open_request::{AnswerEnd, Head, OpenRequest};
 
-/// Where it is remembered who has what.
+/// The owners of stored objects and encrypted items.
 #[derive(Clone, Copy)]
 pub(super) struct Owners<'f> {
     /// Whose a stored response is.
     pub(super) stored: &'f StoredResponses,
-    /// Who can read an encrypted item.
+    /// The endpoints that can decrypt items.
     pub(super) encrypted: &'f EncryptedItems,
-    /// Who asked.
+    /// The caller.
     pub(super) caller: &'f Caller,
 }
 
@@ -70,7 +70,7 @@ pub(super) struct Owners<'f> {
 pub(super) struct Respond<'f, 'a> {
     pub(super) decision: &'f Decision,
     pub(super) request: &'f ChatRequest<'a>,
-    /// Where it is remembered who has what.
+    /// The owners of stored objects and encrypted items.
     pub(super) owners: Owners<'f>,
     /// Answers whose usage is reported later.
     pub(super) answers: &'f OpenAnswers,
@@ -324,7 +324,7 @@ struct Whole {
 }
 
 impl Whole {
-    /// As it came, or streamed on to the caller of `again`.
+    /// The response as received, or restreamed to the caller of `again`.
     fn respond(self, again: Option<&ChatRequest<'_>>) -> Response {
         let Self { status, mut headers, body } = self;
         let events = again.and_then(|request| match request.operation() {

@@ -219,7 +219,7 @@ impl<U: Upstream> ModelRouter<U> {
         Ok((ended, said, Response { status, headers, body: Body::Full(body) }))
     }
 
-    /// What a deployment hands out encrypted, its endpoint can read.
+    /// Remembers that a deployment's endpoint can decrypt the items that it returned.
     fn readable(&self, items: impl IntoIterator<Item = Item>, deployment: &Deployment) {
         let contents = items.into_iter().filter_map(|item| item.encrypted);
         contents.for_each(|content| self.inner().encrypted.remember(content, &deployment.endpoint));
@@ -332,7 +332,7 @@ fn watch(limits: &Limits, content_by: Instant) -> Watch {
     }
 }
 
-/// What judging needs; a call of a stored response has no body.
+/// The circumstances for judging a response; a call of a stored response has no body.
 fn circumstances<'c>(deployment: &'c Deployment, limits: &Limits) -> Circumstances<'c> {
     Circumstances {
         model: &deployment.azure_deployment,

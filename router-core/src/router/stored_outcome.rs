@@ -1,4 +1,4 @@
-//! How a call of a stored response ended: as an attempt for the log and the metrics, and as the caller's error.
+//! The result of a call of a stored response: an attempt for the log and the metrics, and the caller's error.
 //!
 //! Nothing is sent here (`stored_call.rs`).
 

@@ -1,6 +1,6 @@
-//! What happens at deployments and in conversations, as far as capacity learns from it.
+//! Events at deployments and in conversations from which the state of capacity learns.
 //!
-//! No rule is here: who keeps the state says what each event means.
+//! No rule is here: `learning.rs` applies the events.
 
 use std::time::Duration;
 
@@ -14,48 +14,47 @@ use crate::model::ServiceTier;
 use crate::task::Task;
 use crate::units::Tokens;
 
-/// What happened at a deployment.
+/// An event at a deployment.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Event {
-    /// An attempt is over, however it ended; every ticket is given back by one. `used` is in normalized tokens.
+    /// An attempt has ended in any way. Every ticket is returned by one such event.
     Ended {
-        /// What it took when it entered.
+        /// The reservation of the attempt.
         ticket: Ticket,
-        /// What it used; `None` where it was refused or failed.
+        /// Normalized tokens that it used; `None` if it was refused or failed.
         used: Option<f64>,
     },
-    /// It let an attempt in.
+    /// It accepted an attempt.
     Admitted(Ticket),
-    /// It answered well, in this service tier.
+    /// It answered successfully, in this service tier.
     Served(ServiceTier, Timing),
     /// It is provisioned and full.
     Full {
-        /// What the attempt took when it entered.
+        /// The reservation of the attempt.
         ticket: Ticket,
-        /// After this time it will have room.
+        /// The wait that it requests.
         wait: Duration,
-        /// How full it says that it is: 1.0 is 100 %.
+        /// The utilization that it reports: 1.0 is 100 %.
         utilization: Option<f64>,
     },
-    /// It asked to be left alone for this time by requests in this service tier.
+    /// It requested this wait for requests in this service tier.
     Throttled(ServiceTier, Duration),
-    /// It failed and asked to be left alone for this time.
+    /// It failed and requested this wait.
     Unavailable(Duration),
     /// It refused a request that alone exceeds its whole quota; smaller ones pass.
     ExceedsQuota {
-        /// What the request weighs.
+        /// The request's tokens.
         load: Load,
-        /// The tokens allowed in a minute; `None` if it does not say.
+        /// The tokens allowed in a minute; `None` if not reported.
         limit: Option<u64>,
     },
     /// It refuses requests of this size for a time; smaller ones pass.
     TooLarge(Load, Duration),
-    /// The region has no capacity for the model in this service tier: its whole pool is left alone.
+    /// The region has no capacity for the model in this service tier: the whole pool gets a cooldown.
     PoolExhausted(ServiceTier, Duration),
-    /// It said in the head of an answer how full it is: 1.0 is 100 %.
+    /// It reported its utilization in the head of an answer: 1.0 is 100 %.
     Utilization(Ticket, f64),
-    /// It said what is left of its quota.
-    /// With the ticket of the attempt that it answered; without, if it refused it.
+    /// It reported the rest of its quota. The ticket is that of the answered attempt; `None` if it refused the attempt.
     Quota(Option<Ticket>, QuotaReading),
     /// It could not be reached, broke off or answered 5xx.
     Failed,
@@ -63,36 +62,57 @@ pub enum Event {
     Misconfigured,
 }
 
-/// How long deployments are left alone after faults.
+impl Event {
+    /// True if requests may not go to the deployment for a while.
+    pub fn closes(&self) -> bool {
+        match self {
+            Self::Full { .. }
+            | Self::Throttled(..)
+            | Self::Unavailable(_)
+            | Self::TooLarge(..)
+            | Self::PoolExhausted(..)
+            | Self::Failed
+            | Self::Misconfigured => true,
+            Self::Ended { .. }
+            | Self::Admitted(_)
+            | Self::Served(..)
+            | Self::ExceedsQuota { .. }
+            | Self::Utilization(..)
+            | Self::Quota(..) => false,
+        }
+    }
+}
+
+/// Durations of cooldowns after faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cooldowns {
     /// After the first fault; doubled by each further one.
     pub fault: Duration,
     /// The longest after faults.
     pub fault_max: Duration,
-    /// After an answer that says that config or rights are wrong.
+    /// After an answer that shows a wrong configuration or missing permissions.
     pub misconfigured: Duration,
 }
 
 /// A turn of a conversation that was answered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
-    /// Whose it is.
+    /// The caller and the conversation.
     pub asker: Asker,
-    /// What kind of task.
+    /// The kind of task.
     pub task: Task,
-    /// How long the answer was.
+    /// The length of the answer.
     pub output: Tokens,
-    /// Where it was answered.
+    /// The deployment that answered, with its prompt cache.
     pub home: CacheAffinity,
 }
 
-/// Why there is no room for an attempt.
+/// The reason why an attempt may not enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoRoom {
-    /// The deployment is full for this time, by draining alone.
+    /// The deployment is full; draining alone takes this time.
     Full(Duration),
-    /// It is coming back after faults, and others try it already.
+    /// It is recovering after faults, and other requests already try it.
     Recovering,
     /// It has reached its configured number of concurrent requests.
     Busy,

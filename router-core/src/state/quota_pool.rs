@@ -114,9 +114,9 @@ mod tests {
     use crate::deployment::sample;
     use crate::model::ServiceTier;
     use crate::policy::Priority;
+    use crate::state::CapacityState;
     use crate::state::Cooldowns;
     use crate::state::Event;
-    use crate::state::InProcess;
 
     fn deployment(name: &str, pool: Option<&str>, requests: Option<u64>) -> Deployment {
         let budget = Budget { requests_per_minute: requests, tokens_per_minute: None };
@@ -158,7 +158,7 @@ mod tests {
             fault_max: Duration::from_secs(1),
             misconfigured: Duration::from_secs(1),
         };
-        let state = InProcess::new(&catalog, cooldowns, &Settings::default(), now);
+        let state = CapacityState::new(&catalog, cooldowns, &Settings::default(), now);
         for name in ["a", "b", "b"] {
             let deployment = catalog.deployment(name).unwrap();
             let entry = admission().entry(deployment);

@@ -1,7 +1,8 @@
-//! What becomes of the state when config changes: who stays, and with what of what is known of it.
+//! Decides which deployments keep their state when the configuration changes.
 //!
-//! Calls of the old config are still under way and give back what they took, so a deployment that stays has one standing for
-//! both configs. One that is another under its old name begins anew, and calls under way end in the old one's standing.
+//! Calls of the old configuration still run and return what they reserved, so a deployment that stays shares one state with
+//! the old configuration. A different deployment under an old name starts with an empty state; running calls of the old one
+//! report to the old state.
 
 use std::collections::BTreeMap;
 
@@ -14,18 +15,18 @@ use crate::units::DeploymentName;
 
 use super::event::Cooldowns;
 
-/// How a deployment stays.
+/// The part of its state that a deployment keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// Everything that is known of it holds.
+    /// All of its state.
     Whole,
-    /// The same, but for what its config or credential were to blame for.
+    /// All but the cooldowns that its configuration or credential caused.
     Mended,
 }
 
 impl Kept {
-    /// How a deployment of the same name, at the same address, stays; `None` where it is another one. `rekeyed` is true where
-    /// it is entered with another credential.
+    /// The part that a deployment of the same name and address keeps; `None` if it is a different one. `rekeyed` is true if its
+    /// credential has changed.
     pub fn of(before: &Deployment, after: &Deployment, rekeyed: bool) -> Option<Self> {
         let same = before.model.name == after.model.name
             && before.billing.is_provisioned() == after.billing.is_provisioned()
@@ -35,17 +36,17 @@ impl Kept {
     }
 }
 
-/// A new config, as far as the state goes.
+/// The part of a new configuration that the state needs.
 #[derive(Debug, Clone, Copy)]
 pub struct Renewal<'r> {
     /// The deployments from now on.
     pub catalog: &'r Catalog,
-    /// How long deployments are left alone after faults.
+    /// Cooldowns after faults.
     pub cooldowns: Cooldowns,
-    /// What config says about capacity.
+    /// Settings of capacity.
     pub settings: &'r Settings,
-    /// Those that stay; all others begin anew.
+    /// The deployments that stay; all others start with an empty state.
     pub kept: &'r BTreeMap<DeploymentName, Kept>,
-    /// The moment.
+    /// The time of the change.
     pub now: Instant,
 }

@@ -23,8 +23,8 @@ use crate::capacity::Settings;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::policy::Priority;
+use crate::state::CapacityState;
 use crate::state::Event;
-use crate::state::InProcess;
 use crate::state::NoRoom;
 use crate::state::Renewal;
 use crate::units::DeploymentName;
@@ -37,7 +37,7 @@ use queue::{Position, Queue, Request};
 /// The state, with a queue in front of each deployment.
 #[derive(Debug)]
 pub struct Waiting {
-    state: Arc<InProcess>,
+    state: Arc<CapacityState>,
     /// Shared by the configs in which a deployment stays, so that those who wait under the old one keep their turn.
     lines: Vec<(DeploymentName, Arc<Line>)>,
     most: usize,
@@ -83,6 +83,9 @@ pub enum Held {
 /// The shortest time after which the first of a queue tries again.
 const LEAST_GAP: Duration = Duration::from_millis(1);
 
+/// The longest: the level may fall sooner than predicted.
+const MOST_GAP: Duration = Duration::from_secs(1);
+
 /// A waiter that may have to leave looks again after this time.
 const RECHECK: Duration = Duration::from_millis(100);
 
@@ -113,7 +116,7 @@ impl Drop for Place<'_> {
 
 impl Waiting {
     /// Queues before the deployments of the catalog.
-    pub fn new(state: Arc<InProcess>, catalog: &Catalog, settings: &Settings) -> Self {
+    pub fn new(state: Arc<CapacityState>, catalog: &Catalog, settings: &Settings) -> Self {
         let now = Instant::now();
         let names = catalog.deployments().iter().map(|known| known.name.clone());
         let lines: Vec<_> = names.map(|name| (name, Arc::<Line>::default())).collect();
@@ -125,7 +128,7 @@ impl Waiting {
 
     /// The same queues under a new config's state. All who wait try again: there may be more capacity than before.
     #[must_use]
-    pub fn renewed(&self, state: Arc<InProcess>, renewal: &Renewal<'_>) -> Self {
+    pub fn renewed(&self, state: Arc<CapacityState>, renewal: &Renewal<'_>) -> Self {
         let line = |name: &DeploymentName| {
             let before = self.lines.binary_search_by(|(known, _)| known.cmp(name)).ok();
             let before = before.filter(|_| renewal.kept.contains_key(name));
@@ -142,7 +145,7 @@ impl Waiting {
     }
 
     /// The state behind it.
-    pub fn state(&self) -> &Arc<InProcess> {
+    pub fn state(&self) -> &Arc<CapacityState> {
         &self.state
     }
 
@@ -292,7 +295,6 @@ impl Waiting {
         times: Times,
     ) -> Held {
         let Some(mut place) = self.join(&deployment.name, entry, times) else { return Held::Shed };
-        let longest = self.state.changes_every().max(LEAST_GAP);
         loop {
             let now = Instant::now();
             let (position, leaves_at) = {
@@ -315,7 +317,7 @@ impl Waiting {
                         return Held::Entered(reserved);
                     }
                     Err(NoRoom::Full(wait)) => {
-                        again = again.min(now + wait.clamp(LEAST_GAP, longest));
+                        again = again.min(now + wait.clamp(LEAST_GAP, MOST_GAP));
                     }
                     // A call that ends there rings.
                     Err(NoRoom::Busy) => {}

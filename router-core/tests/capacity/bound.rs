@@ -1,4 +1,4 @@
-//! Where no pay-as-you-go deployment may serve: other provisioned ones first, then the line, then 429 with the wait.
+//! Requests that pay-as-you-go may not serve: other provisioned deployments first, then the queue, then 429 with the wait.
 
 use std::time::Duration;
 
@@ -41,7 +41,7 @@ async fn it_is_held_as_long_as_config_says_and_then_told_the_wait() {
     assert!(matches!(error, RouteError::Sending { .. } | RouteError::Refused(_)), "{error:?}");
     assert!(error.kind().as_str().ends_with("_exhausted"), "{}", error.kind());
     assert!(error.wait().unwrap() > Duration::from_secs(3), "{:?}", error.wait());
-    // Now the twin knows: nothing is sent, the wait is told at once.
+    // Now the twin knows: nothing is sent, and the wait is reported at once.
     let (sent, began) = (world.seen().len(), Instant::now());
     let error = router.chat(call(&world, SMALL, Some(100), &[])).await.unwrap_err();
     assert!(error.wait().unwrap() > Duration::from_secs(3));

@@ -1,4 +1,4 @@
-//! Learned caps: a tighter cap where nobody can see it, and never a truncation that the caller did not ask for.
+//! Learned caps: a tighter cap that the caller cannot notice, and never a truncation that the caller did not request.
 
 use futures_util::future::join_all;
 use router_core::response::Body;

@@ -1,25 +1,26 @@
-//! Limits and budgets of a key hold for several routers together: over a board, in stopped time.
+//! Limits and budgets of a key hold for several routers together, in paused time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use router_core::decision::{Moment, Rules};
 use router_core::ledger::{Allowance, Used};
+use router_core::replicas::{Replicas, SyncSettings};
 use router_core::router::ModelRouter;
-use router_core::state::{InMemoryExchange, Pace, Replicas};
 use router_core::stored::Caller;
 use router_core::units::Usd;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::in_memory_exchange::InMemoryExchange;
 use crate::world::{Truth, World, call, config, world_of};
 
 const TRIP: Duration = Duration::from_millis(1);
 const SHORT: Truth = Truth { prompt: 100, output: 10 };
 
-/// Told at the next meeting of the one, heard at the next of the other.
+/// Written by the next sync of the one, read by the next of the other.
 fn stale() -> Duration {
-    2 * (Pace::default().sync + TRIP)
+    2 * (SyncSettings::default().sync + TRIP)
 }
 
 /// A router that can be killed.
@@ -43,7 +44,7 @@ impl Node {
     }
 }
 
-/// What came of a request of the key `team`: the kind of the refusal.
+/// The outcome of a request of the key `team`: the kind of the refusal.
 async fn ask(
     router: &ModelRouter<World>,
     world: &World,
@@ -57,9 +58,9 @@ async fn ask(
     answer.map(drop).map_err(|error| error.kind().as_str().to_owned())
 }
 
-/// Routers that meet on a board, in front of one deployment.
+/// Routers that share an exchange, in front of one deployment.
 struct Fleet {
-    board: InMemoryExchange,
+    exchange: InMemoryExchange,
     rules: Rules,
     world: World,
 }
@@ -67,11 +68,11 @@ struct Fleet {
 impl Fleet {
     fn new() -> Self {
         let (rules, world) = world_of(config(&[], true, "").rules().unwrap());
-        Self { board: InMemoryExchange::new(Instant::now(), TRIP), rules, world }
+        Self { exchange: InMemoryExchange::new(Instant::now(), TRIP), rules, world }
     }
 
     async fn node(&self) -> Node {
-        let replicas = Replicas::new(self.board.clone(), Pace::default());
+        let replicas = Replicas::new(self.exchange.clone(), SyncSettings::default());
         let registry = prometheus::Registry::new();
         let limits = config(&[], true, "").limits;
         let (rules, world) = (self.rules.clone(), self.world.clone());
@@ -92,7 +93,7 @@ async fn requests_a_minute_count_wherever_they_were_made() {
     let began = Instant::now();
     let mut admitted = 0;
     for number in 0..60 {
-        // What one has admitted the other knows before the next comes: not one more than allowed.
+        // Each router knows what the other has admitted before the next request: not one more than allowed.
         let asked = nodes[number % 2].ask(&fleet.world, twenty, SHORT).await;
         assert_eq!(asked.is_ok(), admitted < 20, "{number}: {asked:?}");
         admitted += u32::from(asked.is_ok());
@@ -103,7 +104,7 @@ async fn requests_a_minute_count_wherever_they_were_made() {
     let room = began + Duration::from_secs(61);
     tokio::time::sleep_until(room).await;
     assert!(nodes[1].ask(&fleet.world, twenty, SHORT).await.is_ok());
-    // All at once: each may admit what the others have not heard of, and no more.
+    // All at once: each may admit requests that the others do not know yet, and no more.
     tokio::time::sleep(Duration::from_secs(70)).await;
     let asked = nodes.iter().cycle().take(80).map(|node| node.ask(&fleet.world, twenty, SHORT));
     let asked = futures_util::future::join_all(asked).await;
@@ -138,9 +139,9 @@ async fn a_budget_spent_at_one_is_spent_at_all_whoever_dies_and_whatever_is_lost
     let third = fleet.node().await;
     assert_eq!(third.used().month, spent);
     assert_eq!(third.ask(&fleet.world, little, SHORT).await, refused);
-    // The place where they meet forgets all; within two beats those who are left put it back.
+    // The exchange loses everything; within two beats those who are left write it again.
     tokio::time::sleep(Duration::from_secs(10)).await;
-    fleet.board.clear();
+    fleet.exchange.clear();
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     second.kill();
     third.kill();
@@ -148,7 +149,7 @@ async fn a_budget_spent_at_one_is_spent_at_all_whoever_dies_and_whatever_is_lost
     let last = fleet.node().await;
     assert_eq!(last.used().month, spent);
     assert_eq!(last.ask(&fleet.world, little, SHORT).await, refused);
-    // What it spends itself comes on top, once.
+    // Its own spending is added once.
     last.ask(&fleet.world, budget(1.0), SHORT).await.unwrap();
     let more = last.used().month;
     assert!(more > spent);
@@ -166,9 +167,9 @@ async fn cut_off_each_goes_on_alone_and_afterwards_nothing_counts_twice() {
     }
     tokio::time::sleep(stale()).await;
     assert!(nodes[1].ask(&fleet.world, three, SHORT).await.is_err());
-    fleet.board.lose(true);
+    fleet.exchange.lose(true);
     let cut = Instant::now();
-    // What was heard last counts until it is a minute old; then each has its own limit.
+    // The last figures count until they are a minute old; then each router has its own limit.
     tokio::time::sleep(Duration::from_secs(50)).await;
     assert!(nodes[1].ask(&fleet.world, three, SHORT).await.is_err());
     tokio::time::sleep_until(cut + Duration::from_secs(62)).await;
@@ -177,14 +178,33 @@ async fn cut_off_each_goes_on_alone_and_afterwards_nothing_counts_twice() {
     }
     let spent = nodes[0].used().month;
     assert_eq!(nodes[0].used().requests, 0);
-    fleet.board.lose(false);
-    // Both have been silent for so long that they come back as newcomers; their accounts are the same.
+    fleet.exchange.lose(false);
     tokio::time::sleep(Duration::from_secs(3)).await;
     for node in &nodes {
         assert_eq!(node.used().requests, 3);
         assert!(node.ask(&fleet.world, three, SHORT).await.is_err());
         assert_eq!(node.used().month, spent + spent, "six requests of one price");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_written_although_the_answer_was_lost_counts_once() {
+    let fleet = Fleet::new();
+    let nodes = [fleet.node().await, fleet.node().await];
+    let ten = Allowance { requests_per_minute: Some(10), ..Allowance::default() };
+    fleet.exchange.lose_answers(true);
+    for _ in 0..6 {
+        nodes[0].ask(&fleet.world, ten, SHORT).await.unwrap();
+    }
+    // Long enough for several attempts, each of which writes.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    fleet.exchange.lose_answers(false);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let (own, there) = (nodes[0].used(), nodes[1].used());
+    assert_eq!((own.requests, there.requests), (6, 6));
+    assert_eq!((own.day, own.month), (there.day, there.month));
+    let newcomer = fleet.node().await;
+    assert_eq!((newcomer.used().requests, newcomer.used().month), (6, own.month));
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,7 +232,7 @@ async fn what_is_under_way_at_one_counts_at_all_until_it_ends_or_dies() {
     tokio::time::sleep(stale()).await;
     assert!(nodes[1].ask(&fleet.world, one, SHORT).await.is_err());
     nodes.remove(0).kill();
-    tokio::time::sleep(Pace::default().ttl + Duration::from_secs(1)).await;
+    tokio::time::sleep(SyncSettings::default().ttl + Duration::from_secs(1)).await;
     nodes[0].ask(&fleet.world, one, SHORT).await.unwrap();
     drop(dying);
 }

@@ -29,7 +29,7 @@ async fn a_short_wait_is_held_and_a_long_one_spills_at_once() {
         assert_eq!(last.deployment, deployment, "{over} {header:?}");
         let waited = (last.at - began).as_millis();
         assert!(held.contains(&waited), "{over} {header:?}: {waited} ms");
-        // The twin knew nothing of the others' load: one 429 has told it.
+        // The twin did not know the others' load; one 429 has shown it.
         assert_eq!(seen.iter().filter(|seen| seen.status == 429).count(), 1);
         assert!(world.utilization("ptu") <= 1.2);
     }
@@ -53,7 +53,7 @@ async fn waiters_enter_one_by_one_interactive_first_and_the_oldest_first() {
     let order: Vec<usize> = admitted.iter().map(|seen| seen.row).collect();
     assert_eq!(order, [1, 3, 5, 7, 0, 2, 4, 6]);
     assert!(admitted.iter().all(|seen| seen.deployment == "ptu"));
-    // Each reserves 900 tokens, which drain in 1.44 s: nobody entered together with another.
+    // Each reserves 900 tokens, which drain in 1.44 s: no two entered together.
     for pair in admitted.windows(2) {
         assert!(pair[1].at - pair[0].at >= Duration::from_millis(300), "{admitted:?}");
     }

@@ -17,14 +17,14 @@ use router_core::upstream::{Attempt, Reply, Unreachable, Upstream};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-/// What a request truly is.
+/// The actual size of a request.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Truth {
     pub(crate) prompt: u64,
     pub(crate) output: u64,
 }
 
-/// What was seen of one attempt.
+/// One attempt at a deployment.
 #[derive(Clone, Debug)]
 pub(crate) struct Seen {
     pub(crate) row: usize,
@@ -177,7 +177,7 @@ impl Upstream for World {
     }
 }
 
-/// A config: provisioned deployments of gpt-4o with these sizes, and pay-as-you-go beside them where wished.
+/// A configuration: provisioned deployments of gpt-4o with these sizes, and pay-as-you-go if requested.
 pub(crate) fn config(provisioned: &[(&str, i64)], pay_as_you_go: bool, capacity: &str) -> Config {
     let head = "[roles.reasoning]\nmodels = [\"gpt-4o\"]\n[roles.chat]\nmodels = [\"gpt-4o\"]\n\
          [endpoints.main]\nurl = \"https://r.openai.azure.com\"\napi = \"azure_v1\"\nanonymous = true\n";
@@ -238,7 +238,7 @@ pub(crate) fn world_of(rules: Rules) -> (Rules, World) {
     (rules, world)
 }
 
-/// A call with a text of about so many tokens, told from others by its number.
+/// A call with a text of about this many tokens, identified by its number.
 pub(crate) fn call(
     world: &World,
     truth: Truth,

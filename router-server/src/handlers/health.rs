@@ -13,8 +13,8 @@ use router_core::clock;
 use router_core::config::Expose;
 use router_core::deployment::Deployment;
 use router_core::fallback::LastRefusal;
+use router_core::replicas::ReplicaStatus;
 use router_core::router::ModelRouter;
-use router_core::state::ReplicaStatus;
 use router_core::task::Task;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -63,19 +63,19 @@ pub(crate) async fn ready(
 
 /// Losing the others is no reason not to be sent requests: each replica can go on alone.
 fn touch(status: &ReplicaStatus) -> Value {
-    let ReplicaStatus { connected, replicas, age, meetings, failures, .. } = status;
+    let ReplicaStatus { connected, replicas, age, syncs, failures, .. } = status;
     let age = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
     json!({
         "connected": connected,
         "known": replicas,
         "sync_age_ms": age,
-        "syncs": meetings,
+        "syncs": syncs,
         "failures": failures,
         "summary": status.to_string(),
     })
 }
 
-/// Which configuration runs, since when, and what became of the last reload. Faults name files, keys and places of secrets,
+/// The running configuration, its age, and the result of the last reload. Faults name files, keys and places of secrets,
 /// never a secret.
 fn configuration(reloads: &Reloads) -> Value {
     let last = reloads.last.as_ref().map(|last| {
@@ -99,7 +99,7 @@ fn deployments(shared: &AppState) -> Value {
     catalog.deployments().iter().map(|known| deployment(known, router, now)).collect()
 }
 
-/// What a deployment is and how it stands: left alone or not and why, how busy, how full.
+/// A deployment and its state: its cooldown and the cause, its running requests, its utilization.
 fn deployment(known: &Deployment, router: &ModelRouter, now: Instant) -> Value {
     let standing = router.standing(&known.name);
     let cooling = standing.cooling(now).map(

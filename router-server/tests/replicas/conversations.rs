@@ -1,5 +1,5 @@
-//! What one router has seen of a conversation counts at another, over a real Redis: who can read its encrypted reasoning, and
-//! what an answer made in the background was charged.
+//! State of a conversation is shared over a real Redis: the endpoint of its encrypted reasoning, and the charge of a
+//! background answer.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ async fn encrypted_reasoning_made_through_one_router_is_led_back_by_another() {
         assert_eq!(first.status, 200, "{}", first.body);
         history.extend(first.body["output"].as_array().unwrap().clone());
         history.push(json!({"role": "user", "content": "Go on."}));
-        fleet.told(from, to).await;
+        fleet.synced(from, to).await;
         for router in [to, from, to] {
             let next = turn(&fleet, router, MODEL, &history).await;
             assert_eq!(next.status, 200, "{}", next.body);
@@ -145,14 +145,14 @@ fn shown(
 }
 
 async fn create(fleet: &Fleet, router: usize) -> Got {
-    // 16,000 tokens of the answer are $0.16, which is set aside.
+    // The reservation for 16,000 output tokens is $0.16.
     let body =
         json!({"model": "gpt-4o", "input": "x", "background": true, "max_output_tokens": 16_000});
     let request = post(&fleet.routers[router].url, "/v1/responses", &body);
     send(&client(), shown(request, MAKER)).await.unwrap()
 }
 
-/// What the answer cost, if this response settled it.
+/// The cost of the answer, if this response settled it.
 async fn read(fleet: &Fleet, router: usize, id: &str) -> Option<String> {
     let url = format!("{}/v1/responses/{id}", fleet.routers[router].url);
     let request = http::Request::get(url).body(axum::body::Body::empty()).unwrap();
@@ -173,14 +173,14 @@ async fn an_answer_made_in_the_background_is_settled_once_by_whichever_router_se
         let made = create(&fleet, 0).await;
         assert_eq!(made.status, 200, "{}", made.body);
         let id = made.body["id"].as_str().unwrap().to_owned();
-        fleet.told(0, 1).await;
+        fleet.synced(0, 1).await;
         assert_eq!(read(&fleet, 1, &id).await.as_deref(), Some("0.410000"));
-        fleet.told(1, 0).await;
+        fleet.synced(1, 0).await;
         for router in [0, 1, 0] {
             assert_eq!(read(&fleet, router, &id).await, None, "it is settled");
         }
     }
-    // Twice $0.41, not more and not less: one could have been followed by another, two cannot.
+    // The budget of $0.80 admits a second answer after one of $0.41, and no third one.
     let refused = create(&fleet, 0).await;
     assert_eq!(refused.body["error"]["code"], "insufficient_quota", "{}", refused.body);
     let mut charged = 0.0;

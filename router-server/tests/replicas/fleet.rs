@@ -1,4 +1,4 @@
-//! A real Redis and real routers, each a process of its own, and an emulator behind them.
+//! A real Redis, real routers (each its own process), and an emulator behind them.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -18,10 +18,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-/// No step takes longer, on the slowest machine.
+/// The longest time that any step may take, on the slowest machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// True where there is a Redis to be started; else says that a test is skipped.
+/// True if Redis can be started; otherwise reports that the test is skipped.
 #[expect(clippy::print_stderr, reason = "a skipped test says so")]
 pub(crate) fn redis_is_here() -> bool {
     let found = Command::new("redis-server").arg("--version").stdout(Stdio::null()).status();
@@ -41,14 +41,14 @@ fn free_port() -> u16 {
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// As `kill -SIGNAL` does.
+    /// Sends a signal.
     pub(crate) fn signal(&self, signal: &str) {
         let pid = self.0.id().to_string();
         let status = Command::new("kill").args([&format!("-{signal}"), &pid]).status().unwrap();
         assert!(status.success());
     }
 
-    /// As `kill -9` does.
+    /// Kills it with SIGKILL.
     pub(crate) fn kill(&mut self) {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
@@ -62,7 +62,7 @@ impl Drop for Process {
     }
 }
 
-/// A Redis that keeps nothing.
+/// A Redis without persistence.
 pub(crate) fn redis(port: u16) -> Process {
     let port = port.to_string();
     let words = ["--port", &port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"];
@@ -79,22 +79,22 @@ pub(crate) struct Router {
     log: PathBuf,
 }
 
-/// All of it.
+/// Routers over one Redis and one emulator.
 #[derive(Debug)]
 pub(crate) struct Fleet {
     pub(crate) emulator: Emulator,
     pub(crate) redis: Process,
     pub(crate) port: u16,
     pub(crate) routers: Vec<Router>,
-    /// What stands at the end of each config.
+    /// Further lines of each configuration.
     more: String,
     folder: TempDir,
 }
 
-/// Units of gpt-4o, and what they drain in a second.
+/// PTUs of gpt-4o, and their drain rate in tokens per second.
 pub(crate) const PTU: f64 = 200.0;
 pub(crate) const RATE: f64 = PTU * 2_500.0 / 60.0;
-/// How many seconds a full bucket drains.
+/// The time in which a full bucket drains, in seconds.
 pub(crate) const WINDOW: f64 = 2.0;
 
 async fn emulator() -> Emulator {
@@ -113,12 +113,12 @@ async fn emulator() -> Emulator {
 }
 
 impl Fleet {
-    /// So many routers over one Redis, all met.
+    /// Starts routers over one Redis and waits until they know each other.
     pub(crate) async fn start(routers: usize) -> Self {
         Self::with(routers, "").await
     }
 
-    /// The same with more in the config of each.
+    /// The same with further lines in each configuration.
     pub(crate) async fn with(routers: usize, more: &str) -> Self {
         let port = free_port();
         let (emulator, redis) = (emulator().await, redis(port));
@@ -128,30 +128,30 @@ impl Fleet {
         for _ in 0..routers {
             fleet.add();
         }
-        fleet.all_met(routers).await;
+        fleet.all_connected(routers).await;
         fleet
     }
 
-    /// One more router.
+    /// Starts one more router.
     pub(crate) fn add(&mut self) {
         let router = self.router(self.routers.len());
         self.routers.push(router);
     }
 
-    /// What the Redis says to a command.
+    /// Sends a command to Redis.
     pub(crate) fn ask_redis(&self, words: &[&str]) -> String {
         let port = self.port.to_string();
         let output = Command::new("redis-cli").args(["-p", &port]).args(words).output().unwrap();
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     }
 
-    /// Waits until the Redis answers as wished.
-    pub(crate) async fn redis_says(&self, words: &[&str], wished: impl Fn(&str) -> bool) {
+    /// Waits until Redis gives the expected answer.
+    pub(crate) async fn redis_says(&self, words: &[&str], expected: impl Fn(&str) -> bool) {
         let by = Instant::now() + PATIENCE;
         let mut last = String::new();
         while Instant::now() < by {
             last = self.ask_redis(words);
-            if wished(&last) {
+            if expected(&last) {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -159,12 +159,12 @@ impl Fleet {
         panic!("{words:?}: it never came so far: {last}");
     }
 
-    /// Waits until what one router did is known to another: a meeting of the one that began later, then one of the other.
-    pub(crate) async fn told(&self, from: usize, to: usize) {
+    /// Waits until changes of one router have reached another: two syncs of the first, then two of the other.
+    pub(crate) async fn synced(&self, from: usize, to: usize) {
         for router in [&self.routers[from], &self.routers[to]] {
             let name = "model_router_replicas_syncs_total";
             let (before, by) = (router.metric(name).await, Instant::now() + PATIENCE);
-            // The first of two may have begun before.
+            // The first sync may have begun before the change.
             while router.metric(name).await < before + 2.0 {
                 assert!(Instant::now() < by, "{}", router.logged());
             }
@@ -210,8 +210,8 @@ impl Fleet {
         Router { process, url: format!("http://127.0.0.1:{listen}"), log }
     }
 
-    /// Waits until all of `count` routers know each other.
-    pub(crate) async fn all_met(&self, count: usize) {
+    /// Waits until all `count` routers know each other.
+    pub(crate) async fn all_connected(&self, count: usize) {
         for router in &self.routers {
             router
                 .until(|replicas| replicas["connected"] == true && replicas["known"] == count)
@@ -221,14 +221,14 @@ impl Fleet {
 }
 
 impl Router {
-    /// Waits until what it says of the other replicas is as wished.
-    pub(crate) async fn until(&self, wished: impl Fn(&Value) -> bool) {
+    /// Waits until `/readyz` reports the expected state of the replicas.
+    pub(crate) async fn until(&self, expected: impl Fn(&Value) -> bool) {
         let by = Instant::now() + PATIENCE;
         let mut last = Value::Null;
         while Instant::now() < by {
             if let Some(got) = get(&format!("{}/readyz?verbose", self.url)).await {
                 last = got.body["replicas"].clone();
-                if wished(&last) {
+                if expected(&last) {
                     return;
                 }
             }
@@ -261,7 +261,7 @@ pub(crate) fn client() -> Client<HttpConnector, Body> {
     Client::builder(TokioExecutor::new()).build_http()
 }
 
-/// What came back; `None` where the server is not there.
+/// The answer; `None` if the server is not reachable.
 pub(crate) async fn send(
     client: &Client<HttpConnector, Body>,
     request: Request<Body>,
@@ -278,7 +278,7 @@ pub(crate) async fn get(url: &str) -> Option<Got> {
     send(&client(), request.body(Body::empty()).unwrap()).await
 }
 
-/// Of an operator, where a test has keys.
+/// The key of an operator, in tests with keys.
 pub(crate) const OPERATOR: &str = "mr-operator-of-replicas";
 
 pub(crate) fn post(url: &str, path: &str, body: &Value) -> Request<Body> {

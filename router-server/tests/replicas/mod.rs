@@ -1,7 +1,7 @@
-//! Replicas over a real Redis: real routers, each a process, in front of one emulated PTU. Redis and routers are stopped and
-//! killed. Where there is no `redis-server` these tests say that they are skipped.
+//! Replicas over a real Redis: real router processes in front of one emulated PTU deployment. Redis and routers are stopped
+//! and killed. Without `redis-server`, these tests report that they are skipped.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
-#![expect(clippy::panic, reason = "a helper that cannot go on says why")]
+#![expect(clippy::panic, reason = "a helper that cannot continue reports why")]
 
 mod conversations;
 mod fleet;
@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use fleet::{Fleet, Got, PATIENCE, RATE, WINDOW, client, get, post, redis, redis_is_here, send};
 
-/// One request of a load, from the moment at which it is due.
+/// One request of a load, and the time at which it is sent.
 struct Arrival {
     at: Duration,
     router: usize,
@@ -25,7 +25,7 @@ struct Arrival {
     cap: u64,
 }
 
-/// `load` times what the deployment serves: the same in every run.
+/// Arrivals of `load` times the deployment's throughput, the same in every run.
 fn arrivals(load: f64, seconds: f64) -> Vec<Arrival> {
     let mut dice = Dice::new(11, b"replicas");
     let (mut at, mut all) = (0.0, Vec::new());
@@ -40,10 +40,10 @@ fn arrivals(load: f64, seconds: f64) -> Vec<Arrival> {
     all
 }
 
-/// To which router a request went and what came back; `None` where the router was not there.
+/// The router that got a request, and its answer; `None` if the router was not reachable.
 type Came = (usize, Option<Got>);
 
-/// Begins a load; its requests come by themselves.
+/// Starts a load in the background.
 fn begin(urls: &[String], arrivals: Vec<Arrival>) -> JoinSet<Came> {
     let began = Instant::now();
     let mut under_way = JoinSet::new();
@@ -69,7 +69,7 @@ fn urls(fleet: &Fleet) -> Vec<String> {
 
 const SECONDS: f64 = 10.0;
 
-/// The share of what the PTU could serve since `began` that it did serve; what it still has to is not yet wasted, nor used.
+/// The share of the PTU's throughput since `began` that answers used, without the reservations that have not drained yet.
 fn used(fleet: &Fleet, answers: &[Came], began: Instant) -> f64 {
     let tokens = |got: &Got| {
         let of = |name: &str| got.body["usage"][name].as_f64().unwrap();
@@ -120,25 +120,25 @@ async fn a_redis_that_hangs_dies_and_comes_back_loses_no_request() {
         assert!(router.metric("model_router_replicas_sync_failures_total").await > 0.0);
     }
     fleet.redis.signal("CONT");
-    fleet.all_met(2).await;
+    fleet.all_connected(2).await;
     fleet.redis.kill();
     for router in &fleet.routers {
         router.until(|replicas| replicas["connected"] == false).await;
         assert!(router.metric("model_router_replicas_connected").await.abs() < 1e-9);
     }
     fleet.redis = redis(fleet.port);
-    fleet.all_met(2).await;
+    fleet.all_connected(2).await;
     let answers = load.join_all().await;
     let lost = answers.iter().filter(|(_, got)| got.as_ref().is_none_or(|got| got.status != 200));
     assert_eq!(lost.count(), 0);
-    // No request waited: what the router itself took is told with each answer.
+    // No request waited: each answer reports the router's own time.
     let overhead = |got: &Got| got.headers["x-router-overhead-us"].to_str().unwrap().parse::<u64>();
     let slow = answers.iter().filter_map(|(_, got)| got.as_ref());
     let mut slow: Vec<u64> = slow.map(|got| overhead(got).unwrap()).collect();
     slow.sort_unstable();
     assert!(slow[slow.len() * 9 / 10] < 50_000, "{slow:?}");
     for router in &fleet.routers {
-        // Once when it hung, once when it was killed.
+        // Once for the hang, once for the kill.
         let said = router.logged().matches("continues alone").count();
         assert!((1..=3).contains(&said), "{}", router.logged());
     }
@@ -182,7 +182,7 @@ async fn a_response_stored_through_one_router_is_found_through_another() {
     let follow = json!({"model": "gpt-4o", "input": "Go on.", "previous_response_id": id});
     let followed = send(&client(), post(&other, "/v1/responses", &follow)).await.unwrap();
     assert_eq!(followed.headers["x-router-deployment"], made.headers["x-router-deployment"]);
-    // Forgotten by all once it is deleted.
+    // A deletion applies to all routers.
     let delete = Request::delete(format!("{other}/v1/responses/{id}"));
     let deleted = send(&client(), delete.body(axum::body::Body::empty()).unwrap()).await.unwrap();
     assert_eq!(deleted.status, 200, "{}", deleted.body);
@@ -205,11 +205,11 @@ async fn responses_stored_during_a_long_outage_are_found_after_it() {
         let made = send(&client(), post(&one, "/v1/responses", &body)).await.unwrap();
         ids.push(made.body["id"].as_str().unwrap().to_owned());
     }
-    // Longer than `ttl_ms`: the router comes back as a newcomer.
+    // An outage longer than `ttl_ms`.
     let alone = |replicas: &Value| replicas["sync_age_ms"].as_u64().is_some_and(|age| age > 4_000);
     fleet.routers[0].until(alone).await;
     fleet.redis = redis(fleet.port);
-    fleet.all_met(2).await;
+    fleet.all_connected(2).await;
     for id in &ids {
         let (url, by) = (format!("{other}/v1/responses/{id}"), Instant::now() + PATIENCE);
         let mut found = Value::Null;

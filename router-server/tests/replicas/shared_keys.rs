@@ -1,12 +1,12 @@
-//! Limits and budgets of keys that hold for all routers together, over a real Redis that dies and forgets.
+//! Limits and budgets of keys hold for all routers together, over a real Redis that dies and loses its data.
 //!
-//! No test here rests on how long something takes: what one router did counts at another after a meeting of each.
+//! No test here depends on durations: changes of one router count at another after a sync of each.
 
 use serde_json::json;
 
 use super::fleet::{Fleet, Got, OPERATOR, client, post, redis, redis_is_here, send};
 
-/// The hashes are those of the keys below.
+/// The hashes of the keys below.
 const KEYS: &str = r#"
             [keys.operator]
             hashes = ["sha256:4d5b403de79a9df0975e243afd8f933c9121c03a41afc5e7cebb712cb9aa8200"]
@@ -26,7 +26,7 @@ const TEAM: &str = "mr-team-of-replicas";
 const BURST: &str = "mr-burst-of-replicas";
 const SPENDER: &str = "mr-spender-of-replicas";
 
-/// What a router answers a key that asks for so long an answer.
+/// Sends a request with a key and a cap on its answer.
 async fn ask(fleet: &Fleet, router: usize, key: &str, tokens: u64) -> Got {
     let body = json!({"model": "gpt-4o", "max_tokens": tokens,
         "messages": [{"role": "user", "content": "Say hello."}]});
@@ -36,10 +36,26 @@ async fn ask(fleet: &Fleet, router: usize, key: &str, tokens: u64) -> Got {
     send(&client(), request).await.unwrap()
 }
 
-/// Asserts that the key's budget is spent there.
+/// Asserts that a router refuses the key for its spent budget.
 async fn is_spent(fleet: &Fleet, router: usize) {
     let got = ask(fleet, router, SPENDER, 1).await;
     assert_eq!(got.body["error"]["code"], "insufficient_quota", "{}", got.body);
+}
+
+/// Uses up the rate of one key at both routers.
+async fn a_rate_is_shared(fleet: &Fleet) {
+    for (router, requests) in [(0, 6), (1, 4)] {
+        for number in 0..requests {
+            let got = ask(fleet, router, TEAM, 1).await;
+            assert_eq!(got.status, 200, "{router}, {number}: {}", got.body);
+        }
+        fleet.synced(router, 1 - router).await;
+    }
+    for router in [0, 1] {
+        let got = ask(fleet, router, TEAM, 1).await;
+        assert_eq!(got.body["error"]["code"], "rate_limit_exceeded", "{}", got.body);
+        assert!(got.headers.contains_key("retry-after-ms"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -48,25 +64,14 @@ async fn a_rate_is_one_for_both_routers() {
         return;
     }
     let fleet = Fleet::with(2, KEYS).await;
-    for (router, requests) in [(0, 6), (1, 4)] {
-        for number in 0..requests {
-            let got = ask(&fleet, router, TEAM, 1).await;
-            assert_eq!(got.status, 200, "{router}, {number}: {}", got.body);
-        }
-        fleet.told(router, 1 - router).await;
-    }
-    for router in [0, 1] {
-        let got = ask(&fleet, router, TEAM, 1).await;
-        assert_eq!(got.body["error"]["code"], "rate_limit_exceeded", "{}", got.body);
-        assert!(got.headers.contains_key("retry-after-ms"));
-    }
-    // All at once: what the other admits is not heard of yet, and neither admits more than the limit itself.
+    a_rate_is_shared(&fleet).await;
+    // All at once: neither router knows yet what the other admits, and neither admits more than the limit itself.
     let asked = (0..80).map(|number| ask(&fleet, number % 2, BURST, 1));
     let admitted = futures_util::future::join_all(asked).await;
     let admitted = admitted.iter().filter(|got| got.status == 200).count();
     assert!((20..=40).contains(&admitted), "{admitted}");
-    fleet.told(0, 1).await;
-    fleet.told(1, 0).await;
+    fleet.synced(0, 1).await;
+    fleet.synced(1, 0).await;
     for router in [0, 1] {
         assert_eq!(ask(&fleet, router, BURST, 1).await.status, 429);
     }
@@ -85,21 +90,21 @@ async fn a_budget_outlives_the_router_that_spent_it_and_the_redis_that_kept_it()
         assert!(answers <= 50, "50 of them cost more than the budget");
     }
     is_spent(&fleet, 0).await;
-    fleet.told(0, 1).await;
+    fleet.synced(0, 1).await;
     is_spent(&fleet, 1).await;
     fleet.routers[0].process.kill();
-    // One that replaces it has read what was spent when it has met the others.
+    // A new router has read the spending once it is connected.
     fleet.add();
     fleet.routers[2].until(|replicas| replicas["connected"] == true).await;
     is_spent(&fleet, 2).await;
-    // Without the Redis they go on with what they know.
+    // Without Redis they continue with the last figures.
     fleet.redis.kill();
     for router in [1, 2] {
         fleet.routers[router].until(|replicas| replicas["connected"] == false).await;
         is_spent(&fleet, router).await;
         assert_eq!(ask(&fleet, router, OPERATOR, 1).await.status, 200);
     }
-    // It comes back empty; they put back what one that is gone had spent.
+    // Redis returns empty; the routers restore the spending of the killed one.
     fleet.redis = redis(fleet.port);
     fleet.redis_says(&["HKEYS", "{model-router}:spent"], |names| names.contains("spender")).await;
     for router in [1, 2] {
@@ -115,18 +120,24 @@ async fn a_budget_outlives_the_router_that_spent_it_and_the_redis_that_kept_it()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_from_a_clock_that_was_set_back_is_dropped() {
+async fn a_rate_is_shared_after_the_clock_of_redis_was_set_back() {
     if !redis_is_here() {
         return;
     }
-    let fleet = Fleet::start(2).await;
-    let (log, future) = ("{model-router}:log", "9999999999999-0");
-    fleet.ask_redis(&["XADD", log, future, "r", "other", "n", "1", "b", "-"]);
-    for _ in 0..3 {
-        // Each has something to tell.
-        assert_eq!(ask(&fleet, 0, "", 1).await.status, 200);
-    }
-    fleet.redis_says(&["XRANGE", log, "-", "+"], |log| !log.contains("999999999999")).await;
-    fleet.all_met(2).await;
-    fleet.told(0, 1).await;
+    let fleet = Fleet::with(2, KEYS).await;
+    // An entry from before: its id is in the future, and so are all ids after it.
+    let (changes, future) = ("{model-router}:changes", "9999999999999-0");
+    fleet.ask_redis(&[
+        "XADD",
+        changes,
+        future,
+        "run",
+        "other",
+        "at",
+        "9999999999999000",
+        "text",
+        "",
+    ]);
+    a_rate_is_shared(&fleet).await;
+    fleet.all_connected(2).await;
 }

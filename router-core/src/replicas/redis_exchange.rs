@@ -1,16 +1,15 @@
-//! Redis as the place where replicas meet: a stream for what they tell, a hash of who is there, one of what keys spent, plain
-//! keys for the rest.
+//! Redis as the exchange: a stream of changes, sorted sets of cooldowns and of routers, a hash of
+//! spending, and plain keys for the rest.
 //!
-//! The one file that names the client. A meeting is one pipeline, so one round trip; there are no scripts, so it also runs
-//! where those are forbidden. The server's clock is the one that all share. A connection that failed is dropped and made anew
-//! at the next meeting: what may have arrived over it is told apart by its number.
+//! The only file that names the client. A sync is one pipeline, so one round trip. There are no
+//! scripts, so it also runs where those are forbidden. The server's clock is the common one. A
+//! connection that failed is dropped, and the next sync opens another.
 //!
-//! It needs Redis 6.2 or what speaks like it (Valkey). All keys carry the prefix in braces and so lie on one node of a
-//! cluster; following a cluster's redirections is not done here.
+//! It needs Redis 6.2 or a compatible server (Valkey). All keys carry the prefix in braces and so lie
+//! on one node of a cluster; the redirections of a cluster are not followed.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,32 +18,30 @@ use redis_client::{
     AsyncConnectionConfig, Client, IntoConnectionInfo, Pipeline, RedisError, Value,
 };
 
-use super::exchange::{Answer, Batch, Exchange, ExchangeFault, Pull, Push};
+use super::exchange::{Answer, Entry, Exchange, ExchangeFault, Pull, Push};
 
-/// Reads a password when a connection is made: a mounted one changes while the router runs.
+/// Reads a password when a connection is opened: a mounted one changes while the router runs.
 pub type Password = Arc<dyn Fn() -> Result<Box<str>, ExchangeFault> + Send + Sync>;
 
-/// Where a Redis is and how it is spoken to.
+/// The address of a Redis.
 #[derive(Clone)]
 pub struct RedisAddress {
-    /// `redis://host:port/database`, or `rediss://` for TLS; no secret in it.
+    /// `redis://host:port/database`, or `rediss://` for TLS; without a secret.
     pub url: Box<str>,
-    /// Who connects, where it has users.
+    /// The user, if the server has users.
     pub username: Option<Box<str>>,
-    /// The password, where it asks for one.
+    /// The password, if the server requires one.
     pub password: Option<Password>,
-    /// What all keys begin with: routers of one prefix are one set of replicas.
+    /// The start of every key: routers of one prefix are replicas of each other.
     pub prefix: Box<str>,
-    /// After this time a meeting or a connection has failed.
+    /// After this time a sync or a connection has failed.
     pub patience: Duration,
-    /// For how long what was told is kept for those who come late.
-    pub keep: Duration,
 }
 
 impl fmt::Debug for RedisAddress {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { url, prefix, .. } = self;
-        // Whoever writes a password into the address all the same does not read it in a log.
+        // If the URL holds a password anyway, keep it out of `Debug`.
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
         let url = format!("{scheme}://{host}");
@@ -52,15 +49,14 @@ impl fmt::Debug for RedisAddress {
     }
 }
 
-/// A Redis where replicas meet.
+/// A Redis as the exchange.
 pub struct RedisExchange {
     address: RedisAddress,
-    log: String,
-    members: String,
+    changes: String,
+    cooldowns: String,
+    routers: String,
     spent: String,
     connection: Mutex<Option<MultiplexedConnection>>,
-    /// The log is of a clock that went ahead of the server's: it is to be dropped.
-    stale: AtomicBool,
 }
 
 impl fmt::Debug for RedisExchange {
@@ -69,37 +65,42 @@ impl fmt::Debug for RedisExchange {
     }
 }
 
-/// The most batches read at once.
-const MOST_READ: usize = 256;
+/// The most changes that one sync reads.
+const READ_AT_ONCE: usize = 1_000;
 
-/// What keys spent is kept for longer than a month after the last of it.
+/// About the most changes that are kept.
+const CHANGES_KEPT: usize = 10_000;
+
+/// Changes, cooldowns and routers are kept for this long after the last write.
+const KEPT: Duration = Duration::from_secs(24 * 3_600);
+
+/// Spending is kept for longer than a month after the last of it.
 const SPENT_KEPT: Duration = Duration::from_secs(40 * 24 * 3_600);
 
-/// For how long values by key are kept: stored responses live for 30 days.
+/// Values by key are kept as long as services keep stored responses.
 const VALUES_KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Before all entries of a stream.
+/// The position before all entries of a stream.
 const START: &str = "0-0";
 
 /// An entry of a stream: its id and its fields.
-type Entry = (String, BTreeMap<String, String>);
+type StreamEntry = (String, BTreeMap<String, String>);
 
 impl RedisExchange {
-    /// Nothing is connected before the first meeting.
+    /// Nothing is connected before the first sync.
     ///
     /// # Errors
-    /// The address is not one of Redis.
+    /// The URL is not one of Redis.
     pub fn new(address: RedisAddress) -> Result<Self, ExchangeFault> {
         Client::open(&*address.url).map_err(|error| fault(&error))?;
-        let key = |what: &str| format!("{{{}}}:{what}", address.prefix);
-        let (log, members, spent) = (key("log"), key("members"), key("spent"));
+        let key = |name: &str| format!("{{{}}}:{name}", address.prefix);
         Ok(Self {
+            changes: key("changes"),
+            cooldowns: key("cooldowns"),
+            routers: key("routers"),
+            spent: key("spent"),
             address,
-            log,
-            members,
-            spent,
             connection: Mutex::default(),
-            stale: AtomicBool::default(),
         })
     }
 
@@ -136,61 +137,47 @@ impl RedisExchange {
         Ok(connection)
     }
 
-    /// The commands of a meeting. The answers that count come in this order: time, log, members, what was spent, how many
-    /// figures of it there are.
+    /// The commands of a sync. Those with answers come in this order: time, cooldowns, changes, number of routers, number of
+    /// spending figures, spending figures.
     fn pipeline(&self, push: &Push) -> Pipeline {
         let mut pipe = redis_client::pipe();
-        if self.stale.swap(false, Ordering::Relaxed) {
-            pipe.cmd("DEL").arg(&self.log).ignore();
-        }
         pipe.cmd("TIME");
-        match &push.read {
-            Some(read) => pipe
-                .cmd("XRANGE")
-                .arg(&self.log)
-                .arg(format!("({read}"))
-                .arg("+")
-                .arg("COUNT")
-                .arg(MOST_READ),
-            None => pipe.cmd("XREVRANGE").arg(&self.log).arg("+").arg("-").arg("COUNT").arg(1),
-        };
+        for (key, value) in &push.values {
+            let key = self.value_key(key);
+            match value {
+                Some(value) => {
+                    pipe.cmd("SET").arg(key).arg(&**value).arg("PX").arg(millis(VALUES_KEPT))
+                }
+                None => pipe.cmd("DEL").arg(key),
+            };
+            pipe.ignore();
+        }
+        self.write_spent(&mut pipe, push);
+        self.write_cooldowns(&mut pipe, push);
+        if let Some(text) = &push.change {
+            let add = pipe.cmd("XADD").arg(&self.changes).arg("MAXLEN").arg("~").arg(CHANGES_KEPT);
+            add.arg("*").arg("run").arg(&*push.run).arg("at").arg(push.micros);
+            add.arg("text").arg(&**text).ignore();
+        }
         if push.beat {
-            pipe.cmd("HGETALL").arg(&self.members);
+            self.announce(&mut pipe, push);
+        }
+        let from = format!("({}", push.micros);
+        pipe.cmd("ZRANGEBYSCORE").arg(&self.cooldowns).arg(from).arg("+inf").arg("WITHSCORES");
+        let from = format!("({}", push.read.as_deref().unwrap_or(START));
+        let read = pipe.cmd("XRANGE").arg(&self.changes).arg(from).arg("+");
+        read.arg("COUNT").arg(READ_AT_ONCE);
+        if push.beat {
+            pipe.cmd("ZCARD").arg(&self.routers);
+            pipe.cmd("HLEN").arg(&self.spent);
         }
         if push.all_spent {
             pipe.cmd("HGETALL").arg(&self.spent);
         }
-        if let Some((number, text)) = &push.batch {
-            let keep = u64::try_from(self.address.keep.as_millis()).unwrap_or(u64::MAX);
-            let oldest = (push.micros / 1_000).saturating_sub(keep);
-            let add = pipe.cmd("XADD").arg(&self.log).arg("MINID").arg("~").arg(oldest).arg("*");
-            add.arg("r").arg(&*push.replica).arg("n").arg(*number).arg("b").arg(&**text).ignore();
-        }
-        if let Some(report) = &push.report {
-            pipe.cmd("HSET").arg(&self.members).arg(&*push.replica).arg(&**report).ignore();
-            let keep = millis(self.address.keep);
-            for key in [&self.log, &self.members] {
-                pipe.cmd("PEXPIRE").arg(key).arg(keep).ignore();
-            }
-        }
-        for gone in &push.gone {
-            pipe.cmd("HDEL").arg(&self.members).arg(&**gone).ignore();
-        }
-        for (key, value) in &push.kept {
-            let key = self.value_key(key);
-            match value {
-                Some(value) => {
-                    let set = pipe.cmd("SET").arg(key).arg(&**value);
-                    set.arg("PX").arg(millis(VALUES_KEPT)).ignore()
-                }
-                None => pipe.cmd("DEL").arg(key).ignore(),
-            };
-        }
-        self.spend(&mut pipe, push);
         pipe
     }
 
-    fn spend(&self, pipe: &mut Pipeline, push: &Push) {
+    fn write_spent(&self, pipe: &mut Pipeline, push: &Push) {
         if !push.spent.is_empty() {
             let set = pipe.cmd("HSET").arg(&self.spent);
             for (name, figure) in &push.spent {
@@ -206,46 +193,70 @@ impl RedisExchange {
             }
             delete.ignore();
         }
-        if push.beat {
-            pipe.cmd("HLEN").arg(&self.spent);
+    }
+
+    fn write_cooldowns(&self, pipe: &mut Pipeline, push: &Push) {
+        if !push.cooldowns.is_empty() {
+            // Only a later end replaces the one that is there.
+            let add = pipe.cmd("ZADD").arg(&self.cooldowns).arg("GT");
+            for (name, end) in &push.cooldowns {
+                add.arg(*end).arg(&**name);
+            }
+            add.ignore();
+        }
+        if !push.recovered.is_empty() {
+            let remove = pipe.cmd("ZREM").arg(&self.cooldowns);
+            for name in &push.recovered {
+                remove.arg(&**name);
+            }
+            remove.ignore();
         }
     }
 
-    async fn met(&self, push: &Push) -> Result<Pull, ExchangeFault> {
+    /// Announces this run, and removes what is over.
+    fn announce(&self, pipe: &mut Pipeline, push: &Push) {
+        let Push { run, micros, ttl, .. } = push;
+        let ttl = u64::try_from(ttl.as_micros()).unwrap_or(u64::MAX);
+        let (oldest, latest) = (micros.saturating_sub(ttl), micros.saturating_add(ttl));
+        let mut remove = |key: &str, from: String, to: String| {
+            pipe.cmd("ZREMRANGEBYSCORE").arg(key).arg(from).arg(to).ignore();
+        };
+        remove(&self.cooldowns, "-inf".to_owned(), micros.to_string());
+        remove(&self.routers, "-inf".to_owned(), format!("({oldest}"));
+        // Announced before the server's clock was set back.
+        remove(&self.routers, format!("({latest}"), "+inf".to_owned());
+        pipe.cmd("ZADD").arg(&self.routers).arg(*micros).arg(&**run).ignore();
+        for key in [&self.changes, &self.cooldowns, &self.routers] {
+            pipe.cmd("PEXPIRE").arg(key).arg(millis(KEPT)).ignore();
+        }
+    }
+
+    async fn synced(&self, push: &Push) -> Result<Pull, ExchangeFault> {
         let mut connection = self.connected().await?;
-        let doubt = Doubt(self);
+        let unanswered = Unanswered(self);
         let answers: Result<Vec<Value>, RedisError> =
             self.pipeline(push).query_async(&mut connection).await;
         let answers = answers.map_err(|error| fault(&error))?;
-        doubt.over();
+        unanswered.answered();
         let mut answers = answers.into_iter();
         let (seconds, micros): (u64, u64) = read(answers.next())?;
-        let log: Vec<Entry> = read(answers.next())?;
-        let members: Option<BTreeMap<String, String>> =
-            push.beat.then(|| read(answers.next())).transpose()?;
+        let cooldowns: Vec<(String, f64)> = read(answers.next())?;
+        let changes: Vec<StreamEntry> = read(answers.next())?;
+        let replicas: Option<usize> = push.beat.then(|| read(answers.next())).transpose()?;
+        let spent_count = push.beat.then(|| read(answers.next())).transpose()?;
         let spent: Option<BTreeMap<String, String>> =
             push.all_spent.then(|| read(answers.next())).transpose()?;
-        let spent_count = push.beat.then(|| read(answers.next())).transpose()?;
-        let micros = seconds.saturating_mul(1_000_000).saturating_add(micros);
-        let last = log.last().map(|(id, _)| id.clone().into_boxed_str());
-        // The server's clock was set back. Its log would go on at the old time, where nothing of it is ever old enough to go.
-        if last.as_deref().is_some_and(|last| ahead(last, micros)) {
-            self.stale.store(true, Ordering::Relaxed);
-        }
-        let (read, more) = match &push.read {
-            None => (last.or_else(|| Some(START.into())), false),
-            // Another server, whose clock is behind: its log is read from the start, and numbers tell what was heard.
-            Some(read) if ahead(read, micros) => (Some(START.into()), true),
-            Some(_) => (last, log.len() >= MOST_READ),
-        };
-        let batches = match &push.read {
-            None => Vec::new(),
-            Some(_) => log.into_iter().filter_map(|(_, fields)| batch(fields)).collect(),
-        };
-        let reports = members.map(|members| members.into_values().map(Into::into).collect());
         let text = |(name, figure): (String, String)| (name.into(), figure.into());
-        let spent = spent.map(|spent| spent.into_iter().map(text).collect());
-        Ok(Pull { micros, read, batches, more, reports, spent, spent_count })
+        Ok(Pull {
+            micros: seconds.saturating_mul(1_000_000).saturating_add(micros),
+            read: changes.last().map(|(id, _)| id.as_str().into()),
+            more: changes.len() >= READ_AT_ONCE,
+            changes: changes.into_iter().filter_map(|(_, fields)| entry(fields)).collect(),
+            cooldowns: cooldowns.into_iter().map(|(name, end)| (name.into(), whole(end))).collect(),
+            replicas,
+            spent: spent.map(|spent| spent.into_iter().map(text).collect()),
+            spent_count,
+        })
     }
 
     async fn found(&self, keys: &[Box<str>]) -> Result<Vec<Option<Box<str>>>, ExchangeFault> {
@@ -273,8 +284,8 @@ impl RedisExchange {
 }
 
 impl Exchange for RedisExchange {
-    fn meet<'e>(&'e self, push: &'e Push) -> Answer<'e, Pull> {
-        Box::pin(self.met(push))
+    fn sync<'e>(&'e self, push: &'e Push) -> Answer<'e, Pull> {
+        Box::pin(self.synced(push))
     }
 
     fn find<'e>(&'e self, keys: &'e [Box<str>]) -> Answer<'e, Vec<Option<Box<str>>>> {
@@ -286,37 +297,40 @@ impl Exchange for RedisExchange {
     }
 }
 
-/// While an answer is awaited: where it fails, or is not waited for any longer, the connection is dropped. One whose other end
-/// is gone without a word would else be asked for as long as the system takes to notice.
-struct Doubt<'e>(&'e RedisExchange);
+/// Drops the connection unless the sync is answered: one whose other end has vanished would otherwise be used until the
+/// system notices.
+struct Unanswered<'e>(&'e RedisExchange);
 
-impl Doubt<'_> {
-    /// It was answered.
-    fn over(self) {
+impl Unanswered<'_> {
+    fn answered(self) {
         std::mem::forget(self);
     }
 }
 
-impl Drop for Doubt<'_> {
+impl Drop for Unanswered<'_> {
     fn drop(&mut self) {
         self.0.lock().take();
     }
 }
 
-fn batch(mut fields: BTreeMap<String, String>) -> Option<Batch> {
-    let replica = fields.remove("r")?.into();
-    let number = fields.get("n")?.parse().ok()?;
-    Some(Batch { replica, number, text: fields.remove("b")?.into() })
-}
-
-/// True where a place in the log lies more than a second ahead of the clock.
-fn ahead(read: &str, micros: u64) -> bool {
-    let at: Option<u64> = read.split_once('-').and_then(|(millis, _)| millis.parse().ok());
-    at.is_some_and(|at| at > micros / 1_000 + 1_000)
+/// The time is a field of its own: after the server's clock was set back, ids stay in the future.
+fn entry(mut fields: BTreeMap<String, String>) -> Option<Entry> {
+    let micros = fields.remove("at")?.parse().ok()?;
+    let run = fields.remove("run")?.into();
+    Some(Entry { run, micros, text: fields.remove("text")?.into() })
 }
 
 fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates"
+)]
+fn whole(score: f64) -> u64 {
+    score as u64
 }
 
 fn read<T: redis_client::FromRedisValue>(answer: Option<Value>) -> Result<T, ExchangeFault> {
@@ -324,7 +338,7 @@ fn read<T: redis_client::FromRedisValue>(answer: Option<Value>) -> Result<T, Exc
     T::from_redis_value(answer).map_err(|error| ExchangeFault(error.to_string().into()))
 }
 
-/// What the client says, which may name the host and never the password.
+/// The client's text, which may name the host and never the password.
 fn fault(error: &RedisError) -> ExchangeFault {
     ExchangeFault(error.to_string().into())
 }
@@ -334,13 +348,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_ahead_of_the_clock_is_another_servers() {
-        assert!(ahead("1700000002500-0", 1_700_000_001_000_000));
-        assert!(!ahead("1700000002500-0", 1_700_000_002_000_000));
-        assert!(!ahead("start", 0));
-    }
-
-    #[test]
     fn an_address_shows_no_secret_and_must_be_one() {
         let address = |url: &str| RedisAddress {
             url: url.into(),
@@ -348,7 +355,6 @@ mod tests {
             password: Some(Arc::new(|| Ok("hidden-word".into()))),
             prefix: "p".into(),
             patience: Duration::from_secs(1),
-            keep: Duration::from_secs(10),
         };
         let exchange = RedisExchange::new(address("redis://127.0.0.1:1/0")).unwrap();
         assert!(!format!("{exchange:?}").contains("hidden"));
@@ -371,13 +377,12 @@ mod tests {
             password: None,
             prefix: "p".into(),
             patience: Duration::from_secs(20),
-            keep: Duration::from_secs(10),
         });
         let (exchange, push) = (exchange.unwrap(), Push::default());
         let mut held = Vec::new();
         for _ in 0..2 {
-            // Given up by who asks, as the replicas do, long before the client's own patience ends.
-            let asked = tokio::time::timeout(Duration::from_millis(200), exchange.meet(&push));
+            // The caller's timeout, like that of the replicas, ends long before the client's own.
+            let asked = tokio::time::timeout(Duration::from_millis(200), exchange.sync(&push));
             let (asked, came) = tokio::join!(asked, greeted(&server));
             assert!(asked.is_err(), "{asked:?}");
             held.push(came);
@@ -391,7 +396,7 @@ mod tests {
         let (mut stream, _) = server.accept().await.unwrap();
         let mut asked = [0; 4_096];
         let count = stream.read(&mut asked).await.unwrap();
-        assert!(count > 0 && !String::from_utf8_lossy(&asked).contains("XREVRANGE"));
+        assert!(count > 0 && !String::from_utf8_lossy(&asked).contains("XRANGE"));
         stream.write_all(b"+OK\r\n+OK\r\n").await.unwrap();
         stream
     }
