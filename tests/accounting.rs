@@ -70,7 +70,7 @@ async fn tokens(bench: &Bench, model: &str, kind: &str) -> f64 {
     bench.metric(&format!("gen_ai_client_token_usage_sum{{{labels}}}")).await
 }
 
-/// How many operations of a model ended with an error, and at which provider.
+/// The number of a model's operations that ended with an error, and the provider.
 async fn operations(bench: &Bench, provider: &str, model: &str, error: &str) -> f64 {
     let text = bench.get("/metrics").await.text;
     let labels = [
@@ -79,7 +79,7 @@ async fn operations(bench: &Bench, provider: &str, model: &str, error: &str) -> 
         format!("gen_ai_request_model=\"{model}\""),
         "gen_ai_operation_name=\"chat\"".to_owned(),
     ];
-    // Of all deployments together.
+    // The sum over all deployments.
     let counts = text.lines().filter_map(|line| {
         let line = line.strip_prefix("gen_ai_client_operation_duration_seconds_count{")?;
         let (of, count) = line.rsplit_once("} ")?;

@@ -60,7 +60,7 @@ impl AnyStream {
         Self { router, pieces, runtime }
     }
 
-    /// What the caller of a stream gets; `None` where no stream comes about.
+    /// The result for the caller of a stream; `None` if no stream starts.
     fn ask(&self, operation: Operation, pieces: Vec<Bytes>) -> Option<Bytes> {
         *self.pieces.lock().unwrap_or_else(PoisonError::into_inner) = pieces;
         let body = match operation {
@@ -86,7 +86,7 @@ impl AnyStream {
         })
     }
 
-    /// What was billed so far: tokens in, tokens out, whole streams, streams broken off.
+    /// The amounts billed so far: input tokens, output tokens, complete streams, interrupted streams.
     fn account(&self) -> [f64; 4] {
         let families = self.router.registry.gather();
         let sum = |name: &str, label: &str| -> f64 {
@@ -144,7 +144,7 @@ fn any_place() -> impl Strategy<Value = prop::sample::Index> {
     any::<prop::sample::Index>()
 }
 
-/// True of a stream that says how it ended.
+/// True if the stream reports how it ended.
 fn says_its_end(bytes: &[u8]) -> bool {
     let text = String::from_utf8_lossy(bytes);
     [

@@ -83,7 +83,7 @@ impl Background {
         value.map_or(0.0, |value| value.parse().unwrap())
     }
 
-    /// What the key has been charged, by the metrics.
+    /// The key's charges, by the metrics.
     async fn charged(&self) -> f64 {
         self.metric("model_router_key_cost_usd_total{key=\"team\",model=\"gpt-4o\"}").await
     }

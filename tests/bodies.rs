@@ -6,10 +6,10 @@ use serde_json::json;
 
 use crate::support::{Answer, Bench, Layout};
 
-/// What becomes of an error.
+/// The effect of an error.
 #[derive(Debug, Clone, Copy)]
 enum Then {
-    /// The next deployment answers; this is the cause that the caller hears.
+    /// The next deployment answers; this is the cause reported to the caller.
     Next(&'static str),
     /// The same deployment answers, asked without this field.
     Without(&'static str),
@@ -160,7 +160,7 @@ const TABLE: [(u16, &str, Then); 33] = [
     (431, r#"{"error":{"code":"431","message":"Request header fields too large"}}"#, Then::Back),
 ];
 
-/// In what a request is asked.
+/// The form of a request.
 #[derive(Debug, Clone, Copy)]
 enum Form {
     Chat,

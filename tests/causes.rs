@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::support::raw_upstream::{Asked, RawUpstream, Scripted};
 use crate::support::{Answer, Bench, Layout, PATIENCE, logs, question};
 
-/// Two deployments of one model: `dead` is where nobody listens, `busy` answers by a script.
+/// Two deployments of one model: `dead` refuses connections, `busy` answers by a script.
 fn layout(dead: &str, busy: &str) -> Layout {
     let endpoint = format!("deployments.{dead}.endpoint");
     Layout::empty()
@@ -225,7 +225,7 @@ async fn a_failing_call_of_a_stored_response_is_explained_as_a_request_is() {
     assert_eq!(answer.header("x-router-residency"), Some("global"));
     line_with(&["stored-1", "\"request\"", "stored_at status_5xx 503 stored_is_busy "]).await;
     line_with(&["an attempt failed", "stored_at", "503", "stored_is_busy", "WARN"]).await;
-    // What config or rights have wrong is in the log alone.
+    // A wrong configuration or missing permissions appear only in the log.
     let answer = get("stored-2").await;
     assert_eq!((answer.status, answer.code().as_str()), (502, "upstream_misconfigured"));
     assert!(!answer.text.contains("stored_at") && answer.deployment().is_none(), "{answer:?}");

@@ -128,9 +128,9 @@ fn assert_lossless(written: &Value, sent: &Value, adapted: &BTreeSet<&str>, what
     let mut differing = BTreeSet::new();
     for name in names {
         let (before, after) = (written.get(name), sent.get(name));
-        // Where the address does not name the deployment, the body must.
+        // If the address does not name the deployment, the body must.
         let address = name == "model";
-        // A stream's usage is asked for on our own account, and its chunk withheld.
+        // The router itself requests a stream's usage, and withholds its chunk.
         let usage = name == "stream_options" && {
             let mut before = before.cloned().filter(Value::is_object).unwrap_or(json!({}));
             before["include_usage"] = json!(true);
@@ -154,7 +154,7 @@ async fn every_request_of_every_client_is_answered_and_forwarded_without_loss() 
     assert!(recorded.len() >= 380, "{} recordings", recorded.len());
     let bench = bench(&recorded).await;
     let mut forwarded = 0;
-    // As it was sent, with the model chosen by the score, and with a reasoning model that needs changes.
+    // Sent unchanged, with the model chosen by the score, and with a reasoning model that needs changes.
     for (model, task) in [(None, None), (Some("auto"), None), (Some("auto"), Some("reasoning"))] {
         for recorded in &recorded {
             let what = format!(
@@ -190,7 +190,7 @@ async fn every_request_of_every_client_is_answered_and_forwarded_without_loss() 
     assert!(forwarded > 1_000, "{forwarded}");
 }
 
-/// The operation of a recorded request; `None` where it is none.
+/// The operation of a recorded request; `None` if it is unknown.
 fn operation(recorded: &Recorded) -> Option<Operation> {
     let path = recorded.text("path").trim_end_matches('/');
     [

@@ -213,7 +213,7 @@ fn the_examples_values_are_the_defaults() {
     let default = Config::from_toml(sound, today()).unwrap();
     let example = load("example.toml");
     assert_eq!(example.server, default.server);
-    // The example has keys: an id that is not known is refused. Without keys it is asked for.
+    // The example has keys: an unknown id is refused. Without keys it is looked up.
     assert_eq!(example.limits, Limits::default());
     let limits = Limits { unknown_stored: Unknown::Ask, ..Limits::default() };
     assert_eq!(default.limits, limits);

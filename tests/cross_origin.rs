@@ -44,7 +44,7 @@ async fn a_listed_page_asks_without_a_key_whether_it_may_and_then_with_one() {
     let refused = ask(APP, None).await;
     assert_eq!((refused.status, refused.code().as_str()), (401, "invalid_api_key"));
     assert_eq!(refused.header("access-control-allow-origin"), Some(APP));
-    // The answer to a page that is not listed is for nobody to read.
+    // A page that is not listed cannot read the answer.
     let other = "https://other.example.com";
     assert_eq!(preflight(&bench, other).await.header("access-control-allow-origin"), None);
     let answer = ask(other, Some(key("page"))).await;

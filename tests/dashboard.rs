@@ -165,7 +165,7 @@ async fn with_keys_it_is_for_operators_in_a_browser_too() {
     }
     ask_as(&bench, "team", "chat").await;
     let state = bench.client.get(bench.url("/dashboard/state")).bearer_auth(key("ops"));
-    // What has ended is told when its second does.
+    // An ended request is reported when its second ends.
     let told = async {
         loop {
             let state = Answer::of(state.try_clone().unwrap()).await.json();

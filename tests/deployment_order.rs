@@ -20,7 +20,7 @@ async fn ask_about(bench: &Bench, subject: usize) -> Answer {
     bench.ask("chat", json!({"messages": messages, "max_tokens": 10})).await
 }
 
-/// How many of these conversations each deployment answers.
+/// The number of these conversations that each deployment answers.
 async fn shares(bench: &Bench, conversations: std::ops::Range<usize>) -> BTreeMap<String, usize> {
     let mut shares = BTreeMap::new();
     for subject in conversations {
@@ -49,7 +49,7 @@ async fn three_regions() -> Bench {
     let lines = lines.lines().map(|line| match line.split_once(" = ") {
         Some(("url", _)) => format!("url = {:?}", emulator.url()),
         Some(("api_key" | "bearer", _)) => "anonymous = true".to_owned(),
-        // The host no longer says where it processes.
+        // The host no longer names the area of processing.
         Some(("order", order)) => format!("order = {order}\narea = \"global\""),
         _ => line.to_owned(),
     });

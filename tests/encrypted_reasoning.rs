@@ -83,7 +83,7 @@ async fn begun(bench: &Bench, model: &str, streamed: bool) -> Vec<Value> {
     history
 }
 
-/// What a deployment was sent last: whether hidden reasoning was in it, and whether other items had ids.
+/// The last request to a deployment: whether it held hidden reasoning, and whether other items had ids.
 fn sent(emulator: &Emulator, deployment: &str) -> (bool, bool) {
     let body = emulator.requests_to(deployment).last().unwrap().json().unwrap();
     let items = body["input"].as_array().unwrap().clone();
@@ -235,7 +235,7 @@ async fn a_model_without_reasoning_gets_none() {
 
 #[tokio::test]
 async fn what_a_stored_response_hands_out_binds_a_conversation_too() {
-    // The items are hidden when the response is made, and asked for later in each of the ways that there are.
+    // The items are hidden when the response is created, and requested later in each possible way.
     let compact = "compact";
     for way in
         ["?include[]=reasoning.encrypted_content", "/input_items?limit=9", "?stream=true", compact]

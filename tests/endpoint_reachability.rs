@@ -1,4 +1,4 @@
-//! How endpoints are reached: private authorities are trusted only where configured, and a proxy is
+//! Reachability of endpoints: private authorities are trusted only where configured, and a proxy is
 //! used or bypassed. `router-server/tests/proxy.rs` covers proxies from the environment.
 
 use std::net::SocketAddr;

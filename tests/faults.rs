@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use crate::support::memory::{Canned, InMemory};
 use crate::support::{Bench, Layout, PATIENCE, question};
 
-/// The provisioned deployment fails as scripted; pay-as-you-go answers, and the cause is told.
+/// The provisioned deployment fails as scripted; pay-as-you-go answers, and the cause is reported.
 async fn check(bench: &Bench, step: Step, streamed: bool, cause: &str) {
     bench.emulator.script("chat_ptu", step);
     let answer = bench.ask_in_form("chat", streamed).await;

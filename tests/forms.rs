@@ -114,7 +114,7 @@ async fn no_disguise_carries_a_model_past_a_key() {
         assert_eq!(answer.status, 400, "{kind}: {answer:?}");
     }
     assert!(upstream.received().is_empty(), "{:?}", upstream.received());
-    // What is asked for openly is refused by its right name.
+    // An openly requested model is refused by its own name.
     let open = [field("name=\"model\"", "img_global"), END.to_owned()].concat();
     let answer = send(&bench, PATH, KIND, open.into_bytes()).await;
     assert_eq!(
@@ -178,7 +178,7 @@ async fn a_path_that_names_the_deployment_needs_no_model_in_the_body() {
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["prompt"], "a");
         assert_eq!(body.get("model").is_some(), api == "openai", "{body}");
-        // What is neither a form nor JSON is refused, not completed.
+        // A body that is neither a form nor JSON is refused, not completed.
         for body in ["", "[]", "prompt=a"] {
             let answer = send(&bench, &path, "application/json", body.as_bytes().to_vec()).await;
             assert_eq!((answer.status, upstream.received().len()), (400, 2), "{body}");

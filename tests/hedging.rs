@@ -23,7 +23,7 @@ fn bench(layout: &Layout) -> InMemory {
     })
 }
 
-/// Who answered, after how many attempts, and how long the first byte of the head took.
+/// The deployment that answered, the number of attempts, and the time to the first byte of the head.
 async fn ask(bench: &InMemory, streamed: bool) -> (String, String, Duration) {
     let body = json!({"model": "chat", "stream": streamed, "messages": [{"role": "user", "content": "hi"}]});
     let began = Instant::now();

@@ -31,7 +31,7 @@ fn good() -> InMemory {
     InMemory::new(&Layout::pair(), |attempt, _| Ok(Canned::good(attempt)))
 }
 
-/// The wait that a refused call is told, in milliseconds.
+/// The wait in the answer to a refused call, in milliseconds.
 async fn refused(router: &InMemory, call: ChatCall) -> (String, Option<u128>) {
     let error = router.read(call).await.unwrap_err();
     (error.kind().as_str().to_owned(), error.wait().map(|wait| wait.as_millis()))
@@ -246,7 +246,7 @@ async fn what_is_left_of_a_keys_rates_is_told_and_nobody_elses() {
     assert!(left <= 6_000, "its cap is set aside: {left}");
     let full = ask_as(&bench, "two", "chat").await;
     assert_eq!((full.status, told(&full, "requests")[1].as_deref()), (429, Some("0")));
-    // The emulator tells its own quota of a pay-as-you-go deployment, which is nothing of the key's.
+    // The emulator reports the quota of a pay-as-you-go deployment, which is not the key's.
     let free = ask_as(&bench, "free", "chat_payg").await;
     assert_eq!(free.status, 200);
     assert_eq!([told(&free, "requests"), told(&free, "tokens")].concat(), [const { None }; 6]);

@@ -86,7 +86,7 @@ async fn fallback_stays_on_the_deployments_of_the_key() {
     bench.emulator.script("chat_ptu", Step::throttled_ms(900));
     let answer = ask_as(&bench, "ptu_only", "chat").await;
     assert_eq!(answer.status, 429, "{answer:?}");
-    // What asks for a wait is left alone; another key goes on.
+    // A deployment that requests a wait gets a cooldown; another key continues.
     assert_eq!(ask_as(&bench, "ptu_only", "chat_ptu").await.status, 429);
     ask_as(&bench, "all", "chat").await.assert_answered_by("chat_payg", false);
     assert_refused(&ask_as(&bench, "ptu_only", "chat_payg").await, 404, "model_not_found");

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::support::{Answer, Bench, Layout, PATIENCE, checked, logs, question};
 
-/// What one of these tests shows.
+/// The outcome of one of these tests.
 const TEAM: &str = "mr_team_0123456789abcdefghijk";
 
 /// A layout with keys: each a name and its key.

@@ -1,4 +1,4 @@
-//! What is not a chat request is refused in OpenAI's form, and nothing is sent.
+//! A body that is not a chat request is refused in OpenAI's form, and nothing is sent.
 
 use serde_json::json;
 

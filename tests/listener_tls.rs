@@ -50,7 +50,7 @@ impl Secured {
         bench
     }
 
-    /// What the router would read of its files now.
+    /// The files as the router would read them now.
     fn reload(&self, bench: &Bench) -> Result<(), String> {
         let config = checked(&self.layout.toml(bench.emulator.url()));
         bench.server.reload(config).map_err(|fault| fault.to_string())

@@ -86,7 +86,7 @@ async fn a_deployment_that_stays_is_not_asked_before_the_wait_it_asked_for() {
         bench.ask("chat", json!({})).await.assert_answered_by("chat_payg", false);
     }
     assert_eq!(bench.counts(["chat_ptu"]), [1], "it was asked early");
-    // Another deployment of Azure's under the same name has asked for nothing.
+    // A different Azure deployment under the same name has requested no wait.
     let other = layout.text("deployments.chat_ptu.azure_deployment", "chat_payg");
     change(&bench, &other);
     let answer = bench.ask("chat", json!({})).await;
@@ -119,7 +119,7 @@ async fn those_who_wait_keep_their_turn_and_enter_when_there_is_room() {
     let layout = Layout::pair().set("capacity.max_wait_ms", 10_000);
     let bench = layout.clone().start().await;
     bench.emulator.script("chat_ptu", Step::throttled_ms(400));
-    // In a conversation of its own, which stays where it went.
+    // A new conversation, which stays at its deployment.
     let hurried = bench.request(&question("chat", json!({})));
     let hurried = hurried.header("x-router-max-wait-ms", "0").header("x-router-session", "other");
     let began = Instant::now();

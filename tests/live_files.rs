@@ -20,7 +20,7 @@ struct Followed {
     follow: Option<Follow>,
 }
 
-/// Where the deployment's key lies in a folder.
+/// The path of the deployment's key in a folder.
 const KEY: &str = "key";
 
 fn layout(folder: &Path) -> Layout {
@@ -134,7 +134,7 @@ async fn a_changed_file_is_run_and_one_with_faults_is_told_everywhere() {
         .await;
 }
 
-/// As a kubelet mounts config maps: the file is a link through `..data`, a link to a folder that is replaced as a whole.
+/// A config map as a kubelet mounts it: the file is a link through `..data`, a link to a folder that is replaced as a whole.
 #[cfg(unix)]
 fn mounted(folder: &Path, url: &str) -> PathBuf {
     swap(folder, "1", &layout(folder).set("routing.threshold", 1.0).toml(url));
@@ -182,7 +182,7 @@ async fn a_new_secret_is_used_and_ends_what_the_old_one_was_refused_for() {
             std::fs::write(folder.join(KEY), "second-key\n").unwrap();
             let now = until(bench, |now| now["last_reload"].is_object()).await;
             assert_eq!(now["version"], version, "secrets are no part of it");
-            // In a conversation of its own: the one before stays where it was answered.
+            // A new conversation: the one before stays at its deployment.
             let body = json!({"prompt_cache_key": "other"});
             bench.ask("chat", body).await.assert_answered_by("chat_ptu", false);
             let asked = bench.asked("chat_ptu");
@@ -219,7 +219,7 @@ async fn a_secret_that_comes_after_the_configuration_that_names_it_is_awaited() 
             let asked = bench.asked("chat_ptu");
             let keys: Vec<_> = asked.iter().map(|entry| entry.header("api-key").unwrap()).collect();
             assert_eq!(keys, ["first-key", "later-key"]);
-            // The file that is named no longer is nobody's business: no second reload because of it.
+            // The file that is no longer named causes no second reload.
             for turn in 0..20 {
                 std::fs::write(folder.join(KEY), format!("unused-{turn}\n")).unwrap();
                 tokio::time::sleep(Duration::from_millis(15)).await;

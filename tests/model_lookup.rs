@@ -1,4 +1,4 @@
-//! What `model` may contain, where, and the response to an unknown name.
+//! The values that `model` may contain, the places for it, and the response to an unknown name.
 
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Step};

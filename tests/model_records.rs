@@ -149,7 +149,7 @@ fn check_rates(name: &ModelName, rates: Rates, record: &ModelRecord) {
     assert!(long.cached_input <= long.input, "{name}");
 }
 
-/// Reasoning models: what they accept, what they do where nothing is said, `stop`, and `max` by the Responses API.
+/// Reasoning models: accepted efforts, the default, `stop`, and `max` in the Responses API.
 #[test]
 fn efforts_are_as_documented() {
     let records = shipped_records();

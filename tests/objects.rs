@@ -1,4 +1,4 @@
-//! Stored objects beside responses: chat completions, conversations, files; counting tokens and compacting; the paths of Azure
+//! Stored objects other than responses: chat completions, conversations, files; counting tokens and compacting; the paths of Azure
 //! AI Inference. Each object is its key's alone.
 
 use std::sync::{Arc, Mutex};

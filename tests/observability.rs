@@ -19,7 +19,7 @@ const RULES: [&str; 2] = [
 
 const BOARD: &str = include_str!("../configs/grafana/model-router.json");
 
-/// What Prometheus itself adds.
+/// Labels that Prometheus itself adds.
 const ADDED: [&str; 3] = ["job", "instance", "le"];
 
 /// The metrics that are exposed, with their labels: those of the stored promise, and those of a router with keys.
@@ -32,7 +32,7 @@ async fn exposed() -> BTreeMap<String, BTreeSet<String>> {
     }
     let (files, pair) = (Files::new(), Authority::new().pair());
     let file = |name: &str, text: &str| files.write(name, text).to_str().unwrap().to_owned();
-    // Of a Redis that is not there as much is told as of one that is.
+    // A Redis that is unreachable has the same metrics as a reachable one.
     let layout = with_keys(Layout::pair(), &["ops"])
         .set("keys.ops.operator", true)
         .text("replicas.url", "redis://127.0.0.1:9/0")

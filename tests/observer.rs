@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::support::memory::{Canned, InMemory};
 use crate::support::{Layout, question};
 
-/// Keeps what it is told.
+/// Records all calls.
 #[derive(Debug, Default)]
 struct Keeper(Mutex<Vec<RequestRecord>>);
 

@@ -12,7 +12,7 @@ use crate::support::{Bench, Layout, question};
 
 const WAIT: Duration = Duration::from_millis(43);
 
-/// As measured: `retry-after-ms` alone.
+/// The measured form: `retry-after-ms` alone.
 fn throttled(wait_ms: &str) -> Step {
     Step::throttled([("retry-after-ms", wait_ms)])
 }
@@ -121,7 +121,7 @@ async fn what_counts_against_a_quota_is_learned_from_what_answers_say_is_left() 
             .set("deployments.first.tokens_per_minute", 20_000)
             .start()
             .await;
-        // As documented, twenty such caps use up the quota of the minute.
+        // By the documentation, twenty such caps use up the quota of the minute.
         for _ in 0..40 {
             let answer = bench.ask("chat", json!({"max_tokens": 1_000})).await;
             assert_eq!(answer.status, 200, "{answer:?}");

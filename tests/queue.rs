@@ -93,7 +93,7 @@ async fn a_key_that_floods_the_queue_delays_others_by_a_request_and_operators_se
     assert!(left("gave_up").abs() < 1e-9);
 }
 
-/// Learned lengths order a stream in the queue, but its body goes out as it came: its end could not be asked for again.
+/// Learned lengths order a stream in the queue, but its body is sent unchanged: a cut end could not be requested again.
 #[tokio::test(start_paused = true)]
 async fn a_learned_cap_is_sent_with_whole_answers_and_never_with_streams() {
     let caps: Arc<Mutex<Vec<(bool, Value)>>> = Arc::default();

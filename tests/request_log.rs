@@ -194,7 +194,7 @@ async fn a_full_disk_fails_no_request() {
     }
 }
 
-/// A disk that hangs: a pipe that nobody reads, which blocks whoever opens it.
+/// A disk that hangs: a pipe without a reader, which blocks on opening.
 #[tokio::test]
 async fn a_disk_that_hangs_holds_up_no_request() {
     let folder = tempfile::tempdir().unwrap();
@@ -204,7 +204,7 @@ async fn a_disk_that_hangs_holds_up_no_request() {
     for _ in 0..3 {
         bench.ask("chat", json!({})).await.assert_answered_by("chat_ptu", false);
     }
-    // Now it answers again, and what was told meanwhile arrives.
+    // Now it answers again, and the lines written meanwhile arrive.
     let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(path).unwrap());
     let Bench { server, .. } = bench;
     server.stop().await;

@@ -30,7 +30,7 @@ const AREAS: [&str; 8] = [
     "region:eastus",
 ];
 
-/// What deployments do, whoever is asked.
+/// The behavior of the deployments, whichever gets the request.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Good,
@@ -66,7 +66,7 @@ struct Asked {
     key: Key,
 }
 
-/// What the caller's key allows: an area, every second deployment, chat alone.
+/// The caller's rights: an area, every second deployment, chat alone.
 #[derive(Debug, Clone, Copy)]
 struct Key {
     area: Option<&'static str>,
@@ -122,7 +122,7 @@ fn asked() -> impl Strategy<Value = Asked> {
 
 fn layout(deployments: &[Drawn], residency: &str) -> Layout {
     let start = Layout::empty().text("routing.residency", residency);
-    // One of each model, so that both roles are served by somebody.
+    // One deployment of each model, so that both roles are served.
     let roles = [(true, false, deployments[0].2), (false, true, deployments[1].2)];
     let all = roles.iter().chain(deployments).enumerate();
     all.fold(start, |layout, (at, (chat, provisioned, area))| {
@@ -137,7 +137,7 @@ fn inside(area: Area, name: &str) -> bool {
     area.lies_inside(Area::try_from(name).unwrap())
 }
 
-/// Waits that deployments asked for, by name, kept beside the router's own books.
+/// Waits that deployments requested, by name, recorded independently of the router.
 type Waits = Arc<Mutex<HashMap<String, Instant>>>;
 
 fn act(

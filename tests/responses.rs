@@ -39,7 +39,7 @@ fn said(answer: &Answer) -> String {
     parts.iter().filter_map(text).collect()
 }
 
-/// True of a stream with all its parts, each in its place, and nothing after the end.
+/// True if the stream has all its parts in order, and nothing after the end.
 fn is_whole(answer: &Answer) -> bool {
     let events = answer.events();
     let numbered = events.iter().zip(0..).all(|(event, at)| event["sequence_number"] == json!(at));
@@ -303,7 +303,7 @@ async fn a_stored_response_leads_back_to_the_deployment_that_made_it() {
                 tail.split_once('?').map(|(_, query)| query.trim_start_matches("api%2Dversion=x&"));
             assert_eq!(entry.query.as_deref(), query);
         }
-        // Deleted: it is known no more, and nobody is asked.
+        // A deleted response is unknown, and nothing is sent.
         let before = other.journal().len();
         let gone = stored(&bench, Method::GET, &format!("/v1/responses/{id}")).await;
         assert_eq!((gone.status, gone.code().as_str()), (404, "response_not_found"));
@@ -338,7 +338,7 @@ async fn stored_items_and_conversations_lead_back_as_well() {
             assert_eq!((next.status, next.deployment()), (200, Some("far")), "{body} {next:?}");
         }
     }
-    // What was not stored here is nobody's to ask for; what can do without goes its usual way.
+    // An object that was not stored here belongs to nobody; a request that does not need it is routed as usual.
     let before = other.journal().len() + bench.emulator.journal().len();
     let body = json!({"model": "gpt-4o", "input": [{"type": "item_reference", "id": "msg_x"}]});
     let unknown = respond(&bench, &body).await;
@@ -366,7 +366,7 @@ async fn an_item_or_a_conversation_is_its_callers_alone() {
     let item = json!({"model": "gpt-4o", "input": [{"type": "item_reference", "id": "msg_1"}]});
     assert_eq!(ask("one", item.clone()).await, Ok(()));
     assert_eq!(ask("other", item).await, Err("response_not_found"));
-    // A conversation that is not known may be anybody's, and asking for it makes it nobody's.
+    // An unknown conversation may belong to any key; requesting it does not change its owner.
     let talk = json!({"model": "gpt-4o", "input": "hi", "conversation": "conv_1"});
     for caller in ["one", "other", "one"] {
         assert_eq!(ask(caller, talk.clone()).await, Err("response_not_found"));
@@ -445,7 +445,7 @@ async fn a_response_that_is_not_known_here_is_not_asked_for() {
     let answer = respond(&bench, &body).await;
     assert_eq!(answer.status, 200, "an empty id names nothing");
     assert_eq!(answer.header("x-router-adapted"), Some("previous_response_id"));
-    // What was not to be stored is not known either.
+    // A response that was not to be stored is unknown, too.
     let body = json!({"model": "gpt-4o", "input": "hi", "store": false});
     let id = respond(&bench, &body).await.json()["id"].as_str().unwrap().to_owned();
     let path = format!("/v1/responses/{id}");

@@ -130,7 +130,7 @@ async fn prompts_answers_and_names_that_callers_make_up_never_show() {
     }
     let path = bench.client.post(bench.url("/Zauberwort-path")).body("x");
     Answer::of(path).await;
-    // A name that does not exist is told back to its caller, and to nobody else.
+    // A name that does not exist is reported only to its caller.
     bench.chat(&body("Zauberwort-model")).await;
     assert_hidden(&bench, &answers, &["Zauberwort", "비밀문장"]).await;
 }

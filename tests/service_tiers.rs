@@ -19,7 +19,7 @@ fn completion(more: &Value) -> Value {
     answer
 }
 
-/// Answers in the tier that was asked for, with the tools named by the input.
+/// Answers in the requested tier, with the tools named by the input.
 fn answer(asked: &Asked) -> Says {
     let tier = asked.json["service_tier"].clone();
     if asked.path.ends_with("/responses") {

@@ -1,4 +1,4 @@
-//! What one caller can take from others is bounded: memory, slots, time, connections.
+//! The resources that one caller can take from others are bounded: memory, slots, time, connections.
 //! `tests/hostile` applies load; here each rule is shown once, over raw sockets where a client
 //! would not do it.
 
@@ -34,7 +34,7 @@ fn head(name: &str, length: usize, more: &str) -> String {
     )
 }
 
-/// What comes next, up to so many bytes; empty where the connection is closed.
+/// The next bytes, up to this many; empty if the connection is closed.
 async fn next(stream: &mut TcpStream) -> String {
     let mut text = vec![0; 4_096];
     let read = timeout(PATIENCE, stream.read(&mut text)).await.unwrap().unwrap_or(0);
@@ -126,7 +126,7 @@ async fn beyond_the_memory_for_bodies_large_ones_wait_and_small_ones_do_not() {
     assert_eq!((answer.status, answer.code().as_str()), (503, "router_overloaded"), "{answer:?}");
     assert!(answer.headers.contains_key("retry-after"), "{answer:?}");
     bench.ask_in_form("chat", false).await.assert_answered_by("chat_ptu", false);
-    // What a request held is free when it has ended.
+    // The resources of a request are free once it has ended.
     for _ in 0..5 {
         let fits = question("chat", json!({"user": "x".repeat(300 << 10)}));
         assert_eq!(bench.chat(&fits).await.status, 200);

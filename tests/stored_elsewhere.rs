@@ -84,7 +84,7 @@ async fn a_get_asks_each_endpoint_in_turn() {
     assert_eq!((next.status, next.deployment()), (200, Some("far")), "{next:?}");
     assert_eq!(stored(&bench, Method::DELETE, &id, &[]).await.status, 200);
     assert_eq!(asked(&bench.emulator), 1);
-    // One that nobody has.
+    // A response that no endpoint has.
     let unknown = stored(&bench, Method::GET, "resp_unknown", &[]).await;
     assert_eq!((unknown.status, unknown.code().as_str()), (404, "response_not_found"));
     assert_eq!(asked(&bench.emulator), 2);
@@ -154,7 +154,7 @@ async fn with_keys_nothing_is_asked_unless_config_says_so() {
     }
     assert!(bench.emulator.journal().is_empty());
     let bench = keyed().text("stored.unknown", "ask").start().await;
-    // A key that may use one endpoint asks nowhere else; whoever asks first does not become the owner.
+    // A key that may use one endpoint looks up nowhere else; the first to ask does not become the owner.
     for name in ["far", "far"] {
         assert_eq!(read(&bench, name).await, (200, Some("far".to_owned())), "{name}");
     }

@@ -34,7 +34,7 @@ async fn a_fault_before_the_first_content_goes_on_to_the_next_deployment() {
     }
 }
 
-/// What was sent before the fault, then an error in OpenAI's shape, then the end; nobody else was asked.
+/// The content before the fault, then an error in OpenAI's shape, then the end; no other deployment was tried.
 #[track_caller]
 fn assert_told(answer: &Answer, code: Option<&str>) {
     assert_eq!(answer.status, 200);
@@ -95,7 +95,7 @@ const KOREAN: &str = "안녕하세요! 반갑습니다 😀 끝.";
 
 #[tokio::test]
 async fn letters_of_many_bytes_survive_whatever_way_a_stream_is_cut() {
-    // Of a stream in pieces of one byte the first content comes late on a busy machine.
+    // On a busy machine, the first content of a stream in pieces of one byte comes late.
     let bench = Layout::pair().set("limits.hold_ms", 60_000).start().await;
     for sizes in [vec![1], vec![2, 3], vec![5, 1, 1]] {
         bench.emulator.script("chat_ptu", Step::normal().text(KOREAN).split(sizes.clone()));
@@ -132,7 +132,7 @@ async fn a_connection_that_breaks_after_the_last_event_has_lost_nothing() {
     assert_eq!(bytes, [CONTENT, END, DONE].concat());
 }
 
-/// What a caller of a stream in memory gets.
+/// The events that a caller of a stream in memory gets.
 async fn relayed(pieces: &[&str]) -> String {
     let canned = Canned::stream(pieces);
     let router = InMemory::new(&Layout::pair(), move |_, _| Ok(canned.clone()));

@@ -295,7 +295,7 @@ async fn json_is_read_from_plain_text_and_behind_a_byte_order_mark() {
 async fn a_path_that_a_deployment_does_not_serve_does_not_take_it_out() {
     let bench = layout().start().await;
     let not_found = r#"{"error":{"code":"404","message":"Resource not found"}}"#;
-    // Of a path that is passed through the caller hears itself.
+    // Errors of a passed-through path are the caller's own.
     bench.emulator.script("draw", Step::answer(404, [], not_found));
     let body = json!({"model": "gpt-image-1", "prompt": "a cat"});
     let answer = post(&bench, "/v1/images/generations", &body).await;
@@ -304,7 +304,7 @@ async fn a_path_that_a_deployment_does_not_serve_does_not_take_it_out() {
     // A chat model is not tried at all.
     let answer = post(&bench, "/v1/images/generations", &json!({"model": "gpt-4o"})).await;
     assert_eq!((answer.status, answer.code().as_str()), (400, "unsupported_by_model"));
-    // Where the Responses API is not served, the next deployment is asked, and chat goes on.
+    // If a deployment does not serve the Responses API, the next one is tried, and chat continues.
     let bench =
         Layout::pair().text("endpoints.azure.api_version", "2025-04-01-preview").start().await;
     bench.emulator.script("chat_ptu", Step::answer(404, [], not_found));

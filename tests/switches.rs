@@ -42,7 +42,7 @@ async fn a_deployment_that_is_switched_off_gets_nothing_until_it_is_switched_on(
     let of_ptu = standings.iter().find(|one| one["deployment"] == "chat_ptu").unwrap();
     assert_eq!(of_ptu["enabled"], false);
     assert_eq!(of_ptu["azure_deployment"], "chat_ptu", "the name that is sent");
-    // The reasoning role without a deployment falls to chat, and nothing left is nobody ready.
+    // The reasoning role without a deployment falls back to chat; without any deployment the router is not ready.
     let none = off.set("deployments.o1_payg.enabled", false);
     change(&bench, &none);
     let downgraded = bench.ask("reasoning", json!({})).await;
@@ -102,6 +102,6 @@ async fn what_is_beyond_a_bound_goes_to_the_next_deployment_and_then_back_to_the
         assert_eq!(refused.header("x-should-retry"), Some("true"));
     }
     assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [2, 1]);
-    // Who has ended makes room.
+    // An ended request frees its slot.
     bench.ask_in_form("chat", false).await.assert_answered_by("chat_ptu", false);
 }

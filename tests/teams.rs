@@ -50,7 +50,7 @@ async fn keys_of_a_team_spend_from_one_budget() {
     }
     assert!((2..20).contains(&spent.len()), "{spent:?}");
     assert!(spent.iter().sum::<f64>() >= 0.15, "{spent:?}");
-    // Neither member has room, and whoever belongs to no team has.
+    // Both members are refused; a key without a team is not.
     for name in ["one", "two"] {
         assert_eq!(ask_as(&bench, name, "chat").await.status, 429, "{name}");
     }

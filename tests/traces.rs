@@ -29,7 +29,7 @@ use crate::support::{Answer, Bench, Layout, PATIENCE, logs, question};
 const CALLER: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
-/// What a collector got.
+/// The requests that a collector got.
 type Got = Arc<Mutex<Vec<(HeaderMap, ExportTraceServiceRequest)>>>;
 
 /// A collector of traces; gone with the test.
@@ -130,7 +130,7 @@ fn failed(span: &Span) -> bool {
     span.status.as_ref().is_some_and(|status| status.code() == Told::Error)
 }
 
-/// What is counted of spans.
+/// The metrics of spans.
 fn counted(registry: &Registry, outcome: &str) -> f64 {
     let families = registry.gather();
     let family = families.iter().find(|one| one.name() == "model_router_trace_spans_total");
@@ -168,7 +168,7 @@ async fn a_fallback_is_one_span_of_the_request_and_one_below_it_for_each_attempt
     }
     assert!(refused.end_time_unix_nano <= served.start_time_unix_nano);
     assert_eq!([&request, &refused, &served].map(failed), [false, true, false]);
-    // Each upstream heard the id of its own attempt.
+    // Each upstream got the id of its own attempt.
     for (deployment, attempt) in [("chat_ptu", refused), ("chat_payg", served)] {
         let heard = emulator.requests_to(deployment)[0].headers["traceparent"].clone();
         let (trace, span) = (hex(&attempt.trace_id), hex(&attempt.span_id));
@@ -286,7 +286,7 @@ async fn a_traced_caller_is_the_parent_and_its_state_goes_on() {
     let own = format!("00-{TRACE}-{}-01", hex(&attempt.span_id));
     assert_eq!(heard[0].headers["traceparent"], own.as_str());
     assert_eq!(heard[0].headers["tracestate"], "congo=t61rcWkgMzE");
-    // That nobody keeps the other is told on as well.
+    // The flag that a trace is not recorded is forwarded as well.
     let other = heard[1].headers["traceparent"].to_str().unwrap();
     assert!(other.ends_with("-02") && !other.contains(TRACE), "{other}");
 }

@@ -107,7 +107,7 @@ async fn no_request_starts_on_a_connection_beyond_its_age() {
     assert_eq!(upstream.opened(), 1, "within its age one connection serves all");
 }
 
-/// A caller that asks for a stream and reads no more than its first bytes.
+/// A caller that requests a stream and reads only its first bytes.
 async fn stalled(bench: &Bench, model: &str) -> TcpStream {
     let body = question(model, json!({"stream": true})).to_string();
     let addr = bench.server.url().strip_prefix("http://").unwrap().to_owned();

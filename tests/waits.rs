@@ -93,7 +93,7 @@ async fn every_row_of_the_comparison_is_right_through_the_whole_server() {
         (&[("retry-after", "0")], 500, false),
         (&[("retry-after-ms", "-20"), ("retry-after", "NaN")], 500, false),
     ];
-    // All are started before the first one is asked: starting takes its time, in which callers on this thread stand still.
+    // All are started before the first request: starting takes time, during which callers on this thread stand still.
     let mut checks = Vec::new();
     for (headers, wait_ms, streamed) in rows {
         let bench = Layout::pair().start().await;

@@ -70,7 +70,7 @@ async fn no_request_waits_behind_a_busy_thread_while_another_idles() {
     busy.assert_answered_by("chat_ptu", false);
 }
 
-/// What one thread learns holds for all: limits of the router and of keys are counted together, and a cooldown is seen.
+/// Everything that one thread learns holds for all: limits of the router and of keys are counted together, and a cooldown is seen.
 #[tokio::test]
 async fn threads_share_what_they_count_and_learn() {
     let layout = Layout::pair().set("server.workers", 4).set("server.max_in_flight", 3);

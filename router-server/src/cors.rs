@@ -9,7 +9,7 @@ use http::Method;
 use router_core::config::CorsOrigins;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
 
-/// How long browsers may cache a preflight.
+/// The time for which browsers may cache a preflight.
 const MAX_AGE: Duration = Duration::from_secs(600);
 
 /// The layer for these origins; `None` if no page of another site may call.

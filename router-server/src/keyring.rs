@@ -112,8 +112,8 @@ impl Keyring {
         self.anonymous.is_none()
     }
 
-    /// Who asks, if they may come in. `browsed` is true of a page that is read in a browser, which can show a key as the
-    /// password of HTTP's own login alone; elsewhere that is not obeyed, as browsers send it unasked.
+    /// The caller, if its key is valid. `browsed` is true for a page that is read in a browser, which can only send a key as
+    /// the password of HTTP basic authentication; elsewhere that is ignored, because browsers send it by themselves.
     pub(crate) fn enter(
         &self,
         door: Door,

@@ -81,7 +81,7 @@ pub(crate) async fn answered<F: Future<Output = Response>>(
     };
     let headers = response.headers_mut();
     if shared.expose == Expose::Minimal {
-        // Which deployment, how billed, how often tried, at what cost. What the caller must know of its own request stays.
+        // Deployment, billing, attempts and cost. Headers that the caller needs stay.
         for header in RESPONSE_HEADERS.iter().filter(|header| header.internal) {
             headers.remove(header.name);
         }

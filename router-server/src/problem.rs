@@ -1,4 +1,4 @@
-//! What went wrong, as the response that the caller gets. Errors of the router come with their own status and headers; the
+//! Errors as responses to the caller. Errors of the router come with their own status and headers; the
 //! server adds what has no request: unknown paths, keys, bodies that did not arrive.
 
 use std::time::Duration;

@@ -260,7 +260,7 @@ mod tests {
         }
         let found = ["", ".1", ".2", ".3"].map(|suffix| text(&log, suffix));
         assert_eq!(found, ["gggg\n", "eeee\nffff\n", "cccc\ndddd\n", ""]);
-        // Who starts again goes on where the file stands.
+        // A restarted process continues at the end of the file.
         RecordFile::new(log.clone()).append(b"hhhh\n").unwrap();
         RecordFile::new(log.clone()).append(b"iiii\n").unwrap();
         assert_eq!([text(&log, ""), text(&log, ".1")], ["iiii\n", "gggg\nhhhh\n"]);

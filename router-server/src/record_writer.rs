@@ -20,13 +20,13 @@ use crate::record_file::Lost;
 use crate::record_file::RecordFile;
 use router_core::log_line::LoggedRequest;
 
-/// So many lines wait at most; a line has about a kilobyte.
+/// The most lines that wait; a line has about a kilobyte.
 const QUEUE: usize = 8_192;
 
-/// So many bytes are written at once.
+/// The bytes that are written at once.
 const BATCH: usize = 32_768;
 
-/// So long the end of the process waits for the last lines.
+/// The time that the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(5);
 
 /// Why there is no writer.
@@ -48,7 +48,7 @@ pub(crate) struct RecordWriter {
     dropped: IntCounter,
 }
 
-/// What config says of the file since the thread last looked; beside the queue, as that may be full of lines for a disk
+/// The file's settings since the thread last looked; apart from the queue, which may be full of lines for a disk
 /// that hangs.
 type Wish = Mutex<Said>;
 

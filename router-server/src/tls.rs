@@ -27,7 +27,7 @@ use tracing::debug;
 
 use crate::validity::not_after;
 
-/// How long a handshake may take; who only opens connections shall not keep them.
+/// The time of a handshake, so that a client that only opens connections does not keep them.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Why the listener cannot speak TLS as config says.

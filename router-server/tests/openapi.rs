@@ -13,7 +13,7 @@ use router_server::operations::{OPERATIONS, Support};
 use router_server::{Running, start};
 use serde_json::Value;
 
-/// A server without an upstream: all that is asked here is whether a path is known.
+/// A server without an upstream: these tests only check whether a path is known.
 async fn server(more: &str) -> Running {
     let text = format!(
         r#"
@@ -95,7 +95,7 @@ async fn every_path_in_it_is_served() {
         .await;
         let code = body["error"]["code"].as_str().unwrap_or_default();
         assert!(!["unknown_path", "method_not_allowed"].contains(&code), "{path}: {body}");
-        // A list of stored objects is asked of an upstream, and none runs here.
+        // A list of stored objects comes from an upstream, and none runs here.
         assert!(status < 500 || code == "upstream_failed", "{path}: {status}");
         let json = kind.starts_with("application/json");
         assert!(json || path == "/metrics", "{path}: {kind}");

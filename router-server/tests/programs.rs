@@ -19,7 +19,7 @@ fn config(url: &str, more: &str) -> String {
     )
 }
 
-/// The program, without the proxies of whoever runs the tests.
+/// The program, without the proxies of the test environment.
 fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_router-server"));
     command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -88,7 +88,7 @@ impl Drop for Router {
     }
 }
 
-/// Answers every connection with a 503 and tells the first line of what it was asked.
+/// Answers every connection with a 503 and reports the first line of the request.
 fn listener() -> (SocketAddr, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
@@ -193,7 +193,7 @@ fn check_reads_the_files_of_certificates_and_tells_all_faults() {
     let said = told(&bad);
     assert!(said.contains("server.tls.key: ") && said.contains("found none"), "{said}");
     assert!(said.contains("endpoints.azure.ca_file: no-such.pem cannot be read: "), "{said}");
-    // All files at once, and beside faults of the configuration itself.
+    // All files at once, together with faults of the configuration itself.
     let log = "[request_log]\npath = 'no-such-folder/requests.jsonl'\n";
     let keyless = tls(&write("other.key", "")).replace("key = ", "client_ca = 'no-ca.pem'\nkey = ");
     for (limits, expected) in [("", 4), ("[limits]\nhold_ms = 0\n", 4)] {

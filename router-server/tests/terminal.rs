@@ -24,7 +24,7 @@ fn at_terminal(folder: &Path, words: &[&str], typed: &[&str], no_color: Option<&
         command.env("NO_COLOR", value);
     }
     let mut child = command.spawn().unwrap();
-    // The terminal ends when nobody holds its other side.
+    // The terminal ends when its other side is closed.
     drop(command);
     let mut terminal = File::from(master);
     for line in typed {
@@ -42,7 +42,7 @@ fn at_terminal(folder: &Path, words: &[&str], typed: &[&str], no_color: Option<&
 #[test]
 fn five_answers_at_a_terminal_become_a_configuration_that_checks() {
     let folder = tempfile::tempdir().unwrap();
-    // The address is asked for until there is one; an empty line takes the default.
+    // The prompt for the address repeats until there is one; an empty line takes the default.
     let typed =
         ["", "https://contoso.openai.azure.com", "koreacentral", "", "gpt-5.4=chat-prod", "ptu=50"];
     let shown = at_terminal(folder.path(), &["init"], &typed, None);

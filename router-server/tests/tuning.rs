@@ -162,7 +162,7 @@ async fn a_log_written_under_load_is_read_by_all_that_read_logs() {
     simulated_and_sized(path, today, &logged);
     let threshold = calibrated(path, today, &logged);
 
-    // Set: on the same requests the share is what was wished, to within one.
+    // Set: on the same requests the share is the configured one, to within one request.
     let second = folder.path().join("second.jsonl");
     let more = format!("{}\n[routing]\nthreshold = {threshold}", logging(&second));
     let tomorrow = config(&folder, "tomorrow.toml", emulator.url(), &more);
@@ -279,7 +279,7 @@ fn replay_tells_what_more_throughput_another_threshold_and_observing_change() {
     assert!(figure(&before, "pay_as_you_go_usd") > figure(&after, "pay_as_you_go_usd"));
     assert!(near(figure(&before, "ptu_usd") / 15.0, figure(&after, "ptu_usd") / 100.0));
     assert!(figure(&before, "fallbacks") > 10.0 && figure(&after, "fallbacks") == 0.0);
-    // Another threshold, and scores that are only observed: nothing is scored anew, all of it is decided anew.
+    // Another threshold, and observed scores: nothing is scored again, everything is decided again.
     let higher = replayed(&config("higher.toml", "[routing]\nthreshold = 0.9"));
     let observing = replayed(&config("observing.toml", "[routing]\nmode = \"observe\""));
     for [_, after] in [&higher, &observing] {

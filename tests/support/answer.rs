@@ -21,7 +21,7 @@ impl Answer {
         Self { status, headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
     }
 
-    /// A header's text; `None` where it is absent.
+    /// A header's text; `None` if it is absent.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|value| value.to_str().unwrap())
     }
@@ -64,7 +64,7 @@ impl Answer {
         self.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"))
     }
 
-    /// True of a stream that ended as it should: a reason, then `[DONE]`, no error.
+    /// True if the stream ended correctly: a reason, then `[DONE]`, no error.
     pub(crate) fn is_whole_stream(&self) -> bool {
         let events = self.events();
         let finished = events.iter().any(|event| event["choices"][0]["finish_reason"].is_string());

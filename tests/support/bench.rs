@@ -22,7 +22,7 @@ pub(crate) struct Bench {
 
 impl Bench {
     pub(crate) fn new(emulator: Emulator, server: Running) -> Self {
-        // A whole answer has many steps where it comes byte by byte.
+        // A complete answer has many steps if it comes byte by byte.
         let client = Client::builder().timeout(3 * PATIENCE).build().unwrap();
         Self { emulator, server, client }
     }
@@ -57,17 +57,17 @@ impl Bench {
         Answer::of(self.client.get(self.url(path))).await
     }
 
-    /// What a deployment was asked, oldest first.
+    /// The requests to a deployment, oldest first.
     pub(crate) fn asked(&self, deployment: &str) -> Vec<Entry> {
         self.emulator.requests_to(deployment)
     }
 
-    /// How often each of some deployments was asked.
+    /// The number of requests to each of some deployments.
     pub(crate) fn counts<const N: usize>(&self, deployments: [&str; N]) -> [usize; N] {
         deployments.map(|name| self.asked(name).len())
     }
 
-    /// The value of a metric's line, zero where there is none: `name{label="value"}`.
+    /// The value of a metric's line, zero without one: `name{label="value"}`.
     pub(crate) async fn metric(&self, line: &str) -> f64 {
         let text = self.get("/metrics").await.text;
         let value = text.lines().find_map(|known| known.strip_prefix(line)?.strip_prefix(' '));

@@ -17,7 +17,7 @@ use super::layout::Layout;
 use super::raw_upstream::completion;
 use super::tls::{Authority, Files};
 
-/// What is done with a request.
+/// The reaction to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     /// A chat completion.
@@ -45,7 +45,7 @@ pub(crate) struct H2Upstream {
     _serving: JoinSet<()>,
 }
 
-/// What the connections share.
+/// State that the connections share.
 #[derive(Clone)]
 struct Shared {
     script: Arc<Script>,
@@ -112,7 +112,7 @@ impl H2Upstream {
         self.arrived.lock().unwrap().clone()
     }
 
-    /// How many bytes of floods were taken so far.
+    /// The number of flood bytes accepted so far.
     pub(crate) fn flooded(&self) -> usize {
         self.flooded.load(Ordering::Relaxed)
     }

@@ -13,7 +13,7 @@ use router_core::units::Day;
 use super::bench::Bench;
 use super::logs;
 
-/// The day that all tests live on: retirements are told by it, never by the real one.
+/// The date of all tests: retirements depend on it, never on the real date.
 fn today() -> Day {
     Day::try_from("2026-11-02").unwrap()
 }

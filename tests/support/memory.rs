@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::layout::{Layout, checked};
 
-/// What an upstream in memory does with an attempt: `Ok` answers, `Err` is no connection.
+/// The reaction of an in-memory upstream to an attempt: `Ok` answers, `Err` fails to connect.
 type Script = dyn Fn(&Attempt, usize) -> Result<Canned, Unreachable> + Send + Sync;
 
 /// An answer in memory.
@@ -191,7 +191,7 @@ impl InMemory {
         Ok(bytes_of(self.router.chat(call).await?).await)
     }
 
-    /// What arrived so far, oldest first.
+    /// The requests so far, oldest first.
     pub(crate) fn arrived(&self) -> Vec<Arrived> {
         self.arrived.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -57,7 +57,7 @@ impl RawUpstream {
         format!("http://{}", self.address)
     }
 
-    /// What has arrived so far, oldest first.
+    /// The bytes so far, oldest first.
     pub(crate) fn received(&self) -> Vec<Received> {
         self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -25,7 +25,7 @@ pub(crate) struct Asked {
     pub(crate) body: Vec<u8>,
 }
 
-/// What follows the bytes.
+/// The behavior after the bytes.
 #[derive(Debug, Clone)]
 pub(crate) enum Then {
     /// The next request is read.
@@ -37,7 +37,7 @@ pub(crate) enum Then {
     Endless(Vec<u8>),
 }
 
-/// What is done with a request.
+/// The reaction to a request.
 #[derive(Debug, Clone)]
 pub(crate) struct Scripted {
     pub(crate) bytes: Vec<u8>,
@@ -82,7 +82,7 @@ impl Scripted {
         Self::response(200, "application/json", completion(text).to_string())
     }
 
-    /// A chat completion in the form that was asked for.
+    /// A chat completion in the requested form.
     pub(crate) fn good(asked: &Asked) -> Self {
         let streamed = serde_json::from_slice::<Value>(&asked.body)
             .is_ok_and(|body| body["stream"] == json!(true));
@@ -150,18 +150,18 @@ impl RawUpstream {
         format!("http://{}", self.addr)
     }
 
-    /// What arrived so far, oldest first.
+    /// The requests so far, oldest first.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 
-    /// How many requests to a deployment arrived so far.
+    /// The number of requests to a deployment so far.
     pub(crate) fn count(&self, deployment: &str) -> usize {
         let path = format!("/deployments/{deployment}/");
         self.asked().iter().filter(|asked| asked.head.contains(&path)).count()
     }
 
-    /// How many connections were opened so far.
+    /// The number of connections opened so far.
     pub(crate) fn opened(&self) -> usize {
         self.opened.load(Ordering::Relaxed)
     }
@@ -172,7 +172,7 @@ impl RawUpstream {
     }
 }
 
-/// A router whose endpoint is at this address, with an emulator that is asked nothing.
+/// A router whose endpoint is at this address, with an emulator that gets no request.
 pub(crate) async fn routed(layout: &Layout, url: &str) -> Bench {
     let server = router_server::start(&checked(&layout.toml(url))).await.unwrap();
     let quiet = azure_emulator::Emulator::start(azure_emulator::Settings::new()).await.unwrap();

@@ -136,7 +136,7 @@ impl Proxy {
         Self { url, asked, _serving: serving }
     }
 
-    /// Where tunnels were asked for, oldest first.
+    /// The targets of requested tunnels, oldest first.
     pub(crate) fn asked(&self) -> Vec<String> {
         self.asked.lock().unwrap().clone()
     }

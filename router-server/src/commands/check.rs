@@ -161,7 +161,7 @@ fn as_json(report: &Report, live: Option<&[Found]>) -> Value {
     })
 }
 
-/// What is wrong with the files of the request log and of certificates. Those of secrets may be there only where the
+/// The faults of the request log's file and of certificates. Files of secrets may exist only on the host where the
 /// server runs.
 fn unread(log: Option<&RequestLog>, tls: Option<&Tls>) -> Vec<String> {
     let log = log.and_then(|log| record_file::probe(log).err());

@@ -17,7 +17,7 @@ use crate::keyring;
 
 use super::Failure;
 
-/// What keys begin with, so that people and secret scanners know one when they see it. Not a `-`: a double click shall
+/// The prefix of keys, so that people and secret scanners recognize one. Not a `-`: a double click shall
 /// take the whole key.
 const PREFIX: &str = "mr_";
 const LETTERS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -1,4 +1,4 @@
-//! Which names may be asked for, in the two forms in which clients read lists of models.
+//! Lists the names that may be requested, in the two forms in which clients read lists of models.
 //!
 //! Azure's dated form has `created_at`, `capabilities` and more where OpenAI's has `created` and `owned_by`; the official
 //! clients parse both into one type, and others insist on OpenAI's fields, so the dated form carries all of them.
@@ -38,7 +38,7 @@ pub(crate) fn list(shared: &AppState, bearer: &Bearer, form: Form) -> Response {
     json::respond(&json!({"object": "list", "data": models}))
 }
 
-/// What a client of Azure AI Inference asks of its endpoint: which model answers. Requests may name any, and `auto` is one.
+/// Answers a client of Azure AI Inference that asks for the endpoint's model. Requests may name any, and `auto` is one.
 ///
 /// **Source:** Microsoft, "Azure AI Model Inference REST API", `Get Model Info`.
 pub(crate) async fn info() -> Response {
@@ -95,7 +95,7 @@ fn model(shared: &AppState, name: &str, form: Form) -> Value {
     }
 }
 
-/// True of a model's own name, with a provider before it or a day behind it too; false of our names for models.
+/// True for a model's own name, also with a provider before it or a date after it; false for our names for models.
 fn is_model(shared: &AppState, name: &str) -> bool {
     let Rules { policy, catalog, .. } = shared.router.rules();
     let ours = policy.aliases.contains_key(name);

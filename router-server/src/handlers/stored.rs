@@ -22,12 +22,12 @@ use super::answer;
 use super::intake;
 use super::intake::Occupied;
 
-/// What a path says of an object.
+/// An object as its path names it.
 #[derive(Debug)]
 struct Named {
     collection: Collection,
     id: String,
-    /// What follows the id.
+    /// The rest after the id.
     tail: String,
 }
 

@@ -53,7 +53,7 @@ pub(crate) async fn own(
     }))
 }
 
-/// What is spent in the day and in the month, with the budgets if there are any.
+/// The spending in the day and in the month, with the budgets if there are any.
 fn spans(ledger: &Ledger, account: &str, allowance: &Allowance, moment: Moment) -> Value {
     let used: Used = ledger.used(account, moment);
     let spans = limits(allowance).map(|(span, limit)| {

@@ -21,7 +21,7 @@ pub(super) const STATUS: &str = "http.response.status_code";
 pub(super) const ADDRESS: &str = "server.address";
 pub(super) const PORT: &str = "server.port";
 
-/// What one span tells; what is not known is left out.
+/// The attributes of one span; unknown values are omitted.
 #[derive(Debug, Default)]
 pub(super) struct Attributes(pub(super) Vec<KeyValue>);
 

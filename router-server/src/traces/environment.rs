@@ -1,4 +1,4 @@
-//! Where OpenTelemetry's own variables want spans sent, for a router whose config says nothing of them.
+//! The collector that OpenTelemetry's own variables name, for a router without configured traces.
 //!
 //! Not read here: `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_EXPORTER_OTLP_TIMEOUT`, `OTEL_SERVICE_NAME` and
 //! `OTEL_RESOURCE_ATTRIBUTES`, which the exporter and the resource read themselves.
@@ -17,7 +17,7 @@ const PROTOCOLS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORT
 const PROTOCOL: &str = "http/protobuf";
 const SAMPLER_ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// What the environment says; `None` if it names no collector or wants no spans.
+/// The settings of the environment; `None` if it names no collector or disables spans.
 ///
 /// # Errors
 /// A variable says what cannot be.

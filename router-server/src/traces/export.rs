@@ -1,6 +1,6 @@
 //! Sends spans to the collector without holding up a request: a bounded queue, and one thread of the SDK's that empties it.
 //!
-//! Where the collector is slower than the requests, spans are dropped; where it cannot be reached, they are lost. Both are
+//! If the collector is slower than the requests, spans are dropped; if it is unreachable, they are lost. Both are
 //! counted, and the log says so once until it is over. No redirect is followed: it would carry the headers' secrets.
 
 use std::collections::HashMap;
@@ -19,10 +19,10 @@ use tracing::{info, warn};
 
 use super::fault::TraceFault;
 
-/// So many spans wait at most; one has about two kilobytes.
+/// The most spans that wait; one has about two kilobytes.
 const QUEUE: usize = 4_096;
 
-/// So many spans are sent at once.
+/// The most spans that are sent at once.
 const BATCH: usize = 512;
 
 /// After this time they are sent, however few they are.
@@ -176,7 +176,7 @@ fn client() -> Result<reqwest::blocking::Client, TraceFault> {
     made.map_err(|fault| TraceFault::Exporter(fault.to_string().into()))
 }
 
-/// Who sends: by config, else by OpenTelemetry's variables, else by our own name.
+/// The service name: the configured one, else that of OpenTelemetry's variables, else our own.
 fn resource(settings: &TraceSettings) -> Resource {
     let name = Key::from_static_str("service.name");
     let version = KeyValue::new("service.version", env!("CARGO_PKG_VERSION"));

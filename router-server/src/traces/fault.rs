@@ -23,7 +23,7 @@ pub enum TraceFault {
     Environment {
         /// The variable.
         variable: &'static str,
-        /// What is wrong.
+        /// The fault.
         problem: &'static str,
     },
     /// There is nothing to send them with.

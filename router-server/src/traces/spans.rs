@@ -47,7 +47,7 @@ struct Made<'r> {
     scope: &'r InstrumentationScope,
 }
 
-/// What tells one span from another.
+/// The properties that distinguish one span from another.
 struct Own {
     id: trace::SpanId,
     parent: Option<trace::SpanId>,
@@ -127,7 +127,7 @@ impl Made<'_> {
         })
     }
 
-    /// How often it went on from one deployment to another.
+    /// The number of fallbacks from one deployment to another.
     fn fallbacks(&self) -> usize {
         let steps = self.record.attempts.iter();
         let others = steps.clone().skip(1).zip(steps);
@@ -172,7 +172,7 @@ impl Made<'_> {
             Some(_) if record.streamed => record.at + record.total,
             Some(_) | None => begun + step.took,
         };
-        // What became of the answer after it had begun.
+        // The end of the answer after its head.
         let later = answer.and_then(|_| record.ended.error());
         let error = if step.ended == Ended::Served { later } else { Some(step.ended.as_str()) };
         Some(self.data(Own {

@@ -21,7 +21,7 @@ use super::export::Queue;
 use super::fault::TraceFault;
 use super::spans::spans_of;
 
-/// So long the end of the process waits for the last spans.
+/// The time that the end of the process waits for the last spans.
 const LAST_SPANS: Duration = Duration::from_secs(5);
 
 /// Host and port of each endpoint.
