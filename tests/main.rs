@@ -59,6 +59,7 @@ mod observer;
 mod own_fault;
 mod payg_waits;
 mod permissions;
+mod public_api;
 mod queue;
 mod reasoning;
 mod refused;

@@ -42,6 +42,7 @@ const MEMORY_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a request got no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
 pub enum RouteError {
     /// The body is not what the operation takes.
     #[error(transparent)]

@@ -11,6 +11,7 @@ use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
+use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request};
 
 use crate::chat::Operation;
@@ -71,7 +72,9 @@ impl<U: Upstream> HttpService<U> {
             return refusal(Kind::UnknownPath, "no such path");
         };
         if parts.method != Method::POST {
-            return refusal(Kind::MethodNotAllowed, "expected the method POST");
+            let mut response = refusal(Kind::MethodNotAllowed, "expected the method POST");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return response;
         }
         let body = match receive(body, self.max_body_bytes).await {
             Ok(body) => body,

@@ -97,69 +97,97 @@
 
 // In the order of the path: a module imports only from modules listed earlier.
 // validated numbers and names
+#[doc(hidden)]
 pub mod units;
 // the wall clock, read in one place
+#[doc(hidden)]
 pub mod clock;
 // model records: parameters, capabilities, prices
+#[doc(hidden)]
 pub mod model;
 // error codes: status, type, side at fault
+#[doc(hidden)]
 pub mod error_kind;
 // requests and responses
+#[doc(hidden)]
 pub mod chat;
 // classifies the task
+#[doc(hidden)]
 pub mod task;
 // the catalog: deployments, areas, prices
+#[doc(hidden)]
 pub mod deployment;
 // chooses the models
+#[doc(hidden)]
 pub mod policy;
 // the capacity of deployments
+#[doc(hidden)]
 pub mod capacity;
 // filters and orders deployments
+#[doc(hidden)]
 pub mod selection;
 // all of these as one pure function
+#[doc(hidden)]
 pub mod decision;
 // memory budgets
+#[doc(hidden)]
 pub mod memory;
 // limits and usage of keys
+#[doc(hidden)]
 pub mod ledger;
 // the state of deployments
+#[doc(hidden)]
 pub mod state;
 // shares state between replicas
+#[doc(hidden)]
 pub mod replicas;
 // queues of full deployments
 #[cfg(feature = "http-client")]
+#[doc(hidden)]
 pub mod waiting;
 // owners of stored responses
+#[doc(hidden)]
 pub mod stored;
 // endpoints that can decrypt an item
+#[doc(hidden)]
 pub mod encrypted_items;
 // trace context
+#[doc(hidden)]
 pub mod trace;
 // sends to one deployment and classifies the response
+#[doc(hidden)]
 pub mod upstream;
 // walks the plan within a deadline
+#[doc(hidden)]
 pub mod fallback;
 // the caller's response
 #[cfg(feature = "http-client")]
+#[doc(hidden)]
 pub mod response;
 // errors of a request
+#[doc(hidden)]
 pub mod error;
 // answers and errors as http::Response
 #[cfg(feature = "http-client")]
 mod http_response;
 // the record of a request
 #[cfg(feature = "http-client")]
+#[doc(hidden)]
 pub mod record;
 // the record as one line of JSON
 #[cfg(feature = "http-client")]
+#[doc(hidden)]
 pub mod log_line;
 // configuration files -> checked settings
+#[doc(hidden)]
 pub mod config;
 // metrics
 #[cfg(feature = "http-client")]
+#[doc(hidden)]
 pub mod metrics;
 // takes a request along the whole path
 #[cfg(feature = "http-client")]
+#[doc(hidden)]
 pub mod router;
 // the router as a service over HTTP requests
 #[cfg(feature = "http-client")]
@@ -171,9 +199,7 @@ mod http_service;
 pub use capacity::{DeploymentState, Snapshot};
 pub use chat::{ChatRequest, Message, Operation, RequestFault, Usage};
 pub use config::{Config, ConfigFaults, Layers, ScorerFault};
-pub use decision::{
-    Ask, Decision, MatchedRule, Moment, Plan, Refusal, Rules, SetBy, Ties, Tradeoff, decide,
-};
+pub use decision::{Ask, Decision, MatchedRule, Moment, Rules, SetBy, Ties, Tradeoff, decide};
 pub use deployment::{Area, Billing, Deployment, Residency};
 pub use error::RouteError;
 pub use error_kind::{Kind as ErrorKind, Side};
@@ -181,10 +207,11 @@ pub use ledger::Allowance;
 pub use policy::{
     Choose, Hints, Preference, Priority, ReasoningValue, Rights, Sender, UnknownModel,
 };
-pub use selection::{Candidate, Exclusion};
+pub use selection::{Candidate, Exclusion, Plan, Refusal};
 pub use stored::Caller;
-pub use task::{Classifier, LinearScorer, Reason, Score, Scorer, Signals, Task};
+pub use task::{Assessment, Classifier, LinearScorer, Reason, Score, Scorer, Signals, Task};
 pub use units::{Day, DeploymentName, ModelName, Tokens, Usd};
+pub use upstream::{Circumstances, Outcome, Throttle, judge};
 #[cfg(feature = "http-client")]
 pub use {
     fallback::{Ended, Note, Step},

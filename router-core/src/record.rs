@@ -68,6 +68,7 @@ pub struct Settlement {
 
 /// One request, from its first byte to its last.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct RequestRecord {
     /// When it came.
     pub at: SystemTime,
@@ -109,6 +110,7 @@ pub struct RequestRecord {
 
 /// Why the preferred deployment did not answer.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct FellBack {
     /// The deployment.
     pub from: Arc<Deployment>,
@@ -153,6 +155,7 @@ impl RequestEnd {
 
 /// The decision on a request.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Decided {
     /// The task by which the models were chosen; `None` where the caller named a model.
     pub task: Option<Task>,
@@ -225,6 +228,7 @@ impl Decided {
 
 /// The answer: its deployment, usage and cost.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Answer {
     /// The deployment.
     pub deployment: Arc<Deployment>,
@@ -270,6 +274,7 @@ impl Answer {
 
 /// Cost of an answer's tokens elsewhere; `None` if no price is known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Counterfactual {
     /// At the same model on pay-as-you-go.
     pub pay_as_you_go: Option<Usd>,
@@ -305,6 +310,7 @@ fn without_reasoning(usage: &Usage) -> Usage {
 
 /// The deployments by whose prices costs are compared, one for each role.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct ReferencePrices {
     reasoning: Option<Arc<Deployment>>,
     chat: Option<Arc<Deployment>>,

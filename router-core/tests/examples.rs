@@ -132,7 +132,10 @@ async fn an_axum_backend_serves_answers_streams_errors_and_metrics() {
     for (path, status) in [("/", 200), ("/v1/chat/completions", 405), ("/v1/models", 404)] {
         let asked =
             backend.client.get(format!("{}{path}", backend.url)).bearer_auth("a-key").send();
-        assert_eq!(asked.await.unwrap().status(), status, "{path}");
+        let answer = asked.await.unwrap();
+        assert_eq!(answer.status(), status, "{path}");
+        let allowed = answer.headers().get("allow").map(|methods| methods.to_str().unwrap());
+        assert_eq!(allowed, (status == 405).then_some("POST"), "{path}");
     }
 }
 

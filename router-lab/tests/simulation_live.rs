@@ -128,7 +128,8 @@ async fn live(stage: &Stage) -> Vec<bool> {
     let payg = Deployment::pay_as_you_go("payg", "gpt-4o", quota).latency(latency);
     let emulator = Emulator::start(Settings::new().deployment(ptu).deployment(payg)).await.unwrap();
     // The stage's catalog, at the emulator's address.
-    let config = Config { catalog: stage.config.catalog.clone(), ..config(emulator.url()) };
+    let mut config = config(emulator.url());
+    config.catalog = stage.config.catalog.clone();
     let router = ModelRouter::new(&config, &Registry::new()).unwrap();
     let began = Instant::now();
     let mut under_way = JoinSet::new();

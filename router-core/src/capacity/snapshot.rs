@@ -23,6 +23,7 @@ use super::twin::Twin;
 
 /// State of one deployment at a moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[non_exhaustive]
 pub struct DeploymentState {
     /// Cooldowns, and when they end.
     pub cooldown: Cooldown,
@@ -180,6 +181,7 @@ impl Asker {
 /// State of all deployments, and what is known of one request's conversation. A deployment without an entry counts as new:
 /// free, nothing learned.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// Sorted; shared by all snapshots of one configuration.
     names: Arc<[DeploymentName]>,

@@ -18,6 +18,7 @@ use super::operation::Operation;
 /// Why a body is not a chat request: which field, and what was expected there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
+#[non_exhaustive]
 pub struct RequestFault {
     /// Path of the field, such as `messages[2].role`; `body` if no field can be named.
     pub field: String,

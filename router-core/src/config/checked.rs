@@ -35,6 +35,7 @@ use super::{
 
 /// A configuration without faults.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Config {
     /// The HTTP server.
     pub server: Server,

@@ -119,6 +119,7 @@ impl Moment {
 
 /// What to do with a request, and why.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Decision {
     /// What the name in the request meant.
     pub asked: RequestedModel,

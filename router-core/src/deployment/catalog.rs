@@ -21,6 +21,7 @@ use super::residency::Area;
 
 /// A model deployment at an endpoint.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Deployment {
     /// Our name for it: the key in config.
     pub name: DeploymentName,

@@ -19,6 +19,7 @@ use crate::upstream::Throttle;
 
 /// One attempt.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Step {
     /// The deployment.
     pub deployment: Arc<Deployment>,
@@ -274,6 +275,7 @@ impl Ended {
 
 /// Why no deployment answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
 pub enum SendingFault {
     /// At least one asked to be left alone for a time.
     #[error("every deployment is full")]

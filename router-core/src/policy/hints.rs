@@ -75,6 +75,7 @@ impl Priority {
 
 /// The caller's headers; `None` for what they do not set.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Hints {
     /// `x-router-task`: the task; wins over the score.
     pub task: Option<Task>,

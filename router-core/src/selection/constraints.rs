@@ -130,6 +130,7 @@ impl Exclusion {
 
 /// A deployment and whether it is in the plan.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Candidate {
     /// The deployment.
     pub deployment: Arc<Deployment>,

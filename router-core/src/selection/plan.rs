@@ -11,6 +11,7 @@ use super::constraints::{Candidate, Place};
 /// The deployments to try, in order; never empty. A deployment that lists service tiers may stand in it once for each tier; no
 /// other is repeated.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Plan {
     /// The first to try.
     pub first: Arc<Deployment>,
