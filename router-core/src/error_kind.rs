@@ -115,6 +115,23 @@ impl Kind {
     }
 }
 
+impl Kind {
+    /// True if a request that ends this way counts as unanswered: it was valid and allowed, and no deployment answered it.
+    /// Mistakes of callers, limits of keys and callers that leave do not count.
+    ///
+    /// ```
+    /// use router_core::error_kind::Kind;
+    /// assert!(Kind::CapacityExhausted.is_unanswered());
+    /// assert!(!Kind::InsufficientQuota.is_unanswered() && !Kind::InvalidRequest.is_unanswered());
+    /// ```
+    pub fn is_unanswered(self) -> bool {
+        match self.side() {
+            Side::Upstream | Side::Router => true,
+            Side::Caller => self == Self::ModelRetired,
+        }
+    }
+}
+
 impl std::fmt::Display for Kind {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         out.write_str(self.as_str())

@@ -123,6 +123,25 @@ impl RequestRecord {
     pub fn fallback_cause(&self) -> Option<&'static str> {
         self.fallback.as_ref().map(|fell_back| fell_back.cause)
     }
+
+    /// True if the request was valid and allowed, and no deployment answered it. This is the only meaning of "unanswered" in
+    /// metrics, dashboard and alerts: see [`Kind::is_unanswered`].
+    pub fn is_unanswered(&self) -> bool {
+        self.answer.is_none()
+            && match self.ended {
+                RequestEnd::Refused(kind) => kind.is_unanswered(),
+                RequestEnd::Interrupted => true,
+                RequestEnd::Served | RequestEnd::Rejected | RequestEnd::HungUp => false,
+            }
+    }
+
+    /// What a chat task would have cost more at the reasoning model, both at pay-as-you-go prices; `None` for other tasks and
+    /// unknown prices.
+    pub fn saved_by_choice(&self) -> Option<Usd> {
+        let chat = self.decided.as_ref().is_some_and(|decided| decided.task == Some(Task::Chat));
+        let instead = self.answer.as_ref().filter(|_| chat)?.instead;
+        Some(instead.reasoning?.saturating_sub(instead.pay_as_you_go?))
+    }
 }
 
 /// End of a request.
@@ -181,6 +200,8 @@ pub struct Decided {
     pub priority: Priority,
     /// The prompt, nearly.
     pub prompt: Tokens,
+    /// Words for the optional features that the request uses, such as `tools`.
+    pub features: Vec<&'static str>,
     /// The deployment tried first; `None` where there is none.
     pub first: Option<Arc<Deployment>>,
     /// The same, or one of the preferred model if none could be tried.
@@ -215,6 +236,7 @@ impl Decided {
             residency: decision.residency.clone(),
             priority: decision.priority,
             prompt: decision.needs.prompt,
+            features: decision.needs.features().collect(),
             first: first.cloned(),
             preferred: preferred.cloned(),
             model: model.cloned(),
@@ -256,6 +278,13 @@ pub struct Answer {
 const REFUSED: u16 = 400;
 
 impl Answer {
+    /// What the answer of a provisioned deployment would have cost more on pay-as-you-go; `None` for others, refusals and unknown
+    /// prices. The hourly price of the deployment is not in it.
+    pub fn saved_by_ptu(&self) -> Option<Usd> {
+        self.usage.filter(|_| self.deployment.billing.is_provisioned())?;
+        Some(self.instead.pay_as_you_go?.saturating_sub(self.cost.unwrap_or_default()))
+    }
+
     /// True if the upstream refused the request.
     pub fn is_refusal(&self) -> bool {
         self.status >= REFUSED

@@ -75,6 +75,8 @@ pub struct Twin {
     pub(super) known: Baseline,
     /// The end of the wait that the deployment last requested in a 429.
     pub(super) refused_until: Option<Instant>,
+    /// Normalized tokens reserved by running calls.
+    reserved: f64,
     evidence: u32,
     /// Decayed sum of tokens returned by ended calls. Its share per second is how fast the level falls in addition to draining.
     returned: f64,
@@ -118,6 +120,7 @@ impl Twin {
             at: now,
             known: Baseline { at: now, over: None, added: 0.0 },
             refused_until: None,
+            reserved: 0.0,
             evidence: 0,
             returned: 0.0,
             unused: 0.0,
@@ -169,6 +172,16 @@ impl Twin {
         seconds(over / rate + self.guard.seconds(now, self.known.added / rate))
     }
 
+    /// The part of the level that running calls have reserved, in normalized tokens; what they do not use returns when they
+    /// end.
+    pub fn reserved(&self, now: Instant) -> f64 {
+        self.reserved.min(self.level(now))
+    }
+
+    fn ended(&mut self, ticket: Ticket) {
+        self.reserved = (self.reserved - ticket.reserved).max(0.0);
+    }
+
     /// Time until `tokens` above `level` are gone if calls keep returning what they reserved beyond their use.
     pub fn expected_wait(&self, now: Instant, level: f64, ahead: f64) -> Duration {
         let over = self.level(now) - level + ahead;
@@ -187,6 +200,7 @@ impl Twin {
             sent: Some(now),
             quota: Sent::NONE,
         };
+        self.reserved += reserved;
         self.add(reserved);
         ticket
     }
@@ -234,6 +248,7 @@ impl Twin {
     /// utilization, both together give the window.
     pub fn refused(&mut self, now: Instant, ticket: Ticket, wait: Duration, told: Option<f64>) {
         self.drain(now);
+        self.ended(ticket);
         self.add(-ticket.reserved);
         let over = wait.as_secs_f64();
         if let Some(share) = told.map(|utilization| utilization - 1.0)
@@ -270,6 +285,7 @@ impl Twin {
     /// level that the deployment has reported meanwhile stays, because it may not include the call.
     pub fn withdraw(&mut self, now: Instant, ticket: Ticket) {
         self.drain(now);
+        self.ended(ticket);
         if ticket.evidence == self.evidence {
             self.add(-ticket.reserved);
         }
@@ -278,6 +294,7 @@ impl Twin {
     /// The call ended, and used so much.
     pub fn settle(&mut self, now: Instant, ticket: Ticket, used: f64) {
         self.drain(now);
+        self.ended(ticket);
         let fade = ticket.reserved - used;
         if fade > 0.0 {
             self.returned += fade;

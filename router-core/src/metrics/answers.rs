@@ -9,7 +9,6 @@ use crate::deployment::pricing;
 use crate::record::RequestEnd;
 use crate::record::RequestRecord;
 use crate::record::Settlement;
-use crate::task::Task;
 use crate::units::Usd;
 
 use super::recorder::Metrics;
@@ -18,13 +17,8 @@ impl Metrics {
     /// A chat task at the chat model costs less than the same tokens at the reasoning model, which would add hidden
     /// reasoning: the difference is a lower bound of what the choice saved.
     pub(super) fn chosen(&self, record: &RequestRecord) {
-        let chat = record.decided.as_ref().is_some_and(|decided| decided.task == Some(Task::Chat));
-        let Some(answer) = record.answer.as_ref().filter(|_| chat) else { return };
-        if let (Some(here), Some(reasoning)) =
-            (answer.instead.pay_as_you_go, answer.instead.reasoning)
-        {
-            let model = answer.deployment.model.name.as_str();
-            self.priced.saved_by_choice(model, reasoning.saturating_sub(here));
+        if let (Some(saved), Some(answer)) = (record.saved_by_choice(), &record.answer) {
+            self.priced.saved_by_choice(answer.deployment.model.name.as_str(), saved);
         }
     }
 

@@ -32,6 +32,9 @@ impl Observer for Metrics {
         if let RequestEnd::Refused(kind) = record.ended {
             self.refused(kind);
         }
+        if record.is_unanswered() {
+            self.unanswered();
+        }
         self.chosen(record);
         self.keys.closed(record);
         match &record.answer {

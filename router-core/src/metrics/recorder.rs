@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry,
+    CounterVec, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts,
+    Registry,
 };
 
 use crate::deployment::Deployment;
@@ -30,6 +31,7 @@ pub struct Metrics {
     attempts: IntCounterVec,
     fallbacks: IntCounterVec,
     refusals: IntCounterVec,
+    unanswered: IntCounter,
     wait_asked: HistogramVec,
     overhead: Histogram,
     pub(super) cost: CounterVec,
@@ -153,7 +155,8 @@ impl Metrics {
                 "Requests that moved on to another deployment, by cause.",
                 &["from", "to", "cause"],
             )?,
-            refusals: make.count("refusals_total", "Requests without an answer, by kind of error.", &["kind"])?,
+            refusals: make.count("refusals_total", "Requests that the router refused or that no deployment answered, by error code.", &["kind"])?,
+            unanswered: make.zero("unanswered_total", "Valid and allowed requests that no deployment answered; callers' mistakes, limits of keys and callers that left are not among them.")?,
             wait_asked: make.waits("wait_asked_seconds", "Waits that deployments requested, in seconds.")?,
             overhead: make.single(
                 "overhead_seconds",
@@ -225,6 +228,10 @@ impl Metrics {
         self.refusals.with_label_values(&[kind.as_str()]).inc();
     }
 
+    pub(super) fn unanswered(&self) {
+        self.unanswered.inc();
+    }
+
     pub(super) fn overhead(&self, overhead: Duration) {
         self.overhead.observe(overhead.as_secs_f64());
     }
@@ -274,6 +281,11 @@ impl Maker<'_> {
     fn known<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, prometheus::Error> {
         self.0.register(Box::new(metric.clone()))?;
         Ok(metric)
+    }
+
+    /// A counter without labels, which shows 0 from the start.
+    fn zero(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.known(IntCounter::with_opts(Opts::new(name, help).namespace(NAMESPACE))?)
     }
 
     pub(super) fn count(

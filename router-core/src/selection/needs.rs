@@ -67,6 +67,13 @@ impl Needs {
         Load { prompt, cached: Tokens::ZERO, characters, cap }
     }
 
+    /// Words for the optional features that the request uses.
+    pub fn features(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let all =
+            [(self.tools, "tools"), (self.images, "images"), (self.schema, "structured_outputs")];
+        all.into_iter().filter_map(|(used, word)| used.then_some(word))
+    }
+
     /// The first required feature that the deployment lacks.
     pub(super) fn lacking(&self, deployment: &Deployment) -> Option<&'static str> {
         let abilities = &deployment.model.abilities;
