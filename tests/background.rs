@@ -138,6 +138,11 @@ async fn an_answer_is_settled_once_by_the_first_response_that_says_what_it_used(
         router.metric("model_router_unpriced_answers_total{deployment=\"chat_payg\"}").await,
         0.0,
     );
+    // The dashboard counts the usage once as well, and no further request.
+    let url = format!("{}/dashboard/range?key=team", router.server.url());
+    let totals = &Answer::of(client_of("operator").get(url)).await.json()["totals"];
+    assert_dollars(totals["paid_usd"].as_f64().unwrap(), 3.0 * COST);
+    assert_eq!((&totals["unpriced"], &totals["requests"]), (&json!(0), &json!(4)), "{totals}");
 }
 
 #[tokio::test]

@@ -141,6 +141,7 @@ fn dashboard(mut paths: Paths) -> Paths {
     paths
         .route(page::PATH, get(dashboard::page))
         .route(dashboard::STATE, get(dashboard::state))
+        .route(dashboard::RANGE, get(dashboard::range))
         .route(dashboard::EVENTS, get(dashboard::events))
 }
 

@@ -85,6 +85,13 @@ impl Problem {
         Self::new(Kind::InvalidPath, "the path is not UTF-8")
     }
 
+    /// The dashboard is asked for a range that it does not have.
+    pub(crate) fn unknown_range(allowed: &[&str]) -> Self {
+        let message = format!("range: expected one of {}", allowed.join(", "));
+        let param = Some("range".to_owned());
+        Self { param, ..Self::new(Kind::InvalidRequest, message) }
+    }
+
     /// `Host` names another machine.
     pub(crate) fn foreign_host() -> Self {
         let message = "host: expected this machine's name or address, or one of server.hosts, because callers show no key here";

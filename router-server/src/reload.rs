@@ -7,6 +7,7 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
 use router_core::clock;
@@ -108,6 +109,9 @@ pub(crate) struct Current {
     pub(crate) router: ModelRouter,
     /// TLS settings; `None` for plain connections.
     pub(crate) handshakes: Option<Handshakes>,
+    budgets: Budgets,
+    /// The names of the keys.
+    keys: Arc<[Box<str>]>,
     app: App,
 }
 
@@ -120,7 +124,10 @@ impl Current {
     ) -> Arc<Self> {
         process.certificate(handshakes.as_ref().and_then(Handshakes::expires));
         let shared = AppState::new(router.clone(), &config, process);
-        Arc::new(Self { config, router, handshakes, app: App::new(Arc::new(shared)) })
+        let budgets = shared.budgets.clone();
+        let keys = config.keys.iter().map(|key| key.name.as_str().into()).collect();
+        let app = App::new(Arc::new(shared));
+        Arc::new(Self { config, router, handshakes, budgets, keys, app })
     }
 
     /// Service that answers requests under this configuration.
@@ -149,6 +156,9 @@ impl Live {
         let process =
             ServerState::new(registry, &config.version, tracer).map_err(BuildFault::from)?;
         let process = Arc::new(process);
+        if let Some(folder) = &config.server.state_dir {
+            process.dashboard.restore(folder);
+        }
         router.observe(Arc::<Dashboard>::clone(&process.dashboard));
         let current = Current::new(config.clone(), router, handshakes, &process);
         let (current, _) = watch::channel(current);
@@ -176,8 +186,7 @@ impl Live {
         let current = self.current();
         let Some(settings) = current.config.notify.clone() else { return Vec::new() };
         let moment = Moment::new(Instant::now(), clock::day(clock::wall()));
-        let budgets = Budgets::new(&current.config.keys);
-        let budgets = budgets.spent(current.router.ledger(), moment);
+        let budgets = current.budgets.spent(current.router.ledger(), moment);
         let limits = current.config.limits.connections();
         let due = noticed.due(&budgets, room).into_iter();
         let send = |notice| {
@@ -187,16 +196,30 @@ impl Live {
         due.map(send).collect()
     }
 
-    /// Closes a second of the dashboard's.
+    /// Ends a second of the dashboard.
     pub(crate) fn sample(&self) {
-        let reloads = self.process.reloads();
+        let (current, reloads) = (self.current(), self.process.reloads());
+        let (now, wall) = (Instant::now(), clock::wall());
+        let today = clock::day(wall);
+        let last = reloads.last;
+        let at = last.as_ref().and_then(|last| last.at.duration_since(UNIX_EPOCH).ok());
         let facts = Facts {
             config: reloads.version,
-            fault: reloads.last.is_some_and(|last| !last.faults.is_empty()),
+            reload_faults: last.map(|last| last.faults).unwrap_or_default(),
+            reloaded_ms: at.map_or(0, |at| u64::try_from(at.as_millis()).unwrap_or(u64::MAX)),
             draining: self.process.draining(),
+            today,
+            budgets: current.budgets.spent(current.router.ledger(), Moment::new(now, today)),
+            keys: Arc::clone(&current.keys),
         };
-        let (router, now) = (&self.current().router, Instant::now());
-        self.process.dashboard.sample(router, facts, now, clock::wall());
+        self.process.dashboard.sample(&current.router, &facts, now, wall);
+    }
+
+    /// Writes the dashboard's history, if config names a folder. Blocks while the disk does.
+    pub(crate) fn keep_history(&self) {
+        if let Some(folder) = &self.current().config.server.state_dir {
+            self.process.dashboard.keep(folder);
+        }
     }
 
     /// Runs what was read. Blocks while secrets are read; what comes of it is told by log and metrics.

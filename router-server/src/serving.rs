@@ -22,6 +22,7 @@ use tracing::warn;
 
 use crate::crowd::Seldom;
 use crate::crowd::default_connections;
+use crate::dashboard;
 use crate::notify;
 use crate::notify::Noticed;
 use crate::reload::Live;
@@ -161,7 +162,10 @@ impl Running {
             }
         };
         let live = Arc::clone(&self.live);
-        let spending = tokio::task::spawn_blocking(move || live.keep_spending());
+        let spending = tokio::task::spawn_blocking(move || {
+            live.keep_spending();
+            live.keep_history();
+        });
         let ((), (), _) = tokio::join!(self.live.writer.flush(), spans, spending);
     }
 }
@@ -175,12 +179,12 @@ impl Drop for Running {
     }
 }
 
-/// Closes a second of the dashboard's each second.
+/// Samples the dashboard each second, sends notices, and writes what survives a restart.
 async fn sample(live: Arc<Live>) {
     let mut second = tokio::time::interval(Duration::from_secs(1));
     second.set_missed_tick_behavior(MissedTickBehavior::Skip);
     second.tick().await;
-    let mut kept = Instant::now();
+    let (mut kept, mut kept_history) = (Instant::now(), Instant::now());
     let (mut noticed, mut sending) = (Noticed::default(), JoinSet::new());
     loop {
         second.tick().await;
@@ -195,6 +199,11 @@ async fn sample(live: Arc<Live>) {
             let live = Arc::clone(&live);
             // The next second waits for a slow disk, no request does.
             drop(tokio::task::spawn_blocking(move || live.keep_spending()).await);
+        }
+        if kept_history.elapsed() >= dashboard::KEEP_EVERY {
+            kept_history = Instant::now();
+            let live = Arc::clone(&live);
+            drop(tokio::task::spawn_blocking(move || live.keep_history()).await);
         }
     }
 }

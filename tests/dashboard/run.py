@@ -47,7 +47,8 @@ def packages():
     """Installs the packages of package.json; gives why that failed."""
     wanted = (HERE / "package.json").read_text()
     stamp = WORK / "installed.json"
-    shutil.copy(HERE / "check.mjs", WORK)
+    for file in HERE.glob("*.mjs"):
+        shutil.copy(file, WORK)
     if stamp.exists() and stamp.read_text() == wanted:
         return None
     (WORK / "package.json").write_text(wanted)
@@ -63,6 +64,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "target" / "debug")
     parser.add_argument("--shots", type=pathlib.Path, default=WORK / "shots")
+    parser.add_argument("steps", nargs="*", help="only these, after one another; default: all")
     asked = parser.parse_args()
     WORK.mkdir(parents=True, exist_ok=True)
     browser, why = chromium()
@@ -73,8 +75,8 @@ def main():
         print(f"SKIPPED dashboard: playwright-core and axe-core cannot be installed: {why}")
         return 0
     asked.shots.mkdir(parents=True, exist_ok=True)
-    command = ["node", WORK / "check.mjs", browser, asked.programs.resolve(), HERE, asked.shots.resolve()]
-    return subprocess.run([str(part) for part in command], timeout=400, check=False).returncode
+    command = ["node", WORK / "check.mjs", browser, asked.programs.resolve(), HERE, asked.shots.resolve(), *asked.steps]
+    return subprocess.run([str(part) for part in command], timeout=900, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-//! One browser that watches: the whole state first, then one event each second, as `text/event-stream`.
+//! The feed of one open page as `text/event-stream`: the present state at once, then once a second.
 //!
-//! A feed that does not keep up is dropped by the hub, which never waits: the page connects again and starts from the whole.
+//! The hub never waits: it drops a feed that does not keep up, and the page connects again.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -11,10 +11,10 @@ use futures_util::Stream;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-/// The events that may wait for a browser: so many seconds may pass without it reading.
+/// Events that may wait for a page, and so the seconds that it may go without reading.
 const BACKLOG: usize = 8;
 
-/// The events of one browser.
+/// The events of one page.
 #[derive(Debug)]
 pub(crate) struct Feed {
     first: Option<Bytes>,
@@ -22,13 +22,13 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    /// A feed, and where to send its events.
+    /// A feed and the sender of its events.
     pub(super) fn new() -> (Self, mpsc::Sender<Bytes>) {
         let (sender, rest) = mpsc::channel(BACKLOG);
         (Self { first: None, rest }, sender)
     }
 
-    /// The same, beginning with this event.
+    /// The same feed with an event in front.
     pub(super) fn after(self, first: Bytes) -> Self {
         Self { first: Some(first), ..self }
     }
@@ -45,9 +45,9 @@ impl Stream for Feed {
     }
 }
 
-/// An event of this name with a value as JSON.
+/// An event with a value as JSON.
 pub(super) fn event(name: &str, value: &impl Serialize) -> Bytes {
-    // Values of our own types: numbers, words and lists of them.
+    // Serializing our own types cannot fail.
     let json = serde_json::to_string(value).unwrap_or_default();
     Bytes::from(format!("event: {name}\ndata: {json}\n\n"))
 }

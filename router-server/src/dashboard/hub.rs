@@ -1,87 +1,101 @@
-//! Collects what the dashboard shows and sends it to whoever watches.
+//! Collects what the dashboard shows and sends it to open pages.
 //!
-//! It outlives a configuration: whoever samples says by which router and configuration the moment is to be told. Requests
-//! end under its lock, so nothing is done there but counting; texts for browsers are made once a second, outside of it. It
-//! holds no router, for routers hold it.
+//! It outlives a configuration: [`Dashboard::sample`] is given the current router and the facts around it. A request that ends
+//! takes the lock only to be counted; JSON is written outside of it. It holds no router, because routers hold it.
 
-use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use router_core::fallback::Ended;
 use router_core::policy::Mode;
-use router_core::record::{Observer, RequestRecord};
+use router_core::record::{Observer, RequestRecord, Settlement};
 use router_core::router::ModelRouter;
 use router_core::task::Task;
-use router_core::units::DeploymentName;
+use router_core::units::Day;
+use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::warn;
 
+use crate::budgets::Budget;
+
+use super::diagnosis::{self, Recent, Scene};
 use super::entry::{Entry, milliseconds, rounded};
 use super::feed;
 use super::feed::Feed;
+use super::filter::Filter;
+use super::history_file;
+use super::range_view::{Cut, RangeView};
 use super::ring::Ring;
-use super::series::{Level, Series, Step};
+use super::rollup::{Level, Range, Rollup};
 use super::standing::Stands;
-use super::tally::Tally;
-use super::view::{ConfigView, Health, History, Now, State, StepView, Tick, Totals};
+use super::trouble;
+use super::view::{BudgetView, ConfigView, Health, LevelView, Now};
 
-/// The decisions that are kept.
-const ENTRIES: usize = 100;
+/// The requests that are kept, so that a filter finds some.
+const ENTRIES: usize = 1_000;
 
-/// The browsers that may watch at once.
+/// The requests that are sent to a page.
+const SHOWN: usize = 100;
+
+/// The pages that may be open at once.
 const MOST_FEEDS: usize = 32;
 
-/// What is true of the server at the moment of a sample, beside what its router knows.
-#[derive(Debug, Clone, Default)]
+/// Facts about the server at the moment of a sample, apart from what its router knows.
+#[derive(Debug, Clone)]
 pub(crate) struct Facts {
-    /// Which configuration holds.
+    /// The version of the configuration that runs.
     pub(crate) config: Box<str>,
-    /// True where newer files have faults.
-    pub(crate) fault: bool,
+    /// The faults of newer files; empty if there are none.
+    pub(crate) reload_faults: Vec<String>,
+    /// When the last reload was tried, in milliseconds since 1970; 0 if there was none.
+    pub(crate) reloaded_ms: u64,
     /// True while the process is ending.
     pub(crate) draining: bool,
+    /// The day in UTC.
+    pub(crate) today: Day,
+    /// The budgets of keys and teams.
+    pub(crate) budgets: Vec<Budget>,
+    /// The names of the keys in the configuration.
+    pub(crate) keys: Arc<[Box<str>]>,
 }
 
-/// Why nobody can watch.
+/// Why a page receives no feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoFeed {
-    /// As many watch as may.
+    /// As many pages are open as may be.
     Full,
     /// The server is ending.
     Closed,
 }
 
-/// What is shown, and who watches.
+/// The collected data and the open feeds.
 #[derive(Debug)]
 pub(crate) struct Dashboard(Mutex<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     now: Now,
-    tally: Tally,
-    series: Series,
-    /// The second that is not over yet.
-    open: Open,
+    history: Rollup,
     entries: Ring<Entry>,
     counted: u64,
-    told: u64,
     /// `None` once the server is ending.
     feeds: Option<Vec<mpsc::Sender<Bytes>>>,
 }
 
-/// What the second under way has brought.
-#[derive(Debug, Default)]
-struct Open {
-    step: Step,
-    throttled: BTreeMap<DeploymentName, u32>,
-    saved: [f64; 2],
+/// What a page asks for: a range of time, and the latest requests of it.
+#[derive(Debug, Serialize)]
+struct Answered {
+    #[serde(flatten)]
+    view: RangeView,
+    /// Newest first.
+    decisions: Vec<Entry>,
 }
 
 impl Dashboard {
-    /// Nothing counted yet.
+    /// An empty one.
     pub(crate) fn new(wall: SystemTime) -> Self {
         let boot = RandomState::new().build_hasher().finish();
         let now = Now {
@@ -93,49 +107,97 @@ impl Dashboard {
         };
         Self(Mutex::new(Inner {
             now,
-            tally: Tally::default(),
-            series: Series::default(),
-            open: Open::default(),
+            history: Rollup::default(),
             entries: Ring::new(ENTRIES),
             counted: 0,
-            told: 0,
             feeds: Some(Vec::new()),
         }))
     }
 
-    /// Closes a second: reads how the router's deployments stand and tells whoever watches.
+    /// Continues the history of a folder, if it holds one.
+    pub(crate) fn restore(&self, folder: &Path) {
+        if let Some(history) = history_file::read(folder) {
+            self.lock().history = history;
+        }
+    }
+
+    /// Writes the history to a folder. Blocks while the disk does; no lock is held meanwhile.
+    pub(crate) fn keep(&self, folder: &Path) {
+        let history = self.lock().history.clone();
+        if let Err(error) = history_file::write(folder, &history) {
+            warn!(%error, "the dashboard's history could not be written to server.state_dir");
+        }
+    }
+
+    /// Ends a second: reads the state of the router's deployments and informs the open pages.
     pub(crate) fn sample(
         &self,
         router: &ModelRouter,
-        facts: Facts,
+        facts: &Facts,
         now: Instant,
         wall: SystemTime,
     ) {
-        let (deployments, mut levels) = standings(router, now);
+        let at_ms = unix_ms(wall);
+        let deployments = health(router, now);
+        let (recent, before) = {
+            let mut inner = self.lock();
+            let levels = deployments.iter().filter_map(level);
+            inner.history.sample(at_ms, levels);
+            (Recent::of(&inner.history, at_ms), inner.now.problems.clone())
+        };
+        let scene = Scene { router, facts, recent: &recent, before: &before, now, at_ms };
+        let problems = trouble::sorted(&before, diagnosis::troubles(&scene), at_ms);
+        let rules = router.rules();
+        let threshold = rules.classifier.threshold();
         let mut inner = self.lock();
-        let Open { step, throttled, saved } = std::mem::take(&mut inner.open);
-        for (name, level) in &mut levels {
-            level.throttled = throttled.get(name).copied().unwrap_or_default();
+        let (mut next, since) = (inner.now.clone(), inner.history.since_ms());
+        next.second += 1;
+        next.at_ms = at_ms;
+        next.config =
+            ConfigView { version: facts.config.clone(), fault: !facts.reload_faults.is_empty() };
+        next.observe = matches!(rules.policy.mode, Mode::Observe(_));
+        next.forced = rules.policy.forced.map(Task::as_str);
+        next.draining = facts.draining;
+        next.threshold = rounded(f64::from(threshold.value()), 1e4);
+        next.in_flight = deployments.iter().map(|health| u64::from(health.in_flight)).sum();
+        next.problems = problems;
+        next.deployments = deployments;
+        next.budgets = facts.budgets.iter().map(BudgetView::from).collect();
+        next.keys = Arc::clone(&facts.keys);
+        next.counted_since_ms = since;
+        let feeds = inner.feeds.as_mut().filter(|feeds| !feeds.is_empty());
+        if let Some(feeds) = feeds {
+            let event = feed::event("now", &next);
+            // A page that does not read is dropped; it connects again.
+            feeds.retain(|feed| feed.try_send(event.clone()).is_ok());
         }
-        inner.open.saved = inner.tally.money.saved();
-        let [payg, reasoning] = inner.open.saved;
-        let [payg_before, reasoning_before] = saved;
-        let step = Step { saved: [payg - payg_before, reasoning - reasoning_before], ..step };
-        inner.series.push(step, &levels);
-        inner.moment(router, facts, deployments, unix_ms(wall));
-        inner.tell(&step, &levels);
+        inner.now = next;
     }
 
-    /// Everything that is known, as JSON.
+    /// The present state, as JSON.
     pub(crate) fn state(&self) -> Bytes {
-        let state = self.lock().state();
-        Bytes::from(serde_json::to_string(&state).unwrap_or_default())
+        let now = self.lock().now.clone();
+        json(&now)
     }
 
-    /// One browser more that watches.
+    /// A range of time under a filter, as JSON. Takes milliseconds for a long history: it belongs on a thread that serves nobody.
+    pub(crate) fn range(&self, range: Range, filter: Filter, wall: SystemTime) -> Bytes {
+        let at_ms = unix_ms(wall);
+        let (cut, decisions) = {
+            let inner = self.lock();
+            let steps = inner.history.range(range, at_ms);
+            let decisions = inner.entries.iter().rev().filter(|entry| filter.has(entry));
+            let decisions: Vec<Entry> = decisions.take(SHOWN).cloned().collect();
+            let names = inner.history.names.clone();
+            (Cut { range, filter, steps, names, at_ms }, decisions)
+        };
+        json(&Answered { view: cut.view(), decisions })
+    }
+
+    /// Opens a feed for a page.
     ///
     /// # Errors
-    /// As many watch as may, or the server is ending.
+    /// Too many pages are open, or the server is ending.
     pub(crate) fn watch(&self) -> Result<Feed, NoFeed> {
         let mut inner = self.lock();
         let feeds = inner.feeds.as_mut().ok_or(NoFeed::Closed)?;
@@ -145,17 +207,17 @@ impl Dashboard {
         }
         let (feed, sender) = Feed::new();
         feeds.push(sender);
-        let state = inner.state();
+        let now = inner.now.clone();
         drop(inner);
-        Ok(feed.after(feed::event("state", &state)))
+        Ok(feed.after(feed::event("now", &now)))
     }
 
-    /// Ends all feeds, so that none of them holds up the server's end; there will be no others.
+    /// Ends all feeds, so that none of them delays the server's end; no other is opened.
     pub(crate) fn close(&self) {
         self.lock().feeds = None;
     }
 
-    /// A lock that a panic left behind still holds whole counts.
+    /// After a panic under the lock the counts are still whole.
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -165,76 +227,20 @@ impl Observer for Dashboard {
     fn closed(&self, record: &RequestRecord) {
         let mut entry = Entry::of(record);
         let mut inner = self.lock();
-        let way = inner.tally.add(record);
-        inner.open.step.count(way);
-        for step in &record.attempts {
-            if matches!(step.ended, Ended::Throttled(..)) {
-                *inner.open.throttled.entry(step.deployment.name.clone()).or_default() += 1;
-            }
-        }
+        inner.history.add(record);
         inner.counted += 1;
         entry.number = inner.counted;
         inner.entries.push(entry);
     }
-}
 
-impl Inner {
-    /// What holds from now on.
-    fn moment(&mut self, router: &ModelRouter, facts: Facts, all: Vec<Health>, at_ms: u64) {
-        let Facts { config, fault, draining } = facts;
-        let done = |name: &str| self.tally.deployments.get(name).copied().unwrap_or_default();
-        let known = |name: &str| all.iter().any(|health| &*health.name == name);
-        let gone = self.tally.deployments.keys().filter(|name| !known(name.as_str()));
-        let gone = gone.map(|name| Health::named(name.as_str(), Stands::REMOVED));
-        let gone: Vec<Health> = gone.collect();
-        self.now.in_flight = all.iter().map(|health| u64::from(health.in_flight)).sum();
-        self.now.deployments = all
-            .into_iter()
-            .chain(gone)
-            .map(|health| {
-                let done = done(&health.name);
-                health.with(done)
-            })
-            .collect();
-        self.now.totals = Totals::from(&self.tally);
-        self.now.second += 1;
-        self.now.at_ms = at_ms;
-        self.now.config = ConfigView { version: config, fault };
-        self.now.draining = draining;
-        self.now.observe = matches!(router.rules().policy.mode, Mode::Observe(_));
-        self.now.forced = router.rules().policy.forced.map(Task::as_str);
-        let threshold = router.rules().classifier.threshold();
-        self.now.threshold = rounded(f64::from(threshold.value()), 1e4);
-    }
-
-    /// Sends the second to all who watch, and drops those who do not read.
-    fn tell(&mut self, step: &Step, levels: &BTreeMap<DeploymentName, Level>) {
-        let told = std::mem::replace(&mut self.told, self.counted);
-        let Some(feeds) = self.feeds.as_mut().filter(|feeds| !feeds.is_empty()) else { return };
-        let fresh = self.entries.iter().rev().take_while(|entry| entry.number > told);
-        let tick = Tick {
-            now: &self.now,
-            step: StepView::new(self.now.at_ms, step, levels),
-            decisions: fresh.collect(),
-        };
-        let event = feed::event("tick", &tick);
-        feeds.retain(|feed| feed.try_send(event.clone()).is_ok());
-    }
-
-    fn state(&self) -> State {
-        let entries = self.entries.iter().rev().filter(|entry| entry.number <= self.told);
-        State {
-            now: self.now.clone(),
-            history: History::new(self.now.at_ms, &self.series),
-            decisions: entries.cloned().collect(),
-        }
+    fn settled(&self, settlement: &Settlement) {
+        self.lock().history.settle(settlement);
     }
 }
 
-/// How the deployments stand, and how full the provisioned ones are.
-fn standings(router: &ModelRouter, now: Instant) -> (Vec<Health>, BTreeMap<DeploymentName, Level>) {
+/// The state of each deployment.
+fn health(router: &ModelRouter, now: Instant) -> Vec<Health> {
     let rules = router.rules();
-    let mut levels = BTreeMap::new();
     let mut all = Vec::with_capacity(rules.catalog.deployments().len());
     for deployment in rules.catalog.deployments() {
         let standing = router.standing(&deployment.name);
@@ -246,12 +252,8 @@ fn standings(router: &ModelRouter, now: Instant) -> (Vec<Health>, BTreeMap<Deplo
         let mut health = Health::new(deployment, stands);
         health.in_flight = standing.in_flight;
         if let Some(twin) = standing.twin {
-            let (utilization, tokens) = (twin.utilization(now), twin.level(now));
-            let level = Level { utilization, tokens, throttled: 0 };
-            levels.insert(deployment.name.clone(), level);
-            health.utilization = Some(rounded(utilization, 1e4));
-            health.level = Some(tokens.round());
-            health.capacity = Some(twin.capacity().round());
+            let (capacity, reserved) = (twin.capacity(), twin.reserved(now));
+            health.ptu_level = Some(LevelView::new(capacity, twin.level(now), reserved));
             health.queue = router.queue(&deployment.name).map(Into::into);
         }
         let (requests, tokens) = standing.quota.left(now);
@@ -261,7 +263,25 @@ fn standings(router: &ModelRouter, now: Instant) -> (Vec<Health>, BTreeMap<Deplo
         health.tokens_limit = tokens.map(|tokens| tokens.limit);
         all.push(health);
     }
-    (all, levels)
+    all
+}
+
+/// The sample of a provisioned deployment for the history.
+fn level(health: &Health) -> Option<(&str, Level)> {
+    let view = health.ptu_level.filter(|level| level.capacity > 0.0)?;
+    let level = Level {
+        samples: 1,
+        used: view.used / view.capacity,
+        reserved: view.reserved / view.capacity,
+        peak: view.utilization,
+        usd: health.usd_per_hour.unwrap_or_default() / 3_600.0,
+    };
+    Some((&*health.name, level))
+}
+
+fn json(value: &impl Serialize) -> Bytes {
+    // Serializing our own types cannot fail.
+    Bytes::from(serde_json::to_vec(value).unwrap_or_default())
 }
 
 fn unix_ms(wall: SystemTime) -> u64 {

@@ -1,18 +1,27 @@
-//! What an operator sees of a running server in a browser: counted here, kept in bounded memory, drawn by the page.
+//! What an operator sees of a running server in a browser.
 //!
-//! Requests come through the library's one hook, [`router_core::record::Observer`]; levels are sampled each second. Nothing
-//! that was asked or answered is ever here, only what was decided and counted. The door of the room.
+//! Requests arrive as records through the library's [`router_core::record::Observer`]; the state of deployments is read once a
+//! second. Both are kept in bounded memory and drawn by the page. No prompt, answer or request id is kept.
 
+mod cell;
+mod counts;
+mod diagnosis;
 mod entry;
 mod feed;
+mod filter;
+mod history_file;
 mod hub;
-mod money;
+mod names;
 mod outcome;
 pub(crate) mod page;
+mod range_view;
 mod ring;
-mod series;
+mod rollup;
 mod standing;
-mod tally;
+mod trouble;
 mod view;
 
+pub(crate) use filter::Filter;
+pub(crate) use history_file::EVERY as KEEP_EVERY;
 pub(crate) use hub::{Dashboard, Facts};
+pub(crate) use rollup::Range;

@@ -1,10 +1,10 @@
-//! Which way did a request take, and why? One of six, told from its record.
+//! Classifies a request by its record: the way it took, and why.
 
 use router_core::fallback::{Ended, Note};
 use router_core::record::RequestRecord;
 use router_core::selection::Exclusion;
 
-/// The way of a request.
+/// The way that a request took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Outcome {
     /// A provisioned deployment answered at once.
@@ -13,29 +13,32 @@ pub(super) enum Outcome {
     Held,
     /// Pay-as-you-go answered because a provisioned deployment was full.
     Spilled,
-    /// Another deployment answered than the one wished, for another reason than fullness.
+    /// Another deployment than the preferred one answered, for a reason other than capacity.
     FellBack,
-    /// Pay-as-you-go answered, and nothing else was wished.
+    /// Pay-as-you-go answered, as planned.
     PayAsYouGo,
-    /// Nobody answered.
-    Failed,
+    /// It was valid and allowed, and no deployment answered: see [`RequestRecord::is_unanswered`].
+    Unanswered,
+    /// The router refused it for a mistake of the caller or a limit of its key, or the caller left before the answer.
+    Refused,
 }
 
-/// How many ways there are.
-pub(super) const WAYS: usize = 6;
+/// Number of ways.
+pub(super) const WAYS: usize = 7;
 
 impl Outcome {
-    /// All, in the order in which they are told and drawn.
+    /// All, in the order in which they are listed and drawn.
     pub(super) const ALL: [Self; WAYS] = [
         Self::Provisioned,
         Self::Held,
         Self::Spilled,
         Self::FellBack,
         Self::PayAsYouGo,
-        Self::Failed,
+        Self::Unanswered,
+        Self::Refused,
     ];
 
-    /// The word that the page knows it by.
+    /// Its word on the page.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Provisioned => "provisioned",
@@ -43,13 +46,22 @@ impl Outcome {
             Self::Spilled => "spilled",
             Self::FellBack => "fell_back",
             Self::PayAsYouGo => "pay_as_you_go",
-            Self::Failed => "failed",
+            Self::Unanswered => "unanswered",
+            Self::Refused => "refused",
         }
     }
 
-    /// The way that a request took.
+    /// Its index in [`Self::ALL`].
+    pub(super) fn number(self) -> u8 {
+        let place = Self::ALL.into_iter().position(|known| known == self);
+        place.and_then(|place| u8::try_from(place).ok()).unwrap_or_default()
+    }
+
+    /// The way of a request.
     pub(super) fn of(record: &RequestRecord) -> Self {
-        let Some(answer) = &record.answer else { return Self::Failed };
+        let Some(answer) = &record.answer else {
+            return if record.is_unanswered() { Self::Unanswered } else { Self::Refused };
+        };
         if answer.spilled_over {
             return Self::Spilled;
         }
@@ -81,7 +93,7 @@ impl Outcome {
     }
 }
 
-/// True where a provisioned deployment had no room for the request.
+/// True if a provisioned deployment had no room for the request.
 fn found_full(record: &RequestRecord) -> bool {
     let passed_over = record.decided.iter().flat_map(|decided| &decided.passed_over);
     let passed_over = passed_over.map(|(_, why)| why).any(|why| {

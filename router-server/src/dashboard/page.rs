@@ -1,4 +1,4 @@
-//! The files of the page, inside the program: no other server is ever asked for any part of it.
+//! The files of the page, embedded in the program: nothing is loaded from another server.
 
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
@@ -22,28 +22,34 @@ pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
-const SCRIPT: &str = "text/javascript; charset=utf-8";
+/// The style sheet of the dashboard and of the reports.
+pub(crate) const STYLE: &str = include_str!("page/style.css");
 
 /// What the page loads.
-pub(crate) const FILES: [File; 9] = [
-    File {
-        path: "/dashboard/style.css",
-        kind: "text/css; charset=utf-8",
-        text: include_str!("page/style.css"),
-    },
+pub(crate) const FILES: [File; 14] = [
+    File { path: "/dashboard/style.css", kind: "text/css; charset=utf-8", text: STYLE },
     File {
         path: "/dashboard/icon.svg",
         kind: "image/svg+xml",
         text: include_str!("page/icon.svg"),
     },
-    File { path: "/dashboard/main.js", kind: SCRIPT, text: include_str!("page/main.js") },
-    File { path: "/dashboard/model.js", kind: SCRIPT, text: include_str!("page/model.js") },
-    File { path: "/dashboard/panels.js", kind: SCRIPT, text: include_str!("page/panels.js") },
-    File { path: "/dashboard/charts.js", kind: SCRIPT, text: include_str!("page/charts.js") },
-    File { path: "/dashboard/dom.js", kind: SCRIPT, text: include_str!("page/dom.js") },
-    File { path: "/dashboard/format.js", kind: SCRIPT, text: include_str!("page/format.js") },
-    File { path: "/dashboard/stream.js", kind: SCRIPT, text: include_str!("page/stream.js") },
+    script("/dashboard/main.js", include_str!("page/main.js")),
+    script("/dashboard/troubles.js", include_str!("page/troubles.js")),
+    script("/dashboard/traffic.js", include_str!("page/traffic.js")),
+    script("/dashboard/deployments.js", include_str!("page/deployments.js")),
+    script("/dashboard/money.js", include_str!("page/money.js")),
+    script("/dashboard/requests.js", include_str!("page/requests.js")),
+    script("/dashboard/scores.js", include_str!("page/scores.js")),
+    script("/dashboard/parts.js", include_str!("page/parts.js")),
+    script("/dashboard/charts.js", include_str!("page/charts.js")),
+    script("/dashboard/dom.js", include_str!("page/dom.js")),
+    script("/dashboard/format.js", include_str!("page/format.js")),
+    script("/dashboard/stream.js", include_str!("page/stream.js")),
 ];
+
+const fn script(path: &'static str, text: &'static str) -> File {
+    File { path, kind: "text/javascript; charset=utf-8", text }
+}
 
 #[cfg(test)]
 mod tests {
@@ -67,7 +73,9 @@ mod tests {
         let named = texts.flat_map(|text| text.split(['"', '\'']));
         for path in named.filter(|path| path.starts_with("/dashboard/") || path.starts_with("./")) {
             let path = path.replace("./", "/dashboard/");
-            let known = FILES.iter().any(|file| file.path == path) || path == "/dashboard/events";
+            let known = FILES.iter().any(|file| file.path == path)
+                || path == "/dashboard/events"
+                || path.starts_with("/dashboard/range?");
             assert!(known, "{path}");
         }
     }

@@ -1,4 +1,4 @@
-//! The last so many of something: what is pushed beyond drops the oldest.
+//! A bounded list: a push beyond the bound drops the oldest value.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ pub(super) struct Ring<T> {
 }
 
 impl<T> Ring<T> {
-    /// Room for `most`; they take memory as they come.
+    /// A ring of at most `most` values, which takes memory as they come.
     pub(super) fn new(most: usize) -> Self {
         Self { values: VecDeque::new(), most }
     }
@@ -25,10 +25,6 @@ impl<T> Ring<T> {
     pub(super) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> + ExactSizeIterator {
         self.values.iter()
     }
-
-    pub(super) fn len(&self) -> usize {
-        self.values.len()
-    }
 }
 
 #[cfg(test)]
@@ -40,6 +36,5 @@ mod tests {
         let mut ring = Ring::new(3);
         (1..=5).for_each(|value| ring.push(value));
         assert_eq!(ring.iter().copied().collect::<Vec<_>>(), [3, 4, 5]);
-        assert_eq!(ring.len(), 3);
     }
 }

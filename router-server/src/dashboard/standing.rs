@@ -1,29 +1,26 @@
-//! How does a deployment stand? One word for what the state knows, with the time until it changes.
+//! The state of a deployment in one word, with the time until it changes.
 
 use std::time::Duration;
 
 use router_core::capacity::{Cause, DeploymentState};
 use tokio::time::Instant;
 
-/// How a deployment stands.
+/// The state of a deployment in one word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stands {
-    /// `ready`, `full`, `cooling`, `recovering`, `misconfigured`, `disabled` or `removed`.
+    /// `ready`, `full`, `cooling`, `recovering`, `misconfigured` or `disabled`.
     pub(super) word: &'static str,
-    /// Why it is left alone.
+    /// The cause of a cooldown.
     pub(super) cause: Option<&'static str>,
-    /// For how much longer.
+    /// The time until it changes.
     pub(super) time: Option<Duration>,
 }
 
 impl Stands {
-    /// No longer in the configuration.
-    pub(super) const REMOVED: Self = Self { word: "removed", cause: None, time: None };
-
-    /// Switched off by the configuration, whatever else is known of it.
+    /// Switched off by the configuration; this outweighs everything else.
     pub(super) const DISABLED: Self = Self { word: "disabled", cause: None, time: None };
 
-    /// What the state says at this moment; `ramp` is how long a deployment takes to come back after faults.
+    /// The word for a state at a moment; `ramp` is the time over which a deployment recovers from faults.
     pub(super) fn of(standing: &DeploymentState, ramp: Duration, now: Instant) -> Self {
         if let Some((cause, until)) = standing.cooling(now) {
             let word = match cause {
@@ -37,7 +34,7 @@ impl Stands {
         if !full.is_zero() {
             return Self { word: "full", cause: None, time: Some(full) };
         }
-        // One that is well admits any number.
+        // A healthy deployment admits any number.
         let well = standing.cooldown.admits(now, u32::MAX, ramp);
         Self { word: if well { "ready" } else { "recovering" }, cause: None, time: None }
     }
@@ -50,7 +47,7 @@ mod tests {
     const RAMP: Duration = Duration::from_secs(10);
 
     #[test]
-    fn the_gravest_word_is_told_with_its_time() {
+    fn the_most_severe_word_wins_and_has_its_time() {
         let now = Instant::now();
         let second = Duration::from_secs(1);
         let mut standing = DeploymentState::default();

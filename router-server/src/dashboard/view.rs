@@ -1,45 +1,22 @@
-//! What is sent to the page: numbers, names from config and words of our own, as JSON.
-//!
-//! A full state tells everything; each second after it tells the sums anew, for they are small, and of what is long only
-//! what was added.
+//! The present state as JSON for the page: numbers, names from the configuration and the router's own words.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use router_core::deployment::{Billing, Deployment};
-use router_core::units::DeploymentName;
 use router_core::waiting::QueueView;
 use serde::Serialize;
 
-use super::entry::{Entry, milliseconds, rounded};
-use super::outcome::{Outcome, WAYS};
-use super::series::{Level, Series, Step};
+use crate::budgets::Budget;
+
+use super::entry::{milliseconds, rounded};
 use super::standing::Stands;
-use super::tally::{Done, HOLD_EDGES_MS, Holds, SCORE_BINS, Tally};
+use super::trouble::Trouble;
 
-/// Everything.
-#[derive(Debug, Serialize)]
-pub(super) struct State {
-    #[serde(flatten)]
-    pub(super) now: Now,
-    pub(super) history: History,
-    /// Newest first.
-    pub(super) decisions: Vec<Entry>,
-}
-
-/// One second more.
-#[derive(Debug, Serialize)]
-pub(super) struct Tick<'a> {
-    #[serde(flatten)]
-    pub(super) now: &'a Now,
-    pub(super) step: StepView,
-    /// Newest first.
-    pub(super) decisions: Vec<&'a Entry>,
-}
-
-/// What holds at this moment.
+/// The state at one moment; sent to every open page once a second.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Now {
-    /// Told anew by each process.
+    /// Differs for each process.
     pub(super) boot: Box<str>,
     /// Counts the seconds of this process.
     pub(super) second: u64,
@@ -47,26 +24,56 @@ pub(super) struct Now {
     pub(super) started_ms: u64,
     pub(super) version: &'static str,
     pub(super) config: ConfigView,
-    /// True where scores are only observed: one role serves everything.
+    /// True in observe mode: one role serves everything.
     pub(super) observe: bool,
-    /// The role that serves whatever names no model, where config forces one.
+    /// The role that `routing.force_role` sets.
     pub(super) forced: Option<&'static str>,
     pub(super) draining: bool,
     pub(super) threshold: f64,
     pub(super) decisions_kept: usize,
     pub(super) in_flight: u64,
+    /// Most severe first; empty if nothing is wrong.
+    pub(super) problems: Vec<Trouble>,
     pub(super) deployments: Vec<Health>,
-    pub(super) totals: Totals,
+    pub(super) budgets: Vec<BudgetView>,
+    /// The names of the keys in the configuration; empty if callers show none.
+    pub(super) keys: Arc<[Box<str>]>,
+    /// The beginning of the history, earlier runs of the router included.
+    pub(super) counted_since_ms: u64,
 }
 
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct ConfigView {
     pub(super) version: Box<str>,
-    /// True where the files have faults and the last good ones hold.
+    /// True if newer files have faults and the last good version stays in use.
     pub(super) fault: bool,
 }
 
-/// How one deployment stands.
+/// A budget of a key or a team.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct BudgetView {
+    owner: &'static str,
+    name: Box<str>,
+    span: &'static str,
+    limit_usd: f64,
+    spent_usd: f64,
+    renews: String,
+}
+
+impl From<&Budget> for BudgetView {
+    fn from(budget: &Budget) -> Self {
+        Self {
+            owner: budget.owner.as_str(),
+            name: (&*budget.name).into(),
+            span: budget.span.as_str(),
+            limit_usd: rounded(budget.limit.as_f64(), 1e6),
+            spent_usd: rounded(budget.spent.as_f64(), 1e6),
+            renews: budget.renews.to_string(),
+        }
+    }
+}
+
+/// The state of one deployment.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Health {
     pub(super) name: Box<str>,
@@ -74,33 +81,58 @@ pub(super) struct Health {
     pub(super) billing: &'static str,
     pub(super) area: Box<str>,
     pub(super) ptu: Option<f64>,
+    pub(super) usd_per_hour: Option<f64>,
     pub(super) standing: &'static str,
     pub(super) cause: Option<&'static str>,
     pub(super) for_ms: Option<u64>,
     pub(super) in_flight: u32,
     pub(super) max_in_flight: Option<u32>,
-    pub(super) utilization: Option<f64>,
-    pub(super) level: Option<f64>,
-    pub(super) capacity: Option<f64>,
+    /// Of a provisioned deployment.
+    pub(super) ptu_level: Option<LevelView>,
     pub(super) requests_left: Option<u64>,
     pub(super) requests_limit: Option<u64>,
     pub(super) tokens_left: Option<u64>,
     pub(super) tokens_limit: Option<u64>,
     /// Of a provisioned deployment.
     pub(super) queue: Option<QueueHealth>,
-    pub(super) answers: u64,
-    pub(super) throttled: u64,
-    pub(super) faults: u64,
-    pub(super) cost_usd: f64,
+}
+
+/// How full a provisioned deployment is by the router's model of it, in normalized tokens. Used, reserved and idle add up to
+/// the capacity, unless the deployment is over-full: idle is 0 then.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct LevelView {
+    pub(super) capacity: f64,
+    /// Of finished calls, not drained yet.
+    pub(super) used: f64,
+    /// By running calls.
+    pub(super) reserved: f64,
+    pub(super) idle: f64,
+    /// Used and reserved, as a share of the capacity.
+    pub(super) utilization: f64,
+}
+
+impl LevelView {
+    /// From the capacity, the level, and the part of the level that running calls have reserved.
+    pub(super) fn new(capacity: f64, level: f64, reserved: f64) -> Self {
+        let (whole, reserved) = (capacity.round(), reserved.round());
+        let used = (level.round() - reserved).max(0.0);
+        Self {
+            capacity: whole,
+            used,
+            reserved,
+            idle: (whole - used - reserved).max(0.0),
+            utilization: if capacity > 0.0 { rounded(level / capacity, 1e4) } else { 0.0 },
+        }
+    }
 }
 
 /// The queue in front of a deployment.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct QueueHealth {
     waiting: usize,
-    /// How long the oldest request has waited.
+    /// The wait of the oldest request.
     longest_ms: u64,
-    /// How many requests have left, by how.
+    /// Requests that have left, by how they left.
     left: BTreeMap<&'static str, u64>,
 }
 
@@ -113,218 +145,32 @@ impl From<QueueView> for QueueHealth {
 }
 
 impl Health {
-    /// What config and counts say of a deployment, without what the state knows.
+    /// The configuration of a deployment; its state is set later.
     pub(super) fn new(deployment: &Deployment, stands: Stands) -> Self {
+        let provisioned = match &deployment.billing {
+            Billing::Provisioned(provisioned) => Some(provisioned),
+            Billing::PayAsYouGo(_) => None,
+        };
         Self {
             name: deployment.name.as_str().into(),
             model: deployment.model.name.as_str().into(),
             billing: deployment.billing.as_str(),
             area: deployment.area.to_string().into(),
-            ptu: match &deployment.billing {
-                Billing::Provisioned(provisioned) => Some(provisioned.ptu),
-                Billing::PayAsYouGo(_) => None,
-            },
-            max_in_flight: deployment.max_in_flight,
-            ..Self::named(deployment.name.as_str(), stands)
-        }
-    }
-
-    /// A deployment of which no more than its name is known.
-    pub(super) fn named(name: &str, stands: Stands) -> Self {
-        Self {
-            name: name.into(),
-            model: "".into(),
-            billing: "",
-            area: "".into(),
-            ptu: None,
+            ptu: provisioned.map(|provisioned| provisioned.ptu),
+            usd_per_hour: provisioned
+                .and_then(|provisioned| provisioned.usd_per_hour)
+                .map(|price| rounded(price.as_f64(), 1e6)),
             standing: stands.word,
             cause: stands.cause,
             for_ms: stands.time.map(milliseconds),
             in_flight: 0,
-            max_in_flight: None,
-            utilization: None,
-            level: None,
-            capacity: None,
+            max_in_flight: deployment.max_in_flight,
+            ptu_level: None,
             requests_left: None,
             requests_limit: None,
             tokens_left: None,
             tokens_limit: None,
             queue: None,
-            answers: 0,
-            throttled: 0,
-            faults: 0,
-            cost_usd: 0.0,
         }
     }
-
-    /// The same with what it has done.
-    pub(super) fn with(mut self, done: Done) -> Self {
-        self.answers = done.answers;
-        self.throttled = done.throttled;
-        self.faults = done.faults;
-        self.cost_usd = done.cost.as_f64();
-        self
-    }
-}
-
-/// The counts since the process began.
-#[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Totals {
-    requests: u64,
-    ways: BTreeMap<&'static str, u64>,
-    routes: Vec<RouteView>,
-    spills: Vec<SpillView>,
-    holds: HoldsView,
-    scores: Scores,
-    money: MoneyView,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct RouteView {
-    deployment: Box<str>,
-    cause: &'static str,
-    way: &'static str,
-    requests: u64,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct SpillView {
-    deployment: Box<str>,
-    cause: &'static str,
-    requests: u64,
-}
-
-#[derive(Debug, Clone, Default, Serialize)]
-struct HoldsView {
-    entered: u64,
-    gave_up: u64,
-    held_ms: u64,
-    buckets: Vec<Bucket>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-struct Bucket {
-    up_to_ms: Option<u64>,
-    entered: u64,
-    gave_up: u64,
-}
-
-#[derive(Debug, Clone, Default, Serialize)]
-struct Scores {
-    chat: [u64; SCORE_BINS],
-    reasoning: [u64; SCORE_BINS],
-}
-
-#[derive(Debug, Clone, Default, Serialize)]
-struct MoneyView {
-    paid_usd: f64,
-    payg_usd: f64,
-    saved_payg_usd: f64,
-    reasoning_usd: f64,
-    saved_reasoning_usd: f64,
-    unpriced: u64,
-    /// What scores would have saved where they are only observed.
-    would_save_usd: f64,
-    observed_usd: f64,
-}
-
-impl From<&Tally> for Totals {
-    fn from(tally: &Tally) -> Self {
-        let routes = tally.routes.iter().map(|((name, cause, way), requests)| RouteView {
-            deployment: name.as_ref().map_or("", DeploymentName::as_str).into(),
-            cause,
-            way: way.as_str(),
-            requests: *requests,
-        });
-        let spills = tally.spills.iter().map(|((name, cause), requests)| SpillView {
-            deployment: name.as_str().into(),
-            cause,
-            requests: *requests,
-        });
-        let [saved_payg, saved_reasoning] = tally.money.saved();
-        Self {
-            requests: tally.requests,
-            ways: Outcome::ALL.into_iter().map(Outcome::as_str).zip(tally.ways).collect(),
-            routes: routes.collect(),
-            spills: spills.collect(),
-            holds: HoldsView::from(&tally.holds),
-            scores: Scores { chat: tally.chat_scores, reasoning: tally.reasoning_scores },
-            money: MoneyView {
-                paid_usd: rounded(tally.money.paid.as_f64(), 1e9),
-                payg_usd: rounded(tally.money.pay_as_you_go.instead.as_f64(), 1e9),
-                saved_payg_usd: rounded(saved_payg, 1e9),
-                reasoning_usd: rounded(tally.money.reasoning.instead.as_f64(), 1e9),
-                saved_reasoning_usd: rounded(saved_reasoning, 1e9),
-                unpriced: tally.money.unpriced,
-                would_save_usd: rounded(-tally.money.observed.saved(), 1e9),
-                observed_usd: rounded(tally.money.observed.paid.as_f64(), 1e9),
-            },
-        }
-    }
-}
-
-impl From<&Holds> for HoldsView {
-    fn from(holds: &Holds) -> Self {
-        let edges = HOLD_EDGES_MS.into_iter().map(Some).chain([None]);
-        let bins = holds.entered.into_iter().zip(holds.gave_up);
-        Self {
-            entered: holds.entered.iter().sum(),
-            gave_up: holds.gave_up.iter().sum(),
-            held_ms: milliseconds(holds.time),
-            buckets: edges
-                .zip(bins)
-                .map(|(up_to_ms, (entered, gave_up))| Bucket { up_to_ms, entered, gave_up })
-                .collect(),
-        }
-    }
-}
-
-/// A level: how full, tokens, 429s.
-type LevelView = (f64, f64, u32);
-
-/// One second.
-#[derive(Debug, Serialize)]
-pub(super) struct StepView {
-    at_ms: u64,
-    ways: [u32; WAYS],
-    saved: [f64; 2],
-    levels: BTreeMap<Box<str>, LevelView>,
-}
-
-impl StepView {
-    pub(super) fn new(at_ms: u64, step: &Step, levels: &BTreeMap<DeploymentName, Level>) -> Self {
-        let levels = levels.iter().map(|(name, level)| (name.as_str().into(), told(level)));
-        Self { at_ms, ways: step.ways, saved: short(step.saved), levels: levels.collect() }
-    }
-}
-
-/// The seconds that are kept, oldest first.
-#[derive(Debug, Serialize)]
-pub(super) struct History {
-    end_ms: u64,
-    ways: Vec<[u32; WAYS]>,
-    saved: Vec<[f64; 2]>,
-    levels: BTreeMap<Box<str>, Vec<Option<LevelView>>>,
-}
-
-impl History {
-    pub(super) fn new(end_ms: u64, series: &Series) -> Self {
-        let levels = series.levels.iter().map(|(name, ring)| {
-            (name.as_str().into(), ring.iter().map(|level| level.as_ref().map(told)).collect())
-        });
-        Self {
-            end_ms,
-            ways: series.steps.iter().map(|step| step.ways).collect(),
-            saved: series.steps.iter().map(|step| short(step.saved)).collect(),
-            levels: levels.collect(),
-        }
-    }
-}
-
-fn told(level: &Level) -> LevelView {
-    (rounded(level.utilization, 1e4), level.tokens.round(), level.throttled)
-}
-
-fn short(saved: [f64; 2]) -> [f64; 2] {
-    saved.map(|dollars| rounded(dollars, 1e9))
 }

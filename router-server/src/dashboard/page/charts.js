@@ -1,22 +1,23 @@
-// Charts in SVG, drawn anew from their data at each change: a line, stacked bars, a histogram. Each can be walked with the
-// pointer or, once it has the focus, with the arrow keys; what stands under the cursor shows in a tip and is spoken.
+// Charts in SVG, drawn from their data at each change: stacked bars, stacked areas, lines. The pointer or, with the focus, the
+// arrow keys move a cursor; what it stands on shows in a tip and is spoken. The reports of the command line use them too.
 
 import { byId, h, s, text } from "./dom.js";
-import { time } from "./format.js";
+import { whenMarked } from "./format.js";
 
-const GAP = { top: 12, right: 2, bottom: 20, left: 44 };
+const GAP = { top: 12, right: 4, bottom: 20, left: 48 };
 
-/** How far apart the words of a time axis may be. */
-const AGO_STEPS_MS = [30_000, 60_000, 120_000, 300_000];
+/** How far apart the marks of a time axis may be. */
+const APART_MS = [1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1_440, 2_880].map((minutes) => minutes * 60_000);
 
-/** Steps of an axis from zero: at most `most` of them, at round numbers. */
-export function steps(top, most = 4) {
-  if (!(top > 0)) return [0];
-  const raw = top / most;
+/** Round values from `bottom` to `top`: about `most` of them. */
+export function steps(top, most = 4, bottom = 0) {
+  if (!(top > bottom)) return [bottom];
+  const raw = (top - bottom) / most;
   const power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((times) => times * power).find((step) => step >= raw - power * 1e-9);
-  const count = Math.floor(top / step + 1e-9);
-  return Array.from({ length: count + 1 }, (_, at) => at * step);
+  const first = Math.ceil(bottom / step - 1e-9);
+  const count = Math.floor(top / step + 1e-9) - first;
+  return Array.from({ length: count + 1 }, (_, at) => Number(((first + at) * step).toPrecision(12)));
 }
 
 const tip = byId("tip");
@@ -66,16 +67,24 @@ class Chart {
     });
   }
 
-  /** The axis below: how long ago. */
-  ago(span) {
+  /** The axis below: words at these places, from 0 to 1. Words at the edges stay inside. */
+  words(places) {
     const { x, y, w, h: high } = this.inner;
-    const most = w < 320 ? 3 : 6;
-    const step = AGO_STEPS_MS.find((step) => span / step <= most) ?? span;
-    return Array.from({ length: Math.floor(span / step) + 1 }, (_, at) => {
-      const back = at * step;
-      const anchor = at === 0 ? "end" : back === span ? "start" : "middle";
-      return s("text", { x: x + w * (1 - back / span), y: y + high + 15, "text-anchor": anchor }, at === 0 ? "now" : `−${back % 60_000 ? `${back / 1_000} s` : `${back / 60_000} min`}`);
+    return places.map(([place, word]) => {
+      const anchor = place < 0.04 ? "start" : place > 0.96 ? "end" : "middle";
+      return s("text", { x: x + place * w, y: y + high + 15, "text-anchor": anchor }, word);
     });
+  }
+
+  /** Words of a time axis at round moments. It ends with the last step, which contains now. */
+  moments({ start, step }) {
+    const span = this.count() * step;
+    const most = Math.max(2, Math.min(7, Math.floor(this.inner.w / 74)));
+    const apart = APART_MS.find((apart) => span / apart <= most) ?? span;
+    const shift = new Date(start).getTimezoneOffset() * 60_000;
+    const first = Math.ceil((start - shift) / apart) * apart + shift;
+    const marks = Array.from({ length: Math.floor((start + span - first) / apart) + 1 }, (_, at) => first + at * apart);
+    return this.words(marks.map((mark) => [(mark - start) / span, whenMarked(mark, apart)]));
   }
 
   blank(words) {
@@ -83,11 +92,20 @@ class Chart {
     return s("text", { class: "blank", x: x + w / 2, y: y + high / 2, "text-anchor": "middle" }, words);
   }
 
+  /** Where a point stands, from 0 to 1. */
+  place(at) {
+    return (at + 0.5) / this.count();
+  }
+
+  /** The point at a place. */
+  nearest(place) {
+    return Math.max(0, Math.min(this.count() - 1, Math.floor(place * this.count())));
+  }
+
   point(event) {
     if (!this.inner || this.count() === 0) return;
     const { x, w } = this.inner;
-    const place = (event.clientX - this.box.getBoundingClientRect().left - x) / w;
-    this.show(Math.max(0, Math.min(this.count() - 1, Math.floor(place * this.count()))), false);
+    this.show(this.nearest((event.clientX - this.box.getBoundingClientRect().left - x) / w), false);
   }
 
   key(event) {
@@ -105,7 +123,7 @@ class Chart {
     if (!lines) return this.leave();
     this.at = at;
     const { x, y, w, h: high } = this.inner;
-    const middle = x + ((at + 0.5) * w) / this.count();
+    const middle = x + this.place(at) * w;
     this.svg.querySelector(".cursor")?.remove();
     this.svg.append(s("line", { class: "cursor", x1: middle, x2: middle, y1: y, y2: y + high }));
     const [head, ...rest] = lines;
@@ -127,45 +145,45 @@ class Chart {
   }
 }
 
-/** Lines over time: `{start, step, top, word, limit, lines: [{name, tone, values, area, word}], marks}`. */
-export class Lines extends Chart {
+const path = (points) => points.map(([x, y], at) => `${at ? "L" : "M"}${x.toFixed(1)} ${y.toFixed(1)}`).join("");
+
+/** Stacked areas over time: `{time: {start, step}, top, axis, word, limit, layers: [{name, tone, values, word}], marks, head, more}`. */
+export class Areas extends Chart {
   count() {
-    return this.data.lines[0]?.values.length ?? 0;
+    return this.data.layers[0].values.length;
   }
 
   parts() {
-    const { lines, top, bottom = 0, word, limit, marks = [], step, blank } = this.data;
+    const { layers, top, axis, word, limit, marks = [], time, blank } = this.data;
     const { x, y, w, h: high } = this.inner;
-    const count = this.count();
-    const across = (at) => x + ((at + 0.5) * w) / count;
-    const up = (value) => y + high - ((value - bottom) / (top - bottom)) * high;
-    const parts = this.rules(this.data.axis ?? steps(top), top, word, bottom);
+    const across = (at) => x + this.place(at) * w;
+    const up = (value) => y + high - (value / top) * high;
+    const parts = this.rules(axis ?? steps(top), top, word);
+    const below = new Array(this.count()).fill(0);
+    for (const { values, tone } of layers) {
+      for (const run of runs(values)) {
+        const upper = run.map(([at, value]) => [across(at), up(below[at] + value)]);
+        const lower = run.map(([at]) => [across(at), up(below[at])]).reverse();
+        if (run.length > 1) parts.push(s("path", { class: `area tone-${tone}`, d: `${path(upper)}${path(lower).replace("M", "L")}Z` }));
+        parts.push(s("path", { class: `stroke tone-${tone}`, d: run.length > 1 ? path(upper) : `${path(upper)}h.01` }));
+      }
+      values.forEach((value, at) => (below[at] += value ?? 0));
+    }
     if (limit !== undefined) {
       const at = Math.round(up(limit)) + 0.5;
       parts.push(s("line", { class: "limit", x1: x, x2: x + w, y1: at, y2: at }));
     }
-    for (const { values, tone, area } of lines) {
-      for (const run of runs(values)) {
-        const path = run.map(([at, value], place) => `${place ? "L" : "M"}${across(at).toFixed(1)} ${up(value).toFixed(1)}`).join("");
-        if (area && run.length > 1) {
-          const [first, last] = [across(run[0][0]), across(run.at(-1)[0])].map((place) => place.toFixed(1));
-          parts.push(s("path", { class: `area tone-${tone}`, d: `${path}L${last} ${y + high}L${first} ${y + high}Z` }));
-        }
-        parts.push(s("path", { class: `stroke tone-${tone}`, d: run.length > 1 ? path : `${path}h.01` }));
-      }
-    }
     for (const at of marks) {
       parts.push(s("line", { class: "tick429", x1: across(at), x2: across(at), y1: y - 7, y2: y - 1 }));
     }
-    if (lines.every(({ values }) => values.every((value) => value === null))) parts.push(this.blank(blank ?? "No sample yet"));
-    return [...parts, ...this.ago(count * step)];
+    if (layers.every(({ values }) => values.every((value) => value === null))) parts.push(this.blank(blank ?? "No sample in this time"));
+    return [...parts, ...this.moments(time)];
   }
 
   describe(at) {
-    const { lines, start, step, more } = this.data;
-    if (lines.every(({ values }) => values[at] === null || values[at] === undefined)) return null;
-    const shown = lines.map(({ name, values, word }) => [name, word(values[at])]);
-    return [time(start + at * step), ...shown, ...(more?.(at) ?? [])];
+    const { layers, head, more } = this.data;
+    if (layers.every(({ values }) => values[at] === null || values[at] === undefined)) return null;
+    return [head(at), ...layers.map(({ name, values, word }) => [name, word(values[at])]), ...(more?.(at) ?? [])];
   }
 }
 
@@ -181,28 +199,104 @@ function runs(values) {
   return found;
 }
 
-/** Bars over time or over classes: `{bars: [[n, ..] | null], tones, names, head(at), word, axis..}`. */
+/** Lines over a number: `{lines: [{name, tone, points: [[x, y], ..]}], across, word, wordAcross}`. Both axes end with the data. */
+export class Curves extends Chart {
+  draw(data, summary) {
+    const all = data.lines.flatMap(({ points }) => points);
+    this.stops = [...new Set(all.map(([x]) => x))].sort((one, other) => one - other);
+    this.left = this.stops[0] ?? 0;
+    this.right = this.stops.at(-1) ?? 1;
+    this.bottom = Math.min(0, ...all.map(([, y]) => y));
+    this.top = Math.max(0, ...all.map(([, y]) => y));
+    if (this.top === this.bottom) this.top = this.bottom + 1;
+    super.draw(data, summary);
+  }
+
+  count() {
+    return this.stops.length;
+  }
+
+  place(at) {
+    return this.right > this.left ? (this.stops[at] - this.left) / (this.right - this.left) : 0.5;
+  }
+
+  nearest(place) {
+    const wanted = this.left + place * (this.right - this.left);
+    let best = 0;
+    this.stops.forEach((stop, at) => {
+      if (Math.abs(stop - wanted) < Math.abs(this.stops[best] - wanted)) best = at;
+    });
+    return best;
+  }
+
+  parts() {
+    const { lines, word, wordAcross, blank } = this.data;
+    const { x, y, w, h: high } = this.inner;
+    const span = this.right - this.left || 1;
+    const across = (value) => x + ((value - this.left) / span) * w;
+    const up = (value) => y + high - ((value - this.bottom) / (this.top - this.bottom)) * high;
+    const parts = this.rules(steps(this.top, 4, this.bottom), this.top, word, this.bottom);
+    for (const { points, tone, dashed } of lines) {
+      if (points.length === 0) continue;
+      const drawn = path(points.map(([px, py]) => [across(px), up(py)]));
+      parts.push(s("path", { class: `stroke tone-${tone}${dashed ? " dashed" : ""}`, d: points.length > 1 ? drawn : `${drawn}h.01` }));
+    }
+    if (this.stops.length === 0) parts.push(this.blank(blank ?? "No data"));
+    const marks = steps(this.right, Math.max(2, Math.min(8, Math.floor(w / 70))), this.left);
+    return [...parts, ...this.words(marks.map((mark) => [(mark - this.left) / span, wordAcross(mark)]))];
+  }
+
+  describe(at) {
+    const { lines, word, wordAcross, across } = this.data;
+    const stop = this.stops[at];
+    const shown = lines.flatMap(({ name, points, silent }) => {
+      const value = silent ? undefined : valueAt(points, stop);
+      return value === undefined ? [] : [[name, word(value)]];
+    });
+    return [`${wordAcross(stop)} ${across}`, ...shown];
+  }
+}
+
+/** The value of a line at a place; between two points it is on the line between them. */
+function valueAt(points, place) {
+  const next = points.findIndex(([x]) => x >= place);
+  if (next < 0) return undefined;
+  const [x, y] = points[next];
+  if (x === place) return y;
+  if (next === 0) return undefined;
+  const [before, low] = points[next - 1];
+  return low + ((y - low) * (place - before)) / (x - before);
+}
+
+/** Bars over time or over classes: `{bars: [[n, ..] | null], tones, names, head(at), word, time | below, mark, blank}`. */
 export class Bars extends Chart {
   count() {
     return this.data.bars.length;
   }
 
   parts() {
-    const { bars, tones, below, mark, blank, span } = this.data;
+    const { bars, tones, below, mark, blank, time, word } = this.data;
     const { x, y, w, h: high } = this.inner;
-    const most = Math.max(0, ...bars.map((bar) => (bar ?? []).reduce((sum, part) => sum + part, 0)));
-    const axis = steps(most).filter(Number.isInteger);
-    const top = Math.max(most, axis.at(-1), 1) * 1.02;
-    const parts = this.rules(axis, top, (value) => value.toLocaleString("en-US", { notation: "compact" }));
+    const total = (bar) => (bar ?? []).reduce((sum, part) => sum + part, 0);
+    const most = Math.max(0, ...bars.map(total));
+    const least = Math.min(0, ...bars.map(total));
+    const axis = word ? steps(most, 4, least) : steps(most).filter(Number.isInteger);
+    const top = Math.max(most, axis.at(-1), least < 0 || word ? 0 : 1) * 1.02 || (word ? 1 : 0);
+    const bottom = least * 1.02;
+    const shown = word ?? ((value) => value.toLocaleString("en-US", { notation: "compact" }));
+    const parts = this.rules(axis, top, shown, bottom);
     const wide = w / bars.length;
     const gap = wide > 6 ? 1.5 : wide > 3 ? 1 : 0.4;
+    const tallness = (value) => (Math.abs(value) / (top - bottom)) * high;
+    const zero = y + high - tallness(bottom);
     bars.forEach((bar, at) => {
-      let base = y + high;
+      let base = zero;
       (bar ?? []).forEach((part, kind) => {
         if (!part) return;
-        const tall = Math.max((part / top) * high, 1);
-        base -= tall;
-        parts.push(s("rect", { class: `fill tone-${tones[kind]}`, x: x + at * wide + gap / 2, y: base, width: Math.max(wide - gap, 0.6), height: tall }));
+        const tall = Math.max(tallness(part), 1);
+        if (part > 0) base -= tall;
+        const tone = part < 0 ? "lost" : tones[kind];
+        parts.push(s("rect", { class: `fill tone-${tone}`, x: x + at * wide + gap / 2, y: base, width: Math.max(wide - gap, 0.6), height: tall }));
       });
     });
     if (mark) {
@@ -213,22 +307,17 @@ export class Bars extends Chart {
         s("text", { class: "mark-text", x: at + (late ? -5 : 5), y: y + 4, "text-anchor": late ? "end" : "start" }, mark.word),
       );
     }
-    if (most === 0) parts.push(this.blank(blank));
-    if (span) return [...parts, ...this.ago(span)];
-    const words = below.map(([place, word]) => {
-      const anchor = place === 0 ? "start" : place === 1 ? "end" : "middle";
-      return s("text", { x: x + place * w, y: y + high + 15, "text-anchor": anchor }, word);
-    });
-    return [...parts, ...words];
+    if (most === 0 && least === 0) parts.push(this.blank(blank));
+    return [...parts, ...(time ? this.moments(time) : this.words(below))];
   }
 
   describe(at) {
-    const { bars, names, head, tones } = this.data;
+    const { bars, names, head, word } = this.data;
     const bar = bars[at];
     if (!bar) return null;
-    const shown = names.map((name, kind) => [name, bar[kind].toLocaleString("en-US"), tones[kind]]);
-    const some = shown.filter(([, value]) => value !== "0");
-    return [head(at), ...(some.length ? some : [["none", ""]])].map((line) => (Array.isArray(line) ? line.slice(0, 2) : line));
+    const shown = word ?? ((value) => value.toLocaleString("en-US"));
+    const some = names.map((name, kind) => [name, bar[kind]]).filter(([, value]) => value !== 0);
+    return [head(at), ...(some.length ? some.map(([name, value]) => [name, shown(value)]) : [["none", ""]])];
   }
 }
 

@@ -3,6 +3,9 @@
 const whole = new Intl.NumberFormat("en-US", { maximumFractionDigits: 0 });
 const compact = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const minute = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit" });
+const day = new Intl.DateTimeFormat("en-GB", { weekday: "short", day: "numeric" });
+const date = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit" });
 
 /** What stands where nothing is known. */
 export const UNKNOWN = "–";
@@ -54,6 +57,23 @@ export function duration(ms) {
 /** The time of day. */
 export const time = (ms) => clock.format(ms);
 
+const DAY_MS = 86_400_000;
+
+/** A moment as seen from another: the time of day, with the day if that is not the same one. */
+export const when = (ms, now) => (now - ms < DAY_MS / 2 ? clock.format(ms) : `${day.format(ms)}, ${minute.format(ms)}`);
+
+/** A moment in a series of steps: to the second if they are short, with the day if they are long. */
+export const whenIn = (ms, step) => (step < 60_000 ? clock.format(ms) : step < 600_000 ? minute.format(ms) : `${day.format(ms)}, ${minute.format(ms)}`);
+
+/** A moment that may be long ago. */
+export const whenLong = (ms) => `on ${date.format(ms)}`;
+
+/** The mark of a moment on an axis whose marks are `apart`. */
+export const whenMarked = (ms, apart) => (apart >= DAY_MS ? day.format(ms) : minute.format(ms));
+
+/** A share of one with two places: 0.62. */
+export const share2 = (value) => (known(value) ? value.toFixed(2) : UNKNOWN);
+
 const TASKS = { chat: "chat", reasoning: "reasoning" };
 
 /** A task, or that the caller named a model instead. */
@@ -69,10 +89,10 @@ const CAUSES = {
   full: "PTU full",
   held: "held, no room in time",
   throttled: "429",
-  cooling: "left alone",
-  recovering: "coming back",
+  cooling: "cooling down",
+  recovering: "recovering",
   too_large: "too large for now",
-  in_flight: "at its bound",
+  in_flight: "at max_in_flight",
   connect: "no connection",
   timeout: "no answer in time",
   broken: "broke off",
@@ -98,5 +118,6 @@ export const WAYS = {
   spilled: "spilled to pay-as-you-go",
   fell_back: "elsewhere after a fault",
   pay_as_you_go: "pay-as-you-go by plan",
-  failed: "no answer",
+  unanswered: "unanswered",
+  refused: "refused, or the caller left",
 };
