@@ -12,6 +12,7 @@ use crate::printout::Printout;
 use crate::replay;
 use crate::report;
 use crate::report_args::Report;
+use crate::report_page::PageKit;
 use crate::simulate;
 use crate::simulation_args::Simulate;
 use crate::simulation_args::Size;
@@ -39,22 +40,25 @@ pub enum LabCommand {
     Size(Size),
 }
 
-/// Runs a command. `default` is the configuration of `simulate` and `size` without `--config`.
+/// Runs a command. `default` is the configuration of `simulate` and `size` without `--config`; `kit` is for HTML pages.
 ///
 /// # Errors
 /// The input cannot be read, the configuration has faults, or the result cannot be written.
 pub fn run(
     command: &LabCommand,
-    default: impl Fn() -> Result<Config, ConfigFaults>,
+    default: impl Fn() -> Result<Config, ConfigFaults> + Sync,
+    kit: &PageKit,
 ) -> Result<Printout, Failure> {
     match command {
         LabCommand::Calibrate(calibrate) => calibrate::run(calibrate),
-        LabCommand::Replay(replay) => replay::run(replay),
+        LabCommand::Replay(replay) => replay::run(replay, kit),
         LabCommand::Report(args) => report::run(args),
         LabCommand::Train(train) => Ok(Printout::of(train::run(train)?.trim_end())),
-        LabCommand::Evaluate(evaluate) => Ok(Printout::of(evaluate::run(evaluate)?.trim_end())),
-        LabCommand::Simulate(simulate) => simulate::run(simulate, &default),
-        LabCommand::Size(size) => size::run(size, &default),
+        LabCommand::Evaluate(evaluate) => {
+            Ok(Printout::of(evaluate::run(evaluate, kit)?.trim_end()))
+        }
+        LabCommand::Simulate(simulate) => simulate::run(simulate, &default, kit),
+        LabCommand::Size(size) => size::run(size, &default, kit),
     }
 }
 

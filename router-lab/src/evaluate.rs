@@ -18,6 +18,7 @@ use crate::learning_args::Evaluate;
 use crate::gained;
 use crate::plots;
 use crate::plots::PlotError;
+use crate::report_page::PageKit;
 use crate::rows::ReadError;
 use crate::rows::read_all;
 use crate::rows::read_gains;
@@ -66,7 +67,7 @@ pub enum Failure {
 }
 
 /// Measures, draws where asked, and gives the report to print.
-pub(crate) fn run(args: &Evaluate) -> Result<String, Failure> {
+pub(crate) fn run(args: &Evaluate, kit: &PageKit) -> Result<String, Failure> {
     let threshold = Score::try_new(args.threshold).ok_or(Failure::Threshold(args.threshold))?;
     let signals = Signals { threshold, ..Signals::default() };
     let classifier = Classifier::new(Arc::new(scorer(args)?), signals);
@@ -83,7 +84,7 @@ pub(crate) fn run(args: &Evaluate) -> Result<String, Failure> {
     write_rows(args, || as_rows(&classifier, &rows, &scored))?;
     let found = quality(&scored, threshold.value());
     if let Some(path) = &args.html {
-        plots::write(path, &scored, &found)?;
+        plots::write(path, kit, &scored, &as_table(&found, &times))?;
     }
     Ok(if args.json { as_json(&found, &times).to_string() } else { as_table(&found, &times) })
 }

@@ -16,7 +16,7 @@
 //! | `printout` | the result of a command: a report and remarks |
 //! | `calibration` | the threshold that yields a requested share of reasoning |
 //! | `simulation` | a trace replayed in virtual time |
-//! | `line_plots` | line plots as SVG in one HTML page |
+//! | `report_page` | an HTML page of figures and plots |
 //! | `plots` | ROC curve, calibration and histogram of the scorer |
 //! | `rows` | labelled rows from files |
 //! | `train` | trains a model file |
@@ -29,7 +29,9 @@
 //! | `report` | what keys, teams and models cost |
 //! | `simulate_page` | the HTML page of `simulate` |
 //! | `simulate` | policies side by side on one trace |
+//! | `sweep` | the cheapest of many sizes, coarse to fine |
 //! | `size` | how many PTUs to buy |
+//! | `replay_page` | the HTML page of `replay` |
 //! | `replay` | one request log under one or two configurations |
 //! | `calibrate` | a threshold from a request log |
 //! | `command` | which command line runs which command |
@@ -48,7 +50,7 @@ pub mod calibration;
 //
 pub mod simulation;
 //
-mod line_plots;
+mod report_page;
 //
 mod plots;
 //
@@ -74,7 +76,11 @@ mod simulate_page;
 //
 mod simulate;
 //
+mod sweep;
+//
 mod size;
+//
+mod replay_page;
 //
 mod replay;
 //
@@ -85,3 +91,4 @@ mod command;
 pub use command::{LabCommand, run};
 pub use failure::Failure;
 pub use printout::Printout;
+pub use report_page::PageKit;

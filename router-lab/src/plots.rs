@@ -1,91 +1,43 @@
-//! The charts of `evaluate --html`: ROC curve, calibration, and scores by label, in one file
-//! without scripts.
+//! The plots of `evaluate --html`: ROC curve, calibration, and scores by label.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
-use plotters::prelude::*;
 use router_core::task::Task;
+use router_core::task::train::Scored;
 use router_core::task::train::measure::{BINS, bins, float};
-use router_core::task::train::{Quality, Scored};
 
-/// Why there are no pictures.
+use crate::report_page::Line;
+use crate::report_page::PageKit;
+use crate::report_page::Plot;
+use crate::report_page::page;
+
+/// Why there is no page.
 #[derive(Debug, thiserror::Error)]
-pub enum PlotError {
-    /// The drawing itself.
-    #[error("the plots cannot be drawn: {0}")]
-    Draw(String),
+#[error("{path}: cannot be written: {why}")]
+pub struct PlotError {
     /// The file.
-    #[error("{path}: cannot be written: {why}")]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        why: std::io::Error,
-    },
+    path: PathBuf,
+    /// The system's error.
+    why: std::io::Error,
 }
 
-const SIZE: (u32, u32) = (460, 400);
-const REASONING: RGBColor = RGBColor(176, 74, 40);
-const CHAT: RGBColor = RGBColor(40, 96, 160);
-
-/// Draws all pictures into an HTML file.
-pub(crate) fn write(path: &Path, scored: &[Scored], found: &Quality) -> Result<(), PlotError> {
-    let mut page = String::from(
-        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Task scorer</title>\
-         <style>body{font:15px sans-serif;margin:2em}svg{margin:0 1em 1em 0}</style><h1>Task scorer</h1>",
-    );
-    let auc = found.overall.auc.unwrap_or(f64::NAN);
-    let (n, ece) = (found.overall.n, found.overall.ece);
-    // Writing to a String cannot fail; the result is the trait's.
-    write!(page, "<p>{n} rows, AUC {auc:.4}, calibration error {ece:.4}</p>").map_err(drawn)?;
-    for picture in [roc(scored), calibration(scored), histogram(scored)] {
-        page.push_str(&picture?);
-    }
-    page.push_str("</html>\n");
-    std::fs::write(path, page).map_err(|why| PlotError::Write { path: path.to_owned(), why })
+/// Writes the page; `table` stands above the plots.
+pub(crate) fn write(
+    path: &Path,
+    kit: &PageKit,
+    scored: &[Scored],
+    table: &str,
+) -> Result<(), PlotError> {
+    let plots = [roc(scored), calibration(scored), histogram(scored)];
+    std::fs::write(path, page(kit, "Task scorer", table, &plots))
+        .map_err(|why| PlotError { path: path.to_owned(), why })
 }
 
-fn drawn(why: impl std::fmt::Display) -> PlotError {
-    PlotError::Draw(why.to_string())
+fn diagonal() -> Line {
+    Line::reference("diagonal", vec![(0.0, 0.0), (1.0, 1.0)])
 }
 
-/// The labels of a picture's axes.
-#[derive(Clone, Copy)]
-struct Axes {
-    x: &'static str,
-    y: &'static str,
-}
-
-/// A picture over a square from 0 to `top`, with what `draw` puts into it.
-fn picture(
-    title: &str,
-    axes: Axes,
-    top: f64,
-    series: &[(Vec<(f64, f64)>, RGBColor)],
-) -> Result<String, PlotError> {
-    let mut svg = String::new();
-    {
-        let area = SVGBackend::with_string(&mut svg, SIZE).into_drawing_area();
-        area.fill(&WHITE).map_err(drawn)?;
-        let mut chart = ChartBuilder::on(&area)
-            .caption(title, ("sans-serif", 18))
-            .margin(10)
-            .x_label_area_size(40)
-            .y_label_area_size(50)
-            .build_cartesian_2d(0.0..1.0, 0.0..top)
-            .map_err(drawn)?;
-        chart.configure_mesh().x_desc(axes.x).y_desc(axes.y).draw().map_err(drawn)?;
-        for (points, colour) in series {
-            let line = LineSeries::new(points.iter().copied(), colour.stroke_width(2));
-            chart.draw_series(line).map_err(drawn)?;
-        }
-        area.present().map_err(drawn)?;
-    }
-    Ok(svg)
-}
-
-fn roc(scored: &[Scored]) -> Result<String, PlotError> {
+fn roc(scored: &[Scored]) -> Plot {
     let mut sorted: Vec<&Scored> = scored.iter().collect();
     sorted.sort_by(|a, b| b.score.total_cmp(&a.score));
     let count = |task| float(sorted.iter().filter(|row| row.task == task).count()).max(1.0);
@@ -99,21 +51,32 @@ fn roc(scored: &[Scored]) -> Result<String, PlotError> {
         }
         points.push((alarms / chat, hits / reasoning));
     }
-    let diagonal = (vec![(0.0, 0.0), (1.0, 1.0)], RGBColor(190, 190, 190));
-    let axes = Axes { x: "chat sent to reasoning", y: "reasoning found" };
-    picture("ROC", axes, 1.0, &[diagonal, (points, REASONING)])
+    // As fine as the plot, so that the page stays small.
+    let stride = points.len().div_ceil(500).max(1);
+    let last = points.len() - 1;
+    let chosen = points.into_iter().enumerate().filter(|(at, _)| at % stride == 0 || *at == last);
+    let points = chosen.map(|(_, point)| point).collect();
+    Plot {
+        title: "ROC",
+        across: "share of chat sent to reasoning",
+        up: "share of reasoning found",
+        lines: vec![diagonal(), Line::new("scorer", points)],
+    }
 }
 
-fn calibration(scored: &[Scored]) -> Result<String, PlotError> {
+fn calibration(scored: &[Scored]) -> Plot {
     let all: Vec<&Scored> = scored.iter().collect();
     let filled = bins(&all).into_iter().filter(|bin| bin.n > 0);
     let points = filled.map(|bin| (bin.mean_score, bin.reasoning)).collect();
-    let diagonal = (vec![(0.0, 0.0), (1.0, 1.0)], RGBColor(190, 190, 190));
-    let axes = Axes { x: "mean score", y: "share of reasoning" };
-    picture("Calibration", axes, 1.0, &[diagonal, (points, REASONING)])
+    Plot {
+        title: "Calibration",
+        across: "mean score",
+        up: "share of reasoning",
+        lines: vec![diagonal(), Line::new("scorer", points)],
+    }
 }
 
-fn histogram(scored: &[Scored]) -> Result<String, PlotError> {
+fn histogram(scored: &[Scored]) -> Plot {
     let steps = |task: Task| {
         let rows: Vec<&Scored> = scored.iter().filter(|row| row.task == task).collect();
         let all = float(rows.len().max(1));
@@ -124,24 +87,24 @@ fn histogram(scored: &[Scored]) -> Result<String, PlotError> {
         let shares = bins(&rows).into_iter().map(move |bin| float(bin.n) / all);
         shares.enumerate().flat_map(of).collect::<Vec<(f64, f64)>>()
     };
-    let (chat, reasoning) = (steps(Task::Chat), steps(Task::Reasoning));
-    let top = chat.iter().chain(&reasoning).fold(0.1_f64, |top, point| top.max(point.1));
-    let title = "Scores: chat (blue), reasoning (red)";
-    picture(
-        title,
-        Axes { x: "score", y: "share of label" },
-        top,
-        &[(chat, CHAT), (reasoning, REASONING)],
-    )
+    Plot {
+        title: "Scores by label",
+        across: "score",
+        up: "share of the label",
+        lines: vec![
+            Line::new("labelled reasoning", steps(Task::Reasoning)),
+            Line::new("labelled chat", steps(Task::Chat)),
+        ],
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use router_core::task::train::{Language, quality};
+    use router_core::task::train::Language;
 
     #[test]
-    fn three_pictures_are_drawn() {
+    fn a_curve_goes_from_corner_to_corner() {
         let row = |score, task| Scored {
             score,
             task,
@@ -150,11 +113,9 @@ mod tests {
             source: String::new(),
         };
         let scored = [row(0.9, Task::Reasoning), row(0.2, Task::Chat)];
-        let path = std::env::temp_dir().join(format!("plots-{}.html", std::process::id()));
-        write(&path, &scored, &quality(&scored, 0.5)).unwrap();
-        let page = std::fs::read_to_string(&path).unwrap();
-        std::fs::remove_file(&path).unwrap();
-        assert_eq!(page.matches("<svg").count(), 3);
-        assert!(page.contains("AUC 1.0000"));
+        assert_eq!(roc(&scored).lines[1].points, [(0.0, 0.0), (0.0, 1.0), (1.0, 1.0)]);
+        assert_eq!(calibration(&scored).lines[1].points.len(), 2);
+        let of_chat = &histogram(&scored).lines[1].points;
+        assert!(of_chat.iter().any(|(_, share)| (share - 1.0).abs() < 1e-9), "{of_chat:?}");
     }
 }

@@ -15,6 +15,9 @@ use serde::Serialize;
 
 use crate::calibration::as_f64;
 use crate::printout::Printout;
+use crate::replay_page;
+use crate::replay_page::Drawn;
+use crate::report_page::PageKit;
 use crate::simulation::replay;
 use crate::simulation::replay::Replayed;
 use crate::simulation::stage::Stage;
@@ -63,7 +66,7 @@ struct Report {
 }
 
 /// Plays the log under each configuration and reports.
-pub(crate) fn run(args: &Replay) -> Result<Printout, Failure> {
+pub(crate) fn run(args: &Replay, kit: &PageKit) -> Result<Printout, Failure> {
     let log = Log::read(&args.log)?;
     let requests = replay::playable(&log.requests);
     if requests.is_empty() {
@@ -77,15 +80,21 @@ pub(crate) fn run(args: &Replay) -> Result<Printout, Failure> {
         Ok((name(files), config))
     });
     let configs = configs.collect::<Result<Vec<_>, Failure>>()?;
-    let mut figures = Vec::new();
+    let (mut figures, mut drawn) = (Vec::new(), Vec::new());
     let mut hours = 0.0;
     for (name, config) in configs {
         let played = play(&requests, config, &name)?;
         hours = played.stage.span.as_secs_f64() / 3_600.0;
+        if args.html.is_some() {
+            drawn.push(Drawn::of(&name, &played));
+        }
         figures.push(Figures::of(name, &played, args.ptu_hourly_usd.map(|usd| usd * hours)));
     }
     let report =
         Report { requests: log.requests.len(), played: requests.len(), hours, configs: figures };
+    if let Some(path) = &args.html {
+        std::fs::write(path, replay_page::page(kit, &drawn, &table(&report)))?;
+    }
     Ok(if args.json { Printout::json(&report) } else { Printout::of(table(&report)) })
 }
 

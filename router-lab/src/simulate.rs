@@ -6,6 +6,7 @@ use router_core::config::{Config, ConfigFaults};
 use serde::Serialize;
 
 use crate::printout::Printout;
+use crate::report_page::PageKit;
 use crate::simulate_page;
 use crate::simulation::bound;
 use crate::simulation::generate;
@@ -27,7 +28,7 @@ use crate::simulation_args::Simulate;
 use crate::failure::Failure;
 
 /// The configuration of a command without `--config`.
-pub(crate) type DefaultConfig<'c> = &'c dyn Fn() -> Result<Config, ConfigFaults>;
+pub(crate) type DefaultConfig<'c> = &'c (dyn Fn() -> Result<Config, ConfigFaults> + Sync);
 
 /// Output of `--json`.
 #[derive(Debug, Serialize)]
@@ -38,7 +39,11 @@ struct Report {
 }
 
 /// Replays the trace and reports.
-pub(crate) fn run(simulate: &Simulate, default: DefaultConfig<'_>) -> Result<Printout, Failure> {
+pub(crate) fn run(
+    simulate: &Simulate,
+    default: DefaultConfig<'_>,
+    kit: &PageKit,
+) -> Result<Printout, Failure> {
     let scenario = &simulate.scenario;
     let trace = trace_of(scenario)?;
     if simulate.overload.no_spill {
@@ -52,7 +57,7 @@ pub(crate) fn run(simulate: &Simulate, default: DefaultConfig<'_>) -> Result<Pri
     let figures = tallies.iter().map(|tally| tally.figures(&stage, all_payg_usd, bound_usd));
     let report = Report { all_payg_usd, bound_usd, policies: figures.collect() };
     if let Some(path) = &simulate.html {
-        let page = simulate_page::page(&stage, &tallies, &table(&stage, &report));
+        let page = simulate_page::page(kit, &stage, &tallies, &table(&stage, &report));
         std::fs::write(path, page)?;
     }
     let printout =

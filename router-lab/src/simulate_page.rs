@@ -9,20 +9,18 @@ use crate::simulation::tally::milliseconds;
 use crate::simulation::tally::share;
 use crate::simulation::workload::as_f64;
 
-use crate::line_plots::Line;
-use crate::line_plots::Plot;
-use crate::line_plots::page as page_of;
+use crate::report_page::Line;
+use crate::report_page::PageKit;
+use crate::report_page::Plot;
+use crate::report_page::page as page_of;
 
 /// Into how many parts the time is cut.
 const PARTS: u32 = 60;
 
 /// The page; `table` stands above the plots.
-pub(crate) fn page(stage: &Stage, tallies: &[Tally], table: &str) -> String {
+pub(crate) fn page(kit: &PageKit, stage: &Stage, tallies: &[Tally], table: &str) -> String {
     let lines = |points: fn(&Stage, &Tally) -> Vec<(f64, f64)>| -> Vec<Line> {
-        let line = |tally: &Tally| {
-            let name = tally.policy.as_str().to_owned();
-            Line { name, points: points(stage, tally) }
-        };
+        let line = |tally: &Tally| Line::new(tally.policy.as_str(), points(stage, tally));
         tallies.iter().map(line).collect()
     };
     let plots = [
@@ -51,7 +49,7 @@ pub(crate) fn page(stage: &Stage, tallies: &[Tally], table: &str) -> String {
             lines: lines(waits),
         },
     ];
-    page_of("Simulation", table, &plots)
+    page_of(kit, "Simulation", table, &plots)
 }
 
 /// Sums over the calls of each part of the time, each at its end in minutes.

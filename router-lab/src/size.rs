@@ -1,4 +1,4 @@
-//! `size`: how many PTUs to buy, by replaying a trace at every size that Azure sells.
+//! `size`: how many PTUs to buy, by replaying a trace at the sizes that Azure sells, coarse to fine.
 
 use indicatif::ProgressBar;
 use router_core::model::PtuSize;
@@ -15,16 +15,19 @@ use crate::simulation::stage::StageFault;
 use crate::simulation_args::Size;
 
 use crate::failure::Failure;
-use crate::line_plots::Line;
-use crate::line_plots::Plot;
-use crate::line_plots::page;
+use crate::report_page::Line;
+use crate::report_page::PageKit;
+use crate::report_page::Plot;
+use crate::report_page::page;
 use crate::simulate::DefaultConfig;
 use crate::simulate::stage;
 use crate::simulate::style;
 use crate::simulate::trace_of;
+use crate::sweep;
+use crate::sweep::Costs;
 
-/// No more sizes than this are looked at; where more are sold, every second one, or every third.
-const MOST_SIZES: u32 = 200;
+/// No more sizes than this are considered; if more are sold, every second one, or every third.
+const MOST_SIZES: u32 = 10_000;
 
 /// Sizes whose cost is within this share of the cheapest are as good.
 const NEARLY: f64 = 1.02;
@@ -54,8 +57,18 @@ struct Report {
     sizes: Vec<Sized>,
 }
 
-/// Replays the trace at each size and reports.
-pub(crate) fn run(size: &Size, default: DefaultConfig<'_>) -> Result<Printout, Failure> {
+impl Costs for Sized {
+    fn usd(&self) -> f64 {
+        self.total_usd
+    }
+}
+
+/// Searches for the cheapest size and reports.
+pub(crate) fn run(
+    size: &Size,
+    default: DefaultConfig<'_>,
+    kit: &PageKit,
+) -> Result<Printout, Failure> {
     let trace = trace_of(&size.scenario)?;
     // At the mean demand: whatever the configuration says, this many PTUs are fully used.
     let level = stage(&size.scenario, default, &trace.arrivals, Scale::Load(1.0))?;
@@ -64,15 +77,15 @@ pub(crate) fn run(size: &Size, default: DefaultConfig<'_>) -> Result<Printout, F
     let sold = sold(&level, pool, size.regional)?;
     let sizes = sizes(sold, size.most.unwrap_or_else(|| whole(2.0 * mean)));
     let hours = level.span.as_secs_f64() / 3_600.0;
-    let bar =
-        ProgressBar::new(u64::try_from(sizes.len()).unwrap_or(u64::MAX)).with_style(style("sizes"));
-    let mut found = Vec::new();
-    for ptu in sizes {
-        let stage = stage(&size.scenario, default, &trace.arrivals, Scale::Ptu(f64::from(ptu)))?;
+    let bar = ProgressBar::no_length().with_style(style("sizes"));
+    let play = |ptu: u32| {
+        let scale = Scale::Ptu(f64::from(ptu));
+        let stage = stage(&size.scenario, default, &trace.arrivals, scale)?;
         let all = bound::all_pay_as_you_go(&stage);
         let figures = routed::play(&stage, &|_| {})?.figures(&stage, all, 0.0);
         let ptu_usd = f64::from(ptu) * size.ptu_hourly_usd * hours;
-        found.push(Sized {
+        bar.inc(1);
+        Ok::<_, Failure>(Sized {
             ptu,
             ptu_usd,
             payg_usd: figures.payg_usd,
@@ -81,9 +94,9 @@ pub(crate) fn run(size: &Size, default: DefaultConfig<'_>) -> Result<Printout, F
             added_p50_ms: figures.added_p50_ms,
             added_p99_ms: figures.added_p99_ms,
             visible_failures: figures.visible_failures,
-        });
-        bar.inc(1);
-    }
+        })
+    };
+    let found = sweep::sweep(&sizes, NEARLY, &play)?;
     bar.finish_and_clear();
     let Some((cheapest_ptu, within_2_percent)) = best(&found) else {
         return Err(Failure::NoRequest);
@@ -98,7 +111,7 @@ pub(crate) fn run(size: &Size, default: DefaultConfig<'_>) -> Result<Printout, F
         sizes: found,
     };
     if let Some(path) = &size.html {
-        std::fs::write(path, page("How many PTUs?", &table(&report), &plots(&report)))?;
+        std::fs::write(path, page(kit, "How many PTUs?", &table(&report), &plots(&report)))?;
     }
     let printout = if size.json { Printout::json(&report) } else { Printout::of(table(&report)) };
     Ok(Printout { remarks: trace.remarks(), ..printout })
@@ -149,8 +162,8 @@ fn best(sizes: &[Sized]) -> Option<(u32, [u32; 2])> {
 
 fn plots(report: &Report) -> [Plot; 3] {
     let line = |name: &str, value: fn(&Sized) -> f64| {
-        let points = report.sizes.iter().map(|size| (f64::from(size.ptu), value(size))).collect();
-        Line { name: name.to_owned(), points }
+        let points = report.sizes.iter().map(|size| (f64::from(size.ptu), value(size)));
+        Line::new(name, points.collect())
     };
     let across = "PTU";
     [
@@ -233,7 +246,9 @@ mod tests {
         assert_eq!(sizes(sold, 30), [0, 15, 20, 25, 30]);
         assert_eq!(sizes(sold, 14), [0]);
         let many = sizes(sold, 100_000);
-        assert!(many.len() <= 201 && many.iter().skip(1).all(|size| sold.sells(f64::from(*size))));
+        assert!(
+            many.len() <= 10_001 && many.iter().skip(1).all(|size| sold.sells(f64::from(*size)))
+        );
     }
 
     #[test]

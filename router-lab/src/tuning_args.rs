@@ -53,6 +53,9 @@ pub struct Replay {
     /// Print JSON instead of a table
     #[arg(long)]
     pub json: bool,
+    /// Write an HTML page with plots
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
 }
 
 fn price(text: &str) -> Result<f64, &'static str> {

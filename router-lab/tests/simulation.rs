@@ -10,6 +10,7 @@ use router_core::capacity::Reserve;
 use router_core::config::Config;
 use router_core::units::Day;
 use router_lab::LabCommand;
+use router_lab::PageKit;
 use router_lab::simulation::bound;
 use router_lab::simulation::generate::generate;
 use router_lab::simulation::reference::replay;
@@ -213,7 +214,7 @@ struct CommandLine {
 fn program(words: &str) -> Value {
     let line = CommandLine::parse_from(std::iter::once("lab").chain(words.split_whitespace()));
     let default = || Config::from_toml(CONFIG, Day::try_from("2026-11-23").unwrap());
-    serde_json::from_str(&router_lab::run(&line.command, default).unwrap().report).unwrap()
+    serde_json::from_str(&router_lab::run(&line.command, default, &kit()).unwrap().report).unwrap()
 }
 
 /// A short request log, and where it lies.
@@ -228,6 +229,16 @@ fn log(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.jsonl"));
     std::fs::write(&path, lines.collect::<String>()).unwrap();
     path
+}
+
+fn kit() -> PageKit {
+    PageKit {
+        script: "draw();".to_owned(),
+        style: "",
+        command: "router-server simulate".to_owned(),
+        version: "0.0.0",
+        date: "2026-11-23".to_owned(),
+    }
 }
 
 #[test]
@@ -256,7 +267,7 @@ fn simulate_prints_json_of_its_promised_shape() {
         assert_eq!(policy.as_object().unwrap().len(), 9);
     }
     let page = std::fs::read_to_string(page).unwrap();
-    assert_eq!(page.matches("<svg").count(), 4);
+    assert_eq!(page.matches("\"title\":").count(), 4, "four plots");
     assert!(names.iter().all(|name| page.contains(name)));
 }
 

@@ -23,6 +23,18 @@ pub(crate) fn complain(text: impl Display) {
     drop(writeln!(io::stderr().lock(), "{text}"));
 }
 
+/// The command line as it was typed, words with spaces in quotes.
+#[cfg(feature = "lab")]
+pub(crate) fn command_line() -> String {
+    let mut words = std::env::args_os().map(|word| word.to_string_lossy().into_owned());
+    let program = words.next().unwrap_or_default();
+    let program = std::path::Path::new(&program).file_name().map(|name| name.to_string_lossy());
+    let quoted = |word: String| if word.contains(' ') { format!("\"{word}\"") } else { word };
+    let rest = words.map(quoted);
+    let program = program.unwrap_or_default().into_owned();
+    std::iter::once(program).chain(rest).collect::<Vec<_>>().join(" ")
+}
+
 /// The colours of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Paint {

@@ -2,8 +2,10 @@
 
 use router_core::clock;
 use router_lab::LabCommand;
+use router_lab::PageKit;
 
 use crate::console;
+use crate::dashboard::page;
 use crate::design_card;
 
 use super::Failure;
@@ -12,7 +14,14 @@ use super::Failure;
 pub(super) fn run(command: &LabCommand) -> Result<(), Failure> {
     let today = clock::day(clock::wall());
     let default = || design_card::config(design_card::NOWHERE, today);
-    let printout = router_lab::run(command, default)?;
+    let kit = PageKit {
+        script: page::report_script(),
+        style: page::STYLE,
+        command: console::command_line(),
+        version: env!("CARGO_PKG_VERSION"),
+        date: today.to_string(),
+    };
+    let printout = router_lab::run(command, default, &kit)?;
     for remark in &printout.remarks {
         console::complain(remark);
     }

@@ -25,6 +25,23 @@ pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-sr
 /// The style sheet of the dashboard and of the reports.
 pub(crate) const STYLE: &str = include_str!("page/style.css");
 
+/// The files of the chart code, in the order of their dependence.
+#[cfg(feature = "lab")]
+const REPORT: [&str; 4] = [
+    include_str!("page/dom.js"),
+    include_str!("page/format.js"),
+    include_str!("page/charts.js"),
+    include_str!("page/report.js"),
+];
+
+/// The chart code as one script, for a page that can load no other file.
+#[cfg(feature = "lab")]
+pub(crate) fn report_script() -> String {
+    let lines = REPORT.iter().flat_map(|text| text.lines());
+    let own = lines.filter(|line| !line.starts_with("import "));
+    own.flat_map(|line| [line.strip_prefix("export ").unwrap_or(line), "\n"]).collect()
+}
+
 /// What the page loads.
 pub(crate) const FILES: [File; 14] = [
     File { path: "/dashboard/style.css", kind: "text/css; charset=utf-8", text: STYLE },
@@ -54,6 +71,24 @@ const fn script(path: &'static str, text: &'static str) -> File {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(feature = "lab")]
+    #[test]
+    fn a_report_has_one_script_that_loads_nothing() {
+        let script = report_script();
+        for line in script.lines() {
+            assert!(!line.starts_with("import") && !line.starts_with("export"), "{line}");
+        }
+        assert!(script.contains("class Curves extends Chart") && !script.contains("</script"));
+        let names = script.lines().filter_map(|line| {
+            let mut words = line.split([' ', '(']);
+            matches!(words.next(), Some("const" | "class" | "function")).then(|| words.next())?
+        });
+        let mut seen = std::collections::BTreeSet::new();
+        for name in names.filter(|name| !name.starts_with('{')) {
+            assert!(seen.insert(name), "{name} is declared twice");
+        }
+    }
 
     #[test]
     fn nothing_is_loaded_from_elsewhere_and_nothing_runs_inline() {
