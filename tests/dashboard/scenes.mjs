@@ -25,7 +25,7 @@ const SCENES = {
   deployment_refused: {
     config: '[deployments.chat_payg]\nazure_deployment = "gpt-4o-nowhere"\n[deployments.chat_ptu]\nenabled = false\n',
     act: (url) => many(url, 2, { model: "gpt-4o" }),
-    severity: "critical", words: ["chat_payg is refused: 404 DeploymentNotFound", "`gpt-4o-nowhere`", "check --live"],
+    severity: "critical", words: ["chat_payg is refused: 404 DeploymentNotFound", "gpt-4o-nowhere", "check --live"],
   },
   error_rate: {
     config: '[deployments.chat_payg]\nazure_deployment = "gpt-4o-nowhere"\n[deployments.chat_ptu]\nenabled = false\n',

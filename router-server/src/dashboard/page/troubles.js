@@ -11,6 +11,12 @@ const SHAPES = {
   info: () => s("rect", { x: 2, y: 2, width: 12, height: 12, rx: 2, fill: "none", stroke: "currentColor", "stroke-width": 2 }),
 };
 
+/** Sets a text in which words between backticks are code. */
+function coded(node, value) {
+  if (node.textContent === value.replaceAll("`", "")) return;
+  node.replaceChildren(...value.split("`").map((part, at) => (at % 2 ? h("code", {}, part) : part)));
+}
+
 export class Troubles {
   update({ now }) {
     const { problems, at_ms: at } = now;
@@ -27,8 +33,8 @@ export class Troubles {
       update: (node, trouble) => {
         text(node.querySelector("h3"), trouble.title);
         text(node.querySelector(".since"), `since ${when(trouble.since_ms, at)} (${duration(Math.max(0, at - trouble.since_ms))})`);
-        text(node.querySelector(".cause-text"), trouble.cause);
-        text(node.querySelector(".action span"), trouble.action);
+        coded(node.querySelector(".cause-text"), trouble.cause);
+        coded(node.querySelector(".action span"), trouble.action);
       },
     });
     text(byId("trouble-count"), problems.length ? `${problems.length} open` : "");
