@@ -13,10 +13,17 @@ pub struct Train {
     /// The model file to write; an existing one is replaced
     #[arg(long)]
     pub out: PathBuf,
+    /// Correct the benefit of a model instead, with recorded answers (fields: text, `chat_right`, `reasoning_right`, optional messages,
+    /// lang, source, family). The score stays; nothing is written unless rows held out are ranked better than by the prior
+    #[arg(long, conflicts_with_all = ["calibrate", "without_license", "without_source"])]
+    pub benefit: bool,
+    /// With `--benefit`: the model file to correct instead of the shipped model
+    #[arg(long, requires = "benefit", value_name = "FILE")]
+    pub model: Option<PathBuf>,
     /// The random seed; the same seed and rows give the same file
     #[arg(long, default_value_t = 1)]
     pub seed: u32,
-    /// The number of parts into which sources are divided; each is held out once
+    /// The number of parts into which sources are divided (with `--benefit`: rows); each is held out once
     #[arg(long, default_value_t = 8)]
     pub folds: usize,
     /// Threads for training

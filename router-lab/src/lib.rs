@@ -19,6 +19,7 @@
 //! | `report_page` | an HTML page of figures and plots |
 //! | `plots` | ROC curve, calibration and histogram of the scorer |
 //! | `rows` | labelled rows from files |
+//! | `corrected` | corrects the benefit of a model file |
 //! | `train` | trains a model file |
 //! | `wrapped` | how much the text around a question moves its verdict |
 //! | `gained` | how well the benefit ranks requests with recorded answers |
@@ -56,10 +57,12 @@ mod plots;
 //
 mod rows;
 //
+mod corrected;
+//
 mod train;
 //
 mod wrapped;
-// how well the benefit ranks requests
+//
 mod gained;
 //
 mod evaluate;

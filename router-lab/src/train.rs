@@ -12,8 +12,9 @@ use router_core::task::train::{
     Quality, Settings, Stage, TrainError, Trained, WrapperError, Wrappers, on_other_sources, train,
 };
 
+use crate::corrected;
+use crate::corrected::CorrectedError;
 use crate::learning_args::Train;
-
 use crate::rows::ReadError;
 use crate::rows::read_all;
 
@@ -26,6 +27,9 @@ pub enum Failure {
     /// The rows cannot train a model.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// The benefit was not corrected.
+    #[error(transparent)]
+    Corrected(#[from] CorrectedError),
     /// The templates.
     #[error(transparent)]
     Wrappers(#[from] WrapperError),
@@ -41,6 +45,9 @@ pub enum Failure {
 
 /// Trains, writes the file, and gives the report to print.
 pub(crate) fn run(args: &Train) -> Result<String, Failure> {
+    if args.benefit {
+        return Ok(corrected::run(args)?);
+    }
     let all = read_all(&args.data)?;
     let read = all.len();
     let rows = crate::rows::without(all, &args.without_license, &args.without_source);

@@ -33,6 +33,7 @@ mod raw_replicas;
 mod raw_roles;
 mod raw_rules;
 mod raw_server;
+mod raw_signals;
 mod raw_traces;
 mod records;
 mod redacted;

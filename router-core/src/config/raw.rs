@@ -21,6 +21,7 @@ pub use super::raw_models::{
 pub use super::raw_roles::{EffortLadder, EffortSetting, Role, Roles};
 pub use super::raw_rules::{Rule, RuleConditions, RuleEffects, RuleHeader};
 pub use super::raw_server::{Server, Tls};
+pub use super::raw_signals::Signals;
 
 /// All of the configuration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -117,6 +118,8 @@ pub struct Routing {
     pub prompt_cache_key: Option<String>,
     /// A scorer's model file in place of the built-in one.
     pub scorer_model: Option<PathBuf>,
+    /// What decides on requests in other languages than English and Korean: `score`, `chat`, `reasoning` or `caller`; score.
+    pub other_languages: Option<String>,
     /// Signals added to the score of the last turn.
     pub signals: Signals,
 }
@@ -128,35 +131,6 @@ pub struct Routing {
 pub struct Residency {
     /// Treatment of tools that the service itself runs: `allow` or `reject`; allow.
     pub hosted_tools: Option<String>,
-}
-
-/// The table `[routing.signals]`: weights in log-odds, of which 0 switches a signal off.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct Signals {
-    /// Share of the previous turns' score that a follow-up inherits, 0 to 10; 1.
-    pub follow_up: Option<f64>,
-    /// Distance beyond the threshold at which a conversation changes its task, 0 to 10; 0.25.
-    pub hysteresis: Option<f64>,
-    /// Weight of the instructions' own score, -10 to 10; 0.1.
-    pub instructions: Option<f64>,
-    /// Added where tools are offered, -10 to 10; 0.25.
-    pub tools: Option<f64>,
-    /// Added where the request continues from the result of a tool, -10 to 10; -0.5.
-    pub tool_result: Option<f64>,
-    /// Added where the last user turn shows an image, -10 to 10; -0.25.
-    pub image: Option<f64>,
-    /// Added if the answer must follow a JSON schema, -10 to 10; -0.75.
-    pub json_schema: Option<f64>,
-    /// Added if the answer must be any JSON object, -10 to 10; -0.5.
-    pub json_object: Option<f64>,
-    /// Added if the answer is capped at 32 tokens, -10 to 10; -0.5.
-    pub short_answer: Option<f64>,
-    /// Added if the caller asks for much `reasoning_effort`, taken away for little, -10 to 10; 1.5.
-    pub reasoning_effort: Option<f64>,
-    /// Added if the last user turn asks to think step by step, -10 to 10; 1.5.
-    pub step_by_step: Option<f64>,
 }
 
 /// A table `[endpoints.NAME]`.

@@ -18,6 +18,7 @@ use crate::policy::RequestedModel;
 use crate::policy::Role;
 use crate::policy::RoleEffort;
 use crate::policy::RuleTable;
+use crate::task::OtherLanguages;
 use crate::task::Score;
 use crate::task::Signals;
 use crate::task::Task;
@@ -45,6 +46,12 @@ pub(super) fn scoring(raw: &raw::Routing, table: &Table<'_>) -> Scoring {
     let threshold = table
         .number("threshold", raw.threshold, 0.0..=1.0)
         .and_then(|value| Score::try_new(value as f32));
+    let other_languages = table.word(
+        "other_languages",
+        raw.other_languages.as_deref(),
+        "score, chat, reasoning or caller",
+        OtherLanguages::from_word,
+    );
     let (raw, model) = (&raw.signals, raw.scorer_model.clone());
     let table = table.sub("signals");
     let weight = |name: &str, value: Option<f64>, least: f64, default: f32| {
@@ -68,6 +75,8 @@ pub(super) fn scoring(raw: &raw::Routing, table: &Table<'_>) -> Scoring {
             default.reasoning_effort,
         ),
         step_by_step: weight("step_by_step", raw.step_by_step, -10.0, default.step_by_step),
+        helper_call: weight("helper_call", raw.helper_call, -10.0, default.helper_call),
+        other_languages: other_languages.unwrap_or(default.other_languages),
     };
     Scoring { signals, model }
 }

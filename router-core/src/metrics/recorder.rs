@@ -28,6 +28,7 @@ pub struct Metrics {
     decisions: IntCounterVec,
     score: HistogramVec,
     choices: Choices,
+    other_languages: IntCounterVec,
     attempts: IntCounterVec,
     fallbacks: IntCounterVec,
     refusals: IntCounterVec,
@@ -145,6 +146,7 @@ impl Metrics {
                 &["task"],
             )?,
             choices: Choices::register(&make)?,
+            other_languages: other_languages(&make)?,
             attempts: make.count(
                 "attempts_total",
                 "Attempts sent to deployments, by outcome.",
@@ -202,6 +204,9 @@ impl Metrics {
         if let Some(verdict) = decided.verdict {
             let score = f64::from(verdict.score.value());
             self.score.with_label_values(&[verdict.task.as_str()]).observe(score);
+            if verdict.other_language {
+                self.other_languages.with_label_values(&[task]).inc();
+            }
         }
         self.choices.decided(decided);
         self.decided_observed(decided);
@@ -345,4 +350,14 @@ impl Maker<'_> {
     ) -> Result<HistogramVec, prometheus::Error> {
         self.known(HistogramVec::new(HistogramOpts::new(name, help).buckets(buckets), labels)?)
     }
+}
+
+/// The count of requests in other languages; 0 before the first one.
+fn other_languages(make: &Maker<'_>) -> Result<IntCounterVec, prometheus::Error> {
+    let help = "Scored requests in other languages than English and Korean, by task.";
+    let counts = make.count("other_languages_total", help, &["task"])?;
+    for task in Task::ALL {
+        counts.with_label_values(&[task.as_str()]);
+    }
+    Ok(counts)
 }

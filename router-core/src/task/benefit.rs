@@ -4,8 +4,9 @@
 //! The score tells what kind of task a question is; this tells how much has to be worked out. It is a prior with few
 //! features of fixed sign, the same in English and Korean, because heads fitted on public results do not transfer to
 //! other sources (they end below counting digits). Labels of one's own traffic correct it (`train/correct.rs`): the
-//! corrected head adds hashed words of the question. A request that is no reasoning task has no benefit: what the head
-//! says is multiplied with the score.
+//! corrected head adds hashed words of the question. A request that is no reasoning task has no benefit: below
+//! [`FULL`], the score takes its share away. Above, it says nothing more: how sure the kind of a task is does not tell
+//! how hard it is.
 //!
 //! Not done here: what a benefit is worth (`policy`).
 
@@ -26,8 +27,21 @@ pub struct Benefit {
 impl Benefit {
     /// The benefit of a request of that score whose question alone has the benefit `head`; none without a question.
     pub(super) fn behind(score: Score, head: Option<Score>) -> Self {
-        Self { probability: score.value() * head.map_or(0.0, Score::value) }
+        Self { probability: gate(score) * head.map_or(0.0, Score::value) }
     }
+}
+
+/// The score from which on a request counts as a reasoning task in full.
+const FULL: f32 = 0.3;
+
+/// What share of the head's benefit a request of that score has.
+pub(super) fn gate(score: Score) -> f32 {
+    (score.value() / FULL).min(1.0)
+}
+
+/// How unlike a reasoning task a request of that score is: 0 for one, up to 5.
+pub(super) fn unlike(score: Score) -> f32 {
+    -gate(score).max(0.0067).ln()
 }
 
 /// Number of features.
@@ -67,17 +81,21 @@ pub(super) struct Head {
     pub(super) bias: f32,
     /// A weight for each feature.
     pub(super) weights: [f32; FEATURES],
+    /// The weight of [`unlike`]: 0 in the prior; 1 takes the gate back, where rows show that low scores gain as well.
+    pub(super) unlike: f32,
 }
 
 impl Head {
     /// The head that ships.
     pub(super) fn prior() -> Self {
-        Self { bias: PRIOR_BIAS, weights: ALL.map(|feature| feature.prior) }
+        Self { bias: PRIOR_BIAS, weights: ALL.map(|feature| feature.prior), unlike: 0.0 }
     }
 
     /// Are all its numbers finite?
     pub(super) fn is_finite(&self) -> bool {
-        self.bias.is_finite() && self.weights.iter().all(|weight| weight.is_finite())
+        self.bias.is_finite()
+            && self.unlike.is_finite()
+            && self.weights.iter().all(|weight| weight.is_finite())
     }
 
     /// The log-odds of a question.

@@ -22,113 +22,15 @@ use super::conversation::ends_with_tool;
 use super::conversation::last_user;
 use super::conversation::lean;
 use super::conversation::user_turns;
+use super::helper_call::is_helper_call;
+use super::kind::OtherLanguages;
 use super::kind::Reason;
 use super::kind::Score;
 use super::kind::Scorer;
 use super::kind::Task;
 use super::remembered::Remembered;
-
-/// What may speak beside the score of the last turn. All but `threshold` are weights in log-odds (1.0 makes reasoning
-/// 2.7 times as likely); 0 switches a signal off.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Signals {
-    /// From this score on a task counts as reasoning. Lower sends more to the reasoning role: 0.5 makes both kinds of
-    /// mistake equally dear, 0.3 accepts about two needless reasoning calls to avoid one missed.
-    pub threshold: Score,
-    /// How much a short or backward-pointing turn takes over from the turns before: 1 as measured, 0 nothing.
-    pub follow_up: f32,
-    /// How much further than the threshold a score must go before a conversation changes its task.
-    pub hysteresis: f32,
-    /// How much of the instructions' own score counts: a tutor's prompt differs from a shop's.
-    pub instructions: f32,
-    /// Added where tools are offered: to choose one and its arguments takes a step of planning.
-    pub tools: f32,
-    /// Added where the request continues from the result of a tool; tools are offered then too, and both add up.
-    pub tool_result: f32,
-    /// Added where the last user turn shows an image: most are to be described or read off.
-    pub image: f32,
-    /// Added if the answer must follow a JSON schema: mostly extraction.
-    pub json_schema: f32,
-    /// Added if the answer must be any JSON object: less clearly extraction.
-    pub json_object: f32,
-    /// Added if the caller caps the answer at 32 tokens: a label or a name, with no space for reasoning.
-    pub short_answer: f32,
-    /// Added if the caller asks for `reasoning_effort` of `medium` or more, and taken away for `low` or less.
-    pub reasoning_effort: f32,
-    /// Added if the last user turn asks to think step by step.
-    pub step_by_step: f32,
-}
-
-impl Default for Signals {
-    fn default() -> Self {
-        Self {
-            threshold: Score::nearest(0.5),
-            follow_up: 1.0,
-            hysteresis: 0.25,
-            instructions: 0.1,
-            tools: 0.25,
-            tool_result: -0.5,
-            image: -0.25,
-            json_schema: -0.75,
-            json_object: -0.5,
-            short_answer: -0.5,
-            reasoning_effort: 1.5,
-            step_by_step: 1.5,
-        }
-    }
-}
-
-/// What decided the task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Because {
-    /// The caller said so.
-    Hint,
-    /// The score of the last turn and the threshold.
-    Score,
-    /// The turns before, which the last one follows up.
-    FollowUp,
-    /// The conversation's task so far, which the score was too near to leave.
-    Hysteresis,
-    /// The instructions.
-    Instructions,
-    /// Tools are offered.
-    Tools,
-    /// The request continues from the result of a tool.
-    ToolResult,
-    /// The last user turn shows an image.
-    Image,
-    /// The answer must follow a JSON schema.
-    JsonSchema,
-    /// The answer must be a JSON object.
-    JsonObject,
-    /// The answer may have few tokens only.
-    ShortAnswer,
-    /// The caller named a reasoning effort.
-    ReasoningEffort,
-    /// The last user turn asks to think step by step.
-    StepByStep,
-}
-
-impl Because {
-    /// The word used in explanations.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Hint => "hint",
-            Self::Score => "score",
-            Self::FollowUp => "follow_up",
-            Self::Hysteresis => "hysteresis",
-            Self::Instructions => "instructions",
-            Self::Tools => "tools",
-            Self::ToolResult => "tool_result",
-            Self::Image => "image",
-            Self::JsonSchema => "json_schema",
-            Self::JsonObject => "json_object",
-            Self::ShortAnswer => "short_answer",
-            Self::ReasoningEffort => "reasoning_effort",
-            Self::StepByStep => "step_by_step",
-        }
-    }
-}
+use super::signals::Because;
+use super::signals::Signals;
 
 /// A task with its score and what decided it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -142,6 +44,8 @@ pub struct Verdict {
     /// What a reasoning model would gain over a chat model; near 0 if the score is low. [`Classifier::benefit_reasons`]
     /// explains it.
     pub benefit: Benefit,
+    /// Is the last user turn in another language than English and Korean?
+    pub other_language: bool,
 }
 
 /// Turns requests into tasks.
@@ -184,12 +88,17 @@ struct Pushes {
     short_answer: f32,
     reasoning_effort: f32,
     step_by_step: f32,
+    helper_call: f32,
+    /// Towards reasoning, where a language is not known well enough to be sure.
+    other: f32,
+    /// Is the last turn in another language?
+    other_language: bool,
     /// The task of the conversation before the last turn; `None` if that is the first.
     before: Option<Task>,
 }
 
 impl Pushes {
-    fn all(&self) -> [(Because, f32); 10] {
+    fn all(&self) -> [(Because, f32); 12] {
         [
             (Because::FollowUp, self.follow_up),
             (Because::Instructions, self.instructions),
@@ -201,6 +110,8 @@ impl Pushes {
             (Because::ShortAnswer, self.short_answer),
             (Because::ReasoningEffort, self.reasoning_effort),
             (Because::StepByStep, self.step_by_step),
+            (Because::HelperCall, self.helper_call),
+            (Because::OtherLanguage, self.other),
         ]
     }
 
@@ -236,8 +147,23 @@ impl Classifier {
         let pushes = self.pushes(request);
         let score = Score::from_log_odds(pushes.sum());
         let benefit = Benefit::behind(score, pushes.gain);
+        let other_language = pushes.other_language;
         if let Some(task) = hint {
-            return Verdict { task, score, because: Because::Hint, benefit };
+            return Verdict { task, score, because: Because::Hint, benefit, other_language };
+        }
+        let set = match self.signals.other_languages {
+            OtherLanguages::Chat => Some(Task::Chat),
+            OtherLanguages::Reasoning => Some(Task::Reasoning),
+            OtherLanguages::Score | OtherLanguages::Caller => None,
+        };
+        if let Some(task) = set.filter(|_| other_language) {
+            return Verdict {
+                task,
+                score,
+                because: Because::OtherLanguage,
+                benefit,
+                other_language,
+            };
         }
         let threshold = self.signals.threshold.log_odds();
         let alone = task_of(pushes.own, threshold);
@@ -250,7 +176,7 @@ impl Classifier {
         } else {
             pushes.strongest(task)
         };
-        Verdict { task, score, because, benefit }
+        Verdict { task, score, because, benefit, other_language }
     }
 
     /// The question located in the last user's turn, in the caller's words; `[..]` stands for what is left out.
@@ -300,6 +226,9 @@ impl Classifier {
         if signals.step_by_step != 0.0 && last_user(request).is_some_and(asks_for_steps) {
             pushes.step_by_step = signals.step_by_step;
         }
+        if signals.helper_call != 0.0 && last_user(request).is_some_and(is_helper_call) {
+            pushes.helper_call = signals.helper_call;
+        }
         pushes
     }
 
@@ -344,12 +273,21 @@ impl Classifier {
             pushes.own = if place == EARLIER {
                 let found = self.scorer.assess(turn);
                 pushes.gain = Some(found.gain);
+                pushes.other_language = found.other_language;
+                if found.other_language && signals.other_languages == OtherLanguages::Score {
+                    pushes.other = DOUBT;
+                }
                 found.score.log_odds()
             } else {
                 self.again(turn).log_odds()
             };
             pushes.follow_up = carried.map_or(0.0, |before| {
-                signals.follow_up * lean(turn) * before.clamp(-MOST_CARRIED, MOST_CARRIED)
+                let lean = lean(turn);
+                // Without the question that it takes up again, "why?" says nothing against reasoning.
+                let reopened = lean.reopens && before > 0.0;
+                let lift = if reopened { (REOPENED - pushes.own).max(0.0) } else { 0.0 };
+                let inherited = lean.share * before.clamp(-MOST_CARRIED, MOST_CARRIED);
+                signals.follow_up * inherited + signals.follow_up.min(1.0) * lift
             });
             carried = Some(pushes.own + pushes.follow_up);
         }
@@ -375,6 +313,10 @@ impl Classifier {
 
 /// What a turn can hand on at most, in log-odds: one very sure turn must not decide all that follow.
 const MOST_CARRIED: f32 = 3.0;
+/// The least log-odds of a turn that takes up a question again that needs reasoning.
+const REOPENED: f32 = -0.5;
+/// What speaks for reasoning in another language, in log-odds: a proof that goes to the chat model is the dearer mistake.
+const DOUBT: f32 = 0.5;
 /// The longest answer that is a label or a name.
 const SHORT_ANSWER: Tokens = Tokens(32);
 
@@ -427,6 +369,8 @@ mod tests {
             short_answer: 0.0,
             reasoning_effort: 0.0,
             step_by_step: 0.0,
+            helper_call: 0.0,
+            other_languages: OtherLanguages::Caller,
         }
     }
 
@@ -441,7 +385,9 @@ mod tests {
     #[test]
     fn what_is_hardly_a_reasoning_task_has_hardly_a_benefit() {
         // The stated scorer finds a gain of one half in every turn.
-        for (text, least, most) in [("6", 0.49, 0.5), ("0", 0.24, 0.26), ("-6", 0.0, 0.01)] {
+        for (text, least, most) in
+            [("6", 0.5, 0.5), ("0", 0.5, 0.5), ("-2.2", 0.16, 0.17), ("-6", 0.0, 0.01)]
+        {
             let found = verdict(off(), &[("user", text)], "").benefit.probability;
             assert!((least..=most).contains(&found), "{text}: {found}");
         }
@@ -505,6 +451,10 @@ mod tests {
             let found = verdict(off(), turns, rest);
             assert_eq!((found.task, found.because), (Task::Reasoning, Because::Score));
         }
+        let title = "Write a short title for the chat. 3\n\nUser: prove it";
+        let found = verdict(Signals::default(), &[("user", title)], "");
+        assert_eq!((found.task, found.because), (Task::Chat, Because::HelperCall));
+        assert_eq!(verdict(off(), &[("user", title)], "").task, Task::Reasoning);
         let high = r#","reasoning_effort":"high""#;
         let found = verdict(Signals::default(), &[("user", "-1")], high);
         assert_eq!((found.task, found.because), (Task::Reasoning, Because::ReasoningEffort));
@@ -552,6 +502,36 @@ mod tests {
         let reasons = classifier.reasons(&request, 5);
         assert_eq!(reasons[0].name, "signal: reasoning_effort");
         assert_eq!(classifier.reasons(&request, 1).len(), 1);
+    }
+
+    #[test]
+    fn other_languages_are_decided_as_configured() {
+        let shipped = Arc::new(crate::task::LinearScorer::shipped().unwrap());
+        let judged = |other_languages, text: &str, hint| {
+            let signals = Signals { other_languages, ..Signals::default() };
+            let body =
+                serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
+            let request = ChatRequest::parse(body.as_bytes()).unwrap();
+            Classifier::new(shipped.clone(), signals).classify(&request, hint)
+        };
+        let proof = "Beweise, dass die Summe zweier ungerader Zahlen gerade ist.";
+        let thanks = "Danke, das ist sehr nett von dir und hat mir geholfen!";
+        for (way, text, task) in [
+            (OtherLanguages::Score, proof, Task::Reasoning),
+            (OtherLanguages::Score, thanks, Task::Chat),
+            (OtherLanguages::Caller, proof, Task::Reasoning),
+            (OtherLanguages::Chat, proof, Task::Chat),
+            (OtherLanguages::Reasoning, thanks, Task::Reasoning),
+        ] {
+            let found = judged(way, text, None);
+            assert_eq!((found.task, found.other_language), (task, true), "{way:?} {text}");
+            let hinted = judged(way, text, Some(Task::Chat));
+            assert_eq!((hinted.task, hinted.because), (Task::Chat, Because::Hint));
+        }
+        let because = judged(OtherLanguages::Reasoning, thanks, None).because;
+        assert_eq!(because, Because::OtherLanguage);
+        let english = judged(OtherLanguages::Reasoning, "Thanks, bye!", None);
+        assert_eq!((english.task, english.other_language), (Task::Chat, false));
     }
 
     #[test]

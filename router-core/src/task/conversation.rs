@@ -36,12 +36,22 @@ pub(super) fn ends_with_tool(request: &ChatRequest<'_>) -> bool {
     request.messages().last().is_some_and(|last| matches!(last.role, Role::Tool | Role::Function))
 }
 
-/// How much of the log-odds of the turn before a turn takes over: 0 to 1.
-pub(super) fn lean(turn: &Message<'_>) -> f32 {
+/// How a turn depends on the turn before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) struct Lean {
+    /// How much of the log-odds of the turn before it takes over: 0 to 1.
+    pub(super) share: f32,
+    /// Does it take up the question before it again ("why?", "what if", "the question above"), so that its own words say
+    /// little?
+    pub(super) reopens: bool,
+}
+
+/// How a turn depends on the turn before it.
+pub(super) fn lean(turn: &Message<'_>) -> Lean {
     // A letter has at most four bytes: a long turn is not even counted.
     let bytes: usize = turn.texts().map(str::len).sum();
     if bytes > 4 * LONG || turn.texts().map(|text| text.chars().count()).sum::<usize>() > LONG {
-        return 0.0;
+        return Lean::default();
     }
     let mut letters: Vec<char> = Vec::with_capacity(LONG);
     let mut last = None;
@@ -49,14 +59,16 @@ pub(super) fn lean(turn: &Message<'_>) -> f32 {
         last = fold(letter, last, &mut letters);
     }
     if closes(&letters) {
-        return 0.0;
+        return Lean::default();
     }
     let by_length = match letters.len() {
         letters if letters <= SHORT => 0.5,
         letters if letters <= MEDIUM => 0.3,
         _ => 0.15,
     };
-    if points_back(&letters) { by_length + 0.3 } else { by_length }
+    let reopens = letters.len() <= MEDIUM && reopens(&letters);
+    let back = reopens || points_back(&letters);
+    Lean { share: if back { by_length + 0.3 } else { by_length }, reopens }
 }
 
 /// Letters of a turn that can hardly stand alone, that may, and that mostly does.
@@ -159,6 +171,76 @@ const POINTERS: [&str; 44] = [
     "두 번째",
 ];
 
+/// Starts of turns that take up the question before them again.
+const REOPENING: [&str; 40] = [
+    "why",
+    "what if",
+    "what happens if",
+    "what would",
+    "how so",
+    "how come",
+    "how did you get",
+    "how does that",
+    "how does it change",
+    "are you sure",
+    "is it still",
+    "is that still",
+    "does it still",
+    "does that still",
+    "does it also",
+    "does that also",
+    "but isn't",
+    "but is it",
+    "but why",
+    "check it",
+    "check your",
+    "check again",
+    "double-check",
+    "explain how you",
+    "explain the step",
+    "explain your",
+    "suppose",
+    "then which",
+    "then how",
+    "왜",
+    "어째서",
+    "만약",
+    "확실",
+    "정말 맞",
+    "다시 확인",
+    "다시 풀",
+    "다시 계산",
+    "그러면 ",
+    "어떻게 그렇게",
+    "검산",
+];
+
+/// Words that name the question before, wherever they stand.
+const NAMED: [&str; 14] = [
+    "question above",
+    "problem above",
+    "above question",
+    "above problem",
+    "previous question",
+    "previous problem",
+    "same problem",
+    "the last step",
+    "위의 질문",
+    "위 질문",
+    "위의 문제",
+    "위 문제",
+    "앞의 문제",
+    "마지막 단계",
+];
+
+fn reopens(letters: &[char]) -> bool {
+    let starts = |start: &&str| starts_with(letters, start);
+    let named = |name: &&str| {
+        (0..letters.len()).any(|at| starts_with(letters.get(at..).unwrap_or_default(), name))
+    };
+    REOPENING.iter().any(starts) || NAMED.iter().any(named)
+}
+
 fn starts_with(letters: &[char], start: &str) -> bool {
     let mut rest = letters.iter();
     start.chars().all(|letter| rest.next() == Some(&letter))
@@ -191,7 +273,7 @@ mod tests {
     fn leaning(text: &str) -> f32 {
         let body = serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
         let request = ChatRequest::parse(body.as_bytes()).unwrap();
-        lean(last_user(&request).unwrap())
+        lean(last_user(&request).unwrap()).share
     }
 
     #[test]
@@ -207,6 +289,22 @@ mod tests {
         assert!(leaning("make it shorter") > leaning(&"a new question ".repeat(10)));
         for long in ["a whole new text ", "a  page,  spaced  wide  ", "새로운 긴 글 "] {
             assert!(leaning(&long.repeat(100)) == 0.0, "{long}");
+        }
+        let reopening = |text: &str| {
+            let letters: Vec<char> = text.chars().collect();
+            reopens(&letters)
+        };
+        for text in [
+            "why?",
+            "are you sure?",
+            "now answer the question above",
+            "위의 질문에 다시 답해줘",
+            "왜?",
+        ] {
+            assert!(reopening(text), "{text}");
+        }
+        for text in ["make it shorter", "and in french?", "프랑스어로는?", "thanks"] {
+            assert!(!reopening(text), "{text}");
         }
         assert!(leaning("thanks, but why is it odd?") > 0.0, "a question is not a closing");
     }

@@ -90,6 +90,35 @@ pub struct Assessment {
     pub score: Score,
     /// If it does: how probable it is that a reasoning model answers correctly where a chat model does not.
     pub gain: Score,
+    /// Is the question in a language that the scorer did not learn?
+    pub other_language: bool,
+}
+
+/// What decides on requests in other languages than English and Korean: `routing.other_languages`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OtherLanguages {
+    /// A score from what is the same in all languages; in doubt they are reasoning.
+    #[default]
+    Score,
+    /// All are chat.
+    Chat,
+    /// All are reasoning.
+    Reasoning,
+    /// The caller's hint; without one the score, which then leans to neither side.
+    Caller,
+}
+
+impl OtherLanguages {
+    /// The policy of that word.
+    pub fn from_word(word: &str) -> Option<Self> {
+        match word {
+            "score" => Some(Self::Score),
+            "chat" => Some(Self::Chat),
+            "reasoning" => Some(Self::Reasoning),
+            "caller" => Some(Self::Caller),
+            _ => None,
+        }
+    }
 }
 
 /// Tells how probable it is that a turn needs reasoning.
@@ -102,7 +131,7 @@ pub trait Scorer: Debug + Send + Sync {
 
     /// The score of one message and what reasoning would gain. By default the gain is one half of all turns.
     fn assess(&self, turn: &Message<'_>) -> Assessment {
-        Assessment { score: self.score_turn(turn), gain: Score(0.5) }
+        Assessment { score: self.score_turn(turn), gain: Score(0.5), other_language: false }
     }
 
     /// The features of the last user's turn that weighed most in the gain, heaviest first; none from a scorer that does

@@ -17,6 +17,7 @@ use crate::chat::ChatRequest;
 use crate::chat::Message;
 
 use super::benefit::features as benefit_features;
+use super::benefit::unlike;
 use super::conversation::last_user;
 use super::features::Namespace;
 use super::features::Sink;
@@ -26,6 +27,7 @@ use super::kind::Assessment;
 use super::kind::Reason;
 use super::kind::Score;
 use super::kind::Scorer;
+use super::language;
 use super::locate::Located;
 use super::model::Model;
 use super::model::ModelError;
@@ -102,11 +104,6 @@ impl LinearScorer {
         &self.model
     }
 
-    /// The log-odds of one turn before calibration, and its script.
-    pub(super) fn weigh(&self, turn: &Message<'_>) -> (f32, Script) {
-        self.with_located(turn, |located| self.weigh_located(located))
-    }
-
     /// Runs `read` over a turn whose question was found.
     fn with_located<T>(&self, turn: &Message<'_>, read: impl FnOnce(&Located<'_>) -> T) -> T {
         // The buffers of this thread's last score serve again.
@@ -115,6 +112,18 @@ impl LinearScorer {
         let found = read(&Located::find(&self.model, sample.text()));
         SCRATCH.set(Some(sample));
         found
+    }
+
+    /// The score of a located question, and whether it is in another language.
+    fn judged(&self, located: &Located<'_>) -> (Score, bool) {
+        let found = self.weigh_located(located);
+        let other = found.1 == Script::Latin && language::is_other(located);
+        let score = if other {
+            Score::from_log_odds(language::log_odds(located))
+        } else {
+            self.calibrated(found.0, found.1)
+        };
+        (score, other)
     }
 
     fn weigh_located(&self, located: &Located<'_>) -> (f32, Script) {
@@ -131,8 +140,9 @@ impl LinearScorer {
     }
 
     /// The log-odds that reasoning gains something, for a located question.
-    fn gain(&self, located: &Located<'_>) -> f32 {
-        let prior = self.model.benefit.log_odds(&benefit_features(located));
+    fn gain(&self, located: &Located<'_>, score: Score) -> f32 {
+        let head = &self.model.benefit;
+        let prior = head.log_odds(&benefit_features(located)) + head.unlike * unlike(score);
         if self.model.correction_bits == 0 {
             return prior;
         }
@@ -144,15 +154,14 @@ impl LinearScorer {
 
 impl Scorer for LinearScorer {
     fn score_turn(&self, turn: &Message<'_>) -> Score {
-        let (sum, script) = self.weigh(turn);
-        self.calibrated(sum, script)
+        self.with_located(turn, |located| self.judged(located).0)
     }
 
     fn assess(&self, turn: &Message<'_>) -> Assessment {
         self.with_located(turn, |located| {
-            let (sum, script) = self.weigh_located(located);
-            let gain = Score::from_log_odds(self.gain(located));
-            Assessment { score: self.calibrated(sum, script), gain }
+            let (score, other_language) = self.judged(located);
+            let gain = Score::from_log_odds(self.gain(located, score));
+            Assessment { score, gain, other_language }
         })
     }
 
@@ -174,6 +183,11 @@ impl Scorer for LinearScorer {
         let located = Located::find(&self.model, sample.text());
         let mut counts = Sums::new(&self.model);
         let script = walk(&located, &mut counts);
+        if script == Script::Latin && language::is_other(&located) {
+            let mut reasons = language::reasons(&located);
+            reasons.truncate(most);
+            return reasons;
+        }
         // What one unit of a weight moves the log-odds, namespace by namespace.
         let unit = self.model.scale * self.model.calibration(script).slope;
         let mut units = [unit; NAMESPACES];

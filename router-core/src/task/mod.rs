@@ -5,6 +5,8 @@ mod caller_hints;
 mod concepts;
 mod conversation;
 mod features;
+mod helper_call;
+mod language;
 mod letters;
 mod linear;
 mod locate;
@@ -16,6 +18,7 @@ mod sample;
 mod segment;
 mod segments;
 mod shape;
+mod signals;
 mod surroundings;
 mod words;
 
@@ -25,7 +28,8 @@ pub mod kind;
 pub mod train;
 
 pub use benefit::Benefit;
-pub use classifier::{Because, Classifier, Signals, Verdict};
-pub use kind::{Assessment, Reason, Score, Scorer, Task};
+pub use classifier::{Classifier, Verdict};
+pub use kind::{Assessment, OtherLanguages, Reason, Score, Scorer, Task};
 pub use linear::LinearScorer;
 pub use model::ModelError;
+pub use signals::{Because, Signals};

@@ -22,7 +22,7 @@ use router_core::policy::Rights;
 use router_core::record::{Observer, RequestRecord};
 use router_core::response::Body;
 use router_core::router::{BuildFault, ChatCall, ModelRouter};
-use router_core::task::{Classifier, Reason, Score, Scorer, Signals, Task};
+use router_core::task::{Classifier, OtherLanguages, Reason, Score, Scorer, Signals, Task};
 use tokio::time::Instant;
 
 use crate::calibration::hidden_reasoning;
@@ -106,6 +106,8 @@ async fn play(
         short_answer: 0.0,
         reasoning_effort: 0.0,
         step_by_step: 0.0,
+        helper_call: 0.0,
+        other_languages: OtherLanguages::Caller,
     };
     rules.classifier = Classifier::new(Arc::new(scores), signals);
     let (limits, registry) = (stage.config.limits.clone(), Registry::new());

@@ -4,7 +4,12 @@
 
 use crate::chat::ChatRequest;
 use crate::chat::Message;
+use crate::task::LinearScorer;
+use crate::task::Score;
+use crate::task::Scorer;
 use crate::task::Task;
+use crate::task::benefit::FEATURES;
+use crate::task::benefit::features;
 use crate::task::conversation::last_user;
 use crate::task::features::Namespace;
 use crate::task::features::Sink;
@@ -92,6 +97,23 @@ pub(super) fn examples(rows: &[Row], locator: &Model, seed: u32, bits: u32) -> V
             Example::new(row.task, script.unwrap_or(Script::Latin), &buckets.groups)
         })
         .collect()
+}
+
+/// The score of a turn, the features of its benefit, and its question as buckets of the benefit's correction.
+pub(super) fn gain_example(
+    scorer: &LinearScorer,
+    turn: &Message<'_>,
+    sample: &mut Sample,
+    bits: u32,
+) -> (Score, [f32; FEATURES], Example) {
+    sample.read(turn);
+    let model = scorer.model();
+    let located = Located::find(model, sample.text());
+    let groups = std::array::from_fn(|_| Vec::new());
+    let mut buckets = Buckets { seed: model.seed, bits, groups };
+    let script = walk(&located, &mut buckets);
+    let example = Example::new(Task::Reasoning, script, &buckets.groups);
+    (scorer.score_turn(turn), features(&located), example)
 }
 
 /// Runs `read` over the last user turn of a row.

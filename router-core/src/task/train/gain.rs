@@ -86,6 +86,11 @@ impl GainRow {
         ChatRequest::parse(self.body.as_bytes()).ok()
     }
 
+    /// The body of the row's request.
+    pub(super) fn body(&self) -> &str {
+        &self.body
+    }
+
     /// The probability that the reasoning model was right and the chat model wrong.
     pub fn gain(&self) -> f64 {
         self.reasoning * (1.0 - self.chat)

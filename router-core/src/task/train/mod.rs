@@ -10,14 +10,19 @@ mod learn;
 mod located;
 mod locator;
 mod material;
+mod ridge;
 mod rounding;
 mod wrappers;
 
+pub mod correct;
 pub mod gain;
 pub mod measure;
 pub mod rows;
 pub mod teacher;
 
+pub use correct::{
+    Compared, Corrected, CorrectionError, CorrectionReport, CorrectionSettings, correct,
+};
 pub use gain::{GainError, GainRow, Interval, Ranking, interval, ranking, within_families};
 pub use measure::{Quality, Scored, quality};
 pub use rows::{Language, Row, RowError};
