@@ -54,8 +54,16 @@ fn every_recipe_loads_and_is_on_its_page() {
 #[test]
 fn every_shipped_configuration_loads() {
     let names = toml_files("");
-    let shipped =
-        ["design_card", "example", "korea_ptu", "learned", "local", "successors", "three_regions"];
+    let shipped = [
+        "design_card",
+        "example",
+        "korea_ptu",
+        "learned",
+        "local",
+        "service_tiers",
+        "successors",
+        "three_regions",
+    ];
     for name in shipped.map(|name| format!("{name}.toml")) {
         let name = name.as_str();
         assert!(names.contains(name), "{name}");
@@ -136,7 +144,8 @@ fn written() -> BTreeMap<String, BTreeSet<String>> {
 
 /// `deployments.kr_gpt52` -> `deployments.NAME`.
 fn kind_of(header: &str) -> String {
-    let named = ["endpoints", "deployments", "models", "roles", "rules", "keys"];
+    let named =
+        ["endpoints", "deployments", "models", "roles", "rules", "keys", "identity_providers"];
     let mut parts: Vec<&str> = header.split('.').collect();
     if let [first, name, ..] = parts.as_mut_slice()
         && named.contains(first)
@@ -179,6 +188,7 @@ fn the_example_names_every_key_there_is() {
         "models.NAME.ptu",
         "limits",
         "keys.NAME",
+        "identity_providers.NAME",
     ] {
         let tables: BTreeSet<String> = written
             .keys()

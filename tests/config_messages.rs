@@ -297,7 +297,7 @@ fn a_file_that_cannot_be_read_hides_no_other_file() {
         &[],
         "a.toml: line 2, column 10: invalid string, expected `\"`, `'`\n\
          b.toml: line 2, column 1: invalid table header, duplicate key `server` in document root\n\
-         c.toml: x: unknown key; known here are server, request_log, routing, residency, roles, rules, aliases, endpoints, deployments, models, passthrough, limits, capacity, keys, teams, stored, replicas, notify, traces",
+         c.toml: x: unknown key; known here are server, request_log, routing, residency, roles, rules, aliases, endpoints, deployments, models, passthrough, limits, capacity, keys, identity_providers, teams, stored, replicas, notify, traces",
     );
     let layers =
         Layers { files: vec!["no/such.toml".into()], environment: Vec::new(), today: today() };

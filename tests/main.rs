@@ -38,6 +38,7 @@ mod hang_up;
 mod heartbeats;
 mod hedging;
 mod identity;
+mod identity_providers;
 mod inputs;
 mod key_limits;
 mod key_rights;

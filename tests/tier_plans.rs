@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use azure_emulator::quota::QuotaSettings;
-use azure_emulator::{Deployment, Latency, Rates, Tier, TierName};
+use azure_emulator::{Deployment, Emulator, Latency, Rates, Settings, Step, Tier, TierName};
 use serde_json::{Value, json};
 
-use crate::support::{Answer, Bench, Layout, question};
+use crate::support::{Answer, Bench, Layout, checked, question};
 
 const PRICED: &str = "models.gpt-4o.usd_per_million_tokens.flex";
 
@@ -176,4 +176,56 @@ async fn a_tier_without_a_price_for_the_request_is_not_used() {
     let body = json!({"messages": [{"role": "user", "content": long}]});
     assert_eq!(plan(&bench, FAST, body.clone()).await, json!(["payg"]));
     assert_eq!(told(&with_header(&bench, FAST, body).await), (200, "default", 1));
+}
+
+/// `configs/service_tiers.toml`, with the emulator in place of every endpoint. In the default tier, both deployments of the pool
+/// take one request in ten seconds.
+async fn shipped() -> Bench {
+    let quota = QuotaSettings::new(1_000_000, 1_000_000_000);
+    let mut settings = Settings::new().seed(7);
+    for name in ["gpt-5.6-sol-a", "gpt-5.6-sol-b", "gpt-5.6-sol-sweden"] {
+        let deployment = Deployment::pay_as_you_go(name, "gpt-5.6-sol", quota)
+            .tier(TierName::Default, tier(Some(6), 1.0))
+            .tier(TierName::Priority, tier(None, 2.0))
+            .tier(TierName::Flex, tier(None, 0.5));
+        settings = settings.deployment(deployment);
+    }
+    let emulator = Emulator::start(settings).await.unwrap();
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../configs/service_tiers.toml");
+    let lines = std::fs::read_to_string(file).unwrap();
+    let lines = lines.lines().map(|line| match line.split_once(" = ") {
+        Some(("url", _)) => format!("url = {:?}", emulator.url()),
+        Some(("api_key", _)) => "anonymous = true".to_owned(),
+        _ => line.to_owned(),
+    });
+    let text = lines.collect::<Vec<_>>().join("\n");
+    let config = checked(&format!("{text}\n[server]\nlisten = \"127.0.0.1:0\"\n"));
+    let server = router_server::start(&config).await.unwrap();
+    Bench::new(emulator, server)
+}
+
+#[tokio::test]
+async fn the_shipped_tiers_and_quota_pool_do_what_the_file_says() {
+    let bench = shipped().await;
+    let batch = with_header(&bench, BATCH, json!({})).await;
+    assert_eq!(told(&batch), (200, "flex", 1), "{batch:?}");
+    let (mut tiers, mut throttled) = (Vec::new(), 0);
+    for subject in 0..12 {
+        let messages =
+            json!([{"role": "user", "content": format!("Say hello to number {subject}.")}]);
+        let answer = bench.ask("chat", json!({"messages": messages, "max_tokens": 10})).await;
+        let (status, tier, attempts) = told(&answer);
+        assert_eq!(status, 200, "{answer:?}");
+        assert!(answer.deployment().unwrap().starts_with("east_"), "{answer:?}");
+        tiers.push(tier.to_owned());
+        throttled += attempts - 1;
+    }
+    assert_eq!(throttled, 1, "one 429 speaks for both deployments of the pool: {tiers:?}");
+    assert_eq!(tiers.last().map(String::as_str), Some("priority"));
+    assert_eq!(told(&with_header(&bench, BATCH, json!({})).await), (200, "flex", 1));
+    for name in ["gpt-5.6-sol-a", "gpt-5.6-sol-b"] {
+        bench.emulator.script(name, Step::throttled_ms(60_000).forever());
+    }
+    let elsewhere = bench.ask("chat", json!({})).await;
+    assert_eq!((elsewhere.status, elsewhere.deployment()), (200, Some("sweden")), "{elsewhere:?}");
 }

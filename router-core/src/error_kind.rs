@@ -92,6 +92,7 @@ kinds! {
     UpstreamFailed, "upstream_failed", BAD_GATEWAY, Upstream, "Every attempt failed; the message names the causes by deployment.";
     UpstreamMisconfigured, "upstream_misconfigured", BAD_GATEWAY, Router, "Every deployment refuses the router's credential or does not exist; the log names them.";
     DeploymentDisabled, "deployment_disabled", SERVICE_UNAVAILABLE, Router, "The configuration disables the deployment.";
+    IdentityProviderUnavailable, "identity_provider_unavailable", SERVICE_UNAVAILABLE, Upstream, "The public keys of the token's issuer cannot be read; retry.";
     RouterOverloaded, "router_overloaded", SERVICE_UNAVAILABLE, Router, "The router has reached its limit of concurrent requests or memory; retry.";
     UpstreamUnavailable, "upstream_unavailable", SERVICE_UNAVAILABLE, Upstream, "Every deployment is unavailable after a fault; `retry-after-ms` is the shortest wait.";
     UpstreamTimeout, "upstream_timeout", GATEWAY_TIMEOUT, Upstream, "No deployment answered in time.";

@@ -15,6 +15,7 @@ use crate::budgets::Budgets;
 use crate::keyring::Keyring;
 use crate::server_state::Permit;
 use crate::server_state::ServerState;
+use crate::tokens::IdentityProviders;
 
 /// One running server under one configuration, seen from its handlers.
 #[derive(Debug)]
@@ -41,6 +42,8 @@ pub(crate) struct AppState {
     pub(crate) since: u64,
     /// Keys.
     pub(crate) keyring: Keyring,
+    /// Issuers of tokens that stand for keys.
+    pub(crate) identities: IdentityProviders,
     /// The budgets of keys and teams.
     pub(crate) budgets: Budgets,
     /// State that outlives the configuration.
@@ -73,6 +76,11 @@ impl AppState {
             objects: config.objects.clone(),
             since: process.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
             keyring: Keyring::new(&config.keys),
+            identities: IdentityProviders::renewed(
+                &config.identity_providers,
+                config.limits.connections(),
+                &process.issuers,
+            ),
             budgets: Budgets::new(&config.keys),
             process: Arc::clone(process),
             max_in_flight: server.max_in_flight,

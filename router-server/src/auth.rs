@@ -14,9 +14,10 @@ use crate::keyring::Denied;
 use crate::keyring::Door;
 use crate::origin;
 use crate::problem::Problem;
+use crate::tokens::TokenFault;
 
 /// Lets a request in, with who asks among its extensions, or answers in its place.
-pub(crate) fn enter(
+pub(crate) async fn enter(
     shared: &AppState,
     path: &str,
     mut request: Request,
@@ -32,7 +33,18 @@ pub(crate) fn enter(
             .map_err(IntoResponse::into_response)?;
     }
     let today = clock::day(clock::wall());
-    match shared.keyring.enter(door, request.headers(), browsed || form, today) {
+    let entered = match shared.keyring.enter(door, request.headers(), browsed || form, today) {
+        Err(denied @ (Denied::Missing | Denied::Unknown)) => {
+            // Boxed, so that requests with a key do not carry the space that it needs.
+            match Box::pin(shared.identities.identify(request.headers())).await {
+                None => Err(denied),
+                Some(Ok(key)) => shared.keyring.enter_as(&key, door, today),
+                Some(Err(fault)) => Err(Denied::Token(fault)),
+            }
+        }
+        other => other,
+    };
+    match entered {
         Ok(bearer) => {
             request.extensions_mut().insert(Arc::clone(&bearer));
             Ok((request, bearer))
@@ -68,7 +80,11 @@ pub(crate) fn verbose(query: Option<&str>) -> bool {
 fn refusal(denied: Denied, browsed: bool) -> Response {
     let mut response = Problem::denied(denied).into_response();
     let ask = match denied {
-        Denied::NotOperator => return response,
+        Denied::NotOperator | Denied::Token(TokenFault::NotGranted | TokenFault::Unavailable) => {
+            return response;
+        }
+        // RFC 6750, section 3.
+        Denied::Token(_) => HeaderValue::from_static("Bearer error=\"invalid_token\""),
         // The browser then asks for a name and a password.
         Denied::Missing | Denied::Unknown | Denied::Expired if browsed => {
             HeaderValue::from_static("Basic realm=\"model router, password: an operator's key\"")

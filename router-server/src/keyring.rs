@@ -4,6 +4,7 @@
 //! the key in another. It is compared with every configured hash, in constant time and to the last
 //! one, so that timing reveals nothing. Keys themselves are never stored.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
@@ -16,7 +17,9 @@ use router_core::config::{CallerKey, KeyHash};
 use router_core::ledger::Allowance;
 use router_core::policy::Rights;
 use router_core::stored::Caller;
-use router_core::units::Day;
+use router_core::units::{Day, KeyName};
+
+use crate::tokens::TokenFault;
 
 /// The headers that hold a key as it is: Azure's, and the one that some gateways' clients send.
 const BARE: [HeaderName; 2] =
@@ -52,6 +55,18 @@ impl From<&CallerKey> for Bearer {
     }
 }
 
+impl Bearer {
+    fn admit(self: &Arc<Self>, door: Door, today: Day) -> Result<Arc<Self>, Denied> {
+        if !self.enabled || self.expires.is_some_and(|last| last < today) {
+            return Err(Denied::Expired);
+        }
+        if door == Door::Operator && !self.operator {
+            return Err(Denied::NotOperator);
+        }
+        Ok(Arc::clone(self))
+    }
+}
+
 /// Keys that grant access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
@@ -74,6 +89,8 @@ pub(crate) enum Denied {
     Expired,
     /// It is not an operator's.
     NotOperator,
+    /// There is a token of an identity provider in its place, which gives no access.
+    Token(TokenFault),
 }
 
 impl Denied {
@@ -84,6 +101,7 @@ impl Denied {
             Self::Unknown => "unknown",
             Self::Expired => "expired",
             Self::NotOperator => "not_operator",
+            Self::Token(fault) => fault.as_str(),
         }
     }
 }
@@ -92,19 +110,22 @@ impl Denied {
 #[derive(Debug)]
 pub(crate) struct Keyring {
     keys: Vec<(KeyHash, Arc<Bearer>)>,
+    /// All of them by name.
+    named: BTreeMap<KeyName, Arc<Bearer>>,
     /// The caller if no keys are required; `None` if they are.
     anonymous: Option<Arc<Bearer>>,
 }
 
 impl Keyring {
     pub(crate) fn new(keys: &[CallerKey]) -> Self {
-        let mut all = Vec::new();
+        let (mut all, mut named) = (Vec::new(), BTreeMap::new());
         for key in keys {
             let bearer = Arc::new(Bearer::from(key));
             all.extend(key.hashes.iter().map(|hash| (*hash, Arc::clone(&bearer))));
+            named.insert(key.name.clone(), bearer);
         }
         let anonymous = keys.is_empty().then(Arc::default);
-        Self { keys: all, anonymous }
+        Self { keys: all, named, anonymous }
     }
 
     /// True if callers are asked for a key.
@@ -129,19 +150,23 @@ impl Keyring {
         }
         let mut denied = Denied::Missing;
         for key in presented(headers, browsed) {
-            match self.find(&key) {
-                None => denied = Denied::Unknown,
-                Some(found) if !found.enabled => denied = Denied::Expired,
-                Some(found) if found.expires.is_some_and(|last| last < today) => {
-                    denied = Denied::Expired;
-                }
-                Some(found) if door == Door::Operator && !found.operator => {
-                    denied = Denied::NotOperator;
-                }
-                Some(found) => return Ok(Arc::clone(found)),
+            match self.find(&key).ok_or(Denied::Unknown).and_then(|found| found.admit(door, today))
+            {
+                Ok(found) => return Ok(found),
+                Err(cause) => denied = cause,
             }
         }
         Err(denied)
+    }
+
+    /// The holder of a key that a token stands for, if they may come in.
+    pub(crate) fn enter_as(
+        &self,
+        key: &KeyName,
+        door: Door,
+        today: Day,
+    ) -> Result<Arc<Bearer>, Denied> {
+        self.named.get(key).ok_or(Denied::Unknown)?.admit(door, today)
     }
 
     fn find(&self, key: &str) -> Option<&Arc<Bearer>> {

@@ -47,6 +47,7 @@
 //! | `args` | the command line |
 //! | `design_card` | the configuration of demo and explain |
 //! | `azure` | Azure's listings -> a configuration |
+//! | `tokens` | verifies tokens of identity providers; which key they stand for |
 //! | `keyring` | identifies a caller's key |
 //! | `rate_limit_headers` | remaining rates of a key, as headers |
 //! | `operations` | the table of operations: served, passed through, refused |
@@ -98,6 +99,8 @@ pub mod args;
 mod design_card;
 //
 mod azure;
+//
+mod tokens;
 //
 mod keyring;
 //

@@ -47,7 +47,7 @@ pub(crate) async fn pass(
     let matched = request.extensions().get::<MatchedPath>();
     let path = matched.map_or("unknown", MatchedPath::as_str).to_owned();
     if PROBES.contains(&path.as_str()) || is_dashboard(&path) {
-        return match auth::enter(&shared, &path, request) {
+        return match auth::enter(&shared, &path, request).await {
             Ok((request, _)) => caught(next.run(request)).await,
             Err(refused) => refused,
         };
@@ -66,7 +66,7 @@ pub(crate) async fn answered<F: Future<Output = Response>>(
     let id = request_id(request.headers());
     let text = id.to_str().unwrap_or_default().to_owned();
     let mut line = Line::new(request.method().clone(), path.clone(), text, received);
-    let mut response = match auth::enter(shared, &path, request) {
+    let mut response = match auth::enter(shared, &path, request).await {
         Err(refused) => line.follow(refused),
         Ok((mut request, bearer)) => {
             line.asked_by(&bearer.caller);

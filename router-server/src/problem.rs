@@ -11,6 +11,7 @@ use router_core::error::{RouteError, error_body, error_headers};
 use router_core::error_kind::Kind;
 
 use crate::keyring::Denied;
+use crate::tokens::TokenFault;
 
 /// The kind of a problem, left on the response for the log.
 #[derive(Debug, Clone, Copy)]
@@ -64,6 +65,31 @@ impl Problem {
             Denied::Unknown => (Kind::InvalidApiKey, "the key is not known here"),
             Denied::Expired => (Kind::InvalidApiKey, "the key has expired or is disabled"),
             Denied::NotOperator => (Kind::NotAllowedForKey, "only an operator's key may see this"),
+            Denied::Token(fault) => return Self::of_token(fault),
+        };
+        Self::new(kind, message)
+    }
+
+    /// A token gives no access.
+    fn of_token(fault: TokenFault) -> Self {
+        let (kind, message) = match fault {
+            TokenFault::Invalid => (Kind::InvalidApiKey, "the token is invalid"),
+            TokenFault::Expired => {
+                (Kind::InvalidApiKey, "the token has expired or is not valid yet")
+            }
+            TokenFault::Issuer => (Kind::InvalidApiKey, "the token's issuer is not known here"),
+            TokenFault::Audience => (Kind::InvalidApiKey, "the token is for another audience"),
+            TokenFault::NotGranted => {
+                (Kind::NotAllowedForKey, "the token is valid, but its claims grant nothing here")
+            }
+            TokenFault::Unavailable => {
+                let message = "the keys of the token's issuer cannot be read now; try again";
+                return Self {
+                    wait: Some(Duration::from_secs(2)),
+                    retry: Some(true),
+                    ..Self::new(Kind::IdentityProviderUnavailable, message)
+                };
+            }
         };
         Self::new(kind, message)
     }

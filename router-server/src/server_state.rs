@@ -2,7 +2,7 @@
 //! number of running requests, and the result of the last reload.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus::{Gauge, GaugeVec, IntCounterVec, Opts, Registry};
@@ -14,6 +14,7 @@ use crate::bound_gauges::Count;
 use crate::budgets::BudgetGauges;
 use crate::dashboard::Dashboard;
 use crate::notify::Notifier;
+use crate::tokens::KeySource;
 use crate::traces::Tracer;
 
 /// State that all configurations of a running server share.
@@ -32,6 +33,8 @@ pub(crate) struct ServerState {
     reloads: RwLock<Reloads>,
     /// Sends notices of budgets.
     pub(crate) notifier: Notifier,
+    /// Public keys of the issuers of the running configuration: the next one goes on with them.
+    pub(crate) issuers: Mutex<Vec<Arc<KeySource>>>,
     /// Budgets as they are shown.
     pub(crate) budget_gauges: BudgetGauges,
     told: Told,
@@ -146,6 +149,7 @@ impl ServerState {
             draining: AtomicBool::new(false),
             bounds,
             reloads: RwLock::new(Reloads { version: version.into(), loaded: now, last: None }),
+            issuers: Mutex::default(),
             budget_gauges,
             notifier,
             told,

@@ -18,6 +18,7 @@ use crate::upstream::Endpoint;
 use crate::upstream::SecretSource;
 
 use super::fault::Fault;
+use super::identity_providers::{self, IdentityProvider};
 use super::keys::{self, CallerKey};
 use super::notify::{self, NotifySettings};
 use super::raw::Raw;
@@ -59,6 +60,8 @@ pub struct Config {
     pub capacity: Settings,
     /// Keys; without any, callers need no key.
     pub keys: Vec<CallerKey>,
+    /// Issuers of tokens that callers may show in place of a key.
+    pub identity_providers: Vec<IdentityProvider>,
     /// A short word for all of its values: the same word, the same configuration. Secrets are no part of it.
     pub version: Box<str>,
     /// The other routers with which this one shares what it knows; `None` if it is alone.
@@ -103,6 +106,7 @@ impl Config {
         let limits = sending::check(raw, &top);
         let capacity = capacity::check(&raw.capacity, &top.sub("capacity"));
         let keys = keys::check(raw, &policy, &top.sub("keys"));
+        let identity_providers = identity_providers::check(raw, &top.sub("identity_providers"));
         let replicas = replicas_table::check(&raw.replicas, &top.sub("replicas"));
         let traces = traces::check(&raw.traces, &top.sub("traces"));
         let notify = notify::check(&raw.notify, &top.sub("notify"));
@@ -131,6 +135,7 @@ impl Config {
             limits,
             capacity,
             keys,
+            identity_providers,
             version: version::of(raw),
             replicas,
             traces,
@@ -153,10 +158,13 @@ impl Config {
         };
         let endpoints = self.endpoints.values();
         let authorities = endpoints.clone().filter_map(|endpoint| endpoint.reach.ca_file.clone());
+        let issuers = self.identity_providers.iter();
+        let issuers = issuers.filter_map(|provider| provider.reach.ca_file.clone());
         let tls = self.server.tls.iter().flat_map(|tls| {
             [Some(&tls.certificate), Some(&tls.key), tls.client_ca.as_ref()].into_iter().flatten()
         });
-        let files = endpoints.filter_map(secret).chain(authorities).chain(tls.cloned());
+        let files =
+            endpoints.filter_map(secret).chain(authorities).chain(issuers).chain(tls.cloned());
         files.chain(self.scoring.model.clone()).collect()
     }
 }

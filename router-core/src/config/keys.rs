@@ -24,6 +24,7 @@ use crate::units::ModelName;
 use crate::units::Usd;
 
 use super::guessable_keys::is_guessable;
+use super::identity_providers;
 use super::raw::{self, Raw};
 use super::table::{Table, listed, quoted};
 use super::teams;
@@ -109,10 +110,17 @@ pub(super) fn check(raw: &Raw, policy: &Policy, table: &Table<'_>) -> Vec<Caller
     let mut known = BTreeMap::new();
     let mut keys = Vec::with_capacity(raw.keys.len());
     let teams = teams::check(&raw.teams, &table.root("teams"));
+    let granted = identity_providers::granted(raw);
     for (name, key) in &raw.keys {
         let own = table.sub(name);
         if name.starts_with(TEAM_PREFIX) {
             own.fault_here(format!("names that begin with {TEAM_PREFIX} stand for teams"));
+        }
+        if key.hashes.as_ref().is_none_or(Vec::is_empty) && !granted.contains(name.as_str()) {
+            own.fault(
+                "hashes",
+                "missing; must list at least one hash, as `router-server key new` prints it",
+            );
         }
         let hashes = hashes(key, name, &mut known, &own);
         let expires = own.rule::<Day>("expires", key.expires.as_deref());
@@ -144,12 +152,6 @@ fn hashes<'r>(
 ) -> Vec<KeyHash> {
     let mut hashes = Vec::new();
     let written = raw.hashes.as_deref().unwrap_or_default();
-    if written.is_empty() {
-        table.fault(
-            "hashes",
-            "missing; must list at least one hash, as `router-server key new` prints it",
-        );
-    }
     for text in written {
         if is_guessable(text) {
             table.warn_strictly(

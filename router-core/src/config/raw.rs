@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::raw_identity_providers::IdentityProvider;
 use super::raw_notify::Notify;
 use super::raw_replicas::Replicas;
 use super::raw_traces::Traces;
@@ -56,6 +57,8 @@ pub struct Raw {
     pub capacity: Capacity,
     /// Keys with their rights and limits; without any, callers need no key.
     pub keys: BTreeMap<String, Key>,
+    /// Issuers of tokens that callers may show in place of a key.
+    pub identity_providers: BTreeMap<String, IdentityProvider>,
     /// Keys that share one budget in addition to their own.
     pub teams: BTreeMap<String, Team>,
     /// Responses that upstreams store.

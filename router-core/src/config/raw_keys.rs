@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Key {
-    /// The hashes of the keys that callers of this name show, as `router-server key hash` prints them; required.
+    /// The hashes of the keys that callers of this name show, as `router-server key hash` prints them; required unless a grant
+    /// of `[identity_providers.NAME]` names the key.
     pub hashes: Option<Vec<String>>,
     /// Whether it is accepted; true.
     pub enabled: Option<bool>,

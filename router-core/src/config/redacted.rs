@@ -30,6 +30,17 @@ impl Raw {
             let number = hide.number(hash);
             *hash = format!("sha256:{number:064}");
         }
+        for provider in self.identity_providers.values_mut() {
+            hide.url(provider.issuer.as_mut());
+            hide.url(provider.jwks_url.as_mut());
+            hide.file(provider.ca_file.as_mut());
+            for audience in provider.audiences.iter_mut().flatten() {
+                hide.word("audience", Some(audience));
+            }
+            for grant in provider.grants.iter_mut().flatten() {
+                grant.claims.values_mut().for_each(|value| hide.word("claim", Some(value)));
+            }
+        }
         hide.url(self.replicas.url.as_mut());
         hide.word("user", self.replicas.username.as_mut());
         hide.secret(self.replicas.password.as_mut());

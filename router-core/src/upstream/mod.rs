@@ -11,6 +11,8 @@ pub mod credential;
 mod decoded;
 #[cfg(feature = "http-client")]
 mod dial;
+#[cfg(feature = "http-client")]
+mod document;
 pub mod endpoint;
 mod error_body;
 #[cfg(feature = "http-client")]
@@ -34,6 +36,8 @@ pub use attempt::{Attempt, Reading, Reply, ReplyBody, Unreachable, Upstream, rea
 #[cfg(feature = "http-client")]
 pub use client::{ClientFault, HttpUpstream, Reached};
 pub use credential::{Secret, SecretFault};
+#[cfg(feature = "http-client")]
+pub use document::{Document, DocumentFault};
 pub use endpoint::{Call, Credential, Endpoint, SecretSource};
 pub use identity::{Identity, Proof, Setting};
 pub use meters::Meters;
