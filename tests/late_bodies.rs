@@ -14,7 +14,7 @@ const BODY: &[u8] = br#"{"model":"chat","messages":[]}"#;
 
 /// Sends bytes and reads what comes back at once.
 async fn exchanged(socket: &mut TcpStream, sent: &[u8]) -> String {
-    socket.write_all(sent).await.expect("the connection is open");
+    socket.write_all(sent).await.unwrap();
     let mut read = vec![0; 4096];
     let count = timeout(Duration::from_secs(10), socket.read(&mut read)).await.unwrap().unwrap();
     String::from_utf8_lossy(&read[..count]).into_owned()

@@ -209,7 +209,9 @@ fn listing(core: &Path) -> String {
             .filter(|(of, _)| of == original)
             .map(|(_, method)| method.as_str())
             .collect();
-        methods.iter().for_each(|method| writeln!(text, "    {method}").unwrap());
+        for method in methods {
+            writeln!(text, "    {method}").unwrap();
+        }
         let title = if name == original { path } else { format!("{path} as {name}") };
         listed.insert(name, format!("## {title}\n{text}"));
     }
