@@ -21,7 +21,7 @@ const FENCES: [Fence; 5] = [
     Fence {
         word: "reqwest",
         files: &[
-            "router-core/src/upstream/client.rs",
+            "router-core/src/upstream/delivery.rs",
             "router-core/src/upstream/dial.rs",
             "router-core/src/upstream/document.rs",
             "router-core/src/upstream/fetch.rs",

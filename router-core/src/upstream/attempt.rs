@@ -71,7 +71,7 @@ impl Attempt {
     }
 }
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// Response of an upstream: its head, and the bytes that follow.
 pub struct Reply {

@@ -1,10 +1,6 @@
-//! Sends one attempt over HTTP. Only this file, `dial.rs` and `fetch.rs` use reqwest.
+//! Upstreams over HTTP: the address, credential and connections of each deployment.
 //!
-//! `generations.rs` decides which connection a request uses. If a kept-alive connection dies before
-//! the head of a response, the request is sent once more over a new one; the deployment is not at
-//! fault. Only our own headers, the trace context and listed feature headers are sent, because
-//! Azure answers 431 above ten headers that it does not know. No compression is requested; a gzip
-//! or deflate response is decoded anyway, piece by piece.
+//! A gzip or deflate response is decoded, although none is requested, piece by piece (`decoded.rs`).
 //!
 //! Entra ID tokens are described in `identity.rs`, fetched in `fetch.rs`, cached in `token.rs` and
 //! used here. After a 401 with an unexpired token, one fresh token is tried: the old one may have
@@ -13,25 +9,22 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use futures_util::TryStreamExt;
 use http::StatusCode;
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, HeaderName};
 use tokio::time::Instant;
 
-use crate::chat::Operation;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::deployment::EndpointName;
 use crate::units::DeploymentName;
 
-use super::attempt::{Attempt, Manner, Reply, Unreachable, Upstream};
-use super::broken::connection_died;
+use super::attempt::{Attempt, Reply, Unreachable, Upstream};
 use super::credential::SecretFault;
 use super::decoded::decoded;
-use super::dial::{Clients, Dialled, Picked, direct, watched};
-use super::endpoint::{Call, Credential, Endpoint, url};
+use super::delivery::{Arrived, Door, Key, deliver, prepared};
+use super::dial::{Clients, Dialled, direct};
+use super::endpoint::{Credential, Endpoint};
 use super::fetch::{Fetch, sensitive};
-use super::generations::Slot;
 use super::identity::Identity;
 use super::reach::{ConnectionLimits, ReachFault};
 use super::token::Keeper;
@@ -52,40 +45,6 @@ pub enum Reached {
     Rekeyed,
     /// At another address, or for the first time.
     Elsewhere,
-}
-
-/// A deployment's address and key, ready to use.
-#[derive(Debug)]
-struct Door {
-    base: Box<str>,
-    /// Of chat completions, the most usual call.
-    chat: reqwest::Url,
-    key: Key,
-    dialled: Dialled,
-}
-
-/// What opens a door.
-#[derive(Debug, Clone)]
-enum Key {
-    /// Nothing is asked for.
-    None,
-    /// The same header at all times.
-    Fixed((HeaderName, HeaderValue)),
-    /// A token of an identity, shared by all doors that it opens.
-    Token(Arc<Keeper<Fetch>>),
-}
-
-impl Key {
-    fn is_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::None, Self::None) => true,
-            (Self::Fixed(one), Self::Fixed(other)) => one == other,
-            (Self::Token(one), Self::Token(other)) => {
-                one.source().is_of(&other.source().identity, &other.source().dialled)
-            }
-            (Self::None | Self::Fixed(_) | Self::Token(_), _) => false,
-        }
-    }
 }
 
 /// Why upstreams over HTTP cannot be set up.
@@ -188,76 +147,17 @@ impl HttpUpstream {
                     deployment: deployment.name.clone(),
                     endpoint: deployment.endpoint.clone(),
                 })?;
-            let chat = url(&endpoint.base, deployment, &CHAT)
-                .parse()
-                .map_err(|_| ClientFault::Address(endpoint.name.clone()))?;
             let dialled = clients
                 .of(&endpoint.reach, &endpoint.base)
                 .map_err(|fault| unreached(endpoint, fault))?;
             let key = keys.of(endpoint, &dialled)?;
+            let prepared = prepared(&endpoint.base, deployment, &key)
+                .ok_or_else(|| ClientFault::Address(endpoint.name.clone()))?;
             let base = endpoint.base.clone();
-            doors.insert(deployment.name.clone(), Door { base, chat, key, dialled });
+            doors.insert(deployment.name.clone(), Door { base, prepared, key, dialled });
         }
         clients.forget_others();
         Ok(Self { clients, doors })
-    }
-}
-
-/// A response and its place on the connection.
-struct Arrived {
-    response: reqwest::Response,
-    slot: Slot,
-}
-
-/// Sends, and sends once more if the connection had been used before and died before a response.
-async fn deliver(
-    door: &Door,
-    attempt: &Attempt,
-    key: Option<&(HeaderName, HeaderValue)>,
-) -> Result<Arrived, Unreachable> {
-    let picked = door.dialled.pick().ok_or(Unreachable::Connect)?;
-    let (sent, opened) = watched(once(door, attempt, key, picked)).await;
-    let fault = match sent {
-        Ok(arrived) => return Ok(arrived),
-        Err(fault) => fault,
-    };
-    let Some(cause) = fault.cause.filter(|cause| !opened && connection_died(cause)) else {
-        return Err(fault.named);
-    };
-    tracing::debug!(
-        deployment = %attempt.deployment.name, timed_out = cause.is_timeout(),
-        "a kept-alive connection died under a request, which is sent once more"
-    );
-    let picked = door.dialled.fresh().ok_or(Unreachable::Connect)?;
-    once(door, attempt, key, picked).await.map_err(|fault| fault.named)
-}
-
-/// Why a request got no response.
-struct NotSent {
-    named: Unreachable,
-    cause: Option<reqwest::Error>,
-}
-
-async fn once(
-    door: &Door,
-    attempt: &Attempt,
-    key: Option<&(HeaderName, HeaderValue)>,
-    picked: Picked,
-) -> Result<Arrived, NotSent> {
-    let address = door.url(attempt).map_err(|named| NotSent { named, cause: None })?;
-    let Manner { method, content_type, accept } = attempt.manner();
-    let Picked { client, slot } = picked;
-    let mut request = client.request(method, address).header(ACCEPT, accept);
-    request = request.header(ACCEPT_ENCODING, "identity");
-    if let Some(content_type) = content_type {
-        request = request.header(CONTENT_TYPE, content_type).body(attempt.body.clone());
-    }
-    for (name, value) in key.into_iter().chain(attempt.trace.iter()) {
-        request = request.header(name, value);
-    }
-    match request.send().await {
-        Ok(response) => Ok(Arrived { response, slot }),
-        Err(cause) => Err(NotSent { named: named(&cause), cause: Some(cause) }),
     }
 }
 
@@ -326,30 +226,17 @@ fn fixed(name: HeaderName, text: &str) -> Key {
     sensitive(text).map_or(Key::None, |value| Key::Fixed((name, value)))
 }
 
-const CHAT: Call = Call::Operation(Operation::Chat);
-
-impl Door {
-    fn url(&self, attempt: &Attempt) -> Result<reqwest::Url, Unreachable> {
-        if attempt.call == CHAT {
-            return Ok(self.chat.clone());
-        }
-        let url = url(&self.base, &attempt.deployment, &attempt.call);
-        url.parse().map_err(|_| Unreachable::Connect)
-    }
-}
-
 impl Upstream for HttpUpstream {
     async fn send(&self, attempt: Attempt) -> Result<Reply, Unreachable> {
         let door = self.doors.get(&attempt.deployment.name).ok_or(Unreachable::Connect)?;
         let arrived = match &door.key {
-            Key::None => deliver(door, &attempt, None).await?,
-            Key::Fixed(header) => deliver(door, &attempt, Some(header)).await?,
+            Key::None | Key::Fixed(_) => deliver(door, &attempt, None).await?,
             Key::Token(keeper) => {
                 // Without a token there is no connection; the fetch has logged why.
                 let first = keeper.token().await.map_err(|_| Unreachable::Connect)?;
                 let header = (AUTHORIZATION, first.clone());
                 let arrived = deliver(door, &attempt, Some(&header)).await?;
-                match arrived.response.status() {
+                match arrived.status {
                     StatusCode::UNAUTHORIZED => match keeper.instead_of(&first).await {
                         Ok(other) => deliver(door, &attempt, Some(&(AUTHORIZATION, other))).await?,
                         Err(_) => arrived,
@@ -358,10 +245,8 @@ impl Upstream for HttpUpstream {
                 }
             }
         };
-        let Arrived { mut response, slot } = arrived;
-        let (status, mut headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let body = response.bytes_stream().map_err(|fault| named(&fault));
-        let body = decoded(&mut headers, Box::pin(slot.held_by(body)));
+        let Arrived { status, mut headers, body } = arrived;
+        let body = decoded(&mut headers, body);
         Ok(Reply { status, headers, body })
     }
 
@@ -369,16 +254,5 @@ impl Upstream for HttpUpstream {
         if let Some(door) = self.doors.get(&deployment.name) {
             door.dialled.fell_silent(began);
         }
-    }
-}
-
-/// The library's own text may hold the address; only the kind of fault goes on.
-fn named(fault: &reqwest::Error) -> Unreachable {
-    if fault.is_connect() {
-        Unreachable::Connect
-    } else if fault.is_timeout() {
-        Unreachable::Timeout
-    } else {
-        Unreachable::Broken
     }
 }

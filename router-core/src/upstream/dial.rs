@@ -14,31 +14,22 @@
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use http::Uri;
+use hyper_util::client::proxy::matcher::Matcher;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio::time::Instant;
 use tower::util::MapResponseLayer;
 
+use super::connections::{Connections, POOL_IDLE};
 use super::generations::{Generations, Slot, Terms};
+use super::opening::{
+    MAX_HEADERS, Opener, PING_AFTER, PING_TIME, PROBE_AFTER, PROBE_GAP, PROBES, UNACKNOWLEDGED,
+    WINDOW,
+};
+use super::prepared::USER;
 use super::reach::{ConnectionLimits, Proxy, Reach, ReachFault};
-
-/// An idle connection is closed after this time.
-const POOL_IDLE: Duration = Duration::from_secs(90);
-/// A connection that is silent for this long is probed by TCP, and again at each gap.
-const PROBE_AFTER: Duration = Duration::from_secs(15);
-const PROBE_GAP: Duration = Duration::from_secs(5);
-const PROBES: u32 = 3;
-/// How long the other side's TCP may leave bytes unacknowledged.
-const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
-/// The most headers of a response; their bytes are bounded by the client's buffer of 400 KiB.
-const MAX_HEADERS: usize = 512;
-/// A connection of HTTP/2 is pinged this often, idle or not, and closed if a ping is not answered in time.
-const PING_AFTER: Duration = Duration::from_secs(10);
-const PING_TIME: Duration = Duration::from_secs(5);
-/// How many bytes of a response may be under way over HTTP/2: what a caller who does not read can hold.
-const WINDOW: u32 = 512 << 10;
 
 tokio::task_local! {
     /// Set when a connection is opened for the request under way.
@@ -49,7 +40,16 @@ tokio::task_local! {
 #[derive(Debug, Clone)]
 pub(super) struct Dialled {
     way: Arc<Way>,
-    clients: Arc<Generations<reqwest::Client>>,
+    host: Arc<Host>,
+}
+
+/// What requests to one host are sent with.
+#[derive(Debug)]
+struct Host {
+    /// For what is sent seldom, and for what passes a proxy.
+    clients: Generations<reqwest::Client>,
+    /// `None` if a proxy is passed.
+    direct: Option<Arc<Connections>>,
 }
 
 /// Two ways are the same if a client made for one serves the other.
@@ -78,18 +78,26 @@ pub(super) struct Picked {
 impl Dialled {
     /// The client for the next request.
     pub(super) fn pick(&self) -> Option<Picked> {
-        let (client, slot) = self.clients.pick(Instant::now())?;
+        let (client, slot) = self.host.clients.pick(Instant::now())?;
         Some(Picked { client, slot })
     }
 
     /// A client that opens a new connection, for one request whose connection died under it.
     pub(super) fn fresh(&self) -> Option<Picked> {
-        Some(Picked { client: self.clients.fresh()?, slot: Slot::default() })
+        Some(Picked { client: self.host.clients.fresh()?, slot: Slot::default() })
     }
 
     /// No response came to an attempt that began at `began`: its connection may be dead, and so may those beside it.
     pub(super) fn fell_silent(&self, began: Instant) {
-        self.clients.fell_silent(began);
+        self.host.clients.fell_silent(began);
+        if let Some(connections) = &self.host.direct {
+            connections.fell_silent(began);
+        }
+    }
+
+    /// The connections to the host; `None` if it is reached through a proxy.
+    pub(super) fn direct(&self) -> Option<&Arc<Connections>> {
+        self.host.direct.as_ref()
     }
 }
 
@@ -119,9 +127,9 @@ type Group = (Arc<Way>, Box<str>);
 #[derive(Debug)]
 pub(super) struct Clients {
     limits: ConnectionLimits,
-    used: BTreeMap<Group, Arc<Generations<reqwest::Client>>>,
+    used: BTreeMap<Group, Arc<Host>>,
     /// Those of the configuration before.
-    before: BTreeMap<Group, Arc<Generations<reqwest::Client>>>,
+    before: BTreeMap<Group, Arc<Host>>,
 }
 
 impl Clients {
@@ -148,12 +156,12 @@ impl Clients {
         let way = Arc::new(way(reach, self.limits)?);
         let group = (Arc::clone(&way), host(base).into());
         let known = self.used.get(&group).or_else(|| self.before.get(&group));
-        let clients = match known {
-            Some(clients) => Arc::clone(clients),
-            None => clients(&way, base)?,
+        let host = match known {
+            Some(host) => Arc::clone(host),
+            None => made(&way, base)?,
         };
-        self.used.insert(group, Arc::clone(&clients));
-        Ok(Dialled { way, clients })
+        self.used.insert(group, Arc::clone(&host));
+        Ok(Dialled { way, host })
     }
 }
 
@@ -168,7 +176,7 @@ fn host(base: &str) -> &str {
 pub(super) fn direct(limits: ConnectionLimits) -> Result<Dialled, ReachFault> {
     let reach = Reach { ca_file: None, proxy: Proxy::Direct, http2: false };
     let way = Arc::new(way(&reach, limits)?);
-    Ok(Dialled { clients: clients(&way, "http:")?, way })
+    Ok(Dialled { host: made(&way, "http:")?, way })
 }
 
 fn way(reach: &Reach, limits: ConnectionLimits) -> Result<Way, ReachFault> {
@@ -184,13 +192,27 @@ fn way(reach: &Reach, limits: ConnectionLimits) -> Result<Way, ReachFault> {
 
 /// The clients of a way. The first is made at once, so that a fault is found before anything is sent; all share one TLS
 /// configuration, whose sessions are resumed from one generation to the next.
-fn clients(way: &Arc<Way>, base: &str) -> Result<Arc<Generations<reqwest::Client>>, ReachFault> {
+fn made(way: &Arc<Way>, base: &str) -> Result<Arc<Host>, ReachFault> {
     let tls = tls(way)?;
     client(way, &tls)?;
+    let direct = direct_to(way, base, &tls);
     let exclusive = way.reach.http2 && base.starts_with("https:");
     let terms = Terms { max_age: way.limits.max_age, exclusive };
     let way = Arc::clone(way);
-    Ok(Arc::new(Generations::new(terms, move || client(&way, &tls).ok())))
+    let clients = Generations::new(terms, move || client(&way, &tls).ok());
+    Ok(Arc::new(Host { clients, direct }))
+}
+
+/// The connections to a host that no proxy stands before.
+fn direct_to(way: &Way, base: &str, tls: &rustls::ClientConfig) -> Option<Arc<Connections>> {
+    let origin: Uri = host(base).parse().ok()?;
+    let proxied = match &way.reach.proxy {
+        Proxy::Direct => false,
+        Proxy::Environment => Matcher::from_system().intercept(&origin).is_some(),
+        Proxy::Through(_) => true,
+    };
+    let opener = (!proxied).then(|| Opener::new(origin, tls.clone(), way.limits.open)).flatten()?;
+    Some(Connections::new(opener, way.limits.max_age))
 }
 
 fn client(way: &Way, tls: &rustls::ClientConfig) -> Result<reqwest::Client, ReachFault> {
@@ -216,7 +238,7 @@ fn builder(way: &Way, tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
         .tcp_keepalive_interval(PROBE_GAP)
         .tcp_keepalive_retries(PROBES)
         .http1_max_headers(MAX_HEADERS)
-        .user_agent(concat!("model-router/", env!("CARGO_PKG_VERSION")));
+        .user_agent(USER);
     #[cfg(target_os = "linux")]
     let builder = builder.tcp_user_timeout(UNACKNOWLEDGED);
     if !way.reach.http2 {

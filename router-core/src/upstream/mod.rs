@@ -6,9 +6,13 @@ pub mod attempt;
 mod broken;
 #[cfg(feature = "http-client")]
 pub mod client;
+#[cfg(feature = "http-client")]
+mod connections;
 pub mod credential;
 #[cfg(feature = "http-client")]
 mod decoded;
+#[cfg(feature = "http-client")]
+mod delivery;
 #[cfg(feature = "http-client")]
 mod dial;
 #[cfg(feature = "http-client")]
@@ -21,7 +25,11 @@ mod fetch;
 mod generations;
 pub mod identity;
 pub mod meters;
+#[cfg(feature = "http-client")]
+mod opening;
 pub mod outcome;
+#[cfg(feature = "http-client")]
+mod prepared;
 pub mod reach;
 pub mod retry_after;
 pub mod said;
