@@ -40,6 +40,12 @@ impl Crowd {
         Self { count, ..Self::default() }
     }
 
+    /// How many there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.all.len()
+    }
+
     fn changed(&self) {
         self.count.used.store(self.all.len(), Ordering::Relaxed);
     }

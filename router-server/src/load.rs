@@ -43,8 +43,11 @@ impl Load {
 }
 
 /// The least busy of these loads.
-pub(crate) fn least<T>(loads: &[T], of: impl Fn(&T) -> &Load) -> Option<&T> {
-    loads.iter().min_by_key(|load| of(load).measure())
+pub(crate) fn least<'l, T: 'l>(
+    loads: impl IntoIterator<Item = &'l T>,
+    of: impl Fn(&T) -> &Load,
+) -> Option<&'l T> {
+    loads.into_iter().min_by_key(|load| of(load).measure())
 }
 
 #[cfg(test)]

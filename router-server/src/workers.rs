@@ -49,7 +49,20 @@ struct Handle {
 struct Fresh {
     stream: std::net::TcpStream,
     connection: Arc<Connection>,
+    place: Place,
+}
+
+/// A connection's place among those that there may be. It is free again when this is dropped, even by a panic.
+#[derive(Debug)]
+struct Place {
+    crowd: Arc<Mutex<Crowd>>,
     number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        locked(&self.crowd).leave(self.number);
+    }
 }
 
 /// No worker takes the connection.
@@ -63,10 +76,9 @@ pub(crate) enum Refused {
 
 struct Worker {
     live: Arc<Live>,
-    crowd: Arc<Mutex<Crowd>>,
     inbox: mpsc::UnboundedReceiver<Fresh>,
     stop: watch::Receiver<bool>,
-    serving: JoinSet<u64>,
+    serving: JoinSet<()>,
     /// Signals that every connection of this worker has ended.
     drained: oneshot::Sender<()>,
 }
@@ -86,7 +98,6 @@ impl Workers {
             let (done, drained) = oneshot::channel();
             let worker = Worker {
                 live: Arc::clone(live),
-                crowd: Arc::clone(&crowd),
                 inbox: fresh,
                 stop: stopped.clone(),
                 serving: JoinSet::new(),
@@ -109,21 +120,37 @@ impl Workers {
         Ok(Self { all, crowd, stop, _kept: kept })
     }
 
-    /// Hands a fresh connection to the least busy worker, unless `most` connections are open. This also bounds the inboxes.
+    /// Hands a fresh connection to the least busy worker that is alive, unless `most` connections are open. This also bounds
+    /// the inboxes.
     pub(crate) fn hand_over(&self, stream: TcpStream, most: usize) -> Result<(), Refused> {
-        let worker = least(&self.all, |worker| &worker.load).ok_or(Refused::Failed)?;
-        let stream = stream.into_std().map_err(|_| Refused::Failed)?;
+        let mut stream = stream.into_std().map_err(|_| Refused::Failed)?;
+        loop {
+            // A worker that died takes nothing out of its inbox, so that it would seem to be the least busy one.
+            let alive = self.all.iter().filter(|worker| !worker.inbox.is_closed());
+            let worker = least(alive, |worker| &worker.load).ok_or(Refused::Failed)?;
+            let fresh = self.admitted(stream, &worker.load, most)?;
+            match worker.inbox.send(fresh) {
+                Ok(()) => return Ok(()),
+                // It died just now.
+                Err(unsent) => stream = unsent.0.stream,
+            }
+        }
+    }
+
+    /// A connection with its place.
+    fn admitted(
+        &self,
+        stream: std::net::TcpStream,
+        load: &Arc<Load>,
+        most: usize,
+    ) -> Result<Fresh, Refused> {
         let mut crowd = locked(&self.crowd);
         if !crowd.make_room(most) {
             return Err(Refused::Full);
         }
-        let connection = Arc::new(Connection::new(Instant::now(), Arc::clone(&worker.load)));
+        let connection = Arc::new(Connection::new(Instant::now(), Arc::clone(load)));
         let number = crowd.enter(&connection);
-        let sent = worker.inbox.send(Fresh { stream, connection, number });
-        sent.map_err(|_| {
-            crowd.leave(number);
-            Refused::Failed
-        })
+        Ok(Fresh { stream, connection, place: Place { crowd: Arc::clone(&self.crowd), number } })
     }
 
     /// Closes the most dispensable connection, where one can be spared.
@@ -163,7 +190,7 @@ impl Worker {
         while !*self.stop.borrow() {
             tokio::select! {
                 Some(fresh) = self.inbox.recv() => self.begin(fresh),
-                Some(ended) = self.serving.join_next() => self.ended(ended.ok()),
+                Some(_) = self.serving.join_next() => {}
                 _ = self.stop.changed() => {}
             }
         }
@@ -187,32 +214,84 @@ impl Worker {
             while let Ok(fresh) = self.inbox.try_recv() {
                 self.begin(fresh);
             }
-            let Some(ended) = self.serving.join_next().await else { return };
-            self.ended(ended.ok());
+            if self.serving.join_next().await.is_none() {
+                return;
+            }
         }
     }
 
     fn begin(&mut self, fresh: Fresh) {
-        let Fresh { stream, connection, number } = fresh;
-        let Ok(stream) = TcpStream::from_std(stream) else { return self.ended(Some(number)) };
+        let Fresh { stream, connection, place } = fresh;
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
         let (live, stop) = (Arc::clone(&self.live), self.stop.clone());
         self.serving.spawn(async move {
+            let _place = place;
             tokio::select! {
                 () = connection.closing() => {}
                 () = welcome(stream, live, Arc::clone(&connection), stop) => {}
             }
-            number
         });
-    }
-
-    fn ended(&self, number: Option<u64>) {
-        if let Some(number) = number {
-            locked(&self.crowd).leave(number);
-        }
     }
 }
 
 /// A lock that a panic left behind still holds a whole value.
 fn locked(crowd: &Mutex<Crowd>) -> MutexGuard<'_, Crowd> {
     crowd.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A worker whose inbox the test reads itself.
+    fn worker() -> (Handle, mpsc::UnboundedReceiver<Fresh>) {
+        let (inbox, fresh) = mpsc::unbounded_channel();
+        let (_, drained) = oneshot::channel();
+        (Handle { inbox, load: Arc::default(), drained }, fresh)
+    }
+
+    async fn accepted() -> TcpStream {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let (connected, accepted) = tokio::join!(TcpStream::connect(addr), listener.accept());
+        connected.unwrap();
+        accepted.unwrap().0
+    }
+
+    #[tokio::test]
+    async fn a_worker_that_died_is_not_chosen_and_what_is_lost_keeps_no_place() {
+        let ((dead, gone), (alive, mut inbox)) = (worker(), worker());
+        drop(gone);
+        let (stop, _) = watch::channel(false);
+        let (kept, _) = watch::channel(());
+        let crowd = Arc::new(Mutex::new(Crowd::default()));
+        let workers = Workers { all: vec![dead, alive], crowd, stop, _kept: kept };
+        for _ in 0..2 {
+            assert!(workers.hand_over(accepted().await, 2).is_ok());
+        }
+        // Both are served by the one that lives.
+        let fresh = [inbox.try_recv().unwrap(), inbox.try_recv().unwrap()];
+        assert_eq!(locked(&workers.crowd).len(), 2);
+        drop(fresh);
+        assert_eq!(locked(&workers.crowd).len(), 0);
+        drop(inbox);
+        assert!(matches!(workers.hand_over(accepted().await, 2), Err(Refused::Failed)));
+        assert_eq!(locked(&workers.crowd).len(), 0);
+    }
+
+    /// What a panic leaves behind is dropped, and with it the place.
+    #[tokio::test]
+    async fn a_connection_whose_task_panics_leaves_its_place() {
+        let crowd = Arc::new(Mutex::new(Crowd::default()));
+        let connection = Arc::new(Connection::new(Instant::now(), Arc::default()));
+        let number = locked(&crowd).enter(&connection);
+        let place = Place { crowd: Arc::clone(&crowd), number };
+        let mut serving = JoinSet::new();
+        serving.spawn(async move {
+            let _place = place;
+            std::panic::resume_unwind(Box::new("a bug"));
+        });
+        assert!(serving.join_next().await.unwrap().is_err());
+        assert_eq!(locked(&crowd).len(), 0);
+    }
 }
