@@ -1,0 +1,38 @@
+//! Sends a number of requests along the whole path with the upstream in memory, for a tool that counts instructions.
+//!
+//! `.ci/run instructions` runs it twice under callgrind with different numbers; the difference is what requests cost, without
+//! the start. An instruction count does not depend on how busy the machine is.
+//!
+//! `cargo bench -p router-core --profile release --bench instructions -- BYTES REQUESTS`
+#![expect(clippy::expect_used, reason = "a benchmark that cannot start shall say so and stop")]
+
+use bytes::Bytes;
+use http::StatusCode;
+use router_core::router::ChatCall;
+
+#[path = "support/in_memory.rs"]
+mod in_memory;
+mod support;
+
+/// As in `router-server`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let words = std::env::args().skip(1).filter(|word| word != "--bench");
+    let numbers: Vec<usize> = words.map(|word| word.parse().expect("a number")).collect();
+    let (size, times) = match numbers.as_slice() {
+        [] => (1_024, 1),
+        [size] => (*size, 1),
+        [size, times, ..] => (*size, *times),
+    };
+    let body = Bytes::from(support::body(size));
+    let router = in_memory::router();
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_time().build().expect("a runtime");
+    for _ in 0..times {
+        let call = ChatCall::of_body(body.clone());
+        let answer = runtime.block_on(router.chat(call)).expect("an answer");
+        assert_eq!(answer.status, StatusCode::OK);
+    }
+}
