@@ -67,7 +67,7 @@ impl App {
         };
         let shared = &*self.shared;
         let handle = |request| answer::direct(shared, request, operation);
-        middleware::answered(shared, path.to_owned(), request, handle).await
+        middleware::answered(shared, path, request, handle).await
     }
 
     /// The path and its operation, if a request is for one of the usual ones. Web pages of other sites need a layer that

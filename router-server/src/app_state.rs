@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
-use router_core::config::{Config, CorsOrigins, Expose, Hosts};
+use router_core::config::{Config, CorsOrigins, Expose, Hosts, RequestLines};
 use router_core::memory;
 use router_core::router::ModelRouter;
 
@@ -23,6 +23,8 @@ pub(crate) struct AppState {
     pub(crate) router: ModelRouter,
     pub(crate) registry: Registry,
     pub(crate) expose: Expose,
+    /// The requests that have a log line.
+    pub(crate) request_lines: RequestLines,
     pub(crate) max_body_bytes: usize,
     /// The slowest rate at which a body may arrive, in bytes per second.
     pub(crate) min_upload_bytes_per_second: usize,
@@ -66,6 +68,7 @@ impl AppState {
             router,
             registry: process.registry.clone(),
             expose: server.expose,
+            request_lines: server.request_lines,
             max_body_bytes: server.max_body_bytes,
             min_upload_bytes_per_second: server.min_upload_bytes_per_second,
             share,

@@ -40,6 +40,7 @@
 //! | --- | --- |
 //! | `console` | terminal output |
 //! | `shutdown` | waits for the signal to stop |
+//! | `line_writer` | the thread that writes the lines of requests |
 //! | `telemetry` | the format of log lines |
 //! | `validity` | expiry of a certificate |
 //! | `tls` | certificate and handshakes of the listener |
@@ -86,6 +87,9 @@
 
 mod console;
 mod shutdown;
+//
+mod line_writer;
+//
 mod telemetry;
 //
 mod validity;

@@ -22,7 +22,7 @@ use crate::app_state::AppState;
 use crate::auth;
 use crate::dashboard::page;
 use crate::problem::Problem;
-use crate::request_log::Line;
+use crate::request_log::{Begun, Line};
 
 /// The header that names a request, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -52,21 +52,26 @@ pub(crate) async fn pass(
             Err(refused) => refused,
         };
     }
-    answered(&shared, path, request, |request| next.run(request)).await
+    answered(&shared, &path, request, |request| next.run(request)).await
 }
 
 /// Takes a request for a path of ours in, and what `handle` answers out.
 pub(crate) async fn answered<F: Future<Output = Response>>(
     shared: &AppState,
-    path: String,
+    path: &str,
     request: Request,
     handle: impl FnOnce(Request) -> F,
 ) -> Response {
     let received = Instant::now();
     let id = request_id(request.headers());
-    let text = id.to_str().unwrap_or_default().to_owned();
-    let mut line = Line::new(request.method().clone(), path.clone(), text, received);
-    let mut response = match auth::enter(shared, &path, request).await {
+    let begun = Begun {
+        method: request.method(),
+        path,
+        request_id: id.to_str().unwrap_or_default(),
+        received,
+    };
+    let mut line = Line::new(shared.request_lines, &begun);
+    let mut response = match auth::enter(shared, path, request).await {
         Err(refused) => line.follow(refused),
         Ok((mut request, bearer)) => {
             line.asked_by(&bearer.caller);

@@ -2,7 +2,8 @@
 //!
 //! The line is written when the answer's last byte has left, or when the caller is gone, whichever comes first: a
 //! [`Line`] writes itself when it is dropped, and it lives as long as the answer's body. What it says of the decision is
-//! read from the answer's own headers, so that log and caller cannot disagree.
+//! read from the answer's own headers, so that log and caller cannot disagree. A request that gets no line, by `server.request_lines`
+//! or by the level of the log, keeps nothing for one.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,17 +13,32 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderMap, Method};
 use http_body::{Body as _, Frame, SizeHint};
+use router_core::config::RequestLines;
 use router_core::error_kind::Kind;
 use router_core::router::Disclosure;
 use router_core::stored::Caller;
 use tokio::time::Instant;
-use tracing::info;
+use tracing::{Level, enabled, info};
 
 use crate::problem::Code;
 
-/// The line of one request.
+/// What is known of a request when it begins.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct Begun<'r> {
+    pub(crate) method: &'r Method,
+    /// The path of ours; what the caller wrote into it is not in the line.
+    pub(crate) path: &'r str,
+    pub(crate) request_id: &'r str,
+    pub(crate) received: Instant,
+}
+
+/// The line of one request; nothing if it gets none.
+#[derive(Debug)]
+pub(crate) struct Line(Option<Box<Told>>);
+
+#[derive(Debug)]
+struct Told {
+    lines: RequestLines,
     method: Method,
     path: String,
     request_id: String,
@@ -37,39 +53,50 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// A line of a request for a path of ours; what the caller wrote into the path is not in it.
-    pub(crate) fn new(method: Method, path: String, request_id: String, received: Instant) -> Self {
-        Self {
-            method,
-            path,
-            request_id,
+    /// A line of a request for a path of ours, if such requests get one.
+    pub(crate) fn new(lines: RequestLines, begun: &Begun<'_>) -> Self {
+        if lines == RequestLines::None || !enabled!(Level::INFO) {
+            return Self(None);
+        }
+        Self(Some(Box::new(Told {
+            lines,
+            method: begun.method.clone(),
+            path: begun.path.to_owned(),
+            request_id: begun.request_id.to_owned(),
             caller: Caller::default(),
-            received,
+            received: begun.received,
             status: None,
             error: None,
             headers: HeaderMap::new(),
             disclosure: None,
             complete: false,
-        }
+        })))
     }
 
     /// Takes note of who asks.
     pub(crate) fn asked_by(&mut self, caller: &Caller) {
-        self.caller = caller.clone();
+        if let Some(told) = &mut self.0 {
+            told.caller = caller.clone();
+        }
     }
 
     /// Takes note of the answer's head, and stays with its body until that has left.
     pub(crate) fn follow(mut self, response: Response) -> Response {
-        self.status = Some(response.status().as_u16());
-        self.error = response.extensions().get::<Code>().map(|code| code.0);
-        self.disclosure = response.extensions().get::<Disclosure>().cloned();
-        self.headers = response.headers().clone();
+        let Some(told) = &mut self.0 else { return response };
+        told.status = Some(response.status().as_u16());
+        told.error = response.extensions().get::<Code>().map(|code| code.0);
+        told.disclosure = response.extensions().get::<Disclosure>().cloned();
+        told.headers = response.headers().clone();
         response.map(|body| {
-            self.complete = body.is_end_stream();
+            if let Some(told) = &mut self.0 {
+                told.complete = body.is_end_stream();
+            }
             Body::new(Followed { body, line: self })
         })
     }
+}
 
+impl Told {
     fn text(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
@@ -77,10 +104,20 @@ impl Line {
     fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
         self.text(name)?.parse().ok()
     }
+
+    /// True of a request that failed, that the caller left, or that the first attempt did not answer.
+    fn is_problem(&self) -> bool {
+        let failed = self.status.is_none_or(|status| status >= 400) || self.error.is_some();
+        let trail = self.disclosure.as_ref().is_some_and(Disclosure::has_trail);
+        failed || !self.complete || trail || self.headers.contains_key("x-router-fallback")
+    }
 }
 
-impl Drop for Line {
+impl Drop for Told {
     fn drop(&mut self) {
+        if self.lines == RequestLines::Problems && !self.is_problem() {
+            return;
+        }
         let milliseconds = u64::try_from(self.received.elapsed().as_millis()).unwrap_or(u64::MAX);
         let trail = self.disclosure.as_ref().and_then(Disclosure::trail);
         info!(
@@ -132,7 +169,9 @@ impl http_body::Body for Followed {
             Poll::Ready(Some(Ok(_))) => self.body.is_end_stream(),
             Poll::Ready(Some(Err(_))) | Poll::Pending => false,
         };
-        self.line.complete |= ended;
+        if let Some(told) = &mut self.line.0 {
+            told.complete |= ended;
+        }
         polled
     }
 

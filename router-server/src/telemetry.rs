@@ -4,15 +4,19 @@
 //! `hyper_util`) and parts of headers (`h2`), which none of our lines contains. A library's lines
 //! are written only if the filter names its target.
 //!
-//! Not done here: the content of lines.
+//! Not done here: the content of lines, and the thread that writes those of requests (`line_writer.rs`).
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Stdout, Write};
 
 use router_core::config::LogForm;
+use tracing::Metadata;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
+
+use crate::line_writer::LineWriter;
 
 /// The crates whose lines name no endpoint, held to it by tests; and the target of refusals for residency.
 const OWN: [&str; 5] = ["router_core", "router_server", "router_lab", "azure_emulator", "audit"];
@@ -25,23 +29,85 @@ fn own(asked: &Targets) -> Targets {
     own.with_targets(asked.iter())
 }
 
+/// The target of the lines of requests.
+pub(crate) const REQUESTS: &str = "router_server::request_log";
+
+/// Standard output. Lines of requests are many, so that they are written in batches; all others are there at once.
+#[derive(Debug)]
+struct Output {
+    requests: Option<LineWriter>,
+}
+
+/// Where one line goes.
+enum Line {
+    AtOnce(Stdout),
+    Batched(LineWriter),
+}
+
+impl Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::AtOnce(out) => out.write(bytes),
+            Self::Batched(writer) => writer.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::AtOnce(out) => out.flush(),
+            Self::Batched(_) => Ok(()),
+        }
+    }
+}
+
+impl<'w> MakeWriter<'w> for Output {
+    type Writer = Line;
+
+    fn make_writer(&'w self) -> Line {
+        Line::AtOnce(io::stdout())
+    }
+
+    fn make_writer_for(&'w self, line: &Metadata<'_>) -> Line {
+        match &self.requests {
+            Some(writer) if line.target() == REQUESTS => Line::Batched(writer.clone()),
+            Some(_) | None => self.make_writer(),
+        }
+    }
+}
+
+/// The lines of requests that are still to be written. Dropping it waits for them.
+#[derive(Debug)]
+pub(crate) struct Pending(Option<LineWriter>);
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if let Some(writer) = &self.0 {
+            writer.flush();
+        }
+    }
+}
+
 /// Starts logging to standard output.
 ///
 /// # Errors
 /// The process logs already.
-pub(crate) fn start(form: LogForm, filter: &Targets) -> Result<(), TryInitError> {
+pub(crate) fn start(form: LogForm, filter: &Targets) -> Result<Pending, TryInitError> {
     let json = match form {
         LogForm::Json => true,
         LogForm::Text => false,
         LogForm::Auto => !io::stdout().is_terminal(),
     };
-    let layer = tracing_subscriber::fmt::layer();
+    // Without a thread each line is written at once.
+    let requests = LineWriter::start(io::stdout()).ok();
+    let pending = Pending(requests.clone());
+    let layer = tracing_subscriber::fmt::layer().with_writer(Output { requests });
     let lines = tracing_subscriber::registry().with(own(filter));
     if json {
-        lines.with(layer.json().flatten_event(true).with_current_span(false)).try_init()
+        lines.with(layer.json().flatten_event(true).with_current_span(false)).try_init()?;
     } else {
-        lines.with(layer.with_ansi(false)).try_init()
+        lines.with(layer.with_ansi(false)).try_init()?;
     }
+    Ok(pending)
 }
 
 #[cfg(test)]

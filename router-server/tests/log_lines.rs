@@ -112,6 +112,60 @@ async fn one_line_a_request_tells_the_decision_and_no_content() {
     }
 }
 
+/// With a file for all requests, the log of the process has those that need attention.
+#[tokio::test]
+async fn lines_are_for_all_requests_for_problems_or_for_none() {
+    LazyLock::force(&LINES);
+    let quota = QuotaSettings::new(60_000, 10_000_000);
+    let chat = Deployment::pay_as_you_go("chat_payg", "gpt-4o", quota);
+    let emulator = Emulator::start(Settings::new().deployment(chat)).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = format!("request_log.path = {:?}", folder.path().join("requests.jsonl"));
+    for (name, more, good, failed) in [
+        ("default", "", true, true),
+        ("all", "server.request_lines = \"all\"", true, true),
+        ("problems", "server.request_lines = \"problems\"", false, true),
+        ("none", "server.request_lines = \"none\"", false, false),
+        ("file", file.as_str(), false, true),
+    ] {
+        let text = format!(
+            r#"
+            server.listen = "127.0.0.1:0"
+            {more}
+            endpoints.azure = {{ url = "{}", api = "azure_v1", anonymous = true }}
+            deployments.chat_payg = {{ endpoint = "azure", model = "gpt-4o", azure_deployment = "chat_payg", billing = "pay_as_you_go", area = "global" }}
+            roles.reasoning.models = ["gpt-4o"]
+            roles.chat.models = ["gpt-4o"]
+            "#,
+            emulator.url()
+        );
+        let config = Config::from_toml(&text, Day::try_from("2026-11-23").unwrap()).unwrap();
+        let running = router_server::start(&config).await.unwrap();
+        let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+        let ask = async |id: String, model: &str| {
+            let body = json!({"model": model, "messages": [{"role": "user", "content": "hello"}]});
+            let request = Request::post(format!("{}/v1/chat/completions", running.url()))
+                .header("x-request-id", id)
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_string()))
+                .unwrap();
+            let answer = client.request(request).await.unwrap();
+            let status = answer.status();
+            to_bytes(Body::new(answer.into_body()), 1 << 20).await.unwrap();
+            status
+        };
+        assert_eq!(ask(format!("lines-{name}-good"), "auto").await, 200);
+        assert_eq!(ask(format!("lines-{name}-failed"), "unknown").await, 404);
+        running.stop().await;
+        let written = LINES.text();
+        let each = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let requests: Vec<Value> = each.filter(|line| line["message"] == "request").collect();
+        let has = |id: String| requests.iter().any(|line| line["request_id"] == id.as_str());
+        let found = [has(format!("lines-{name}-good")), has(format!("lines-{name}-failed"))];
+        assert_eq!(found, [good, failed], "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_name_that_azure_does_not_know_is_logged_with_its_code() {
     LazyLock::force(&LINES);

@@ -72,7 +72,7 @@ pub use roles::Scoring;
 pub use rules::ScorerFault;
 #[cfg(feature = "schema")]
 pub use schema::schema;
-pub use server::{Expose, LogForm, Server, Tls};
+pub use server::{Expose, LogForm, RequestLines, Server, Tls};
 pub use shown::Unwritable;
 pub use sku::{Sku, SkuFault};
 pub use traces::TraceSettings;

@@ -35,6 +35,8 @@ pub struct Server {
     pub expose: Option<String>,
     /// The form of log lines: `auto`, `json` or `text`; auto, which is text at a terminal.
     pub log: Option<String>,
+    /// The requests with a log line: `all`, `problems` or `none`; all, or `problems` with `[request_log]`.
+    pub request_lines: Option<String>,
     /// A folder in which what keys and teams have spent survives a restart; no default: it begins at zero.
     pub state_dir: Option<PathBuf>,
     /// Names in `Host` that callers without a key may use beyond those that are always allowed, or `*` for all; none.

@@ -40,6 +40,8 @@ pub struct Server {
     pub expose: Expose,
     /// The form of log lines.
     pub log: LogForm,
+    /// The requests that have a log line.
+    pub request_lines: RequestLines,
     /// The folder in which keys' spending survives a restart; `None`: it begins at zero.
     pub state_dir: Option<PathBuf>,
     /// Further names that `Host` may hold if callers show no key.
@@ -66,6 +68,7 @@ impl Default for Server {
             watch: Some(Duration::from_secs(1)),
             expose: Expose::All,
             log: LogForm::Auto,
+            request_lines: RequestLines::All,
             state_dir: None,
             hosts: Hosts::default(),
             cors: CorsOrigins::None,
@@ -113,6 +116,17 @@ pub enum LogForm {
     Text,
 }
 
+/// The requests that have a line in the log of the process. The file of `[request_log]` has all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestLines {
+    /// All.
+    All,
+    /// Those that failed, that the caller left, or that the first attempt did not answer.
+    Problems,
+    /// None.
+    None,
+}
+
 /// Checks `[server]`.
 pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
     let (raw, default) = (&all.server, Server::default());
@@ -133,6 +147,17 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         "text" => Some(LogForm::Text),
         _ => None,
     };
+    let request_lines = |word: &str| match word {
+        "all" => Some(RequestLines::All),
+        "problems" => Some(RequestLines::Problems),
+        "none" => Some(RequestLines::None),
+        _ => None,
+    };
+    // What is in the file already is not written twice.
+    let usual_lines = match &all.request_log.path {
+        Some(_) => RequestLines::Problems,
+        None => RequestLines::All,
+    };
     let bounds = bounds(raw, table);
     let server = Server {
         listen: listen.unwrap_or(default.listen),
@@ -147,6 +172,14 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         log: table
             .word("log", raw.log.as_deref(), "auto, json or text", log)
             .unwrap_or(default.log),
+        request_lines: table
+            .word(
+                "request_lines",
+                raw.request_lines.as_deref(),
+                "all, problems or none",
+                request_lines,
+            )
+            .unwrap_or(usual_lines),
         state_dir: table.path("state_dir", raw.state_dir.as_deref()),
         hosts: hosts::check(raw.hosts.as_deref(), !all.keys.is_empty(), table),
         cors: cors::check(raw.cors_origins.as_deref(), !all.keys.is_empty(), table),

@@ -21,7 +21,7 @@ pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     let files = Follow::new(&paths)?;
     let config = Config::load(&paths, clock::day(clock::wall()))?;
     // Somebody else's subscriber in this process is as good as ours.
-    drop(telemetry::start(config.server.log, &serve.log));
+    let _lines = telemetry::start(config.server.log, &serve.log);
     for warning in &config.warnings {
         warn!(%warning, "configuration");
     }
