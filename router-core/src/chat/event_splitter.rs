@@ -37,12 +37,17 @@ impl Splitter {
 
     /// The next whole event, its empty line included.
     pub fn next_event(&mut self) -> Option<Bytes> {
+        self.split_event().map(BytesMut::freeze)
+    }
+
+    /// The same as a buffer, which joins the one before it without a copy.
+    pub(crate) fn split_event(&mut self) -> Option<BytesMut> {
         let end = event_end(&self.held, self.searched);
         if end.is_none() {
             // An end may straddle what is here and what comes: at most three bytes (`\r\n\r`) belong to it.
             self.searched = self.held.len().saturating_sub(3);
         }
-        let event = self.held.split_to(end?).freeze();
+        let event = self.held.split_to(end?);
         self.searched = 0;
         Some(event)
     }

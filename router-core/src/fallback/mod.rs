@@ -37,6 +37,8 @@ mod seen;
 pub mod send_attempt;
 pub mod step;
 #[cfg(feature = "http-client")]
+mod stream_end;
+#[cfg(feature = "http-client")]
 mod timing;
 #[cfg(feature = "http-client")]
 mod too_small;

@@ -6,28 +6,27 @@
 //! with an error event, because a stream that merely stops looks like a complete answer to every
 //! client library.
 
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures_util::Stream;
-use futures_util::StreamExt;
 use serde_json::json;
 use tokio::time::{Instant, Sleep};
 
-use crate::chat::HostedCalls;
 use crate::chat::Operation;
 use crate::chat::Reported;
 use crate::chat::Usage;
 use crate::chat::error_event;
 use crate::chat::stream::Splitter;
-use crate::chat::tokens;
 use crate::error_kind::Kind;
 use crate::memory::Held;
 use crate::model::ServiceTier;
-use crate::units::Tokens;
 use crate::upstream::ReplyBody;
+use crate::upstream::Unreachable;
 
+pub use super::stream_end::{How, StreamEnd};
 pub use super::watch::Watch;
 
 use super::seen::{Seen, Verdict};
@@ -44,58 +43,14 @@ pub enum NotOpened {
     Timeout,
 }
 
-/// The result of a stream; given once, at its end or when it is dropped.
-#[derive(Debug, Clone, PartialEq)]
-pub struct StreamEnd {
-    /// The usage that the upstream reported.
-    pub usage: Option<Usage>,
-    /// The service tier, by the upstream's word.
-    pub tier: ServiceTier,
-    /// The hosted tools that were called.
-    pub hosted: HostedCalls,
-    /// The bytes of content that passed.
-    pub content_bytes: usize,
-    /// The id of the response, if it has one.
-    pub response_id: Option<Box<str>>,
-    /// The model that answered, by its own word.
-    pub model: Option<Box<str>>,
-    /// Why the last choice ended.
-    pub finish_reason: Option<Box<str>>,
-    /// Its end.
-    pub how: How,
-}
-
-impl StreamEnd {
-    /// The estimated usage if it reports none: the prompt as scanned, the answer by its bytes.
-    pub fn estimated(&self, prompt: Tokens) -> Usage {
-        let bytes = u64::try_from(self.content_bytes).unwrap_or(u64::MAX);
-        let completion = Tokens(bytes.div_ceil(tokens::BYTES_PER_TOKEN));
-        let Self { tier, hosted, .. } = *self;
-        Usage { prompt, completion, estimated: true, tier, hosted, ..Usage::default() }
-    }
-}
-
-/// The end of a stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    /// It completed.
-    Whole,
-    /// The upstream broke off, fell silent or reported an error: an error event was the last.
-    Interrupted,
-    /// The upstream reported an error for which the request is responsible.
-    Rejected,
-    /// The caller hung up.
-    HungUp,
-}
-
 type OnEnd = Box<dyn FnOnce(&StreamEnd) + Send>;
 
 /// A stream past its first content, to be passed on.
 pub struct Relay {
     body: ReplyBody,
     splitter: Splitter,
-    /// Events that wait to be passed on, the first to go last.
-    ready: std::collections::VecDeque<Bytes>,
+    /// Events that wait to be passed on, in order; those of chat that came together are one piece.
+    ready: std::collections::VecDeque<BytesMut>,
     seen: Seen,
     watch: Watch,
     /// When bytes last came, and when some last went on.
@@ -159,8 +114,8 @@ impl Relay {
         };
         let mut preamble = 0;
         while !relay.is_committed() {
-            let next = tokio::time::timeout_at(watch.content_by, relay.body.next()).await;
-            let bytes = next.map_err(|_| NotOpened::Timeout)?;
+            let next = relay.next_in_time().await;
+            let bytes = next.ok_or(NotOpened::Timeout)?;
             let bytes = bytes.and_then(Result::ok).ok_or(NotOpened::Broken)?;
             preamble += bytes.len();
             held.grow(bytes.len()).map_err(|_| NotOpened::Broken)?;
@@ -175,6 +130,16 @@ impl Relay {
         (relay.heard, relay.told) = (Instant::now(), Instant::now());
         relay.listen();
         Ok(relay)
+    }
+
+    /// What comes next before the first content is due; `None` if nothing does. One timer serves all that comes until then.
+    async fn next_in_time(&mut self) -> Option<Option<Result<Bytes, Unreachable>>> {
+        let Self { body, silence, .. } = self;
+        poll_fn(|context| match body.as_mut().poll_next(context) {
+            Poll::Ready(next) => Poll::Ready(Some(next)),
+            Poll::Pending => silence.as_mut().poll(context).map(|()| None),
+        })
+        .await
     }
 
     /// True once the caller gets something that no other deployment may answer in its place.
@@ -200,7 +165,8 @@ impl Relay {
     /// Moves whole events to what is ready. It fails only before any content; after it, the same faults end the stream
     /// with an error event.
     fn take_in(&mut self) -> Result<(), NotOpened> {
-        while let Some(event) = self.splitter.next_event() {
+        let waiting = self.ready.len();
+        while let Some(event) = self.splitter.split_event() {
             if self.over.is_some() {
                 // Some services send another `[DONE]`.
                 self.ready.push_back(event);
@@ -214,7 +180,7 @@ impl Relay {
                 Verdict::Malformed | Verdict::Cut if before_content => {
                     return Err(NotOpened::Broken);
                 }
-                Verdict::Pass | Verdict::Foreign => self.ready.push_back(event),
+                Verdict::Pass | Verdict::Foreign => self.pass(event, waiting),
                 Verdict::Withhold => {}
                 Verdict::Error(reported) => {
                     self.ready.push_back(event);
@@ -242,6 +208,16 @@ impl Relay {
         Ok(())
     }
 
+    /// Passes an event on: in one piece with the one before it if both came with the same bytes, so that one write sends them. In
+    /// the Responses API each is looked at once more.
+    fn pass(&mut self, event: BytesMut, waiting: usize) {
+        let several = self.ready.len() > waiting;
+        match self.ready.back_mut() {
+            Some(last) if self.seen.next.is_none() && several => last.unsplit(event),
+            Some(_) | None => self.ready.push_back(event),
+        }
+    }
+
     /// Wakes up when the upstream or we have been silent for too long.
     fn listen(&mut self) {
         let until = (self.heard + self.watch.idle).min(self.told + self.watch.heartbeat);
@@ -256,7 +232,7 @@ impl Relay {
             return self.break_off();
         }
         if now >= self.told + self.watch.heartbeat {
-            self.ready.push_back(Bytes::from_static(KEEP_ALIVE.as_bytes()));
+            self.ready.push_back(KEEP_ALIVE.as_bytes().into());
             self.told = now;
         }
         self.listen();
@@ -280,15 +256,15 @@ impl Relay {
             "type": CUT_OFF.error_type(), "param": null, "code": CUT_OFF.as_str(),
         }});
         let sequence = self.seen.next.unwrap_or_default();
-        self.ready.push_back(error_event(operation, sequence, &error));
+        self.ready.push_back(error_event(operation, sequence, &error).into());
         self.phase = Phase::Ended(How::Interrupted);
     }
 
     /// The upstream has no more bytes: whole only if it said why it ended.
     fn close(&mut self) {
-        let mut rest = self.splitter.rest();
+        let rest = self.splitter.rest();
         if self.over.is_some() {
-            self.ready.extend((!rest.is_empty()).then_some(rest));
+            self.ready.extend((!rest.is_empty()).then(|| rest.into()));
             self.phase = Phase::Ended(How::Whole);
             return;
         }
@@ -296,8 +272,9 @@ impl Relay {
             // A last event without its empty line.
             match self.seen.event(&rest, self.watch.withhold_usage) {
                 Verdict::Pass => {
-                    rest = [&rest[..], b"\n\n"].concat().into();
-                    self.ready.push_back(rest);
+                    let mut event = BytesMut::from(rest);
+                    event.extend_from_slice(b"\n\n");
+                    self.ready.push_back(event);
                 }
                 Verdict::Withhold => {}
                 Verdict::Error(_) | Verdict::Foreign | Verdict::Malformed | Verdict::Cut => {
@@ -306,7 +283,7 @@ impl Relay {
             }
         } else if !rest.is_empty() {
             // The second half of a line end whose first half ended the last event.
-            self.ready.push_back(rest);
+            self.ready.push_back(rest.into());
         }
         if self.seen.is_whole() {
             self.phase = Phase::Ended(How::Whole);
@@ -358,7 +335,7 @@ impl Stream for Relay {
                 if let Some(over) = &mut relay.over {
                     over.left = over.left.saturating_sub(1);
                 }
-                return Poll::Ready(Some(event));
+                return Poll::Ready(Some(event.freeze()));
             }
             relay.preamble = None;
             if let Phase::Ended(how) = relay.phase {
