@@ -46,14 +46,21 @@ impl LineWriter {
             drop(written.recv());
         }
     }
+
+    /// Takes a line, its end included.
+    ///
+    /// # Errors
+    /// The thread is gone.
+    pub(crate) fn line(&self, line: Vec<u8>) -> io::Result<()> {
+        let sent = self.0.send(Message::Line(line));
+        sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
 }
 
 /// A whole line in each call.
 impl Write for LineWriter {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let sent = self.0.send(Message::Line(line.to_vec()));
-        sent.map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
-        Ok(line.len())
+        self.line(line.to_vec()).map(|()| line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {

@@ -17,10 +17,14 @@ use router_core::config::RequestLines;
 use router_core::error_kind::Kind;
 use router_core::router::Disclosure;
 use router_core::stored::Caller;
+use serde::Serialize;
 use tokio::time::Instant;
 use tracing::{Level, enabled, info};
+use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::problem::Code;
+use crate::telemetry;
 
 /// What is known of a request when it begins.
 #[derive(Debug)]
@@ -118,8 +122,112 @@ impl Drop for Told {
         if self.lines == RequestLines::Problems && !self.is_problem() {
             return;
         }
-        let milliseconds = u64::try_from(self.received.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let trail = self.disclosure.as_ref().and_then(Disclosure::trail);
+        match telemetry::json_requests() {
+            // Standard output is closed: there is nobody to tell.
+            Some(writer) => drop(writer.line(self.as_json())),
+            None => self.log(),
+        }
+    }
+}
+
+/// A line as JSON, in the form and order in which `tracing` writes it.
+#[derive(Serialize)]
+struct Json<'l> {
+    timestamp: &'l str,
+    level: &'static str,
+    message: &'static str,
+    request_id: &'l str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key: Option<&'l str>,
+    method: &'l str,
+    path: &'l str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<u16>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    model: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deployment: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billing: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    attempts: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fallback: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trail: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    adapted: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    residency: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_usd: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cost_at_least: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    overhead_us: Option<u64>,
+    duration_ms: u64,
+    end: &'static str,
+    target: &'static str,
+}
+
+impl Told {
+    fn duration_ms(&self) -> u64 {
+        u64::try_from(self.received.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn trail(&self) -> Option<String> {
+        self.disclosure.as_ref().and_then(Disclosure::trail)
+    }
+
+    fn end(&self) -> &'static str {
+        if self.complete { "complete" } else { "hung_up" }
+    }
+
+    fn as_json(&self) -> Vec<u8> {
+        let mut timestamp = String::with_capacity(32);
+        // A clock that cannot be written leaves an empty time.
+        drop(SystemTime.format_time(&mut Writer::new(&mut timestamp)));
+        let line = Json {
+            timestamp: &timestamp,
+            level: "INFO",
+            message: "request",
+            request_id: &self.request_id,
+            key: self.caller.name(),
+            method: self.method.as_str(),
+            path: &self.path,
+            status: self.status,
+            error: self.error.map(Kind::as_str),
+            task: self.text("x-router-task"),
+            score: self.number("x-router-score"),
+            model: self.text("x-router-model"),
+            deployment: self.text("x-router-deployment"),
+            billing: self.text("x-router-billing"),
+            attempts: self.number("x-router-attempts"),
+            fallback: self.text("x-router-fallback"),
+            trail: self.trail(),
+            adapted: self.text("x-router-adapted"),
+            residency: self.text("x-router-residency"),
+            cost_usd: self.number("x-router-cost-usd"),
+            cost_at_least: self.text("x-router-cost-at-least"),
+            overhead_us: self.number("x-router-overhead-us"),
+            duration_ms: self.duration_ms(),
+            end: self.end(),
+            target: telemetry::REQUESTS,
+        };
+        let mut bytes = Vec::with_capacity(640);
+        // Writing to memory does not fail.
+        drop(serde_json::to_writer(&mut bytes, &line));
+        bytes.push(b'\n');
+        bytes
+    }
+
+    fn log(&self) {
         info!(
             request_id = self.request_id.as_str(),
             key = self.caller.name(),
@@ -134,14 +242,14 @@ impl Drop for Told {
             billing = self.text("x-router-billing"),
             attempts = self.number::<u64>("x-router-attempts"),
             fallback = self.text("x-router-fallback"),
-            trail,
+            trail = self.trail(),
             adapted = self.text("x-router-adapted"),
             residency = self.text("x-router-residency"),
             cost_usd = self.number::<f64>("x-router-cost-usd"),
             cost_at_least = self.text("x-router-cost-at-least"),
             overhead_us = self.number::<u64>("x-router-overhead-us"),
-            duration_ms = milliseconds,
-            end = if self.complete { "complete" } else { "hung_up" },
+            duration_ms = self.duration_ms(),
+            end = self.end(),
             "request"
         );
     }
@@ -181,5 +289,73 @@ impl http_body::Body for Followed {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use http::{HeaderName, HeaderValue};
+    use serde_json::Value;
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Written(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Written {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Readers of the log cannot tell who wrote a line.
+    #[test]
+    fn a_line_is_the_one_that_tracing_writes() {
+        let headers = [
+            ("x-router-task", "chat"),
+            ("x-router-score", "0.125"),
+            ("x-router-model", "gpt-4o"),
+            ("x-router-attempts", "1"),
+            ("x-router-cost-usd", "0.0025"),
+            ("x-router-residency", "global \"quoted\""),
+        ];
+        let headers = headers
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+        for (status, headers) in
+            [(Some(200), HeaderMap::from_iter(headers)), (None, HeaderMap::new())]
+        {
+            let begun = Begun {
+                method: &Method::POST,
+                path: "/v1/chat/completions",
+                request_id: "r-1",
+                received: Instant::now() + std::time::Duration::from_secs(9),
+            };
+            let written = Written::default();
+            let to = written.clone();
+            let lines =
+                tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false);
+            let lines = lines.with_writer(move || to.clone()).finish();
+            let own = tracing::subscriber::with_default(lines, || {
+                let mut line = Line::new(RequestLines::All, &begun);
+                let mut told = line.0.take().unwrap();
+                (told.status, told.headers, told.complete) = (status, headers, true);
+                told.as_json()
+            });
+            let lines = written.0.lock().unwrap().clone();
+            let parsed = |bytes: &[u8]| {
+                let mut line: Value = serde_json::from_slice(bytes).unwrap();
+                let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
+                assert_eq!(time.as_str().unwrap().len(), "2026-11-23T10:00:00.000000Z".len());
+                line
+            };
+            assert_eq!(parsed(&own), parsed(&lines));
+        }
     }
 }

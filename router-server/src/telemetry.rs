@@ -7,6 +7,7 @@
 //! Not done here: the content of lines, and the thread that writes those of requests (`line_writer.rs`).
 
 use std::io::{self, IsTerminal, Stdout, Write};
+use std::sync::OnceLock;
 
 use router_core::config::LogForm;
 use tracing::Metadata;
@@ -27,6 +28,15 @@ fn own(asked: &Targets) -> Targets {
     let own = Targets::new().with_targets(OWN.map(|target| (target, level)));
     // Later ones win: a level by module overrides the bare one.
     own.with_targets(asked.iter())
+}
+
+/// Takes the lines of requests as JSON, once logging has started in that form. They are written without the layers of the log,
+/// which cost several times the line.
+static JSON_REQUESTS: OnceLock<LineWriter> = OnceLock::new();
+
+/// What writes lines of requests as JSON; `None` if the log has another form, or another subscriber.
+pub(crate) fn json_requests() -> Option<&'static LineWriter> {
+    JSON_REQUESTS.get()
 }
 
 /// The target of the lines of requests.
@@ -104,6 +114,10 @@ pub(crate) fn start(form: LogForm, filter: &Targets) -> Result<Pending, TryInitE
     let lines = tracing_subscriber::registry().with(own(filter));
     if json {
         lines.with(layer.json().flatten_event(true).with_current_span(false)).try_init()?;
+        if let Some(writer) = pending.0.clone() {
+            // Logging starts once in a process.
+            drop(JSON_REQUESTS.set(writer));
+        }
     } else {
         lines.with(layer.with_ansi(false)).try_init()?;
     }
