@@ -4,7 +4,7 @@
 //! Not done here: deciding (`model_router.rs`), and asking other replicas (`owners.rs`).
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use yoke::{Yoke, Yokeable};
 
@@ -35,6 +35,8 @@ pub(super) struct Incoming<'c> {
     pub(super) hints: Hints,
     /// The endpoints known to decrypt its items.
     pub(super) readers: Readers,
+    /// Hashed once: decision, attempts and cache ask for it.
+    asker: OnceLock<Asker>,
 }
 
 impl<'c> Incoming<'c> {
@@ -44,7 +46,8 @@ impl<'c> Incoming<'c> {
         call.rights.check_fields(&request)?;
         call.rights.check_tools(&request)?;
         let hints = call.hints()?;
-        Ok(Self { call, request, hints, readers: Readers::default() })
+        let (readers, asker) = (Readers::default(), OnceLock::new());
+        Ok(Self { call, request, hints, readers, asker })
     }
 
     /// The `prompt_cache_key` that is sent if the caller sends none.
@@ -57,6 +60,10 @@ impl<'c> Incoming<'c> {
 
     /// The conversation, and the caller if it is known. The hash keeps names out of memory and logs.
     pub(super) fn asker(&self) -> Asker {
+        *self.asker.get_or_init(|| self.hashed())
+    }
+
+    fn hashed(&self) -> Asker {
         let mut caller = DefaultHasher::new();
         (&self.call.caller, self.request.user()).hash(&mut caller);
         let conversation = Conversation::of(&self.request, self.hints.session.as_deref());

@@ -206,7 +206,7 @@ struct Made<'d> {
 
 impl<U: Upstream> Inner<U> {
     pub(super) fn decide(&self, incoming: &Incoming<'_>) -> Result<Decision, RouteError> {
-        let Incoming { call, request, hints, readers } = incoming;
+        let Incoming { call, request, hints, readers, .. } = incoming;
         let unknown = self.fallback.limits().unknown_stored;
         let Named { name, only } = name_of(incoming, &self.rules, &self.stored, unknown)?;
         let path_model = name.as_deref();
@@ -275,7 +275,7 @@ impl<U: Upstream> Inner<U> {
         promise: &OnceLock<EarlyHead>,
         open: &mut OpenRequest,
     ) -> Result<Response, RouteError> {
-        let Incoming { call, request, hints, readers } = incoming;
+        let Incoming { call, request, hints, readers, .. } = incoming;
         let plan = decision.plan.as_ref().map_err(Clone::clone)?;
         let unsaid = Unsaid::of(&self.rules, request);
         open.admitted(admit(&self.ledger, call, decision, plan, unsaid)?);
