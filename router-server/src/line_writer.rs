@@ -43,7 +43,7 @@ impl LineWriter {
         let (done, written) = sync_channel(1);
         // A thread that is gone has nothing left to write.
         if self.0.send(Message::Flush(done)).is_ok() {
-            drop(written.recv());
+            written.recv().ok();
         }
     }
 
@@ -84,7 +84,7 @@ fn write(messages: &Receiver<Message>, mut to: impl Write) {
                 Message::Flush(done) => {
                     out(&mut batch);
                     // Whoever asked may be gone.
-                    drop(done.send(()));
+                    done.send(()).ok();
                     waits = false;
                 }
             }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderMap, Method};
+use http::{HeaderName, HeaderValue, Method};
 use http_body::{Body as _, Frame, SizeHint};
 use router_core::config::RequestLines;
 use router_core::error_kind::Kind;
@@ -25,6 +25,26 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::problem::Code;
 use crate::telemetry;
+
+/// The headers that say how a request was routed begin with this.
+const OWN: &str = "x-router-";
+
+/// What an answer's headers say of its routing.
+#[derive(Debug, Default)]
+struct Routing<'h> {
+    task: Option<&'h str>,
+    score: Option<f64>,
+    model: Option<&'h str>,
+    deployment: Option<&'h str>,
+    billing: Option<&'h str>,
+    attempts: Option<u64>,
+    fallback: Option<&'h str>,
+    adapted: Option<&'h str>,
+    residency: Option<&'h str>,
+    cost_usd: Option<f64>,
+    cost_at_least: Option<&'h str>,
+    overhead_us: Option<u64>,
+}
 
 /// What is known of a request when it begins.
 #[derive(Debug)]
@@ -50,7 +70,8 @@ struct Told {
     received: Instant,
     status: Option<u16>,
     error: Option<Kind>,
-    headers: HeaderMap,
+    /// What the answer says of the routing.
+    headers: Vec<(HeaderName, HeaderValue)>,
     /// The attempts, if there is more to say of them than that the first one answered.
     disclosure: Option<Disclosure>,
     complete: bool,
@@ -71,7 +92,7 @@ impl Line {
             received: begun.received,
             status: None,
             error: None,
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
             disclosure: None,
             complete: false,
         })))
@@ -90,7 +111,8 @@ impl Line {
         told.status = Some(response.status().as_u16());
         told.error = response.extensions().get::<Code>().map(|code| code.0);
         told.disclosure = response.extensions().get::<Disclosure>().cloned();
-        told.headers = response.headers().clone();
+        let own = response.headers().iter().filter(|(name, _)| name.as_str().starts_with(OWN));
+        told.headers = own.map(|(name, value)| (name.clone(), value.clone())).collect();
         response.map(|body| {
             if let Some(told) = &mut self.0 {
                 told.complete = body.is_end_stream();
@@ -101,19 +123,36 @@ impl Line {
 }
 
 impl Told {
-    fn text(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
-    }
-
-    fn number<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
-        self.text(name)?.parse().ok()
+    /// One walk over what the answer says, rather than one search for each name.
+    fn routing(&self) -> Routing<'_> {
+        let mut routing = Routing::default();
+        for (name, value) in &self.headers {
+            let name = name.as_str().strip_prefix(OWN).unwrap_or_default();
+            let Ok(text) = value.to_str() else { continue };
+            match name {
+                "task" => routing.task = Some(text),
+                "score" => routing.score = text.parse().ok(),
+                "model" => routing.model = Some(text),
+                "deployment" => routing.deployment = Some(text),
+                "billing" => routing.billing = Some(text),
+                "attempts" => routing.attempts = text.parse().ok(),
+                "fallback" => routing.fallback = Some(text),
+                "adapted" => routing.adapted = Some(text),
+                "residency" => routing.residency = Some(text),
+                "cost-usd" => routing.cost_usd = text.parse().ok(),
+                "cost-at-least" => routing.cost_at_least = Some(text),
+                "overhead-us" => routing.overhead_us = text.parse().ok(),
+                _ => {}
+            }
+        }
+        routing
     }
 
     /// True of a request that failed, that the caller left, or that the first attempt did not answer.
     fn is_problem(&self) -> bool {
         let failed = self.status.is_none_or(|status| status >= 400) || self.error.is_some();
         let trail = self.disclosure.as_ref().is_some_and(Disclosure::has_trail);
-        failed || !self.complete || trail || self.headers.contains_key("x-router-fallback")
+        failed || !self.complete || trail || self.routing().fallback.is_some()
     }
 }
 
@@ -191,8 +230,11 @@ impl Told {
 
     fn as_json(&self) -> Vec<u8> {
         let mut timestamp = String::with_capacity(32);
-        // A clock that cannot be written leaves an empty time.
-        drop(SystemTime.format_time(&mut Writer::new(&mut timestamp)));
+        if SystemTime.format_time(&mut Writer::new(&mut timestamp)).is_err() {
+            // Writing to memory does not fail; half a time would be worse than none.
+            timestamp.clear();
+        }
+        let routing = self.routing();
         let line = Json {
             timestamp: &timestamp,
             level: "INFO",
@@ -203,19 +245,19 @@ impl Told {
             path: &self.path,
             status: self.status,
             error: self.error.map(Kind::as_str),
-            task: self.text("x-router-task"),
-            score: self.number("x-router-score"),
-            model: self.text("x-router-model"),
-            deployment: self.text("x-router-deployment"),
-            billing: self.text("x-router-billing"),
-            attempts: self.number("x-router-attempts"),
-            fallback: self.text("x-router-fallback"),
+            task: routing.task,
+            score: routing.score,
+            model: routing.model,
+            deployment: routing.deployment,
+            billing: routing.billing,
+            attempts: routing.attempts,
+            fallback: routing.fallback,
             trail: self.trail(),
-            adapted: self.text("x-router-adapted"),
-            residency: self.text("x-router-residency"),
-            cost_usd: self.number("x-router-cost-usd"),
-            cost_at_least: self.text("x-router-cost-at-least"),
-            overhead_us: self.number("x-router-overhead-us"),
+            adapted: routing.adapted,
+            residency: routing.residency,
+            cost_usd: routing.cost_usd,
+            cost_at_least: routing.cost_at_least,
+            overhead_us: routing.overhead_us,
             duration_ms: self.duration_ms(),
             end: self.end(),
             target: telemetry::REQUESTS,
@@ -228,6 +270,7 @@ impl Told {
     }
 
     fn log(&self) {
+        let routing = self.routing();
         info!(
             request_id = self.request_id.as_str(),
             key = self.caller.name(),
@@ -235,19 +278,19 @@ impl Told {
             path = self.path.as_str(),
             status = self.status,
             error = self.error.map(Kind::as_str),
-            task = self.text("x-router-task"),
-            score = self.number::<f64>("x-router-score"),
-            model = self.text("x-router-model"),
-            deployment = self.text("x-router-deployment"),
-            billing = self.text("x-router-billing"),
-            attempts = self.number::<u64>("x-router-attempts"),
-            fallback = self.text("x-router-fallback"),
+            task = routing.task,
+            score = routing.score,
+            model = routing.model,
+            deployment = routing.deployment,
+            billing = routing.billing,
+            attempts = routing.attempts,
+            fallback = routing.fallback,
             trail = self.trail(),
-            adapted = self.text("x-router-adapted"),
-            residency = self.text("x-router-residency"),
-            cost_usd = self.number::<f64>("x-router-cost-usd"),
-            cost_at_least = self.text("x-router-cost-at-least"),
-            overhead_us = self.number::<u64>("x-router-overhead-us"),
+            adapted = routing.adapted,
+            residency = routing.residency,
+            cost_usd = routing.cost_usd,
+            cost_at_least = routing.cost_at_least,
+            overhead_us = routing.overhead_us,
             duration_ms = self.duration_ms(),
             end = self.end(),
             "request"
@@ -297,7 +340,6 @@ mod tests {
     use std::io;
     use std::sync::{Arc, Mutex};
 
-    use http::{HeaderName, HeaderValue};
     use serde_json::Value;
 
     use super::*;
@@ -328,9 +370,7 @@ mod tests {
         ];
         let headers = headers
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        for (status, headers) in
-            [(Some(200), HeaderMap::from_iter(headers)), (None, HeaderMap::new())]
-        {
+        for (status, headers) in [(Some(200), headers.to_vec()), (None, Vec::new())] {
             let begun = Begun {
                 method: &Method::POST,
                 path: "/v1/chat/completions",

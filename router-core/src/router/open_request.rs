@@ -8,6 +8,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use http::HeaderName;
+
 use crate::capacity::Timing;
 use crate::chat::ChatRequest;
 use crate::chat::Usage;
@@ -34,6 +36,8 @@ use super::background::OpenAnswers;
 use super::bill;
 use super::call::ChatCall;
 use super::charging;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// The observers of requests; more can be added at any time.
 #[derive(Debug, Clone, Default)]
@@ -100,7 +104,7 @@ pub(super) struct AnswerEnd<'e> {
 
 impl OpenRequest {
     pub(super) fn new(call: &ChatCall, observers: &Observers, metrics: &Metrics) -> Self {
-        let id = call.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        let id = call.headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
         let record = RequestRecord {
             at: clock::wall(),
             received: call.received,

@@ -8,26 +8,38 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName};
+use http::HeaderMap;
 
 use crate::capacity::LimitReading;
 use crate::capacity::QuotaReading;
 
 use super::retry_after::duration;
 
-static UTILIZATION: HeaderName = HeaderName::from_static("azure-openai-deployment-utilization");
+const UTILIZATION: &str = "azure-openai-deployment-utilization";
 
-/// Headers of each limit: its amount, the rest, and the time until it is full again.
-static REQUESTS: [HeaderName; 3] = [
-    HeaderName::from_static("x-ratelimit-limit-requests"),
-    HeaderName::from_static("x-ratelimit-remaining-requests"),
-    HeaderName::from_static("x-ratelimit-reset-requests"),
+/// Reads one value of a limit; of a header that is sent twice, the first value counts.
+type Set = fn(&mut LimitReading, &str);
+
+/// What the headers of a limit begin with: its amount, the rest, and the time until it is full again.
+const KINDS: [(&str, Set); 3] = [
+    ("x-ratelimit-limit-", |reading, text| {
+        let limit = text.parse::<u64>().ok().filter(|limit| *limit > 0);
+        reading.limit = reading.limit.or(limit);
+    }),
+    ("x-ratelimit-remaining-", |reading, text| {
+        reading.remaining = reading.remaining.or(text.parse().ok());
+    }),
+    ("x-ratelimit-reset-", |reading, text| {
+        let reset = duration(text).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+        reading.reset = reading.reset.or(reset);
+    }),
 ];
-static TOKENS: [HeaderName; 3] = [
-    HeaderName::from_static("x-ratelimit-limit-tokens"),
-    HeaderName::from_static("x-ratelimit-remaining-tokens"),
-    HeaderName::from_static("x-ratelimit-reset-tokens"),
-];
+
+fn share(text: &str) -> Option<f64> {
+    let percent = text.trim_end_matches('%').trim().parse::<f64>().ok();
+    let percent = percent.filter(|percent| percent.is_finite() && *percent >= 0.0);
+    percent.map(|percent| percent / 100.0)
+}
 
 /// Values of the headers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -52,20 +64,27 @@ impl Meters {
     /// # Ok::<(), http::header::InvalidHeaderValue>(())
     /// ```
     pub fn read(headers: &HeaderMap) -> Self {
-        let text = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
-        let percent = text(&UTILIZATION)
-            .and_then(|value| value.trim_end_matches('%').trim().parse::<f64>().ok())
-            .filter(|percent| percent.is_finite() && *percent >= 0.0);
-        let limit = |[limit, remaining, reset]: &[HeaderName; 3]| LimitReading {
-            limit: text(limit).and_then(|value| value.parse().ok()).filter(|limit| *limit > 0),
-            remaining: text(remaining).and_then(|value| value.parse().ok()),
-            reset: text(reset)
-                .and_then(duration)
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
-        };
-        Self {
-            utilization: percent.map(|percent| percent / 100.0),
-            quota: QuotaReading { requests: limit(&REQUESTS), tokens: limit(&TOKENS) },
+        let mut meters = Self::default();
+        // One walk over what came, rather than one search for each name that might have.
+        for (name, value) in headers {
+            let name = name.as_str();
+            if !(name.starts_with("x-ratelimit-") || name == UTILIZATION) {
+                continue;
+            }
+            let Ok(text) = value.to_str().map(str::trim) else { continue };
+            if name == UTILIZATION {
+                meters.utilization = meters.utilization.or(share(text));
+                continue;
+            }
+            for (start, set) in KINDS {
+                let reading = match name.strip_prefix(start) {
+                    Some("requests") => &mut meters.quota.requests,
+                    Some("tokens") => &mut meters.quota.tokens,
+                    Some(_) | None => continue,
+                };
+                set(reading, text);
+            }
         }
+        meters
     }
 }

@@ -65,9 +65,10 @@ impl Opener {
         let host = origin.host()?;
         let name = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let secure = origin.scheme_str() == Some("https");
-        let tls = match secure {
-            true => Some((TlsConnector::from(Arc::new(tls)), ServerName::try_from(name).ok()?)),
-            false => None,
+        let tls = if secure {
+            Some((TlsConnector::from(Arc::new(tls)), ServerName::try_from(name).ok()?))
+        } else {
+            None
         };
         let mut connector = HttpConnector::new();
         connector.enforce_http(false);
@@ -83,7 +84,9 @@ impl Opener {
 
     /// Opens a connection and leaves it to a task that ends with it.
     pub(super) async fn open(&self) -> Result<Sender, Failed> {
-        tokio::time::timeout(self.timeout, self.opened()).await.map_err(|_| Failed)?
+        // Seldom needed and large: every request would carry the room for it.
+        let opened = Box::pin(self.opened());
+        tokio::time::timeout(self.timeout, opened).await.map_err(|_| Failed)?
     }
 
     async fn opened(&self) -> Result<Sender, Failed> {
