@@ -17,7 +17,7 @@ use crate::deployment::Deployment;
 
 use super::attempt::{Attempt, Manner, ReplyBody, Unreachable};
 use super::broken::connection_died;
-use super::connections::Connections;
+use super::connections::Leased;
 use super::connections::named as of_connection;
 use super::dial::{Dialled, Picked, watched};
 use super::endpoint::{Call, url};
@@ -121,10 +121,14 @@ async fn once(
     token: Option<&Header>,
     over: Over,
 ) -> Result<Arrived, NotSent> {
-    match door.dialled.direct() {
-        Some(connections) => straight(door, attempt, token, (connections, over)).await,
-        None => Box::pin(by_proxy(door, attempt, token, over)).await,
-    }
+    let Some(connections) = door.dialled.direct() else {
+        return Box::pin(by_proxy(door, attempt, token, over)).await;
+    };
+    let leased = match over {
+        Over::Kept => connections.lease().await,
+        Over::New => connections.open().await,
+    };
+    straight(door, attempt, token, leased.map_err(|_| Unreachable::Connect)?).await
 }
 
 /// Sends over a connection to the host itself.
@@ -132,13 +136,8 @@ async fn straight(
     door: &Door,
     attempt: &Attempt,
     token: Option<&Header>,
-    (connections, over): (&Arc<Connections>, Over),
+    leased: Leased,
 ) -> Result<Arrived, NotSent> {
-    let leased = match over {
-        Over::Kept => connections.lease().await,
-        Over::New => connections.open().await,
-    };
-    let leased = leased.map_err(|_| Unreachable::Connect)?;
     let (http2, is_new) = (leased.is_http2(), leased.is_new);
     let request = match door.prepared.address(&attempt.call) {
         Some(address) => door.prepared.request(attempt, address, token, http2),
