@@ -21,8 +21,9 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let words = std::env::args().skip(1).filter(|word| word != "--bench");
     let numbers: Vec<usize> = words.map(|word| word.parse().expect("a number")).collect();
+    let [(_, small), ..] = support::SIZES;
     let (size, times) = match numbers.as_slice() {
-        [] => (1_024, 1),
+        [] => (small, 1),
         [size] => (*size, 1),
         [size, times, ..] => (*size, *times),
     };
