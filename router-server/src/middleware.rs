@@ -22,7 +22,8 @@ use crate::app_state::AppState;
 use crate::auth;
 use crate::dashboard::page;
 use crate::problem::Problem;
-use crate::request_log::{Begun, Line};
+use crate::request_log::Begun;
+use crate::request_log::Line;
 
 /// The header that names a request, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
