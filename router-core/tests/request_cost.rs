@@ -19,7 +19,7 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The recorded figures of a request of 1 KB, from its head to its whole answer, and of the future that a caller of the library
 /// holds. Lower them when you have made a request cheaper.
-const RECORDED: Cost = Cost { allocations: 0, bytes: 0, future: 0 };
+const RECORDED: Cost = Cost { allocations: 61, bytes: 24915, future: 752 };
 
 /// What one request costs.
 #[derive(Debug)]
