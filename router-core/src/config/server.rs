@@ -147,17 +147,6 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         "text" => Some(LogForm::Text),
         _ => None,
     };
-    let request_lines = |word: &str| match word {
-        "all" => Some(RequestLines::All),
-        "problems" => Some(RequestLines::Problems),
-        "none" => Some(RequestLines::None),
-        _ => None,
-    };
-    // What is in the file already is not written twice.
-    let usual_lines = match &all.request_log.path {
-        Some(_) => RequestLines::Problems,
-        None => RequestLines::All,
-    };
     let bounds = bounds(raw, table);
     let server = Server {
         listen: listen.unwrap_or(default.listen),
@@ -172,14 +161,7 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         log: table
             .word("log", raw.log.as_deref(), "auto, json or text", log)
             .unwrap_or(default.log),
-        request_lines: table
-            .word(
-                "request_lines",
-                raw.request_lines.as_deref(),
-                "all, problems or none",
-                request_lines,
-            )
-            .unwrap_or(usual_lines),
+        request_lines: request_lines(all, table),
         state_dir: table.path("state_dir", raw.state_dir.as_deref()),
         hosts: hosts::check(raw.hosts.as_deref(), !all.keys.is_empty(), table),
         cors: cors::check(raw.cors_origins.as_deref(), !all.keys.is_empty(), table),
@@ -197,6 +179,22 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
         );
     }
     server
+}
+
+/// The requests with a log line. What is in a file of its own already is not written twice.
+fn request_lines(all: &Raw, table: &Table<'_>) -> RequestLines {
+    let read = |word: &str| match word {
+        "all" => Some(RequestLines::All),
+        "problems" => Some(RequestLines::Problems),
+        "none" => Some(RequestLines::None),
+        _ => None,
+    };
+    let given = all.server.request_lines.as_deref();
+    let given = table.word("request_lines", given, "all, problems or none", read);
+    given.unwrap_or(match &all.request_log.path {
+        Some(_) => RequestLines::Problems,
+        None => RequestLines::All,
+    })
 }
 
 /// The cores that this process may use: those of the machine, or fewer by its affinity or its container's quota.

@@ -84,17 +84,14 @@ impl Prepared {
         if accept != JSON {
             headers.insert(ACCEPT, HeaderValue::from_static(accept));
         }
-        let body = match content_type {
-            Some(own) => {
-                if own != JSON {
-                    headers.insert(CONTENT_TYPE, own);
-                }
-                Payload::new(attempt.body.clone())
+        let body = if let Some(own) = content_type {
+            if own != JSON {
+                headers.insert(CONTENT_TYPE, own);
             }
-            None => {
-                headers.remove(CONTENT_TYPE);
-                Payload::default()
-            }
+            Payload::new(attempt.body.clone())
+        } else {
+            headers.remove(CONTENT_TYPE);
+            Payload::default()
         };
         if http2 {
             headers.remove(HOST);
