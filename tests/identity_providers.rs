@@ -192,6 +192,9 @@ async fn a_token_has_the_rights_of_the_key_that_its_claims_grant() {
     assert_eq!(issuer.reads(), 1, "one read serves all");
 }
 
+/// The challenge to a caller whose token was refused.
+const INVALID: &str = r#"Bearer error="invalid_token""#;
+
 #[tokio::test]
 async fn no_forged_or_foreign_token_is_accepted() {
     let (signer, other) = (Signer::ec("a"), Signer::rsa("b"));
@@ -251,8 +254,7 @@ async fn no_forged_or_foreign_token_is_accepted() {
     for (nth, token) in refused.iter().enumerate() {
         let answer = asked(&bench, "chat", token).await;
         assert_refused(&answer, 401, "invalid_api_key");
-        let asks = answer.header("www-authenticate");
-        assert_eq!(asks, Some("Bearer error=\"invalid_token\""), "{nth}: {token}");
+        assert_eq!(answer.header("www-authenticate"), Some(INVALID), "{nth}: {token}");
         assert!(!answer.text.contains(token.as_str()));
     }
     assert_eq!(issuer.reads(), 1);

@@ -9,6 +9,10 @@ use bytes::Bytes;
 use router_core::router::ChatCall;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
+#[expect(
+    clippy::expect_used,
+    reason = "shared with the benchmarks, where a broken set-up ends the run"
+)]
 #[path = "../benches/support/in_memory.rs"]
 mod in_memory;
 #[path = "../benches/support/mod.rs"]
