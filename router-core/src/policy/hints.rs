@@ -237,7 +237,7 @@ impl Hints {
 
 /// True of the headers that are read here.
 fn is_hint(name: &str) -> bool {
-    name.starts_with("x-router-") || name.starts_with("x-stainless-") || NAMING.contains(&name)
+    REQUEST_HEADERS.iter().any(|header| header.name == name) || NAMING.contains(&name)
 }
 
 /// The caller's own timeout. The header is not ours, so an odd value is no reason to refuse the request.
