@@ -114,8 +114,13 @@ class Chart {
     if (event.key === "Escape") return this.leave();
     if (!(event.key in moves) || count === 0) return;
     event.preventDefault();
-    const from = this.at ?? (moves[event.key] > 0 ? -1 : count);
-    this.show(Math.max(0, Math.min(count - 1, from + moves[event.key])), true);
+    const move = moves[event.key];
+    const from = this.at ?? (move > 0 ? -1 : count);
+    let at = Math.max(0, Math.min(count - 1, from + move));
+    // A step without a value is passed over: the last one has none until its first second is over.
+    const on = event.key === "Home" ? 1 : event.key === "End" ? -1 : Math.sign(move);
+    while (at >= 0 && at < count && !this.describe(at)) at += on;
+    if (at >= 0 && at < count) this.show(at, true);
   }
 
   show(at, spoken) {
