@@ -65,6 +65,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
     assert_eq!(header("x-router-deployment"), Some("gpt_4o_payg"));
     assert_eq!(header("x-router-attempts"), Some("2"));
-    println!("answered by {:?}", header("x-router-deployment").unwrap_or("nobody"));
+    println!("answered by {}", header("x-router-deployment").unwrap_or("nobody"));
     Ok(())
 }

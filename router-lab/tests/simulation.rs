@@ -278,7 +278,15 @@ fn size_finds_a_size_that_is_sold() {
     let cheapest = report["cheapest_ptu"].as_u64().unwrap();
     assert!(cheapest == 0 || (cheapest >= 15 && cheapest.is_multiple_of(5)), "{cheapest}");
     let sizes = report["sizes"].as_array().unwrap();
-    assert_eq!(sizes.len(), 1 + (60 - 15) / 5 + 1);
+    let played: Vec<u64> = sizes.iter().map(|size| size["ptu"].as_u64().unwrap()).collect();
+    // Of the eleven sizes that are sold, both ends are played, and the neighbours of the cheapest.
+    let sold: Vec<u64> = std::iter::once(0).chain((15..=60).step_by(5)).collect();
+    assert!(played.iter().all(|size| sold.contains(size)), "{played:?}");
+    let place = sold.iter().position(|size| *size == cheapest).unwrap();
+    let neighbours = sold.iter().skip(place.saturating_sub(1)).take(3);
+    for size in [0, 60].iter().chain(neighbours) {
+        assert!(played.contains(size), "{size} of {played:?}");
+    }
     let total = |size: &Value| size["total_usd"].as_f64().unwrap();
     let least = sizes.iter().map(total).fold(f64::INFINITY, f64::min);
     let found = sizes.iter().find(|size| size["ptu"].as_u64() == Some(cheapest)).unwrap();
