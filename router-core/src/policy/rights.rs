@@ -114,7 +114,11 @@ impl Rights {
     /// use router_core::policy::{Hints, Rights};
     /// let korea = Area::try_from("geo:kr")?;
     /// let rights = Rights { residency: Some(korea), ..Rights::default() };
-    /// let asks = |area| Hints { residency: Some(area), ..Hints::default() };
+    /// let asks = |area| {
+    ///     let mut hints = Hints::default();
+    ///     hints.residency = Some(area);
+    ///     hints
+    /// };
     /// assert!(rights.narrow(asks(Area::try_from("region:koreacentral")?)).is_ok());
     /// assert!(rights.narrow(asks(Area::Global)).is_err());
     /// # Ok::<(), router_core::deployment::AreaFault>(())
