@@ -4,6 +4,10 @@
 //!
 //! Does not read parameters of the request (`classifier.rs`).
 
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
 use crate::chat::Message;
 
 /// Bytes from each end of a turn in which a hint is looked for.
@@ -22,10 +26,15 @@ pub(super) fn asks_for_steps(turn: &Message<'_>) -> bool {
     })
 }
 
+/// Searches, each prepared once: that costs more than a search in a short text.
+static STEP: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("tep"));
+static STAGE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("단계"));
+static ORDERLY: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("차근차근"));
+
 fn hints(text: &str) -> bool {
-    let english = text.match_indices("tep").any(|(at, found)| {
+    let english = STEP.find_iter(text.as_bytes()).any(|at| {
         let (before, rest) = text.split_at_checked(at).unwrap_or_default();
-        let rest = rest.get(found.len()..).unwrap_or_default();
+        let rest = rest.get("tep".len()..).unwrap_or_default();
         let steps = rest.starts_with(" by step") || rest.starts_with("-by-step");
         steps && thinks(before)
     });
@@ -45,12 +54,13 @@ fn floor(text: &str, at: usize) -> usize {
 }
 
 fn korean(text: &str) -> bool {
-    let thinks = |(at, _): (usize, &str)| {
+    let thinks = |at: usize| {
         let rest = text.get(at..floor(text, at + AFTER)).unwrap_or_default();
         rest.contains("생각")
     };
     !text.is_ascii()
-        && (text.match_indices("단계").any(thinks) || text.match_indices("차근차근").any(thinks))
+        && (STAGE.find_iter(text.as_bytes()).any(thinks)
+            || ORDERLY.find_iter(text.as_bytes()).any(thinks))
 }
 
 #[cfg(test)]

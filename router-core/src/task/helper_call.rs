@@ -6,7 +6,9 @@
 //!
 //! Does not weigh the finding (`classifier.rs`).
 
-use memchr::memmem::find;
+use std::sync::LazyLock;
+
+use memchr::memmem::{Finder, find};
 
 use crate::chat::Message;
 
@@ -20,7 +22,9 @@ const QUOTED: usize = 4_096;
 const SHORTEST: usize = 40;
 
 /// Phrases that name what helper calls make.
-const PRODUCTS: &str = "chat title|title for|word title|short title|concise title|a title of|create a title|generate a title|\
+static PRODUCTS: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(
+        "chat title|title for|word title|short title|concise title|a title of|create a title|generate a title|\
     write a title|name this conversation|name this chat|name the conversation|conversation a name|title summari|headline|\
     sidebar|subject line for|follow-up question|follow up question|questions the user|question the user|user could ask|\
     user might|want to know next|ask next|standalone question|standalone version|self-contained|search quer|search string|\
@@ -32,21 +36,49 @@ const PRODUCTS: &str = "chat title|title for|word title|short title|concise titl
     do not answer|without answering|reply chip|suggested repl|quick repl|answer with one of the|autocomplet|\
     제목을|제목으로|제목은|이름을 붙|이름을 지|사이드바|태그|라벨|키워드|핵심어|후속 질문|이어서 물|다음에 궁금|물을 만한|검색어|\
     검색 질의|검색에 쓸|독립된 질문|독립적인 질문|안전한지|안전 필터|유해|이용 정책|콘텐츠 정책|기억할|사용자에 대한|사용자 정보|\
-    대화를 요약|지금까지의 대화|대화 내용을|언어를 감지|언어 코드|감정을|의도를|의도는|답하지 말|답하지는|답장 버튼|답장을 제안|분류하세요";
+    대화를 요약|지금까지의 대화|대화 내용을|언어를 감지|언어 코드|감정을|의도를|의도는|답하지 말|답하지는|답장 버튼|답장을 제안|분류하세요",
+    )
+});
 
 /// Words of code: who asks for a program that makes titles does not ask for a title.
-const CODE: &str = "function|python|java|code|implement|program|sql|script|regex|algorithm|class |함수|코드|프로그램|구현";
+static CODE: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(
+        "function|python|java|code|implement|program|sql|script|regex|algorithm|class |함수|코드|프로그램|구현",
+    )
+});
 
 /// Demands for nothing but the result.
-const ONLY: &str = "output nothing|and nothing more|and nothing else| only.|only the|respond with|reply with|answer with|one word|\
-    single word|one per line|json array|출력하세요|반환하세요|만 출력|만 답|한 줄에 하나";
+static ONLY: LazyLock<Phrases> = LazyLock::new(|| {
+    Phrases::of(
+        "output nothing|and nothing more|and nothing else| only.|only the|respond with|reply with|answer with|one word|\
+    single word|one per line|json array|출력하세요|반환하세요|만 출력|만 답|한 줄에 하나",
+    )
+});
 
 /// Who is quoted, at the start of a line.
-const ROLES: &str = "user|human|person|customer|input|message|query|q|text|turn|prompt|question|conversation|original question|\
+static ROLES: LazyLock<Vec<&[u8]>> = LazyLock::new(|| {
+    let roles = "user|human|person|customer|input|message|query|q|text|turn|prompt|question|conversation|original question|\
     사용자|사람|고객|입력|메시지|질의|질문|글|발화|대화|내용";
+    roles.split('|').map(str::as_bytes).collect()
+});
 
 /// What opens a quotation.
-const OPENINGS: &str = "<chat_history>|<<<|\"\"\"|<conversation>|<begin|<text>";
+static OPENINGS: LazyLock<Phrases> =
+    LazyLock::new(|| Phrases::of("<chat_history>|<<<|\"\"\"|<conversation>|<begin|<text>"));
+
+/// Phrases to search for. Preparing a search costs more than a search in a short text, so it is done once.
+struct Phrases(Vec<Finder<'static>>);
+
+impl Phrases {
+    /// Phrases between bars.
+    fn of(list: &'static str) -> Self {
+        Self(list.split('|').map(Finder::new).collect())
+    }
+
+    fn any_in(&self, text: &[u8]) -> bool {
+        self.0.iter().any(|phrase| phrase.find(text).is_some())
+    }
+}
 
 /// Is a turn a helper call?
 pub(super) fn is_helper_call(turn: &Message<'_>) -> bool {
@@ -106,34 +138,33 @@ fn of_text(text: &str) -> bool {
     let (head, first, last) = (edges.head(), edges.first(), edges.last());
     let beside = text.len() > first.len() + 10;
     let quotes = quotes(text);
-    let only = |part: &[u8]| beside && has(part, ONLY);
+    let only = |part: &[u8]| beside && ONLY.any_in(part);
     // Most turns end here: what follows looks for many phrases.
     if !(quotes || only(first) || only(last)) {
         return false;
     }
     let line = last.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let at_start = has(if quotes { head } else { first }, PRODUCTS) && !has(first, CODE);
-    let at_end = has(last, PRODUCTS) && !has(line, CODE);
+    let at_start = PRODUCTS.any_in(if quotes { head } else { first }) && !CODE.any_in(first);
+    let at_end = PRODUCTS.any_in(last) && !CODE.any_in(line);
     (at_start && (quotes || only(first))) || (at_end && (quotes || only(last)))
-}
-
-fn has(part: &[u8], phrases: &str) -> bool {
-    phrases.split('|').any(|phrase| find(part, phrase.as_bytes()).is_some())
 }
 
 /// Does a line start with a role and a colon, or does something open a quotation?
 fn quotes(text: &[u8]) -> bool {
     let text = text.get(..QUOTED).unwrap_or(text);
     let lines = text.split(|&byte| byte == b'\n').any(names_role);
-    lines || OPENINGS.split('|').any(|opening| find(text, opening.as_bytes()).is_some())
+    lines || OPENINGS.any_in(text)
 }
 
 fn names_role(line: &[u8]) -> bool {
     let sign = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric();
     let start = line.iter().take(3).take_while(|byte| sign(byte)).count();
     let line = line.get(start..).unwrap_or_default();
-    ROLES.split('|').any(|role| {
-        let role = role.as_bytes();
+    // Most lines begin with no role and end here.
+    if !line.first().is_some_and(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii()) {
+        return false;
+    }
+    ROLES.iter().any(|role| {
         let same = line.get(..role.len()).is_some_and(|found| found.eq_ignore_ascii_case(role));
         let mut rest = line.iter().skip(role.len()).take(14);
         same && rest.any(|byte| matches!(byte, b':' | b'='))
