@@ -8,10 +8,12 @@ use std::convert::Infallible;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use http::header::{ALLOW, HeaderValue};
+use http::request::Parts;
 use http::{Method, Request};
 
 use crate::chat::Operation;
@@ -29,6 +31,9 @@ use crate::upstream::Upstream;
 
 /// The longest body unless the program sets another limit.
 const MAX_BODY_BYTES: usize = 32 << 20;
+
+/// How long the rest of a refused body is read.
+const LINGER: Duration = Duration::from_secs(2);
 
 /// Answers HTTP requests: `POST` of chat completions, responses, legacy completions and embeddings, in OpenAI's and Azure's paths,
 /// with or without the prefix `/v1`. Every other path is answered with 404.
@@ -68,24 +73,15 @@ impl<U: Upstream> HttpService<U> {
         B: http_body::Body,
     {
         let (parts, body) = request.into_parts();
-        let Some(Target { operation, deployment }) = target(parts.uri.path()) else {
-            return refusal(Kind::UnknownPath, "no such path");
-        };
-        if parts.method != Method::POST {
-            let mut response = refusal(Kind::MethodNotAllowed, "expected the method POST");
-            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
-            return response;
-        }
-        let body = match receive(body, self.max_body_bytes).await {
-            Ok(body) => body,
-            Err(NotReceived::TooLong) => {
-                let message = format!("the body is longer than {} bytes", self.max_body_bytes);
-                return refusal(Kind::RequestTooLarge, &message);
-            }
-            Err(NotReceived::BrokenOff) => {
-                return refusal(Kind::RequestTimeout, "the body did not arrive completely");
-            }
-        };
+        let mut body = pin!(body);
+        let (Target { operation, deployment }, body) =
+            match self.received(&parts, body.as_mut()).await {
+                Ok(received) => received,
+                Err(refused) => {
+                    linger(body, self.max_body_bytes).await;
+                    return *refused;
+                }
+            };
         let mut call = ChatCall::of(operation, body);
         call.headers = parts.headers;
         call.path_model = deployment;
@@ -102,6 +98,33 @@ impl<U: Upstream> HttpService<U> {
             Ok(response) => response.into_http(),
             Err(error) => error.into(),
         }
+    }
+
+    /// What the request is for, and its whole body.
+    async fn received<B: http_body::Body>(
+        &self,
+        parts: &Parts,
+        body: Pin<&mut B>,
+    ) -> Result<(Target, Bytes), Box<http::Response<Body>>> {
+        let Some(target) = target(parts.uri.path()) else {
+            return Err(Box::new(refusal(Kind::UnknownPath, "no such path")));
+        };
+        if parts.method != Method::POST {
+            let mut response = refusal(Kind::MethodNotAllowed, "expected the method POST");
+            response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return Err(Box::new(response));
+        }
+        let refused = match receive(body, self.max_body_bytes).await {
+            Ok(body) => return Ok((target, body)),
+            Err(NotReceived::TooLong) => {
+                let message = format!("the body is longer than {} bytes", self.max_body_bytes);
+                refusal(Kind::RequestTooLarge, &message)
+            }
+            Err(NotReceived::BrokenOff) => {
+                refusal(Kind::RequestTimeout, "the body did not arrive completely")
+            }
+        };
+        Err(Box::new(refused))
     }
 }
 
@@ -159,8 +182,10 @@ enum NotReceived {
 }
 
 /// The whole body. Memory grows with the bytes that have arrived; an announced length reserves none.
-async fn receive<B: http_body::Body>(body: B, most: usize) -> Result<Bytes, NotReceived> {
-    let mut body = pin!(body);
+async fn receive<B: http_body::Body>(
+    mut body: Pin<&mut B>,
+    most: usize,
+) -> Result<Bytes, NotReceived> {
     let mut whole = BytesMut::new();
     loop {
         let next = std::future::poll_fn(|context| Pin::as_mut(&mut body).poll_frame(context)).await;
@@ -177,6 +202,20 @@ async fn receive<B: http_body::Body>(body: B, most: usize) -> Result<Bytes, NotR
         }
         whole.extend_from_slice(&bytes);
     }
+}
+
+/// Reads on what a refused request still sends: at most `most` bytes, for at most two seconds. A client that sends its body after
+/// its head would otherwise find the connection closed, and never see the refusal.
+async fn linger<B: http_body::Body>(mut body: Pin<&mut B>, most: usize) {
+    let read = async {
+        let mut seen = 0;
+        while seen <= most {
+            let next = std::future::poll_fn(|context| body.as_mut().poll_frame(context)).await;
+            let Some(Ok(frame)) = next else { return };
+            seen += frame.data_ref().map_or(0, Buf::remaining);
+        }
+    };
+    drop(tokio::time::timeout(LINGER, read).await);
 }
 
 /// A request that never reaches the router.
