@@ -268,7 +268,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The difference of the AUCs, rows drawn anew many times.
+    /// The difference of the AUCs, rows resampled many times.
     fn better(&self, prior: &[f64], corrected: &[f64]) -> [f64; 2] {
         let mut dice = Dice(1);
         let mut all: Vec<f64> = Vec::new();

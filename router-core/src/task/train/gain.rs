@@ -137,7 +137,7 @@ pub fn ranking(rows: &[GainRow], values: &[f64]) -> Ranking {
     rank(&mut ranked(rows, values))
 }
 
-/// The interval that holds nine in ten of the figures of rows drawn anew.
+/// The interval that holds nine in ten of the figures of resampled rows.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// Of the AUC: five per cent lie below the first and above the second.
@@ -146,7 +146,7 @@ pub struct Interval {
     pub apgr: [f64; 2],
 }
 
-/// Draws the rows anew many times, the same for a `seed`; `None` if they rank nothing.
+/// Resamples the rows many times, the same way for a `seed`; `None` if they rank nothing.
 pub fn interval(rows: &[GainRow], values: &[f64], seed: u64) -> Option<Interval> {
     const DRAWS: usize = 400;
     let all = ranked(rows, values);
