@@ -1,8 +1,10 @@
 # syntax=docker/dockerfile:1
 #
-# The router (target `router`, the last one and so the default) and the emulator of Azure OpenAI (target `emulator`):
+# The router (target `router`, the last one and so the default), its offline tools (target `tools`) and the emulator of
+# Azure OpenAI (target `emulator`):
 #
 #   docker build --tag model-router .
+#   docker build --tag model-router-tools --target tools .
 #   docker build --tag azure-emulator --target emulator .
 #
 # Dependencies are built in a layer of their own, from what cargo-chef reads out of the manifests: a change of the sources
@@ -21,8 +23,8 @@ COPY . .
 RUN cargo chef prepare --recipe-path recipe.json
 
 FROM chef AS build
-# Features of router-server besides serving, separated by commas. The image omits the demo and the tools for training and
-# simulation, which production does not need.
+# Features of router-server besides serving, separated by commas. The demo and the tools for training, simulation and reports
+# are in the image `tools`: production does not need them.
 ARG FEATURES="redis,otel"
 COPY --from=plan /build/recipe.json recipe.json
 RUN cargo chef cook --profile dist --locked --recipe-path recipe.json \
@@ -33,6 +35,11 @@ RUN cargo build --profile dist --locked --package router-server --no-default-fea
     && cargo build --profile dist --locked --package azure-emulator \
     && mkdir /out \
     && cp target/dist/router-server target/dist/azure-emulator /out/
+
+# Every command: the default features, and spans.
+FROM build AS build-tools
+RUN cargo build --profile dist --locked --package router-server --features otel \
+    && cp target/dist/router-server /out/router-server-tools
 
 # Debian 12 as above, so that the C library is the one that was linked against; it has the public certificate authorities.
 FROM gcr.io/distroless/cc-debian12:nonroot AS base
@@ -46,6 +53,17 @@ EXPOSE 8900
 STOPSIGNAL SIGINT
 ENTRYPOINT ["/usr/local/bin/azure-emulator"]
 CMD ["serve", "--listen", "0.0.0.0:8900"]
+
+# Without the router's ROUTER__SERVER__LISTEN: `explain` and `simulate` read configurations that have no keys yet. A folder
+# mounted at /work is where relative paths begin.
+FROM base AS tools
+LABEL org.opencontainers.image.title="model-router-tools" \
+    org.opencontainers.image.description="Setup, simulation, sizing, reports and training for model-router" \
+    org.opencontainers.image.licenses="MIT OR Apache-2.0"
+COPY --from=build-tools /out/router-server-tools /usr/local/bin/router-server
+WORKDIR /work
+ENTRYPOINT ["/usr/local/bin/router-server"]
+CMD ["--help"]
 
 FROM base AS router
 LABEL org.opencontainers.image.title="model-router" \

@@ -532,6 +532,48 @@ fn openai_hosts_stand_for_their_area() {
 }
 
 #[test]
+fn what_follows_from_the_host_and_from_a_single_endpoint_need_not_be_written() {
+    let config = |endpoint: &str, deployment: &str| {
+        let text = format!(
+            "[endpoints.main]\n{endpoint}\napi_key = {{ env = \"K\" }}\n\
+             [deployments.d]\nmodel = \"gpt-5.4\"\n{deployment}\n\
+             [roles]\nreasoning = {{ models = [\"gpt-5.4\"] }}\nchat = {{ models = [\"gpt-5.4\"] }}"
+        );
+        Config::from_toml(&text, today()).map_err(|faults| faults.to_string())
+    };
+    let api = |endpoint: &str, deployment: &str| {
+        let config = config(endpoint, deployment).unwrap();
+        format!("{:?}", config.catalog.deployment("d").unwrap().api)
+    };
+    let standard = "sku = \"GlobalStandard\"";
+    assert_eq!(api("url = \"https://a.openai.azure.com\"", standard), "AzureV1");
+    assert_eq!(api("url = \"https://A.Services.AI.Azure.com/\"", standard), "AzureV1");
+    assert!(
+        api("url = \"https://a.openai.azure.com\"\napi_version = \"2024-10-21\"", standard)
+            .contains("2024-10-21")
+    );
+    assert_eq!(api("url = \"https://api.openai.com\"", ""), "OpenAi");
+    assert_eq!(
+        config("url = \"https://llm.example.com\"", standard).unwrap_err(),
+        "endpoints.main.api: missing; must be azure, azure_v1 or openai"
+    );
+    // A host that only looks like Azure's is nobody's default.
+    assert!(config("url = \"https://openai.azure.com.example.com\"", standard).is_err());
+    assert_eq!(
+        config("url = \"https://a.openai.azure.com\"", "").unwrap_err(),
+        "deployments.d.sku: missing; must be one of GlobalStandard, DataZoneStandard, Standard, GlobalProvisionedManaged, \
+         DataZoneProvisionedManaged, ProvisionedManaged, DeveloperTier, or set billing and area"
+    );
+    let second = format!(
+        "{standard}\n[endpoints.other]\nurl = \"https://b.openai.azure.com\"\nanonymous = true"
+    );
+    assert_eq!(
+        config("url = \"https://a.openai.azure.com\"", &second).unwrap_err(),
+        "deployments.d.endpoint: missing; must be the name of an endpoint"
+    );
+}
+
+#[test]
 fn an_identity_says_what_it_lacks_and_what_it_cannot_use() {
     let faults = |identity: &str| {
         let by = SOUND.replace("api_key = { env = \"SEOUL_KEY\" }", identity);
@@ -575,7 +617,7 @@ fn an_identity_says_what_it_lacks_and_what_it_cannot_use() {
         ),
         (
             "identity = { kinds = 1, kind = \"workload\" }",
-            "..identity.kinds: unknown key; known here are kind, scope, tenant_id, client_id, token_file, secret, url"
+            "..identity.kinds: unknown key; did you mean kind?; known here are kind, scope, tenant_id, client_id, token_file, secret, url"
                 .to_owned(),
         ),
     ] {

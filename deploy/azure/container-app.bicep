@@ -16,6 +16,9 @@ param openAiAccount string
 @secure()
 param config string
 
+@description('Name of the endpoint in the configuration that uses the managed identity: NAME of [endpoints.NAME.identity].')
+param identityEndpoint string = 'main'
+
 @description('Secrets that the configuration reads from files in /mnt/secrets: name and Key Vault URI of each.')
 param keyVaultSecrets array = []
 
@@ -149,6 +152,11 @@ resource app 'Microsoft.App/containerApps@2024-03-01' = {
             {
               name: 'ROUTER__SERVER__DRAIN_MS'
               value: '120000'
+            }
+            // The app has a user-assigned identity only, which the platform wants to be named.
+            {
+              name: 'ROUTER__ENDPOINTS__${toUpper(identityEndpoint)}__IDENTITY__CLIENT_ID'
+              value: identity.properties.clientId
             }
           ]
           resources: {

@@ -52,3 +52,34 @@ pub(crate) fn run(args: &Report) -> Result<Printout, Failure> {
     };
     Ok(Printout { report, remarks })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_stands_for_the_logs_of_all_pods() {
+        let folder = tempfile::tempdir().unwrap();
+        let line = |at: u64| format!("{{\"at_unix_ms\":{at}}}\n");
+        for (pod, name, at) in [
+            ("pod-a", "requests.jsonl", 3),
+            ("pod-a", "requests.jsonl.1", 1),
+            ("pod-b", "requests.jsonl", 2),
+        ] {
+            std::fs::create_dir_all(folder.path().join(pod)).unwrap();
+            std::fs::write(folder.path().join(pod).join(name), line(at)).unwrap();
+        }
+        std::fs::create_dir(folder.path().join("lost+found")).unwrap();
+        std::fs::write(folder.path().join("notes.txt"), "no log").unwrap();
+        let log = Log::read(&[folder.path().to_owned()]).unwrap();
+        let times: Vec<u64> = log.requests.iter().map(|request| request.at_unix_ms).collect();
+        assert_eq!(times, [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_folder_without_logs_is_a_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let fault = Log::read(&[folder.path().to_owned()]).unwrap_err().to_string();
+        assert!(fault.ends_with("no *.jsonl file in this folder"), "{fault}");
+    }
+}

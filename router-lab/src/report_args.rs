@@ -13,7 +13,7 @@ Examples:
 
 The log is what [request_log] writes. An answer of provisioned throughput costs nothing here: its price is paid by the hour.")]
 pub struct Report {
-    /// A request log; repeatable, in any order
+    /// A request log, or a folder of them; repeatable, in any order
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub log: Vec<PathBuf>,
     /// The columns to group by, in this order

@@ -13,7 +13,7 @@ Example:
 The log is what [request_log] writes. Only requests that were scored count: whoever named a role, a model or x-router-task \
 gets it whatever the threshold is. Nothing is changed: the threshold found is printed for you to set.")]
 pub struct Calibrate {
-    /// A request log; repeatable, in any order
+    /// A request log, or a folder of them; repeatable, in any order
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub log: Vec<PathBuf>,
     /// The desired share of reasoning among scored requests, 0 to 1
@@ -38,7 +38,7 @@ The requests of the log are sent again through the router itself, in virtual tim
 configuration has them. Nothing is sent anywhere. The log has no text: requests keep their scores, and each \
 configuration's threshold and mode decide what they lead to.")]
 pub struct Replay {
-    /// A request log; repeatable, in any order
+    /// A request log, or a folder of them; repeatable, in any order
     #[arg(long, value_name = "FILE", num_args = 1.., required = true)]
     pub log: Vec<PathBuf>,
     /// The files of one configuration, as `serve` takes them

@@ -6,14 +6,15 @@ use router_core::units::Day;
 /// An endpoint at which nothing listens, for commands that send nothing.
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:9";
 
+#[cfg(any(test, feature = "lab"))]
 const TEXT: &str = include_str!("design_card.toml");
-#[cfg(feature = "lab")]
 const SOLD_TODAY: &str = include_str!("sold_today.toml");
 
 /// The configuration, its endpoint at `url`.
 ///
 /// # Errors
 /// The `url` is none; the rest is checked by this file's test.
+#[cfg(any(test, feature = "lab"))]
 pub(crate) fn config(url: &str, today: Day) -> Result<Config, ConfigFaults> {
     Config::from_toml(&TEXT.replace(NOWHERE, url), today)
 }
@@ -21,8 +22,7 @@ pub(crate) fn config(url: &str, today: Day) -> Result<Config, ConfigFaults> {
 /// The same of the pair that is sold today.
 ///
 /// # Errors
-/// Like [`config`].
-#[cfg(feature = "lab")]
+/// The `url` is none; the rest is checked by this file's test.
 pub(crate) fn sold_today(url: &str, today: Day) -> Result<Config, ConfigFaults> {
     Config::from_toml(&SOLD_TODAY.replace(NOWHERE, url), today)
 }
@@ -31,7 +31,6 @@ pub(crate) fn sold_today(url: &str, today: Day) -> Result<Config, ConfigFaults> 
 mod tests {
     use super::*;
 
-    #[cfg(feature = "lab")]
     #[test]
     fn the_pair_that_is_sold_today_has_one_warning() {
         let day = Day::try_from("2026-11-23").unwrap();

@@ -11,6 +11,8 @@ use router_core::error::{RouteError, error_body, error_headers};
 use router_core::error_kind::Kind;
 
 use crate::keyring::Denied;
+use crate::operations::OPERATIONS;
+use crate::operations::Support;
 use crate::tokens::TokenFault;
 
 /// The kind of a problem, left on the response for the log.
@@ -97,7 +99,16 @@ impl Problem {
     /// No such path.
     pub(crate) fn unknown_path(method: &Method, path: &str) -> Self {
         let path: String = path.chars().take(200).collect();
-        Self::new(Kind::UnknownPath, format!("no such path: {method} {path}"))
+        let served = OPERATIONS.iter().filter(|operation| operation.support != Support::Refused);
+        let asked = path.trim_end_matches('/');
+        let meant = served.map(|operation| operation.path).find(|known| {
+            *known != path && known.strip_prefix("/v1").is_some_and(|below| asked.ends_with(below))
+        });
+        let meant = meant.map(|known| {
+            format!("; did you mean {known}? The base URL ends in /v1 for OpenAI clients and is the host alone for Azure clients")
+        });
+        let message = format!("no such path: {method} {path}{}", meant.unwrap_or_default());
+        Self::new(Kind::UnknownPath, message)
     }
 
     /// The path exists, but not for this method.
@@ -328,5 +339,20 @@ mod tests {
         let error = RouteError::from(unknown);
         assert!(Problem::of(&error, Expose::All).message.contains("secret_name"));
         assert!(!Problem::of(&error, Expose::Minimal).message.contains("secret_name"));
+    }
+
+    #[test]
+    fn a_path_below_a_wrong_base_url_names_the_right_one() {
+        for (path, meant) in [
+            ("/v1/v1/chat/completions", Some("did you mean /v1/chat/completions?")),
+            ("/router/v1/embeddings/", Some("did you mean /v1/embeddings?")),
+            ("/v1/realtime", None),
+            ("/favicon.png", None),
+        ] {
+            let message = Problem::unknown_path(&Method::POST, path).message;
+            assert!(message.starts_with(&format!("no such path: POST {path}")), "{message}");
+            assert_eq!(message.contains("did you mean"), meant.is_some(), "{message}");
+            assert!(message.contains(meant.unwrap_or_default()), "{message}");
+        }
     }
 }

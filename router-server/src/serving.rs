@@ -39,7 +39,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
     /// The address cannot be listened at.
-    #[error("cannot listen at {listen}: {source}")]
+    #[error("server.listen: cannot listen at {listen}: {}", refused(source))]
     Listen {
         /// The address that config names.
         listen: SocketAddr,
@@ -52,6 +52,25 @@ pub enum StartFault {
     /// The configuration cannot be run.
     #[error(transparent)]
     Run(#[from] RunFault),
+}
+
+/// The system's reason in words, and what helps.
+fn refused(fault: &io::Error) -> String {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the system's own words do for the rest")]
+    match fault.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program listens there; stop it or choose another port \
+             (ROUTER__SERVER__LISTEN=127.0.0.1:8081)"
+                .to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "permission denied; ports below 1024 need a privilege".to_owned()
+        }
+        io::ErrorKind::AddrNotAvailable => {
+            "this machine has no such address; 0.0.0.0 stands for all that it has".to_owned()
+        }
+        _ => fault.to_string(),
+    }
 }
 
 /// A running server. Dropping it closes its sockets at once; [`Running::stop`] lets open requests end first.

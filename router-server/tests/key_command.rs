@@ -107,6 +107,10 @@ fn a_key_with_rights_goes_into_a_file_that_takes_it() {
         let refused =
             program(&[["key", "new"].as_slice(), &more, &["--append", path]].concat(), "");
         assert!(!refused.status.success(), "{more:?}");
+        let told = String::from_utf8(refused.stderr).unwrap();
+        let taken = "[keys.billing] is there already; choose another --name";
+        assert!(told.starts_with(path), "it names the file: {told}");
+        assert_eq!(told.contains(taken), more[1] == "billing", "{told}");
     }
     assert_eq!(std::fs::read_to_string(&file).unwrap(), written);
     let key = made["key"].as_str().unwrap();

@@ -159,7 +159,7 @@ fn faults_are_json_as_well() {
     let faults = report["faults"].as_array().unwrap();
     let fault = faults.iter().find(|fault| fault["key"] == "server.listen").unwrap();
     assert_eq!(fault["origin"], "router.toml");
-    assert_eq!(fault["problem"], "must be a text in quotes, found `3`");
+    assert_eq!(fault["problem"], "must be an address and a port such as 127.0.0.1:8080, found `3`");
 }
 
 #[test]
@@ -241,4 +241,64 @@ async fn live_says_of_each_deployment_what_its_upstream_says() {
     assert!(complaint.contains("3 of 5 deployments do not answer as configured"), "{complaint}");
     let asked = emulator.requests_to("gpt-4o").len();
     assert_eq!(asked, 4, "one request each, twice: `there` and `other`");
+}
+
+/// A newcomer's mistakes: each message names what was wrong, where, and what helps.
+#[test]
+fn mistakes_of_the_first_hour_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path();
+    let write = |name: &str, text: &str| std::fs::write(place.join(name), text).unwrap();
+    let refused = |words: &[&str], expected: &str| {
+        let output = program(place, words);
+        let told = text(&output.stderr);
+        assert!(!output.status.success() && told.contains(expected), "{words:?}: {told}");
+    };
+    refused(
+        &["serve"],
+        "no --config FILE, and no router.toml in this folder; `router-server init`",
+    );
+    refused(&["serve", "--config", "nope.toml"], "nope.toml: cannot be read: no such file");
+    refused(&["explain"], "expected --text, or a chat completion request on standard input");
+    refused(&["import", "azure", "nope.json"], "nope.json: cannot be read");
+    refused(&["import", "azure"], "standard input: ");
+    let init = [
+        "init",
+        "--non-interactive",
+        "--endpoint",
+        "https://a.openai.azure.com",
+        "--chat",
+        "gpt-5.4",
+    ];
+    let init = [init.as_slice(), &["--reasoning", "gpt-5.6-sol"]].concat();
+    said(place, &init);
+    refused(
+        &init,
+        "router.toml: is there already and is not replaced; name another file with --out",
+    );
+    refused(&["serve"], "endpoints.azure: environment variable AZURE_OPENAI_API_KEY is not set");
+    let written = std::fs::read_to_string(place.join("router.toml")).unwrap();
+    for (change, expected) in [
+        (("model = ", "modle = "), "modle: unknown key; did you mean model?"),
+        (
+            ("model = ", "ptu = \"50\"\nmodel = "),
+            "ptu: must be a whole number without quotes, found \"50\"",
+        ),
+        (
+            ("[roles.chat]", "[server]\nlisten = 8080\n[roles.chat]"),
+            "server.listen: must be an address and a port",
+        ),
+    ] {
+        write("wrong.toml", &written.replace(change.0, change.1));
+        refused(&["check", "--config", "wrong.toml"], expected);
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let listen = format!("[server]\nlisten = \"{address}\"\n");
+    let anonymous =
+        written.replace("api_key = { env = \"AZURE_OPENAI_API_KEY\" }", "anonymous = true");
+    write("taken.toml", &format!("{listen}{anonymous}"));
+    let expected =
+        format!("server.listen: cannot listen at {address}: another program listens there");
+    refused(&["serve", "--config", "taken.toml"], &expected);
 }

@@ -19,6 +19,12 @@ BREAKS = [
     (checks.dockerfile, "Dockerfile", "HEALTHCHECK", "LABEL health=", "no health check"),
     (checks.dockerfile, "Dockerfile", "cc-debian12:nonroot", "cc-debian12", "DL3006"),
     (checks.dockerfile, "Dockerfile", "EXPOSE 8080", "EXPOSE 8080\nENV API_KEY=1", "stays in the image"),
+    (checks.dockerfile, "Dockerfile", 'ARG FEATURES="redis,otel"', 'ARG FEATURES="redis,hotel"', "no feature hotel"),
+    (checks.dockerfile, "Dockerfile", "--package router-server --features otel", "--package router-server --no-default-features", "all commands"),
+    (checks.dockerfile, "Dockerfile", "WORKDIR /work", "ENV ROUTER__SERVER__LISTEN=0.0.0.0:8080", "laid over"),
+    (checks.dockerfile, "Dockerfile", "--from=build-tools /out/router-server-tools /usr/local/bin/router-server", "--from=build-tools /out/router-server-tools /usr/bin/tools", "one program"),
+    (checks.dockerfile, "docs/deployment.md", "`simulate`", "`simulation`", "does not name"),
+    (checks.compose, "compose.yaml", "      target: tools", "      target: toolbox", "no stage"),
     (checks.dockerfile, ".dockerignore", "!tests/Cargo.toml\n", "", "tests/Cargo.toml"),
     (checks.yaml_style, "compose.yaml", "    ports:", "   ports:", "indentation"),
     (checks.compose, "compose.yaml", "stop_grace_period", "stop_grace_periode", "stop_grace_periode"),
@@ -46,13 +52,23 @@ BREAKS = [
     (checks.chart, "deploy/helm/model-router/templates/hpa.yaml", "model_router_in_flight", "in_flight", "no metric of ours"),
     (checks.chart, "deploy/helm/model-router/values.schema.json", '"minimum": 0', '"minimum": -5', "lets through"),
     (checks.chart, "deploy/helm/model-router/Chart.yaml", "appVersion: 0.", "appVersion: 9.", "appVersion"),
+    (checks.chart, "deploy/kubernetes/report.yaml", "restartPolicy:", "restartPollicy:", "restartPollicy"),
+    (checks.chart, "deploy/kubernetes/report.yaml", "args: [report,", "args: [reports,", "no such command"),
+    (checks.chart, DEPLOYMENT, "value: /dev/stdout", "value: /var/log/stdout", "request log"),
+    (checks.bicep, checks.BICEP, "param external bool = false", "param external = bool false", "UnexpectedToken"),
+    (checks.bicep, checks.BICEP, "  name: openAiAccount\n", "  name: 'fixed'\n", "not used"),
+    (checks.bicep, checks.BICEP, "targetPort: 8080", "targetPort: 80", "different ports"),
+    (checks.bicep, checks.BICEP, "path: '/readyz'", "path: '/ready'", "Readiness"),
+    (checks.bicep, checks.BICEP, "GracePeriodSeconds: 150", "GracePeriodSeconds: 15", "before the router has drained"),
+    (checks.bicep, checks.BICEP, "'/mnt/secrets/router-toml'", "'/mnt/config/router-toml'", "not among"),
+    (checks.bicep, checks.BICEP, "__IDENTITY__CLIENT_ID", "__IDENTITY__CLIENTID", "unknown key"),
     (checks.systemd, checks.UNIT, "ProtectKernelLogs=yes", "ProtectKernelLogs=maybe", "Failed to parse"),
     (checks.systemd, checks.UNIT, "router-server serve", "router-server server", "no such command"),
     (checks.systemd, checks.UNIT, "CapabilityBoundingSet=\n", "", "security"),
 ]
 # All that the checks read.
 FILES = ["Cargo.toml", "Cargo.lock", "Dockerfile", ".dockerignore", "compose.yaml", "configs", "deploy"]
-FILES += ["router-core", "router-server", "router-lab", "azure-emulator", "tests"]
+FILES += ["router-core", "router-server", "router-lab", "azure-emulator", "tests", "docs"]
 
 
 def noticed(tree, row):

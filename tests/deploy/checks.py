@@ -21,6 +21,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BIN = pathlib.Path(sys.executable).parent
 PROGRAMS = pathlib.Path(sys.argv[1]).resolve()
 CHART = "deploy/helm/model-router"
+BICEP = "deploy/azure/container-app.bicep"
 UNIT = "deploy/systemd/model-router.service"
 # The oldest Kubernetes that Chart.yaml names, one between, and the newest with schemas at hand.
 KUBERNETES = ["1.27.0", "1.32.0", "1.37.0"]
@@ -68,7 +69,7 @@ def dockerfile(root):
             stages[name].append(words)
     if name != "router":
         faults.append("Dockerfile: the last stage, which is built by default, is not `router`")
-    for stage in ("router", "emulator"):
+    for stage in ("router", "tools", "emulator"):
         lines = stages.get(stage, [])
         users = [words[1] for words in lines if words[0] == "USER"]
         if not users or not re.fullmatch(r"[1-9]\d*(:[1-9]\d*)?", users[-1]):
@@ -84,7 +85,32 @@ def dockerfile(root):
             faults.append(f"Dockerfile: a secret in {words[0]} stays in the image: {words[1]}")
     if shutil.which("cargo"):
         faults += context(root)
-    return faults
+    return faults + programs(root, text.replace("\\\n", " "), stages)
+
+
+# What somebody who has only images runs in each of them.
+COMMANDS = {
+    "router": ["serve", "probe", "check", "explain", "init", "import azure", "key new", "config show"],
+    "tools": ["simulate", "size", "replay", "calibrate", "report", "train", "evaluate", "demo", "schema", "man", "completions"],
+}
+
+
+def programs(root, text, stages):
+    """The features of each image exist and bring its commands; the image of the router sets where it listens, tools do not."""
+    declared = tomllib.loads((root / "router-server" / "Cargo.toml").read_text())["features"]
+    named = ",".join(re.findall(r'ARG FEATURES="([\w,-]+)"', text) + re.findall(r"--features ([\w,-]+)", text))
+    faults = [f"Dockerfile: router-server has no feature {one}" for one in set(named.split(",")) - set(declared)]
+    own = [line for line in text.splitlines() if "cargo build" in line and "router-server-tools" in line]
+    if len(own) != 1 or "--no-default-features" in own[0]:
+        faults.append("Dockerfile: the image `tools` is not built with all commands")
+    commands = COMMANDS["router"] + COMMANDS["tools"]
+    for command in commands:
+        if not run([PROGRAMS / "router-server", *command.split(), "--help"])[0]:
+            faults.append(f"Dockerfile: no such command for the image `tools`: {command}")
+    if any(words[0] == "ENV" for words in stages.get("tools", [])):
+        faults.append("Dockerfile: tools set a variable, which would be laid over every configuration that they read")
+    page = (root / "docs" / "deployment.md").read_text()
+    return faults + [f"docs/deployment.md: does not name `{one}`" for one in COMMANDS["tools"] if f"`{one}`" not in page]
 
 
 def context(root):
@@ -127,7 +153,7 @@ def checked(name, text_or_files, environment=None):
 
 
 def compose(root):
-    fine, told = run([BIN / "docker-compose", "--file", root / "compose.yaml", "config", "--format", "json"])
+    fine, told = run([BIN / "docker-compose", "--file", root / "compose.yaml", "--profile", "tools", "config", "--format", "json"])
     if not fine:
         return said("compose.yaml", told)
     services = json.loads(told)["services"]
@@ -213,10 +239,28 @@ def chart(root):
                 rendered = loaded.render(values, name="release", namespace="space")
                 objects = [yaml_of(text) for file, text in rendered.items() if not file.endswith(".txt")]
                 faults += [f"chart with {name}: {fault}" for fault in manifests(root, [one for one in objects if one])]
-            faults += refused(loaded) + not_installed(loaded)
+            faults += refused(loaded) + not_installed(loaded) + plain(root)
             faults += documented(root, loaded)
     except Exception as fault:
         faults.append(f"chart: {type(fault).__name__}: {fault}")
+    return faults
+
+
+def plain(root):
+    """Manifests beside the chart are of Kubernetes; kinds of which it has no schema are only read."""
+    import kubernetes_validate
+
+    faults = []
+    for file in sorted((root / "deploy" / "kubernetes").glob("*.yaml")):
+        one = yaml_of(file.read_text())
+        for version in KUBERNETES if one["kind"] not in CUSTOM else []:
+            try:
+                kubernetes_validate.validate(one, version, strict=True)
+            except Exception as fault:
+                faults.append(f"{file.name}: Kubernetes {version}: {getattr(fault, 'message', fault)}")
+        for container in one["spec"].get("template", {}).get("spec", {}).get("containers", []):
+            if not run([PROGRAMS / "router-server", container["args"][0], "--help"])[0]:
+                faults.append(f"{file.name}: no such command: {container['args'][0]}")
     return faults
 
 
@@ -254,7 +298,7 @@ def documented(root, loaded):
 
 
 # Kinds of which Kubernetes itself has no schema.
-CUSTOM = {"ServiceMonitor", "PrometheusRule", "HTTPRoute"}
+CUSTOM = {"ServiceMonitor", "PrometheusRule", "HTTPRoute", "ScaledObject"}
 
 
 def manifests(root, objects):
@@ -354,11 +398,12 @@ def configured(kinds, spec):
         settings = {name: value for name, value in own if name.startswith("ROUTER_") and not name.startswith(tls)}
         files = [kinds["ConfigMap"]["data"][config.rpartition("/")[2]] for config in configs]
         log = settings.get("ROUTER__REQUEST_LOG__PATH")
-        if log and mounts.get(log.rpartition("/")[0]) != "request-log":
+        stdout = log == "/dev/stdout"
+        if log and not stdout and mounts.get(log.rpartition("/")[0]) != "request-log":
             faults.append(f"Deployment: {log} is not on the volume of the request log")
         with tempfile.TemporaryDirectory() as folder:
             # The volume is there only in the cluster.
-            settings |= {"ROUTER__REQUEST_LOG__PATH": f"{folder}/requests.jsonl"} if log else {}
+            settings |= {"ROUTER__REQUEST_LOG__PATH": f"{folder}/requests.jsonl"} if log and not stdout else {}
             faults += checked("ConfigMap", "\n".join(files), settings)
     listen = variables(container)["ROUTER__SERVER__LISTEN"]
     if not any(listen == f"0.0.0.0:{port['containerPort']}" for port in container["ports"]):
@@ -377,6 +422,58 @@ def scaled(root, kinds):
     if "replicas" in kinds["Deployment"]["spec"]:
         faults.append("Deployment: its replicas undo what the autoscaler does")
     return faults
+
+
+def bicep(root):
+    """The module parses, uses what it declares, and its container starts the router with a configuration that loads."""
+    import pycep
+
+    text = (root / BICEP).read_text()
+    try:
+        module = pycep.BicepParser().parse(text=text)
+    except Exception as fault:
+        return [f"{BICEP}: {type(fault).__name__}: {' '.join(str(fault).split())[:300]}"]
+    faults = []
+    for kind in ("parameters", "variables", "resources"):
+        for name, one in module.get(kind, {}).items():
+            if kind != "resources" and len(re.findall(rf"\b{name}\b", text)) < 2:
+                faults.append(f"{BICEP}: {name} is declared and not used")
+            if kind == "resources" and not re.fullmatch(r"20\d\d-\d\d-\d\d(-preview)?", one["api_version"]):
+                faults.append(f"{BICEP}: {name} has no version of its API")
+    app = module["resources"]["app"]["config"]["properties"]
+    template = app["template"]
+    container = template["containers"][0]
+    settings = {one["name"]: one["value"] for one in container["env"]}
+    port = app["configuration"]["ingress"]["targetPort"]
+    if settings["ROUTER__SERVER__LISTEN"] != f"0.0.0.0:{port}":
+        faults.append(f"{BICEP}: the ingress and the listener have different ports")
+    for probe in container["probes"]:
+        if (probe["httpGet"]["path"], probe["httpGet"]["port"]) not in {("/healthz", port), ("/readyz", port)}:
+            faults.append(f"{BICEP}: the probe {probe['type']} asks {probe['httpGet']}")
+    if template["terminationGracePeriodSeconds"] * 1000 <= int(settings["ROUTER__SERVER__DRAIN_MS"]):
+        faults.append(f"{BICEP}: killed before the router has drained")
+    mounts = {mount["volumeName"]: mount["mountPath"] for mount in container["volumeMounts"]}
+    config = container["args"][container["args"].index("--config") + 1]
+    if config != f"{mounts.get('secrets')}/router-toml" or "'router-toml'" not in text:
+        faults.append(f"{BICEP}: {config} is not among the mounted secrets")
+    # The endpoint of the page, with the variables that the module sets; the id is known only at Azure.
+    own = {name.replace("${toUpper(identityEndpoint)}", "MAIN"): value for name, value in settings.items()}
+    own = {name: value if isinstance(value, str) else "5f6a8c2e-11aa-4b5c-9d00-1a2b3c4d5e6f" for name, value in own.items()}
+    page = (root / "docs" / "deployment.md").read_text()
+    shown = next(block for block in re.findall(r"```toml\n(.*?)```", page, re.DOTALL) if "app_service" in block)
+    return faults + checked(BICEP, shown + REST_OF_A_CONFIGURATION, own)
+
+
+REST_OF_A_CONFIGURATION = """
+[deployments.chat]
+model = "gpt-5.4"
+sku = "GlobalStandard"
+[roles]
+reasoning = { models = ["gpt-5.4"] }
+chat = { models = ["gpt-5.4"] }
+[keys.a]
+hashes = ["sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef"]
+"""
 
 
 def systemd(root):
@@ -409,6 +506,7 @@ CHECKS = {
     yaml_style: ["yamllint"],
     compose: ["docker-compose", "yaml"],
     chart: ["helm_python", "kubernetes_validate", "yaml"],
+    bicep: ["pycep"],
     systemd: ["systemd-analyze"],
 }
 

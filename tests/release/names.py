@@ -17,15 +17,17 @@ import tomllib
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 REGISTRY = "ghcr.io"
 MANIFEST = "Cargo.toml"
+REPORT = "deploy/kubernetes/report.yaml"
 CHART = "deploy/helm/model-router/Chart.yaml"
 REPOSITORY = re.compile(r'(?m)^(repository = "https://github\.com/)([\w-]+)(/[\w.-]+"$)')
 # Where an image is named: the part in the middle is the registry and the owner.
 IMAGES = {
     "deploy/helm/model-router/values.yaml": re.compile(r"(?m)^(  repository: )(\S+)(/model-router)$"),
-    "compose.yaml": re.compile(r"(?m)^(    image: )(\S+)(/(?:model-router|azure-emulator):local)$"),
+    REPORT: re.compile(r"(?m)^(          image: )(\S+)(/model-router-tools:\d\S*)$"),
+    "compose.yaml": re.compile(r"(?m)^(    image: )(\S+)(/(?:model-router|model-router-tools|azure-emulator):local)$"),
 }
 # How many names each file has, so that a line of another form is noticed.
-COUNTS = {"deploy/helm/model-router/values.yaml": 1, "compose.yaml": 2}
+COUNTS = {REPORT: 1, "deploy/helm/model-router/values.yaml": 1, "compose.yaml": 3}
 
 
 def images_of(owner):
@@ -64,6 +66,7 @@ def versions(root):
     for name, crate in workspace["dependencies"].items():
         if "path" in crate and "version" in crate:
             there[f"the dependency {name}"] = crate["version"]
+    there["the image in deploy/kubernetes/report.yaml"] = re.search(r"model-router-tools:(\S+)", (root / REPORT).read_text())[1]
     for key in ("version", "appVersion"):
         there[f"the chart's {key}"] = re.search(rf"(?m)^{key}: (\S+)$", chart)[1]
     return there

@@ -61,6 +61,14 @@ def workflows(root):
         for number, line in enumerate(file.read_text().splitlines(), 1):
             if "uses:" in line and not re.search(r"uses: [\w./-]+@[0-9a-f]{40} # v\d", line):
                 faults.append(f"{file.name}:{number}: an action without the hash of a commit and its version")
+    # Every image that is pushed is a stage of the Dockerfile, and joins both architectures under one name.
+    release = (root / WORKFLOWS / "release.yml").read_text()
+    pushed = set(re.findall(r"target: (\w+), image: ([\w-]+)", release))
+    stages = set(re.findall(r"(?m)^FROM \S+ AS (\S+)$", (root / "Dockerfile").read_text()))
+    faults += [f"release.yml: no stage {stage} in the Dockerfile" for stage, _ in pushed if stage not in stages]
+    joined = re.search(r"(?m)^ +image: \[([^\]]+)\]$", release)
+    if not joined or set(joined[1].split(", ")) != {image for _, image in pushed}:
+        faults.append("release.yml: the images of image-index are not those that are pushed")
     if "run: .ci/run" not in (root / WORKFLOWS / "ci.yml").read_text():
         faults.append("ci.yml: does not run .ci/run")
     return faults
@@ -118,6 +126,8 @@ BREAKS = [
     (naming, "compose.yaml", "/azure-emulator:local", "/emulator:local", "image names"),
     (naming, "deploy/helm/model-router/values.yaml", "repository: ghcr.io/", "repository: docker.io/", "gives"),
     (naming, "deploy/helm/model-router/Chart.yaml", "appVersion: 0.1.0", "appVersion: 0.1.1", "version"),
+    (naming, "deploy/kubernetes/report.yaml", "model-router-tools:0.1.0", "model-router-tools:0.1.1", "version"),
+    (workflows, f"{WORKFLOWS}/release.yml", "target: tools, image: model-router-tools", "target: toolbox, image: model-router-tools", "stage"),
 ]
 
 

@@ -4,6 +4,7 @@ Each check takes the root of a tree and returns its faults as texts. They read M
 what mkdocs builds; they do not judge wording.
 """
 
+import ast
 import html.parser
 import json
 import logging
@@ -15,8 +16,10 @@ import sys
 import tempfile
 import tomllib
 import urllib.parse
+import xml.etree.ElementTree
 
 import jsonschema
+import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SCHEMA = ROOT / "target" / "site" / "router.schema.json"
@@ -88,6 +91,75 @@ def examples(tree):
     return faults
 
 
+# Policies of API Management that our pages use, with the attributes that Microsoft documents for each.
+POLICIES = {
+    "set-backend-service": {"base-url", "backend-id"},
+    "set-header": {"name", "exists-action"},
+    "forward-request": {
+        "timeout", "timeout-ms", "continue-timeout", "http-version", "follow-redirects", "buffer-request-body", "buffer-response",
+        "fail-on-error-status-code",
+    },
+    "authentication-managed-identity": {"resource", "client-id", "output-token-variable-name", "ignore-error"},
+    "azure-openai-token-limit": {
+        "counter-key", "tokens-per-minute", "token-quota", "token-quota-period", "estimate-prompt-tokens",
+        "retry-after-header-name", "remaining-tokens-header-name", "tokens-consumed-header-name",
+    },
+    "retry": {"condition", "count", "interval", "max-interval", "delta", "first-fast-retry"},
+    "value": set(),
+    "base": set(),
+}
+SECTIONS = ["inbound", "backend", "outbound", "on-error"]
+
+
+def policy(text):
+    """Faults of a policy document of API Management."""
+    root = xml.etree.ElementTree.fromstring(text)
+    if root.tag != "policies":
+        return []
+    named = [section.tag for section in root]
+    faults = [] if named == [one for one in SECTIONS if one in named] else [f"sections must be {', '.join(SECTIONS)}"]
+    for element in (element for section in root for element in section.iter() if element is not section):
+        if element.tag not in POLICIES:
+            faults.append(f"no policy {element.tag} that our pages know")
+        faults += [f"{element.tag}: no attribute {one}" for one in element.keys() if one not in POLICIES.get(element.tag, set())]
+    return faults
+
+
+def shell(text):
+    """Faults of shell lines; a placeholder such as OWNER is a word like any other."""
+    done = subprocess.run(["bash", "-n"], input=text, capture_output=True, text=True)
+    return done.stderr.splitlines()
+
+
+def readable(kind, text):
+    """Faults of a block in its language, or none for languages that nothing here reads."""
+    try:
+        match kind:
+            case "xml":
+                return policy(text)
+            case "yaml":
+                list(yaml.safe_load_all(text))
+            case "json":
+                json.loads(text)
+            case "sh":
+                return shell(text)
+            case "python":
+                compile(text, "example", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    except (ValueError, SyntaxError, yaml.YAMLError, xml.etree.ElementTree.ParseError) as fault:
+        return [str(fault).replace("\n", " ")]
+    return []
+
+
+def blocks(tree):
+    """XML, YAML, JSON, shell and Python blocks are of their language; policies name what API Management has."""
+    faults = []
+    for page in pages(tree):
+        for block in FENCE.finditer(page.read_text()):
+            where = f"{page.relative_to(tree)}: example `{block.group(3).splitlines()[0]}`"
+            faults += [f"{where}: {fault}" for fault in readable(block.group(2), block.group(3))]
+    return faults
+
+
 def build(tree):
     """mkdocs builds the site without a warning: every page is in the navigation, links and anchors exist."""
     with tempfile.TemporaryDirectory() as folder:
@@ -126,7 +198,7 @@ def loaded_from_elsewhere(folder):
     return faults
 
 
-CHECKS = [links, examples, build]
+CHECKS = [links, examples, blocks, build]
 
 
 def main():

@@ -77,12 +77,19 @@ fn named(operation: Operation, body: &str) -> Option<RequestFault> {
     let json = serde_path_to_error::Deserializer::new(&mut json, &mut track);
     let fault = BodySeed(operation).deserialize(json).err()?;
     let path = track.path().to_string();
-    let field = if path == "." || path.is_empty() { "body".to_owned() } else { path };
-    Some(RequestFault::new(field, without_values(&fault)))
+    // A `?` stands for a name that was not read to its end.
+    let path = path.trim_end_matches('?').trim_end_matches('.');
+    let field = if path.is_empty() { "body" } else { path };
+    Some(RequestFault::new(field, described(&fault)))
 }
 
 fn at(fault: &serde_json::Error) -> RequestFault {
-    RequestFault::new("body", without_values(fault))
+    RequestFault::new("body", described(fault))
+}
+
+fn described(fault: &serde_json::Error) -> String {
+    let broken = if fault.is_syntax() || fault.is_eof() { "not valid JSON: " } else { "" };
+    format!("{broken}{}", without_values(fault))
 }
 
 /// serde's text of a fault, but without the value found: it may be text of a message.

@@ -66,13 +66,20 @@ fn one(
     let endpoint = endpoint(raw, known.endpoints, table);
     let model = model(raw, known, table);
     let sku = sku(raw, endpoint, table);
+    let openai = endpoint.is_some_and(|endpoint| endpoint.form == Form::OpenAi);
+    let untyped = raw.sku.is_none() && raw.billing.is_none() && raw.area.is_none();
+    if untyped && endpoint.is_some() && !openai {
+        let types = listed(Sku::ALL);
+        table.fault("sku", format!("missing; must be one of {types}, or set billing and area"));
+        return None;
+    }
     let area = match sku {
         Some(sku) => area_of(sku, endpoint, table),
         None if raw.sku.is_some() => None,
         None => area(raw, endpoint, table),
     };
     let api = endpoint.and_then(|endpoint| api(raw, endpoint, table));
-    let billing = billing(raw, sku, model, table);
+    let billing = billing(&Priced { raw, sku, model, openai }, table);
     let max_in_flight = table
         .whole("max_in_flight", raw.max_in_flight, 1..=1_000_000)
         .and_then(|most| u32::try_from(most).ok());
@@ -162,7 +169,9 @@ fn endpoint<'k>(
     endpoints: &'k Endpoints,
     table: &Table<'_>,
 ) -> Option<&'k Checked> {
-    let name = table.required("endpoint", raw.endpoint.as_deref(), "the name of an endpoint")?;
+    let only = endpoints.keys().next().filter(|_| endpoints.len() == 1);
+    let name = raw.endpoint.as_deref().or(only.map(String::as_str));
+    let name = table.required("endpoint", name, "the name of an endpoint")?;
     let found = endpoints.get(name);
     if found.is_none() {
         let names = nearest(name, endpoints.keys().map(String::as_str));
@@ -262,9 +271,22 @@ fn api(raw: &raw::Deployment, endpoint: &Checked, table: &Table<'_>) -> Option<A
 }
 
 /// Whether it is provisioned, by its type or by its own word.
-fn is_provisioned(raw: &raw::Deployment, sku: Option<Sku>, table: &Table<'_>) -> Option<bool> {
+/// What the billing of a deployment is read from.
+struct Priced<'k> {
+    raw: &'k raw::Deployment,
+    sku: Option<Sku>,
+    model: Option<&'k Arc<ModelRecord>>,
+    /// OpenAI's own API, which sells by the token only.
+    openai: bool,
+}
+
+fn is_provisioned(priced: &Priced<'_>, table: &Table<'_>) -> Option<bool> {
+    let raw = priced.raw;
     if raw.sku.is_some() {
-        return sku.map(Sku::is_provisioned);
+        return priced.sku.map(Sku::is_provisioned);
+    }
+    if priced.openai && raw.billing.is_none() {
+        return Some(false);
     }
     let allowed = "provisioned or pay_as_you_go";
     let word = table.required("billing", raw.billing.as_deref(), allowed);
@@ -275,13 +297,9 @@ fn is_provisioned(raw: &raw::Deployment, sku: Option<Sku>, table: &Table<'_>) ->
     })
 }
 
-fn billing(
-    raw: &raw::Deployment,
-    sku: Option<Sku>,
-    model: Option<&Arc<ModelRecord>>,
-    table: &Table<'_>,
-) -> Option<Billing> {
-    let provisioned = is_provisioned(raw, sku, table)?;
+fn billing(priced: &Priced<'_>, table: &Table<'_>) -> Option<Billing> {
+    let provisioned = is_provisioned(priced, table)?;
+    let (raw, model) = (priced.raw, priced.model);
     let whole = |name: &str, value: Option<i64>, range: RangeInclusive<i64>| {
         table.whole(name, value, range)
     };

@@ -49,13 +49,7 @@ pub(super) fn check(raw: &BTreeMap<String, raw::Endpoint>, table: &Table<'_>) ->
 
 fn one(name: &str, raw: &raw::Endpoint, table: &Table<'_>) -> Option<Checked> {
     let name = EndpointName::try_from(name).map_err(|rule| table.fault_here(rule.to_string())).ok();
-    let api = table.required("api", raw.api.as_deref(), "azure, azure_v1 or openai");
-    let form = table.word("api", api, "azure, azure_v1 or openai", |word| match word {
-        "azure" => Some(Form::Azure),
-        "azure_v1" => Some(Form::AzureV1),
-        "openai" => Some(Form::OpenAi),
-        _ => None,
-    });
+    let form = form(raw, table);
     let api_version = api_version(raw.api_version.as_deref(), form, table);
     let url = table.required("url", raw.url.as_deref(), "a URL such as https://r.openai.azure.com");
     let base = url.and_then(|url| base(url, form, table));
@@ -70,6 +64,44 @@ fn one(name: &str, raw: &raw::Endpoint, table: &Table<'_>) -> Option<Checked> {
         region,
         bound,
     })
+}
+
+/// The form that is written, else the one that the service behind the host has.
+fn form(raw: &raw::Endpoint, table: &Table<'_>) -> Option<Form> {
+    let allowed = "azure, azure_v1 or openai";
+    if raw.api.is_none()
+        && let Some(form) = form_of_host(raw)
+    {
+        return Some(form);
+    }
+    let api = table.required("api", raw.api.as_deref(), allowed);
+    table.word("api", api, allowed, |word| match word {
+        "azure" => Some(Form::Azure),
+        "azure_v1" => Some(Form::AzureV1),
+        "openai" => Some(Form::OpenAi),
+        _ => None,
+    })
+}
+
+/// Hosts of Azure OpenAI and Foundry resources, in all of its clouds.
+const AZURE_HOSTS: [&str; 5] = [
+    ".openai.azure.com",
+    ".cognitiveservices.azure.com",
+    ".services.ai.azure.com",
+    ".openai.azure.us",
+    ".openai.azure.cn",
+];
+
+/// Azure's v1 API needs no api-version, so an api-version asks for the dated form.
+fn form_of_host(raw: &raw::Endpoint) -> Option<Form> {
+    let url = raw.url.as_deref()?.trim().parse::<Uri>().ok()?;
+    let host = url.host()?.to_ascii_lowercase();
+    if openai_area(&host).is_some() {
+        return Some(Form::OpenAi);
+    }
+    let azure = AZURE_HOSTS.iter().any(|suffix| host.ends_with(suffix));
+    let dated = raw.api_version.is_some();
+    azure.then_some(if dated { Form::Azure } else { Form::AzureV1 })
 }
 
 fn region(raw: &raw::Endpoint, form: Option<Form>, table: &Table<'_>) -> Option<Area> {

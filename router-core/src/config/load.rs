@@ -16,6 +16,7 @@ use crate::units::Day;
 
 use super::checked::Config;
 use super::fault::{ConfigFaults, Fault, Key, Origin};
+use super::nearest::likely;
 use super::raw::Raw;
 use super::table::{listed, plain, quoted};
 
@@ -273,11 +274,29 @@ fn problem(kind: &Kind, key: &Key) -> String {
             "must be a list of hashes, as `router-server key hash` prints them; never the key itself"
                 .to_owned()
         }
+        Kind::InvalidType(found, _) if matches!(key.parts(), [.., server, listen] if server == "server" && listen == "listen") => {
+            format!("must be an address and a port such as 127.0.0.1:8080, found {}", shown(found))
+        }
+        Kind::InvalidType(Actual::Str(text), expected) if fits(text, expected) => {
+            format!("must be {} without quotes, found {text:?}", wanted(expected))
+        }
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
             format!("must be {}, found {}", wanted(expected), shown(found))
         }
-        Kind::UnknownField(_, known) => format!("unknown key; known here are {}", listed(*known)),
+        Kind::UnknownField(name, known) => {
+            let meant = likely(name, known).map(|likely| format!("; did you mean {likely}?"));
+            format!("unknown key{}; known here are {}", meant.unwrap_or_default(), listed(*known))
+        }
         other => other.to_string().replace('\n', " "),
+    }
+}
+
+/// Whether a text in quotes holds what was expected without them.
+fn fits(text: &str, expected: &str) -> bool {
+    match expected {
+        "i64" | "f64" => text.parse::<f64>().is_ok(),
+        "a boolean" => text.parse::<bool>().is_ok(),
+        _ => false,
     }
 }
 

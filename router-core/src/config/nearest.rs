@@ -18,6 +18,13 @@ pub(super) fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) 
     format!("nearest are {} of {}", listed(closest(name, &known)), known.len())
 }
 
+/// The name that was probably meant, if one is similar enough.
+pub(super) fn likely<'n>(name: &str, known: &[&'n str]) -> Option<&'n str> {
+    let alike = |other: &str| strsim::damerau_levenshtein(&name.to_ascii_lowercase(), other);
+    let nearest = known.iter().map(|other| (alike(other), *other)).min()?;
+    (nearest.0 <= name.chars().count() / 3).then_some(nearest.1)
+}
+
 /// The three most like `name`, the most like first.
 pub(super) fn closest<'n>(name: &str, known: &[&'n str]) -> Vec<&'n str> {
     let wanted = name.to_ascii_lowercase();
@@ -39,6 +46,15 @@ pub(super) fn closest<'n>(name: &str, known: &[&'n str]) -> Vec<&'n str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_typo_is_recognised_and_another_word_is_not() {
+        let known = ["listen", "workers", "ptu", "model"];
+        assert_eq!(likely("lisen", &known), Some("listen"));
+        assert_eq!(likely("modle", &known), Some("model"));
+        assert_eq!(likely("nonsense", &known), None);
+        assert_eq!(likely("x", &known), None);
+    }
 
     #[test]
     fn three_names_in_place_of_a_page() {

@@ -1,6 +1,7 @@
 //! Reads request logs. Readers skip a line that was not written whole.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use super::LoggedRequest;
 
@@ -24,7 +25,7 @@ pub enum LogReadFault {
         /// The file.
         path: PathBuf,
         /// What the system says.
-        cause: std::io::Error,
+        cause: io::Error,
     },
     /// A line is not a request log entry.
     #[error("{}: line {line}: expected a line of a request log: JSON with at_unix_ms", path.display())]
@@ -37,7 +38,8 @@ pub enum LogReadFault {
 }
 
 impl Log {
-    /// Reads the files of a log; the requests come out in the order of time.
+    /// Reads the files of a log; the requests come out in the order of time. A folder stands for the `*.jsonl*` files in it
+    /// and one level below: pods that share a volume have a folder each.
     ///
     /// # Errors
     /// The first file that cannot be read or is no log.
@@ -45,12 +47,15 @@ impl Log {
         let mut all = Self::default();
         for path in paths {
             let file = |cause| LogReadFault::File { path: path.clone(), cause };
-            let text = std::fs::read_to_string(path).map_err(file)?;
-            let line = |line| LogReadFault::Line { path: path.clone(), line };
-            let log = Self::parse(&text).map_err(line)?;
-            all.requests.extend(log.requests);
-            all.settlements.extend(log.settlements);
-            all.torn += log.torn;
+            for path in files(path, 1).map_err(file)? {
+                let file = |cause| LogReadFault::File { path: path.clone(), cause };
+                let text = std::fs::read_to_string(&path).map_err(file)?;
+                let line = |line| LogReadFault::Line { path: path.clone(), line };
+                let log = Self::parse(&text).map_err(line)?;
+                all.requests.extend(log.requests);
+                all.settlements.extend(log.settlements);
+                all.torn += log.torn;
+            }
         }
         all.requests.sort_by_key(|request| request.at_unix_ms);
         all.settlements.sort_by_key(|settlement| settlement.at_unix_ms);
@@ -74,4 +79,27 @@ impl Log {
         }
         Ok(log)
     }
+}
+
+/// The file itself, or the log files of a folder and of so many levels below it.
+fn files(path: &Path, levels: usize) -> io::Result<Vec<PathBuf>> {
+    if !path.is_dir() {
+        return Ok(vec![path.to_owned()]);
+    }
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?.path();
+        let name = entry.file_name().unwrap_or_default().to_string_lossy();
+        if entry.is_file() && name.contains(".jsonl") {
+            found.push(entry);
+        } else if levels > 0 && entry.is_dir() {
+            // A folder of something else, such as lost+found, is no fault.
+            found.extend(files(&entry, levels - 1).unwrap_or_default());
+        }
+    }
+    if found.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "no *.jsonl file in this folder"));
+    }
+    found.sort();
+    Ok(found)
 }

@@ -174,7 +174,7 @@ impl Writer {
             self.line(format!("# Assumed: {text}."));
             self.remark(text.to_owned());
         } else {
-            self.line("# Assumed: models that reason, the dearest first.");
+            self.line("# Assumed: models that reason, the most expensive first.");
         }
         self.line(format!("[roles.reasoning]\nmodels = [{}]\n", list(&roles.reasoning)));
         self.line("# Assumed: models that answer without thinking; provisioned ones first, then the cheapest.");
@@ -256,7 +256,7 @@ impl Writer {
         let head = std::mem::take(&mut self.head);
         let gap = if head.is_empty() { "" } else { "\n" };
         format!(
-            "# Written by router-server from what Azure lists. Lines with \"assumed\" are worth a look. Every key: configs/example.toml.\n\
+            "# Written by router-server. Lines with \"assumed\" are worth a look. Every key: configs/example.toml.\n\
              {head}{gap}\n{}",
             std::mem::take(&mut self.body).trim_start()
         )

@@ -23,7 +23,7 @@ use crate::explanation::MOST_REASONS;
 
 use super::Failure;
 
-/// Explains one request under a configuration, or under the design card's if none is given.
+/// Explains one request under a configuration, or under the built-in example if none is given.
 pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
     let today = clock::day(clock::wall());
     let files = match (explain.config.as_slice(), usual()) {
@@ -32,7 +32,10 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
         (given, _) => given.to_vec(),
     };
     let config = if files.is_empty() {
-        design_card::config(design_card::NOWHERE, today)?
+        console::complain(
+            "note: no --config FILE and no router.toml in this folder: this is the built-in example",
+        );
+        design_card::sold_today(design_card::NOWHERE, today)?
     } else {
         Config::load(&files, today)?
     };
@@ -95,5 +98,8 @@ fn from_input() -> Result<Bytes, Failure> {
     }
     let mut body = Vec::new();
     input.read_to_end(&mut body)?;
+    if body.trim_ascii().is_empty() {
+        return Err(Failure::NoRequest);
+    }
     Ok(body.into())
 }

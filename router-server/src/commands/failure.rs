@@ -54,7 +54,7 @@ pub enum Failure {
     /// Standard input, standard output or signals do not work.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// A request was expected on standard input, which is a terminal.
+    /// A request was expected on standard input, which is a terminal or empty.
     #[error("expected --text, or a chat completion request on standard input")]
     NoRequest,
     /// The server on this machine does not count as alive.

@@ -22,7 +22,7 @@ use super::Failure as CommandFailure;
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A file cannot be read.
-    #[error("{}: {fault}", path.display())]
+    #[error("{}: cannot be read: {fault}", named(path))]
     Unread {
         /// The file.
         path: PathBuf,
@@ -30,7 +30,7 @@ pub enum Failure {
         fault: io::Error,
     },
     /// A file holds something else.
-    #[error("{}: {fault}", path.display())]
+    #[error("{}: {fault}", named(path))]
     Listing {
         /// The file.
         path: PathBuf,
@@ -44,13 +44,27 @@ pub enum Failure {
         remarks: Vec<String>,
     },
     /// The file to be written is there already, or cannot be written.
-    #[error("{}: {fault}", path.display())]
+    #[error("{}: {}", path.display(), unwritten(fault))]
     Unwritten {
         /// The file.
         path: PathBuf,
         /// The system's error.
         fault: io::Error,
     },
+}
+
+fn unwritten(fault: &io::Error) -> String {
+    if fault.kind() == io::ErrorKind::AlreadyExists {
+        return "is there already and is not replaced; name another file with --out".to_owned();
+    }
+    format!("cannot be written: {fault}")
+}
+
+fn named(path: &Path) -> String {
+    match path.display().to_string().as_str() {
+        "-" => "standard input".to_owned(),
+        path => path.to_owned(),
+    }
 }
 
 fn listed(remarks: &[String]) -> String {

@@ -32,6 +32,14 @@ pub enum Unfit {
     /// The configuration would refuse them.
     #[error("{0}")]
     Refused(String),
+    /// The file has a key of that name.
+    #[error("{}: [keys.{name}] is there already; choose another --name, or add the new hash to its `hashes`", path.display())]
+    Taken {
+        /// The file.
+        path: PathBuf,
+        /// Name of the key.
+        name: KeyName,
+    },
     /// The file cannot be read or written.
     #[error("{}: {fault}", path.display())]
     File {
@@ -40,6 +48,19 @@ pub enum Unfit {
         /// The system's error.
         fault: io::Error,
     },
+}
+
+impl Unfit {
+    /// Names the file in each line of a refusal.
+    fn of(self, path: &Path) -> Self {
+        match self {
+            Self::Refused(lines) => {
+                let lines = lines.lines().map(|line| format!("{}: {line}", path.display()));
+                Self::Refused(lines.collect::<Vec<_>>().join("\n"))
+            }
+            Self::Taken { .. } | Self::File { .. } => self,
+        }
+    }
 }
 
 pub(super) fn run(what: &KeyCommand) -> Result<(), Failure> {
@@ -59,7 +80,7 @@ fn made(new: &NewKey, key: &str) -> Result<String, Unfit> {
     let hash = keyring::hash_of(key).to_string();
     let lines = lines(new, &hash);
     match &new.append {
-        Some(path) => append(path, &lines)?,
+        Some(path) => append(path, &new.name, &lines)?,
         None => check(&lines)?,
     }
     if new.json {
@@ -110,7 +131,7 @@ fn check(text: &str) -> Result<(), Unfit> {
 }
 
 /// Adds lines to the end of a file, which is made if it is not there.
-fn append(path: &Path, lines: &str) -> Result<(), Unfit> {
+fn append(path: &Path, name: &KeyName, lines: &str) -> Result<(), Unfit> {
     let unfit = |fault| Unfit::File { path: path.to_owned(), fault };
     let before = match std::fs::read_to_string(path) {
         Err(fault) if fault.kind() == io::ErrorKind::NotFound => String::new(),
@@ -123,8 +144,11 @@ fn append(path: &Path, lines: &str) -> Result<(), Unfit> {
     } else {
         "\n\n"
     };
+    if before.lines().any(|line| line.trim() == format!("[keys.{name}]")) {
+        return Err(Unfit::Taken { path: path.to_owned(), name: name.clone() });
+    }
     let added = format!("{gap}{lines}\n");
-    check(&format!("{before}{added}"))?;
+    check(&format!("{before}{added}")).map_err(|unfit| unfit.of(path))?;
     let mut file = OpenOptions::new().append(true).create(true).open(path).map_err(unfit)?;
     file.write_all(added.as_bytes()).map_err(unfit)
 }

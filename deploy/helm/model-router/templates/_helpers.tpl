@@ -44,6 +44,10 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 {{- end -}}
 
+{{- define "model-router.logVolume" -}}
+{{- and .Values.requestLog.enabled (eq .Values.requestLog.destination "volume") -}}
+{{- end -}}
+
 {{- /* How the kubelet asks for a path: it has no certificate to show where callers must show one. */ -}}
 {{- define "model-router.probe" -}}
 {{- $root := index . 0 -}}

@@ -13,7 +13,8 @@ const SAID: &str = r#""messages":[{"role":"user","content":"x"}]"#;
 
 #[test]
 fn faults_name_the_field_and_what_was_expected() {
-    check("", "body", "EOF");
+    check("", "body", "not valid JSON: EOF");
+    check("{\"a\":1,", "body", "not valid JSON: EOF");
     check("[]", "body", "expected a JSON object");
     check("{\"a\":}", "a", "expected value");
     check("{}", "messages", "expected a list");

@@ -104,6 +104,8 @@ pub(super) fn config(
         Pair::DesignCard => design_card::config(endpoint, today)?,
     };
     config.server.listen = listen;
+    // Only --listen names such an address, as a container must; there is nothing to protect here.
+    config.server.allow_anonymous = !listen.ip().is_loopback();
     Ok(config)
 }
 
