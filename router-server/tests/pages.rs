@@ -47,16 +47,25 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
+/// What follows the program's name: called by itself, by cargo, or by the function that starts the tools' image.
+fn arguments(line: &str) -> Option<&str> {
+    if let Some((_, after)) = line.split_once("cargo run --release -p router-server -- ") {
+        return Some(after);
+    }
+    if let Some(after) = line.strip_prefix("tools ") {
+        return Some(after);
+    }
+    let by_cargo = line.contains("cargo ") || line.contains("install ");
+    let (before, after) = line.split_once("router-server ").filter(|_| !by_cargo)?;
+    (before.is_empty() || before.ends_with([' ', '/'])).then_some(after)
+}
+
 #[test]
 fn every_command_on_a_page_is_accepted() {
     let mut seen = 0;
     for (path, page) in pages() {
         for line in shell_lines(&page) {
-            let by_cargo = line.contains("cargo ") || line.contains("install ");
-            let Some((before, after)) = line.split_once("router-server ") else { continue };
-            if by_cargo || !(before.is_empty() || before.ends_with([' ', '/'])) {
-                continue;
-            }
+            let Some(after) = arguments(&line) else { continue };
             let command = words(&format!("router-server {after}"));
             seen += 1;
             if let Err(fault) = CommandLine::try_parse_from(&command) {

@@ -99,7 +99,7 @@ export class Speed {
         time("p95", "p95_ms"),
         time("First token p50", "first_p50_ms"),
         time("First token p95", "first_p95_ms"),
-        { title: "p95 drawn", silent: true, look: "drawn wide", cell: (cell, each) => meter(cell, each.part, "provisioned") },
+        { title: "p95 to scale", look: "drawn wide", cell: (cell, each) => meter(cell, each.part, "provisioned") },
       ],
     });
   }
