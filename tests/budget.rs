@@ -19,6 +19,23 @@ async fn without_budget_a_fault_is_not_tried_elsewhere() {
     assert_eq!(bench.counts(["chat_ptu", "chat_payg"]), [1, 0]);
 }
 
+#[tokio::test]
+async fn the_budget_that_is_left_is_a_gauge() {
+    let bench = Layout::pair()
+        .set("limits.retry_budget_ratio", 0.03)
+        .set("limits.retry_budget_per_second", 0.0)
+        .start()
+        .await;
+    let (left, most) =
+        ("model_router_retry_budget_attempts", "model_router_retry_budget_limit_attempts");
+    assert!((bench.metric(most).await - 3.0).abs() < 1e-9);
+    assert!((bench.metric(left).await - 3.0).abs() < 1e-9);
+    bench.emulator.script("chat_ptu", Step::server_error());
+    assert_eq!(bench.ask("chat", json!({})).await.status, 200);
+    // The request could add nothing to a full budget; its further attempt took one.
+    assert!((bench.metric(left).await - 2.0).abs() < 1e-9);
+}
+
 #[tokio::test(start_paused = true)]
 async fn in_an_outage_attempts_are_bounded_by_the_share() {
     let layout = Layout::pair()

@@ -17,7 +17,7 @@ use super::limits::RetryBudget;
 const HELD_SECONDS: f64 = 10.0;
 
 /// A bucket of further attempts.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RetryTokens {
     budget: RetryBudget,
     /// Shared by the configs of one router.
@@ -50,6 +50,16 @@ impl RetryTokens {
             }
             enough
         })
+    }
+
+    /// Further attempts that may be made now.
+    pub fn level(&self, now: Instant) -> f64 {
+        self.with(now, |level| *level).min(self.most())
+    }
+
+    /// Further attempts that gather at most.
+    pub fn most(&self) -> f64 {
+        most(self.budget)
     }
 
     fn with<T>(&self, now: Instant, change: impl FnOnce(&mut f64) -> T) -> T {

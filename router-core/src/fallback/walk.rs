@@ -162,6 +162,11 @@ impl<U: Upstream> Fallback<U> {
         }
     }
 
+    /// The budget of further attempts after faults.
+    pub(crate) fn retries(&self) -> &RetryTokens {
+        &self.retries
+    }
+
     /// The same under a new config: budgets and what was learned of deployments that stay are carried on.
     #[must_use]
     pub fn renewed(&self, upstream: U, limits: Limits, renewal: &Renewal<'_>) -> Self {

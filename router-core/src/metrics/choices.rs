@@ -1,6 +1,6 @@
 //! Counts what chose the model of each request: rules, the number that chose between the roles, and the effort.
 
-use prometheus::IntCounterVec;
+use prometheus::{IntCounter, IntCounterVec};
 
 use crate::record::Decided;
 
@@ -12,6 +12,7 @@ pub(super) struct Choices {
     rules: IntCounterVec,
     tasks: IntCounterVec,
     efforts: IntCounterVec,
+    downgrades: IntCounter,
 }
 
 impl Choices {
@@ -32,10 +33,17 @@ impl Choices {
                 "Decisions by preferred model and reasoning effort; models without efforts are not counted.",
                 &["model", "effort"],
             )?,
+            downgrades: make.zero(
+                "downgrades_total",
+                "Reasoning tasks that the chat role served: the reasoning role had no deployment for them.",
+            )?,
         })
     }
 
     pub(super) fn decided(&self, decided: &Decided) {
+        if decided.downgraded {
+            self.downgrades.inc();
+        }
         if let Some(rule) = &decided.rule {
             self.rules.with_label_values(&[rule]).inc();
         }

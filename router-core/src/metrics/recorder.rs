@@ -289,7 +289,7 @@ impl Maker<'_> {
     }
 
     /// A counter without labels, which shows 0 from the start.
-    fn zero(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+    pub(super) fn zero(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
         self.known(IntCounter::with_opts(Opts::new(name, help).namespace(NAMESPACE))?)
     }
 

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::decision::Rules;
 use crate::deployment::Catalog;
+use crate::fallback::RetryTokens;
 use crate::policy::Priority;
 use crate::task::Task;
 use crate::units::DeploymentName;
@@ -31,14 +32,15 @@ struct Current {
     waiting: Arc<Waiting>,
     catalog: Catalog,
     forced: Option<Task>,
+    retries: RetryTokens,
     /// True until the next scrape: series of deployments that are gone must go.
     renewed: bool,
 }
 
 impl Current {
-    fn of(waiting: Arc<Waiting>, rules: &Rules) -> Self {
+    fn of(waiting: Arc<Waiting>, retries: &RetryTokens, rules: &Rules) -> Self {
         let (catalog, forced) = (rules.catalog.clone(), rules.policy.forced);
-        Self { waiting, catalog, forced, renewed: false }
+        Self { waiting, catalog, forced, retries: retries.clone(), renewed: false }
     }
 }
 
@@ -50,17 +52,18 @@ impl Watched {
     pub(crate) fn register(
         registry: &Registry,
         waiting: Arc<Waiting>,
+        retries: &RetryTokens,
         rules: &Rules,
     ) -> Result<Self, prometheus::Error> {
-        let watched = Self(Arc::new(RwLock::new(Current::of(waiting, rules))));
+        let watched = Self(Arc::new(RwLock::new(Current::of(waiting, retries, rules))));
         StandingCollector::register(registry, watched.clone())?;
         Ok(watched)
     }
 
     /// Config has changed: from now on these are read.
-    pub(crate) fn renew(&self, waiting: Arc<Waiting>, rules: &Rules) {
+    pub(crate) fn renew(&self, waiting: Arc<Waiting>, retries: &RetryTokens, rules: &Rules) {
         let mut current = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        *current = Current { renewed: true, ..Current::of(waiting, rules) };
+        *current = Current { renewed: true, ..Current::of(waiting, retries, rules) };
     }
 }
 
@@ -92,6 +95,8 @@ struct StandingCollector {
     costs: PtuCosts,
     queue_length: GaugeVec,
     queue_left: CounterVec,
+    retries_left: GaugeVec,
+    retries_most: GaugeVec,
 }
 
 fn register_build(registry: &Registry) -> Result<(), prometheus::Error> {
@@ -154,14 +159,36 @@ impl StandingCollector {
                 &["deployment", "priority"],
             )?,
             queue_left: queue_left()?,
+            retries_left: GaugeVec::new(
+                opts(
+                    "retry_budget_attempts",
+                    "Further attempts after faults that the retry budget allows now, for all requests together.",
+                ),
+                &[],
+            )?,
+            retries_most: GaugeVec::new(
+                opts(
+                    "retry_budget_limit_attempts",
+                    "The most further attempts that the budget gathers.",
+                ),
+                &[],
+            )?,
         };
         registry.register(Box::new(collector))?;
         register_build(registry)
     }
 
-    fn gauges(&self) -> [&GaugeVec; 11] {
+    fn gauges(&self) -> [&GaugeVec; 13] {
         let Self { retires, disabled, forced, cooling, in_flight, utilization, level, .. } = self;
-        let Self { learned_rate, learned_window, queue_length, costs, .. } = self;
+        let Self {
+            learned_rate,
+            learned_window,
+            queue_length,
+            costs,
+            retries_left,
+            retries_most,
+            ..
+        } = self;
         [
             retires,
             disabled,
@@ -173,6 +200,8 @@ impl StandingCollector {
             learned_rate,
             learned_window,
             queue_length,
+            retries_left,
+            retries_most,
             &costs.price,
         ]
     }
@@ -184,6 +213,8 @@ impl StandingCollector {
 
     fn read(&self, current: &Current, now: Instant) {
         self.costs.read(&current.catalog, now);
+        self.retries_left.with_label_values::<&str>(&[]).set(current.retries.level(now));
+        self.retries_most.with_label_values::<&str>(&[]).set(current.retries.most());
         for role in Task::ALL {
             let forced = f64::from(u8::from(current.forced == Some(role)));
             self.forced.with_label_values(&[role.as_str()]).set(forced);

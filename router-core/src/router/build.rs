@@ -111,7 +111,8 @@ impl<U: Upstream> ModelRouter<U> {
         let metrics = Metrics::register(registry)?;
         let waiting = Waiting::new(Arc::clone(&state), &rules.catalog, &rules.capacity);
         let fallback = Fallback::new(upstream, waiting, limits);
-        let watched = Watched::register(registry, Arc::clone(fallback.waiting()), &rules)?;
+        let waiting = Arc::clone(fallback.waiting());
+        let watched = Watched::register(registry, waiting, fallback.retries(), &rules)?;
         let observers = Observers::default();
         observers.add(Arc::new(metrics.clone()));
         observers.add(Arc::new(OtherModels::default()));

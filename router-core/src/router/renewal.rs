@@ -92,7 +92,7 @@ impl<U: Upstream> ModelRouter<U> {
         if let Some(replicas) = &replicas {
             replicas.attach(Arc::clone(&state), Arc::clone(ledger));
         }
-        watched.renew(Arc::clone(fallback.waiting()), &rules);
+        watched.renew(Arc::clone(fallback.waiting()), fallback.retries(), &rules);
         Self::of(Inner {
             prices: ReferencePrices::of(&rules.policy, &rules.catalog),
             rules,
