@@ -14,12 +14,15 @@ import contextlib
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import tools  # noqa: E402
+
 ROOT = HERE.parent.parent
 WORK = ROOT / "target" / "clients"
 VENV = WORK / "venv"
@@ -41,56 +44,6 @@ NODE_SCRIPTS = {"openai_node": "openai", "ai_sdk_node": "ai"}
 AT_ONCE = 3
 # A limit for what hangs: on a machine with much else to do the longest takes five minutes.
 LONGEST_SECONDS = 600
-
-
-def run(command, **more):
-    """Runs a command; gives (did it work, the line that says why not)."""
-    try:
-        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **more)
-    except (OSError, subprocess.TimeoutExpired) as fault:
-        return False, str(fault)
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    faults = [line for line in lines if line.startswith(("ERROR", "npm error"))]
-    return done.returncode == 0, (faults or lines or [f"exit status {done.returncode}"])[0]
-
-
-def install_python():
-    """Makes the virtual environment; gives what could not be installed, with the reason."""
-    wanted = (HERE / "requirements.txt").read_text()
-    stamp = VENV / "requirements.txt"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return {}
-    made, why = run([sys.executable, "-m", "venv", "--clear", VENV])
-    if not made:
-        return {package: why for package in PYTHON_SCRIPTS.values()}
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if run([*pip, "--requirement", HERE / "requirements.txt"])[0]:
-        stamp.write_text(wanted)
-        return {}
-    missing = {}
-    for line in wanted.split():
-        done, why = run([*pip, line])
-        if not done:
-            missing[re.split(r"[\[=]", line)[0]] = why
-    return missing
-
-
-def install_node():
-    """Installs the packages of package.json, and the scripts beside them, for that is where Node looks."""
-    NODE.mkdir(parents=True, exist_ok=True)
-    for script in HERE.glob("*.mjs"):
-        shutil.copy(script, NODE)
-    wanted = (HERE / "package.json").read_text()
-    stamp = NODE / "installed.json"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return {}
-    (NODE / "package.json").write_text(wanted)
-    quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
-    done, why = run(["npm", "install", *quiet], cwd=NODE)
-    if not done:
-        return {package: why for package in NODE_SCRIPTS.values()}
-    stamp.write_text(wanted)
-    return {}
 
 
 def word(pattern, log, process):
@@ -180,8 +133,10 @@ def main():
     WORK.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        python, node = pool.submit(install_python), pool.submit(install_node)
-        python, node = python.result(), node.result()
+        python = pool.submit(tools.install_python, VENV, HERE / "requirements.txt")
+        node = pool.submit(tools.install_node, NODE, HERE)
+        python, why = python.result(), node.result()
+    node = dict.fromkeys(NODE_SCRIPTS.values(), why) if why else {}
     print(f"installed: {time.monotonic() - began:.1f} s")
     ready, skipped = [], 0
     for scripts, missing in [(PYTHON_SCRIPTS, python), (NODE_SCRIPTS, node)]:

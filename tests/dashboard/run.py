@@ -15,19 +15,13 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import tools  # noqa: E402
+
 ROOT = HERE.parent.parent
 WORK = ROOT / "target" / "dashboard"
 NAMES = ["chromium", "chromium-browser", "google-chrome"]
-
-
-def run(command, **more):
-    """Runs a command; gives (did it work, the line that says why not)."""
-    try:
-        done = subprocess.run(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, **more)
-    except (OSError, subprocess.TimeoutExpired) as fault:
-        return False, str(fault)
-    lines = [line.strip() for line in done.stdout.splitlines() if line.strip()]
-    return done.returncode == 0, (lines or [f"exit status {done.returncode}"])[-1]
 
 
 def chromium():
@@ -38,26 +32,9 @@ def chromium():
     why = "it is not installed, and only root on a Debian system can install it"
     if os.geteuid() == 0 and shutil.which("apt-get"):
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        run(["apt-get", "update"], env=environment)
-        _, why = run(["apt-get", "install", "--yes", "--no-install-recommends", "chromium"], env=environment)
+        tools.run(["apt-get", "update"], env=environment)
+        _, why = tools.run(["apt-get", "install", "--yes", "--no-install-recommends", "chromium"], env=environment)
     return shutil.which("chromium"), why
-
-
-def packages():
-    """Installs the packages of package.json; gives why that failed."""
-    wanted = (HERE / "package.json").read_text()
-    stamp = WORK / "installed.json"
-    for file in HERE.glob("*.mjs"):
-        shutil.copy(file, WORK)
-    if stamp.exists() and stamp.read_text() == wanted:
-        return None
-    (WORK / "package.json").write_text(wanted)
-    quiet = ["--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error"]
-    done, why = run(["npm", "install", *quiet], cwd=WORK)
-    if done:
-        stamp.write_text(wanted)
-        return None
-    return why
 
 
 def main():
@@ -71,7 +48,7 @@ def main():
     if not browser:
         print(f"SKIPPED dashboard: no Chromium: {why}")
         return 0
-    if why := packages():
+    if why := tools.install_node(WORK, HERE):
         print(f"SKIPPED dashboard: playwright-core and axe-core cannot be installed: {why}")
         return 0
     asked.shots.mkdir(parents=True, exist_ok=True)

@@ -14,32 +14,21 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import tools  # noqa: E402
+
 ROOT = HERE.parent.parent
 VENV = ROOT / "target" / "deploy" / "venv"
 PYTHON = VENV / "bin" / "python"
-
-
-def install():
-    """Makes the virtual environment; each package that cannot be had is told and left out."""
-    wanted = (HERE / "requirements.txt").read_text()
-    stamp = VENV / "requirements.txt"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    if subprocess.run([*pip, "--requirement", HERE / "requirements.txt"]).returncode == 0:
-        stamp.write_text(wanted)
-        return
-    for line in wanted.split():
-        if subprocess.run([*pip, line], stderr=subprocess.DEVNULL).returncode != 0:
-            print(f"SKIPPED what needs {line}: it cannot be installed")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "target" / "debug")
     programs = parser.parse_args().programs.resolve()
-    install()
+    for package, why in tools.install_python(VENV, HERE / "requirements.txt").items():
+        print(f"SKIPPED what needs {package}: {why}")
     done = [subprocess.run([PYTHON, HERE / script, programs]).returncode for script in ("checks.py", "breaks.py")]
     return 1 if any(done) else 0
 

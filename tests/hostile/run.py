@@ -26,37 +26,22 @@ import asyncio
 import importlib.util
 import os
 import pathlib
-import subprocess
 import sys
 import time
 import traceback
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import tools  # noqa: E402
+
 ROOT = HERE.parent.parent
 PLACE = ROOT / "target" / "hostile"
 VENV = PLACE / "venv"
 PYTHON = VENV / "bin" / "python"
-REQUIREMENTS = HERE / "requirements.txt"
 AT_ONCE = 6
 ALL_SECONDS = 180
 CASE_SECONDS = 30
-
-
-def install():
-    """Makes the virtual environment once; gives why h2 is missing, or `None`."""
-    stamp = VENV / "requirements.txt"
-    if stamp.exists() and stamp.read_text() == REQUIREMENTS.read_text():
-        return None
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--requirement", REQUIREMENTS]
-    for command in ([sys.executable, "-m", "venv", "--clear", VENV], pip):
-        try:
-            done = subprocess.run(command, text=True, capture_output=True, timeout=120)
-        except (OSError, subprocess.TimeoutExpired) as fault:
-            return str(fault)
-        if done.returncode:
-            return (done.stderr.strip().splitlines() or ["exit status not 0"])[-1]
-    stamp.write_text(REQUIREMENTS.read_text())
-    return None
 
 
 def load(path):
@@ -123,7 +108,7 @@ if __name__ == "__main__":
     parser.add_argument("names", nargs="*", help="cases to run; all of them without any")
     given = parser.parse_args()
     PLACE.mkdir(parents=True, exist_ok=True)
-    missing = install()
+    missing = tools.install_python(VENV, HERE / "requirements.txt").get("h2")
     if missing is None and pathlib.Path(sys.prefix) != VENV:
         os.execv(PYTHON, [str(PYTHON), *sys.argv])
     sys.path.insert(0, str(HERE))

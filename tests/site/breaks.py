@@ -1,15 +1,16 @@
 """Breaks a copy of the documentation, one way after the other, and demands that a check notices. Run by run.py.
 
-Each row: the check, the file, what is replaced, by what, and a word of the fault that the check must report.
+The rows are explained in tools.py.
 """
 
 import pathlib
-import shutil
-import subprocess
 import sys
 import tempfile
 
-import checks
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+import checks  # noqa: E402
+import tools  # noqa: E402
 
 BREAKS = [
     (checks.links, "README.md", "(docs/keys.md", "(docs/key.md", "no such file"),
@@ -33,29 +34,11 @@ BREAKS = [
 ]
 
 
-def noticed(tree, row):
-    check, name, old, new, word = row
-    file = tree / name
-    text = file.read_text()
-    if old not in text:
-        return f"{name}: `{old}` is not there: breaks.py needs another way to break it"
-    file.write_text(text.replace(old, new))
-    try:
-        reported = "\n".join(check(tree))
-    finally:
-        file.write_text(text)
-    return None if word in reported else f"{check.__name__} does not notice `{new}` in {name}: {reported or 'no fault'}"
-
-
 def main():
-    names = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=checks.ROOT, check=True, capture_output=True, text=True).stdout
     with tempfile.TemporaryDirectory() as folder:
         tree = pathlib.Path(folder)
-        for name in [*filter(None, names.split("\0")), "target/site/router.schema.json"]:
-            if (checks.ROOT / name).exists():
-                (tree / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(checks.ROOT / name, tree / name)
-        blind = [fault for fault in (noticed(tree, row) for row in BREAKS) if fault]
+        tools.copy_repository(checks.ROOT, tree, "target/site/router.schema.json")
+        blind = tools.unnoticed(tree, BREAKS)
     for fault in blind:
         print(f"  {fault}")
     print(f"breaks: {len(BREAKS) - len(blind)} passed, {len(blind)} failed", flush=True)

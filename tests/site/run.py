@@ -14,21 +14,14 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+import tools  # noqa: E402
+
 ROOT = HERE.parent.parent
 SITE = ROOT / "target" / "site"
 VENV = SITE / "venv"
 PYTHON = VENV / "bin" / "python"
-
-
-def install():
-    wanted = (HERE / "requirements.txt").read_text()
-    stamp = VENV / "requirements.txt"
-    if stamp.exists() and stamp.read_text() == wanted:
-        return
-    subprocess.run([sys.executable, "-m", "venv", "--clear", VENV], check=True)
-    pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--requirement", HERE / "requirements.txt"], check=True)
-    stamp.write_text(wanted)
 
 
 def main():
@@ -36,7 +29,8 @@ def main():
     parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "target" / "debug")
     programs = parser.parse_args().programs.resolve()
     SITE.mkdir(parents=True, exist_ok=True)
-    install()
+    if missing := tools.install_python(VENV, HERE / "requirements.txt"):
+        sys.exit(f"cannot be installed: {missing}")
     schema = subprocess.run([programs / "router-server", "schema"], check=True, capture_output=True).stdout
     (SITE / "router.schema.json").write_bytes(schema)
     done = [subprocess.run([PYTHON, HERE / script]).returncode for script in ("checks.py", "breaks.py")]
