@@ -97,6 +97,9 @@ const steps = {
   async rows({ browser, url }) {
     const page = await open(browser, url);
     await live(page);
+    // On a slow machine the latest twenty may all have found room.
+    await page.click("#more");
+    await page.waitForFunction(() => document.querySelectorAll(".decisions tbody tr").length > 20);
     await page.click("#pause");
     const spilled = page.locator(".decisions tbody tr:not(.details)", { hasText: "429" }).or(page.locator(".decisions tbody tr", { hasText: "PTU full" })).first();
     await spilled.locator("button.opener").click();
