@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use router_core::config::{Config, Layers};
+use router_core::config::Layers;
 use router_core::deployment::{Area, Billing, Provisioned};
 use router_core::fallback::Limits;
 use router_core::stored::Unknown;
 use router_core::task::Signals;
 use router_core::units::{Day, ModelName, Usd};
+use router_server::Config;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../configs")
@@ -20,7 +21,7 @@ fn today() -> Day {
 
 fn load(name: &str) -> Config {
     let files = vec![folder().join(name)];
-    let loaded = Layers { files, environment: Vec::new(), today: today() }.check();
+    let loaded = Config::of_layers(&Layers { files, environment: Vec::new(), today: today() });
     loaded.map_err(|faults| faults.to_string()).unwrap()
 }
 
@@ -43,7 +44,7 @@ fn every_recipe_loads_and_is_on_its_page() {
         let recipes = toml_files(inside);
         assert!(recipes.len() >= least, "{recipes:?}");
         for name in &recipes {
-            assert!(!load(name).catalog.deployments().is_empty(), "{name}");
+            assert!(!load(name).router.catalog.deployments().is_empty(), "{name}");
             let text = std::fs::read_to_string(folder().join(name)).unwrap();
             let (_, shown) = text.split_once("\n\n").unwrap();
             assert!(page.contains(&format!("```toml\n{shown}```")), "its page differs: {name}");
@@ -69,26 +70,32 @@ fn every_shipped_configuration_loads() {
         assert!(names.contains(name), "{name}");
     }
     for name in &names {
-        assert!(!load(name).catalog.deployments().is_empty(), "{name}");
+        assert!(!load(name).router.catalog.deployments().is_empty(), "{name}");
     }
 }
 
 #[test]
 fn nothing_of_the_korean_configuration_leaves_korea() {
     let config = load("korea_ptu.toml");
-    for deployment in config.catalog.deployments() {
+    for deployment in config.router.catalog.deployments() {
         assert!(deployment.area.lies_inside(Area::Geography("kr")), "{}", deployment.name);
     }
-    assert!(!config.policy.residency.allows(Area::Global));
+    assert!(!config.router.policy.residency.allows(Area::Global));
 }
 
 #[test]
 fn the_design_card_falls_back_from_provisioned_to_pay_as_you_go() {
     let config = load("design_card.toml");
-    for (role, model) in [(&config.policy.reasoning, "o1"), (&config.policy.chat, "gpt-4o")] {
+    for (role, model) in
+        [(&config.router.policy.reasoning, "o1"), (&config.router.policy.chat, "gpt-4o")]
+    {
         assert_eq!(role.models.first().map(ModelName::as_str), Some(model));
-        let of_model =
-            config.catalog.deployments().iter().filter(|one| one.model.name.as_str() == model);
+        let of_model = config
+            .router
+            .catalog
+            .deployments()
+            .iter()
+            .filter(|one| one.model.name.as_str() == model);
         let billings: BTreeSet<&str> = of_model.map(|one| one.billing.as_str()).collect();
         assert_eq!(billings, BTreeSet::from(["pay_as_you_go", "provisioned"]), "{model}");
     }
@@ -99,7 +106,7 @@ fn no_shipped_configuration_warns_of_anything_but_time_and_credentials() {
     for name in
         ["design_card.toml", "korea_ptu.toml", "learned.toml", "local.toml", "three_regions.toml"]
     {
-        for warning in load(name).warnings {
+        for warning in load(name).router.warnings {
             let text = warning.to_string();
             let known =
                 ["retire on", "is not set", "no such file", "paid by the token", "requests wait"];
@@ -224,20 +231,23 @@ fn the_examples_values_are_the_defaults() {
     let example = load("example.toml");
     assert_eq!(example.server, default.server);
     // The example has keys: an unknown id is refused. Without keys it is looked up.
-    assert_eq!(example.limits, Limits::default());
+    assert_eq!(example.router.limits, Limits::default());
     let limits = Limits { unknown_stored: Unknown::Ask, ..Limits::default() };
-    assert_eq!(default.limits, limits);
-    assert_eq!(example.policy.prefer, default.policy.prefer);
-    assert_eq!(example.policy.mode, default.policy.mode);
-    assert_eq!(example.policy.choice, default.policy.choice);
+    assert_eq!(default.router.limits, limits);
+    assert_eq!(example.router.policy.prefer, default.router.policy.prefer);
+    assert_eq!(example.router.policy.mode, default.router.policy.mode);
+    assert_eq!(example.router.policy.choice, default.router.policy.choice);
     assert_eq!(example.request_log, default.request_log);
-    assert_eq!(example.policy.residency, default.policy.residency);
-    assert_eq!(example.policy.strict_deployment, default.policy.strict_deployment);
-    assert_eq!(example.policy.exclude_retired, default.policy.exclude_retired);
-    assert_eq!(example.policy.reject_unsupported, default.policy.reject_unsupported);
-    assert_eq!(example.policy.reasoning.on_unavailable, default.policy.reasoning.on_unavailable);
-    assert_eq!(example.scoring.signals, default.scoring.signals);
-    assert_eq!(example.scoring.signals, Signals::default());
+    assert_eq!(example.router.policy.residency, default.router.policy.residency);
+    assert_eq!(example.router.policy.strict_deployment, default.router.policy.strict_deployment);
+    assert_eq!(example.router.policy.exclude_retired, default.router.policy.exclude_retired);
+    assert_eq!(example.router.policy.reject_unsupported, default.router.policy.reject_unsupported);
+    assert_eq!(
+        example.router.policy.reasoning.on_unavailable,
+        default.router.policy.reasoning.on_unavailable
+    );
+    assert_eq!(example.router.scoring.signals, default.router.scoring.signals);
+    assert_eq!(example.router.scoring.signals, Signals::default());
     // Commented-out keys are valid as well, and those with a default show it.
     let text = uncommented()
         .replace("\nanonymous = false", "\n")
@@ -245,14 +255,15 @@ fn the_examples_values_are_the_defaults() {
         .replace("\nrole = \"chat\"", "\n");
     let all = Config::from_toml(&text, today()).map_err(|faults| faults.to_string()).unwrap();
     for (role, default) in [
-        (&all.policy.chat, &default.policy.chat),
-        (&all.policy.reasoning, &default.policy.reasoning),
+        (&all.router.policy.chat, &default.router.policy.chat),
+        (&all.router.policy.reasoning, &default.router.policy.reasoning),
     ] {
         assert_eq!(role.first_byte_timeout, default.first_byte_timeout);
         assert_eq!(role.on_unavailable, default.on_unavailable);
     }
     // A price has no default; the hour wins over the month.
-    let size = |config: &Config| match config.catalog.deployment("kr_gpt52").unwrap().billing {
+    let size = |config: &Config| match config.router.catalog.deployment("kr_gpt52").unwrap().billing
+    {
         Billing::Provisioned(size) => size,
         Billing::PayAsYouGo(_) => panic!("it is provisioned"),
     };

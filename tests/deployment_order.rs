@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Emulator, Latency, Settings, Step};
-use router_core::config::Config;
 use router_core::units::Day;
 use router_core::upstream::Attempt;
+use router_server::Config;
 use serde_json::{Value, json};
 
 use crate::support::memory::{Canned, InMemory};
@@ -226,7 +226,8 @@ fn faults_and_advice_name_the_keys() {
         assert!(faults.contains(fault), "{faults}");
     }
     let advice = |lines: &str| {
-        let found = config(lines).unwrap().warnings.into_iter().map(|warning| warning.to_string());
+        let found =
+            config(lines).unwrap().router.warnings.into_iter().map(|warning| warning.to_string());
         found.filter(|text| text.contains("share requests")).collect::<Vec<_>>()
     };
     let equal = advice("");

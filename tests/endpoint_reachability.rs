@@ -121,7 +121,8 @@ async fn files_that_hold_no_authority_are_named() {
         let expected = expected.replace("{path}", path.to_str().unwrap());
         let fault = router_server::start(&config).await.unwrap_err().to_string();
         assert!(fault.starts_with(&expected), "{fault}\n{expected}");
-        let faults = HttpUpstream::check(&config.endpoints, config.limits.connections());
+        let faults =
+            HttpUpstream::check(&config.router.endpoints, config.router.limits.connections());
         assert_eq!(faults.iter().map(ToString::to_string).collect::<Vec<_>>(), [fault]);
     }
 }

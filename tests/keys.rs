@@ -144,14 +144,14 @@ async fn keys_open_every_address_and_none_bind_the_router_to_this_machine() {
     let text = |layout: &Layout| layout.toml("http://127.0.0.1:9");
     let today = Day::try_from("2026-11-02").unwrap();
     let wide = || Layout::pair().text("server.listen", "0.0.0.0:0");
-    let fault = router_core::config::Config::from_toml(&text(&wide()), today).unwrap_err();
+    let fault = router_server::Config::from_toml(&text(&wide()), today).unwrap_err();
     assert!(fault.to_string().contains("[keys.NAME]"), "{fault}");
     let keyed = with_keys(wide(), &["team"]);
     let server = router_server::start(&checked(&text(&keyed))).await.unwrap();
     server.stop().await;
     let config =
         checked(&text(&with_keys(Layout::pair(), &["team"]).set("server.allow_anonymous", true)));
-    let told: Vec<String> = config.warnings.iter().map(ToString::to_string).collect();
+    let told: Vec<String> = config.router.warnings.iter().map(ToString::to_string).collect();
     assert!(told.iter().any(|line| line.contains("every caller must show one")), "{told:?}");
 }
 

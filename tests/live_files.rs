@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use azure_emulator::{Deployment, Emulator, Settings, Step};
-use router_core::config::Config;
+use router_server::Config;
 use router_server::Follow;
 use serde_json::{Value, json};
 use tempfile::TempDir;

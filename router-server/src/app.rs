@@ -15,11 +15,11 @@ use http::{Method, Uri};
 use hyper::service::Service;
 use hyper_util::service::TowerToHyperService;
 use router_core::chat::Operation;
-use router_core::config::CorsOrigins;
-use router_core::config::Expose;
 use router_core::stored::Collection;
 
 use crate::app_state::AppState;
+use crate::config::CorsOrigins;
+use crate::config::Expose;
 use crate::cors;
 use crate::dashboard::page;
 use crate::handlers::answer;

@@ -7,11 +7,15 @@ use std::sync::atomic::Ordering;
 use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
-use router_core::config::{Config, CorsOrigins, Expose, Hosts, RequestLines};
 use router_core::memory;
 use router_core::router::ModelRouter;
 
 use crate::budgets::Budgets;
+use crate::config::Config;
+use crate::config::CorsOrigins;
+use crate::config::Expose;
+use crate::config::Hosts;
+use crate::config::RequestLines;
 use crate::keyring::Keyring;
 use crate::server_state::Permit;
 use crate::server_state::ServerState;
@@ -63,7 +67,7 @@ impl AppState {
         bounds.slots.most.store(server.max_in_flight, Ordering::Relaxed);
         // A key that is alone takes nothing from others.
         let half = u64::try_from(server.max_in_flight.div_ceil(2)).ok();
-        let share = half.filter(|_| config.keys.len() > 1);
+        let share = half.filter(|_| config.router.keys.len() > 1);
         Self {
             router,
             registry: process.registry.clone(),
@@ -75,16 +79,16 @@ impl AppState {
             listen: server.listen,
             hosts: server.hosts.clone(),
             cors: server.cors.clone(),
-            passthrough: config.passthrough.clone(),
-            objects: config.objects.clone(),
+            passthrough: config.router.passthrough.clone(),
+            objects: config.router.objects.clone(),
             since: process.since.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs(),
-            keyring: Keyring::new(&config.keys),
+            keyring: Keyring::new(&config.router.keys),
             identities: IdentityProviders::renewed(
                 &config.identity_providers,
-                config.limits.connections(),
+                config.router.limits.connections(),
                 &process.issuers,
             ),
-            budgets: Budgets::new(&config.keys),
+            budgets: Budgets::new(&config.router.keys),
             process: Arc::clone(process),
             max_in_flight: server.max_in_flight,
         }

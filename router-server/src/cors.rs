@@ -6,8 +6,9 @@
 use std::time::Duration;
 
 use http::Method;
-use router_core::config::CorsOrigins;
 use tower_http::cors::{AllowHeaders, AllowOrigin, Any, CorsLayer};
+
+use crate::config::CorsOrigins;
 
 /// The time for which browsers may cache a preflight.
 const MAX_AGE: Duration = Duration::from_secs(600);

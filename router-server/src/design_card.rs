@@ -1,7 +1,9 @@
 //! The configurations that a newcomer meets first: a pair of models that is sold today, and the design card's.
 
-use router_core::config::{Config, ConfigFaults};
+use router_core::config::ConfigFaults;
 use router_core::units::Day;
+
+use crate::config::Config;
 
 /// An endpoint at which nothing listens, for commands that send nothing.
 pub(crate) const NOWHERE: &str = "http://127.0.0.1:9";
@@ -36,20 +38,24 @@ mod tests {
         let day = Day::try_from("2026-11-23").unwrap();
         let config = sold_today("http://127.0.0.1:8081", day).unwrap();
         // Its reasoning model is paid by the token, which `check` says.
-        let warned: Vec<_> = config.warnings.iter().map(ToString::to_string).collect();
+        let warned: Vec<_> = config.router.warnings.iter().map(ToString::to_string).collect();
         assert!(
             matches!(&warned[..], [one] if one.contains("roles.reasoning.models")),
             "{warned:?}"
         );
-        assert_eq!(config.catalog.deployments().len(), 3);
+        assert_eq!(config.router.catalog.deployments().len(), 3);
     }
 
     #[test]
     fn it_has_no_fault_and_takes_the_url() {
         let config = config("http://127.0.0.1:8081", Day::try_from("2026-11-23").unwrap()).unwrap();
-        assert_eq!(config.catalog.deployments().len(), 3);
+        assert_eq!(config.router.catalog.deployments().len(), 3);
         assert!(
-            config.endpoints.values().all(|endpoint| &*endpoint.base == "http://127.0.0.1:8081")
+            config
+                .router
+                .endpoints
+                .values()
+                .all(|endpoint| &*endpoint.base == "http://127.0.0.1:8081")
         );
     }
 }

@@ -4,8 +4,8 @@
 //! command line. [`start`] is what `serve` does, for tests and for programs with their own command line.
 //!
 //! ```
-//! use router_core::config::Config;
-//! use router_core::units::Day;
+//! use router_core::Day;
+//! use router_server::Config;
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -38,6 +38,7 @@
 //!
 //! | module | contents |
 //! | --- | --- |
+//! | `config` | the configuration: the router's tables and the server's |
 //! | `console` | terminal output |
 //! | `shutdown` | waits for the signal to stop |
 //! | `line_writer` | the thread that writes the lines of requests |
@@ -85,6 +86,8 @@
 //! | `serving` | sockets, start, stop |
 //! | `commands` | the commands |
 
+pub mod config;
+//
 mod console;
 mod shutdown;
 //
@@ -175,6 +178,7 @@ mod serving;
 //
 pub mod commands;
 
+pub use config::Config;
 pub use keyring::hash_of as key_hash;
 pub use reload::RunFault;
 pub use serving::{Running, StartFault, start};

@@ -13,13 +13,13 @@ use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, UPGRADE};
-use router_core::config::Expose;
 use router_core::response::RESPONSE_HEADERS;
 use tokio::time::Instant;
 use tracing::error;
 
 use crate::app_state::AppState;
 use crate::auth;
+use crate::config::Expose;
 use crate::dashboard::page;
 use crate::problem::Problem;
 use crate::request_log::Begun;

@@ -16,7 +16,6 @@ use base64::engine::general_purpose::STANDARD;
 use http::{HeaderName, HeaderValue};
 use prometheus::{IntCounterVec, Opts, Registry};
 use router_core::clock;
-use router_core::config::NotifySettings;
 use router_core::ledger::Span;
 use router_core::units::{Day, Usd};
 use router_core::upstream::{ConnectionLimits, Webhook};
@@ -25,6 +24,7 @@ use tracing::{error, info};
 
 use crate::budgets::Budget;
 use crate::budgets::Owner;
+use crate::config::NotifySettings;
 
 /// The shares of a budget, in percent, at which a notice is due.
 const THRESHOLDS: [u64; 2] = [80, 100];

@@ -8,8 +8,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, Uri};
 
-use router_core::config::{CorsOrigins, Hosts};
-
+use crate::config::CorsOrigins;
+use crate::config::Hosts;
 use crate::problem::Problem;
 
 /// Hosts and origins that a request may name.

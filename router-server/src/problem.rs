@@ -6,10 +6,10 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::Method;
-use router_core::config::Expose;
 use router_core::error::{RouteError, error_body, error_headers};
 use router_core::error_kind::Kind;
 
+use crate::config::Expose;
 use crate::keyring::Denied;
 use crate::operations::OPERATIONS;
 use crate::operations::Support;
@@ -26,7 +26,7 @@ pub(crate) struct Problem {
     message: String,
     param: Option<String>,
     wait: Option<Duration>,
-    /// Whether trying again may help; `None` leaves the judgement to the client.
+    /// True if trying again may help; `None` leaves the judgement to the client.
     retry: Option<bool>,
     /// True if it may name what is inside.
     exposed: bool,

@@ -9,8 +9,9 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use router_core::config::RequestLog;
 use tracing::warn;
+
+use crate::config::RequestLog;
 
 /// Why lines cannot be written where config says.
 #[derive(Debug, thiserror::Error)]

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
-use router_core::config::RequestLog;
 use router_core::record::{Observer, RequestRecord, Settlement};
 use router_core::router::ModelRouter;
 use tokio::sync::oneshot;
 use tracing::{error, info};
 
+use crate::config::RequestLog;
 use crate::record_file::Lost;
 use crate::record_file::RecordFile;
 use router_core::log_line::LoggedRequest;

@@ -11,7 +11,7 @@ use std::time::UNIX_EPOCH;
 
 use prometheus::Registry;
 use router_core::clock;
-use router_core::config::{Config, ConfigFaults};
+use router_core::config::ConfigFaults;
 use router_core::decision::Moment;
 use router_core::router::{BuildFault, ModelRouter};
 use tokio::sync::watch;
@@ -21,6 +21,7 @@ use tracing::{error, info, warn};
 use crate::app::App;
 use crate::app_state::AppState;
 use crate::budgets::Budgets;
+use crate::config::Config;
 use crate::dashboard::Dashboard;
 use crate::dashboard::Facts;
 use crate::notify::Noticed;
@@ -125,7 +126,7 @@ impl Current {
         process.certificate(handshakes.as_ref().and_then(Handshakes::expires));
         let shared = AppState::new(router.clone(), &config, process);
         let budgets = shared.budgets.clone();
-        let keys = config.keys.iter().map(|key| key.name.as_str().into()).collect();
+        let keys = config.router.keys.iter().map(|key| key.name.as_str().into()).collect();
         let app = App::new(Arc::new(shared));
         Arc::new(Self { config, router, handshakes, budgets, keys, app })
     }
@@ -142,8 +143,9 @@ impl Live {
         may_run(config)?;
         let handshakes = config.server.tls.as_ref().map(Handshakes::new).transpose()?;
         let registry = Registry::new();
-        let router = ModelRouter::new(config, &registry)?;
-        let state_dir = config.server.state_dir.as_deref().filter(|_| config.replicas.is_none());
+        let router = ModelRouter::new(&config.router, &registry)?;
+        let state_dir =
+            config.server.state_dir.as_deref().filter(|_| config.router.replicas.is_none());
         let state_dir = state_dir.map(|folder| StateDir::open(folder, router.ledger()));
         let state_dir = state_dir.transpose()?.map(Arc::new);
         config.request_log.as_ref().map(record_file::probe).transpose()?;
@@ -154,7 +156,7 @@ impl Live {
             tracer.follow(config, &router);
         }
         let process =
-            ServerState::new(registry, &config.version, tracer).map_err(BuildFault::from)?;
+            ServerState::new(registry, &config.router.version, tracer).map_err(BuildFault::from)?;
         let process = Arc::new(process);
         if let Some(folder) = &config.server.state_dir {
             process.dashboard.restore(folder);
@@ -187,7 +189,7 @@ impl Live {
         let Some(settings) = current.config.notify.clone() else { return Vec::new() };
         let moment = Moment::new(Instant::now(), clock::day(clock::wall()));
         let budgets = current.budgets.spent(current.router.ledger(), moment);
-        let limits = current.config.limits.connections();
+        let limits = current.config.router.limits.connections();
         let due = noticed.due(&budgets, room).into_iter();
         let send = |notice| {
             let (notifier, settings) = (self.process.notifier.clone(), settings.clone());
@@ -238,14 +240,15 @@ impl Live {
         may_run(&config)?;
         config.request_log.as_ref().map(record_file::probe).transpose()?;
         let handshakes = config.server.tls.as_ref().map(Handshakes::new).transpose()?;
-        let router = before.router.renewed(&config)?;
+        let router = before.router.renewed(&config.router)?;
         for key in &fixed {
             warn!(key, "this key cannot change while the server runs: restart it");
         }
-        for warning in &config.warnings {
+        for warning in &config.router.warnings {
             warn!(%warning, "configuration");
         }
-        let (version, deployments) = (config.version.clone(), config.catalog.deployments().len());
+        let (version, deployments) =
+            (config.router.version.clone(), config.router.catalog.deployments().len());
         self.writer.follow(config.request_log.as_ref(), &router);
         if let Some(tracer) = &self.process.tracer {
             tracer.follow(&config, &router);
@@ -255,7 +258,7 @@ impl Live {
         drop(turn);
         info!(
             version = &*version,
-            before = &*before.config.version,
+            before = &*before.config.router.version,
             deployments,
             "configuration reloaded"
         );
@@ -270,7 +273,7 @@ impl Live {
         for fault in &lines {
             error!(fault, "configuration not reloaded");
         }
-        let version = self.current().config.version.clone();
+        let version = self.current().config.router.version.clone();
         error!(
             faults = lines.len(),
             version = &*version,
@@ -288,8 +291,8 @@ fn may_run(config: &Config) -> Result<(), RunFault> {
 /// Gives keys that cannot change while the server runs their old values; names those that differ.
 fn keep_fixed(before: &Config, after: &mut Config) -> Vec<&'static str> {
     let mut differ = Vec::new();
-    if before.replicas != after.replicas {
-        after.replicas.clone_from(&before.replicas);
+    if before.router.replicas != after.router.replicas {
+        after.router.replicas.clone_from(&before.router.replicas);
         differ.push("replicas");
     }
     if before.traces != after.traces {

@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::Registry;
-use router_core::config::Config;
 use router_core::router::ModelRouter;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -20,6 +19,7 @@ use tokio::time::Instant;
 use tokio::time::MissedTickBehavior;
 use tracing::warn;
 
+use crate::config::Config;
 use crate::crowd::Seldom;
 use crate::crowd::default_connections;
 use crate::dashboard;
@@ -32,7 +32,7 @@ use crate::watch::Follow;
 use crate::workers::Refused;
 use crate::workers::Workers;
 
-/// How long nothing is accepted after a connection could not be.
+/// Pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a server does not start.
@@ -43,7 +43,7 @@ pub enum StartFault {
     Listen {
         /// The address that config names.
         listen: SocketAddr,
-        /// What the system says.
+        /// The system's error.
         source: io::Error,
     },
     /// There is no thread to serve on.
@@ -123,7 +123,7 @@ impl Running {
         self.beside.push(tokio::spawn(task));
     }
 
-    /// Where it listens.
+    /// The address that it listens at.
     pub fn addr(&self) -> SocketAddr {
         self.addr
     }

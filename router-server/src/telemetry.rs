@@ -9,7 +9,6 @@
 use std::io::{self, IsTerminal, Stdout, Write};
 use std::sync::OnceLock;
 
-use router_core::config::LogForm;
 use tracing::Metadata;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::filter::Targets;
@@ -17,6 +16,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
+use crate::config::LogForm;
 use crate::line_writer::LineWriter;
 
 /// The crates whose lines name no endpoint, held to it by tests; and the target of refusals for residency.
@@ -34,7 +34,7 @@ fn own(asked: &Targets) -> Targets {
 /// which cost several times the line.
 static JSON_REQUESTS: OnceLock<LineWriter> = OnceLock::new();
 
-/// What writes lines of requests as JSON; `None` if the log has another form, or another subscriber.
+/// The writer of request lines as JSON; `None` if the log has another form, or another subscriber.
 pub(crate) fn json_requests() -> Option<&'static LineWriter> {
     JSON_REQUESTS.get()
 }
@@ -48,7 +48,7 @@ struct Output {
     requests: Option<LineWriter>,
 }
 
-/// Where one line goes.
+/// The destination of one line.
 enum Line {
     AtOnce(Stdout),
     Batched(LineWriter),

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use router_core::config::Tls;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::{self, PemObject};
@@ -25,6 +24,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::debug;
 
+use crate::config::Tls;
 use crate::validity::not_after;
 
 /// The time of a handshake, so that a client that only opens connections does not keep them.
@@ -106,7 +106,7 @@ impl Handshakes {
         Ok(Self { acceptor: TlsAcceptor::from(Arc::new(config)), expires })
     }
 
-    /// When the first certificate of the chain ends, since 1970.
+    /// Expiry of the chain's first certificate, since 1970.
     pub(crate) fn expires(&self) -> Option<Duration> {
         self.expires.map(Duration::from_secs)
     }

@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use router_core::clock;
-use router_core::config::{Config, ConfigFaults};
+use router_core::config::ConfigFaults;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::config::Config;
 use crate::reload::Live;
 
 /// The files of a configuration, as they were when it was read.

@@ -1,4 +1,4 @@
-//! What is logged of a request: one line with the decision, and nothing of what was said or shown as a credential.
+//! The log line of a request has the decision, and no message text or credential.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
 use std::io::{self, Write};
@@ -10,8 +10,8 @@ use azure_emulator::{Deployment, Emulator, Settings};
 use http::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use router_core::config::Config;
 use router_core::units::Day;
+use router_server::Config;
 use serde_json::{Value, json};
 use tracing_subscriber::fmt::MakeWriter;
 

@@ -1,6 +1,6 @@
 //! The HTTP surface over real sockets: paths, methods, types, sizes, lists of models, health, and the end of a server.
 //!
-//! What is routed where is tested elsewhere; here an emulator answers only where an answer is needed.
+//! Routing is tested elsewhere; an emulator answers only where an answer is needed.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
 
 use std::time::Duration;
@@ -12,8 +12,8 @@ use http::{HeaderMap, Method, Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use router_core::config::Config;
 use router_core::units::Day;
+use router_server::Config;
 use router_server::{RunFault, Running, StartFault, start};
 use serde_json::{Value, json};
 

@@ -15,9 +15,9 @@ use azure_emulator::{Deployment, Emulator, Latency, Settings};
 use http::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
-use router_core::config::Config;
 use router_core::log_line::{Log, LoggedRequest};
 use router_core::units::Day;
+use router_server::Config;
 use router_server::start;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -147,7 +147,7 @@ async fn a_log_written_under_load_is_read_by_all_that_read_logs() {
     let today = config(&folder, "today.toml", emulator.url(), &logging(&log));
     let questions = questions();
     let mut requests: Vec<_> = questions.iter().map(|text| (asking("auto", text), None)).collect();
-    // Who names what they want, and a prompt long enough for the cache, twice.
+    // Requests that name a model, and a prompt long enough for the cache, twice.
     requests.push((asking("o1", "Hello"), None));
     requests.push((asking("chat", "Hello"), None));
     requests.push((asking("auto", "Hello"), Some("reasoning")));
@@ -175,7 +175,7 @@ async fn a_log_written_under_load_is_read_by_all_that_read_logs() {
 /// Every call is there, at the price that was recorded.
 fn simulated_and_sized(path: &str, today: &str, logged: &[LoggedRequest]) {
     let simulated = report(&["simulate", "--trace", path, "--config", today, "--json"]);
-    // Which model a caller named is not played: its tokens count as chat.
+    // The replay does not use the model that a caller named: its tokens count as chat.
     let of_task = |request: &LoggedRequest| match request.decision.task.as_deref() {
         Some("reasoning") => request.outcome.reasoning_usd,
         _ => request.outcome.chat_usd,
@@ -289,7 +289,7 @@ fn replay_tells_what_more_throughput_another_threshold_and_observing_change() {
     assert_eq!(higher[1]["p99_ms"], observing[1]["p99_ms"]);
     let everything = "[routing]\nthreshold = 0.1";
     let [before, after] = replayed(&config("lower.toml", everything));
-    // What had no hidden reasoning gets as much as the others had: 550 tokens each, o1's price.
+    // Answers without hidden reasoning get as much as the others had: 550 tokens each, at o1's price.
     let o1 = 300.0 * (2_000.0 * 15.0 + 550.0 * 60.0) / 1e6;
     assert!(near(figure(&after, "pay_as_you_go_usd"), o1), "{after}");
     assert!(figure(&after, "p50_ms") > figure(&before, "p50_ms"));

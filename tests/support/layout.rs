@@ -7,8 +7,8 @@ use std::time::Duration;
 use azure_emulator::bucket::BucketSettings;
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Emulator, Latency, Settings};
-use router_core::config::Config;
 use router_core::units::Day;
+use router_server::Config;
 
 use super::bench::Bench;
 use super::logs;

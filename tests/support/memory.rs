@@ -161,12 +161,13 @@ impl InMemory {
         let memory = Memory { script: Arc::new(script), arrived: Arc::clone(&arrived) };
         let registry = prometheus::Registry::new();
         let rules = Rules {
-            classifier: Classifier::new(SCORER.clone(), config.scoring.signals),
-            policy: config.policy,
-            catalog: config.catalog,
-            capacity: config.capacity,
+            classifier: Classifier::new(SCORER.clone(), config.router.scoring.signals),
+            policy: config.router.policy,
+            catalog: config.router.catalog,
+            capacity: config.router.capacity,
         };
-        let router = ModelRouter::with_upstream(rules, config.limits, memory, &registry).unwrap();
+        let router =
+            ModelRouter::with_upstream(rules, config.router.limits, memory, &registry).unwrap();
         Self { router, registry, arrived }
     }
 

@@ -270,8 +270,7 @@ fn api(raw: &raw::Deployment, endpoint: &Checked, table: &Table<'_>) -> Option<A
     }
 }
 
-/// Whether it is provisioned, by its type or by its own word.
-/// What the billing of a deployment is read from.
+/// The parts that determine the billing of a deployment.
 struct Priced<'k> {
     raw: &'k raw::Deployment,
     sku: Option<Sku>,
@@ -280,6 +279,7 @@ struct Priced<'k> {
     openai: bool,
 }
 
+/// True if it is provisioned, by its type or by its own word.
 fn is_provisioned(priced: &Priced<'_>, table: &Table<'_>) -> Option<bool> {
     let raw = priced.raw;
     if raw.sku.is_some() {

@@ -181,7 +181,7 @@ fn openai_area(host: &str) -> Option<Area> {
     }
 }
 
-pub(super) fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
         || address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
@@ -284,8 +284,8 @@ fn is_local(host: &str) -> bool {
     is_loopback(host) || host.starts_with("169.254.")
 }
 
-/// Where a secret is read from. What looks like the secret itself is refused and not repeated.
-pub(super) fn secret(raw: &raw::SecretReference, table: &Table<'_>) -> Option<SecretSource> {
+/// Reads the source of a secret. A value that looks like the secret itself is a fault, which does not repeat it.
+pub fn secret(raw: &raw::SecretReference, table: &Table<'_>) -> Option<SecretSource> {
     match (&raw.env, &raw.file) {
         (Some(name), None) => {
             let first = name.bytes().next().is_some_and(|byte| !byte.is_ascii_digit());

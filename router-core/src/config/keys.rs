@@ -24,7 +24,7 @@ use crate::units::ModelName;
 use crate::units::Usd;
 
 use super::guessable_keys::is_guessable;
-use super::identity_providers;
+use super::program_tables::ProgramTables;
 use super::raw::{self, Raw};
 use super::table::{Table, listed, quoted};
 use super::teams;
@@ -40,7 +40,7 @@ pub struct CallerKey {
     pub enabled: bool,
     /// The last day, in UTC, on which it is accepted.
     pub expires: Option<Day>,
-    /// Whether it may see what is meant for those who run the router.
+    /// True if it may see what is meant for those who run the router.
     pub operator: bool,
     /// Rights.
     pub rights: Arc<Rights>,
@@ -106,17 +106,21 @@ impl fmt::Display for KeyHash {
 pub(super) const MOST: i64 = 1_000_000_000_000;
 
 /// Checks `[keys]`.
-pub(super) fn check(raw: &Raw, policy: &Policy, table: &Table<'_>) -> Vec<CallerKey> {
+pub(super) fn check(
+    raw: &Raw,
+    program: &impl ProgramTables,
+    policy: &Policy,
+    table: &Table<'_>,
+) -> Vec<CallerKey> {
     let mut known = BTreeMap::new();
     let mut keys = Vec::with_capacity(raw.keys.len());
     let teams = teams::check(&raw.teams, &table.root("teams"));
-    let granted = identity_providers::granted(raw);
     for (name, key) in &raw.keys {
         let own = table.sub(name);
         if name.starts_with(TEAM_PREFIX) {
             own.fault_here(format!("names that begin with {TEAM_PREFIX} stand for teams"));
         }
-        if key.hashes.as_ref().is_none_or(Vec::is_empty) && !granted.contains(name.as_str()) {
+        if key.hashes.as_ref().is_none_or(Vec::is_empty) && !program.needs_no_hash(name) {
             own.fault(
                 "hashes",
                 "missing; must list at least one hash, as `router-server key new` prints it",

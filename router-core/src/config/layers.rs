@@ -14,6 +14,7 @@ use crate::upstream::SecretSource;
 use super::checked::Config;
 use super::fault::{ConfigFaults, Fault, Key, Origin};
 use super::load::Read;
+use super::program_tables::{ProgramTables, Unchecked};
 use super::raw::Raw;
 use super::records;
 use super::table::{Findings, plain};
@@ -28,12 +29,12 @@ const SHIPPED: &str = include_str!("../../models.toml");
 /// use router_core::units::Day;
 /// let layers = Layers {
 ///     files: vec!["missing.toml".into()],
-///     environment: vec![("ROUTER__SERVER__DRAIN_MS".into(), "soon".into())],
+///     environment: vec![("ROUTER__LIMITS__DEADLINE_MS".into(), "soon".into())],
 ///     today: Day::try_from("2026-11-23")?,
 /// };
 /// let faults = layers.check().unwrap_err().to_string();
 /// assert!(faults.contains("missing.toml: cannot be read: "));
-/// assert!(faults.contains("ROUTER__SERVER__DRAIN_MS: must be a whole number, found `soon`"));
+/// assert!(faults.contains("ROUTER__LIMITS__DEADLINE_MS: must be a whole number, found `soon`"));
 /// # Ok::<(), router_core::units::NameFault>(())
 /// ```
 #[derive(Clone)]
@@ -68,30 +69,39 @@ impl Layers {
         Self { files: files.to_vec(), environment, today }
     }
 
-    /// Reads and checks all layers.
+    /// Reads and checks all layers. The tables of a server are accepted and not checked.
     ///
     /// # Errors
     /// Every fault of every layer, in the order of the layers and then of the tables.
     pub fn check(&self) -> Result<Config, ConfigFaults> {
+        self.check_with::<Unchecked>().map(|(config, ())| config)
+    }
+
+    /// Reads and checks all layers, with the program's own tables.
+    ///
+    /// # Errors
+    /// Every fault of every layer.
+    pub fn check_with<P: ProgramTables>(&self) -> Result<(Config, P::Settings), ConfigFaults> {
         let mut read = Read::default();
         read.text(SHIPPED, &Origin::Shipped);
-        let read = self.own_layers(read).finish();
-        let mut config = read.check(self.today)?;
-        for (key, source) in secrets(&config, read.raw()) {
+        let read = self.own_layers(read).finish::<P>();
+        let (mut config, settings) = read.check(self.today)?;
+        let secrets = secrets(&config, read.raw()).into_iter().chain(P::secrets(&settings));
+        for (key, source) in secrets {
             if let Some(problem) = self.absent(&source) {
                 config
                     .warnings
                     .push(Fault { origin: read.origin(&key), ..Fault::new(key, problem) });
             }
         }
-        Ok(config)
+        Ok((config, settings))
     }
 
     /// All layers as written, without the shipped model records: what an operator set, and nothing else.
     ///
     /// # Errors
     /// Every fault of reading; values are not checked.
-    pub fn raw(&self) -> Result<Raw, ConfigFaults> {
+    pub fn raw<P: ProgramTables>(&self) -> Result<(Raw, P), ConfigFaults> {
         self.own_layers(Read::default()).finish().into_raw()
     }
 
@@ -139,12 +149,6 @@ fn secrets(config: &Config, raw: &Raw) -> Vec<(Key, SecretSource)> {
     }
     let password = config.replicas.iter().filter_map(|replicas| replicas.password.clone());
     secrets.extend(password.map(|source| (key(&["replicas", "password"]), source)));
-    let signing = config.notify.iter().map(|notify| notify.secret.clone());
-    secrets.extend(signing.map(|source| (key(&["notify", "secret"]), source)));
-    let headers = config.traces.iter().flat_map(|traces| &traces.headers);
-    secrets.extend(
-        headers.map(|(name, source)| (key(&["traces", "headers", name.as_str()]), source.clone())),
-    );
     secrets
 }
 
@@ -158,12 +162,14 @@ pub fn shipped_records() -> BTreeMap<ModelName, Arc<ModelRecord>> {
     let mut read = Read::default();
     read.text(SHIPPED, &Origin::Shipped);
     let findings = Findings::default();
-    let records = records::check(&read.finish().raw().models, &findings.top().sub("models"));
+    let records =
+        records::check(&read.finish::<Unchecked>().raw().models, &findings.top().sub("models"));
     records.into_values().flatten().map(|record| (record.name.clone(), record)).collect()
 }
 
 impl Config {
-    /// Reads and checks these files under the environment of this process.
+    /// Reads and checks these files under the environment of this process. They may be those of a server: its own tables
+    /// (`[server]`, `[request_log]`, `[identity_providers]`, `[notify]`, `[traces]`) are accepted and not checked.
     ///
     /// # Errors
     /// Every fault there is, each with its file and key.
@@ -199,9 +205,20 @@ impl Config {
     /// # Errors
     /// Every fault there is, each with its key.
     pub fn from_toml(text: &str, today: Day) -> Result<Self, ConfigFaults> {
+        Self::from_toml_with::<Unchecked>(text, today).map(|(config, ())| config)
+    }
+
+    /// The same with the program's own tables.
+    ///
+    /// # Errors
+    /// Every fault there is, each with its key.
+    pub fn from_toml_with<P: ProgramTables>(
+        text: &str,
+        today: Day,
+    ) -> Result<(Self, P::Settings), ConfigFaults> {
         let mut read = Read::default();
         read.text(SHIPPED, &Origin::Shipped);
         read.text(text, &Origin::Unnamed);
-        read.finish().check(today)
+        read.finish::<P>().check(today)
     }
 }

@@ -9,10 +9,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::raw_identity_providers::IdentityProvider;
-use super::raw_notify::Notify;
+use super::program_tables::ProgramTable;
 use super::raw_replicas::Replicas;
-use super::raw_traces::Traces;
 
 pub use super::raw_keys::{Key, Team};
 pub use super::raw_limits::Limits;
@@ -21,7 +19,6 @@ pub use super::raw_models::{
 };
 pub use super::raw_roles::{EffortLadder, EffortSetting, Role, Roles};
 pub use super::raw_rules::{Rule, RuleConditions, RuleEffects, RuleHeader};
-pub use super::raw_server::{Server, Tls};
 pub use super::raw_signals::Signals;
 
 /// All of the configuration.
@@ -30,9 +27,11 @@ pub use super::raw_signals::Signals;
 #[serde(default, deny_unknown_fields)]
 pub struct Raw {
     /// The HTTP server.
-    pub server: Server,
+    #[serde(skip_serializing_if = "ProgramTable::is_absent")]
+    pub server: ProgramTable,
     /// The file that has a line for each request.
-    pub request_log: RequestLog,
+    #[serde(skip_serializing_if = "ProgramTable::is_absent")]
+    pub request_log: ProgramTable,
     /// Scoring and preferences.
     pub routing: Routing,
     /// Rules for requests that are bound to a residency.
@@ -58,7 +57,8 @@ pub struct Raw {
     /// Keys with their rights and limits; without any, callers need no key.
     pub keys: BTreeMap<String, Key>,
     /// Issuers of tokens that callers may show in place of a key.
-    pub identity_providers: BTreeMap<String, IdentityProvider>,
+    #[serde(skip_serializing_if = "ProgramTable::is_absent")]
+    pub identity_providers: ProgramTable,
     /// Keys that share one budget in addition to their own.
     pub teams: BTreeMap<String, Team>,
     /// Responses that upstreams store.
@@ -66,22 +66,11 @@ pub struct Raw {
     /// The other routers with which this one shares what it knows.
     pub replicas: Replicas,
     /// Receiver of budget notices.
-    pub notify: Notify,
+    #[serde(skip_serializing_if = "ProgramTable::is_absent")]
+    pub notify: ProgramTable,
     /// The collector to which spans of requests go.
-    pub traces: Traces,
-}
-
-/// The table `[request_log]`.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(default, deny_unknown_fields)]
-pub struct RequestLog {
-    /// The file; no default: no log.
-    pub path: Option<PathBuf>,
-    /// Beyond this size a new file is begun; no default: never.
-    pub max_bytes: Option<i64>,
-    /// Number of full files kept, as `.1` to `.5`; 5.
-    pub keep: Option<i64>,
+    #[serde(skip_serializing_if = "ProgramTable::is_absent")]
+    pub traces: ProgramTable,
 }
 
 /// The table `[routing]`.

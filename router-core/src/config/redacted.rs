@@ -21,59 +21,26 @@ const SCOPES: [&str; 2] =
     ["https://ai.azure.com/.default", "https://cognitiveservices.azure.com/.default"];
 
 impl Raw {
-    /// The same configuration without hosts, paths of files, names of variables, hashes of keys, ids and users.
-    #[must_use]
-    pub fn redacted(mut self) -> Self {
-        let mut hide = Hide::default();
+    /// Hides hosts, paths of files, names of variables, hashes of keys, ids and users. The program hides those of its tables.
+    pub fn redact(&mut self, hide: &mut Hide) {
         self.endpoints.values_mut().for_each(|endpoint| hide.endpoint(endpoint));
         for hash in self.keys.values_mut().filter_map(|key| key.hashes.as_mut()).flatten() {
             let number = hide.number(hash);
             *hash = format!("sha256:{number:064}");
         }
-        for provider in self.identity_providers.values_mut() {
-            hide.url(provider.issuer.as_mut());
-            hide.url(provider.jwks_url.as_mut());
-            hide.file(provider.ca_file.as_mut());
-            for audience in provider.audiences.iter_mut().flatten() {
-                hide.word("audience", Some(audience));
-            }
-            for grant in provider.grants.iter_mut().flatten() {
-                grant.claims.values_mut().for_each(|value| hide.word("claim", Some(value)));
-            }
-        }
         hide.url(self.replicas.url.as_mut());
         hide.word("user", self.replicas.username.as_mut());
         hide.secret(self.replicas.password.as_mut());
-        hide.url(self.notify.url.as_mut());
-        hide.secret(self.notify.secret.as_mut());
-        hide.url(self.traces.endpoint.as_mut());
-        self.traces.headers.values_mut().for_each(|source| hide.secret(Some(source)));
-        hide.word("service", self.traces.service_name.as_mut());
-        if let Some(tls) = &mut self.server.tls {
-            hide.file(tls.certificate.as_mut());
-            hide.file(tls.key.as_mut());
-            hide.file(tls.client_ca.as_mut());
-        }
-        hide.file(self.server.state_dir.as_mut());
-        for host in self.server.hosts.iter_mut().flatten().filter(|host| *host != "*") {
-            hide.word("host", Some(host));
-        }
-        for origin in self.server.cors_origins.iter_mut().flatten().filter(|origin| *origin != "*")
-        {
-            hide.url(Some(origin));
-        }
         for tag in self.keys.values_mut().filter_map(|key| key.tags.as_mut()).flatten() {
             hide.word("tag", Some(tag));
         }
-        hide.file(self.request_log.path.as_mut());
         hide.file(self.routing.scorer_model.as_mut());
-        self
     }
 }
 
 /// Names hidden so far; the position of a name is its number.
-#[derive(Default)]
-struct Hide(Vec<String>);
+#[derive(Debug, Default)]
+pub struct Hide(Vec<String>);
 
 impl Hide {
     fn number(&mut self, value: &str) -> usize {
@@ -110,7 +77,7 @@ impl Hide {
     }
 
     /// Hides host, port and path; the scheme stays.
-    fn url(&mut self, url: Option<&mut String>) {
+    pub fn url(&mut self, url: Option<&mut String>) {
         let Some(url) = url else { return };
         let parsed = url.trim().parse::<Uri>().ok();
         let parsed = parsed.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.host()?)));
@@ -126,7 +93,8 @@ impl Hide {
         *url = format!("{scheme}://hidden-{}.{service}", self.number(&host));
     }
 
-    fn secret(&mut self, secret: Option<&mut SecretReference>) {
+    /// Hides the name of the variable, or the file.
+    pub fn secret(&mut self, secret: Option<&mut SecretReference>) {
         let Some(secret) = secret else { return };
         if let Some(name) = &mut secret.env {
             *name = format!("HIDDEN_{}", self.number(name));
@@ -134,12 +102,14 @@ impl Hide {
         self.file(secret.file.as_mut());
     }
 
-    fn file(&mut self, path: Option<&mut PathBuf>) {
+    /// Hides the whole path.
+    pub fn file(&mut self, path: Option<&mut PathBuf>) {
         let Some(path) = path else { return };
         *path = format!("/hidden/{}", self.number(&path.to_string_lossy())).into();
     }
 
-    fn word(&mut self, kind: &str, word: Option<&mut String>) {
+    /// Hides the whole word.
+    pub fn word(&mut self, kind: &str, word: Option<&mut String>) {
         let Some(word) = word else { return };
         *word = format!("hidden-{kind}-{}", self.number(word));
     }

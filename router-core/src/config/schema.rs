@@ -4,6 +4,7 @@
 //! outdated. Ranges, and names that must match, are verified only by the check of the
 //! configuration.
 
+use schemars::JsonSchema;
 use schemars::Schema;
 use schemars::transform::{RecursiveTransform, Transform};
 use serde_json::Value;
@@ -18,8 +19,13 @@ use super::raw::Raw;
 /// assert!(schema["properties"]["deployments"].is_object());
 /// ```
 pub fn schema() -> Value {
-    let mut schema = schemars::schema_for!(Raw);
-    schema.insert("title".to_owned(), "Configuration of the model router".into());
+    schema_of::<Raw>("Configuration of the model router")
+}
+
+/// The JSON Schema of tables that a program adds to the configuration.
+pub fn schema_of<T: JsonSchema>(title: &str) -> Value {
+    let mut schema = schemars::schema_for!(T);
+    schema.insert("title".to_owned(), title.into());
     RecursiveTransform(as_written).transform(&mut schema);
     schema.to_value()
 }

@@ -88,7 +88,7 @@ fn waits(raw: &raw::Limits, table: &Table<'_>, limits: &mut Limits) {
     };
 }
 
-/// How large requests and answers may be; all else by default.
+/// Checks the size limits of requests and answers; everything else has its default.
 fn sizes(raw: &raw::Limits, table: &Table<'_>) -> Limits {
     let default = Limits::default();
     let bytes = |name: &str, value: Option<i64>, default: usize| {

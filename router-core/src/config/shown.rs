@@ -2,6 +2,7 @@
 //!
 //! Only set values are written: a written default would stay if the program's default changes.
 
+use serde::Serialize;
 use toml::{Table, Value};
 
 use super::raw::Raw;
@@ -12,21 +13,30 @@ use super::raw::Raw;
 pub struct Unwritable(Box<str>);
 
 impl Raw {
-    /// All that is set, as TOML.
+    /// All that is set, as TOML; the program's tables as they are written.
     ///
     /// ```
     /// use router_core::config::raw::Raw;
     /// let mut raw = Raw::default();
-    /// raw.server.drain_ms = Some(5_000);
-    /// assert_eq!(raw.to_toml()?, "[server]\ndrain_ms = 5000\n");
+    /// raw.limits.deadline_ms = Some(5_000);
+    /// assert_eq!(raw.to_toml()?, "[limits]\ndeadline_ms = 5000\n");
     /// # Ok::<(), router_core::config::Unwritable>(())
     /// ```
     ///
     /// # Errors
     /// A path is not Unicode.
     pub fn to_toml(&self) -> Result<String, Unwritable> {
+        self.to_toml_with(&Table::new())
+    }
+
+    /// The same with these tables in place of the program's as they are written.
+    ///
+    /// # Errors
+    /// A path is not Unicode.
+    pub fn to_toml_with(&self, program: &impl Serialize) -> Result<String, Unwritable> {
         let unwritable = |fault: toml::ser::Error| Unwritable(fault.to_string().into());
         let mut tables = Table::try_from(self).map_err(unwritable)?;
+        tables.extend(Table::try_from(program).map_err(unwritable)?);
         let inner_tables = [
             ("routing", &["signals"][..]),
             ("roles", &["reasoning", "chat"]),

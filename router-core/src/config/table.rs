@@ -32,7 +32,7 @@ impl Findings {
 
 /// A table and the keys that lead to it.
 #[derive(Debug, Clone)]
-pub(super) struct Table<'f> {
+pub struct Table<'f> {
     findings: &'f Findings,
     key: Key,
 }
@@ -40,7 +40,7 @@ pub(super) struct Table<'f> {
 impl Table<'_> {
     /// The table below this one.
     #[must_use]
-    pub(super) fn sub(&self, name: &str) -> Self {
+    pub fn sub(&self, name: &str) -> Self {
         Self { findings: self.findings, key: self.key.child(name) }
     }
 
@@ -50,17 +50,17 @@ impl Table<'_> {
     }
 
     /// Writes down a fault of a value.
-    pub(super) fn fault(&self, name: &str, problem: impl Into<String>) {
+    pub fn fault(&self, name: &str, problem: impl Into<String>) {
         self.findings.faults.borrow_mut().push(Fault::new(self.key.child(name), problem));
     }
 
     /// Writes down a fault of the table as a whole.
-    pub(super) fn fault_here(&self, problem: impl Into<String>) {
+    pub fn fault_here(&self, problem: impl Into<String>) {
         self.findings.faults.borrow_mut().push(Fault::new(self.key.clone(), problem));
     }
 
     /// Writes down a warning about a value.
-    pub(super) fn warn(&self, name: &str, problem: impl Into<String>) {
+    pub fn warn(&self, name: &str, problem: impl Into<String>) {
         self.findings.warnings.borrow_mut().push(Fault::new(self.key.child(name), problem));
     }
 
@@ -76,7 +76,7 @@ impl Table<'_> {
     }
 
     /// The value, which must be there; `allowed` says what it would be.
-    pub(super) fn required<T>(&self, name: &str, value: Option<T>, allowed: &str) -> Option<T> {
+    pub fn required<T>(&self, name: &str, value: Option<T>, allowed: &str) -> Option<T> {
         if value.is_none() {
             self.fault(name, format!("missing; must be {allowed}"));
         }
@@ -84,7 +84,7 @@ impl Table<'_> {
     }
 
     /// The path of a file.
-    pub(super) fn path(&self, name: &str, value: Option<&Path>) -> Option<PathBuf> {
+    pub fn path(&self, name: &str, value: Option<&Path>) -> Option<PathBuf> {
         let value = value?;
         if value.as_os_str().is_empty() {
             self.fault(name, "must be the path of a file, found nothing");
@@ -94,12 +94,7 @@ impl Table<'_> {
     }
 
     /// A whole number inside `range`.
-    pub(super) fn whole(
-        &self,
-        name: &str,
-        value: Option<i64>,
-        range: RangeInclusive<i64>,
-    ) -> Option<u64> {
+    pub fn whole(&self, name: &str, value: Option<i64>, range: RangeInclusive<i64>) -> Option<u64> {
         let value = value?;
         if range.contains(&value) {
             return u64::try_from(value).ok();
@@ -109,7 +104,7 @@ impl Table<'_> {
     }
 
     /// A whole number inside `range` that counts things in memory.
-    pub(super) fn count(
+    pub fn count(
         &self,
         name: &str,
         value: Option<i64>,
@@ -119,7 +114,7 @@ impl Table<'_> {
     }
 
     /// A number inside `range`; not-a-number is outside of every range.
-    pub(super) fn number(
+    pub fn number(
         &self,
         name: &str,
         value: Option<f64>,
@@ -134,17 +129,12 @@ impl Table<'_> {
     }
 
     /// A time in milliseconds, at most a day.
-    pub(super) fn milliseconds(
-        &self,
-        name: &str,
-        value: Option<i64>,
-        least: i64,
-    ) -> Option<Duration> {
+    pub fn milliseconds(&self, name: &str, value: Option<i64>, least: i64) -> Option<Duration> {
         self.whole(name, value, least..=86_400_000).map(Duration::from_millis)
     }
 
     /// One of a list of words.
-    pub(super) fn word<T>(
+    pub fn word<T>(
         &self,
         name: &str,
         value: Option<&str>,
@@ -186,14 +176,14 @@ fn out_of_range<T: Display + PartialOrd>(range: &RangeInclusive<T>, value: &T) -
 }
 
 /// The value in quotes, cut to a readable length.
-pub(super) fn quoted(value: &str) -> String {
+pub fn quoted(value: &str) -> String {
     let shown: String = value.chars().take(60).collect();
     let more = if shown.len() < value.len() { ".." } else { "" };
     format!("`{}{more}`", shown.escape_debug())
 }
 
 /// Names in one line; `none` if there are none.
-pub(super) fn listed<T: Display>(names: impl IntoIterator<Item = T>) -> String {
+pub fn listed<T: Display>(names: impl IntoIterator<Item = T>) -> String {
     let names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }

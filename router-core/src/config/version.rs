@@ -4,12 +4,24 @@
 //! environment together. Secrets are not part of it: they are not in a configuration, and could be
 //! guessed from an identifier derived from them.
 
+use serde::Serialize;
+
+use super::program_tables::ProgramTable;
 use super::raw::Raw;
 
-/// The word: 16 hexadecimal digits.
-pub(super) fn of(raw: &Raw) -> Box<str> {
+/// The word: 16 hexadecimal digits. Tables of the program count as the program reads them.
+pub(super) fn of(raw: &Raw, program: &impl Serialize) -> Box<str> {
+    let unread = ProgramTable::default;
+    let router = Raw {
+        server: unread(),
+        request_log: unread(),
+        identity_providers: unread(),
+        notify: unread(),
+        traces: unread(),
+        ..raw.clone()
+    };
     // Tables are ordered, so equal values make equal text. A path that is not Unicode makes none, and counts as nothing.
-    let text = serde_json::to_string(raw).unwrap_or_default();
+    let text = serde_json::to_string(&(router, program)).unwrap_or_default();
     format!("{:016x}", fnv_1a(text.as_bytes())).into()
 }
 
@@ -31,11 +43,11 @@ mod tests {
         assert_eq!(fnv_1a(b"foobar"), 0x8594_4171_f739_67e8, "the published value");
         let aliases = |pairs: [(&str, &str); 2]| {
             let aliases = pairs.map(|(alias, target)| (alias.into(), target.into())).into();
-            of(&Raw { aliases, ..Raw::default() })
+            of(&Raw { aliases, ..Raw::default() }, &())
         };
         let one = aliases([("b", "auto"), ("a", "chat")]);
         assert_eq!(one, aliases([("a", "chat"), ("b", "auto")]));
         assert_ne!(one, aliases([("a", "auto"), ("b", "chat")]));
-        assert_ne!(one, of(&Raw::default()));
+        assert_ne!(one, of(&Raw::default(), &()));
     }
 }

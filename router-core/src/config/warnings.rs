@@ -41,14 +41,7 @@ pub(super) fn check(raw: &Raw, policy: &Policy, catalog: &Catalog, today: Day, t
 }
 
 /// Warnings about keys.
-pub(super) fn keys(raw: &Raw, keys: &[CallerKey], catalog: &Catalog, today: Day, top: &Table<'_>) {
-    if !keys.is_empty() && raw.server.allow_anonymous == Some(true) {
-        let table = top.sub("server");
-        table.warn(
-            "allow_anonymous",
-            "means nothing where there are keys: every caller must show one",
-        );
-    }
+pub(super) fn keys(keys: &[CallerKey], catalog: &Catalog, today: Day, top: &Table<'_>) {
     if !keys.is_empty() && !keys.iter().any(|key| key.operator && key.enabled) {
         top.warn("keys", "none has operator = true: nobody may see /metrics, /v1/route and /");
     }

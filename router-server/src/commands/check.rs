@@ -5,8 +5,7 @@
 use std::path::PathBuf;
 
 use router_core::clock;
-use router_core::config::raw::Raw;
-use router_core::config::{Config, Fault, Layers, Origin, RequestLog, Tls};
+use router_core::config::{Fault, Layers, Origin};
 use router_core::policy::Mode;
 use router_core::task::Task;
 use router_core::units::ModelName;
@@ -14,6 +13,10 @@ use router_core::upstream::HttpUpstream;
 use serde_json::{Value, json};
 
 use crate::args::Check;
+use crate::config::Config;
+use crate::config::RequestLog;
+use crate::config::Tls;
+use crate::config::Written;
 use crate::console;
 use crate::console::Paint;
 use crate::console::Tone;
@@ -89,22 +92,24 @@ pub(super) async fn run(check: &Check) -> Result<(), Failure> {
 
 fn report(files: &[PathBuf]) -> Report {
     let layers = Layers::of_process(files, clock::day(clock::wall()));
-    let config = match layers.check() {
+    let config = match Config::of_layers(&layers) {
         Ok(config) => config,
         Err(faults) => {
-            let files = layers.raw().map(|raw| unread_of(&raw)).unwrap_or_default();
+            let files = Written::read(&layers);
+            let files = files.map(|written| unread_of(&written)).unwrap_or_default();
             let mut faults: Vec<Note> = faults.0.iter().map(Note::of).collect();
             faults.extend(files.into_iter().map(Note::of_line));
             return Report { faults, ..Report::default() };
         }
     };
-    let endpoints = HttpUpstream::check(&config.endpoints, config.limits.connections());
+    let endpoints =
+        HttpUpstream::check(&config.router.endpoints, config.router.limits.connections());
     let mut faults = unread(config.request_log.as_ref(), config.server.tls.as_ref());
     faults.extend(endpoints.iter().map(ToString::to_string));
     faults.extend(TraceFault::of_build(&config).map(|fault| fault.to_string()));
     let loose = loose_caps::advice(&config).map(Note::of_line);
     let (strict, warnings): (Vec<&Fault>, Vec<&Fault>) =
-        config.warnings.iter().partition(|warning| warning.strict);
+        config.router.warnings.iter().partition(|warning| warning.strict);
     Report {
         faults: strict
             .into_iter()
@@ -136,7 +141,7 @@ fn say(report: &Report, live: Option<&[Found]>) -> Result<(), Failure> {
 /// The report as JSON. Its names are a public interface.
 fn as_json(report: &Report, live: Option<&[Found]>) -> Value {
     let notes = |notes: &[Note]| notes.iter().map(Note::json).collect::<Vec<_>>();
-    let deployments = report.config.iter().flat_map(|config| config.catalog.deployments());
+    let deployments = report.config.iter().flat_map(|config| config.router.catalog.deployments());
     let deployments: Vec<Value> = deployments
         .map(|found| {
             json!({
@@ -153,7 +158,7 @@ fn as_json(report: &Report, live: Option<&[Found]>) -> Value {
     json!({
         "object": "config.check",
         "ok": report.faults.is_empty() && live.unwrap_or_default().iter().all(Found::is_fine),
-        "version": report.config.as_ref().map(|config| &*config.version),
+        "version": report.config.as_ref().map(|config| &*config.router.version),
         "faults": notes(&report.faults),
         "warnings": notes(&report.warnings),
         "deployments": deployments,
@@ -171,7 +176,8 @@ fn unread(log: Option<&RequestLog>, tls: Option<&Tls>) -> Vec<String> {
 }
 
 /// The same where the configuration has other faults, as far as it names those files, so that all is told at once.
-fn unread_of(raw: &Raw) -> Vec<String> {
+fn unread_of(written: &Written) -> Vec<String> {
+    let raw = &written.tables;
     let named = |path: &Option<PathBuf>| path.clone().filter(|path| path.file_name().is_some());
     let log =
         named(&raw.request_log.path).map(|path| RequestLog { path, max_bytes: None, keep: 1 });
@@ -187,27 +193,27 @@ fn summary(config: &Config, paint: Paint) -> String {
     let mut lines = Vec::new();
     let mut line = |said: String| lines.push(said);
     for task in Task::ALL {
-        let role = config.policy.role(task);
+        let role = config.router.policy.role(task);
         let models: Vec<&str> = role.models.iter().map(ModelName::as_str).collect();
         line(format!("role {:<12}{}", task.as_str(), models.join(", then ")));
     }
     line(format!(
         "residency        {}; prefer {}",
-        config.policy.residency,
-        config.policy.prefer.as_str()
+        config.router.policy.residency,
+        config.router.policy.prefer.as_str()
     ));
     line(format!("scores           {}", mode(config)));
     line(format!("listens at       {}", config.server.listen));
     if let Some(log) = &config.request_log {
         line(format!("request log      {}", log.path.display()));
     }
-    let keys: Vec<&str> = config.keys.iter().map(|key| key.name.as_str()).collect();
+    let keys: Vec<&str> = config.router.keys.iter().map(|key| key.name.as_str()).collect();
     let keys =
         if keys.is_empty() { "none: nobody is asked for one".to_owned() } else { keys.join(", ") };
     line(format!("keys             {keys}"));
     line(String::new());
     line(deployments(config, paint));
-    let warnings = match config.warnings.len() {
+    let warnings = match config.router.warnings.len() {
         0 => String::new(),
         1 => ", 1 warning".to_owned(),
         several => format!(", {several} warnings"),
@@ -220,7 +226,7 @@ fn summary(config: &Config, paint: Paint) -> String {
 fn deployments(config: &Config, paint: Paint) -> String {
     let heading = ["deployment", "model", "billing", "area", "endpoint"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    rows.extend(config.catalog.deployments().iter().map(|found| {
+    rows.extend(config.router.catalog.deployments().iter().map(|found| {
         vec![
             found.name.to_string(),
             found.model.name.to_string(),
@@ -233,10 +239,10 @@ fn deployments(config: &Config, paint: Paint) -> String {
 }
 
 fn mode(config: &Config) -> String {
-    match config.policy.mode {
+    match config.router.policy.mode {
         Mode::Route => format!(
             "choose the role, from {} on reasoning",
-            config.scoring.signals.threshold.value()
+            config.router.scoring.signals.threshold.value()
         ),
         Mode::Observe(role) => format!("are only observed: role {role} serves all that is scored"),
     }

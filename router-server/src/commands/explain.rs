@@ -7,7 +7,6 @@ use bytes::Bytes;
 use http::HeaderMap;
 use prometheus::Registry;
 use router_core::clock;
-use router_core::config::Config;
 use router_core::router::{BuildFault, ChatCall, ModelRouter};
 use router_core::stored::Caller;
 use router_core::upstream::{Attempt, Reply, Unreachable, Upstream};
@@ -15,6 +14,7 @@ use serde_json::json;
 
 use crate::args::Explain;
 use crate::args::usual;
+use crate::config::Config;
 use crate::console;
 use crate::design_card;
 use crate::explanation;
@@ -42,7 +42,7 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
     let router = deciding(&config)?;
     let mut call = call(explain)?;
     if let Some(name) = &explain.key {
-        let found = config.keys.iter().find(|key| key.name.as_str() == name);
+        let found = config.router.keys.iter().find(|key| key.name.as_str() == name);
         let key = found.ok_or_else(|| Failure::UnknownKey { name: name.clone() })?;
         call.caller = Caller::named(name);
         call.rights = Arc::clone(&key.rights);
@@ -64,7 +64,8 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
 
 /// A router that sends nothing, so that it needs no secrets and no Redis.
 fn deciding(config: &Config) -> Result<ModelRouter<Nowhere>, Failure> {
-    let (rules, limits) = (config.rules().map_err(BuildFault::from)?, config.limits.clone());
+    let rules = config.router.rules().map_err(BuildFault::from)?;
+    let limits = config.router.limits.clone();
     let router = ModelRouter::with_upstream(rules, limits, Nowhere, &Registry::new());
     Ok(router.map_err(BuildFault::from)?)
 }

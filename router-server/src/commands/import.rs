@@ -6,7 +6,6 @@ use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
 use router_core::clock;
-use router_core::config::Config;
 
 use crate::args::Import;
 use crate::args::ImportAzure;
@@ -14,6 +13,7 @@ use crate::azure::Listing;
 use crate::azure::ListingFault;
 use crate::azure::Written;
 use crate::azure::written;
+use crate::config::Config;
 use crate::console;
 
 use super::Failure as CommandFailure;

@@ -167,7 +167,7 @@ fn listed(model: &str, name: &str, sku: &str, capacity: Option<i64>) -> Listed {
 
 #[cfg(test)]
 mod tests {
-    use router_core::config::Config;
+    use crate::config::Config;
     use router_core::units::Day;
 
     use super::*;
@@ -191,17 +191,17 @@ mod tests {
             "gpt-4o-ptu=50",
         ];
         let config = config(korea).unwrap();
-        let area = |name: &str| config.catalog.deployment(name).unwrap().area.to_string();
+        let area = |name: &str| config.router.catalog.deployment(name).unwrap().area.to_string();
         assert_eq!(area("gpt_4o_ptu"), "region:koreacentral");
         assert_eq!(area("chat_prod"), "global");
-        assert_eq!(config.catalog.deployments().len(), 3);
-        assert_eq!(config.policy.chat.models.first().unwrap().as_str(), "gpt-4o");
+        assert_eq!(config.router.catalog.deployments().len(), 3);
+        assert_eq!(config.router.policy.chat.models.first().unwrap().as_str(), "gpt-4o");
     }
 
     #[test]
     fn one_deployment_may_serve_both_roles() {
         let one = config(["https://k.openai.azure.com", "", "gpt-5.4", "gpt-5.4", "none"]).unwrap();
-        assert_eq!(one.catalog.deployments().len(), 1);
+        assert_eq!(one.router.catalog.deployments().len(), 1);
     }
 
     #[test]

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
 use router_core::clock;
-use router_core::config::Config;
 use router_core::units::KeyName;
 use serde_json::{Value, json};
 
 use crate::args::KeyCommand;
 use crate::args::NewKey;
+use crate::config::Config;
 use crate::console;
 use crate::keyring;
 
@@ -187,7 +187,7 @@ fn key() -> Result<String, Failure> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use router_core::config::Config;
+    use crate::config::Config;
     use router_core::units::Day;
 
     use super::*;

@@ -13,7 +13,7 @@ use super::Failure;
 /// Runs a command of the lab; without `--config` it uses the design card's configuration.
 pub(super) fn run(command: &LabCommand) -> Result<(), Failure> {
     let today = clock::day(clock::wall());
-    let default = || design_card::config(design_card::NOWHERE, today);
+    let default = || design_card::config(design_card::NOWHERE, today).map(|config| config.router);
     let kit = PageKit {
         script: page::report_script(),
         style: page::STYLE,

@@ -12,7 +12,6 @@ use futures_util::StreamExt;
 use futures_util::stream;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use router_core::chat::Operation;
-use router_core::config::Config;
 use router_core::deployment::{Catalog, Deployment};
 use router_core::model::{CapField, ModelRecord};
 use router_core::upstream::{
@@ -21,6 +20,7 @@ use router_core::upstream::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::config::Config;
 use crate::console;
 use crate::console::Paint;
 use crate::console::Tone;
@@ -110,7 +110,7 @@ const LIMITS: [&str; 5] = [
 
 /// Asks every deployment, several at once; in the order of the configuration.
 pub(super) async fn ask(config: &Config) -> Vec<Found> {
-    let all = config.catalog.deployments().iter().map(|deployment| one(config, deployment));
+    let all = config.router.catalog.deployments().iter().map(|deployment| one(config, deployment));
     stream::iter(all).buffered(AT_ONCE).collect().await
 }
 
@@ -121,7 +121,8 @@ async fn one(config: &Config, deployment: &Arc<Deployment>) -> Found {
     };
     // One of its own for each: a secret that is missing hides no other deployment.
     let alone = Catalog::new([Deployment::clone(deployment)]);
-    let upstream = HttpUpstream::new(&alone, &config.endpoints, config.limits.connections());
+    let upstream =
+        HttpUpstream::new(&alone, &config.router.endpoints, config.router.limits.connections());
     let upstream = match upstream {
         Ok(upstream) => upstream,
         Err(fault) => {
@@ -168,7 +169,7 @@ fn trace() -> Vec<(HeaderName, HeaderValue)> {
 }
 
 fn blank(config: &Config, deployment: &Deployment) -> Found {
-    let endpoint = config.endpoints.get(&deployment.endpoint);
+    let endpoint = config.router.endpoints.get(&deployment.endpoint);
     Found {
         name: deployment.name.to_string(),
         configured: deployment.model.name.to_string(),

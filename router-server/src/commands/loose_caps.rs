@@ -8,8 +8,9 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
 use router_core::capacity::Reserve;
-use router_core::config::Config;
 use router_core::log_line::LoggedRequest;
+
+use crate::config::Config;
 
 /// Bytes read from the end of the log.
 const READ_BYTES: u64 = 8 << 20;
@@ -22,12 +23,12 @@ const LOOSE: u64 = 4;
 
 /// The advice, if there is one.
 pub(super) fn advice(config: &Config) -> Option<String> {
-    let capacity = &config.capacity;
+    let capacity = &config.router.capacity;
     let asked = match capacity.reserve {
         Some(Reserve::Learned) => false,
         Some(Reserve::Asked) => true,
         // Learned where nothing may spill.
-        None => config.catalog.deployments().iter().any(|one| !one.billing.is_provisioned()),
+        None => config.router.catalog.deployments().iter().any(|one| !one.billing.is_provisioned()),
     };
     let log = config.request_log.as_ref().filter(|_| asked)?;
     found_in(&end_of(&log.path)?, capacity.missing_output.0)

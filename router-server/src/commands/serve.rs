@@ -1,11 +1,11 @@
 //! `serve`: starts the server, serves until it is asked to stop, and stops without losing requests.
 
 use router_core::clock;
-use router_core::config::Config;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
 use crate::args::Serve;
+use crate::config::Config;
 use crate::serving;
 use crate::shutdown;
 use crate::shutdown::Asked;
@@ -22,12 +22,13 @@ pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     let config = Config::load(&paths, clock::day(clock::wall()))?;
     // Somebody else's subscriber in this process is as good as ours.
     let _lines = telemetry::start(config.server.log, &serve.log);
-    for warning in &config.warnings {
+    for warning in &config.router.warnings {
         warn!(%warning, "configuration");
     }
     let files = files.with_files_of(&config);
     let running = serving::start(&config).await?;
-    let (version, deployments) = (&*config.version, config.catalog.deployments().len());
+    let (version, deployments) =
+        (&*config.router.version, config.router.catalog.deployments().len());
     info!(address = %running.addr(), deployments, version, "listening");
     let asked = tokio::select! {
         asked = shutdown::asked() => asked?,

@@ -4,6 +4,8 @@ use router_core::clock;
 use router_core::config::Layers;
 
 use crate::args::ConfigCommand;
+use crate::config::Config;
+use crate::config::Written;
 use crate::console;
 
 use super::Failure;
@@ -12,10 +14,13 @@ use super::Failure;
 pub(super) fn run(what: &ConfigCommand) -> Result<(), Failure> {
     let ConfigCommand::Show { files, redacted } = what;
     let layers = Layers::of_process(&files.found()?, clock::day(clock::wall()));
-    let version = layers.check()?.version;
-    let raw = layers.raw()?;
-    let (raw, kind) =
-        if *redacted { (raw.redacted(), "redacted") } else { (raw, "files and environment") };
-    let text = raw.to_toml().map_err(|fault| Failure::Files(fault.to_string()))?;
+    let version = Config::of_layers(&layers)?.router.version;
+    let written = Written::read(&layers)?;
+    let (written, kind) = if *redacted {
+        (written.redacted(), "redacted")
+    } else {
+        (written, "files and environment")
+    };
+    let text = written.to_toml().map_err(|fault| Failure::Files(fault.to_string()))?;
     Ok(console::say(format_args!("# {kind}, version {version}\n\n{}", text.trim_end()))?)
 }

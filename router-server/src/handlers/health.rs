@@ -10,7 +10,6 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use http::StatusCode;
 use router_core::clock;
-use router_core::config::Expose;
 use router_core::deployment::Deployment;
 use router_core::fallback::LastRefusal;
 use router_core::replicas::ReplicaStatus;
@@ -21,6 +20,7 @@ use tokio::time::Instant;
 
 use crate::app_state::AppState;
 use crate::auth;
+use crate::config::Expose;
 use crate::server_state::Reloads;
 
 use super::json;

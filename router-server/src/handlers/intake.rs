@@ -10,7 +10,6 @@ use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use http::request::Parts;
 use router_core::chat::Operation;
-use router_core::config::Expose;
 use router_core::ledger::Slot;
 use router_core::memory::{Held, Share};
 use router_core::router::{ChatCall, Disclosure};
@@ -18,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::app_state::AppState;
 use crate::auth;
+use crate::config::Expose;
 use crate::problem::Problem;
 use crate::server_state::Permit;
 use crate::upload;
@@ -25,7 +25,7 @@ use crate::upload::UploadLimits;
 
 /// UTF-8's, which some editors and libraries put before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
-/// What the path of a request says.
+/// The parts of a request's path.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Asked {
     pub(crate) operation: Operation,

@@ -8,7 +8,6 @@
 use axum::extract::Path;
 use axum::extract::rejection::PathRejection;
 use axum::response::{IntoResponse, Response};
-use router_core::config::Expose;
 use router_core::decision::Rules;
 use router_core::error::RouteError;
 use router_core::model::{Abilities, ModelRecord};
@@ -16,6 +15,7 @@ use router_core::policy::RequestedModel;
 use serde_json::{Value, json};
 
 use crate::app_state::AppState;
+use crate::config::Expose;
 use crate::keyring::Bearer;
 use crate::problem::Problem;
 

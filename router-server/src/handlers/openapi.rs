@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use router_core::config::Expose;
 use router_core::error_kind::Kind;
 use router_core::response::RESPONSE_HEADERS;
 use serde_json::{Map, Value, json};
 
 use crate::app_state::AppState;
 use crate::auth;
+use crate::config::Expose;
 use crate::keyring::Door;
 use crate::reference::SERVER_HEADERS;
 

@@ -6,10 +6,10 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 
 use router_core::chat::{ChatRequest, Operation};
-use router_core::config::Expose;
 use router_core::router::{ChatCall, ModelRouter};
 
 use crate::app_state::AppState;
+use crate::config::Expose;
 use crate::explanation;
 use crate::explanation::Judged;
 use crate::explanation::MOST_REASONS;

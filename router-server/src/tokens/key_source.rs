@@ -7,11 +7,12 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use router_core::config::IdentityProvider;
 use router_core::upstream::{ConnectionLimits, Document, DocumentFault, Reach};
 use serde_json::Value;
 use tokio::time::Instant;
 use tracing::{info, warn};
+
+use crate::config::IdentityProvider;
 
 use super::key_set::KeySet;
 
@@ -64,7 +65,7 @@ struct Kept {
     missed: Option<Instant>,
 }
 
-/// What has to be done before a token can be verified.
+/// The step that is needed before a token can be verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Need {
     Nothing,

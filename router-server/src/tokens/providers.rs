@@ -1,4 +1,4 @@
-//! Which key a token stands for: its issuer's provider verifies it, and the first grant that matches its claims names the key.
+//! Finds the key that a token stands for: its issuer's provider verifies it, and the first matching grant names the key.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,10 +6,12 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use jsonwebtoken::dangerous::insecure_decode_claims;
 use jsonwebtoken::decode_header;
-use router_core::config::{Grant, IdentityProvider};
 use router_core::units::KeyName;
 use router_core::upstream::ConnectionLimits;
 use serde_json::Value;
+
+use crate::config::Grant;
+use crate::config::IdentityProvider;
 
 use super::key_set::{Claims, Expected, TokenFault};
 use super::key_source::KeySource;

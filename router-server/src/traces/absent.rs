@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use http::HeaderMap;
 use prometheus::Registry;
-use router_core::config::Config;
 use router_core::router::ModelRouter;
 use router_core::trace::RequestSpan;
+
+use crate::config::Config;
 
 use super::fault::TraceFault;
 

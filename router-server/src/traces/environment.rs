@@ -5,8 +5,9 @@
 //!
 //! **Source:** OpenTelemetry, "Environment Variable Specification" and "OTLP Exporter Configuration".
 
-use router_core::config::TraceSettings;
 use tracing::warn;
+
+use crate::config::TraceSettings;
 
 use super::fault::TraceFault;
 

@@ -14,8 +14,9 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{BatchConfigBuilder, BatchSpanProcessor, SpanData, SpanProcessor};
 use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
-use router_core::config::TraceSettings;
 use tracing::{info, warn};
+
+use crate::config::TraceSettings;
 
 use super::fault::TraceFault;
 

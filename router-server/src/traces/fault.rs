@@ -1,8 +1,9 @@
 //! Why spans cannot be exported.
 
 use http::HeaderName;
-use router_core::config::Config;
 use router_core::upstream::SecretFault;
+
+use crate::config::Config;
 
 /// Why no spans can be made; no secret and no address is in it.
 #[derive(Debug, thiserror::Error)]

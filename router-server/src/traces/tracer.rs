@@ -10,11 +10,12 @@ use std::time::Duration;
 use http::{HeaderMap, Uri};
 use opentelemetry::InstrumentationScope;
 use prometheus::Registry;
-use router_core::config::Config;
 use router_core::deployment::EndpointName;
 use router_core::record::{Observer, RequestRecord};
 use router_core::router::ModelRouter;
 use router_core::trace::RequestSpan;
+
+use crate::config::Config;
 
 use super::environment;
 use super::export::Queue;
@@ -60,7 +61,7 @@ impl Tracer {
 
     /// Is told from now on of the requests of this configuration's router.
     pub(crate) fn follow(self: &Arc<Self>, config: &Config, router: &ModelRouter) {
-        let places = config.endpoints.iter().filter_map(|(name, endpoint)| {
+        let places = config.router.endpoints.iter().filter_map(|(name, endpoint)| {
             let uri = endpoint.base.parse::<Uri>().ok()?;
             let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
             Some((name.clone(), (uri.host()?.into(), uri.port_u16().unwrap_or(usual))))

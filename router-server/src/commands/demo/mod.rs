@@ -13,10 +13,10 @@ mod traffic;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use router_core::clock;
-use router_core::config::Config;
 use tokio::time::Instant;
 
 use crate::args::Demo;
+use crate::config::Config;
 use crate::console;
 use crate::console::Paint;
 use crate::serving;
@@ -41,7 +41,7 @@ pub(super) async fn run(demo: Demo) -> Result<(), Failure> {
     let answers = traffic::send(&running.url(), prompts::all()).await;
     let shown = report::Shown {
         cast,
-        catalog: &config.catalog,
+        catalog: &config.router.catalog,
         seen: stage::seen(cast, &emulator),
         lasted: began.elapsed(),
         paint: Paint::of_output(),

@@ -8,10 +8,11 @@ use std::time::Duration;
 use azure_emulator::bucket::BucketSettings;
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Emulator, Latency, Lengths, Settings};
-use router_core::config::{Config, ConfigFaults};
+use router_core::config::ConfigFaults;
 use router_core::units::Day;
 
 use crate::args::Pair;
+use crate::config::Config;
 use crate::design_card;
 
 /// The names of what plays.

@@ -5,8 +5,7 @@
 //! Not done here: answering preflight requests (the server).
 
 use http::{HeaderValue, Uri};
-
-use super::table::{Table, quoted};
+use router_core::config::{Table, quoted};
 
 /// The origins whose pages may read the router's answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,18 +3,16 @@
 //! A token stands for a key of `[keys.NAME]`, so rights, limits and budgets are those of keys. Verifying a token is the task of
 //! the program that serves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use http::Uri;
+use router_core::config::raw;
+use router_core::config::{Table, is_loopback, listed, quoted};
+use router_core::units::KeyName;
+use router_core::upstream::Proxy;
+use router_core::upstream::Reach;
 
-use crate::units::KeyName;
-use crate::upstream::Proxy;
-use crate::upstream::Reach;
-
-use super::endpoints::is_loopback;
-use super::raw::{self, Raw};
 use super::raw_identity_providers::{Grant as RawGrant, IdentityProvider as RawProvider};
-use super::table::{Table, listed, quoted};
 
 /// `[keys]` as written.
 type Keys = BTreeMap<String, raw::Key>;
@@ -48,24 +46,27 @@ pub struct Grant {
     pub claims: BTreeMap<String, String>,
 }
 
-/// Keys that a grant names: they need no hash.
-pub(super) fn granted(raw: &Raw) -> BTreeSet<&str> {
-    let grants = raw.identity_providers.values().filter_map(|provider| provider.grants.as_ref());
-    grants.flatten().filter_map(|grant| grant.key.as_deref()).collect()
+/// `[identity_providers]` as written.
+pub(super) type Providers = BTreeMap<String, RawProvider>;
+
+/// True if a grant names the key: its callers show tokens.
+pub(super) fn is_granted(key: &str, providers: &Providers) -> bool {
+    let mut grants = providers.values().filter_map(|provider| provider.grants.as_ref()).flatten();
+    grants.any(|grant| grant.key.as_deref() == Some(key))
 }
 
 /// Checks `[identity_providers]`.
-pub(super) fn check(raw: &Raw, table: &Table<'_>) -> Vec<IdentityProvider> {
+pub(super) fn check(written: &Providers, keys: &Keys, table: &Table<'_>) -> Vec<IdentityProvider> {
     let mut issuers = BTreeMap::new();
-    let mut providers = Vec::with_capacity(raw.identity_providers.len());
-    for (name, written) in &raw.identity_providers {
+    let mut providers = Vec::with_capacity(written.len());
+    for (name, written) in written {
         let own = table.sub(name);
         if let Some(issuer) = written.issuer.as_deref()
             && let Some(other) = issuers.insert(issuer, name)
         {
             own.fault("issuer", format!("is also that of identity_providers.{other}"));
         }
-        providers.extend(one(name, written, &raw.keys, &own));
+        providers.extend(one(name, written, keys, &own));
     }
     providers
 }
@@ -124,18 +125,9 @@ fn grants(written: &[RawGrant], keys: &Keys, table: &Table<'_>) -> Vec<Grant> {
     grants
 }
 
-/// An address that the router fetches keys from, which decide who may call: encrypted, or on this machine.
+/// The address, or a fault if the router may not fetch keys from it.
 fn address<'w>(name: &str, written: &'w str, table: &Table<'_>) -> Option<&'w str> {
-    let parsed = written.parse::<Uri>().ok();
-    let sound = parsed.is_some_and(|uri| {
-        let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
-        let secret = match uri.scheme_str() {
-            Some("https") => true,
-            Some("http") => uri.host().is_some_and(is_loopback),
-            _ => false,
-        };
-        plain && secret && (name != "issuer" || uri.query().is_none())
-    });
+    let sound = is_sound(name, written);
     if !sound {
         table.fault(
             name,
@@ -146,22 +138,32 @@ fn address<'w>(name: &str, written: &'w str, table: &Table<'_>) -> Option<&'w st
     sound.then_some(written)
 }
 
+/// True of an address that the router may fetch keys from, which decide who may call: encrypted, or on this machine.
+fn is_sound(name: &str, written: &str) -> bool {
+    written.parse::<Uri>().is_ok_and(|uri| {
+        let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        let secret = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => uri.host().is_some_and(is_loopback),
+            _ => false,
+        };
+        plain && secret && (name != "issuer" || uri.query().is_none())
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::table::Findings;
     use super::*;
 
     #[test]
     fn keys_of_an_issuer_are_read_encrypted_only() {
-        let findings = Findings::default();
-        let table = findings.top();
         for sound in ["https://a.example/v2.0", "http://127.0.0.1:1", "http://localhost/x"] {
-            assert_eq!(address("issuer", sound, &table), Some(sound));
+            assert!(is_sound("issuer", sound), "{sound}");
         }
         for wrong in ["", "a.example", "http://a.example", "https://u:p@a.example", "ftp://a"] {
-            assert_eq!(address("issuer", wrong, &table), None, "{wrong}");
+            assert!(!is_sound("issuer", wrong), "{wrong}");
         }
-        assert_eq!(address("issuer", "https://a.example?x", &table), None);
-        assert!(address("jwks_url", "https://a.example/keys?p=1", &table).is_some());
+        assert!(!is_sound("issuer", "https://a.example?x"));
+        assert!(is_sound("jwks_url", "https://a.example/keys?p=1"));
     }
 }

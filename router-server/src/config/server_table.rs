@@ -5,10 +5,12 @@ use std::num::NonZero;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::cors::{self, CorsOrigins};
+use router_core::config::Table;
+
+use super::cors_origins::{self, CorsOrigins};
 use super::hosts::{self, Hosts};
-use super::raw::{self, Raw};
-use super::table::Table;
+use super::raw_server as raw;
+use super::tables::Tables;
 
 /// The settings of the HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,13 +19,13 @@ pub struct Server {
     pub listen: SocketAddr,
     /// Number of threads that serve requests.
     pub workers: usize,
-    /// Whether callers without a key may come from beyond this machine.
+    /// True if callers without a key may come from beyond this machine.
     pub allow_anonymous: bool,
     /// The longest request body, in bytes.
     pub max_body_bytes: usize,
     /// The maximum number of concurrent requests.
     pub max_in_flight: usize,
-    /// How many bytes all request bodies, parsed forms included, may hold together; `None`: a quarter of the memory that
+    /// Memory of all request bodies together, parsed forms included, in bytes; `None`: a quarter of the memory that
     /// this process may use.
     pub body_memory_bytes: Option<usize>,
     /// The slowest rate at which a body may arrive, in bytes per second.
@@ -127,8 +129,8 @@ pub enum RequestLines {
     None,
 }
 
-/// Checks `[server]`.
-pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
+/// Checks `[server]`. `keys` is true if callers show keys.
+pub(super) fn check(all: &Tables, keys: bool, table: &Table<'_>) -> Server {
     let (raw, default) = (&all.server, Server::default());
     let listen = table.word(
         "listen",
@@ -163,12 +165,12 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
             .unwrap_or(default.log),
         request_lines: request_lines(all, table),
         state_dir: table.path("state_dir", raw.state_dir.as_deref()),
-        hosts: hosts::check(raw.hosts.as_deref(), !all.keys.is_empty(), table),
-        cors: cors::check(raw.cors_origins.as_deref(), !all.keys.is_empty(), table),
+        hosts: hosts::check(raw.hosts.as_deref(), keys, table),
+        cors: cors_origins::check(raw.cors_origins.as_deref(), keys, table),
         tls: raw.tls.as_ref().and_then(|raw| tls(raw, &table.sub("tls"))),
         ..bounds
     };
-    if all.keys.is_empty() && !server.may_listen(server.listen) {
+    if !keys && !server.may_listen(server.listen) {
         table.fault(
             "listen",
             format!(
@@ -178,11 +180,17 @@ pub(super) fn check(all: &Raw, table: &Table<'_>) -> Server {
             ),
         );
     }
+    if keys && raw.allow_anonymous == Some(true) {
+        table.warn(
+            "allow_anonymous",
+            "means nothing where there are keys: every caller must show one",
+        );
+    }
     server
 }
 
 /// The requests with a log line. What is in a file of its own already is not written twice.
-fn request_lines(all: &Raw, table: &Table<'_>) -> RequestLines {
+fn request_lines(all: &Tables, table: &Table<'_>) -> RequestLines {
     let read = |word: &str| match word {
         "all" => Some(RequestLines::All),
         "problems" => Some(RequestLines::Problems),
@@ -202,7 +210,7 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
-/// How much callers may take; all else by default.
+/// Checks the limits on callers; everything else has its default.
 fn bounds(raw: &raw::Server, table: &Table<'_>) -> Server {
     let default = Server::default();
     let memory = ("body_memory_bytes", raw.body_memory_bytes);

@@ -1,14 +1,12 @@
 //! The table `[notify]` -> where notices of budgets are posted to, and what they are signed with.
 //!
-//! When a notice is due is decided by the program that serves.
+//! Not done here: deciding when a notice is due (`notify`).
 
 use http::Uri;
+use router_core::config::{Table, is_loopback, secret};
+use router_core::upstream::SecretSource;
 
-use crate::upstream::SecretSource;
-
-use super::endpoints::{is_loopback, secret};
 use super::raw_notify::Notify as Raw;
-use super::table::Table;
 
 /// Receiver of notices.
 #[derive(Debug, Clone, PartialEq, Eq)]

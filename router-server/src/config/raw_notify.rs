@@ -1,16 +1,15 @@
-//! The table `[notify]` as written. A part of [`super::raw`].
+//! The table `[notify]` as written.
 
+use router_core::config::raw::SecretReference;
 use serde::{Deserialize, Serialize};
-
-use super::raw::SecretReference;
 
 /// The table `[notify]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
-pub struct Notify {
+pub(crate) struct Notify {
     /// Address that notices of budgets are posted to: `https://`, or `http://` on this machine; no default: nowhere.
-    pub url: Option<String>,
+    pub(crate) url: Option<String>,
     /// The place of the secret that notices are signed with; required with `url`.
-    pub secret: Option<SecretReference>,
+    pub(crate) secret: Option<SecretReference>,
 }

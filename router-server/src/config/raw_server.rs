@@ -1,4 +1,4 @@
-//! The table `[server]` as written. A part of [`super::raw`].
+//! The table `[server]` as written.
 
 use std::path::PathBuf;
 
@@ -8,54 +8,54 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
-pub struct Server {
+pub(crate) struct Server {
     /// Address and port to listen at; 127.0.0.1:8080.
-    pub listen: Option<String>,
+    pub(crate) listen: Option<String>,
     /// Number of threads that serve requests; the cores that this process may use, by the container's quota too.
-    pub workers: Option<i64>,
+    pub(crate) workers: Option<i64>,
     /// Whether callers without a key may come from beyond this machine; false.
-    pub allow_anonymous: Option<bool>,
+    pub(crate) allow_anonymous: Option<bool>,
     /// The longest request body, in bytes; 33554432.
-    pub max_body_bytes: Option<i64>,
+    pub(crate) max_body_bytes: Option<i64>,
     /// The maximum number of concurrent requests; 1024.
-    pub max_in_flight: Option<i64>,
+    pub(crate) max_in_flight: Option<i64>,
     /// The most bytes that all request bodies may hold together; a quarter of the memory limit, else 268435456.
-    pub body_memory_bytes: Option<i64>,
+    pub(crate) body_memory_bytes: Option<i64>,
     /// A body that arrives more slowly than so many bytes per second is given up; 1024.
-    pub min_upload_bytes_per_second: Option<i64>,
+    pub(crate) min_upload_bytes_per_second: Option<i64>,
     /// A caller that accepts nothing of its answer for so long is disconnected; 60000.
-    pub write_idle_ms: Option<i64>,
+    pub(crate) write_idle_ms: Option<i64>,
     /// The most connections at once; three quarters of the limit of open files, at most 10000.
-    pub max_connections: Option<i64>,
+    pub(crate) max_connections: Option<i64>,
     /// Time that running requests get to end at shutdown; 30000.
-    pub drain_ms: Option<i64>,
+    pub(crate) drain_ms: Option<i64>,
     /// Interval at which the configuration files are checked for changes; 1000; 0 reloads on SIGHUP only.
-    pub watch_ms: Option<i64>,
+    pub(crate) watch_ms: Option<i64>,
     /// Internals that responses expose to callers: `all` or `minimal`; all.
-    pub expose: Option<String>,
+    pub(crate) expose: Option<String>,
     /// The form of log lines: `auto`, `json` or `text`; auto, which is text at a terminal.
-    pub log: Option<String>,
+    pub(crate) log: Option<String>,
     /// The requests with a log line: `all`, `problems` or `none`; all, or `problems` with `[request_log]`.
-    pub request_lines: Option<String>,
+    pub(crate) request_lines: Option<String>,
     /// A folder in which what keys and teams have spent survives a restart; no default: it begins at zero.
-    pub state_dir: Option<PathBuf>,
+    pub(crate) state_dir: Option<PathBuf>,
     /// Names in `Host` that callers without a key may use beyond those that are always allowed, or `*` for all; none.
-    pub hosts: Option<Vec<String>>,
+    pub(crate) hosts: Option<Vec<String>>,
     /// Web pages that may call the router from a browser: their origins, or `*` for all; none.
-    pub cors_origins: Option<Vec<String>>,
+    pub(crate) cors_origins: Option<Vec<String>>,
     /// Certificate and key of the listener; without them, plain HTTP.
-    pub tls: Option<Tls>,
+    pub(crate) tls: Option<Tls>,
 }
 
 /// The table `[server.tls]`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
-pub struct Tls {
+pub(crate) struct Tls {
     /// A file (PEM) with the certificate and those between it and its authority; required.
-    pub certificate: Option<PathBuf>,
+    pub(crate) certificate: Option<PathBuf>,
     /// A file (PEM) with the certificate's private key; required.
-    pub key: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
     /// A file (PEM) with certificates of authorities: callers must show a certificate of one of them.
-    pub client_ca: Option<PathBuf>,
+    pub(crate) client_ca: Option<PathBuf>,
 }

@@ -4,12 +4,10 @@
 //! that.
 
 use http::{HeaderName, Uri};
+use router_core::config::{Table, is_loopback, secret};
+use router_core::upstream::SecretSource;
 
-use crate::upstream::SecretSource;
-
-use super::endpoints::{is_loopback, secret};
 use super::raw_traces::Traces as Raw;
-use super::table::Table;
 
 /// Collector of spans, and the share of requests traced.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,7 +28,7 @@ pub struct TraceSettings {
 const PATH: &str = "/v1/traces";
 
 impl TraceSettings {
-    /// What is sent to a collector whose base, or whole address, is given: all traces, without further headers.
+    /// Settings for a collector at this base or whole address: all traces, without further headers.
     ///
     /// # Errors
     /// Fault of the address, which is not repeated.

@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::table::{Table, quoted};
+use router_core::config::{Table, quoted};
 
 /// Endings of names that nobody can register in the public DNS.
 ///

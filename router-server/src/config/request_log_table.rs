@@ -5,8 +5,9 @@
 
 use std::path::PathBuf;
 
-use super::raw;
-use super::table::Table;
+use router_core::config::Table;
+
+use super::raw_request_log::RequestLog as Raw;
 
 /// The file that has a line for each request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +24,7 @@ pub struct RequestLog {
 const KEEP: u32 = 5;
 
 /// Checks `[request_log]`; `None` if no file is named.
-pub(super) fn check(raw: &raw::RequestLog, table: &Table<'_>) -> Option<RequestLog> {
+pub(super) fn check(raw: &Raw, table: &Table<'_>) -> Option<RequestLog> {
     let max_bytes = table.whole("max_bytes", raw.max_bytes, 65_536..=1 << 40);
     let keep = table.whole("keep", raw.keep, 1..=1_000).and_then(|keep| u32::try_from(keep).ok());
     match &raw.path {

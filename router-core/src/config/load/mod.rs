@@ -11,14 +11,16 @@ use figment::error::{Actual, Kind};
 use figment::providers::{Format, Toml};
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use serde::de::DeserializeOwned;
 
 use crate::units::Day;
 
 use super::checked::Config;
 use super::fault::{ConfigFaults, Fault, Key, Origin};
 use super::nearest::likely;
+use super::program_tables::{PROGRAM_TABLES, ProgramTables};
 use super::raw::Raw;
-use super::table::{listed, plain, quoted};
+use super::table::{Findings, listed, plain, quoted};
 
 const SHIPPED_NAME: &str = "shipped";
 const ENVIRONMENT_NAME: &str = "environment";
@@ -93,80 +95,97 @@ impl Read {
         self.faults.push(Fault { origin, ..Fault::new(Key::default(), problem) });
     }
 
-    /// Reads all layers as one [`Raw`]; what does not fit is written down and struck out.
-    pub(super) fn finish(mut self) -> Done {
+    /// Reads all layers as one [`Raw`] and the program's tables; a value that does not fit is recorded and removed.
+    pub(super) fn finish<P: ProgramTables>(self) -> Done<P> {
         let values = self.figment.data().ok().and_then(|mut data| data.remove(&Profile::Default));
         let values = values.unwrap_or_default();
-        let mut fitting = Value::from(values.clone());
-        let mut done =
-            Done { figment: self.figment, values, faults: Vec::new(), raw: Raw::default() };
-        while self.faults.len() < MOST_FAULTS {
-            match fitting.deserialize::<Raw>() {
-                Ok(raw) => {
-                    done.raw = raw;
-                    break;
-                }
-                Err(error) => {
-                    let key = Key::from(error.path.clone());
-                    let problem = problem(&error.kind, &key);
-                    let origin = done.origin(&key);
-                    let struck = strike(&mut fitting, key.parts());
-                    self.faults.push(Fault { origin, ..Fault::new(key, problem) });
-                    if !struck {
-                        break;
-                    }
-                }
-            }
-        }
-        done.faults = self.faults;
+        let mut program = values.clone();
+        program.retain(|name, _| PROGRAM_TABLES.contains(&name.as_str()));
+        let mut found = Vec::new();
+        let most = MOST_FAULTS.saturating_sub(self.faults.len());
+        let raw = fitting(values.clone(), most, &mut found);
+        let tables = fitting(program, most, &mut found);
+        found.sort_by(|one, other| one.key.cmp(&other.key));
+        let mut done = Done { figment: self.figment, values, faults: self.faults, raw, tables };
+        let placed = found.into_iter().map(|fault| done.placed(fault)).collect::<Vec<_>>();
+        done.faults.extend(placed);
         done
     }
 }
 
-/// All layers in one, and what did not fit into it.
-pub(super) struct Done {
+/// Reads values as a `T`. A value that does not fit is recorded as a fault and removed, and the rest read again, until there
+/// are `most` faults.
+fn fitting<T: DeserializeOwned + Default>(values: Dict, most: usize, faults: &mut Vec<Fault>) -> T {
+    let mut fitting = Value::from(values);
+    while faults.len() < most {
+        match fitting.deserialize::<T>() {
+            Ok(read) => return read,
+            Err(error) => {
+                let key = Key::from(error.path.clone());
+                let problem = problem(&error.kind, &key);
+                let removed = strike(&mut fitting, key.parts());
+                faults.push(Fault::new(key, problem));
+                if !removed {
+                    break;
+                }
+            }
+        }
+    }
+    T::default()
+}
+
+/// All layers in one, and the faults of values that did not fit.
+pub(super) struct Done<P> {
     figment: Figment,
     values: Dict,
     faults: Vec<Fault>,
     raw: Raw,
+    tables: P,
 }
 
-impl Done {
+impl<P: ProgramTables> Done<P> {
     /// The values read.
     pub(super) fn raw(&self) -> &Raw {
         &self.raw
     }
 
     /// The values read, unchecked.
-    pub(super) fn into_raw(self) -> Result<Raw, ConfigFaults> {
-        if self.faults.is_empty() { Ok(self.raw) } else { Err(ConfigFaults(self.faults)) }
+    pub(super) fn into_raw(self) -> Result<(Raw, P), ConfigFaults> {
+        if self.faults.is_empty() {
+            Ok((self.raw, self.tables))
+        } else {
+            Err(ConfigFaults(self.faults))
+        }
     }
 
-    /// The checked configuration; every fault and warning with its origin.
-    pub(super) fn check(&self, today: Day) -> Result<Config, ConfigFaults> {
-        let placed = |mut fault: Fault| {
-            fault.origin = self.origin(&fault.key);
-            fault
-        };
+    /// The checked configuration and the program's settings; every fault and warning with its origin.
+    pub(super) fn check(&self, today: Day) -> Result<(Config, P::Settings), ConfigFaults> {
         let mut faults = self.faults.clone();
         if faults.iter().any(|fault| fault.key.parts().is_empty()) {
             // A layer is missing as a whole: whatever else is missing may be there.
             return Err(ConfigFaults(faults));
         }
-        match Config::check(&self.raw, today) {
+        let findings = Findings::default();
+        let settings = self.tables.check(&self.raw, &findings.top());
+        match Config::check(&self.raw, &self.tables, today, findings) {
             Ok(mut config) if faults.is_empty() => {
-                config.warnings = config.warnings.into_iter().map(placed).collect();
-                Ok(config)
+                config.warnings =
+                    config.warnings.into_iter().map(|warning| self.placed(warning)).collect();
+                Ok((config, settings))
             }
             Ok(_) => Err(ConfigFaults(faults)),
             Err(found) => {
                 // A removed table is missing for no fault of its own.
                 let struck = |key: &Key| self.faults.iter().any(|fault| fault.key == *key);
                 let others = found.into_iter().filter(|fault| !struck(&fault.key));
-                faults.extend(others.map(placed));
+                faults.extend(others.map(|fault| self.placed(fault)));
                 Err(ConfigFaults(faults))
             }
         }
+    }
+
+    fn placed(&self, fault: Fault) -> Fault {
+        Fault { origin: self.origin(&fault.key), ..fault }
     }
 
     /// Source of a key's value; for a missing key, that of the table around it.
@@ -291,7 +310,7 @@ fn problem(kind: &Kind, key: &Key) -> String {
     }
 }
 
-/// Whether a text in quotes holds what was expected without them.
+/// True if a text in quotes holds the value that was expected without them.
 fn fits(text: &str, expected: &str) -> bool {
     match expected {
         "i64" | "f64" => text.parse::<f64>().is_ok(),
@@ -330,145 +349,4 @@ fn shown(found: &Actual) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const SHIPPED: &str = include_str!("../../models.toml");
-
-    /// Keys that mean something, so that random trees reach the checks behind the first refusal.
-    const KEYS: &[&str] = &[
-        "server",
-        "listen",
-        "routing",
-        "threshold",
-        "residency",
-        "roles",
-        "reasoning",
-        "chat",
-        "models",
-        "effort",
-        "aliases",
-        "auto",
-        "endpoints",
-        "seoul",
-        "url",
-        "api",
-        "api_version",
-        "api_key",
-        "env",
-        "file",
-        "anonymous",
-        "deployments",
-        "ptu",
-        "endpoint",
-        "model",
-        "billing",
-        "area",
-        "input_tpm_per_ptu",
-        "window_ms",
-        "o1",
-        "efforts",
-        "usd_per_million_tokens",
-        "input",
-        "output",
-        "long_context",
-        "retires",
-        "limits",
-        "deadline_ms",
-        "$__toml_private_datetime",
-        "",
-        "한국",
-    ];
-    const WORDS: &[&str] = &[
-        "",
-        "seoul",
-        "o1",
-        "gpt-5.2",
-        "auto",
-        "chat",
-        "azure",
-        "openai",
-        "provisioned",
-        "pay_as_you_go",
-        "global",
-        "region:koreacentral",
-        "https://api.openai.com/v1",
-        "http://[::1",
-        "2026-02-29",
-        "deployment:seoul",
-        "low",
-        "열쇠",
-    ];
-
-    fn value() -> impl Strategy<Value = Value> {
-        let word = proptest::sample::select(WORDS).prop_map(Value::from);
-        let leaf = prop_oneof![
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            any::<bool>().prop_map(Value::from),
-            word,
-            ".{0,8}".prop_map(|text| Value::from(text.as_str())),
-        ];
-        leaf.prop_recursive(5, 64, 6, |inner| {
-            prop_oneof![
-                1 => proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                4 => table(inner).prop_map(Value::from),
-            ]
-        })
-    }
-
-    fn table(inner: impl Strategy<Value = Value>) -> impl Strategy<Value = Dict> {
-        let key = prop_oneof![
-            9 => proptest::sample::select(KEYS).prop_map(str::to_owned),
-            1 => ".{0,6}",
-        ];
-        proptest::collection::btree_map(key, inner, 0..8)
-    }
-
-    fn read(values: Dict) -> Done {
-        let mut read = Read::default();
-        read.text(SHIPPED, &Origin::Shipped);
-        read.merge(Metadata::named(TEXT_NAME), values);
-        read.finish()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(100))]
-
-        #[test]
-        fn no_tree_of_values_panics_and_each_refusal_says_why(values in table(value())) {
-            let today = Day::try_from("2026-11-23").unwrap();
-            if let Err(ConfigFaults(faults)) = read(values).check(today) {
-                prop_assert!(!faults.is_empty());
-                for fault in faults {
-                    prop_assert!(!fault.problem.is_empty() && !fault.to_string().contains('\n'));
-                }
-            }
-        }
-
-        #[test]
-        fn no_text_panics(text in ".{0,200}", name in "[A-Z_]{0,20}", value in ".{0,40}") {
-            let mut read = Read::default();
-            read.text(&text, &Origin::Unnamed);
-            read.environment(&[(format!("ROUTER__{name}"), value)]);
-            let faulty = read.finish().check(Day::try_from("2026-11-23").unwrap()).is_err();
-            prop_assert!(faulty);
-        }
-    }
-
-    #[test]
-    fn lines_and_columns_count_letters() {
-        let mut read = Read::default();
-        read.text("# 한국어\nx = \"한국\" y\n", &Origin::Unnamed);
-        let problem = read.faults.first().map(|fault| fault.problem.clone()).unwrap();
-        assert!(problem.starts_with("line 2, column 10: "), "{problem}");
-    }
-
-    #[test]
-    fn reading_stops_at_a_hundred_faults() {
-        let unknown = (0..1_000).map(|number| (format!("key{number}"), Value::from(1)));
-        assert_eq!(read(unknown.collect()).faults.len(), MOST_FAULTS);
-    }
-}
+mod tests;

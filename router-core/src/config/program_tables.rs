@@ -1,0 +1,81 @@
+//! Tables of the program around the router: of the same files, but none of the router's business.
+//!
+//! The server has tables for its listener, its log and the identities of callers. An embedding program can load a server's
+//! file: these tables are accepted there and not checked. A program with [`ProgramTables`] of its own reads and checks them
+//! together with the router's, so that all faults are reported at once, each with its file and key.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::upstream::SecretSource;
+
+use super::fault::Key;
+use super::raw::Raw;
+use super::table::Table;
+
+/// The names of these tables.
+pub(super) const PROGRAM_TABLES: [&str; 5] =
+    ["server", "request_log", "identity_providers", "notify", "traces"];
+
+/// Reads and checks the tables that belong to the program around the router.
+pub trait ProgramTables: Default + Serialize + DeserializeOwned {
+    /// The checked settings.
+    type Settings;
+
+    /// Checks the tables, records every fault under its key, and returns the settings. They are used only if no fault was
+    /// found in any table.
+    fn check(&self, router: &Raw, top: &Table<'_>) -> Self::Settings;
+
+    /// True if callers are identified as this key by other means than a hash. Without them, a key must have a hash.
+    fn needs_no_hash(&self, key: &str) -> bool;
+
+    /// The secrets that the settings refer to, each with its key. A secret that does not exist is a warning.
+    fn secrets(settings: &Self::Settings) -> Vec<(Key, SecretSource)>;
+}
+
+/// Accepts the tables as they are.
+#[derive(Default, Serialize, Deserialize)]
+pub(super) struct Unchecked {}
+
+impl ProgramTables for Unchecked {
+    type Settings = ();
+
+    fn check(&self, _router: &Raw, _top: &Table<'_>) {}
+
+    /// The embedding program identifies callers.
+    fn needs_no_hash(&self, _key: &str) -> bool {
+        true
+    }
+
+    fn secrets((): &()) -> Vec<(Key, SecretSource)> {
+        Vec::new()
+    }
+}
+
+/// A table of the program as written. Nothing in this crate reads its values.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProgramTable(Option<Value>);
+
+impl ProgramTable {
+    /// True if the table is not in any layer.
+    pub(super) fn is_absent(&self) -> bool {
+        self.0.is_none()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for ProgramTable {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ProgramTable".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "object" })
+    }
+}
