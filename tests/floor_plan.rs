@@ -8,7 +8,20 @@ use std::fs;
 use crate::support::signatures::signature_faults;
 use crate::support::sources::{production, root, sources};
 
+/// The most lines of a file, tests included. Tables of constants do not count.
 const MOST_LINES: usize = 400;
+
+/// Files that are longer.
+const LONG_FILES: [&str; 8] = [
+    "router-core/src/capacity/twin.rs",
+    "router-core/src/replicas/key_usage.rs",
+    "router-core/src/replicas/redis_exchange.rs",
+    "router-core/src/task/classifier.rs",
+    "router-core/src/task/model.rs",
+    "router-core/src/task/segments.rs",
+    "router-core/src/task/train/teacher.rs",
+    "router-core/src/waiting/queue.rs",
+];
 
 /// A word that only some files of a crate may say, with the reason.
 struct Fence {
@@ -32,7 +45,7 @@ const FENCES: [Fence; 5] = [
     },
     Fence {
         word: "figment",
-        files: &["router-core/src/config/load.rs", "azure-emulator/src/config.rs"],
+        files: &["router-core/src/config/load/mod.rs", "azure-emulator/src/config.rs"],
         reason: "one file knows how layers are merged",
     },
     Fence {
@@ -82,16 +95,16 @@ impl Plan {
             fault("no //! header".to_owned());
         }
         let production = production(text);
-        let lines = counted(&production);
-        if lines > MOST_LINES {
-            fault(format!("{lines} production lines, at most {MOST_LINES}"));
-        }
         let code =
             || production.iter().copied().filter(|line| !line.trim_start().starts_with("//"));
         for Fence { word, files, reason } in FENCES {
             if !files.contains(&path) && code().any(|line| says(line, word)) {
                 fault(format!("names {word}: {reason}"));
             }
+        }
+        // Tests in a file of their own may import every module, as those at the end of a file.
+        if path.ends_with("/tests.rs") {
+            return faults;
         }
         // Crate roots and programs may import every module.
         let module = module_of(self.folder, path);
@@ -178,10 +191,10 @@ fn says(line: &str, word: &str) -> bool {
 }
 
 /// The number of lines that count: tables of constants do not.
-fn counted(production: &[&str]) -> usize {
+fn counted(text: &str) -> usize {
     let mut counted = 0;
     let mut inside = false;
-    for line in production {
+    for line in text.lines() {
         let bare = line.trim_start_matches("pub(crate) ").trim_start_matches("pub ");
         let opens = (bare.starts_with("const ") || bare.starts_with("static "))
             && line.trim_end().ends_with('[');
@@ -221,6 +234,33 @@ fn no_function_takes_a_tuple_or_more_than_five_parameters() {
         faults.extend(signature_faults(&text).into_iter().map(|fault| format!("{path}: {fault}")));
     }
     assert!(faults.is_empty(), "\n{}\n", faults.join("\n"));
+}
+
+#[test]
+fn no_file_is_too_long() {
+    let folders = CRATES.map(|(folder, _)| folder).into_iter().chain(["tests"]);
+    let mut long = Vec::new();
+    for path in folders.flat_map(|folder| sources(&root().join(folder))) {
+        let lines = counted(&fs::read_to_string(&path).unwrap());
+        let path = path.strip_prefix(root()).unwrap().to_str().unwrap().replace('\\', "/");
+        if lines > MOST_LINES {
+            long.push((path, lines));
+        }
+    }
+    long.sort();
+    let faults: Vec<_> =
+        long.iter().filter(|(path, _)| !LONG_FILES.contains(&path.as_str())).collect();
+    assert!(faults.is_empty(), "more than {MOST_LINES} lines: {faults:?}");
+    for exception in LONG_FILES {
+        let needed = long.iter().any(|(path, _)| path == exception);
+        assert!(needed, "{exception} is short enough: remove the exception");
+    }
+}
+
+#[test]
+fn lines_of_tables_do_not_count() {
+    let table = format!("const WORDS: &[&str] = &[\n{}];\n", "    \"x\",\n".repeat(500));
+    assert_eq!(counted(&format!("//! x\n{table}fn f() {{}}\n")), 2);
 }
 
 #[test]
@@ -326,7 +366,6 @@ fn each_kind_of_fault_is_found() {
     check("units.rs", "// x\n", &["no //! header"]);
     check("router.rs", "//! x\nuse crate::{units, chat};\n", &["hides what it imports"]);
     check("router.rs", "//! x\nuse crate::units::{Tokens, Day};\n", &["hides what it imports"]);
-    check("units.rs", &format!("//! x\n{}", "x\n".repeat(400)), &["401 production lines"]);
     check("router.rs", "//! x\nuse reqwest::Client;\n", &["names reqwest"]);
     check("router.rs", "//! x\nlet figment = figment::Figment::new();\n", &["names figment"]);
     check("router.rs", "//! x\nlet home = std::env::var(\"HOME\");\n", &["names std::env"]);
@@ -335,12 +374,10 @@ fn each_kind_of_fault_is_found() {
 
 #[test]
 fn what_is_no_fault_is_let_through() {
-    // Tests, tables and comments do not count, wherever they stand.
-    let table = format!("const WORDS: &[&str] = &[\n{}];\n", "    \"x\",\n".repeat(500));
-    check("units.rs", &format!("//! x\n{table}"), &[]);
-    let tests =
-        format!("#[cfg(test)]\nmod tests {{\n{}}}\n", "    use crate::router::X;\n".repeat(500));
+    // Tests and comments may name every module, wherever they stand.
+    let tests = "#[cfg(test)]\nmod tests {\n    use crate::router::X;\n}\n";
     check("units.rs", &format!("//! x\n{tests}fn after() {{}}\n"), &[]);
+    check("chat/tests.rs", "//! x\nuse crate::router::X;\n", &[]);
     check(
         "units.rs",
         "//! x\n#[cfg(test)]\nmod sample;\n// reqwest, crate::router\n/// figment\n",

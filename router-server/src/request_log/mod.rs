@@ -13,7 +13,6 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use http_body::{Body as _, Frame, SizeHint};
-use router_core::config::RequestLines;
 use router_core::error_kind::Kind;
 use router_core::router::Disclosure;
 use router_core::stored::Caller;
@@ -23,13 +22,14 @@ use tracing::{Level, enabled, info};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
+use crate::config::RequestLines;
 use crate::problem::Code;
 use crate::telemetry;
 
 /// The headers that say how a request was routed begin with this.
 const OWN: &str = "x-router-";
 
-/// What an answer's headers say of its routing.
+/// The routing as the answer's headers state it.
 #[derive(Debug, Default)]
 struct Routing<'h> {
     task: Option<&'h str>,
@@ -46,7 +46,7 @@ struct Routing<'h> {
     overhead_us: Option<u64>,
 }
 
-/// What is known of a request when it begins.
+/// The facts of a request at its start.
 #[derive(Debug)]
 pub(crate) struct Begun<'r> {
     pub(crate) method: &'r Method,
@@ -70,7 +70,7 @@ struct Told {
     received: Instant,
     status: Option<u16>,
     error: Option<Kind>,
-    /// What the answer says of the routing.
+    /// The answer's routing headers.
     headers: Vec<(HeaderName, HeaderValue)>,
     /// The attempts, if there is more to say of them than that the first one answered.
     disclosure: Option<Disclosure>,
@@ -336,66 +336,4 @@ impl http_body::Body for Followed {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io;
-    use std::sync::{Arc, Mutex};
-
-    use serde_json::Value;
-
-    use super::*;
-
-    #[derive(Clone, Default)]
-    struct Written(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Written {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// Readers of the log cannot tell who wrote a line.
-    #[test]
-    fn a_line_is_the_one_that_tracing_writes() {
-        let headers = [
-            ("x-router-task", "chat"),
-            ("x-router-score", "0.125"),
-            ("x-router-model", "gpt-4o"),
-            ("x-router-attempts", "1"),
-            ("x-router-cost-usd", "0.0025"),
-            ("x-router-residency", "global \"quoted\""),
-        ];
-        let headers = headers
-            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        for (status, headers) in [(Some(200), headers.to_vec()), (None, Vec::new())] {
-            let begun = Begun {
-                method: &Method::POST,
-                path: "/v1/chat/completions",
-                request_id: "r-1",
-                received: Instant::now() + std::time::Duration::from_secs(9),
-            };
-            let written = Written::default();
-            let to = written.clone();
-            let lines =
-                tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false);
-            let lines = lines.with_writer(move || to.clone()).finish();
-            let own = tracing::subscriber::with_default(lines, || {
-                let mut line = Line::new(RequestLines::All, &begun);
-                let mut told = line.0.take().unwrap();
-                (told.status, told.headers, told.complete) = (status, headers, true);
-                told.as_json()
-            });
-            let lines = written.0.lock().unwrap().clone();
-            let parsed = |bytes: &[u8]| {
-                let mut line: Value = serde_json::from_slice(bytes).unwrap();
-                let time = line.as_object_mut().unwrap().remove("timestamp").unwrap();
-                assert_eq!(time.as_str().unwrap().len(), "2026-11-23T10:00:00.000000Z".len());
-                line
-            };
-            assert_eq!(parsed(&own), parsed(&lines));
-        }
-    }
-}
+mod tests;
