@@ -63,7 +63,7 @@ impl Signer {
 struct Published {
     url: OnceLock<String>,
     keys: Mutex<Vec<Value>>,
-    /// How often the keys were read.
+    /// The number of reads of the keys.
     reads: AtomicUsize,
     down: AtomicBool,
 }

@@ -56,7 +56,7 @@ impl Secured {
         bench.server.reload(config).map_err(|fault| fault.to_string())
     }
 
-    /// What callers that believe the authority speak.
+    /// The TLS configuration of callers that trust the authority.
     fn client_config(&self) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         let authority = self.authority.pem();

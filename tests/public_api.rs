@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use crate::support::sources::{production, root, sources};
 
-/// What a file declares at its top level.
+/// The declarations at a file's top level.
 #[derive(Debug, Default)]
 struct Declared {
     /// The heads of types, traits and functions with their public parts, by name.

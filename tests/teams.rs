@@ -115,7 +115,7 @@ async fn spending_survives_a_restart_without_a_redis() {
     assert!((team.as_f64().unwrap() - before).abs() < 1e-12, "{after}");
 }
 
-/// Whether a text holds each of these words.
+/// True if a text holds each of these words.
 fn has(text: &str, words: &[&str]) -> bool {
     words.iter().all(|word| text.contains(word))
 }

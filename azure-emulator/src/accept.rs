@@ -56,7 +56,7 @@ pub fn responses(profile: &Profile, body: &Value, ask: &Ask) -> Result<(), Refus
     window(profile, ask)
 }
 
-/// Whether the request makes the model reason.
+/// True if the request makes the model reason.
 pub fn reasons(profile: &Profile, ask: &Ask) -> bool {
     let effort = ask.effort.as_deref().or(profile.default_effort.as_deref());
     profile.is_reasoning() && effort != Some("none")

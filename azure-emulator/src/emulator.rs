@@ -110,7 +110,7 @@ impl Emulator {
 
     /// Waits until the journal is as wished; false when `within` has passed first.
     ///
-    /// When an entry's end is seen, its deployment's bucket and counters have it too. `wished` is
+    /// An entry that shows its end is already counted in its deployment's bucket and counters. `wished` is
     /// called with the journal locked: it must not call [`Emulator::journal`] and its like.
     pub async fn wait_for(&self, wished: impl FnMut(&[Entry]) -> bool, within: Duration) -> bool {
         self.shared.journal.wait_for(wished, within).await

@@ -74,7 +74,7 @@ impl Identity {
         Some((token, lifetime))
     }
 
-    /// Whether `token` was handed out, has not expired and was not revoked.
+    /// True if `token` was handed out, has not expired and was not revoked.
     pub(crate) fn accepts(&self, now: Instant, token: &str) -> bool {
         self.inside().valid_until.get(token).is_some_and(|until| *until > now)
     }

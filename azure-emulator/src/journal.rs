@@ -53,7 +53,7 @@ pub struct Entry {
     pub query: Option<String>,
     /// The deployment it reached.
     pub deployment: Option<String>,
-    /// When its last byte had come in.
+    /// Arrival of its last byte.
     pub received: Instant,
     /// Its headers.
     pub headers: HeaderMap,

@@ -36,7 +36,7 @@ pub enum Feature {
     StreamOptions,
 }
 
-/// When `temperature`, `top_p`, penalties, `logprobs` and `logit_bias` are taken.
+/// Acceptance of `temperature`, `top_p`, penalties, `logprobs` and `logit_bias`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
     /// Always.
@@ -52,7 +52,7 @@ pub enum Sampling {
 pub struct Profile {
     /// Fields and features that the model rejects.
     pub lacks: Vec<Feature>,
-    /// Whether sampling parameters are taken.
+    /// Sampling parameters that the model accepts.
     pub sampling: Sampling,
     /// Values of `reasoning_effort`; empty for models that do not reason.
     pub efforts: Vec<String>,
@@ -105,12 +105,12 @@ impl Profile {
         }
     }
 
-    /// Whether the model lacks `feature`.
+    /// True if the model lacks `feature`.
     pub fn is_lacking(&self, feature: Feature) -> bool {
         self.lacks.contains(&feature)
     }
 
-    /// Whether the model can spend hidden reasoning tokens.
+    /// True if the model can spend hidden reasoning tokens.
     pub fn is_reasoning(&self) -> bool {
         self.sampling != Sampling::Free
     }

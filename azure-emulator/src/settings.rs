@@ -50,9 +50,9 @@ pub struct Deployment {
     pub served_model: String,
     /// `x-ms-region`.
     pub region: String,
-    /// Whether answers of a provisioned deployment carry its utilization.
+    /// True if answers of a provisioned deployment carry its utilization.
     pub utilization_header: bool,
-    /// How long prompt prefixes stay in the prompt cache; `None` for no cache.
+    /// Time for which prompt prefixes stay in the prompt cache; `None` for no cache.
     pub prompt_cache: Option<Duration>,
     /// Mode of content filtering on Azure's paths.
     pub filter: Filter,
@@ -60,7 +60,7 @@ pub struct Deployment {
     pub chunk_tokens: usize,
     /// The service tiers that it offers. Without any, it does not look at `service_tier`.
     pub tiers: Vec<(TierName, Tier)>,
-    /// Whether a 429 names its wait in `retry-after-ms` alone, as pay-as-you-go deployments do.
+    /// True if a 429 names its wait in `retry-after-ms` alone, as pay-as-you-go deployments do.
     pub milliseconds_only: bool,
 }
 
@@ -199,7 +199,7 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Keys that are accepted. While there is none, and tokens are not asked for, anybody is.
     pub api_keys: Vec<String>,
-    /// Whether a token from the identity doubles (or a key) is asked for even without keys.
+    /// True if a token from the identity doubles (or a key) is asked for even without keys.
     pub tokens_only: bool,
     /// Seed of all randomness.
     pub seed: u64,

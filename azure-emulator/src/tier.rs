@@ -56,7 +56,7 @@ pub struct Tier {
     pub latency: Pace,
     /// A limit of its own; `None` for the deployment's quota alone.
     pub capacity: Option<QuotaSettings>,
-    /// Whether a request beyond that limit is answered in the standard tier rather than refused.
+    /// True if a request beyond that limit is answered in the standard tier rather than refused.
     pub downgrades: bool,
     /// Token prices.
     pub rates: Rates,

@@ -1,4 +1,4 @@
-//! What one request costs in counts that do not drift with the machine's speed: allocations, and instructions under
+//! Counts the allocations of one request, and its instructions under
 //! `valgrind --tool=callgrind`. `tests/cost/run.py` compares both with recorded figures.
 //!
 //! Reads lines from standard input: the name of a size and how many requests to make, such as `1 KB=100`. Prints a line for

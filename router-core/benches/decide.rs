@@ -1,4 +1,4 @@
-//! What a decision costs: parse, score, choose, order. `cargo bench -p router-core --bench decide`
+//! Measures a decision: parse, score, choose, order. `cargo bench -p router-core --bench decide`
 #![expect(clippy::expect_used, reason = "a benchmark that cannot start shall say so and stop")]
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};

@@ -1,4 +1,4 @@
-//! What the whole path costs without a network: parse, score, decide, splice, send in memory, account, metrics.
+//! Measures the whole path without a network: parse, score, decide, splice, send in memory, account, metrics.
 //! `cargo bench -p router-core --bench request`
 #![expect(clippy::expect_used, reason = "a benchmark that cannot start shall say so and stop")]
 

@@ -1,4 +1,4 @@
-//! What a score costs: prompts of 1, 10 and 100 KB in English, Korean and code, on one core.
+//! Measures the scoring of prompts of 1, 10 and 100 KB in English, Korean and code, on one core.
 #![expect(clippy::expect_used, reason = "a benchmark stops where its input is wrong")]
 
 use std::hint::black_box;

@@ -37,7 +37,7 @@ const SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 /// The longest wait that a client is asked to sit out; the official clients ignore longer ones.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// How long to wait for memory: requests under way give it back within about as long.
+/// The wait for memory: running requests return it within about this time.
 const MEMORY_WAIT: Duration = Duration::from_secs(1);
 
 /// Why a request got no answer.
@@ -142,7 +142,7 @@ impl RouteError {
         self.kind().status()
     }
 
-    /// Who is responsible.
+    /// The responsible side.
     pub fn side(&self) -> Side {
         self.kind().side()
     }
@@ -157,7 +157,7 @@ impl RouteError {
         later || matches!(self, Self::Memory(_)) || self.side() == Side::Upstream
     }
 
-    /// How long to wait before trying again: every deployment is full or unavailable, or a key's limit is reached.
+    /// The wait before another try: every deployment is full or unavailable, or a key's limit is reached.
     pub fn wait(&self) -> Option<Duration> {
         match self {
             Self::Limit(reached) => reached.wait(),
@@ -181,11 +181,11 @@ impl RouteError {
         }
     }
 
-    /// Whether trying again helps; `None` leaves the judgement to the client.
+    /// True if trying again helps; `None` leaves the judgement to the client.
     pub fn should_retry(&self) -> Option<bool> {
         let wait = self.wait();
         match self.status() {
-            // What a key has used up comes back by itself within a minute, or not soon.
+            // A key's exhausted limit is restored within a minute, or not soon.
             _ if matches!(self, Self::Limit(_)) => Some(wait.is_some()),
             StatusCode::TOO_MANY_REQUESTS if self.may_retry() => {
                 Some(wait.is_none_or(|wait| wait <= LONGEST_WAIT))

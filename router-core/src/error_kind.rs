@@ -5,7 +5,7 @@
 
 use http::StatusCode;
 
-/// Who is responsible for an error.
+/// The side responsible for an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The caller asked for what cannot be.
@@ -40,12 +40,12 @@ macro_rules! kinds {
                 match self { $(Self::$kind => StatusCode::$status,)* }
             }
 
-            /// Who is responsible.
+            /// The responsible side.
             pub const fn side(self) -> Side {
                 match self { $(Self::$kind => Side::$side,)* }
             }
 
-            /// When a caller gets it.
+            /// The situation in which a caller receives it.
             pub const fn meaning(self) -> &'static str {
                 match self { $(Self::$kind => $meaning,)* }
             }

@@ -32,7 +32,7 @@ use crate::upstream::Upstream;
 /// The longest body unless the program sets another limit.
 const MAX_BODY_BYTES: usize = 32 << 20;
 
-/// How long the rest of a refused body is read.
+/// Time for which the rest of a refused body is read.
 const LINGER: Duration = Duration::from_secs(2);
 
 /// Answers HTTP requests: `POST` of chat completions, responses, legacy completions and embeddings, in OpenAI's and Azure's paths,
@@ -100,7 +100,7 @@ impl<U: Upstream> HttpService<U> {
         }
     }
 
-    /// What the request is for, and its whole body.
+    /// Receives the whole body and returns it with the request's target.
     async fn received<B: http_body::Body>(
         &self,
         parts: &Parts,
@@ -147,7 +147,7 @@ where
     }
 }
 
-/// What a path means.
+/// The operation and the model that a path names.
 #[derive(Debug, PartialEq, Eq)]
 struct Target {
     operation: Operation,
@@ -164,7 +164,7 @@ const OPERATIONS: [(&str, Operation); 6] = [
     ("embeddings", Operation::Embeddings),
 ];
 
-/// What a path means; `None` for an unknown one.
+/// Resolves a path; `None` for an unknown one.
 fn target(path: &str) -> Option<Target> {
     let path = path.trim_matches('/');
     let azure = path.strip_prefix("openai/").unwrap_or(path);

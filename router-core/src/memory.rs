@@ -64,12 +64,12 @@ impl Budget {
     }
 }
 
-/// What one of several keys holds of a budget: at most half of it.
+/// The part of a budget that one of several keys holds: at most half of it.
 #[derive(Debug, Default)]
 pub struct Share(AtomicUsize);
 
 impl Share {
-    /// How many bytes the key holds.
+    /// The number of bytes that the key holds.
     pub fn held(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
@@ -85,7 +85,7 @@ impl Share {
     }
 }
 
-/// What one of several keys holds of each budget.
+/// The part of each budget that one of several keys holds.
 #[derive(Debug, Default)]
 pub struct Shares {
     /// Of the memory for request bodies.
@@ -181,7 +181,7 @@ pub fn default_budget() -> usize {
     limit().map_or(UNLIMITED_DEFAULT, |limit| (limit / 4).max(LEAST_DEFAULT))
 }
 
-/// How many bytes this process may use: the least of its container's limit (cgroup, both versions) and half of its address
+/// The memory limit of this process: the least of its container's limit (cgroup, both versions) and half of its address
 /// space's, of which allocators reserve much that they never use. `None` if neither is limited.
 ///
 /// **Source:** Linux, "Control Group v2", `memory.max`; cgroup v1, `memory.limit_in_bytes`; proc(5), `limits`.

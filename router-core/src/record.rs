@@ -56,13 +56,13 @@ pub trait Observer: Debug + Send + Sync {
 /// The usage of an answer made in the background, by the first later response that reports it.
 #[derive(Debug, Clone)]
 pub struct Settlement {
-    /// When it was reported.
+    /// Time of the report.
     pub at: SystemTime,
     /// The header `x-request-id` of the call that it was reported to.
     pub request_id: Option<Box<str>>,
-    /// Who called.
+    /// The caller.
     pub caller: Caller,
-    /// What answered, what it used and what that cost; its times are zero.
+    /// The answer with its usage and cost; its times are zero.
     pub answer: Answer,
 }
 
@@ -70,7 +70,7 @@ pub struct Settlement {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct RequestRecord {
-    /// When it came.
+    /// Its arrival.
     pub at: SystemTime,
     /// The same by the clock that its attempts go by.
     pub received: Instant,
@@ -135,7 +135,7 @@ impl RequestRecord {
             }
     }
 
-    /// What a chat task would have cost more at the reasoning model, both at pay-as-you-go prices; `None` for other tasks and
+    /// The extra cost of a chat task at the reasoning model, both at pay-as-you-go prices; `None` for other tasks and
     /// unknown prices.
     pub fn saved_by_choice(&self) -> Option<Usd> {
         let chat = self.decided.as_ref().is_some_and(|decided| decided.task == Some(Task::Chat));
@@ -196,7 +196,7 @@ pub struct Decided {
     pub downgraded: bool,
     /// Area in which it may be processed.
     pub residency: Residency,
-    /// Whether somebody waits.
+    /// The priority: interactive requests have a caller who waits.
     pub priority: Priority,
     /// The prompt, nearly.
     pub prompt: Tokens,
@@ -278,7 +278,7 @@ pub struct Answer {
 const REFUSED: u16 = 400;
 
 impl Answer {
-    /// What the answer of a provisioned deployment would have cost more on pay-as-you-go; `None` for others, refusals and unknown
+    /// The extra cost of a provisioned deployment's answer on pay-as-you-go; `None` for others, refusals and unknown
     /// prices. The hourly price of the deployment is not in it.
     pub fn saved_by_ptu(&self) -> Option<Usd> {
         self.usage.filter(|_| self.deployment.billing.is_provisioned())?;

@@ -129,7 +129,7 @@ pub struct ResponseHeader {
     pub name: &'static str,
     /// True if it reveals internals: deployment, billing, attempts, cost.
     pub internal: bool,
-    /// What it says, and when it is there.
+    /// The header's value and its presence.
     pub meaning: &'static str,
 }
 
@@ -250,7 +250,7 @@ fn put_word(headers: &mut HeaderMap, name: HeaderName, word: &'static str) {
     headers.insert(name, HeaderValue::from_static(word));
 }
 
-/// What the decision alone says.
+/// The headers that follow from the decision alone.
 pub(crate) fn tell_decision(headers: &mut HeaderMap, decision: &Decision) {
     if let Some(task) = decision.task() {
         put_word(headers, TASK, task.as_str());
@@ -282,7 +282,7 @@ pub(crate) fn tell_residency(headers: &mut HeaderMap, residency: &Residency) {
     put(headers, RESIDENCY, &residency.to_string());
 }
 
-/// What is sure of the answer before there is one: what all of the plan have in common. A provisioned deployment may be
+/// The headers that are certain before the answer: those that all deployments of the plan share. A provisioned deployment may be
 /// stood in for by Azure's own spillover, so that nothing is said of how it is paid.
 pub(crate) fn tell_plan(headers: &mut HeaderMap, plan: &Plan) {
     let first = &plan.first;
@@ -299,7 +299,7 @@ pub(crate) fn tell_plan(headers: &mut HeaderMap, plan: &Plan) {
     }
 }
 
-/// What was done: who answered, after how many attempts, and why the first was not the one.
+/// The deployment that answered, the number of attempts, and why the first one did not answer.
 pub(crate) fn tell_attempts(
     headers: &mut HeaderMap,
     deployment: &Deployment,
@@ -315,7 +315,7 @@ pub(crate) fn tell_attempts(
     }
 }
 
-/// How many attempts were made, of a request whose deployments are not named.
+/// The number of attempts of a request whose deployments are not named.
 pub(crate) fn tell_count(headers: &mut HeaderMap, attempts: usize) {
     headers.insert(ATTEMPTS, attempts.into());
 }
@@ -326,14 +326,14 @@ pub(crate) fn tell_spilled(headers: &mut HeaderMap) {
     put_word(headers, FALLBACK, "spillover");
 }
 
-/// What was changed for the model; nothing where nothing was.
+/// The changes made for the model; no header without changes.
 pub(crate) fn tell_adapted(headers: &mut HeaderMap, fields: &[&str]) {
     if !fields.is_empty() {
         put(headers, ADAPTED, &fields.join(","));
     }
 }
 
-/// What the answer cost; nothing if no price is known. A lower bound is marked as one.
+/// The cost of the answer; no header if no price is known. A lower bound is marked as one.
 pub(crate) fn tell_cost(headers: &mut HeaderMap, cost: Option<Usd>, at_least: bool) {
     let Some(cost) = cost else { return };
     put(headers, COST, &cost.to_string());

@@ -1,4 +1,4 @@
-//! What one request allocates, and how large its futures are. Figures that grow unnoticed cost every request.
+//! Pins the allocations of one request and the size of its futures. Growth here costs every request.
 //!
 //! Allocations are counted with the crate `stats_alloc` around the system's allocator. `.ci/run instructions` counts the
 //! instructions of the same path.
@@ -25,7 +25,7 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 /// holds. Lower them when you have made a request cheaper.
 const RECORDED: Cost = Cost { allocations: 61, bytes: 24915, future: 752 };
 
-/// What one request costs.
+/// The cost of one request.
 #[derive(Debug)]
 struct Cost {
     allocations: usize,

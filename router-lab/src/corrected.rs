@@ -23,7 +23,7 @@ pub enum CorrectedError {
     /// The rows do not correct the benefit.
     #[error("{}{why}", table_of(why))]
     Correction {
-        /// What the rows lack.
+        /// The part that the rows lack.
         #[from]
         why: CorrectionError,
     },

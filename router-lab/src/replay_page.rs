@@ -17,7 +17,7 @@ use crate::simulation::tally::milliseconds;
 /// Points of a line.
 const POINTS: usize = 200;
 
-/// What is drawn of one configuration.
+/// The curves of one configuration.
 #[derive(Debug)]
 pub(crate) struct Drawn {
     name: String,

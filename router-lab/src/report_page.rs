@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-/// What a page needs that this crate does not have.
+/// The parts of a page that the caller provides.
 #[derive(Debug, Clone)]
 pub struct PageKit {
     /// The chart code, as one script.

@@ -30,7 +30,7 @@ pub enum ReadError {
     Gain {
         /// The file.
         path: PathBuf,
-        /// Which line, and what is wrong.
+        /// The line and its fault.
         fault: GainError,
     },
     /// There is nothing in the files.

@@ -1,4 +1,4 @@
-//! What the simulator promises: the same figures for the same seed, no policy above the bound, figures that agree with an
+//! Properties of the simulator: the same figures for the same seed, no policy above the bound, figures that agree with an
 //! independent model, and the shape of its JSON.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]
 
@@ -45,7 +45,7 @@ const CONFIG: &str = r#"
     area = "global"
 "#;
 
-/// What of the command line makes a scenario.
+/// The part of the command line that makes a scenario.
 #[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]

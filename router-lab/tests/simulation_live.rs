@@ -53,7 +53,7 @@ fn config(url: &str) -> Config {
     Config::from_toml(&text, Day::try_from("2026-11-23").unwrap()).unwrap()
 }
 
-/// What of the command line makes a scenario.
+/// The part of the command line that makes a scenario.
 #[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
@@ -105,7 +105,7 @@ async fn simulated_and_live_agree() {
     assert!((0.2..0.99).contains(&live), "{live}");
 }
 
-/// Which share of the pay-as-you-go price the calls make up that the PTU served.
+/// The PTU's share of the calls, by their pay-as-you-go price.
 fn saved(stage: &Stage, by_ptu: impl Fn(usize) -> bool) -> f64 {
     let prices = stage.calls.iter().map(|call| stage.price(call)).enumerate();
     let (mut all, mut saved) = (0.0, 0.0);

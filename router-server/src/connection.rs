@@ -21,18 +21,18 @@ use tokio::time::Instant;
 use crate::handlers::intake::Occupied;
 use crate::load::Load;
 
-/// How long the first request's head may take, from the moment at which the connection was accepted: a TLS handshake and
+/// Time limit of the first request's head, from the moment at which the connection was accepted: a TLS handshake and
 /// finding out the version of HTTP are part of it.
 pub(crate) const FIRST_HEAD: Duration = Duration::from_secs(10);
 
-/// How long a connection may be idle between two requests. Longer than the usual pools of clients keep one (hyper's and
+/// Time limit of idleness between two requests. It is longer than the usual pools of clients keep a connection (hyper's and
 /// reqwest's: 90 s), so that the client closes it first and no request meets a closing connection.
 pub(crate) const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 
 /// The longest time between two looks at a connection.
 const LOOK: Duration = Duration::from_secs(15);
 
-/// What has to be done with a connection.
+/// The next step for a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// Nothing; look again at this moment.
@@ -51,7 +51,7 @@ pub(crate) struct Connection {
     begun: AtomicBool,
     /// Running requests.
     open: AtomicUsize,
-    /// When it last became idle, and when the socket last took bytes; in milliseconds since it was accepted.
+    /// Time of its last becoming idle, and of the socket's last progress; in milliseconds since it was accepted.
     idle_since: AtomicU64,
     written: AtomicU64,
     answers: Mutex<Vec<Weak<Answer>>>,
@@ -123,14 +123,14 @@ impl Connection {
         self.closing.notified().await;
     }
 
-    /// How dispensable it is, if no request is under way: those without any request first, then those idle for longest.
+    /// Its rank for closing, if no request is running: connections without any request first, then those idle for longest.
     pub(crate) fn dispensable(&self) -> Option<(bool, Instant)> {
         let idle = self.open.load(Ordering::Relaxed) == 0;
         let since = self.accepted + Duration::from_millis(self.idle_since.load(Ordering::Relaxed));
         idle.then(|| (self.begun.load(Ordering::Relaxed), since))
     }
 
-    /// What has to be done with it now, if a reader may accept nothing for `write_idle`.
+    /// The step that is due now, if a reader may accept nothing for `write_idle`.
     pub(crate) fn check(&self, now: Instant, write_idle: Duration) -> Verdict {
         let first_by = self.accepted + FIRST_HEAD;
         if !self.begun.load(Ordering::Relaxed) {
@@ -184,7 +184,7 @@ pub(crate) struct Answer {
     reader: AtomicBool,
     /// Pieces handed to the connection and not yet written.
     unwritten: AtomicUsize,
-    /// When it last made progress, in milliseconds since the connection was accepted.
+    /// Time of its last progress, in milliseconds since the connection was accepted.
     moved: AtomicU64,
     /// Woken when nothing is unwritten.
     drained: AtomicWaker,

@@ -18,7 +18,7 @@ const MOST: usize = 10_000;
 /// No default is smaller.
 const LEAST: usize = 8;
 
-/// How many connections there may be by default: three quarters of the files that this process may open. The rest is for
+/// The default limit of connections: three quarters of the files that this process may open. The rest is for
 /// connections to upstreams, for logs, and for those that give way.
 pub(crate) fn default_connections() -> usize {
     let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
@@ -28,7 +28,7 @@ pub(crate) fn default_connections() -> usize {
 /// The connections of a server.
 #[derive(Debug, Default)]
 pub(crate) struct Crowd {
-    /// How many there are, for those who show it.
+    /// Their number, shared with the metrics.
     count: Count,
     next: u64,
     all: HashMap<u64, Arc<Connection>>,
@@ -40,7 +40,7 @@ impl Crowd {
         Self { count, ..Self::default() }
     }
 
-    /// How many there are.
+    /// Their number.
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.all.len()

@@ -1,7 +1,7 @@
 //! Serves one connection: its TLS handshake, its version of HTTP, its requests under the configuration of their moment, and
 //! its end.
 //!
-//! When it has to end is decided in `connection.rs`; which connections there may be, in `workers.rs`.
+//! `connection.rs` decides when it has to end, `workers.rs` which connections are accepted.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -24,19 +24,19 @@ use crate::outgoing::follow;
 use crate::reload::Live;
 use crate::unread;
 
-/// How long a connection that has to end may take for it.
+/// Time that a connection gets to close.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// How often an HTTP/2 connection is asked for a sign of life, and how long it may take for one.
+/// Interval of HTTP/2 pings, and the time limit of each answer.
 const PING_EVERY: Duration = Duration::from_secs(20);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// How many streams a connection of HTTP/2 may have at once, and how much each and all together may send unread.
+/// Limits of an HTTP/2 connection: concurrent streams, and unread bytes of each and of all together.
 const STREAMS: u32 = 200;
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
 /// The longest head of a request, and what is buffered of an answer.
 const HEAD_BYTES: u32 = 64 << 10;
 const BUFFER_BYTES: usize = 128 << 10;
-/// How many streams a peer may reset before they were handled.
+/// The most streams that a peer may reset before they were handled.
 const RESETS: usize = 64;
 
 /// Begins a connection as the configuration of the moment says, and serves it.
@@ -88,10 +88,10 @@ impl<F: Future<Output = ()> + Send + 'static> Executor<F> for Streams {
     }
 }
 
-/// How connections are served.
+/// Builds the HTTP server of connections.
 fn builder() -> Builder<Streams> {
     let mut builder = Builder::new(Streams);
-    // How long a head may take is seen to by `Connection::check`, without a timer for each request.
+    // `Connection::check` enforces the time limit of a head, without a timer for each request.
     builder.http1().max_buf_size(BUFFER_BYTES);
     builder
         .http2()

@@ -12,7 +12,7 @@ const QUEUE: usize = 4_096;
 /// So many bytes are written at once.
 const BATCH: usize = 64 << 10;
 
-/// How long lines are collected. Meanwhile nobody has to wake the thread.
+/// Time for which lines are collected. The thread is not woken meanwhile.
 const GAP: Duration = Duration::from_millis(5);
 
 /// Takes lines. The thread ends when the last handle is gone and all lines are written.

@@ -28,7 +28,7 @@ pub(crate) struct Outgoing {
     body: Body,
     answer: Arc<Answer>,
     http2: bool,
-    /// What is left of a frame that is longer than a piece.
+    /// The rest of a frame that is longer than a piece.
     rest: Bytes,
     pieces: usize,
     ended: bool,

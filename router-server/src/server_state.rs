@@ -21,14 +21,14 @@ use crate::traces::Tracer;
 #[derive(Debug)]
 pub(crate) struct ServerState {
     pub(crate) registry: Registry,
-    /// What the dashboard shows.
+    /// The dashboard's data.
     pub(crate) dashboard: Arc<Dashboard>,
     /// Since when the server runs.
     pub(crate) since: SystemTime,
     /// Makes spans of requests; `None` if nobody wants any.
     pub(crate) tracer: Option<Arc<Tracer>>,
     draining: AtomicBool,
-    /// How far the bounds are used: what all request bodies hold together, connections, and requests under way.
+    /// Use of the bounds: memory of request bodies, connections, and running requests.
     pub(crate) bounds: Bounds,
     reloads: RwLock<Reloads>,
     /// Sends notices of budgets.

@@ -17,10 +17,10 @@ use http::{HeaderMap, HeaderValue, Request};
 use http_body::{Frame, SizeHint};
 use tokio::time::timeout;
 
-/// How long the rest is read.
+/// Time for which the rest is read.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// Where a body leaves its unread rest when it is dropped.
+/// The place to which a dropped body moves its unread rest.
 type Rest<B> = Arc<Mutex<Option<B>>>;
 
 /// A request's body that can still be read after its handler has dropped it.

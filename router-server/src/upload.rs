@@ -19,10 +19,10 @@ use crate::problem::Problem;
 
 /// Over how long the rate of a body is measured. The first byte has as long.
 const PERIOD: Duration = Duration::from_secs(10);
-/// How much more is allocated at least when a body outgrows what there is.
+/// The least growth of a buffer that a body outgrows.
 const STEP: usize = 64 << 10;
 
-/// What bounds a body.
+/// The limits of a body.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct UploadLimits {
     /// The longest body, in bytes.

@@ -182,7 +182,7 @@ impl Worker {
                 _ = ended.changed() => {}
             }
         });
-        // What runs on the blocking pool is not waited for.
+        // Tasks of the blocking pool are not awaited.
         runtime.shutdown_background();
     }
 
@@ -198,7 +198,7 @@ impl Worker {
         if tokio::time::timeout(drain, self.drain()).await.is_err() {
             let connections = self.serving.len();
             warn!(connections, "requests were cut at the end of the drain time");
-            // When this is done all of them have been accounted.
+            // Afterwards all of them are accounted for.
             self.serving.shutdown().await;
         }
         // The receiver is gone if the server was dropped rather than stopped.
@@ -279,7 +279,7 @@ mod tests {
         assert_eq!(locked(&workers.crowd).len(), 0);
     }
 
-    /// What a panic leaves behind is dropped, and with it the place.
+    /// A panicking task drops its state, which frees the place.
     #[tokio::test]
     async fn a_connection_whose_task_panics_leaves_its_place() {
         let crowd = Arc::new(Mutex::new(Crowd::default()));

@@ -175,7 +175,7 @@ fn check_refuses_a_guessable_key_and_a_running_router_keeps_it() {
     let faults = report["faults"].as_array().unwrap();
     let fault = faults.iter().find(|fault| fault["key"] == "keys.team.hashes").unwrap();
     assert!(fault["problem"].as_str().unwrap().contains("key new"), "{fault}");
-    // What uses the configuration without judging it goes on.
+    // Commands that use the configuration without checking it continue.
     said(folder.path(), &["explain", "--text", "Hello"]);
 }
 

@@ -1,4 +1,4 @@
-//! What a person at a terminal meets, through a pseudo-terminal: the questions of `init`, and colours unless `NO_COLOR` is
+//! Behavior at a terminal, through a pseudo-terminal: the questions of `init`, and colours unless `NO_COLOR` is
 //! set.
 #![cfg(target_os = "linux")]
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail loudly")]

@@ -1,4 +1,4 @@
-// What the Node scripts of this folder share, as checks.py does for the Python ones.
+// Helpers of the Node scripts in this folder, like checks.py for the Python ones.
 
 import { AssertionError, deepEqual, equal, ok } from "node:assert/strict";
 import { readFileSync } from "node:fs";

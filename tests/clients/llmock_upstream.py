@@ -184,7 +184,7 @@ def cut_streams_are_noticed(folder):
         for way, kind, after in itertools.product([ask, respond], kinds, [2, 5]):
             faults(mock, {"type": "stream_fault", "kind": kind, "after_chunks": after})
             text = f"{kind} after {after} by {way.__name__}"
-            # Where no content had come, the router asks again on its own account.
+            # Before any content, the router retries by itself.
             insists(client, text, True, way=way)
         return judge("cut streams are noticed", mock)
 

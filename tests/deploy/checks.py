@@ -88,7 +88,7 @@ def dockerfile(root):
     return faults + programs(root, text.replace("\\\n", " "), stages)
 
 
-# What somebody who has only images runs in each of them.
+# The command that a user who has only images runs in each of them.
 COMMANDS = {
     "router": ["serve", "probe", "check", "explain", "init", "import azure", "key new", "config show"],
     "tools": ["simulate", "size", "replay", "calibrate", "report", "train", "evaluate", "demo", "schema", "man", "completions"],

@@ -17,7 +17,7 @@ import socket
 import time
 
 MIB = 1 << 20
-# What the acceptance criteria give a router: its memory limit, and what it may really use.
+# A router's memory limit by the acceptance criteria, and the part that it may use.
 LIMIT_MIB, MOST_MIB = 512, 300
 # A well-behaved caller is answered within this, whatever others do.
 PROMPT_SECONDS = 1.0
@@ -510,7 +510,7 @@ class Rig:
             wrap += ["prlimit", f"--nofile={files}:{files}"]
         settings = {"ROUTER__SERVER__LISTEN": "127.0.0.1:0", "ROUTER__SERVER__LOG": "json"}
         if limit_mib and not group:
-            # What the router derives from its container's limit.
+            # The budget that the router derives from its container's limit.
             settings["ROUTER__SERVER__BODY_MEMORY_BYTES"] = str(limit_mib * MIB // 4)
             settings["ROUTER__LIMITS__RESPONSE_MEMORY_BYTES"] = str(limit_mib * MIB // 8)
         with log.open("w") as file:

@@ -20,13 +20,13 @@ MANIFEST = "Cargo.toml"
 REPORT = "deploy/kubernetes/report.yaml"
 CHART = "deploy/helm/model-router/Chart.yaml"
 REPOSITORY = re.compile(r'(?m)^(repository = "https://github\.com/)([\w-]+)(/[\w.-]+"$)')
-# Where an image is named: the part in the middle is the registry and the owner.
+# Patterns of image names: the part in the middle is the registry and the owner.
 IMAGES = {
     "deploy/helm/model-router/values.yaml": re.compile(r"(?m)^(  repository: )(\S+)(/model-router)$"),
     REPORT: re.compile(r"(?m)^(          image: )(\S+)(/model-router-tools:\d\S*)$"),
     "compose.yaml": re.compile(r"(?m)^(    image: )(\S+)(/(?:model-router|model-router-tools|azure-emulator):local)$"),
 }
-# How many names each file has, so that a line of another form is noticed.
+# The number of names in each file, so that a line of another form is noticed.
 COUNTS = {REPORT: 1, "deploy/helm/model-router/values.yaml": 1, "compose.yaml": 3}
 
 

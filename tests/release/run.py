@@ -26,7 +26,7 @@ VENV = ROOT / "target" / "release-checks" / "venv"
 BIN = VENV / "bin"
 WORKFLOWS = ".github/workflows"
 CRATES = ["azure-emulator", "router-core", "router-lab", "router-server"]
-# What a crate's page on the public index shows.
+# Fields that a crate's page on the public index shows.
 FIELDS = ["description", "license", "repository", "readme", "keywords", "categories", "rust_version"]
 
 

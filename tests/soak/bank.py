@@ -42,7 +42,7 @@ CLIENT_SECONDS = 30
 KEYS = {"retail": 1, "branches": 1, "analytics": 10}
 # After the fall: the load, for how long, and from when on nothing may be refused, nor delayed beyond this.
 CALM_LOAD, CALM_SECONDS, RECOVERY_SECONDS, DELAY_SECONDS = 0.5, 20, 5, 1.0
-# What must hold, in the short form too.
+# Conditions that the short form must meet too.
 BOUNDS = {"goodput": 0.92, "p90": 8.0, "gave_up": 0.01, "wasted": 0.01, "fairness": 0.95, "recovery": RECOVERY_SECONDS}
 
 

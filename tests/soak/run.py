@@ -36,13 +36,13 @@ from http_caller import Broken, Caller
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-# What the last third may hold more than the second: resident memory and open files, medians of both.
+# Allowed growth from the second third to the last one: resident memory and open files, medians of both.
 MORE_BYTES, MORE_RATIO, MORE_FILES = 8 << 20, 1.10, 24
 # A part of the run without faults and hanging up, at its end.
 CALM_SECONDS = 6
 # At least this share of requests that nobody hung up on must be answered whole, or the load shows little.
 WHOLE_RATIO = 0.85
-# What attempts must have come to, each at least once, in a storm that deserves the name.
+# Outcomes that a sufficient storm has produced at least once.
 OUTCOMES = ["served", "throttled", "connect", "timeout", "broken", "error_event", "status_5xx"]
 EMULATED = ["gpt-4o-ptu", "gpt-4o-payg", "gpt-4o-spare", "o1-payg", "o1-spare"]
 FAULTS = [
@@ -342,7 +342,7 @@ def logged(log, seen):
         if not hung_up and (fields.get("status"), fields.get("end")) != (status, "complete"):
             faults.append(f"{marker}: its caller saw {status}, the log says {fields.get('status')}, {fields.get('end')}")
     twice = [marker for marker, count in lines.items() if count > 1]
-    # Who hangs up before the request is read has asked nothing.
+    # A caller that hangs up before the request is read has made none.
     never = [marker for marker, (_, hung_up) in seen.requests.items() if not lines[marker] and not hung_up]
     if twice or never:
         faults.append(f"logged twice: {twice[:5]}; never: {never[:5]}")

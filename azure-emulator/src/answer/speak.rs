@@ -26,7 +26,7 @@ pub struct Voice {
     pub output: Lengths,
     /// Hidden tokens at medium effort.
     pub reasoning: Lengths,
-    /// Whether the last user message is repeated as the answer.
+    /// True if the last user message is repeated as the answer.
     pub echo: bool,
 }
 

@@ -269,7 +269,7 @@ fn read(reached: &Reached, changes: &Changes) -> Ask {
     ask
 }
 
-/// Whether the response that this one follows is stored here.
+/// Checks that the response which this one follows is stored here.
 fn previous(reached: &Reached) -> Result<(), Refusal> {
     match reached.body.get("previous_response_id").and_then(Value::as_str) {
         Some(id) if reached.shared.stored.find(id).is_none() => {

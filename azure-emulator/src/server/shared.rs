@@ -60,7 +60,7 @@ impl Shared {
         format!("{prefix}{:08x}{number:016x}", self.settings.seed & 0xFFFF_FFFF)
     }
 
-    /// Whether the credential, in any header Azure or OpenAI take it, is good.
+    /// True if the credential, in any header Azure or OpenAI take it, is good.
     pub(crate) fn admits(&self, headers: &HeaderMap) -> bool {
         let keys = &self.settings.api_keys;
         if keys.is_empty() && !self.settings.tokens_only {

@@ -28,7 +28,7 @@ impl Stored {
         responses.iter().find(|(known, _)| known == id).map(|(_, response)| response.clone())
     }
 
-    /// Whether there was one to forget.
+    /// True if there was one to forget.
     pub(crate) fn forget(&self, id: &str) -> bool {
         let mut responses = self.responses.lock().unwrap_or_else(PoisonError::into_inner);
         let before = responses.len();

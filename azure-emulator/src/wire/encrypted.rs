@@ -15,7 +15,7 @@ const START: &str = "gAAAAA";
 /// Value of `include` that requests the content.
 const INCLUDE: &str = "reasoning.encrypted_content";
 
-/// Whether the caller asked for encrypted reasoning.
+/// True if the caller asked for encrypted reasoning.
 pub fn is_wanted(body: &Value) -> bool {
     array(body, "include").any(|name| name.as_str() == Some(INCLUDE))
 }

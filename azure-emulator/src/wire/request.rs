@@ -16,7 +16,7 @@ pub struct Tool {
     pub parameters: Value,
 }
 
-/// Whether tools are to be called.
+/// The caller's choice of tools: none, some, or one by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ToolChoice {
     /// The model's own choice.
@@ -64,21 +64,21 @@ pub struct Ask {
     pub images: u64,
     /// The text of the last user message.
     pub last_user: String,
-    /// Whether the conversation ends with a tool's result.
+    /// True if the conversation ends with a tool's result.
     pub after_tool: bool,
     /// The output cap, by whichever name.
     pub cap: Option<u64>,
     /// Choices asked for, at least 1.
     pub choices: u64,
-    /// Whether to stream.
+    /// True if the answer is to be streamed.
     pub stream: bool,
-    /// Whether a stream ends with its usage.
+    /// True if a stream ends with its usage.
     pub include_usage: bool,
     /// The effort, if named.
     pub effort: Option<String>,
     /// Callable functions.
     pub tools: Vec<Tool>,
-    /// Whether to call them.
+    /// The caller's choice among them.
     pub tool_choice: ToolChoice,
     /// Form of the text.
     pub format: Format,
@@ -224,7 +224,7 @@ impl Ask {
     }
 }
 
-/// Whether a content part is an image, in either operation's spelling.
+/// True if a content part is an image, in either operation's spelling.
 pub fn is_image(part: &Value) -> bool {
     matches!(part.get("type").and_then(Value::as_str), Some("image_url" | "input_image"))
 }

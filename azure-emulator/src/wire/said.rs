@@ -1,4 +1,4 @@
-//! What a model said, apart from how it is written down: text or tool calls, why it ended, and
+//! The content of a model's answer, apart from its wire format: text or tool calls, why it ended, and
 //! what that used.
 
 /// Why an answer ended.

@@ -128,7 +128,7 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// When `tokens` have been written.
+    /// The time at which `tokens` have been written.
     pub fn after(&self, tokens: u64) -> Duration {
         if self.tokens_per_second <= 0.0 {
             return self.first_token;

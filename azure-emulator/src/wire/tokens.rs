@@ -29,7 +29,7 @@ pub fn count(text: &str) -> u64 {
     text.chars().map(thousandths).sum::<u64>().div_ceil(1_000)
 }
 
-/// Whether `text` holds a Hangul letter.
+/// True if `text` holds a Hangul letter.
 pub fn has_hangul(text: &str) -> bool {
     text.chars().any(|letter| {
         matches!(letter, '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7a3}')

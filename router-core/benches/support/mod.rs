@@ -1,4 +1,4 @@
-//! What both benchmarks share: a config and prompts of mixed language.
+//! The configuration and the prompts of mixed language that the benchmarks share.
 
 /// The design pair on three deployments. The provisioned one is soon full; nobody waits for it.
 pub(crate) const CONFIG: &str = r#"

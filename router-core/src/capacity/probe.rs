@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When to ask a deployment that seems full.
+/// Decides when to try a deployment that the twin believes full.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Probe {
     next: Instant,

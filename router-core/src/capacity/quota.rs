@@ -117,7 +117,7 @@ pub struct Quota {
     requests: [Slice; 3],
     tokens: Slice,
     taken: Taken,
-    /// When an answer last said how many tokens are allowed; `None` while only config does.
+    /// Time of the last answer that stated the token limit; `None` while only the configuration does.
     read: Option<Instant>,
     /// The smallest load that was refused for exceeding the whole quota.
     refused: Option<Refused>,

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 const LEAST_GAP: Duration = Duration::from_millis(2);
 const LONGEST_GAP: Duration = Duration::from_millis(100);
 
-/// When the next request may enter after a 429.
+/// Decides when the next request may enter after a 429.
 ///
 /// ```
 /// use router_core::capacity::Reopening;

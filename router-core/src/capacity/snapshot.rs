@@ -35,7 +35,7 @@ pub struct DeploymentState {
     pub twin: Option<Twin>,
     /// Used and remaining quota.
     pub quota: Quota,
-    /// When requests may enter after a 429 of pay-as-you-go.
+    /// The reopening after a 429 of pay-as-you-go.
     pub reopening: Reopening,
     /// Decayed average of the tokens that admitted requests use and overreserve.
     pub usual: Overreservation,

@@ -198,7 +198,7 @@ fn none<U>() -> Option<U> {
 #[derive(Deserialize)]
 struct Loose(#[serde(deserialize_with = "loosely")] Option<RawUsage>);
 
-/// What was found to be text need not be looked at again, string by string; what is none may still be read in part.
+/// Text that is valid UTF-8 is parsed without a check of each string; other bytes may still be read in part.
 fn parsed<'a, T: Deserialize<'a>>(text: Option<&'a str>, body: &'a [u8]) -> Option<T> {
     text.map_or_else(|| serde_json::from_slice(body), serde_json::from_str).ok()
 }

@@ -47,7 +47,7 @@ pub(super) fn admission(ask: Ask<'_, '_>, terms: Terms<'_>) -> Admission {
     let mut load = needs.load();
     load.cached = snapshot.home.as_ref().map_or(load.cached, |home| home.cached(load.prompt));
     let priority = ask.hints.priority.unwrap_or_default();
-    // Who pins one deployment chose to have no other; who is bound did not.
+    // A caller who pins a deployment chose to have no other; a caller bound to a residency did not.
     let pinned = matches!(choice.target, Target::Only(_));
     let most = ask.rights.max_wait.unwrap_or(Duration::MAX);
     let bound_wait = usual_bound_wait(kind);
@@ -61,7 +61,7 @@ pub(super) fn admission(ask: Ask<'_, '_>, terms: Terms<'_>) -> Admission {
         expected,
         home: snapshot.home.as_ref().map(|home| home.deployment.clone()),
         priority,
-        // Where there is nowhere else to go, nothing is kept free for others: the line's order sees to that.
+        // A request without an alternative may use all capacity: the order of the queue protects the others.
         limit: if bound { 1.0 } else { settings.limit(priority) },
         patience: ask.hints.max_wait.unwrap_or(usual).min(most),
         reader_patience: ask.hints.max_wait.unwrap_or(settings.max_wait).min(most),

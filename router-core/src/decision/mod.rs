@@ -62,16 +62,16 @@ pub use crate::selection::Refusal;
 pub use ruled::MatchedRule;
 pub use tradeoff::Tradeoff;
 
-/// What decisions go by; fixed until config changes.
+/// The inputs of decisions that stay fixed until the configuration changes.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// Turns requests into tasks.
     pub classifier: Classifier,
-    /// Which models do which task.
+    /// The models of each task.
     pub policy: Policy,
-    /// Which deployments there are.
+    /// The deployments.
     pub catalog: Catalog,
-    /// How long to wait, what to reserve, what to keep together.
+    /// Settings of waits, reservations and cache affinity.
     pub capacity: Settings,
 }
 
@@ -84,15 +84,15 @@ pub struct Ask<'r, 'a> {
     pub path_model: Option<&'r str>,
     /// The steering headers.
     pub hints: &'r Hints,
-    /// What the caller may use; hints are to be inside it ([`Rights::narrow`]).
+    /// The caller's rights; hints must lie inside them ([`Rights::narrow`]).
     pub rights: &'r Rights,
     /// The sender, whose key and headers rules test.
     pub sender: Sender<'r>,
-    /// How what it refers to ties it to endpoints.
+    /// Endpoints that the request is tied to by the objects it refers to.
     pub ties: Ties<'r>,
 }
 
-/// How a request is tied to endpoints by what it refers to.
+/// The endpoints to which a request is tied by the objects it refers to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Ties<'r> {
     /// The only endpoint that has what it refers to: no other is used.
@@ -117,11 +117,11 @@ impl Moment {
     }
 }
 
-/// What to do with a request, and why.
+/// The result of deciding on a request, with its reasons.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Decision {
-    /// What the name in the request meant.
+    /// The meaning of the model name in the request.
     pub asked: RequestedModel,
     /// The task and its score; `None` if the caller named a model and nothing had to be scored.
     pub verdict: Option<Verdict>,
@@ -133,7 +133,7 @@ pub struct Decision {
     pub choice: ModelChoice,
     /// True if config says which role serves, whatever was scored or asked for.
     pub forced: bool,
-    /// What set the role of a scored request in place of the score; `None` if nothing did.
+    /// The reason why the score did not set the role; `None` if it did.
     pub set_by: Option<SetBy>,
     /// The rule that matched; `None` if none did, or if the request names what shall serve it.
     pub rule: Option<MatchedRule>,
@@ -143,13 +143,13 @@ pub struct Decision {
     pub asked_effort: Option<Effort>,
     /// True if the reasoning role had no deployment inside the residency and the chat role serves.
     pub downgraded: bool,
-    /// Where the request may be processed.
+    /// The areas that may process the request.
     pub residency: Residency,
-    /// What matters more.
+    /// The preference: cost, speed or a balance.
     pub prefer: Preference,
-    /// Whether somebody waits.
+    /// The priority: interactive requests have a caller who waits.
     pub priority: Priority,
-    /// What the request needs.
+    /// The capabilities that the request needs.
     pub needs: Needs,
     /// The terms on which it asks for capacity.
     pub admission: Admission,
@@ -161,7 +161,7 @@ pub struct Decision {
     pub plan: Result<Plan, Refusal>,
 }
 
-/// What set the role of a scored request in place of the score.
+/// Sets the role of a scored request in place of the score.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetBy {
@@ -280,7 +280,7 @@ pub fn decide(
     })
 }
 
-/// Where a request may be processed: config's residency, narrowed by its caller's rights and hints.
+/// The areas that may process a request: the configured residency, narrowed by the caller's rights and hints.
 pub fn residency_of(policy: &Policy, rights: &Rights, hints: &Hints) -> Residency {
     let mut residency = policy.residency.clone();
     let bounds = rights.residency.into_iter().chain(hints.residency);

@@ -34,7 +34,7 @@ pub struct MatchedRule {
 /// The inputs of the task other than the request.
 #[derive(Clone, Copy)]
 pub(super) struct Basis<'d> {
-    /// What the name in the request means.
+    /// The meaning of the model name in the request.
     pub(super) asked: &'d RequestedModel,
     /// The role that config forces, if the key may use it.
     pub(super) forced: Option<Task>,
@@ -114,7 +114,7 @@ pub(super) struct Judged {
     pub(super) verdict: Option<Verdict>,
     /// The role that serves, if the verdict does not choose it: by the switch, the key, a rule, or because the caller named it.
     pub(super) fixed: Option<Task>,
-    /// What set the role in place of the score.
+    /// The reason why the score did not set the role.
     pub(super) set_by: Option<SetBy>,
 }
 

@@ -55,7 +55,7 @@ const TOKENS_PER_SECOND: f64 = 60.0;
 #[derive(Clone, Copy)]
 pub(super) struct Scales<'d, 'r, 'a> {
     pub(super) inputs: Inputs<'d, 'r, 'a>,
-    /// What the name in the request means.
+    /// The meaning of the model name in the request.
     pub(super) asked: &'d RequestedModel,
 }
 
@@ -96,7 +96,7 @@ impl Scales<'_, '_, '_> {
         Tradeoff { choose: settings.choose, chosen_by, score, benefit, by_type, task, value }
     }
 
-    /// What reasoning adds to chat.
+    /// The probability, money and time that reasoning adds to chat.
     fn added(&self, benefit: f32) -> Option<Added> {
         let chat = self.offer(Task::Chat, benefit)?;
         let reasoning = self.offer(Task::Reasoning, benefit)?;
@@ -162,7 +162,7 @@ struct Cost {
 }
 
 impl Cost {
-    /// What the prompt cache saves.
+    /// The saving by the prompt cache.
     fn saved(&self) -> f64 {
         self.uncached - self.cached
     }

@@ -74,7 +74,7 @@ impl Limits {
     }
 }
 
-/// When a stream that is slow to begin is asked for a second time, elsewhere.
+/// Limits of hedging: a second attempt elsewhere for a stream that is slow to begin.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Hedging {
     /// After a silence longer than this share of the deployment's first contents took, 0.5 to 0.9999.

@@ -53,7 +53,7 @@ pub struct Relay {
     ready: std::collections::VecDeque<BytesMut>,
     seen: Seen,
     watch: Watch,
-    /// When bytes last came, and when some last went on.
+    /// Times at which bytes last arrived and last left.
     heard: Instant,
     told: Instant,
     /// Goes off when either has been long ago.
@@ -132,7 +132,7 @@ impl Relay {
         Ok(relay)
     }
 
-    /// What comes next before the first content is due; `None` if nothing does. One timer serves all that comes until then.
+    /// The next bytes before the deadline of the first content; `None` if none arrive. One timer serves all of them.
     async fn next_in_time(&mut self) -> Option<Option<Result<Bytes, Unreachable>>> {
         let Self { body, silence, .. } = self;
         poll_fn(|context| match body.as_mut().poll_next(context) {

@@ -99,7 +99,7 @@ pub(super) struct Sending<'s, U> {
     pub(super) limits: &'s Limits,
     /// The memory that all answers that are not streamed share.
     pub(super) answers: &'s Arc<Budget>,
-    /// What the caller's key holds of it.
+    /// The key's share of it.
     pub(super) share: Option<&'s Arc<Share>>,
     pub(super) deployment: &'s Arc<Deployment>,
     /// The body that is sent, to find out what an error is about.
@@ -110,7 +110,7 @@ pub(super) struct Sending<'s, U> {
     pub(super) load: Load,
     /// True where a cap of ours is sent in place of the caller's.
     pub(super) tight: bool,
-    /// When it began.
+    /// Its start.
     pub(super) began: Instant,
     /// The answer's head, or the first content of a stream, must come before this moment.
     pub(super) first_by: Instant,

@@ -25,7 +25,7 @@ pub struct Step {
     pub deployment: Arc<Deployment>,
     /// The result.
     pub ended: Ended,
-    /// When it began.
+    /// Its start.
     pub began: Instant,
     /// The time to the head of the answer or to the first content of a stream.
     pub took: Duration,

@@ -1,4 +1,4 @@
-//! When an attempt can start: the earliest capacity, and the latest useful moment. Sends nothing.
+//! Calculates when an attempt can start: the earliest capacity, and the latest useful moment. Sends nothing.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::step::{Ended, Step};
 use super::walk::{Dispatch, Fallback};
 
 impl<U: Upstream> Fallback<U> {
-    /// When an attempt has to start at the latest for its answer to come in time. A request that has nowhere else to go is not
+    /// The latest start of an attempt whose answer is to come in time. A request that has nowhere else to go is not
     /// sent later: its answer would be paid for and not read.
     pub(super) fn latest_start(&self, dispatch: &Dispatch<'_, '_>) -> Instant {
         let first = &dispatch.plan.first.name;

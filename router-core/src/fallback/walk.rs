@@ -58,7 +58,7 @@ pub struct Dispatch<'r, 'a> {
     pub admission: Admission,
     /// The caller.
     pub asker: Asker,
-    /// What its caller's key holds of the memory for answers, if it may hold only a share.
+    /// The key's share of the memory for answers, if it may hold only a share.
     pub share: Option<&'r Arc<Share>>,
     /// The kind of task that its answer is learned by.
     pub task: Task,

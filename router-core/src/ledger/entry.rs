@@ -60,7 +60,7 @@ impl Entry {
         Ok(ticket)
     }
 
-    /// What the key holds of the router's memory, if it may hold no more than a share of it.
+    /// The key's shares of the router's memory, if it may hold only a share.
     pub fn memory(&self) -> Option<&Shares> {
         self.share.is_some().then_some(&self.account.memory)
     }
@@ -170,7 +170,7 @@ impl Ticket {
 #[derive(Debug)]
 pub struct Charged {
     account: Arc<Account>,
-    /// When its tokens were entered; `None` if another replica did so.
+    /// The entry of its tokens; `None` if another replica made it.
     entered: Option<Entered>,
     bill: Bill,
     on: Day,

@@ -16,7 +16,7 @@ pub(super) const MINUTE: Duration = Duration::from_secs(60);
 /// Uses within so many milliseconds are one entry.
 const STEP_MS: u128 = 10;
 
-/// When a use was entered, as its entry is dated.
+/// The date of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entered(Instant);
 

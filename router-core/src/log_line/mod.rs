@@ -24,7 +24,7 @@ pub use reading::{Log, LogReadFault};
 /// One request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct LoggedRequest {
-    /// When it came, in milliseconds since 1970-01-01T00:00:00Z.
+    /// Its arrival, in milliseconds since 1970-01-01T00:00:00Z.
     pub at_unix_ms: u64,
     /// The header `x-request-id`, the caller's own where it sent one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -35,7 +35,7 @@ pub struct LoggedRequest {
     /// The team of that key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub team: Option<Box<str>>,
-    /// What was asked of the model: `chat`, `responses` ..
+    /// The operation: `chat`, `responses` ..
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operation: Option<Box<str>>,
     /// Of an answer made in the background: whether its usage is still to come, or this line reports it.
@@ -47,13 +47,13 @@ pub struct LoggedRequest {
     /// The cap on the answer's length that the caller sent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<u64>,
-    /// What was decided.
+    /// The decision.
     #[serde(flatten)]
     pub decision: LoggedDecision,
-    /// What came of it.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: LoggedOutcome,
-    /// How many attempts it took.
+    /// The number of attempts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
     /// The attempts, in order.
@@ -62,7 +62,7 @@ pub struct LoggedRequest {
     /// Why the preferred deployment did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Box<str>>,
-    /// How long it was held back until a deployment had room.
+    /// Time that it waited for capacity.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waited_ms: Option<u64>,
     /// From its first byte to its last.
@@ -83,17 +83,17 @@ pub enum Background {
     Settled,
 }
 
-/// What was decided of a request.
+/// The decision on a request.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoggedDecision {
-    /// How probable it was that the request needs reasoning, 0 to 1; absent where nothing was scored.
+    /// The probability that the request needs reasoning, 0 to 1; absent if it was not scored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<f64>,
     /// The score at which reasoning began.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threshold: Option<f64>,
-    /// How probable it was that a reasoning model is right where a chat model is wrong, 0 to 1.
+    /// The probability that a reasoning model is right and a chat model is wrong, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub benefit: Option<f64>,
     /// The value of reasoning in dollars, where it was weighed; reasoning is chosen above zero.
@@ -105,7 +105,7 @@ pub struct LoggedDecision {
     /// The added time of reasoning that was weighed, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub added_seconds: Option<f64>,
-    /// What gave the task: `score`, `hint`, `follow_up` .., `benefit` or `value` where that chose, `rule` where a rule of the
+    /// Source of the task: `score`, `hint`, `follow_up` .., `benefit` or `value` where that chose, `rule` where a rule of the
     /// operator set it, or `key` where the caller's key leaves one role alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<Box<str>>,
@@ -124,7 +124,7 @@ pub struct LoggedDecision {
     /// True where the reasoning role could not be had and chat served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downgraded: Option<bool>,
-    /// Where it might be processed.
+    /// The residency that bound it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub residency: Option<Box<str>>,
     /// `interactive` or `batch`.
@@ -141,7 +141,7 @@ pub struct LoggedDecision {
     pub first_deployment: Option<Box<str>>,
 }
 
-/// What came of a request; all of it absent where nobody answered.
+/// The outcome of a request; every field is absent if no deployment answered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoggedOutcome {
@@ -181,13 +181,13 @@ pub struct LoggedOutcome {
     /// The service tier that the answer names, if it is not the standard one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<Box<str>>,
-    /// What it cost; nothing where it was provisioned.
+    /// Its cost; absent for provisioned deployments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_usd: Option<f64>,
     /// True if the cost is a lower bound: a hosted tool that the answer called has no known price.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost_at_least: Option<bool>,
-    /// What the same tokens cost at the same model on pay-as-you-go.
+    /// The cost of the same tokens on pay-as-you-go at the same model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pay_as_you_go_usd: Option<f64>,
     /// The same at the reasoning role's model; its hidden reasoning would come on top where another answered.
@@ -202,12 +202,12 @@ pub struct LoggedOutcome {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct LoggedAttempt {
-    /// Where it went.
+    /// The deployment.
     pub deployment: Box<str>,
     /// The service tier that the router asked for, if it is not the standard one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service_tier: Option<Box<str>>,
-    /// How it ended.
+    /// Its outcome.
     pub outcome: Box<str>,
     /// The upstream's own status, if it was no answer.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -215,7 +215,7 @@ pub struct LoggedAttempt {
     /// The upstream's own code, if it is a word of `[A-Za-z0-9_.-]{1,64}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<Box<str>>,
-    /// How long it took, to the head of the answer or the first content of a stream.
+    /// Time to the head of the answer or the first content of a stream.
     pub ms: u64,
     /// The wait that a 429 led to.
     #[serde(skip_serializing_if = "Option::is_none")]

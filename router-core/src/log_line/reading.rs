@@ -10,7 +10,7 @@ use super::LoggedRequest;
 pub struct Log {
     /// The requests, in the order of their lines.
     pub requests: Vec<LoggedRequest>,
-    /// What answers made in the background used, by later calls; in the order of their lines.
+    /// Usage of background answers, reported by later calls; in the order of their lines.
     pub settlements: Vec<LoggedRequest>,
     /// Incomplete lines: the writer was stopped in the middle of one.
     pub torn: usize,
@@ -24,7 +24,7 @@ pub enum LogReadFault {
     File {
         /// The file.
         path: PathBuf,
-        /// What the system says.
+        /// The system's error.
         cause: io::Error,
     },
     /// A line is not a request log entry.

@@ -1,4 +1,4 @@
-//! What answers used, cost and took, counted when they end. Answers made in the background are counted when they report it.
+//! Counts usage, cost and time of answers when they end; those of background answers when their usage is reported.
 
 use std::time::Duration;
 
@@ -42,7 +42,7 @@ impl Metrics {
         self.keys.settled(settlement);
     }
 
-    /// What an answer used and cost.
+    /// Counts the usage and the cost of an answer.
     pub(super) fn used(
         &self,
         operation: &str,

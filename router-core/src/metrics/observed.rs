@@ -8,7 +8,7 @@ use crate::units::Usd;
 
 use super::recorder::{Maker, Metrics};
 
-/// What observing came to.
+/// Metrics of the mode `observe`.
 #[derive(Debug, Clone)]
 pub(super) struct Observed {
     decisions: IntCounterVec,

@@ -1,4 +1,4 @@
-//! How answers are priced: their tokens, the service tier in which they were made, whether their price is known, and what
+//! Prices answers: their tokens, the service tier in which they were made, whether their price is known, and what
 //! the choice of a model saved.
 
 use prometheus::{CounterVec, IntCounterVec};

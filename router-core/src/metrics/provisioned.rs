@@ -11,7 +11,7 @@ use crate::selection::Exclusion;
 
 use super::recorder::{Maker, Metrics};
 
-/// What provisioned deployments did for their money.
+/// Metrics of the use of provisioned deployments.
 #[derive(Debug, Clone)]
 pub(super) struct Capacity {
     holds: IntCounterVec,
@@ -54,7 +54,7 @@ impl Capacity {
 }
 
 impl Metrics {
-    /// What happened beside attempts: holds, spills, answers asked again.
+    /// Counts the events other than attempts: holds, spills, repeated requests.
     pub(super) fn noted(&self, passed_over: &[(Arc<Deployment>, Exclusion)], notes: &[Note]) {
         let Capacity { holds, held, spills, asked_again, .. } = &self.capacity;
         for (deployment, cause) in passed_over {

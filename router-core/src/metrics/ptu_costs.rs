@@ -1,7 +1,7 @@
-//! What provisioned deployments cost by the hour, used or not, as config prices their PTUs.
+//! Counts the hourly cost of provisioned deployments, used or not, at the configured price of their PTUs.
 //!
 //! The counter grows with time while the router runs. Several replicas each count the whole cost: take the maximum over them.
-//! What the deployments save is counted by their answers (`saved_usd_total`).
+//! Not done here: their savings, which answers count (`saved_usd_total`).
 
 use std::sync::{Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! What requests leave behind: decisions, attempts, answers, and what they used, cost and took.
+//! Records the metrics of requests: decisions, attempts, answers, usage, cost and time.
 
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ pub(super) struct GenAi {
     pub(super) tokens: HistogramVec,
 }
 
-/// What deployments do that config does not say.
+/// Metrics of deployments that deviate from the configuration.
 #[derive(Debug, Clone)]
 struct Surprises {
     model_mismatches: IntCounterVec,

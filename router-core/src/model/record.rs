@@ -23,7 +23,7 @@ pub struct ModelRecord {
     pub abilities: Abilities,
     /// The field that caps the answer's length.
     pub cap_field: CapField,
-    /// Whether it takes temperature and its kin.
+    /// Acceptance of temperature, `top_p` and the like.
     pub sampling: Sampling,
     /// True if it takes `stop`.
     pub stop: bool,
@@ -120,7 +120,7 @@ impl CapField {
     }
 }
 
-/// Whether a model takes temperature, `top_p`, log probabilities, penalties and `logit_bias`.
+/// A model's acceptance of temperature, `top_p`, log probabilities, penalties and `logit_bias`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sampling {
     /// It takes them all.

@@ -21,7 +21,7 @@ use super::hints::Preference;
 use super::names::RequestedModel;
 use super::routing_rule::RuleTable;
 
-/// What config says about choosing models.
+/// The configured policy of choosing models.
 #[derive(Debug, Clone)]
 pub struct Policy {
     /// The role of tasks that need reasoning.
@@ -30,9 +30,9 @@ pub struct Policy {
     pub chat: Role,
     /// Names of our own for names that exist.
     pub aliases: BTreeMap<Box<str>, Box<str>>,
-    /// What matters more if the caller says nothing.
+    /// The preference of requests that state none.
     pub prefer: Preference,
-    /// Where every request must be processed.
+    /// The area in which every request must be processed.
     pub residency: Residency,
     /// True if a deployment asked for by its bare name may not fall back to others of its model.
     pub strict_deployment: bool,
@@ -40,11 +40,11 @@ pub struct Policy {
     pub exclude_retired: bool,
     /// True if a request that a model would refuse is answered 400 instead of being adapted.
     pub reject_unsupported: bool,
-    /// Whether requests without a `prompt_cache_key` get one.
+    /// Treatment of requests without a `prompt_cache_key`.
     pub cache_key: CacheKey,
-    /// Whether scores are obeyed.
+    /// The use of scores: they choose the role, or are only recorded.
     pub mode: Mode,
-    /// What to do with hosted tools where a residency binds.
+    /// Treatment of hosted tools where a residency binds.
     pub hosted_tools: HostedTools,
     /// The role that serves whatever names no model, whatever its score, its hints or the role it asks for.
     pub forced: Option<Task>,
@@ -54,7 +54,7 @@ pub struct Policy {
     pub rules: RuleTable,
 }
 
-/// What to do with tools that the service itself runs (web search, file search, code interpreter ..) where a residency binds:
+/// Treatment of tools that the service itself runs (web search, file search, code interpreter ..) where a residency binds:
 /// they can process data elsewhere than the deployment does.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum HostedTools {
@@ -65,7 +65,7 @@ pub enum HostedTools {
     Reject,
 }
 
-/// Whether requests without a `prompt_cache_key` get one.
+/// Treatment of requests without a `prompt_cache_key`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CacheKey {
     /// They do not.
@@ -151,7 +151,7 @@ impl Policy {
     }
 }
 
-/// Whether scores are obeyed.
+/// The use of scores: they choose the role, or are only recorded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Mode {
     /// The score chooses the role.
@@ -174,7 +174,7 @@ pub struct Role {
     pub first_byte_timeout: Duration,
 }
 
-/// What to do where no deployment of the reasoning role may serve a request.
+/// Treatment of requests that no deployment of the reasoning role may serve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnUnavailable {
     /// The chat role serves it, disclosed.
@@ -190,11 +190,11 @@ pub struct ModelChoice {
     pub role: Option<Task>,
     /// The models, the preferred one first.
     pub models: Arc<[ModelName]>,
-    /// How the request is bound to a deployment.
+    /// The request's binding to a deployment.
     pub target: Target,
 }
 
-/// How a request is bound to a deployment.
+/// A request's binding to a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
     /// Any deployment of the models.

@@ -1,4 +1,4 @@
-//! What chooses between chat and reasoning for a scored request: the type of the task, the benefit of reasoning, or the value
+//! Chooses between chat and reasoning for a scored request by the type of the task, the benefit of reasoning, or the value
 //! of that benefit after its cost.
 //!
 //! Costs and times come from the deployments; `decision/tradeoff.rs` collects them and applies these settings.
@@ -82,7 +82,7 @@ impl Preset {
     }
 }
 
-/// What reasoning adds for one request: probability, money and time.
+/// The probability, money and time that reasoning adds to one request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Added {
     /// The probability that a reasoning model is right where a chat model is wrong; 0 to 1.
@@ -100,7 +100,7 @@ pub struct Added {
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct ReasoningValue {
-    /// What reasoning adds.
+    /// The addition by reasoning.
     pub added: Added,
     /// The benefit times the worth of a correct answer, in dollars.
     pub worth_usd: f64,

@@ -60,7 +60,7 @@ pub fn switches(headers: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
 pub struct CompanionHint {
     /// The header.
     pub header: &'static str,
-    /// What it says.
+    /// Its name.
     pub name: Box<str>,
 }
 

@@ -45,7 +45,7 @@ impl Preference {
     }
 }
 
-/// Whether somebody waits for the answer.
+/// The urgency of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
     /// Somebody waits.

@@ -68,7 +68,7 @@ impl PrefixHash {
         lengths.filter_map(|length| Self::of(instructions.texts(), length)).collect()
     }
 
-    /// How many characters it covers.
+    /// The number of characters that it covers.
     pub fn characters(self) -> u32 {
         self.characters
     }

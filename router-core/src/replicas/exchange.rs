@@ -71,7 +71,7 @@ pub struct Pull {
 pub struct Entry {
     /// The run that wrote it.
     pub run: Box<str>,
-    /// When it was written.
+    /// Time of the write.
     pub micros: u64,
     /// Its text.
     pub text: Box<str>,

@@ -37,7 +37,7 @@ pub(super) struct KeyUsage {
     unwritten: BTreeMap<Box<str>, Box<str>>,
     /// Spending figures of a month that is over.
     ended: Vec<Box<str>>,
-    /// When all spending figures were last read; `None` if they are to be read now.
+    /// Time of the last read of all spending figures; `None` if they are to be read now.
     read: Option<Instant>,
 }
 

@@ -15,7 +15,7 @@ use super::usage_report::Spent;
 /// The usage of a key at another run.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct OtherRun {
-    /// When it reported its rates, and these, without the spending.
+    /// Time of its report of rates, and the rates, without the spending.
     pub(super) rates: Option<(Instant, Used)>,
     pub(super) spent: Option<Spent>,
 }

@@ -35,7 +35,7 @@ pub struct ChatCall {
     pub headers: HeaderMap,
     /// The deployment named in the path, as Azure clients do; it wins over the body's model.
     pub path_model: Option<String>,
-    /// When the request came; the deadline counts from here.
+    /// Arrival of the request; the deadline counts from here.
     pub received: Instant,
     /// The caller.
     pub caller: Caller,
@@ -152,7 +152,7 @@ pub struct StoredCall {
     pub rest: String,
     /// The caller's headers; read are those of [`crate::policy::Hints`] and those of tracing.
     pub headers: HeaderMap,
-    /// When the request came.
+    /// Arrival of the request.
     pub received: Instant,
     /// The caller.
     pub caller: Caller,

@@ -39,7 +39,7 @@ type Pieces = stream::BoxStream<'static, Result<Bytes, BrokenOff>>;
 /// A request that is still being answered.
 pub(super) type Work = Pin<Box<dyn Future<Output = Result<Response, RouteError>> + Send>>;
 
-/// When the caller of a stream is sent what.
+/// The times at which the caller of a stream receives its parts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
     pub(super) operation: Operation,

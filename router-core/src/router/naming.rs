@@ -146,12 +146,12 @@ enum Owner {
     Endpoint(EndpointName),
 }
 
-/// Who stored what the request needs: the response that it follows, its conversation, items that it names in place of what
-/// they say. None of them may be another caller's; the first that is this caller's leads the way. What nobody knows may be
-/// asked for if config allows and one endpoint alone can have it.
+/// Finds the deployment that stored the objects which the request needs: the response that it follows, its conversation,
+/// items that it names by id. None of them may belong to another caller; the first known one decides. An unknown object may
+/// be requested if config allows it and only one endpoint can have it.
 ///
-/// Of what is neither known nor asked for, hidden reasoning passes: it may not have been stored at all. A conversation passes
-/// only where all callers are one: among several it could be anybody's.
+/// Of unknown objects that are not requested, hidden reasoning is accepted, because it may not have been stored at all. A
+/// conversation is accepted only if there is a single caller: among several, it could belong to any of them.
 fn owner_of_needed(
     incoming: &Incoming<'_>,
     rules: &Rules,

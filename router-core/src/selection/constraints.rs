@@ -166,7 +166,7 @@ impl Candidate {
     }
 }
 
-/// Whether a candidate is in the plan.
+/// A candidate's place in the plan, or its exclusion.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Place {
     /// In the plan.

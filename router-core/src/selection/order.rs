@@ -204,7 +204,7 @@ struct Common {
     tier_is_named: bool,
 }
 
-/// What is compared, from the first that differs: yes or no questions (no is better), the tier, more questions, and the
+/// The sort key of candidates: yes or no questions (no is better), the tier, more questions, and the
 /// preference.
 type SortKey = ([bool; 6], u32, [bool; 5], [u64; 3]);
 

@@ -65,7 +65,7 @@ pub enum Refusal {
         /// True if a residency binds the request.
         bound: bool,
     },
-    /// What the request follows is stored at an endpoint that has no deployment of the requested models.
+    /// The response that the request follows is stored at an endpoint that has no deployment of the requested models.
     #[error(
         "what this request follows is stored where {models} has no deployment; name the model that made it, or none"
     )]

@@ -36,7 +36,7 @@ pub struct HttpUpstream {
     doors: BTreeMap<DeploymentName, Door>,
 }
 
-/// How a deployment is reached, compared with how it was under an earlier config.
+/// The way to a deployment, compared with an earlier configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reached {
     /// At the same address with the same credential.
@@ -92,7 +92,7 @@ impl HttpUpstream {
         Self::over(Clients::new(limits), catalog, endpoints, None)
     }
 
-    /// What is wrong with the files and proxies by which endpoints are reached, for a check before they are needed. Nothing
+    /// Faults of the files and proxies by which endpoints are reached, for a check before they are needed. Nothing
     /// is sent.
     pub fn check(
         endpoints: &BTreeMap<EndpointName, Endpoint>,
@@ -121,7 +121,7 @@ impl HttpUpstream {
         Self::over(self.clients.renewed(limits), catalog, endpoints, Some(self))
     }
 
-    /// How a deployment is reached now, compared with `before`.
+    /// Compares the way to a deployment with `before`.
     pub fn reached(&self, deployment: &DeploymentName, before: &Self) -> Reached {
         match (self.doors.get(deployment), before.doors.get(deployment)) {
             (Some(now), Some(before)) if now.base == before.base => {

@@ -42,7 +42,7 @@ pub(super) struct Connections {
 #[derive(Debug, Default)]
 struct Kept {
     idle: Vec<Idle>,
-    /// What was opened before this moment is used by no later request.
+    /// Connections opened before this moment serve no later request.
     condemned: Option<Instant>,
     /// True while a task closes those that are idle for too long.
     watched: bool,
@@ -261,7 +261,7 @@ impl Drop for Arriving {
     }
 }
 
-/// What a fault of a connection is to its request.
+/// Names the fault of a connection for its request.
 pub(super) fn named(fault: &hyper::Error) -> Unreachable {
     if timed_out(fault) { Unreachable::Timeout } else { Unreachable::Broken }
 }

@@ -34,7 +34,7 @@ pub(super) struct Door {
     pub(super) dialled: Dialled,
 }
 
-/// What opens a door.
+/// The credential of an endpoint, ready to be sent.
 #[derive(Debug, Clone)]
 pub(super) enum Key {
     /// Nothing is asked for.

@@ -43,7 +43,7 @@ pub(super) struct Dialled {
     host: Arc<Host>,
 }
 
-/// What requests to one host are sent with.
+/// The client of one host.
 #[derive(Debug)]
 struct Host {
     /// For what is sent seldom, and for what passes a proxy.

@@ -21,13 +21,13 @@ pub struct Endpoint {
     pub name: EndpointName,
     /// Scheme, host and an optional path, without a slash at the end: `https://r.openai.azure.com`.
     pub base: Box<str>,
-    /// How it is entered.
+    /// Its credential.
     pub credential: Credential,
-    /// How it is reached.
+    /// The way to it: proxy, authorities, protocol.
     pub reach: Reach,
 }
 
-/// How an endpoint is entered.
+/// The credential of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential {
     /// Nothing is sent.
@@ -40,7 +40,7 @@ pub enum Credential {
     Identity(Identity),
 }
 
-/// Where a secret is read from; the secret itself is never in config.
+/// The source of a secret; the secret itself is never in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable.
@@ -49,7 +49,7 @@ pub enum SecretSource {
     File(PathBuf),
 }
 
-/// What is called at a deployment.
+/// The operation that is called at a deployment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
     /// An operation with a JSON body; [`Call::Passed`] describes those that are passed through.
@@ -58,7 +58,7 @@ pub enum Call {
     Passed {
         /// The path below the API's base: `images/generations`.
         path: Arc<str>,
-        /// What the body is.
+        /// The type of the body.
         content_type: HeaderValue,
     },
     /// An object that the endpoint has stored, or a collection of them.
@@ -67,7 +67,7 @@ pub enum Call {
         method: Method,
         /// Of which collection.
         collection: Collection,
-        /// What the body is; `None` without one.
+        /// The type of the body; `None` without one.
         content_type: Option<HeaderValue>,
         /// Its id and what follows: `resp_1/input_items?limit=2`; no id of a whole collection.
         path: Arc<str>,

@@ -28,7 +28,7 @@ use tokio::time::Instant;
 /// An attempt may have opened its generation shortly after it began.
 const OPENING: Duration = Duration::from_secs(1);
 
-/// How connections may be used.
+/// Limits on the use of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Terms {
     /// No request starts on a connection older than this.

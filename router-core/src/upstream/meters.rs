@@ -20,7 +20,7 @@ const UTILIZATION: &str = "azure-openai-deployment-utilization";
 /// Reads one value of a limit; of a header that is sent twice, the first value counts.
 type Set = fn(&mut LimitReading, &str);
 
-/// What the headers of a limit begin with: its amount, the rest, and the time until it is full again.
+/// Prefixes of a limit's headers: its amount, the rest, and the time until it is full again.
 const KINDS: [(&str, Set); 3] = [
     ("x-ratelimit-limit-", |reading, text| {
         let limit = text.parse::<u64>().ok().filter(|limit| *limit > 0);

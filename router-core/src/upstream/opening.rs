@@ -24,14 +24,14 @@ use tower::ServiceExt;
 pub(super) const PROBE_AFTER: Duration = Duration::from_secs(15);
 pub(super) const PROBE_GAP: Duration = Duration::from_secs(5);
 pub(super) const PROBES: u32 = 3;
-/// How long the other side's TCP may leave bytes unacknowledged.
+/// Time for which the peer's TCP may leave bytes unacknowledged.
 pub(super) const UNACKNOWLEDGED: Duration = Duration::from_secs(15);
 /// The most headers of a response; their bytes are bounded by the client's buffer of 400 KiB.
 pub(super) const MAX_HEADERS: usize = 512;
 /// A connection of HTTP/2 is pinged this often, idle or not, and closed if a ping is not answered in time.
 pub(super) const PING_AFTER: Duration = Duration::from_secs(10);
 pub(super) const PING_TIME: Duration = Duration::from_secs(5);
-/// How many bytes of a response may be under way over HTTP/2: what a caller who does not read can hold.
+/// Bytes of an HTTP/2 response that may be in flight, which a caller who does not read can hold.
 pub(super) const WINDOW: u32 = 512 << 10;
 
 /// Opens connections to one host.

@@ -12,7 +12,7 @@ use super::attempt::{Attempt, JSON, Manner};
 use super::endpoint::Call;
 use super::opening::Payload;
 
-/// What the router calls itself.
+/// The router's `user-agent`.
 pub(super) const USER: &str = concat!("model-router/", env!("CARGO_PKG_VERSION"));
 
 /// The operations whose addresses are prepared.
@@ -38,7 +38,7 @@ impl Address {
     }
 }
 
-/// What all requests to a deployment have in common.
+/// The parts that all requests to a deployment share.
 #[derive(Debug)]
 pub(super) struct Prepared {
     /// In the order of [`PREPARED`].

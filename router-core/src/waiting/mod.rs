@@ -52,9 +52,9 @@ struct Line {
 /// Between when a request may wait.
 #[derive(Debug, Clone, Copy)]
 pub struct Times {
-    /// When it arrived.
+    /// Its arrival.
     pub since: Instant,
-    /// When it leaves at the latest.
+    /// The latest time at which it leaves.
     pub until: Instant,
 }
 
@@ -241,7 +241,7 @@ impl Waiting {
         Ok(ReservedCapacity::new(self, deployment, ticket))
     }
 
-    /// How long a request that came now would wait behind those who wait; never zero, for a caller who has just waited in
+    /// The wait of a request that arrived now, behind the present ones; never zero, for a caller who has just waited in
     /// vain.
     pub(crate) fn newcomers_wait(
         &self,
@@ -301,7 +301,7 @@ impl Waiting {
                 let queue = place.line.lock();
                 (queue.position(place.number, now), queue.leaves_at(place.number))
             };
-            // Whether it has to leave depends on those who join meanwhile.
+            // A later arrival can force it to leave.
             let leaves_at = leaves_at.map(|leaves| leaves.max(now + RECHECK));
             let mut again = leaves_at.map_or(times.until, |leaves| leaves.min(times.until));
             match position {

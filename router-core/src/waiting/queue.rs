@@ -41,7 +41,7 @@ pub(super) struct Request {
     pub(super) weight: f64,
     /// The level, as a share of the capacity, up to which it may enter.
     pub(super) entry_level: f64,
-    /// When it arrived.
+    /// Its arrival.
     pub(super) since: Instant,
     /// Longest stay in a standing queue; `None` if the request has another deployment to go to and therefore waits only briefly.
     pub(super) standing_wait: Option<Duration>,
@@ -54,7 +54,7 @@ pub(super) struct Joined {
     pub(super) bell: Arc<Notify>,
 }
 
-/// Whether a waiter may try to enter.
+/// A waiter's permission to try to enter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Position {
     /// It may.
@@ -132,7 +132,7 @@ impl Queue {
         self.waiting().count()
     }
 
-    /// When the oldest of those who wait arrived.
+    /// The arrival of the oldest waiter.
     pub(super) fn oldest(&self) -> Option<Instant> {
         self.waiting().map(|one| one.waiter.request.since).min()
     }
@@ -164,7 +164,7 @@ impl Queue {
         self.front(now).for_each(|one| one.waiter.bell.notify_one());
     }
 
-    /// Whether a waiter may try to enter now.
+    /// A waiter's permission to try to enter now.
     pub(super) fn position(&self, number: u64, now: Instant) -> Position {
         let Some(waiter) = self.waiters.get(&number) else { return Position::Shed };
         let late = self.leaves_at(number).is_some_and(|leaves| now >= leaves);
@@ -182,7 +182,7 @@ impl Queue {
         self.lanes.get(&self.lane_of(request)).is_some_and(|lane| lane.waiting > 1)
     }
 
-    /// When a waiter has to leave if its lane goes on standing and holds newer requests; `None` if it may stay.
+    /// The time at which a waiter leaves if its lane stands still and holds newer requests; `None` if it may stay.
     pub(super) fn leaves_at(&self, number: u64) -> Option<Instant> {
         let request = self.waiters.get(&number)?.request;
         Some((request.since + request.standing_wait?).max(self.stands_from(&request)?))

@@ -41,7 +41,7 @@ impl Dice {
     }
 }
 
-/// When it comes, to which router, what it is, with which cap.
+/// Arrival, number of the router, the call, and its cap.
 type Arrival = (Duration, usize, Truth, u64);
 
 /// `load` times what the deployment serves, over the whole span.

@@ -45,7 +45,7 @@ pub fn bound(stage: &Stage) -> f64 {
 /// Longest delay under the omniscient policy.
 const HELD_SECONDS: f64 = 0.5;
 
-/// What a policy would pay that knows each answer's length beforehand and reserves no more, in dollars: calls come when they
+/// The cost in dollars of a policy that knows each answer's length beforehand and reserves no more: calls come when they
 /// come, each enters if the level lets it within half a second, and only what drains from an empty bucket is lost. About the
 /// best that can be done with these calls, and a truer measure than [`bound`] where they come in bursts or waves.
 pub fn all_knowing(stage: &Stage) -> f64 {

@@ -34,7 +34,7 @@ use super::workload::{Call, FIRST_TOKEN, TOKENS_PER_SECOND, answer_time, as_f64}
 /// Amounts spent on a call so far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Spent {
-    /// When the attempt was admitted that came last.
+    /// Time of the last admitted attempt.
     pub(super) sent: Duration,
     /// Limiter that admitted it.
     pub(super) by: ServedBy,

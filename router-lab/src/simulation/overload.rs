@@ -91,7 +91,7 @@ pub struct Figures {
     pub refusal_p50_ms: f64,
     /// Jain's index of what each key got of its max-min fair share: 1 is fair.
     pub fairness: f64,
-    /// When the load has fallen to half the capacity: how long until the last request is refused or delayed.
+    /// Time from the fall of the load to half the capacity until the last request that is refused or delayed.
     pub recovery_ms: f64,
 }
 

@@ -46,7 +46,7 @@ struct Replay<'s> {
     base: Instant,
     taps: Vec<Tap>,
     later: Vec<Later>,
-    /// When each of `later` is due; of two at one moment the older goes first.
+    /// The due times of `later`; of two at one moment the older goes first.
     due: BinaryHeap<Reverse<(Duration, usize)>>,
     tally: Tally,
 }

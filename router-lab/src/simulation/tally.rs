@@ -23,7 +23,7 @@ pub enum ServedBy {
 /// Outcome of one call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fate {
-    /// When it was sent to whoever served it.
+    /// Time at which it was sent to the deployment that served it.
     pub sent: Duration,
     /// Deployment type that served it.
     pub by: ServedBy,

@@ -24,7 +24,7 @@ pub struct Arrival {
     pub output: u64,
     /// The caller's cap on the answer.
     pub cap: Option<u64>,
-    /// Whether a stream was asked for; `None` if the trace does not say.
+    /// True if a stream was asked for; `None` if the trace does not say.
     pub streamed: Option<bool>,
     /// The task; `None` if the trace does not say.
     pub task: Option<Task>,

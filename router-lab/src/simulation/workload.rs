@@ -21,7 +21,7 @@ pub const TOKENS_PER_SECOND: f64 = 60.0;
 /// One call, with everything about it that chance decides.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Call {
-    /// When it comes.
+    /// Its arrival.
     pub at: Duration,
     /// The prompt's tokens, as the upstream counts them.
     pub prompt: u64,
@@ -35,7 +35,7 @@ pub struct Call {
     pub reasoning_output: u64,
     /// The caller's cap.
     pub cap: Option<u64>,
-    /// Whether the caller asks for a stream.
+    /// True if the caller asks for a stream.
     pub streamed: bool,
     /// Its task.
     pub task: Task,

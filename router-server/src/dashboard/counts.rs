@@ -60,7 +60,7 @@ impl Counts {
         self.0.is_empty()
     }
 
-    /// How many there are.
+    /// Their number.
     pub(super) fn total(&self) -> u64 {
         self.0.iter().map(|(_, count)| u64::from(*count)).sum()
     }

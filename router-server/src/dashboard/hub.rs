@@ -50,7 +50,7 @@ pub(crate) struct Facts {
     pub(crate) config: Box<str>,
     /// The faults of newer files; empty if there are none.
     pub(crate) reload_faults: Vec<String>,
-    /// When the last reload was tried, in milliseconds since 1970; 0 if there was none.
+    /// Time of the last reload, in milliseconds since 1970; 0 if there was none.
     pub(crate) reloaded_ms: u64,
     /// True while the process is ending.
     pub(crate) draining: bool,
@@ -85,7 +85,7 @@ struct Inner {
     feeds: Option<Vec<mpsc::Sender<Bytes>>>,
 }
 
-/// What a page asks for: a range of time, and the latest requests of it.
+/// The answer to a page: a range of time, and its latest requests.
 #[derive(Debug, Serialize)]
 struct Answered {
     #[serde(flatten)]

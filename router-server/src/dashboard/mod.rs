@@ -1,4 +1,4 @@
-//! What an operator sees of a running server in a browser.
+//! The dashboard: shows a running server to its operator in a browser.
 //!
 //! Requests arrive as records through the library's [`router_core::record::Observer`]; the state of deployments is read once a
 //! second. Both are kept in bounded memory and drawn by the page. No prompt, answer or request id is kept.

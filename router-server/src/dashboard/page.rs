@@ -3,7 +3,7 @@
 /// A file of the page.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct File {
-    /// Where it is served.
+    /// The path at which it is served.
     pub(crate) path: &'static str,
     /// Its media type.
     pub(crate) kind: &'static str,
@@ -11,13 +11,13 @@ pub(crate) struct File {
     pub(crate) text: &'static str,
 }
 
-/// Where the page is served.
+/// The path of the page.
 pub(crate) const PATH: &str = "/";
 
 /// The page as it is without anything in it.
 pub(crate) const PAGE: &str = include_str!("page/index.html");
 
-/// What the page may do: run our own scripts, with our own styles, and ask our own server.
+/// The page may run our own scripts, use our own styles, and call our own server.
 pub(crate) const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
@@ -42,7 +42,7 @@ pub(crate) fn report_script() -> String {
     own.flat_map(|line| [line.strip_prefix("export ").unwrap_or(line), "\n"]).collect()
 }
 
-/// What the page loads.
+/// The files that the page loads.
 pub(crate) const FILES: [File; 14] = [
     File { path: "/dashboard/style.css", kind: "text/css; charset=utf-8", text: STYLE },
     File {

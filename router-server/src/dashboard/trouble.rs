@@ -1,4 +1,4 @@
-//! What is wrong: one entry for each thing that somebody should act on, with its cause, since when, and what to do.
+//! Troubles: one entry for each problem that an operator should act on, with its cause, its start and the remedy.
 //!
 //! Texts contain names from the configuration, figures, and an upstream's status and code, but nothing that a caller wrote.
 
@@ -52,7 +52,7 @@ impl Kind {
     }
 }
 
-/// How soon somebody should act.
+/// The urgency of a trouble.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Severity {

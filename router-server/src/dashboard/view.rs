@@ -97,7 +97,7 @@ pub(super) struct Health {
     pub(super) queue: Option<QueueHealth>,
 }
 
-/// How full a provisioned deployment is by the router's model of it, in normalized tokens. Used, reserved and idle add up to
+/// The level of a provisioned deployment by the router's model of it, in normalized tokens. Used, reserved and idle add up to
 /// the capacity, unless the deployment is over-full: idle is 0 then.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(super) struct LevelView {

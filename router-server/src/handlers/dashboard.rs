@@ -103,7 +103,7 @@ fn guarded(body: Body, kind: &'static str) -> Response {
     response
 }
 
-/// What is shown is nobody's to keep, and proxies must not hold it back.
+/// Forbids caches to keep the response, and proxies to delay it.
 fn fresh(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -103,7 +103,7 @@ impl KeySet {
     }
 }
 
-/// What a token must be.
+/// The claims that a token must have.
 #[derive(Debug)]
 pub(super) struct Expected<'e> {
     pub(super) header: &'e Header,

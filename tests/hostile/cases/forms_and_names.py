@@ -71,7 +71,7 @@ area = "global"
         given = await rig.request(router, "POST", "/v1/responses", body, "other")
         rig.check(given.status == 404, f"expected 404 for {item}, found {given}")
     rig.check(not upstream.requests, f"expected no request upstream, found {len(upstream.requests)}")
-    # What is written in one way alone passes, and arrives as it was read.
+    # A form with a single reading passes, and arrives as it was read.
     body = field('name="model"', "near") + field('name="prompt"', "a cat") + END
     await rig.request(router, "POST", "/v1/images/edits", body, "team", {"content-type": KIND})
     rig.check(len(upstream.requests) == 1, "expected the plain form upstream")

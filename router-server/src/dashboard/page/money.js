@@ -1,4 +1,4 @@
-// What the router saves, and who uses it.
+// Money: the router's savings, and usage by key.
 
 import { Bars, Numbers } from "./charts.js";
 import { Table, byId, text } from "./dom.js";

@@ -1,4 +1,4 @@
-// How many requests there are, and where they go.
+// Traffic: the number of requests and their destinations.
 
 import { Bars, Numbers, legend } from "./charts.js";
 import { Table, byId, text } from "./dom.js";

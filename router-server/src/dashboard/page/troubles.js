@@ -1,4 +1,4 @@
-// What is wrong: one entry for each thing that somebody should act on.
+// Troubles: one entry for each problem that an operator should act on.
 
 import { byId, h, keyed, s, text } from "./dom.js";
 import { duration, when } from "./format.js";
