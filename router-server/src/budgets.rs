@@ -1,4 +1,4 @@
-//! The budgets of keys and teams and what is spent of them: for gauges, for `GET /v1/usage`, and for notices.
+//! Budgets of keys and teams with their spending: for gauges, for `GET /v1/usage`, and for notices.
 //!
 //! The library's ledger decides what counts against a budget; this module only reads it.
 
@@ -29,7 +29,7 @@ impl Owner {
     }
 }
 
-/// A budget and what is spent of it.
+/// A budget and its spending.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Budget {
     pub(crate) owner: Owner,
@@ -76,7 +76,7 @@ impl Budgets {
         Self(spenders)
     }
 
-    /// Every budget, and what is spent of it here and at other replicas.
+    /// Every budget, with the spending of this and other replicas.
     pub(crate) fn spent(&self, ledger: &Ledger, moment: Moment) -> Vec<Budget> {
         let mut budgets = Vec::new();
         for Spender { owner, name, account, allowance } in &self.0 {

@@ -77,7 +77,7 @@ impl Connection {
         }
     }
 
-    /// A request begins. `reset` is told when its stream alone shall end; `None` on HTTP/1, where that is the connection.
+    /// A request begins. `reset` ends its stream alone; `None` on HTTP/1, where the connection ends.
     pub(crate) fn begin(self: &Arc<Self>, reset: Option<Arc<Notify>>) -> Arc<Answer> {
         // The first one counts since the connection was accepted.
         if self.begun.swap(true, Ordering::Relaxed) {
@@ -147,7 +147,7 @@ impl Connection {
         let stalled = answers.iter().filter_map(Weak::upgrade);
         let stalled =
             stalled.filter(|answer| answer.waits_for_reader() && age(&answer.moved) >= write_idle);
-        // A stream of HTTP/2 ends alone. If what is left of one stays unread even then, the connection does.
+        // An HTTP/2 stream ends alone. If its rest stays unread even then, the connection ends.
         let hopeless = |answer: Arc<Answer>| match &answer.reset {
             None => age(&self.written) >= write_idle,
             Some(_) if answer.was_reset.swap(true, Ordering::Relaxed) => true,

@@ -33,7 +33,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 const STREAMS: u32 = 200;
 const STREAM_WINDOW: u32 = 256 << 10;
 const CONNECTION_WINDOW: u32 = 1 << 20;
-/// The longest head of a request, and what is buffered of an answer.
+/// The longest head of a request, and the buffer of an answer.
 const HEAD_BYTES: u32 = 64 << 10;
 const BUFFER_BYTES: usize = 128 << 10;
 /// The most streams that a peer may reset before they were handled.

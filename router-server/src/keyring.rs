@@ -81,9 +81,9 @@ pub(crate) enum Door {
 /// Why somebody may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// There is no key.
+    /// The request has no key.
     Missing,
-    /// It is nobody's.
+    /// The key is unknown.
     Unknown,
     /// It is disabled, or its last day is over.
     Expired,

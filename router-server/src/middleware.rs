@@ -34,7 +34,7 @@ const UPSTREAM_REQUEST_ID: HeaderName = HeaderName::from_static("x-upstream-requ
 /// Paths that machines ask every few seconds; a line for each would bury the others.
 const PROBES: [&str; 4] = ["/healthz", "/health", "/readyz", "/metrics"];
 
-/// The dashboard takes no room from requests, and a page that watches is no request of anybody's.
+/// The dashboard takes no slot from requests, and an open page does not count as a request.
 fn is_dashboard(path: &str) -> bool {
     path == page::PATH || path.starts_with("/dashboard/")
 }

@@ -53,7 +53,7 @@ pub(crate) fn follow(
 }
 
 impl Outgoing {
-    /// The next piece of what is left.
+    /// The next piece of the rest.
     fn piece(&mut self) -> Bytes {
         let longest = if self.http2 { PIECE_HTTP2 } else { PIECE };
         let piece = self.rest.split_to(longest.min(self.rest.len()));
@@ -61,7 +61,7 @@ impl Outgoing {
         self.answer.hand_over(piece)
     }
 
-    /// True if the end has to wait for what was handed over before.
+    /// True if the end has to wait for bytes that were handed over before.
     fn holds_back(&self) -> bool {
         self.http2 && self.pieces > 1 && !self.answer.all_written()
     }

@@ -28,7 +28,7 @@ pub(crate) struct Problem {
     wait: Option<Duration>,
     /// True if trying again may help; `None` leaves the judgement to the client.
     retry: Option<bool>,
-    /// True if it may name what is inside.
+    /// True if it may name deployments and models.
     exposed: bool,
 }
 
@@ -38,7 +38,7 @@ impl Problem {
         Self { kind, message: message.into(), param, wait, retry, exposed: false }
     }
 
-    /// The problem that a router's error is. With `expose = "minimal"` no names of what is inside are listed.
+    /// Converts a router's error. With `expose = "minimal"` it lists no names of deployments and models.
     pub(crate) fn of(error: &RouteError, expose: Expose) -> Self {
         let message = match (error, expose) {
             (RouteError::Model(_), Expose::Minimal) => "the model does not exist here".to_owned(),
@@ -49,7 +49,7 @@ impl Problem {
         Self { kind, message, param, wait, retry, exposed: expose == Expose::All }
     }
 
-    /// The same with the causes by deployment, if callers may see what is inside.
+    /// The same with the causes by deployment, if callers may see internals.
     pub(crate) fn because(mut self, causes: Option<String>) -> Self {
         if let Some(causes) = causes.filter(|_| self.exposed) {
             self.message = format!("{}: {causes}", self.message);

@@ -31,7 +31,7 @@ const TOKENS: Names = [
     HeaderName::from_static("x-ratelimit-reset-tokens"),
 ];
 
-/// Tells what is left of the caller's rates; nothing if it has none.
+/// Adds the headers of the caller's remaining rates; none if it has no limits.
 pub(crate) fn tell(
     headers: &mut HeaderMap,
     ledger: &Ledger,

@@ -31,7 +31,7 @@ pub(crate) fn probe(log: &RequestLog) -> Result<(), LogFault> {
     let cannot = |error: &io::Error| fault(format!("cannot be written: {error}"));
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => return Err(fault("is a folder".to_owned())),
-        // A pipe would wait for whoever reads it.
+        // Opening a pipe would wait for its reader.
         Ok(found) if !found.is_file() => return Ok(()),
         Ok(_) => {
             OpenOptions::new().append(true).open(path).map_err(|error| cannot(&error))?;
@@ -71,7 +71,7 @@ pub(crate) struct Lost {
 pub(crate) struct RecordFile {
     log: RequestLog,
     open: Option<Open>,
-    /// True if full files could not be kept aside: that is told once.
+    /// True if full files could not be kept: that is reported once.
     stuck: bool,
 }
 
@@ -172,7 +172,7 @@ impl Open {
         #[cfg(unix)]
         {
             use std::os::unix::fs::OpenOptionsExt;
-            // Names of keys and ids of requests are no secrets, but nobody's business either.
+            // Names of keys and ids of requests are not secret, but other users need not read them.
             options.mode(0o640);
         }
         let file = options.open(path)?;

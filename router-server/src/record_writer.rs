@@ -29,7 +29,7 @@ const BATCH: usize = 32_768;
 /// The time that the end of the process waits for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(5);
 
-/// Why there is no writer.
+/// The reason why the writer does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum WriterFault {
     /// The registry holds its metric already.
@@ -71,7 +71,7 @@ impl RecordWriter {
     /// Starts the thread. It ends when the last handle is gone and all lines are written.
     ///
     /// # Errors
-    /// The registry has another writer, or there is no thread to be had.
+    /// The registry has another writer, or no thread can be started.
     pub(crate) fn start(registry: &Registry) -> Result<Arc<Self>, WriterFault> {
         let options = Opts::new(
             "request_log_lines_total",
@@ -94,7 +94,7 @@ impl RecordWriter {
         Ok(Arc::new(Self { queue, wish, dropped: count("dropped") }))
     }
 
-    /// Writes from now on what this configuration says, and is told of the requests of its router.
+    /// Follows another configuration from now on, and observes its router.
     pub(crate) fn follow(self: &Arc<Self>, log: Option<&RequestLog>, router: &ModelRouter) {
         *locked(&self.wish) = log.cloned().map_or(Said::Nowhere, Said::To);
         if log.is_some() {

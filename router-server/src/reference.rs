@@ -10,7 +10,7 @@ use router_core::response::RESPONSE_HEADERS;
 
 use crate::operations::OPERATIONS;
 
-/// Headers of the server itself, beside those of the library.
+/// Headers of the server itself, in addition to those of the library.
 pub(crate) const SERVER_HEADERS: &[(&str, &str)] = &[
     ("x-request-id", "The caller's id of the request, or a generated one."),
     (

@@ -1,8 +1,8 @@
 //! The running configuration, and its replacement while requests are served.
 //!
-//! Each configuration has its own app: router, handlers, limits. A reload builds the next one
-//! beside the running one, and only when it is complete do new requests use it. Running requests
-//! finish where they began. A configuration that cannot be built changes nothing: the last good one
+//! Each configuration has its own app: router, handlers, limits. A reload builds the next one while
+//! the current one serves, and new requests use it once it is complete. Running requests finish
+//! where they began. A configuration that cannot be built changes nothing: the last good one
 //! continues, and the log, a metric and `/readyz?verbose` report it.
 
 use std::net::SocketAddr;
@@ -103,7 +103,7 @@ pub(crate) struct Live {
     state_dir: Option<Arc<StateDir>>,
 }
 
-/// One configuration with what was built of it.
+/// One configuration with the parts that were built from it.
 #[derive(Debug)]
 pub(crate) struct Current {
     pub(crate) config: Config,
@@ -224,7 +224,7 @@ impl Live {
         }
     }
 
-    /// Runs what was read. Blocks while secrets are read; what comes of it is told by log and metrics.
+    /// Runs the configuration that was read. Blocks while secrets are read; log and metrics report the result.
     pub(crate) fn take(&self, read: Result<Config, ConfigFaults>) {
         let changed = read.map_err(RunFault::from).and_then(|config| self.change(config));
         if let Err(fault) = changed {
@@ -265,7 +265,7 @@ impl Live {
         Ok(())
     }
 
-    /// Says why what was read does not run.
+    /// Reports why the configuration that was read does not run.
     pub(crate) fn keep(&self, fault: &RunFault) {
         let lines = fault.lines();
         // Before the log: who reads it there and asks finds it told everywhere.

@@ -46,7 +46,7 @@ pub enum StartFault {
         /// The system's error.
         source: io::Error,
     },
-    /// There is no thread to serve on.
+    /// No thread could be started.
     #[error("no worker: {0}")]
     Worker(#[source] io::Error),
     /// The configuration cannot be run.
@@ -164,7 +164,7 @@ impl Running {
         self.live.process.drain();
     }
 
-    /// Accepts no more, lets open requests and streams end within the drain time of config, and cuts what is left.
+    /// Accepts no more requests, lets open ones end within the configured drain time, and aborts the rest.
     pub async fn stop(mut self) {
         self.live.process.drain();
         self.live.process.dashboard.close();
@@ -256,7 +256,7 @@ async fn accept(
                 }
             }
             Err(error) => {
-                // Out of file handles or the like: an idle connection gives way.
+                // The process is out of file handles or the like: an idle connection is closed.
                 if let Some(count) = failed.happened(now) {
                     warn!(%error, count, "connections could not be accepted");
                 }

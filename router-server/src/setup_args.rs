@@ -15,7 +15,7 @@ pub struct Files {
     pub config: Vec<PathBuf>,
 }
 
-/// There is no configuration to read.
+/// No configuration was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("no --config FILE, and no {USUAL} in this folder; `router-server init` writes one")]
 pub struct NoFile;

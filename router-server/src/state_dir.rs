@@ -1,7 +1,7 @@
 //! Keeps the spending of keys and teams in a file of `server.state_dir`, so that a restart loses nothing.
 //!
-//! The file is replaced as a whole: written beside, synced, renamed. A crash loses what was spent since the last write, a few
-//! seconds at most. With `[replicas]` the Redis keeps the totals, and this file is neither read nor written.
+//! The file is replaced as a whole: written under another name, synced, renamed. A crash loses the spending since the last
+//! write, a few seconds at most. With `[replicas]` Redis keeps the totals, and this file is neither read nor written.
 
 use std::fs::{self, File};
 use std::io::{self, Write};

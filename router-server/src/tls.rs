@@ -229,7 +229,7 @@ fn certificates(
     }
 }
 
-/// The first private key of a file. What is found instead of one is not repeated: it may be the key all the same.
+/// The first private key of a file. A fault does not repeat the content of the file: it may be the key anyway.
 fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsFault> {
     let text = read("key", path)?;
     let fault = |found| TlsFault::NotPem {

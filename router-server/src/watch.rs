@@ -30,7 +30,7 @@ use crate::reload::Live;
 #[derive(Debug)]
 pub struct Follow {
     files: Vec<PathBuf>,
-    /// The files that the configuration names which was read last, be it that it runs or not.
+    /// The files named by the configuration that was read last, whether or not it runs.
     named: Vec<PathBuf>,
     seen: Seen,
     hang_up: HangUp,
@@ -55,7 +55,7 @@ const SMALL_BYTES: u64 = 1 << 20;
 /// The gap between two looks that must agree.
 const SETTLE: Duration = Duration::from_millis(100);
 
-/// A file that goes on changing is read all the same after so many looks.
+/// A file that keeps changing is read anyway after so many looks.
 const MOST_LOOKS: usize = 50;
 
 impl Follow {

@@ -158,7 +158,7 @@ impl Workers {
         locked(&self.crowd).dismiss();
     }
 
-    /// Lets open requests end within the drain time, and cuts what is left.
+    /// Lets open requests end within the drain time, and aborts the rest.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
         for worker in self.all {

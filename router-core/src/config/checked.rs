@@ -120,7 +120,7 @@ impl Config {
         })
     }
 
-    /// The files beside the configuration's own that are read when a router is built: secrets, the scorer's model,
+    /// The files besides the configuration's own that are read when a router is built: secrets, the scorer's model,
     /// certificate authorities. When one changes, a router built again differs.
     pub fn other_files(&self) -> Vec<PathBuf> {
         let secret = |endpoint: &Endpoint| match &endpoint.credential {

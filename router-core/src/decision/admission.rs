@@ -31,7 +31,7 @@ pub(super) struct Terms<'d> {
 pub(super) fn admission(ask: Ask<'_, '_>, terms: Terms<'_>) -> Admission {
     let Terms { choice, needs, rules, snapshot, bound } = terms;
     let (settings, kind) = (&rules.capacity, kind_of(choice, &rules.catalog));
-    // A guess is good enough only where nothing else can serve the request.
+    // A guessed cap is acceptable only if no other deployment can serve the request.
     let expected = snapshot.expected(kind).filter(|expected| bound || expected.sure);
     // A cap that is hardly tighter blocks hardly less, and asking again is paid for.
     let usual_reserve = if bound { Reserve::Learned } else { Reserve::Asked };

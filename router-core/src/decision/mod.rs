@@ -125,7 +125,7 @@ pub struct Decision {
     pub asked: RequestedModel,
     /// The task and its score; `None` if the caller named a model and nothing had to be scored.
     pub verdict: Option<Verdict>,
-    /// Score and benefit, and what was weighed; `None` if nothing had to be scored.
+    /// Score, benefit and their tradeoff; `None` if the request was not scored.
     pub tradeoff: Option<Tradeoff>,
     /// The task that the score would have chosen, where scores are only observed; else `None`.
     pub would: Option<Task>,
@@ -214,8 +214,8 @@ impl Decision {
 /// Decides what to do with a request.
 ///
 /// # Errors
-/// The request names a model that does not exist here. Everything else that prevents sending is told in
-/// [`Decision::plan`], together with what was considered.
+/// The request names a model that does not exist here. [`Decision::plan`] has every other reason against sending, with the
+/// candidates.
 pub fn decide(
     ask: Ask<'_, '_>,
     rules: &Rules,

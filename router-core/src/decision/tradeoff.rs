@@ -34,7 +34,7 @@ use super::ordered::{Inputs, Ordered};
 pub struct Tradeoff {
     /// The number that chooses, by `routing.choose`.
     pub choose: Choose,
-    /// The number that chose: that of `choose`, but the type if there is no value.
+    /// The number that decided: that of `choose`, but the type if no value can be calculated.
     pub chosen_by: Choose,
     /// The probability that this kind of task needs reasoning.
     pub score: Score,

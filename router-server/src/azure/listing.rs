@@ -68,7 +68,7 @@ pub(crate) struct Listing {
 /// Why a text is not such a listing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListingFault {
-    /// It is no JSON.
+    /// The text is not JSON.
     #[error("line {line}, column {column}: no JSON; add -o json to the az command")]
     NoJson {
         /// Position at which it stops being JSON.
@@ -146,7 +146,7 @@ impl Listing {
     /// Adds what a text lists: one object, a list of them, or a list under `value`.
     ///
     /// # Errors
-    /// The text is no JSON, or lists something else.
+    /// The text is not JSON, or lists something else.
     pub(crate) fn add(&mut self, text: &str) -> Result<(), ListingFault> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let document: Value = serde_json::from_str(text)

@@ -175,7 +175,7 @@ fn unread(log: Option<&RequestLog>, tls: Option<&Tls>) -> Vec<String> {
     log.iter().map(ToString::to_string).chain(tls).collect()
 }
 
-/// The same where the configuration has other faults, as far as it names those files, so that all is told at once.
+/// The same for a configuration with other faults, as far as it names those files, so that all faults appear at once.
 fn unread_of(written: &Written) -> Vec<String> {
     let raw = &written.tables;
     let named = |path: &Option<PathBuf>| path.clone().filter(|path| path.file_name().is_some());

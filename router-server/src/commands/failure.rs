@@ -16,7 +16,7 @@ pub enum Failure {
     /// The configuration has faults.
     #[error(transparent)]
     Config(#[from] ConfigFaults),
-    /// There is no configuration to read.
+    /// No configuration was found.
     #[error(transparent)]
     NoFile(#[from] NoFile),
     /// No configuration is written from a listing.
@@ -25,7 +25,7 @@ pub enum Failure {
     /// No configuration is written from answers.
     #[error(transparent)]
     Init(#[from] super::init::Failure),
-    /// Deployments do not answer as configured; what was said of each is printed already.
+    /// Deployments do not answer as configured; the details are already printed.
     #[error("{failed} of {asked} deployments do not answer as configured")]
     Live {
         /// Number of failures.

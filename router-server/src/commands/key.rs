@@ -75,7 +75,7 @@ pub(super) fn run(what: &KeyCommand) -> Result<(), Failure> {
     Ok(console::say(said)?)
 }
 
-/// Checks the lines of a new key and adds them where they shall be; what is printed.
+/// Checks the lines of a new key and adds them to the file, if one is given. Returns the text to print.
 fn made(new: &NewKey, key: &str) -> Result<String, Unfit> {
     let hash = keyring::hash_of(key).to_string();
     let lines = lines(new, &hash);
@@ -119,7 +119,7 @@ fn lines(new: &NewKey, hash: &str) -> String {
     format!("{}{}", table(&new.name, hash), more.collect::<String>())
 }
 
-/// Refuses what a configuration would refuse of its keys; what else it lacks is no fault of theirs.
+/// Reports the faults that a configuration would report of these keys; other missing tables are not their fault.
 fn check(text: &str) -> Result<(), Unfit> {
     let Err(faults) = Config::from_toml(text, clock::day(clock::wall())) else { return Ok(()) };
     let of_keys = faults.0.iter().filter(|fault| match fault.key.parts() {

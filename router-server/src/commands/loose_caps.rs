@@ -27,7 +27,7 @@ pub(super) fn advice(config: &Config) -> Option<String> {
     let asked = match capacity.reserve {
         Some(Reserve::Learned) => false,
         Some(Reserve::Asked) => true,
-        // Learned where nothing may spill.
+        // By default it is learned only if no request may spill.
         None => config.router.catalog.deployments().iter().any(|one| !one.billing.is_provisioned()),
     };
     let log = config.request_log.as_ref().filter(|_| asked)?;
@@ -36,7 +36,7 @@ pub(super) fn advice(config: &Config) -> Option<String> {
 
 /// The last lines of a file; `None` if it cannot be read.
 fn end_of(path: &Path) -> Option<String> {
-    // A pipe would wait for whoever writes to it.
+    // Opening a pipe would wait for its writer.
     let length = fs::metadata(path).ok().filter(Metadata::is_file)?.len();
     let mut file = File::open(path).ok()?;
     let from = length.saturating_sub(READ_BYTES);

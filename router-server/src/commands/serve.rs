@@ -20,7 +20,7 @@ pub(super) async fn run(serve: Serve) -> Result<(), Failure> {
     let paths = serve.files.found()?;
     let files = Follow::new(&paths)?;
     let config = Config::load(&paths, clock::day(clock::wall()))?;
-    // Somebody else's subscriber in this process is as good as ours.
+    // Another subscriber of this process may have been set before; it is used then.
     let _lines = telemetry::start(config.server.log, &serve.log);
     for warning in &config.router.warnings {
         warn!(%warning, "configuration");

@@ -10,7 +10,7 @@ use crate::console;
 
 use super::Failure;
 
-/// A configuration with faults is not shown: a fault may be a secret where none belongs.
+/// A configuration with faults is not shown: a fault may be a secret in the wrong place.
 pub(super) fn run(what: &ConfigCommand) -> Result<(), Failure> {
     let ConfigCommand::Show { files, redacted } = what;
     let layers = Layers::of_process(&files.found()?, clock::day(clock::wall()));

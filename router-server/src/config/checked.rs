@@ -67,7 +67,7 @@ impl Config {
         !self.router.keys.is_empty() || self.server.may_listen(self.server.listen)
     }
 
-    /// The files beside the configuration's own that are read when a server is built: secrets, the scorer's model,
+    /// The files besides the configuration's own that are read when a server is built: secrets, the scorer's model,
     /// certificates and their key. When one changes, a server built again differs.
     pub(crate) fn other_files(&self) -> Vec<PathBuf> {
         let issuers = self.identity_providers.iter();

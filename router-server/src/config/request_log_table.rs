@@ -14,7 +14,7 @@ use super::raw_request_log::RequestLog as Raw;
 pub struct RequestLog {
     /// The file.
     pub path: PathBuf,
-    /// Beyond this size a new file is begun; `None` if somebody else sees to that.
+    /// Beyond this size a new file is begun; `None` if another program rotates it.
     pub max_bytes: Option<u64>,
     /// The number of rotated files that are kept.
     pub keep: u32,

@@ -76,7 +76,7 @@ impl Counts {
         all
     }
 
-    /// The time in milliseconds below which this share of all lies; `None` if there are none.
+    /// This quantile of the times in milliseconds; `None` if there are none.
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
     pub(super) fn quantile_ms(&self, share: f64) -> Option<f64> {
         let wanted = self.total() as f64 * share;

@@ -61,7 +61,7 @@ pub(crate) async fn ready(
     response
 }
 
-/// Losing the others is no reason not to be sent requests: each replica can go on alone.
+/// The loss of other replicas does not make this one unready: each can continue alone.
 fn touch(status: &ReplicaStatus) -> Value {
     let ReplicaStatus { connected, replicas, age, syncs, failures, .. } = status;
     let age = age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX));

@@ -74,7 +74,7 @@ pub(crate) fn below(methods: MethodFilter, collection: Collection) -> MethodRout
     )
 }
 
-/// Answers calls of a whole collection: what is there, or a new object.
+/// Answers calls of a whole collection: its objects, or the creation of one.
 pub(crate) fn collection(
     methods: MethodFilter,
     collection: Collection,
@@ -95,7 +95,7 @@ async fn answered(shared: &AppState, request: Request, named: Named) -> Response
         return Problem::overloaded().into_response();
     };
     let Named { collection, id, tail } = named;
-    // Only what is created or changed has a body; a `cancel` has none.
+    // Only creations and changes have a body; a `cancel` has none.
     let bodied = parts.method == Method::POST && parts.headers.contains_key(CONTENT_TYPE);
     let mut call = StoredCall {
         rest: format!("{tail}?{}", parts.uri.query().unwrap_or_default()),

@@ -1,6 +1,6 @@
 //! `GET /v1/usage`: what the caller's own key has used and may use, and the budgets of its team.
 //!
-//! It names no other key. Without keys nobody's usage is counted, and the answer says so by `"key": null`.
+//! It names no other key. Without keys no usage is counted, and the answer has `"key": null`.
 
 use std::sync::Arc;
 

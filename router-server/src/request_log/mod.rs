@@ -1,4 +1,4 @@
-//! One line a request: what was decided, what came of it, how long it took; no content, no secrets.
+//! One line per request: the decision, the outcome and the time; no content, no secrets.
 //!
 //! The line is written when the answer's last byte has left, or when the caller is gone, whichever comes first: a
 //! [`Line`] writes itself when it is dropped, and it lives as long as the answer's body. What it says of the decision is

@@ -19,7 +19,7 @@ pub(super) type Claims = Map<String, Value>;
 /// Why a token gives no access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenFault {
-    /// It is no token, its signature is wrong, or the issuer has no such key.
+    /// It is not a token, its signature is wrong, or the issuer has no such key.
     Invalid,
     /// It has expired, or is not valid yet.
     Expired,
@@ -68,7 +68,7 @@ impl KeySet {
         (!keys.is_empty()).then_some(Self(keys))
     }
 
-    /// True if it has the key that a token names; without a name, if there is no choice.
+    /// True if it has the key that a token names; if the token names none, true if there is a single key.
     pub(super) fn has(&self, id: Option<&str>) -> bool {
         self.find(id).is_some()
     }

@@ -29,7 +29,7 @@ pub(super) fn settings() -> Result<Option<TraceSettings>, TraceFault> {
 }
 
 fn read(variable: impl Fn(&str) -> Option<String>) -> Result<Option<TraceSettings>, TraceFault> {
-    // An empty variable is as good as none.
+    // An empty variable counts as unset.
     let said = |name: &str| variable(name).filter(|text| !text.trim().is_empty());
     let is = |name, word: &str| said(name).is_some_and(|text| text.eq_ignore_ascii_case(word));
     if is("OTEL_SDK_DISABLED", "true") || is("OTEL_TRACES_EXPORTER", "none") {

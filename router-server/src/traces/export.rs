@@ -96,7 +96,7 @@ impl Queue {
         }
     }
 
-    /// Sends what is left, and ends. Blocks for so long at most.
+    /// Sends the remaining spans and ends. Blocks for at most this time.
     pub(super) fn close(&self, within: Duration) {
         if self.spans.shutdown_with_timeout(within).is_err() {
             let spans = self.waiting.load(Ordering::Relaxed);
@@ -166,7 +166,7 @@ fn exporter(settings: &TraceSettings) -> Result<SpanExporter, TraceFault> {
     exporter.build().map_err(|fault| TraceFault::Exporter(fault.to_string().into()))
 }
 
-/// A client for the SDK's thread. It is made in a thread as well: one that blocks may not be made where nothing may block.
+/// A blocking client for the SDK's thread. It is built in a thread, because a runtime forbids building one.
 fn client() -> Result<reqwest::blocking::Client, TraceFault> {
     let make = || {
         let none = reqwest::redirect::Policy::none();

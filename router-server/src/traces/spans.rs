@@ -1,8 +1,8 @@
-//! The record of a request -> its span, and one below it for each attempt. No content, and nothing a caller wrote but the
-//! request's id.
+//! The record of a request -> its span, and a child span for each attempt. They have no content, and nothing that a caller
+//! wrote except the request's id.
 //!
-//! Tokens stand at the attempt that used them and nowhere else, as tools add up what they find in all spans. The request's
-//! span is a server's, and says what was decided; the attempts' are a client's, as the conventions for generative AI have it.
+//! Only the attempt that used tokens reports them, because tools add up the tokens of all spans. The request's span is of
+//! the kind server and has the decision; those of attempts are of the kind client, as the conventions for generative AI say.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};

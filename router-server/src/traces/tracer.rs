@@ -1,7 +1,7 @@
-//! Begins the span of a request before it is routed, and makes its spans when it has ended.
+//! Begins the span of a request before it is routed, and creates its spans when it has ended.
 //!
-//! It is an observer as the request log is; it outlives configurations and is told of each request once. Where it is not
-//! configured there is none, and requests cost what they did.
+//! The tracer is an observer like the request log. It outlives configurations and receives each request once. Without
+//! `[traces]` it does not exist and costs nothing.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -76,7 +76,7 @@ impl Tracer {
         RequestSpan::begin(headers, |trace| trace.is_among(self.sample_ratio))
     }
 
-    /// Sends what is left, but waits no longer than that for a collector that does not answer.
+    /// Sends the remaining spans, and waits at most this time for a collector that does not answer.
     pub(crate) async fn close(self: Arc<Self>) {
         // A thread of its own: the SDK blocks. A panic in it would have nothing to tell us.
         drop(tokio::task::spawn_blocking(move || self.queue.close(LAST_SPANS)).await);

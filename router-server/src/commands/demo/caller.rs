@@ -21,7 +21,7 @@ const LONGEST_ANSWER: usize = 4 << 20;
 /// One answer as its caller saw it.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
-    /// The status; 0 where none came.
+    /// The status; 0 without an answer.
     pub(super) status: u16,
     /// The language of the prompt.
     pub(super) language: Language,

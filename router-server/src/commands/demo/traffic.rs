@@ -46,7 +46,7 @@ pub(super) async fn send(url: &str, prompts: Vec<Prompt>) -> Vec<Answer> {
     answers
 }
 
-/// The bursts ask again what was asked in calm: other people's small talk.
+/// The bursts repeat the questions of the calm phase, as small talk of other users.
 fn phases(prompts: Vec<Prompt>) -> Vec<Phase> {
     let chat = |prompt: &&Prompt| prompt.task() == Task::Chat;
     let burst: Vec<Prompt> = prompts.iter().filter(chat).cloned().collect();
