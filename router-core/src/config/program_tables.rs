@@ -79,3 +79,41 @@ impl schemars::JsonSchema for ProgramTable {
         schemars::json_schema!({ "type": "object" })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::checked::Config;
+    use crate::units::Day;
+
+    const ROUTER: &str = r#"
+        [endpoints.seoul]
+        url = "https://seoul.openai.azure.com"
+        api = "azure_v1"
+        api_key = { env = "SEOUL_KEY" }
+        [deployments.payg]
+        endpoint = "seoul"
+        model = "gpt-5.2"
+        sku = "GlobalStandard"
+        [roles]
+        reasoning.models = ["gpt-5.2"]
+        chat.models = ["gpt-5.2"]
+    "#;
+
+    fn faults(more: &str) -> String {
+        let today = Day::try_from("2026-11-23").unwrap();
+        let config = Config::from_toml(&format!("{ROUTER}\n{more}"), today);
+        config.err().map(|faults| faults.to_string()).unwrap_or_default()
+    }
+
+    #[test]
+    fn a_servers_tables_are_accepted_unchecked() {
+        let server = "[server]\nlisten = 7\nno_such_key = [1]\n[traces]\nendpoint = false\n[notify]\n[request_log]\n\
+            keep = \"x\"\n[identity_providers.a]\ngrants = 1\n[keys.team]\n";
+        assert_eq!(faults(server), "");
+    }
+
+    #[test]
+    fn other_names_of_tables_are_faults() {
+        assert!(faults("[serve]\nlisten = 7\n").starts_with("serve: unknown key"));
+    }
+}
