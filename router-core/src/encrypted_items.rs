@@ -23,7 +23,7 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 #[derive(Debug, Clone)]
 pub struct EncryptedItems {
     shelf: Arc<RwLock<Shelf>>,
-    /// Hands what is remembered here to other replicas.
+    /// Shares the entries with other replicas.
     outgoing: Option<Arc<Outgoing>>,
 }
 
@@ -39,13 +39,13 @@ impl EncryptedItems {
         Self { shelf: Arc::new(RwLock::new(shelf(most))), outgoing: None }
     }
 
-    /// The same, keeping what is remembered for other replicas.
+    /// The same, and keeps new entries for other replicas.
     #[must_use]
     pub fn sharing(self, outgoing: Arc<Outgoing>) -> Self {
         Self { outgoing: Some(outgoing), ..self }
     }
 
-    /// From now on remembers at most this many; what is remembered stays, as far as it fits.
+    /// Limits the number of entries from now on; present ones stay as far as they fit.
     pub fn resize(&self, most: u64) {
         let mut current = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
         if current.policy().max_capacity() != Some(most) {

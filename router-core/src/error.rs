@@ -147,7 +147,7 @@ impl RouteError {
         self.kind().side()
     }
 
-    /// True where the same request may succeed later.
+    /// True if the same request may succeed later.
     pub fn may_retry(&self) -> bool {
         if matches!(self, Self::Sending { fault: SendingFault::GaveUp, .. }) {
             // Each try is minutes of paid work.

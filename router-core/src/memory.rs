@@ -19,7 +19,7 @@ use bytes::Bytes;
 /// Up to so many bytes a holder is small.
 pub const SMALL: usize = 256 << 10;
 
-/// The budget where no limit of memory is known.
+/// The budget if no memory limit is known.
 const UNLIMITED_DEFAULT: usize = 256 << 20;
 
 /// No default is smaller, however small the container.
@@ -38,7 +38,7 @@ impl Budget {
         Self { most: AtomicUsize::new(most), held: AtomicUsize::new(0) }
     }
 
-    /// From now on it has so many bytes; what is held stays held.
+    /// Sets the size of the budget; held bytes stay held.
     pub fn resize(&self, most: usize) {
         self.most.store(most, Ordering::Relaxed);
     }
@@ -111,7 +111,7 @@ impl Held {
     /// Holds so many bytes more.
     ///
     /// # Errors
-    /// There is no space for them; nothing has changed.
+    /// The bytes do not fit; nothing has changed.
     pub fn grow(&self, more: usize) -> Result<(), MemoryShort> {
         let own = self.bytes.load(Ordering::Relaxed).saturating_add(more);
         let most = self.budget.most();

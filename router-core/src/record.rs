@@ -1,4 +1,4 @@
-//! The record of a request: who asked, what was decided, what came of it. No content.
+//! The record of a request: the caller, the decision and the outcome. No content.
 //!
 //! Every request keeps one, and every [`Observer`] sees it twice: once the response head is known, and once the last byte has
 //! left or the caller is gone. Metrics, logs, spans and dashboards are observers; there is no other hook. Calls of stored
@@ -82,7 +82,7 @@ pub struct RequestRecord {
     pub caller: Caller,
     /// Operation.
     pub operation: Operation,
-    /// True where the answer was to be streamed.
+    /// True if the answer was to be streamed.
     pub streamed: bool,
     /// The cap on the answer's length that the caller sent.
     pub max_output: Option<Tokens>,
@@ -178,13 +178,13 @@ impl RequestEnd {
 pub struct Decided {
     /// The task by which the models were chosen; `None` where the caller named a model.
     pub task: Option<Task>,
-    /// The score, the task it gave and why; `None` where nothing had to be scored.
+    /// The score, its task and the reasons; `None` if the request was not scored.
     pub verdict: Option<Verdict>,
-    /// The word for what gave the task, where it was scored; see [`Decision::decided_by`].
+    /// The source of the task, if the request was scored; see [`Decision::decided_by`].
     pub decided_by: Option<&'static str>,
     /// The task that the score would have chosen, where scores are only observed; else `None`.
     pub would: Option<Task>,
-    /// Score and benefit, and what was weighed; `None` where nothing had to be scored.
+    /// Score, benefit and their tradeoff; `None` if the request was not scored.
     pub tradeoff: Option<Tradeoff>,
     /// The rule of the operator that matched; `None` if none did.
     pub rule: Option<Arc<str>>,
@@ -192,7 +192,7 @@ pub struct Decided {
     pub effort: Option<Effort>,
     /// The score at which reasoning begins.
     pub threshold: Score,
-    /// True where the reasoning role could not be had and chat served.
+    /// True if no deployment of the reasoning role could serve and chat served.
     pub downgraded: bool,
     /// Area in which it may be processed.
     pub residency: Residency,
@@ -256,9 +256,9 @@ pub struct Answer {
     pub deployment: Arc<Deployment>,
     /// The status sent to the caller.
     pub status: u16,
-    /// True where Azure's own spillover answered in a provisioned deployment's place.
+    /// True if Azure's own spillover answered in a provisioned deployment's place.
     pub spilled_over: bool,
-    /// The model that answered, by the upstream's word; `None` where it told none, or no name.
+    /// The model that answered, as the upstream names it; `None` if it named none, or the name is invalid.
     pub model: Option<Box<str>>,
     /// True if it arrived as a stream.
     pub streamed: bool,

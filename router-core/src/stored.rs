@@ -161,7 +161,7 @@ pub enum Holder {
 /// Treatment of an id that this router does not know.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Unknown {
-    /// It is not found: asking could let a caller read what is not theirs.
+    /// It is not found: a request upstream could let a caller read another's object.
     #[default]
     Refuse,
     /// The endpoint that can have it is asked.
@@ -195,7 +195,7 @@ const LONGEST_ID: usize = 256;
 #[derive(Debug, Clone)]
 pub struct StoredResponses {
     shelf: Arc<RwLock<Shelf>>,
-    /// Hands what is remembered here to other replicas.
+    /// Shares the entries with other replicas.
     outgoing: Option<Arc<Outgoing>>,
 }
 
@@ -217,13 +217,13 @@ impl StoredResponses {
         Self { shelf: Arc::new(RwLock::new(shelf(most))), outgoing: None }
     }
 
-    /// The same, keeping what is remembered for other replicas.
+    /// The same, and keeps new entries for other replicas.
     #[must_use]
     pub fn sharing(self, outgoing: Arc<Outgoing>) -> Self {
         Self { outgoing: Some(outgoing), ..self }
     }
 
-    /// From now on remembers at most this many; what is remembered stays, as far as it fits.
+    /// Limits the number of entries from now on; present ones stay as far as they fit.
     pub fn resize(&self, most: u64) {
         let mut current = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
         if current.policy().max_capacity() != Some(most) {

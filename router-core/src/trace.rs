@@ -97,7 +97,7 @@ impl fmt::Debug for SpanId {
     }
 }
 
-/// 64 bits that nobody can foresee: a keyed hash of a number that is used once.
+/// 64 unpredictable bits: a keyed hash of a number that is used once.
 fn drawn() -> u64 {
     static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
     static NEXT: AtomicU64 = AtomicU64::new(0);

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 use super::raw;
 use super::raw::Raw;
 
-/// The table that is no deployment.
+/// The table of defaults, which is not a deployment.
 const NAME: &str = "defaults";
 /// Billing and area of a deployment: given by its type, or by the other two keys.
 const TYPE: &str = "sku";

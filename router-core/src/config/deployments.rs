@@ -128,7 +128,7 @@ fn own_price(raw: &raw::Deployment, model: Option<&Arc<ModelRecord>>, table: &Ta
         }
     }
     let own = raw.price.as_ref().zip(model);
-    // It is what is paid, in a data zone as well.
+    // A configured price is the price paid, in a data zone too.
     let own = own.and_then(|(raw, model)| priced(raw, model.abilities, 1.0, &table.sub("price")));
     let tools = tool_prices(raw.tool_price.as_ref(), &table.sub("tool_price"));
     Price { own: own.map(Arc::new), factor: 1.0 - discount.unwrap_or(0.0) / 100.0, tools }

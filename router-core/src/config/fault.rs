@@ -72,7 +72,7 @@ pub enum Origin {
 pub struct Fault {
     /// Source of the value, or the table that lacks it.
     pub origin: Origin,
-    /// The key; empty where the whole file is meant.
+    /// The key; empty if the whole file is meant.
     pub key: Key,
     /// The fault and the allowed values, in one line.
     pub problem: String,

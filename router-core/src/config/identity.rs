@@ -90,7 +90,7 @@ fn given(value: Option<Box<str>>, variable: &str) -> Setting {
     value.map_or_else(|| Setting::Variable(variable.into()), Setting::Given)
 }
 
-/// Keys that belong to another kind: they would be read by nobody.
+/// Reports keys that belong to another kind, which nothing would read.
 fn misplaced(raw: &raw::Identity, kind: Kind, word: &str, table: &Table<'_>) {
     let entra = matches!(kind, Kind::Workload | Kind::ClientSecret);
     let secret = matches!(kind, Kind::AppService | Kind::ClientSecret);

@@ -40,7 +40,7 @@ pub struct CallerKey {
     pub enabled: bool,
     /// The last day, in UTC, on which it is accepted.
     pub expires: Option<Day>,
-    /// True if it may see what is meant for those who run the router.
+    /// True if it may see the operators' pages and metrics.
     pub operator: bool,
     /// Rights.
     pub rights: Arc<Rights>,
@@ -67,7 +67,7 @@ pub struct CallerKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyHash(pub [u8; 32]);
 
-/// A text is no hash; it is not repeated, as it may be a key.
+/// The text is not a hash. It is not repeated, because it may be a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected sha256: and 64 hexadecimal digits, as `router-server key hash` prints them")]
 pub struct KeyHashFault;

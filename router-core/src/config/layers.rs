@@ -130,7 +130,7 @@ impl Layers {
     }
 }
 
-/// Every secret of a configuration, with the key that says where it is read from.
+/// Every secret of a configuration, with the key that names its source.
 fn secrets(config: &Config, raw: &Raw) -> Vec<(Key, SecretSource)> {
     let key = |path: &[&str]| Key::from(path.iter().map(ToString::to_string).collect::<Vec<_>>());
     let mut secrets = Vec::new();

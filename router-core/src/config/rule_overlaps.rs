@@ -57,7 +57,7 @@ fn covers(outer: &Conditions, inner: &Conditions) -> bool {
         }
 }
 
-/// True if `outer` contains every entry of `inner`; an empty list is no condition.
+/// True if `outer` contains every entry of `inner`; an empty list is not a condition.
 fn contains<T: PartialEq>(outer: &[T], inner: &[T]) -> bool {
     outer.is_empty() || (!inner.is_empty() && inner.iter().all(|entry| outer.contains(entry)))
 }

@@ -18,7 +18,7 @@ pub(super) fn check(raw: &Raw, top: &Table<'_>) -> Limits {
     Limits { unknown_stored, objects_endpoint, ..limits(&raw.limits, &top.sub("limits")) }
 }
 
-/// Without keys all callers are one, so nobody can read what is another's.
+/// Without keys there is a single caller, so no caller can read another's object.
 fn unknown_stored(raw: &Raw, table: &Table<'_>) -> Unknown {
     let written = raw.stored.unknown.as_deref();
     let usual = if raw.keys.is_empty() { Unknown::Ask } else { Unknown::Refuse };

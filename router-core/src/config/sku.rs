@@ -28,7 +28,7 @@ pub enum Sku {
     DeveloperTier,
 }
 
-/// Why a type does not say where it processes.
+/// The reason why the area of a type is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SkuFault {
     /// The area follows from the resource's region, which is not known.

@@ -25,7 +25,7 @@ pub(super) fn of(raw: &Raw, program: &impl Serialize) -> Box<str> {
     format!("{:016x}", fnv_1a(text.as_bytes())).into()
 }
 
-/// Tells texts apart; nobody is kept from making two of one value.
+/// Distinguishes texts. It is not cryptographic: texts with equal hashes can be constructed.
 ///
 /// **Source:** Fowler, Noll and Vo, "The FNV Non-Cryptographic Hash Algorithm", 64 bits.
 fn fnv_1a(bytes: &[u8]) -> u64 {

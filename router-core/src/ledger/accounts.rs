@@ -331,7 +331,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever requests do, all that was reserved comes back, and what was used is what counts.
+        /// Whatever requests do, every reservation is returned, and the usage counts.
         #[test]
         fn accounts_balance(
             steps in proptest::collection::vec((0u64..50, 0u64..50, 0u64..80, 0u8..3, 0u64..500), 1..80),

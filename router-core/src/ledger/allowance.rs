@@ -59,7 +59,7 @@ pub struct Left {
 pub struct RatesLeft {
     /// Requests.
     pub requests: Option<Left>,
-    /// Tokens, what is reserved for running requests taken off.
+    /// Tokens, minus the reservations of running requests.
     pub tokens: Option<Left>,
 }
 

@@ -19,7 +19,7 @@ pub(super) struct Book {
     pub(super) tokens: Window,
     pub(super) in_flight: u64,
     pub(super) held: Usd,
-    /// The last day on which something was entered, and what was spent in it and in its month.
+    /// The day of the last entry, and the spending of that day and of its month.
     pub(super) today: Day,
     pub(super) day: Usd,
     pub(super) month: Usd,

@@ -139,7 +139,7 @@ impl Ticket {
         Bill { tokens: Tokens(self.tokens), cost: self.held }
     }
 
-    /// Charges what was reserved for an answer whose usage is not known yet.
+    /// Charges the reservation for an answer whose usage is not known yet.
     pub fn charge(mut self, moment: Moment) -> Charged {
         let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
         let team = self.team.take().map(|team| Box::new(team.charge(moment)));
@@ -182,7 +182,7 @@ impl Charged {
         Self { account, entered: None, bill, on, team: None }
     }
 
-    /// The same, corrected together with what was charged to the key's team.
+    /// The same, corrected together with the charge of the key's team.
     #[must_use]
     pub fn with_team(mut self, team: Self) -> Self {
         self.team = Some(Box::new(team));

@@ -88,7 +88,7 @@ impl Window {
         }
     }
 
-    /// Takes back a part of what was entered; nothing if it does not count any more.
+    /// Returns a part of an entry; nothing if it does not count any more.
     pub(super) fn take_back(&mut self, entered: Entered, amount: u64) {
         let found = self.entries.binary_search_by_key(&entered.0, |(at, _)| *at);
         if let Some((_, sum)) = found.ok().and_then(|index| self.entries.get_mut(index)) {

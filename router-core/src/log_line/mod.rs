@@ -26,7 +26,7 @@ pub use reading::{Log, LogReadFault};
 pub struct LoggedRequest {
     /// Its arrival, in milliseconds since 1970-01-01T00:00:00Z.
     pub at_unix_ms: u64,
-    /// The header `x-request-id`, the caller's own where it sent one.
+    /// The header `x-request-id`; the caller's own if it sent one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<Box<str>>,
     /// The name of the caller's key.
@@ -41,7 +41,7 @@ pub struct LoggedRequest {
     /// Of an answer made in the background: whether its usage is still to come, or this line reports it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub background: Option<Background>,
-    /// True where the answer was to be streamed.
+    /// True if the answer was to be streamed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub streamed: Option<bool>,
     /// The cap on the answer's length that the caller sent.
@@ -79,7 +79,7 @@ pub struct LoggedRequest {
 pub enum Background {
     /// It was created; usage and cost are not known yet.
     Open,
-    /// A later call, which is no request to a model, reports usage and cost.
+    /// A later call, which is not a request to a model, reports usage and cost.
     Settled,
 }
 
@@ -96,7 +96,7 @@ pub struct LoggedDecision {
     /// The probability that a reasoning model is right and a chat model is wrong, 0 to 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub benefit: Option<f64>,
-    /// The value of reasoning in dollars, where it was weighed; reasoning is chosen above zero.
+    /// The value of reasoning in dollars, if it was calculated; reasoning is chosen above zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value_usd: Option<f64>,
     /// The added cost of reasoning that was weighed, in dollars.
@@ -115,13 +115,13 @@ pub struct LoggedDecision {
     /// The effort at which the preferred model answers; absent for a model without efforts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub effort: Option<Box<str>>,
-    /// The task that served: `reasoning` or `chat`; absent where the caller named a model.
+    /// The task that served: `reasoning` or `chat`; absent if the caller named a model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task: Option<Box<str>>,
     /// The task that the score would have chosen, where scores are only observed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub would: Option<Box<str>>,
-    /// True where the reasoning role could not be had and chat served.
+    /// True if no deployment of the reasoning role could serve and chat served.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub downgraded: Option<bool>,
     /// The residency that bound it.
@@ -157,7 +157,7 @@ pub struct LoggedOutcome {
     /// `provisioned` or `pay_as_you_go`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub billing: Option<Box<str>>,
-    /// True where Azure's own spillover answered in the deployment's place, which is paid as you go.
+    /// True if Azure's own spillover answered in the deployment's place, which is paid as you go.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spilled_over: Option<bool>,
     /// Prompt tokens as the upstream reported them.
@@ -277,7 +277,7 @@ impl LoggedRequest {
         self.operation.as_deref().is_none_or(|operation| played.contains(&operation))
     }
 
-    /// The tokens of prompt and answer; `None` where nobody answered.
+    /// The tokens of prompt and answer; `None` if no deployment answered.
     pub fn tokens(&self) -> Option<(u64, u64)> {
         self.outcome.prompt_tokens.zip(self.outcome.completion_tokens)
     }

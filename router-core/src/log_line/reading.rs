@@ -42,7 +42,7 @@ impl Log {
     /// and one level below: pods that share a volume have a folder each.
     ///
     /// # Errors
-    /// The first file that cannot be read or is no log.
+    /// The first file that cannot be read or is not a log.
     pub fn read(paths: &[PathBuf]) -> Result<Self, LogReadFault> {
         let mut all = Self::default();
         for path in paths {
@@ -65,7 +65,7 @@ impl Log {
     /// Reads the text of a log.
     ///
     /// # Errors
-    /// The number, from 1, of the first line that is no line of a log.
+    /// The number, from 1, of the first line that is not a line of a log.
     pub fn parse(text: &str) -> Result<Self, usize> {
         let mut log = Self::default();
         for (number, line) in (1..).zip(text.lines()) {
@@ -93,7 +93,7 @@ fn files(path: &Path, levels: usize) -> io::Result<Vec<PathBuf>> {
         if entry.is_file() && name.contains(".jsonl") {
             found.push(entry);
         } else if levels > 0 && entry.is_dir() {
-            // A folder of something else, such as lost+found, is no fault.
+            // A folder of something else, such as lost+found, is not a fault.
             found.extend(files(&entry, levels - 1).unwrap_or_default());
         }
     }

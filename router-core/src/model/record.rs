@@ -77,7 +77,7 @@ pub struct Abilities {
     pub responses: bool,
     /// Legacy completions.
     pub completions: bool,
-    /// Streamed answers; where it cannot, its answer is streamed on by us.
+    /// Streamed answers; if it lacks them, the router streams its complete answer.
     pub streaming: bool,
     /// Tools.
     pub tools: bool,
@@ -239,7 +239,7 @@ impl fmt::Display for Effort {
 /// The efforts that a model knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Efforts {
-    /// Those it accepts; empty where it accepts no such field.
+    /// The accepted ones; empty if it accepts no such field.
     pub accepted: Vec<Effort>,
     /// Default effort.
     pub default: Effort,

@@ -10,7 +10,7 @@ pub enum Choose {
     /// The score: the kind of task.
     #[default]
     Type,
-    /// The benefit: the probability that a reasoning model is right where a chat model is wrong.
+    /// The benefit: the probability that a reasoning model is right and a chat model is wrong.
     Benefit,
     /// The worth of the benefit, less the added cost and the added time.
     Value,
@@ -66,9 +66,9 @@ pub struct Preset {
 impl Preset {
     /// Reasoning wherever it is likely to help.
     pub const QUALITY: Self = Self { answer_usd: 0.50, second_usd: 0.000_5 };
-    /// Reasoning where it probably pays.
+    /// Reasoning if it probably pays.
     pub const BALANCED: Self = Self { answer_usd: 0.10, second_usd: 0.000_5 };
-    /// Reasoning only where it certainly pays.
+    /// Reasoning only if it certainly pays.
     pub const THRIFT: Self = Self { answer_usd: 0.04, second_usd: 0.000_5 };
 
     /// The preset of that word of config.
@@ -85,7 +85,7 @@ impl Preset {
 /// The probability, money and time that reasoning adds to one request.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Added {
-    /// The probability that a reasoning model is right where a chat model is wrong; 0 to 1.
+    /// The probability that a reasoning model is right and a chat model is wrong; 0 to 1.
     pub benefit: f32,
     /// The cost of the reasoning model less that of the chat model, in dollars; the lost cache is part of it.
     pub cost_usd: f64,

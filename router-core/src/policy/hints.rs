@@ -172,7 +172,7 @@ impl Hints {
     /// ```
     ///
     /// # Errors
-    /// Names the first header with a value that is not allowed, and what is.
+    /// Names the first header with a value that is not allowed, and the allowed ones.
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, HintFault> {
         // One walk over the names spares most requests a search for each.
         if !headers.keys().any(|name| is_hint(name.as_str())) {
@@ -240,7 +240,7 @@ fn is_hint(name: &str) -> bool {
     REQUEST_HEADERS.iter().any(|header| header.name == name) || NAMING.contains(&name)
 }
 
-/// The caller's own timeout. The header is not ours, so an odd value is no reason to refuse the request.
+/// The caller's own timeout. The header is not ours, so an odd value does not refuse the request.
 fn caller_timeout(headers: &HeaderMap) -> Option<Duration> {
     headers
         .get("x-stainless-read-timeout")

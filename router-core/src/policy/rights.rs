@@ -107,7 +107,7 @@ impl Rights {
         })
     }
 
-    /// The hints as far as they narrow what is allowed, with what the key sets where the caller said nothing.
+    /// The hints as far as they narrow the rights, completed by the key's own settings.
     ///
     /// ```
     /// use router_core::deployment::Area;

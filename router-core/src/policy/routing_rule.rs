@@ -37,7 +37,7 @@ pub struct RoutingRule {
 }
 
 /// The requests that a rule matches: those that fulfil every condition that is there. A list is fulfilled by one of its
-/// entries; an empty list is no condition.
+/// entries; an empty list is not a condition.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conditions {
     /// The names of callers' keys.
@@ -103,7 +103,7 @@ impl Span {
         (self.min..=self.max).contains(&number)
     }
 
-    /// True if it is no condition.
+    /// True if it is empty, which is not a condition.
     pub fn is_all(self) -> bool {
         self == Self::default()
     }

@@ -68,7 +68,7 @@ impl Day {
         if next.number() > tomorrow.number() { tomorrow } else { next }
     }
 
-    /// The days from `earlier` to this day; negative where it is the earlier one.
+    /// The days from `earlier` to this day; negative if it is the earlier one.
     ///
     /// ```
     /// use router_core::units::Day;

@@ -79,7 +79,7 @@ impl Read {
                 continue;
             }
             let keys = keys.to_ascii_lowercase();
-            // Never fails: what is neither number, truth, list nor table is a text.
+            // Never fails: a value that is not a number, boolean, list or table is a text.
             let Ok(value) = value.parse::<Value>();
             insert(&mut values, &mut keys.split("__"), value);
         }
@@ -255,7 +255,7 @@ fn insert<'k>(values: &mut Dict, keys: &mut impl Iterator<Item = &'k str>, value
     }
 }
 
-/// Takes the value of a key out; false if there is none.
+/// Removes the value of a key; false if there is none.
 fn strike(value: &mut Value, keys: &[String]) -> bool {
     let Some((key, rest)) = keys.split_first() else { return false };
     match value {
