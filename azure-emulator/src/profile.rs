@@ -43,7 +43,7 @@ pub enum Sampling {
     Free,
     /// Only while the effort in force is `none`.
     WithoutEffort,
-    /// Never, unless it says the default value.
+    /// Never, except with the default value.
     Fixed,
 }
 

@@ -161,7 +161,7 @@ pub struct Decision {
     pub plan: Result<Plan, Refusal>,
 }
 
-/// Sets the role of a scored request in place of the score.
+/// The reason why the score did not set the role of a scored request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SetBy {

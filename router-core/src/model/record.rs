@@ -127,7 +127,7 @@ pub enum Sampling {
     Free,
     /// It takes temperature, `top_p` and log probabilities while its effort is `none`; penalties and `logit_bias` never.
     FreeWithoutEffort,
-    /// It refuses them; a temperature of 1 alone passes.
+    /// It refuses them, except a temperature of 1.
     Fixed,
 }
 

@@ -28,7 +28,7 @@ pub struct Policy {
     pub reasoning: Role,
     /// The role of simple chat.
     pub chat: Role,
-    /// Names of our own for names that exist.
+    /// Other names for roles, models and deployments.
     pub aliases: BTreeMap<Box<str>, Box<str>>,
     /// The preference of requests that state none.
     pub prefer: Preference,
@@ -68,7 +68,7 @@ pub enum HostedTools {
 /// Treatment of requests without a `prompt_cache_key`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum CacheKey {
-    /// They do not.
+    /// They are sent without one.
     #[default]
     Off,
     /// They get a hash of their key and conversation.
@@ -76,7 +76,7 @@ pub enum CacheKey {
 }
 
 impl CacheKey {
-    /// The behavior of that word of config.
+    /// The treatment that a word of the configuration names.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
             "off" => Some(Self::Off),
@@ -87,7 +87,7 @@ impl CacheKey {
 }
 
 impl HostedTools {
-    /// The behaviour of that word of config.
+    /// The treatment that a word of the configuration names.
     pub fn from_word(word: &str) -> Option<Self> {
         match word {
             "allow" => Some(Self::Allow),
@@ -106,8 +106,8 @@ impl Policy {
         }
     }
 
-    /// The task that a verdict leads to: its own, or where scores are only observed that of the role which serves all. The
-    /// caller's own word counts whatever the mode.
+    /// The task that a verdict leads to: its own, or that of the role which serves all if scores are only observed. The
+    /// caller's own choice counts in every mode.
     pub fn heed(&self, verdict: Verdict) -> Task {
         match self.mode {
             Mode::Observe(role) if verdict.because != Because::Hint => role,
@@ -115,7 +115,7 @@ impl Policy {
         }
     }
 
-    /// The task that would have been served, where the verdict was only observed. The caller excludes requests whose role a
+    /// The task that would have been served, if the verdict was only observed. The caller excludes requests whose role a
     /// key, a rule or a switch set.
     pub fn would(&self, verdict: Verdict) -> Option<Task> {
         match self.mode {

@@ -48,10 +48,10 @@ impl Preference {
 /// The urgency of a request.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Priority {
-    /// Somebody waits.
+    /// A caller waits for the answer.
     #[default]
     Interactive,
-    /// Nobody waits: it leaves provisioned capacity first.
+    /// No caller waits: it leaves provisioned capacity first.
     Batch,
 }
 

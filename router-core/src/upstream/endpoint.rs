@@ -65,7 +65,7 @@ pub enum Call {
     Stored {
         /// Read, create, change, delete or cancel.
         method: Method,
-        /// Of which collection.
+        /// The collection.
         collection: Collection,
         /// The type of the body; `None` without one.
         content_type: Option<HeaderValue>,
