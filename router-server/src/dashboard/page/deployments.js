@@ -14,6 +14,11 @@ export function parts({ capacity, used, reserved }) {
   return [full, held, Math.max(0, 100 - full - held)];
 }
 
+/** By how much it is over-full: a deployment admits a call while its level is at most 100 %, however much the call reserves. */
+export function excess([full, held]) {
+  return Math.max(0, full + held - 100);
+}
+
 const LEAVINGS = { entered: "entered", spilled: "spilled", refused: "refused", gave_up: "hung up", shed: "shed" };
 
 /** How requests have left a queue: 12 entered, 3 shed. */
@@ -63,7 +68,8 @@ export class Provisioned {
     const shown = parts(level);
     [...now.querySelectorAll("dd")].forEach((node, at) => text(node, `${shown[at]} %`));
     const price = each.usd_per_hour === null ? "no price" : `${usd(each.usd_per_hour)} an hour`;
-    text(sub, `${each.ptu} PTU · ${brief(level.capacity)} tokens · ${price} · ${each.model}`);
+    const over = excess(shown) ? `over-reserved by ${excess(shown)} % · ` : "";
+    text(sub, `${over}${each.ptu} PTU · ${brief(level.capacity)} tokens · ${price} · ${each.model}`);
     const waiting = each.queue?.waiting ? `${count(each.queue.waiting)} waiting, the longest for ${duration(each.queue.longest_ms)}` : "nobody waits";
     text(queue, `Queue: ${waiting}; since the start ${leavings(each.queue?.left ?? {})}`);
     const { start_ms: start, end_ms: end, step_ms: step } = view;
@@ -77,7 +83,7 @@ export class Provisioned {
       marks: throttled.flatMap((value, at) => (value > 0 ? [at] : [])),
       head: (at) => whenIn(start + at * step, step),
       more: (at) => [["peak", percent(peak[at])], ...(throttled[at] ? [["429s", count(throttled[at])]] : [])],
-    }, `Now ${PARTS.map(([, word], at) => `${shown[at]} % ${word}`).join(", ")}; peak ${percent(Math.max(0, ...known))}`);
+    }, `Now ${over}${PARTS.map(([, word], at) => `${shown[at]} % ${word}`).join(", ")}; peak ${percent(Math.max(0, ...known))}`);
     numbers.draw(() => used.flatMap((value, at) => (value === null ? []
       : [[whenIn(start + at * step, step), percent(value), percent(reserved[at]), percent(idle[at]), percent(peak[at]), count(throttled[at])]])).reverse());
   }
