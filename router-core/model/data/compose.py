@@ -77,7 +77,7 @@ def main():
         about = re.match(r"on_(\w+)", kind)
         if about is None:
             for ask in written:
-                times = 3 if re.search(r"#|\{", ask) else 1
+                times = (8 if kind in ("brief", "lure") else 3) if re.search(r"#|\{", ask) else 1
                 for _ in range(times):
                     put(label, lang, source, filled(ask))
                 put(label, lang, source, dressed(lang, filled(ask)))

@@ -86,7 +86,7 @@ pub struct Routing {
     pub default_role: Option<String>,
     /// The number that chooses between chat and reasoning: `type`, `benefit` or `value`; type.
     pub choose: Option<String>,
-    /// From this benefit on, `choose = "benefit"` gives reasoning, 0 to 1; 0.08.
+    /// From this benefit on, `choose = "benefit"` gives reasoning, 0 to 1; 0.1.
     pub benefit_threshold: Option<f64>,
     /// Values of `answer_value_usd` and `second_cost_usd` for `choose = "value"`: `quality`, `balanced` or `thrift`; balanced.
     pub value_preset: Option<String>,

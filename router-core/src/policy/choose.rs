@@ -49,7 +49,7 @@ pub struct ChoiceSettings {
 impl Default for ChoiceSettings {
     fn default() -> Self {
         let Preset { answer_usd, second_usd } = Preset::BALANCED;
-        Self { choose: Choose::Type, benefit_threshold: 0.08, answer_usd, second_usd }
+        Self { choose: Choose::Type, benefit_threshold: 0.1, answer_usd, second_usd }
     }
 }
 

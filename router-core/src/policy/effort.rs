@@ -79,7 +79,7 @@ impl EffortLadder {
     /// **Source:** the benefits of the development rows that need reasoning: about as many lie between each two cut points.
     pub fn usual_cuts(levels: usize) -> Vec<f32> {
         const LEAST: f32 = 0.05;
-        const MOST: f32 = 0.40;
+        const MOST: f32 = 0.45;
         let count = u8::try_from(levels.saturating_sub(1)).unwrap_or(u8::MAX);
         let part = |cut: u8| f32::from(cut) / f32::from(count + 1);
         (1..=count).map(|cut| (MOST - LEAST).mul_add(part(cut), LEAST)).collect()

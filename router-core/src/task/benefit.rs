@@ -34,12 +34,12 @@ impl Benefit {
 /// The score from which on a request counts as a reasoning task in full.
 const FULL: f32 = 0.3;
 
-/// What share of the head's benefit a request of that score has.
+/// The share of the head's benefit that a request of that score has.
 pub(super) fn gate(score: Score) -> f32 {
     (score.value() / FULL).min(1.0)
 }
 
-/// How unlike a reasoning task a request of that score is: 0 for one, up to 5.
+/// The distance of a request of that score from a reasoning task: 0 for one, up to 5.
 pub(super) fn unlike(score: Score) -> f32 {
     -gate(score).max(0.0067).ln()
 }
@@ -58,8 +58,8 @@ struct Feature {
 /// The features in the order of the model file. **Source:** signs as reported for exam-like sets; sizes set by hand and
 /// checked on public results (`router-core/model/CARD.md`).
 const ALL: [Feature; FEATURES] = [
-    Feature { name: "digits", enough: 40.0, prior: 0.7 },
-    Feature { name: "numbers", enough: 16.0, prior: 0.5 },
+    Feature { name: "digits", enough: 200.0, prior: 1.2 },
+    Feature { name: "numbers", enough: 60.0, prior: 0.7 },
     Feature { name: "numbers in the options", enough: 1.0, prior: 0.8 },
     Feature { name: "arithmetic operators", enough: 12.0, prior: 0.6 },
     Feature { name: "formula marks", enough: 12.0, prior: 0.9 },
@@ -68,9 +68,11 @@ const ALL: [Feature; FEATURES] = [
     Feature { name: "conditions", enough: 10.0, prior: 0.4 },
     Feature { name: "terms of mathematics", enough: 6.0, prior: 0.7 },
     Feature { name: "asks for a fact", enough: 2.0, prior: -1.0 },
-    Feature { name: "length", enough: 1_500.0, prior: 0.3 },
+    Feature { name: "length", enough: 3_000.0, prior: 0.3 },
 ];
 
+/// So many letters around the question count like one inside; digits count in full: the lines of a puzzle may stand there.
+const AROUND: usize = 4;
 /// The log-odds of a question in which nothing is seen.
 const PRIOR_BIAS: f32 = -2.5;
 
@@ -104,7 +106,7 @@ impl Head {
         self.bias + all.map(|(weight, value)| weight * value).sum::<f32>()
     }
 
-    /// How far each feature that was seen moved the log-odds.
+    /// The change of the log-odds by each feature that was seen.
     pub(super) fn parts(
         &self,
         values: &[f32; FEATURES],
@@ -114,7 +116,7 @@ impl Head {
     }
 }
 
-/// What is counted, in the order of [`ALL`].
+/// The counts, in the order of [`ALL`].
 #[derive(Debug, Default, Clone, Copy)]
 struct Counts {
     digits: usize,
@@ -127,6 +129,9 @@ struct Counts {
     terms: usize,
     facts: usize,
     letters: usize,
+    /// Digits and letters of what stands around the question.
+    digits_around: usize,
+    letters_around: usize,
     options: usize,
     numeric_options: usize,
 }
@@ -137,7 +142,7 @@ pub(super) fn features(turn: &Located<'_>) -> [f32; FEATURES] {
     counts.take_all(turn);
     let share = as_float(counts.numeric_options) / as_float(counts.options.max(1));
     let seen = [
-        as_float(counts.digits),
+        as_float(counts.digits + counts.digits_around),
         as_float(counts.numbers),
         share,
         as_float(counts.operators),
@@ -147,7 +152,7 @@ pub(super) fn features(turn: &Located<'_>) -> [f32; FEATURES] {
         as_float(counts.conditions),
         as_float(counts.terms),
         as_float(counts.facts),
-        as_float(counts.letters),
+        as_float(counts.letters + counts.letters_around / AROUND),
     ];
     let mut values = [0.0; FEATURES];
     for ((value, seen), feature) in values.iter_mut().zip(seen).zip(&ALL) {
@@ -176,7 +181,7 @@ struct Seen {
 struct Line {
     /// The hash of the last word.
     before: u32,
-    /// How many words there were.
+    /// The number of words so far.
     words: usize,
     /// Is an option open, and has it a number?
     option: Option<bool>,
@@ -224,13 +229,18 @@ impl Counts {
                 self.take(text.letters, seen, concepts);
                 line.option = line.option.map(|numeric| numeric || word.digits > 0);
             }
-            if asked && let Some(next) = text.words.get(at + 1) {
-                self.letters += next.start().saturating_sub(word.start());
+            let next = text.words.get(at + 1).copied().unwrap_or_default();
+            let length = next.start().saturating_sub(word.start());
+            if asked {
+                self.letters += length;
+            } else {
+                self.letters_around += length;
+                self.digits_around +=
+                    if line.option.is_none() { usize::from(word.digits) } else { 0 };
             }
             line.before = word.hash;
             line.words += 1;
             // `$5` is a price, `$x$` a formula.
-            let next = text.words.get(at + 1).copied().unwrap_or_default();
             self.formulas += usize::from(asked && word.sign == b'$' && next.digits == 0);
         }
         self.close(&line);

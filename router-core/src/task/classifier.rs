@@ -10,24 +10,15 @@
 use std::sync::Arc;
 
 use crate::chat::ChatRequest;
-use crate::chat::Message;
-use crate::chat::ResponseFormat;
-use crate::chat::Role;
-use crate::units::Tokens;
 
 use super::benefit::Benefit;
-use super::caller_hints::asks_for_steps;
-use super::conversation::EARLIER;
-use super::conversation::ends_with_tool;
-use super::conversation::last_user;
-use super::conversation::lean;
-use super::conversation::user_turns;
-use super::helper_call::is_helper_call;
 use super::kind::OtherLanguages;
 use super::kind::Reason;
 use super::kind::Score;
 use super::kind::Scorer;
 use super::kind::Task;
+use super::pushes::Evidence;
+use super::pushes::task_of;
 use super::remembered::Remembered;
 use super::signals::Because;
 use super::signals::Signals;
@@ -39,9 +30,9 @@ pub struct Verdict {
     pub task: Task,
     /// The score, all signals added; also where a hint decided.
     pub score: Score,
-    /// What decided.
+    /// The evidence that decided.
     pub because: Because,
-    /// What a reasoning model would gain over a chat model; near 0 if the score is low. [`Classifier::benefit_reasons`]
+    /// The gain of a reasoning model over a chat model; near 0 if the score is low. [`Classifier::benefit_reasons`]
     /// explains it.
     pub benefit: Benefit,
     /// Is the last user turn in another language than English and Korean?
@@ -71,66 +62,6 @@ pub struct Classifier {
     remembered: Remembered,
 }
 
-/// The signals that push log-odds, in the order of [`Pushes::all`].
-#[derive(Debug, Clone, Copy, Default)]
-struct Pushes {
-    /// The last turn, alone.
-    own: f32,
-    /// What reasoning gains on it if it needs reasoning; `None` if no user has spoken.
-    gain: Option<Score>,
-    follow_up: f32,
-    instructions: f32,
-    tools: f32,
-    tool_result: f32,
-    image: f32,
-    json_schema: f32,
-    json_object: f32,
-    short_answer: f32,
-    reasoning_effort: f32,
-    step_by_step: f32,
-    helper_call: f32,
-    /// Towards reasoning, where a language is not known well enough to be sure.
-    other: f32,
-    /// Is the last turn in another language?
-    other_language: bool,
-    /// The task of the conversation before the last turn; `None` if that is the first.
-    before: Option<Task>,
-}
-
-impl Pushes {
-    fn all(&self) -> [(Because, f32); 12] {
-        [
-            (Because::FollowUp, self.follow_up),
-            (Because::Instructions, self.instructions),
-            (Because::Tools, self.tools),
-            (Because::ToolResult, self.tool_result),
-            (Because::Image, self.image),
-            (Because::JsonSchema, self.json_schema),
-            (Because::JsonObject, self.json_object),
-            (Because::ShortAnswer, self.short_answer),
-            (Because::ReasoningEffort, self.reasoning_effort),
-            (Because::StepByStep, self.step_by_step),
-            (Because::HelperCall, self.helper_call),
-            (Because::OtherLanguage, self.other),
-        ]
-    }
-
-    fn sum(&self) -> f32 {
-        self.own + self.all().iter().map(|(_, push)| push).sum::<f32>()
-    }
-
-    /// The signal that pushed most towards a task.
-    fn strongest(&self, task: Task) -> Because {
-        let towards = |push: f32| match task {
-            Task::Reasoning => push,
-            Task::Chat => -push,
-        };
-        let all = self.all();
-        let strongest = all.iter().max_by(|a, b| towards(a.1).total_cmp(&towards(b.1)));
-        strongest.filter(|(_, push)| towards(*push) > 0.0).map_or(Because::Score, |(name, _)| *name)
-    }
-}
-
 impl Classifier {
     /// A classifier over any scorer.
     pub fn new(scorer: Arc<dyn Scorer>, signals: Signals) -> Self {
@@ -144,7 +75,7 @@ impl Classifier {
 
     /// The task of a request; a `hint` of the caller wins.
     pub fn classify(&self, request: &ChatRequest<'_>, hint: Option<Task>) -> Verdict {
-        let pushes = self.pushes(request);
+        let pushes = self.evidence().pushes(request);
         let score = Score::from_log_odds(pushes.sum());
         let benefit = Benefit::behind(score, pushes.gain);
         let other_language = pushes.other_language;
@@ -168,7 +99,7 @@ impl Classifier {
         let threshold = self.signals.threshold.log_odds();
         let alone = task_of(pushes.own, threshold);
         let pushed = task_of(pushes.sum(), threshold);
-        let task = task_of(pushes.sum(), self.held(threshold, pushes.before));
+        let task = task_of(pushes.sum(), self.evidence().held(threshold, pushes.before));
         let because = if task != pushed {
             Because::Hysteresis
         } else if task == alone {
@@ -179,6 +110,14 @@ impl Classifier {
         Verdict { task, score, because, benefit, other_language }
     }
 
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence {
+            scorer: self.scorer.as_ref(),
+            signals: &self.signals,
+            remembered: &self.remembered,
+        }
+    }
+
     /// The question located in the last user's turn, in the caller's words; `[..]` stands for what is left out.
     pub fn question(&self, request: &ChatRequest<'_>) -> Option<String> {
         self.scorer.question(request)
@@ -187,7 +126,7 @@ impl Classifier {
     /// The features that weighed most and the signals that spoke, heaviest first.
     pub fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
         let mut reasons = self.scorer.reasons(request, most);
-        let signals = self.pushes(request).all();
+        let signals = self.evidence().pushes(request).all();
         reasons.extend(signals.into_iter().filter(|(_, push)| *push != 0.0).map(
             |(signal, weight)| Reason {
                 name: format!("signal: {}", signal.as_str()).into(),
@@ -203,130 +142,12 @@ impl Classifier {
     pub fn benefit_reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
         self.scorer.gain_reasons(request, most)
     }
-
-    /// The threshold as it stands for a conversation that has a task already.
-    fn held(&self, threshold: f32, before: Option<Task>) -> f32 {
-        match before {
-            Some(Task::Reasoning) => threshold - self.signals.hysteresis,
-            Some(Task::Chat) => threshold + self.signals.hysteresis,
-            None => threshold,
-        }
-    }
-
-    fn pushes(&self, request: &ChatRequest<'_>) -> Pushes {
-        let signals = &self.signals;
-        let mut pushes = self.conversation(request);
-        pushes.instructions = self.instructions(request);
-        self.offered(request, &mut pushes);
-        pushes.reasoning_effort = match request.reasoning_effort() {
-            Some("none" | "minimal" | "low") => -signals.reasoning_effort,
-            Some("medium" | "high" | "xhigh") => signals.reasoning_effort,
-            Some(_) | None => 0.0,
-        };
-        if signals.step_by_step != 0.0 && last_user(request).is_some_and(asks_for_steps) {
-            pushes.step_by_step = signals.step_by_step;
-        }
-        if signals.helper_call != 0.0 && last_user(request).is_some_and(is_helper_call) {
-            pushes.helper_call = signals.helper_call;
-        }
-        pushes
-    }
-
-    /// Signals besides the words: tools, an image, the requested format and length.
-    fn offered(&self, request: &ChatRequest<'_>, pushes: &mut Pushes) {
-        let signals = &self.signals;
-        if request.offers_tools() {
-            pushes.tools = signals.tools;
-        }
-        if ends_with_tool(request) {
-            pushes.tool_result = signals.tool_result;
-        }
-        if last_user(request).is_some_and(|turn| turn.images() > 0) {
-            pushes.image = signals.image;
-        }
-        match request.response_format() {
-            ResponseFormat::JsonSchema => pushes.json_schema = signals.json_schema,
-            ResponseFormat::JsonObject => pushes.json_object = signals.json_object,
-            ResponseFormat::Text => {}
-        }
-        if request.max_output().is_some_and(|cap| cap <= SHORT_ANSWER) {
-            pushes.short_answer = signals.short_answer;
-        }
-    }
-
-    /// Walks through the user's last turns, oldest first: each leans on the one before it.
-    fn conversation(&self, request: &ChatRequest<'_>) -> Pushes {
-        let signals = &self.signals;
-        let alone = signals.follow_up == 0.0 && signals.hysteresis == 0.0;
-        let looked_at = if alone { 1 } else { EARLIER + 1 };
-        let mut turns: [Option<&Message<'_>>; EARLIER + 1] = [None; EARLIER + 1];
-        for (place, turn) in turns.iter_mut().rev().zip(user_turns(request).take(looked_at)) {
-            *place = Some(turn);
-        }
-        let mut pushes = Pushes { own: Score::nearest(0.0).log_odds(), ..Pushes::default() };
-        let mut carried: Option<f32> = None;
-        for (place, turn) in turns.into_iter().enumerate() {
-            let Some(turn) = turn else { continue };
-            let threshold = self.signals.threshold.log_odds();
-            let task = |sum| task_of(sum, self.held(threshold, pushes.before));
-            pushes.before = carried.map(task);
-            pushes.own = if place == EARLIER {
-                let found = self.scorer.assess(turn);
-                pushes.gain = Some(found.gain);
-                pushes.other_language = found.other_language;
-                if found.other_language && signals.other_languages == OtherLanguages::Score {
-                    pushes.other = DOUBT;
-                }
-                found.score.log_odds()
-            } else {
-                self.again(turn).log_odds()
-            };
-            pushes.follow_up = carried.map_or(0.0, |before| {
-                let lean = lean(turn);
-                // Without the question that it takes up again, "why?" says nothing against reasoning.
-                let reopened = lean.reopens && before > 0.0;
-                let lift = if reopened { (REOPENED - pushes.own).max(0.0) } else { 0.0 };
-                let inherited = lean.share * before.clamp(-MOST_CARRIED, MOST_CARRIED);
-                signals.follow_up * inherited + signals.follow_up.min(1.0) * lift
-            });
-            carried = Some(pushes.own + pushes.follow_up);
-        }
-        pushes
-    }
-
-    fn instructions(&self, request: &ChatRequest<'_>) -> f32 {
-        if self.signals.instructions == 0.0 {
-            return 0.0;
-        }
-        let mut all = request.messages().iter();
-        let first = all.find(|message| matches!(message.role, Role::System | Role::Developer));
-        // A sure score of the instructions says little of the question: it must not decide a clear one.
-        let held = |odds: f32| odds.clamp(-MOST_CARRIED, MOST_CARRIED);
-        first.map_or(0.0, |turn| held(self.again(turn).log_odds()) * self.signals.instructions)
-    }
-
-    /// The score of a turn that has most likely been here before.
-    fn again(&self, turn: &Message<'_>) -> Score {
-        self.remembered.score(turn, || self.scorer.score_turn(turn))
-    }
-}
-
-/// What a turn can hand on at most, in log-odds: one very sure turn must not decide all that follow.
-const MOST_CARRIED: f32 = 3.0;
-/// The least log-odds of a turn that takes up a question again that needs reasoning.
-const REOPENED: f32 = -0.5;
-/// What speaks for reasoning in another language, in log-odds: a proof that goes to the chat model is the dearer mistake.
-const DOUBT: f32 = 0.5;
-/// The longest answer that is a label or a name.
-const SHORT_ANSWER: Tokens = Tokens(32);
-
-fn task_of(log_odds: f32, threshold: f32) -> Task {
-    if log_odds >= threshold { Task::Reasoning } else { Task::Chat }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Message;
 
     /// Scores a turn by the number it contains, in log-odds.
     #[derive(Debug)]

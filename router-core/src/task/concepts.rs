@@ -12,7 +12,7 @@ use super::words::Word;
 use super::words::step;
 use super::words::step_letter;
 
-/// What a word speaks of.
+/// The concept that a word stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Concept {
     /// A quantity or a computation is asked for.
@@ -97,7 +97,7 @@ fn hash_of(word: &str) -> u32 {
     }
 }
 
-/// Where the hash of the start of a word begins.
+/// The first state of the hash of the start of a word.
 const START: u32 = BASIS ^ 0x3d;
 /// The most syllables of the start of a word.
 const SYLLABLES: usize = 4;

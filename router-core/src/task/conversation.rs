@@ -36,17 +36,17 @@ pub(super) fn ends_with_tool(request: &ChatRequest<'_>) -> bool {
     request.messages().last().is_some_and(|last| matches!(last.role, Role::Tool | Role::Function))
 }
 
-/// How a turn depends on the turn before it.
+/// The dependence of a turn on the turn before it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Lean {
-    /// How much of the log-odds of the turn before it takes over: 0 to 1.
+    /// The share of the log-odds of the turn before that it takes over: 0 to 1.
     pub(super) share: f32,
     /// Does it take up the question before it again ("why?", "what if", "the question above"), so that its own words say
     /// little?
     pub(super) reopens: bool,
 }
 
-/// How a turn depends on the turn before it.
+/// The dependence of a turn on the turn before it.
 pub(super) fn lean(turn: &Message<'_>) -> Lean {
     // A letter has at most four bytes: a long turn is not even counted.
     let bytes: usize = turn.texts().map(str::len).sum();

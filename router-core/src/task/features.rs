@@ -1,9 +1,9 @@
-//! What can be seen in a turn: hashed n-grams in separate namespaces, and the marks of its shape.
+//! The features of a turn: hashed n-grams in separate namespaces, and the marks of its shape.
 //!
 //! The namespaces keep apart what means different things: a word anywhere, the same word among the first twelve, in the
 //! first or in the last sentence of prose. Each n-gram is hashed as it is met and handed to a [`Sink`] at once; nothing
 //! is stored. Serving adds weights, training collects buckets, explaining remembers places, all over this one walk.
-//! What was tried and left out (it fitted the training sources and lost on others): word pairs and n-grams of letters
+//! Tried and left out (they fitted the training sources and lost on others): word pairs and n-grams of letters
 //! over the whole text, the last words and letters beside the last sentence, the order of letter classes.
 //!
 //! Not done here: weights (`linear.rs`), other turns (`conversation.rs`).
@@ -25,9 +25,9 @@ use super::words::step_letter;
 
 /// The number of this walk. A model names the walk it was trained for; whoever changes what is hashed gives it a new
 /// number, since old weights would answer other questions.
-pub(super) const LAYOUT: u16 = 3;
+pub(super) const LAYOUT: u16 = 4;
 
-/// Where an n-gram was seen. The numbers are hashed: never give one to another place.
+/// The place in which an n-gram was seen. The numbers are hashed: never give one to another place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Namespace {
@@ -41,7 +41,7 @@ pub(super) enum Namespace {
     FirstAsk = 3,
     /// The last sentence of prose.
     LastAsk = 4,
-    /// How a Korean word starts and ends, final consonants left out.
+    /// The start and the end of a Korean word, without final consonants.
     Stem = 5,
     /// Marks of shape.
     Shape = 6,
@@ -74,7 +74,7 @@ const SENTENCE: usize = 160;
 /// The most words around the question that are taken.
 const MATERIAL: usize = 160;
 
-/// What n-grams are handed to.
+/// The receiver of n-grams.
 pub(super) trait Sink {
     /// An n-gram: where it was seen, its hash, and which letters of the sample it spans.
     fn gram(&mut self, namespace: Namespace, hash: u32, span: Span);
@@ -156,7 +156,7 @@ pub(super) fn walk(turn: &Located<'_>, sink: &mut impl Sink) -> Script {
     })
 }
 
-/// What is left of the head of a question, and its last two words so far.
+/// The rest of the head of a question that may still be read, and its last two words so far.
 struct Head {
     words: usize,
     letters: usize,

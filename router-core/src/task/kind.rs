@@ -43,7 +43,7 @@ impl fmt::Display for Task {
     }
 }
 
-/// How probable it is that a request needs reasoning: 0 to 1.
+/// The probability that a request needs reasoning: 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
 pub struct Score(f32);
 
@@ -74,19 +74,19 @@ impl Score {
     }
 }
 
-/// What moved a score: a feature by name and how far it moved it, positive towards reasoning.
+/// A feature that moved a score, with the change that it made, positive towards reasoning.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Reason {
     /// The feature, readable.
     pub name: Cow<'static, str>,
-    /// How far it moved the score, in log-odds.
+    /// The change of the score, in log-odds.
     pub weight: f32,
 }
 
-/// What a scorer finds in a turn, in one pass.
+/// The findings of a scorer in a turn, in one pass.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Assessment {
-    /// How probable it is that the turn needs reasoning.
+    /// The probability that the turn needs reasoning.
     pub score: Score,
     /// If it does: how probable it is that a reasoning model answers correctly where a chat model does not.
     pub gain: Score,
@@ -94,7 +94,7 @@ pub struct Assessment {
     pub other_language: bool,
 }
 
-/// What decides on requests in other languages than English and Korean: `routing.other_languages`.
+/// The rule for requests in other languages than English and Korean: `routing.other_languages`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OtherLanguages {
     /// A score from what is the same in all languages; in doubt they are reasoning.

@@ -226,7 +226,7 @@ fn is_foreign(letter: char) -> bool {
     u32::from(letter) > 0x24f && letter.is_alphabetic() && !is_hangul(letter)
 }
 
-/// What a question in another language shows, in log-odds.
+/// The evidence in a question in another language, in log-odds.
 pub(super) fn parts(turn: &Located<'_>) -> [(&'static str, f32); 7] {
     let [digits, numbers, _, operators, formulas, variables, ..] = features(turn);
     let spans = turn.spans();

@@ -91,7 +91,7 @@ fn fold_ascii(letter: char, last: Option<char>, folded: &mut Vec<char>) {
     }
 }
 
-/// What is neither plain nor ASCII.
+/// A letter that is neither plain nor ASCII.
 fn fold_other(letter: char, last: Option<char>, folded: &mut Vec<char>) {
     let Some(letter) = comparable(letter) else { return };
     if letter.is_ascii() {

@@ -30,8 +30,8 @@ use super::kind::Scorer;
 use super::language;
 use super::locate::Located;
 use super::model::Model;
-use super::model::ModelError;
 use super::model::weight_of;
+use super::model_error::ModelError;
 use super::reasons::Collected;
 use super::sample::Sample;
 use super::shape::Mark;
@@ -94,7 +94,7 @@ impl LinearScorer {
         format!("{:016x}", self.model.digest)
     }
 
-    /// How many rows trained it.
+    /// The number of rows that trained it.
     pub fn training_rows(&self) -> u32 {
         self.model.rows
     }
@@ -188,7 +188,7 @@ impl Scorer for LinearScorer {
             reasons.truncate(most);
             return reasons;
         }
-        // What one unit of a weight moves the log-odds, namespace by namespace.
+        // The change of the log-odds by one unit of a weight, namespace by namespace.
         let unit = self.model.scale * self.model.calibration(script).slope;
         let mut units = [unit; NAMESPACES];
         for (at, (unit, one)) in units.iter_mut().zip(&counts.added).enumerate() {
@@ -230,7 +230,7 @@ pub(super) const NAMESPACES: usize = Namespace::ALL.len();
 
 /// Adds weights, namespace by namespace.
 struct Sums<'m> {
-    /// What a weight is looked up with, out of the model so that no look-up goes through it.
+    /// A copy of the model's weights for look-ups, so that none goes through the model.
     weights: &'m [u8],
     seed: u32,
     bits: u32,
@@ -282,14 +282,14 @@ pub(super) fn root(count: u16) -> f32 {
     f32::from(count.max(1)).sqrt()
 }
 
-/// What the sum of a namespace is divided by.
+/// The divisor of the sum of a namespace.
 pub(super) fn divisor(namespace: usize, count: u16) -> f32 {
     let few = namespace == Namespace::Material as usize;
     root(if few { count.max(FEWEST) } else { count })
 }
 
 /// Fewer words around a question, such as a wish for its form, weigh no more than if there were so many.
-const FEWEST: u16 = 32;
+const FEWEST: u16 = 128;
 
 /// A sum of bytes as a float.
 #[expect(clippy::cast_precision_loss, reason = "65,535 n-grams of 127 each stay below 2^23")]

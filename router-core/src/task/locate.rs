@@ -22,7 +22,7 @@ use super::words::Span;
 /// The least sum of a segment of the question.
 const LEAST: f32 = 0.0;
 /// The least sum of a sentence on the same line: it stays unless it is clearly something else.
-const LEAST_BESIDE: f32 = -1.0;
+const LEAST_BESIDE: f32 = -0.25;
 
 /// The pair of buckets of a feature among `2^bits` pairs.
 pub(super) fn bucket(seed: u32, group: Group, hash: u32, bits: u32) -> usize {
@@ -32,7 +32,7 @@ pub(super) fn bucket(seed: u32, group: Group, hash: u32, bits: u32) -> usize {
     usize::try_from(mixed >> (32 - bits)).unwrap_or_default()
 }
 
-/// Which segments are the question, one bit each.
+/// The segments of the question, one bit each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Question(u64);
 

@@ -20,12 +20,13 @@ use std::borrow::Cow;
 use super::benefit::FEATURES;
 use super::benefit::Head;
 use super::features::LAYOUT;
+use super::model_error::ModelError;
 use super::shape::Script;
 
 const MAGIC: &[u8; 8] = b"TASKMODL";
 const VERSION: u16 = 3;
 const HEADER: usize = 92 + 4 * FEATURES;
-/// Where the check sum stands; it covers all other bytes.
+/// The place of the check sum; it covers all other bytes.
 const SUM_AT: usize = 56;
 const SUM_ENDS: usize = 60;
 /// Fewest and most bits of a bucket: 1,024 weights, and 1 MiB less the header would be 20.
@@ -33,56 +34,12 @@ const BITS: std::ops::RangeInclusive<u32> = 10..=19;
 /// Fewest and most bits of a bucket of the benefit's correction.
 const CORRECTION_BITS: std::ops::RangeInclusive<u32> = 8..=16;
 
-/// Why bytes are not a model that this version can use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ModelError {
-    /// Another kind of file.
-    #[error("not a task model: the file does not start with the mark of one")]
-    NotAModel,
-    /// The header or the weights are incomplete, or there is more than they.
-    #[error("task model has {found} bytes, expected {expected}")]
-    Size {
-        /// Bytes found.
-        found: usize,
-        /// Bytes that the header asks for.
-        expected: usize,
-    },
-    /// A file form of another time.
-    #[error("task model has file version {found}, this program reads version {expected}")]
-    Version {
-        /// The file's version.
-        found: u16,
-        /// Ours.
-        expected: u16,
-    },
-    /// Trained for other features.
-    #[error(
-        "task model was trained for feature layout {found}, this program has layout {expected}: train it again"
-    )]
-    Layout {
-        /// The file's layout.
-        found: u16,
-        /// Ours.
-        expected: u16,
-    },
-    /// A number in the header that no training writes.
-    #[error("task model has a damaged header: {field} is out of range")]
-    Header {
-        /// The number.
-        field: &'static str,
-    },
-    /// The bytes are not those that were written.
-    #[error("task model is damaged: its check sum does not match")]
-    CheckSum,
-}
-
 /// A straight line in log-odds: what turns a sum of weights into a probability.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Calibration {
-    /// What the sum is multiplied with; above zero.
+    /// The factor of the sum; above zero.
     pub(super) slope: f32,
-    /// What is added then.
+    /// The summand after it.
     pub(super) offset: f32,
 }
 
@@ -101,7 +58,7 @@ pub(super) struct Model {
     pub(super) seed: u32,
     /// The sum of a turn in which nothing is seen.
     pub(super) bias: f32,
-    /// What a byte is worth.
+    /// The worth of a byte.
     pub(super) scale: f32,
     /// Calibration of turns without Hangul and with it.
     pub(super) calibrations: [Calibration; 2],
@@ -113,13 +70,13 @@ pub(super) struct Model {
     pub(super) locator_bits: u32,
     /// The locator's sum of a segment in which nothing is seen.
     pub(super) locator_bias: [f32; 2],
-    /// What a byte of the locator is worth.
+    /// The worth of a byte of the locator.
     pub(super) locator_scale: f32,
     /// The benefit's features.
     pub(super) benefit: Head,
     /// Bits of a bucket's number in the benefit's correction; 0 if there is none.
     pub(super) correction_bits: u32,
-    /// What a byte of the correction is worth.
+    /// The worth of a byte of the correction.
     pub(super) correction_scale: f32,
     /// Signed bytes: those of the score, those of the locator, those of the correction.
     pub(super) weights: Cow<'static, [u8]>,
@@ -299,7 +256,7 @@ impl Model {
         self.weights.get(self.correction_from()..).unwrap_or_default()
     }
 
-    /// Where the correction starts among the weights.
+    /// The first weight of the correction.
     fn correction_from(&self) -> usize {
         (1 << self.bits) + if self.locator_bits == 0 { 0 } else { 2 << self.locator_bits }
     }

@@ -24,7 +24,7 @@ use super::words::Span;
 /// A piece spanning more words than this is too vague to be a reason.
 const LONGEST: usize = 28;
 
-/// What each n-gram and mark weighed.
+/// The weight of each n-gram and mark.
 pub(super) struct Collected<'m> {
     model: &'m Model,
     units: [f32; NAMESPACES],

@@ -1,4 +1,4 @@
-//! What a segment shows of itself and its neighbours: hashed features of the first look.
+//! The features of a segment and its neighbours, hashed, for the first look.
 //!
 //! Words, the words at the edges, the label above the segment, its shape and place, and what stands before and after.
 //! Serving adds weights over these features and training collects buckets, both through [`features`].
@@ -35,9 +35,9 @@ pub(super) enum Group {
     Edges = 1,
     /// Label, shape and place.
     Shape = 2,
-    /// What stands before and after.
+    /// The segments before and after.
     Neighbours = 3,
-    /// How the first sum of a segment compares with those around it.
+    /// The first sum of a segment beside those around it.
     Context = 4,
     /// The same with shape.
     ContextShape = 5,
@@ -60,7 +60,7 @@ pub(super) struct Text<'t> {
     pub(super) segments: &'t [Segment],
 }
 
-/// What a segment shows of itself to its neighbours.
+/// The features of a segment that its neighbours use.
 #[derive(Debug, Clone, Copy, Default)]
 struct Edges {
     first: u32,
@@ -71,7 +71,7 @@ struct Edges {
     stem: u32,
     ending: u32,
     words: u32,
-    /// Which long words occur, one bit each.
+    /// The long words that occur, one bit each.
     seen: u128,
 }
 
@@ -84,7 +84,7 @@ struct Place<'s> {
     segment: &'s Segment,
 }
 
-/// Which paragraphs ask something, and how many segments do.
+/// The paragraphs that ask something, and the number of segments that do.
 #[derive(Debug)]
 struct Asking {
     paragraphs: [bool; MOST],
@@ -241,7 +241,7 @@ fn repeated(place: Place<'_>) -> u32 {
     u32::from(before.iter().any(alike)) * 2 + u32::from(after.iter().any(alike))
 }
 
-/// What stands before and after.
+/// The segments before and after.
 fn neighbours(place: Place<'_>, put: &mut impl FnMut(Group, u32)) {
     let Place { segments, edges, at, segment } = place;
     let mine = edges.get(at).copied().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Which characters of a turn are read: all of a short one; head, tail and a few windows of a long one.
+//! Chooses the characters of a turn that are read: all of a short one; head, tail and a few windows of a long one.
 //!
 //! The ask stands at the head or at the tail, and a page of pasted text says in its first lines what it is. So a score
 //! has a ceiling, however long the text: at most [`MOST_READ`] characters of a turn are looked at. The same buffer
@@ -35,7 +35,7 @@ pub(super) struct Sample {
     letters: Vec<char>,
     words: Vec<Word>,
     segments: Vec<Segment>,
-    /// Where each letter stands in the text, in bytes; kept only by [`Sample::of_text`].
+    /// The place of each letter in the text, in bytes; kept only by [`Sample::of_text`].
     places: Option<Vec<usize>>,
 }
 
@@ -128,7 +128,7 @@ impl Sample {
         self.split();
     }
 
-    /// What the head left: whole if the tail can hold it, else windows and the tail.
+    /// Reads what the head left: whole if the tail can hold it, else windows and the tail.
     fn read_rest(&mut self, unread: Unread<'_>) {
         let (between, end) = match unread.last {
             Some(last) => {
@@ -213,7 +213,7 @@ fn plain(byte: u8) -> u8 {
     PLAIN.get(usize::from(byte)).copied().unwrap_or_default()
 }
 
-/// How many bytes from the start are plain, after a letter `before`.
+/// The number of bytes from the start that are plain, after a letter `before`.
 fn plain_run(bytes: &[u8], mut before: u8) -> usize {
     let mut length = 0;
     // Nothing is known of the letter before `before`: it may be the same.
@@ -232,7 +232,7 @@ fn plain_run(bytes: &[u8], mut before: u8) -> usize {
     length
 }
 
-/// What a byte becomes if nothing around it matters: lower case, one digit for all; 0 for all others.
+/// The folded form of a byte if nothing around it matters: lower case, one digit for all; 0 for all others.
 #[expect(
     clippy::indexing_slicing,
     reason = "evaluated when compiling: a wrong index would not compile"
@@ -251,7 +251,7 @@ const PLAIN: [u8; 256] = {
     plain
 };
 
-/// What is left of a turn when its head has been read.
+/// The rest of a turn when its head has been read.
 #[derive(Debug, Default, Clone, Copy)]
 struct Unread<'t> {
     /// The rest of the part in which the head ended.

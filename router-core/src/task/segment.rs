@@ -8,7 +8,7 @@ use super::words::Word;
 /// A label is at most so many letters long.
 pub(super) const LABEL: usize = 28;
 
-/// What the line of a segment starts with. The numbers are hashed: never give one to another mark.
+/// The sign or mark that begins the line of a segment. The numbers are hashed: never give one to another mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[repr(u8)]
 pub(super) enum Lead {
@@ -66,12 +66,12 @@ pub(super) struct Segment {
     pub(super) digits: u32,
     /// True for lines of code, rows of a table and the like: neighbours of this kind are one segment.
     pub(super) block: bool,
-    /// What it ends with: 1 `?`, 2 `.`, 3 `:`, 4 `!`, 5 a digit, 6 Hangul, 7 another word, 8 another sign.
+    /// The sign at its end: 1 `?`, 2 `.`, 3 `:`, 4 `!`, 5 a digit, 6 Hangul, 7 another word, 8 another sign.
     pub(super) ending: u32,
 }
 
 impl Segment {
-    /// How many letters it has.
+    /// The number of its letters.
     pub(super) fn len(&self) -> usize {
         self.span.end.saturating_sub(self.span.start)
     }

@@ -6,23 +6,20 @@
 //!
 //! Does not decide which segments are the question (`locate.rs`).
 
+use super::cuts::Cut;
+use super::cuts::Named;
+use super::cuts::Signs;
 use super::letters::is_hangul;
-use super::segment::LABEL;
 use super::segment::Lead;
 use super::segment::Segment;
-use super::words::Span;
 use super::words::Word;
 
 /// The most segments of one turn; beyond it the middle is merged, because a question stands near an edge.
 pub(super) const MOST: usize = 64;
-/// Where segments are merged when there are too many.
+/// The place at which segments are merged when there are too many.
 const MERGED: usize = 24;
-/// A tag is at most so many letters long.
-const TAG: usize = 40;
 /// A line that ends with a colon is a label up to so many letters.
 const HEADING: usize = 80;
-/// A stop ends a sentence of at least so many letters.
-const SHORTEST: usize = 6;
 /// From so many sixteenths of signs on, neighbouring lines are one block.
 const DENSE: u32 = 4;
 /// The label of what follows a closing tag.
@@ -31,62 +28,40 @@ const CLOSED: u32 = 1;
 /// Splits a turn into at most [`MOST`] segments, which replace those in `found`.
 pub(super) fn segments(letters: &[char], words: &[Word], found: &mut Vec<Segment>) {
     found.clear();
-    Scan { letters, words, found, label: 0, since: 0, line: 0, paragraph: 0 }.run();
+    Scan {
+        signs: Signs { letters, words },
+        found,
+        label: 0,
+        since: 0,
+        line: 0,
+        paragraph: 0,
+        value: false,
+    }
+    .run();
 }
 
 /// The state of the pass.
 struct Scan<'l> {
-    letters: &'l [char],
-    words: &'l [Word],
+    signs: Signs<'l>,
     found: &'l mut Vec<Segment>,
     label: u32,
     since: u32,
     line: u32,
     paragraph: u32,
-}
-
-/// Where a line is cut.
-#[derive(Debug, Clone, Copy)]
-struct Cut {
-    /// The first word that does not belong to the segment before the cut.
-    end: usize,
-    /// The first word of the next segment.
-    next: usize,
-    /// The words of the label that the cut makes; none of them for a closing tag.
-    label: Option<Named>,
-}
-
-/// The words of a label.
-#[derive(Debug, Clone, Copy)]
-struct Named {
-    from: usize,
-    to: usize,
+    /// Is the text the value of a key or a bracket, so that its last signs close it?
+    value: bool,
 }
 
 impl Scan<'_> {
-    fn word(&self, at: usize) -> Word {
-        self.words.get(at).copied().unwrap_or_default()
-    }
-
-    /// The code of the sign at a place; 0 for a word and for no place.
-    fn sign(&self, at: usize) -> u8 {
-        self.word(at).sign
-    }
-
-    /// Does the word at `at` follow the one before it without a blank?
-    fn adjoins(&self, at: usize) -> bool {
-        at > 0 && self.word(at).start() == self.word(at - 1).end()
-    }
-
     fn run(&mut self) {
-        let end = self.words.len();
+        let end = self.signs.words.len();
         let mut fence: Option<usize> = None;
         let mut start = 0;
         while start < end {
-            let rest = self.words.get(start..).unwrap_or_default();
+            let rest = self.signs.words.get(start..).unwrap_or_default();
             let length = rest.iter().position(|word| word.ends_line()).unwrap_or(rest.len());
             let stop = start + length;
-            let fences = (0..3).all(|more| self.sign(start + more) == b'`');
+            let fences = (0..3).all(|more| self.signs.sign(start + more) == b'`');
             match (fence, fences) {
                 (None, true) => fence = Some(start),
                 (Some(from), true) => {
@@ -97,7 +72,7 @@ impl Scan<'_> {
                 (None, false) => self.split(start, stop),
             }
             self.line += 1;
-            if self.word(stop).ends_paragraph() && fence.is_none() {
+            if self.signs.word(stop).ends_paragraph() && fence.is_none() {
                 self.paragraph += 1;
                 self.since = (self.since + 1).min(3);
             } else if self.since == 0 {
@@ -128,26 +103,23 @@ impl Scan<'_> {
     fn split(&mut self, line: usize, end: usize) {
         let (mut lead, mut start) = self.lead(line, end);
         let mut labelled = false;
+        self.value = false;
         let mut at = start;
         while at < end {
-            let cut = match self.sign(at) {
-                b'<' => self.tag(at, end),
-                b':' => self.colon(start, at, end).filter(|cut| !(labelled && cut.end > at)),
-                b'.' | b'?' | b'!' | 1 => self.stop(start, at, end),
-                _ => None,
-            };
+            let cut = self.signs.cut(start, at, end, labelled);
             let Some(cut) = cut else {
                 at += 1;
                 continue;
             };
             self.cut(start, cut, lead);
             labelled |= cut.label.is_some();
+            self.value |= cut.value;
             lead = Lead::None;
             start = self.skip(cut.next, end);
             at = start;
         }
-        let titles = lead == Lead::Heading || (end > 0 && self.sign(end - 1) == b':');
-        let labels = start < end && titles && self.span(start, end).len() <= HEADING;
+        let titles = lead == Lead::Heading || (end > 0 && self.signs.sign(end - 1) == b':');
+        let labels = start < end && titles && self.signs.span(start, end).len() <= HEADING;
         let name = if labels { self.name(Named { from: start, to: end }) } else { 0 };
         self.put(Segment { from: start, to: end, lead, labels, name, ..self.blank() });
         if labels {
@@ -174,18 +146,16 @@ impl Scan<'_> {
         }
     }
 
-    fn span(&self, from: usize, to: usize) -> Span {
-        if from >= to {
-            return Span::default();
-        }
-        Span { start: self.word(from).start(), end: self.word(to - 1).end() }
-    }
-
     fn put(&mut self, mut segment: Segment) {
+        if self.value {
+            let words = segment.words(self.signs.words).iter();
+            let closes = |word: &&Word| matches!(word.sign, b'"' | b'}' | b']' | b',');
+            segment.to -= words.rev().take_while(closes).count();
+        }
         let mut letters = 0_usize;
         let mut digits = 0_usize;
         let mut signs = 0_usize;
-        let words = segment.words(self.words);
+        let words = segment.words(self.signs.words);
         for word in words {
             if word.is_word() {
                 letters += word.len();
@@ -195,15 +165,16 @@ impl Scan<'_> {
             }
         }
         // A number alone, such as the answer of an example, neither asks nor tells.
-        if letters == 0 || (digits == letters && signs == 0 && words.len() < self.words.len()) {
+        if letters == 0 || (digits == letters && signs == 0 && words.len() < self.signs.words.len())
+        {
             return;
         }
         let whole = letters + signs;
         let share = |part: usize| u32::try_from(part * 16 / whole).unwrap_or_default();
         segment.signs = share(signs);
         segment.digits = share(digits);
-        segment.span = self.span(segment.from, segment.to);
-        segment.ending = ending(self.letters, words);
+        segment.span = self.signs.span(segment.from, segment.to);
+        segment.ending = ending(self.signs.letters, words);
         let dense = segment.signs >= DENSE || (segment.signs >= DENSE - 1 && segment.ending == 8);
         let apart = segment.fenced || segment.labels || segment.lead == Lead::Option;
         segment.block = dense && !apart;
@@ -228,66 +199,8 @@ impl Scan<'_> {
         self.found.push(segment);
     }
 
-    /// A tag such as `<context>`.
-    fn tag(&self, at: usize, end: usize) -> Option<Cut> {
-        let after = self.word(at + 1);
-        let closing = after.sign == b'/';
-        // `Vec<u32>` is code.
-        let code = !closing && self.adjoins(at) && self.word(at - 1).is_word();
-        if at + 1 >= end || !self.adjoins(at + 1) || !(closing || after.is_word()) || code {
-            return None;
-        }
-        let limit = self.word(at).start() + TAG;
-        let inside = self.words.get(at + 1..end)?.iter().take_while(|word| word.start() < limit);
-        let length = inside.into_iter().position(|word| word.sign == b'>')?;
-        let from = at + 1;
-        let to = if closing { from } else { from + length };
-        Some(Cut { end: at, next: from + length + 1, label: Some(Named { from, to }) })
-    }
-
-    /// The colon of a label at the start of a line, or of a JSON key.
-    fn colon(&self, start: usize, at: usize, end: usize) -> Option<Cut> {
-        if at + 1 >= end || at == start {
-            return None;
-        }
-        let before = self.word(at - 1);
-        let place = self.word(at).start();
-        if before.sign == b'"' {
-            let key = self.words.get(start..at - 1)?;
-            let near = key.iter().rev().take_while(|word| word.start() + LABEL >= place);
-            let back = near.into_iter().position(|word| word.sign == b'"')?;
-            let open = at - 2 - back;
-            let label = Some(Named { from: open + 1, to: at - 1 });
-            return Some(Cut { end: open, next: at + 1, label });
-        }
-        let figure = before.end() == place && before.digits > 0;
-        let parted = !self.adjoins(at + 1) || matches!(self.sign(at + 1), b'"' | b'*');
-        let short = place - self.word(start).start() <= LABEL;
-        let codes =
-            |word: &Word| matches!(word.sign, b'{' | b'=' | b';' | b'&' | b'<' | b'[' | b'(');
-        let code = self.words.get(start..at).is_some_and(|label| label.iter().any(codes));
-        let label = Some(Named { from: start, to: at });
-        (short && parted && !figure && !code).then_some(Cut { end: at + 1, next: at + 1, label })
-    }
-
-    fn stop(&self, start: usize, at: usize, end: usize) -> Option<Cut> {
-        let stop = self.word(at);
-        let full = stop.sign == 1 && self.letters.get(stop.start()) == Some(&'。');
-        if stop.sign == 1 {
-            let next = at + 1 < end;
-            return (full && next).then_some(Cut { end: at + 1, next: at + 1, label: None });
-        }
-        let long = stop.end() >= self.word(start).start() + SHORTEST;
-        let ends = at + 1 < end && !self.adjoins(at + 1);
-        // `0. ` counts something, and one letter before a stop is an initial.
-        let before = self.word(at.saturating_sub(1));
-        let initial = stop.sign == b'.'
-            && (at == start || (before.is_word() && before.len() == 1 && before.hangul == 0));
-        (long && ends && !initial).then_some(Cut { end: at + 1, next: at + 1, label: None })
-    }
-
     fn skip(&self, mut at: usize, end: usize) -> usize {
-        while at < end && matches!(self.sign(at), b'"' | b'*' | b',') {
+        while at < end && matches!(self.signs.sign(at), b'"' | b'*' | b',') {
             at += 1;
         }
         at
@@ -295,7 +208,7 @@ impl Scan<'_> {
 
     /// The hash of the last word of a label that is no number.
     fn name(&self, named: Named) -> u32 {
-        let words = self.words.get(named.from..named.to).unwrap_or_default();
+        let words = self.signs.words.get(named.from..named.to).unwrap_or_default();
         let text = |word: &&Word| word.is_word() && usize::from(word.digits) < word.len();
         words.iter().rfind(text).map_or(CLOSED, |word| word.hash)
     }
@@ -305,15 +218,16 @@ impl Scan<'_> {
         if start >= end {
             return (Lead::None, start);
         }
-        let first = self.word(start);
-        let letter = self.letters.get(first.start()).copied().unwrap_or_default();
-        let closes = |at: usize| at < end && self.adjoins(at) && self.sign(at) == b')';
+        let first = self.signs.word(start);
+        let letter = self.signs.letters.get(first.start()).copied().unwrap_or_default();
+        let closes = |at: usize| at < end && self.signs.adjoins(at) && self.signs.sign(at) == b')';
         let parts = |at: usize| {
-            let stop = at < end && self.adjoins(at) && matches!(self.sign(at), b')' | b'.');
-            stop && at + 1 < end && !self.adjoins(at + 1)
+            let stop =
+                at < end && self.signs.adjoins(at) && matches!(self.signs.sign(at), b')' | b'.');
+            stop && at + 1 < end && !self.signs.adjoins(at + 1)
         };
         let marks = |mark: &[u8]| {
-            let line = self.words.get(start..end).unwrap_or_default();
+            let line = self.signs.words.get(start..end).unwrap_or_default();
             start + line.iter().take_while(|word| mark.contains(&word.sign)).count()
         };
         if first.is_word() {
@@ -334,7 +248,7 @@ impl Scan<'_> {
             '•' | '·' => (Lead::Bullet, start + 1),
             '>' => (Lead::Quote, marks(b">")),
             '|' => (Lead::Table, start),
-            '(' if self.word(start + 1).len() == 1 && closes(start + 2) => {
+            '(' if self.signs.word(start + 1).len() == 1 && closes(start + 2) => {
                 (Lead::Option, start + 3)
             }
             '{' | '}' | '[' | ']' => (Lead::Bracket, start),
@@ -344,7 +258,7 @@ impl Scan<'_> {
     }
 }
 
-/// What a segment ends with, quotation marks and brackets left out.
+/// The sign at the end of a segment, without quotation marks and brackets.
 fn ending(letters: &[char], words: &[Word]) -> u32 {
     let closes = |word: &&Word| !matches!(word.sign, b'"' | b')' | b'*' | b'}' | b',');
     let Some(last) = words.iter().rfind(closes) else { return 8 };
@@ -389,7 +303,15 @@ mod tests {
                 vec!["context:", "a b. c d", "question:", "why?"],
             ),
             ("<doc>text here</doc>\n<q>why now?</q>", vec!["text here", "why now?"]),
-            (r#"{"context": "some text", "question": "why?"}"#, vec!["some text\",", "why?\"}"]),
+            (r#"{"context": "some text", "question": "why?"}"#, vec!["some text", "why?"]),
+            ("[question: why now?] [answer in: english]", vec!["why now?", "english"]),
+            ("[context]\na b\n[question] why? [end]", vec!["a b", "why?"]),
+            (
+                "problem = why is it slow\nx = a b c d",
+                vec!["problem =", "why is it slow", "x = a b c d"],
+            ),
+            ("user asks >> why now?", vec!["user asks >>", "why now?"]),
+            ("he wrote \"prove it.\" answer him", vec!["he wrote \"prove it.\"", "answer him"]),
             ("- one\n1. two\na) three", vec!["one", "two", "three"]),
             (
                 "look:\n```\nlet a = 0;\n\nb\n```\n왜 그런 거야? 알려줘.",

@@ -9,7 +9,7 @@
 
 use super::words::Word;
 
-/// Which languages a turn is written in, by its letters.
+/// The languages of a turn, by its letters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Script {
     /// No Hangul.
@@ -91,7 +91,7 @@ impl Kind {
     }
 }
 
-/// What is counted over the words of a question.
+/// The counts over the words of a question.
 #[derive(Debug, Default)]
 pub(super) struct Counts {
     letters: usize,

@@ -5,18 +5,18 @@
 use super::kind::OtherLanguages;
 use super::kind::Score;
 
-/// What may speak beside the score of the last turn. All but `threshold` are weights in log-odds (1.0 makes reasoning
+/// The evidence beside the score of the last turn. All but `threshold` are weights in log-odds (1.0 makes reasoning
 /// 2.7 times as likely); 0 switches a signal off.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Signals {
     /// From this score on a task counts as reasoning. Lower sends more to the reasoning role: 0.5 makes both kinds of
     /// mistake equally dear, 0.3 accepts about two needless reasoning calls to avoid one missed.
     pub threshold: Score,
-    /// How much a short or backward-pointing turn takes over from the turns before: 1 as measured, 0 nothing.
+    /// The weight of what a short or backward-pointing turn takes over from the turns before: 1 as measured, 0 nothing.
     pub follow_up: f32,
-    /// How much further than the threshold a score must go before a conversation changes its task.
+    /// The distance beyond the threshold, in log-odds, that a score must reach before a conversation changes its task.
     pub hysteresis: f32,
-    /// How much of the instructions' own score counts: a tutor's prompt differs from a shop's.
+    /// The share of the instructions' own score that counts: a tutor's prompt differs from a shop's.
     pub instructions: f32,
     /// Added where tools are offered: to choose one and its arguments takes a step of planning.
     pub tools: f32,
@@ -37,7 +37,7 @@ pub struct Signals {
     /// Added if the last user turn is a helper call of a chat front end (title, tags, search query ..), which is chat
     /// whatever it quotes.
     pub helper_call: f32,
-    /// What decides on requests in other languages than English and Korean.
+    /// The rule for requests in other languages than English and Korean.
     pub other_languages: OtherLanguages,
 }
 
@@ -62,7 +62,7 @@ impl Default for Signals {
     }
 }
 
-/// What decided the task.
+/// The evidence that decided the task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Because {
     /// The caller said so.

@@ -1,4 +1,4 @@
-//! How the first sum of a segment compares with those of the others: hashed features of the second look.
+//! Compares the first sum of a segment with those of the others: hashed features of the second look.
 //!
 //! The first look finds sentences that ask. The second decides what belongs to the one that asks most: the sentences of
 //! the same paragraph tell its story, a document above it does not.
@@ -16,14 +16,14 @@ use super::words::step;
 /// The sum of no segment.
 pub(super) const LOWEST: f32 = -9.0;
 
-/// What the first look gave.
+/// The result of the first look.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FirstLook<'s> {
     /// The segments.
     pub(super) segments: &'s [Segment],
     /// The sum of each.
     pub(super) sums: &'s [f32],
-    /// What each is about, one bit for a long word.
+    /// The long words of each, one bit for a word.
     pub(super) seen: &'s [u128],
 }
 
@@ -147,7 +147,7 @@ impl Compared<'_> {
         self.near(other) * 32 + sum.map_or(31, |&sum| step_of(sum, 1.0, 5.0))
     }
 
-    /// How many other sums are higher: of all, and of those after it.
+    /// The number of higher sums: of all, and of those after it.
     fn ranks(&self) -> (u32, u32) {
         let sum = self.sum();
         let higher = |others: &[f32]| others.iter().filter(|&&other| other > sum).count();
@@ -181,7 +181,7 @@ impl Compared<'_> {
         ]
     }
 
-    /// Where it stands from the segment of the highest sum, and how many long words both have.
+    /// Its place relative to the segment of the highest sum, and the number of long words that both share.
     fn places(&self) -> [u32; 6] {
         let (overview, at, coarse) = (self.overview, self.at, self.coarse());
         let top = self.top();

@@ -11,7 +11,7 @@ use super::letters::GAP;
 use super::letters::is_hangul;
 use super::letters::is_word;
 
-/// Where a hash starts; the xor of a small number starts another family of hashes.
+/// The first state of a hash; the xor of a small number starts another family of hashes.
 pub(super) const BASIS: u32 = 0x811c_9dc5;
 /// **Source:** the prime of 32-bit FNV-1a (RFC 9923); the rotation mixes code points wider than a byte.
 const PRIME: u32 = 0x0100_0193;
@@ -35,14 +35,14 @@ pub(super) fn step_letter(hash: u32, letter: char) -> u32 {
 /// A stretch of the letters of a sample.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Span {
-    /// Where it starts.
+    /// Its start.
     pub(super) start: usize,
-    /// Where it ends: the first letter behind it.
+    /// Its end: the first letter behind it.
     pub(super) end: usize,
 }
 
 impl Span {
-    /// How many letters it has.
+    /// The number of its letters.
     pub(super) fn len(self) -> usize {
         self.end.saturating_sub(self.start)
     }
@@ -55,24 +55,24 @@ pub(super) struct Word {
     pub(super) hash: u32,
     start: u16,
     end: u16,
-    /// How many of its letters are digits.
+    /// The number of its digits.
     pub(super) digits: u8,
-    /// How many are Hangul.
+    /// The number of its Hangul letters.
     pub(super) hangul: u8,
-    /// How many are of another script than Latin and Hangul.
+    /// The number of its letters of another script than Latin and Hangul.
     pub(super) other: u8,
     /// The ASCII code of a sign; 0 for a word, 1 for a sign beyond ASCII.
     pub(super) sign: u8,
 }
 
 impl Word {
-    /// Where it starts in the sample.
+    /// Its start in the sample.
     #[inline]
     pub(super) fn start(self) -> usize {
         usize::from(self.start)
     }
 
-    /// Where it ends.
+    /// Its end.
     #[inline]
     pub(super) fn end(self) -> usize {
         usize::from(self.end)
@@ -84,7 +84,7 @@ impl Word {
         Span { start: self.start(), end: self.end() }
     }
 
-    /// How many letters it has.
+    /// The number of its letters.
     #[inline]
     pub(super) fn len(self) -> usize {
         usize::from(self.end - self.start)

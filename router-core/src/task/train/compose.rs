@@ -39,7 +39,8 @@ const OFTEN: usize = 5;
 /// Composes `share` rows for each row that can be a question.
 pub(super) fn compose(rows: &[Row], wrappers: &Wrappers, share: f64, seed: u64) -> Vec<Row> {
     let often = lines_by_count(rows);
-    let mut composer = Composer { dice: Dice(seed), material: material(rows), wrappers };
+    let mut composer =
+        Composer { dice: Dice(seed), material: material(rows), wrappers, names: HashMap::new() };
     let mut composed = Vec::new();
     for row in rows {
         let Some(text) = row.single_text() else { continue };
@@ -138,6 +139,8 @@ struct Composer<'w> {
     dice: Dice,
     material: Material,
     wrappers: &'w Wrappers,
+    /// Names of fields and labels in the template that is being filled: the same at each place.
+    names: HashMap<String, String>,
 }
 
 impl Composer<'_> {
@@ -152,6 +155,7 @@ impl Composer<'_> {
     }
 
     fn filled(&mut self, set: &Set, template: &Template, question: Question<'_>) -> String {
+        self.names.clear();
         let mut text = String::new();
         let mut rest = template.text.as_str();
         while let Some(at) = rest.find(['{', '[']) {
@@ -176,6 +180,7 @@ impl Composer<'_> {
             match name {
                 "q" => text.push_str(&question.marked(question.text)),
                 "h" => text.push_str(question.text),
+                "j" => text.push_str(&question.marked(&in_json(question.text))),
                 "v" => text.push_str(&question.marked(&spoken(
                     &mut self.dice,
                     question.text,
@@ -204,12 +209,49 @@ impl Composer<'_> {
             "csv" => table(&mut self.dice),
             "x" => self.dice.pick(set.list("ask")).cloned().unwrap_or_default(),
             "a" => self.dice.pick(set.list("answer")).cloned().unwrap_or_default(),
+            "story" | "chatter" if self.dice.chance() < 0.5 => {
+                let talk = self.material.talk(language);
+                let own = set.list(name);
+                let pool = if talk.is_empty() { own } else { talk };
+                self.dice.pick(pool).cloned().unwrap_or_default()
+            }
+            "xmeta" | "jmeta" | "kmeta" | "emeta" => self.fields(name, set.list("meta")),
+            name if NAMES.contains(&name) => {
+                if let Some(known) = self.names.get(name) {
+                    return known.clone();
+                }
+                let chosen = self.dice.pick(set.list(name)).cloned().unwrap_or_default();
+                self.names.insert(name.to_owned(), chosen.clone());
+                chosen
+            }
             name => {
                 let number = self.dice.below(48) + 2;
                 let line = self.dice.pick(set.list(name)).cloned().unwrap_or_default();
                 line.replace("{n}", &number.to_string())
             }
         }
+    }
+
+    /// Some fields that say nothing of the question, in the form that `kind` names.
+    fn fields(&mut self, kind: &str, all: &[String]) -> String {
+        let count = 1 + self.dice.below(4);
+        let mut fields = Vec::new();
+        for _ in 0..count {
+            let number = (self.dice.below(48) + 2).to_string();
+            let Some((name, value)) = self.dice.pick(all).and_then(|line| line.split_once('='))
+            else {
+                continue;
+            };
+            let value = value.replace("{n}", &number);
+            let field = name.replace(' ', "_");
+            fields.push(match kind {
+                "xmeta" => format!("<{field}>{value}</{field}>"),
+                "jmeta" => format!("\"{field}\": \"{value}\""),
+                "emeta" => format!("{field} = {value}"),
+                _ => format!("{name}: {value}"),
+            });
+        }
+        fields.join(if kind == "jmeta" { ", " } else { "\n" })
     }
 
     /// A document, now and then with a heading.
@@ -245,27 +287,23 @@ impl Composer<'_> {
     }
 }
 
+/// Slots whose filling is a name: each is chosen once for a template.
+const NAMES: [&str; 7] =
+    ["askfield", "matfield", "rulefield", "asklabel", "matlabel", "rulelabel", "root"];
+/// All other slots.
+const SLOTS: [&str; 28] = [
+    "q", "h", "v", "u", "j", "n", "x", "a", "doc", "docs", "code", "log", "csv", "form", "think",
+    "greet", "thanks", "story", "persona", "speaker", "chatter", "tool", "xmeta", "jmeta", "kmeta",
+    "emeta", "courtesy", "title",
+];
+
 fn is_slot(name: &str) -> bool {
-    matches!(
-        name,
-        "q" | "h"
-            | "v"
-            | "u"
-            | "n"
-            | "x"
-            | "a"
-            | "doc"
-            | "docs"
-            | "code"
-            | "log"
-            | "csv"
-            | "form"
-            | "think"
-            | "greet"
-            | "thanks"
-            | "story"
-            | "persona"
-    )
+    NAMES.contains(&name) || SLOTS.contains(&name)
+}
+
+/// A question as the value of a JSON string.
+fn in_json(question: &str) -> String {
+    question.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }
 
 #[cfg(test)]

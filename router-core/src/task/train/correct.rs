@@ -45,13 +45,24 @@ const FEWEST: usize = 50;
 /// Fewest rows' worth of a gain, and of none.
 const FEWEST_EACH: f64 = 5.0;
 /// Pulls that are tried, weakest first: what moves words, and what moves the prior's weights.
-const PULLS: [[f64; 2]; 5] = [[0.5, 0.5], [1.5, 1.0], [5.0, 2.0], [15.0, 5.0], [60.0, 20.0]];
+const PULLS: [[f64; 2]; 8] = [
+    [0.5, 0.3],
+    [1.5, 0.3],
+    [1.5, 3.0],
+    [5.0, 0.3],
+    [5.0, 3.0],
+    [20.0, 0.3],
+    [20.0, 3.0],
+    [1e5, 1.0],
+];
+/// The least variance of a feature that sets its pull.
+const LEAST_VARIANCE: f64 = 1e-3;
 /// Force on the bias: none worth the name.
 const FREE: f64 = 1e-3;
 /// Draws behind the comparison with the prior.
 const DRAWS: usize = 400;
 
-/// How a correction is learned.
+/// The settings of a correction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CorrectionSettings {
     /// Start of everything that looks random.
@@ -67,7 +78,7 @@ pub struct Corrected {
     pub file: Vec<u8>,
     /// The scorer that the file holds.
     pub scorer: LinearScorer,
-    /// How it compares with the prior on rows held out.
+    /// The comparison with the prior on rows held out.
     pub report: CorrectionReport,
 }
 
@@ -93,17 +104,17 @@ pub struct CorrectionReport {
     pub prior: Compared,
     /// The corrected head, held out.
     pub corrected: Compared,
-    /// How much higher its AUC is: nine in ten draws of the rows lie between these.
+    /// The advantage of its AUC: nine in ten draws of the rows lie between these.
     pub better: [f64; 2],
 }
 
-/// Why no corrected model is handed out.
+/// The reason why no corrected model is handed out.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum CorrectionError {
     /// Too few rows.
     #[error("{found} rows with recorded answers: at least {FEWEST} are needed")]
     Few {
-        /// How many there are.
+        /// The number of rows.
         found: usize,
     },
     /// Rows of one kind only.
@@ -111,9 +122,9 @@ pub enum CorrectionError {
         "of {rows} rows, {gain:.1} have a gain (`reasoning_right` high, `chat_right` low): at least {FEWEST_EACH} with one and {FEWEST_EACH} without are needed"
     )]
     OneKind {
-        /// How many rows there are.
+        /// The number of rows.
         rows: usize,
-        /// How many of them have a gain, fractions added.
+        /// The number of those with a gain, fractions added.
         gain: f64,
     },
     /// Too few folds.
@@ -189,11 +200,11 @@ impl<'r> Run<'r> {
     fn fitted(&self, [words, shape]: [f64; 2], which: impl Fn(usize) -> bool) -> Vec<f64> {
         let all = self.points.iter().enumerate();
         let points: Vec<&Point> = all.filter(|(at, _)| which(*at)).map(|(_, one)| one).collect();
+        let spread = variances(&points);
         let force: Vec<f64> = (0..self.prior.len())
             .map(|at| match at {
                 0 => FREE,
-                at if at < WORDS_FROM => shape,
-                _ => words,
+                at => spread.get(at).map_or(words, |variance| shape * variance),
             })
             .collect();
         fit(&points, Pull { prior: &self.prior, force: &force })
@@ -309,6 +320,23 @@ fn read(base: &LinearScorer, row: &GainRow, sample: &mut Sample) -> (Point, Scor
         point.features.extend(group.iter().map(|bucket| (at(bucket), value)));
     }
     (point, score)
+}
+
+/// The variance of each dense feature. A pull times this is a pull on the weight of the standardized feature: one that
+/// varies little in these rows may gain much weight.
+fn variances(points: &[&Point]) -> [f64; WORDS_FROM] {
+    let count = float(points.len().max(1));
+    let (mut sums, mut squares) = ([0.0; WORDS_FROM], [0.0; WORDS_FROM]);
+    for &(at, value) in points.iter().flat_map(|point| &point.features) {
+        if let (Some(sum), Some(square)) = (sums.get_mut(at), squares.get_mut(at)) {
+            *sum += value;
+            *square += value * value;
+        }
+    }
+    for (square, sum) in squares.iter_mut().zip(sums) {
+        *square = (*square / count - (sum / count) * (sum / count)).max(LEAST_VARIANCE);
+    }
+    squares
 }
 
 /// The part of each row: equal texts stay together, all else is dealt at random.

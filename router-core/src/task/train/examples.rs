@@ -2,6 +2,8 @@
 //!
 //! Not done here: learning.
 
+use std::collections::HashMap;
+
 use crate::chat::ChatRequest;
 use crate::chat::Message;
 use crate::task::LinearScorer;
@@ -29,13 +31,13 @@ use super::rows::Row;
 /// One labelled turn: its buckets, namespace by namespace.
 #[derive(Debug, Clone)]
 pub(super) struct Example {
-    /// What it needs.
+    /// The label.
     pub(super) task: Task,
     /// The script of the turn.
     pub(super) script: Script,
     /// All buckets, those of one namespace together.
     pub(super) buckets: Box<[u32]>,
-    /// Where each namespace ends in `buckets`.
+    /// The end of each namespace in `buckets`.
     pub(super) ends: [usize; NAMESPACES],
 }
 
@@ -86,17 +88,70 @@ impl Sink for Buckets {
 /// The question of each row's last user turn, in the order of the rows; a row without one is an empty example.
 pub(super) fn examples(rows: &[Row], locator: &Model, seed: u32, bits: u32) -> Vec<Example> {
     let mut sample = Sample::new();
-    rows.iter()
-        .map(|row| {
-            let mut buckets = Buckets { seed, bits, groups: std::array::from_fn(|_| Vec::new()) };
-            let script = with_last_turn(row, |turn| {
-                sample.read(turn);
-                unmarked(&mut sample);
-                walk(&Located::find(locator, sample.text()), &mut buckets)
-            });
-            Example::new(row.task, script.unwrap_or(Script::Latin), &buckets.groups)
-        })
-        .collect()
+    let read = |row: &Row| {
+        let groups = std::array::from_fn(|_| Vec::new());
+        let mut buckets = Buckets { seed, bits: WHOLE, groups };
+        let script = with_last_turn(row, |turn| {
+            sample.read(turn);
+            unmarked(&mut sample);
+            walk(&Located::find(locator, sample.text()), &mut buckets)
+        });
+        Example::new(row.task, script.unwrap_or(Script::Latin), &buckets.groups)
+    };
+    let mut examples: Vec<Example> = rows.iter().map(read).collect();
+    let support = Support::of(rows, &examples);
+    for gram in examples.iter_mut().flat_map(|example| &mut example.buckets) {
+        *gram = if support.holds(*gram) { *gram >> (WHOLE - bits) } else { NOWHERE };
+    }
+    examples
+}
+
+/// Bits of a hash before it becomes a bucket.
+const WHOLE: u32 = 32;
+/// The bucket of an n-gram that is not learned.
+const NOWHERE: u32 = u32::MAX;
+/// Of fewer families, such as those of a team's own traffic, all n-grams are learned.
+const FAMILIES: usize = 20;
+/// Bits of a hash by which its support is known.
+const KNOWN: u32 = 26;
+
+/// The n-grams that occur in rows of several families of sources: what only one source says does not transfer to others, and
+/// would share its bucket with what does.
+struct Support {
+    /// The family that was last seen with an n-gram, from 1; 0 for none.
+    last: Vec<u16>,
+    /// Did the family change?
+    several: Vec<bool>,
+    /// Are there families enough to tell?
+    applies: bool,
+}
+
+impl Support {
+    fn of(rows: &[Row], examples: &[Example]) -> Self {
+        let mut numbers: HashMap<&str, u16> = HashMap::new();
+        let mut support =
+            Self { last: vec![0; 1 << KNOWN], several: vec![false; 1 << KNOWN], applies: false };
+        for (row, example) in rows.iter().zip(examples) {
+            let next = u16::try_from(numbers.len() + 1).unwrap_or(u16::MAX);
+            let family = *numbers.entry(row.family()).or_insert(next);
+            for at in example.buckets.iter().map(|&gram| place(gram)) {
+                let places = (support.last.get_mut(at), support.several.get_mut(at));
+                let (Some(last), Some(several)) = places else { continue };
+                *several |= *last != 0 && *last != family;
+                *last = family;
+            }
+        }
+        support.applies = numbers.len() >= FAMILIES;
+        support
+    }
+
+    fn holds(&self, gram: u32) -> bool {
+        !self.applies || self.several.get(place(gram)).copied().unwrap_or_default()
+    }
+}
+
+fn place(gram: u32) -> usize {
+    usize::try_from(gram >> (WHOLE - KNOWN)).unwrap_or_default()
 }
 
 /// The score of a turn, the features of its benefit, and its question as buckets of the benefit's correction.

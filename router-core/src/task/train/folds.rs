@@ -1,4 +1,4 @@
-//! Which rows are held out together: whole families of sources, never single rows.
+//! Chooses the rows that are held out together: whole families of sources, never single rows.
 //!
 //! A scorer that has seen other rows of a source knows its style; held out by rows it would look better than it is.
 //! The largest families are dealt first, like cards, there and back, so that folds are of similar size.

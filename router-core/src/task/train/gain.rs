@@ -18,15 +18,15 @@ use super::measure::float;
 #[derive(Debug, Clone, PartialEq)]
 pub struct GainRow {
     body: String,
-    /// How often the chat model was right: 0 to 1.
+    /// The share of answers of the chat model that were right: 0 to 1.
     pub chat: f64,
-    /// How often the reasoning model was right: 0 to 1.
+    /// The share of answers of the reasoning model that were right: 0 to 1.
     pub reasoning: f64,
     /// The source and, if it is named, the family within it.
     pub family: String,
 }
 
-/// Why a line is not such a row.
+/// The reason why a line is not such a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GainError {
     /// Not JSON, or no field of that kind.
@@ -36,7 +36,7 @@ pub enum GainError {
         line: usize,
         /// The field.
         field: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
 }
@@ -102,18 +102,18 @@ impl GainRow {
         messages.flat_map(|turn| turn.texts().map(str::to_owned).collect::<Vec<_>>()).collect()
     }
 
-    /// How many digits its texts have.
+    /// The number of digits of its texts.
     pub fn digits(&self) -> f64 {
         float(self.texts().chars().filter(char::is_ascii_digit).count())
     }
 
-    /// How many letters its texts have.
+    /// The number of letters of its texts.
     pub fn letters(&self) -> f64 {
         float(self.texts().chars().count())
     }
 }
 
-/// How well numbers rank rows by benefit.
+/// The quality of a ranking of rows by benefit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Ranking {
     /// Probability that a row with a gain ranks above one without; `None` if one of them is missing.
@@ -128,11 +128,11 @@ pub struct Ranking {
 struct Ranked {
     value: f64,
     gain: f64,
-    /// How much better the reasoning model is.
+    /// The advantage of the reasoning model.
     difference: f64,
 }
 
-/// How well `values`, one for each row, rank the rows.
+/// The quality of the ranking by `values`, one for each row.
 pub fn ranking(rows: &[GainRow], values: &[f64]) -> Ranking {
     rank(&mut ranked(rows, values))
 }

@@ -17,7 +17,7 @@ use super::rows::Row;
 
 /// Passes over the rows.
 const EPOCHS: usize = 4;
-/// What is added to the seed for each order that [`learn_mean`] learns in, and what each counts.
+/// The summand of the seed for each order that [`learn_mean`] learns in, and the weight of each.
 const ORDERS: [u64; 4] = [0, 7_919, 15_838, 23_757];
 const SHARE: f32 = 0.25;
 /// Step of the first pass; it falls linearly.
@@ -100,7 +100,7 @@ impl Dice {
     }
 }
 
-/// How much each row counts; the average is 1.
+/// The weight of each row; the average is 1.
 pub(super) fn balance(rows: &[&Row]) -> Vec<f32> {
     let mut sizes: HashMap<&str, f32> = HashMap::new();
     for row in rows {

@@ -27,11 +27,11 @@ use super::rows::Row;
 
 /// The label of a segment whose label is hidden.
 const HIDDEN: u32 = 7;
-/// How often a row hides its words, and its labels: its shape has to do then.
+/// The shares of rows that hide their words, and their labels: the shape has to do then.
 const NO_WORDS: f64 = 0.15;
 const NO_LABELS: f64 = 0.2;
 
-/// What is known of each letter of a turn.
+/// The knowledge of a letter of a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
     /// It is part of the question.
@@ -61,7 +61,7 @@ pub(super) fn unmarked(sample: &mut Sample) -> Vec<Known> {
     known
 }
 
-/// How a segment becomes buckets.
+/// The way from a segment to buckets.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Buckets {
     /// Start of the hashes.
@@ -85,7 +85,7 @@ impl Buckets {
 pub(super) struct Located {
     segments: Vec<Segment>,
     seen: Vec<u128>,
-    /// How much each segment counts: a row of many lines must not outweigh many rows.
+    /// The weight of each segment: a row of many lines must not outweigh many rows.
     pub(super) count: f32,
     /// The label of each segment in the second look; `None` if nothing is known.
     labels: Vec<Option<Task>>,

@@ -15,6 +15,8 @@ const PIECES: usize = 1_500;
 #[derive(Debug, Default)]
 pub(super) struct Material {
     docs: [Vec<String>; 2],
+    /// Small talk: a sentence each.
+    talk: [Vec<String>; 2],
     /// Code.
     pub(super) code: Vec<String>,
 }
@@ -24,9 +26,17 @@ impl Material {
     pub(super) fn docs(&self, language: Language) -> &[String] {
         self.docs.get(usize::from(language == Language::Korean)).map_or(&[], Vec::as_slice)
     }
+
+    /// Small talk of a language.
+    pub(super) fn talk(&self, language: Language) -> &[String] {
+        self.talk.get(usize::from(language == Language::Korean)).map_or(&[], Vec::as_slice)
+    }
 }
 
-/// What the rows hold.
+/// Sources of small talk.
+const TALK: [&str; 3] = ["chitchat", "chatbot", "chatterbot"];
+
+/// The material of the rows.
 pub(super) fn material(rows: &[Row]) -> Material {
     let mut material = Material::default();
     for row in rows {
@@ -39,6 +49,13 @@ pub(super) fn material(rows: &[Row]) -> Material {
         }
         let Some(longest) = text.lines().max_by_key(|line| line.len()) else { continue };
         let letters = longest.chars().count();
+        let talks = row.task == Task::Chat && TALK.iter().any(|name| row.source.contains(name));
+        if talks && !text.contains(['\n', '?']) && (12..110).contains(&letters) {
+            let talk = material.talk.get_mut(usize::from(row.language == Language::Korean));
+            if let Some(talk) = talk.filter(|talk| talk.len() < PIECES) {
+                talk.push(text.clone());
+            }
+        }
         let prose = (120..700).contains(&letters) && !longest.contains(['?', '{', '=']);
         if text.lines().count() > 1 && prose && row.task == Task::Chat {
             let korean = longest.chars().any(|letter| matches!(letter, '가'..='힣'));

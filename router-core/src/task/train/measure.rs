@@ -1,4 +1,4 @@
-//! How good scores are: area under the curve, accuracy, F1, calibration error; whole and by part.
+//! The quality of scores: area under the curve, accuracy, F1, calibration error; whole and by part.
 //!
 //! Not done here: speed, which the program measures, and drawing.
 
@@ -22,14 +22,14 @@ pub struct Scored {
     pub language: Language,
     /// True for rows made to mislead.
     pub hard: bool,
-    /// Where the row comes from.
+    /// The source of the row.
     pub source: String,
 }
 
 /// Figures of one set of scores.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Figures {
-    /// How many scores.
+    /// The number of scores.
     pub n: usize,
     /// Probability that a reasoning row scores higher than a chat row; `None` if one of them is missing.
     pub auc: Option<f64>,

@@ -12,12 +12,14 @@ mod locator;
 mod material;
 mod ridge;
 mod rounding;
+mod run;
 mod wrappers;
 
 pub mod correct;
 pub mod gain;
 pub mod measure;
 pub mod rows;
+pub mod settings;
 pub mod teacher;
 
 pub use correct::{
@@ -26,5 +28,6 @@ pub use correct::{
 pub use gain::{GainError, GainRow, Interval, Ranking, interval, ranking, within_families};
 pub use measure::{Quality, Scored, quality};
 pub use rows::{Language, Row, RowError};
-pub use teacher::{Report, Settings, Stage, TrainError, Trained, on_other_sources, train};
+pub use settings::{Report, Settings, Stage, TrainError, Trained};
+pub use teacher::{on_other_sources, train};
 pub use wrappers::{WrapperError, Wrappers};

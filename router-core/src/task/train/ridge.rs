@@ -19,7 +19,7 @@ pub(super) struct Point {
     pub(super) features: Vec<(usize, f64)>,
     /// The target.
     pub(super) wanted: f64,
-    /// What the probability is multiplied with: above 0, at most 1.
+    /// The factor of the probability: above 0, at most 1.
     pub(super) gate: f64,
 }
 
@@ -45,7 +45,7 @@ impl Point {
     }
 }
 
-/// Where the weights are pulled to, and how hard each is pulled.
+/// The weights without any row, and the force that pulls each towards them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pull<'p> {
     /// The weights without any row.
@@ -86,7 +86,7 @@ pub(super) fn probability(log_odds: f64) -> f64 {
     1.0 / (1.0 + (-log_odds).exp())
 }
 
-/// How surprising `wanted` is after `found`, in nats.
+/// The surprise of `wanted` after `found`, in nats.
 pub(super) fn surprise(found: f64, wanted: f64) -> f64 {
     let found = found.clamp(1e-6, 1.0 - 1e-6);
     -(wanted * found.ln() + (1.0 - wanted) * (1.0 - found).ln())

@@ -5,7 +5,7 @@ use super::rows::Row;
 /// The largest byte of a weight.
 const LARGEST: f32 = 127.0;
 
-/// What a byte is worth, so that the heaviest weight is the largest byte.
+/// The worth of a byte, so that the heaviest weight is the largest byte.
 pub(super) fn scale(table: &[f32]) -> f32 {
     let heaviest = table.iter().fold(0.0_f32, |most, weight| most.max(weight.abs()));
     if heaviest > 0.0 { heaviest / LARGEST } else { 1.0 }

@@ -34,7 +34,7 @@ impl Language {
     }
 }
 
-/// What parts the source of a composed row from the name of its template.
+/// The mark between the source of a composed row and the name of its template.
 const COMPOSED: &str = "+composed:";
 
 /// A labelled request.
@@ -42,11 +42,11 @@ const COMPOSED: &str = "+composed:";
 pub struct Row {
     /// The request body.
     body: String,
-    /// What the request needs.
+    /// The label of the request.
     pub task: Task,
     /// The language of the ask.
     pub language: Language,
-    /// Where the row comes from; empty if it was not said.
+    /// The source of the row; empty if it is not named.
     pub source: String,
     /// Under which terms; empty if it was not said.
     pub license: String,
@@ -54,7 +54,7 @@ pub struct Row {
     pub hard: bool,
 }
 
-/// Why a line is not a row.
+/// The reason why a line is not a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RowError {
     /// Not JSON, or not an object.
@@ -70,7 +70,7 @@ pub enum RowError {
         line: usize,
         /// The field.
         field: &'static str,
-        /// What it should be.
+        /// The expected value.
         expected: &'static str,
     },
     /// The messages of the row are no chat request.
@@ -78,7 +78,7 @@ pub enum RowError {
     Request {
         /// The line, from 1.
         line: usize,
-        /// What the parser found.
+        /// The finding of the parser.
         fault: RequestFault,
     },
 }

@@ -20,7 +20,7 @@ pub(super) struct Template {
     pub(super) helper: bool,
 }
 
-/// Why a text is no set of templates.
+/// The reason why a text is no set of templates.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WrapperError {
     /// A line `## ..` that names no kind and language.
@@ -50,7 +50,7 @@ pub struct Wrappers {
 }
 
 impl Set {
-    /// What fills a slot; empty if the file holds nothing for it.
+    /// The lines that fill a slot; empty if the file holds nothing for it.
     pub(super) fn list(&self, name: &str) -> &[String] {
         self.lists.get(name).map_or(&[], Vec::as_slice)
     }
