@@ -4,6 +4,8 @@ pub mod adapt;
 mod adapt_cap;
 mod adapt_chat;
 mod adapt_responses;
+#[cfg(feature = "http-client")]
+pub(crate) mod alike;
 mod attachments;
 mod body;
 pub mod bounds;

@@ -22,6 +22,8 @@ mod holding;
 mod last_refusals;
 pub mod limits;
 #[cfg(feature = "http-client")]
+mod outbox;
+#[cfg(feature = "http-client")]
 pub mod passing;
 #[cfg(feature = "http-client")]
 mod readers;

@@ -29,6 +29,7 @@ use crate::upstream::Unreachable;
 pub use super::stream_end::{How, StreamEnd};
 pub use super::watch::Watch;
 
+use super::outbox::Outbox;
 use super::seen::{Seen, Verdict};
 use super::watch::{HELD_EVENT_BYTES, LINGER};
 
@@ -49,8 +50,8 @@ type OnEnd = Box<dyn FnOnce(&StreamEnd) + Send>;
 pub struct Relay {
     body: ReplyBody,
     splitter: Splitter,
-    /// Events that wait to be passed on, in order; those of chat that came together are one piece.
-    ready: std::collections::VecDeque<BytesMut>,
+    /// Events that wait to be passed on.
+    ready: Outbox,
     seen: Seen,
     watch: Watch,
     /// Times at which bytes last arrived and last left.
@@ -101,7 +102,7 @@ impl Relay {
         let mut relay = Self {
             body,
             splitter: Splitter::default(),
-            ready: std::collections::VecDeque::new(),
+            ready: Outbox::default(),
             seen: Seen::default(),
             watch,
             heard: now,
@@ -169,7 +170,7 @@ impl Relay {
         while let Some(event) = self.splitter.split_event() {
             if self.over.is_some() {
                 // Some services send another `[DONE]`.
-                self.ready.push_back(event);
+                self.ready.push(event);
                 continue;
             }
             let before_content = !self.is_committed();
@@ -183,7 +184,7 @@ impl Relay {
                 Verdict::Pass | Verdict::Foreign => self.pass(event, waiting),
                 Verdict::Withhold => {}
                 Verdict::Error(reported) => {
-                    self.ready.push_back(event);
+                    self.ready.push(event);
                     self.phase = Phase::Ended(how_of(&reported));
                     return Ok(());
                 }
@@ -211,10 +212,10 @@ impl Relay {
     /// Passes an event on: in one piece with the one before it if both came with the same bytes, so that one write sends them. In
     /// the Responses API each is looked at once more.
     fn pass(&mut self, event: BytesMut, waiting: usize) {
-        let several = self.ready.len() > waiting;
-        match self.ready.back_mut() {
-            Some(last) if self.seen.next.is_none() && several => last.unsplit(event),
-            Some(_) | None => self.ready.push_back(event),
+        if self.seen.next.is_none() && self.ready.len() > waiting {
+            self.ready.join(event);
+        } else {
+            self.ready.push(event);
         }
     }
 
@@ -232,7 +233,7 @@ impl Relay {
             return self.break_off();
         }
         if now >= self.told + self.watch.heartbeat {
-            self.ready.push_back(KEEP_ALIVE.as_bytes().into());
+            self.ready.push(KEEP_ALIVE.as_bytes().into());
             self.told = now;
         }
         self.listen();
@@ -256,7 +257,7 @@ impl Relay {
             "type": CUT_OFF.error_type(), "param": null, "code": CUT_OFF.as_str(),
         }});
         let sequence = self.seen.next.unwrap_or_default();
-        self.ready.push_back(error_event(operation, sequence, &error).into());
+        self.ready.push(error_event(operation, sequence, &error).into());
         self.phase = Phase::Ended(How::Interrupted);
     }
 
@@ -264,7 +265,9 @@ impl Relay {
     fn close(&mut self) {
         let rest = self.splitter.rest();
         if self.over.is_some() {
-            self.ready.extend((!rest.is_empty()).then(|| rest.into()));
+            if !rest.is_empty() {
+                self.ready.push(rest.into());
+            }
             self.phase = Phase::Ended(How::Whole);
             return;
         }
@@ -274,7 +277,7 @@ impl Relay {
                 Verdict::Pass => {
                     let mut event = BytesMut::from(rest);
                     event.extend_from_slice(b"\n\n");
-                    self.ready.push_back(event);
+                    self.ready.push(event);
                 }
                 Verdict::Withhold => {}
                 Verdict::Error(_) | Verdict::Foreign | Verdict::Malformed | Verdict::Cut => {
@@ -283,13 +286,24 @@ impl Relay {
             }
         } else if !rest.is_empty() {
             // The second half of a line end whose first half ended the last event.
-            self.ready.push_back(rest.into());
+            self.ready.push(rest.into());
         }
         if self.seen.is_whole() {
             self.phase = Phase::Ended(How::Whole);
         } else {
             self.interrupt();
         }
+    }
+
+    /// The bytes that go on next. In the Responses API each event is looked at once more.
+    fn piece(&mut self) -> Option<Bytes> {
+        let (piece, events) = self.ready.take(self.seen.next.is_some())?;
+        // It has gone on as soon as it was heard, or is a comment of ours.
+        self.told = self.told.max(self.heard);
+        if let Some(over) = &mut self.over {
+            over.left = over.left.saturating_sub(events);
+        }
+        Some(piece)
     }
 
     /// Tells how it went, once.
@@ -330,14 +344,13 @@ impl Stream for Relay {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
         let relay = self.get_mut();
         loop {
-            if let Some(event) = relay.ready.pop_front() {
-                relay.told = Instant::now();
-                if let Some(over) = &mut relay.over {
-                    over.left = over.left.saturating_sub(1);
-                }
-                return Poll::Ready(Some(event.freeze()));
+            if relay.ready.is_empty() {
+                relay.preamble = None;
             }
-            relay.preamble = None;
+            let over = relay.phase != Phase::Open;
+            if relay.ready.is_full() || over && !relay.ready.is_empty() {
+                return Poll::Ready(relay.piece());
+            }
             if let Phase::Ended(how) = relay.phase {
                 relay.report(how);
                 return Poll::Ready(None);
@@ -353,6 +366,13 @@ impl Stream for Relay {
                 }
                 Poll::Ready(Some(Err(_))) => relay.break_off(),
                 Poll::Ready(None) => relay.close(),
+                Poll::Pending if !relay.ready.is_empty() => {
+                    // The end is not waited for: it may come late.
+                    if relay.over.is_none() && relay.ready.waits(context) {
+                        return Poll::Pending;
+                    }
+                    return Poll::Ready(relay.piece());
+                }
                 Poll::Pending => {
                     std::task::ready!(relay.silence.as_mut().poll(context));
                     relay.silent();

@@ -6,6 +6,7 @@
 use crate::chat::HostedCalls;
 use crate::chat::Reported;
 use crate::chat::Usage;
+use crate::chat::alike::Alike;
 use crate::chat::stream::Chunk;
 use crate::chat::stream::Event;
 use crate::model::ServiceTier;
@@ -32,6 +33,8 @@ pub(super) struct Seen {
     /// The hosted tools called, by items that are done, and by the whole answer at the end.
     hosted_items: HostedCalls,
     hosted: HostedCalls,
+    /// The last chunk, if it said nothing but text: one that is like it changes nothing but the count.
+    alike: Alike,
 }
 
 /// The treatment of an event.
@@ -50,7 +53,18 @@ pub(super) enum Verdict {
 
 impl Seen {
     pub(super) fn event(&mut self, event: &[u8], withhold_usage: bool) -> Verdict {
-        match Event::read(event) {
+        if let Some(bytes) = self.alike.text_bytes(event) {
+            self.content_bytes += bytes;
+            return Verdict::Pass;
+        }
+        let read = Event::read(event);
+        match &read {
+            Event::Chunk(chunk) => self.alike.learn(event, chunk),
+            Event::Nothing | Event::Error(_) | Event::Done | Event::Foreign | Event::Malformed => {
+                self.alike.forget();
+            }
+        }
+        match read {
             Event::Nothing => Verdict::Pass,
             Event::Done if !self.is_whole() => Verdict::Cut,
             Event::Done => {

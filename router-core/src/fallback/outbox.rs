@@ -1,0 +1,179 @@
+//! The events of a stream that wait to be passed on, and how many go on together.
+//!
+//! What has arrived together leaves together, so that one write serves many events. A connection hands on one piece at a time, and
+//! the next only after its own task has run. While events follow each other that fast, the stream lets that task run before it
+//! passes on what it has; a stream whose events come one by one is not held up.
+//!
+//! Not done here: which events are passed on (`relay.rs`).
+
+use std::collections::VecDeque;
+use std::task::Context;
+
+use bytes::{Bytes, BytesMut};
+
+/// So many bytes go on at once.
+const TOGETHER: usize = 16 << 10;
+/// A connection to the caller asks twice before it gives up its own turn.
+const IN_VAIN: u8 = 1;
+/// Events that come one by one before it is tried again whether more follow at once.
+const ALONE: u8 = 15;
+
+/// Events in order.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    events: VecDeque<BytesMut>,
+    bytes: usize,
+    turn: Turn,
+    /// True if a turn has brought something since something last went on.
+    brought: bool,
+    /// True if its turns brought something the last time.
+    follow: bool,
+    /// How often nothing was waited for since.
+    alone: u8,
+}
+
+/// Whether the connection's task has had its turn since something last went on.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    #[default]
+    None,
+    /// It was given one, which has brought nothing so far; how often whoever waits may still be asked in vain.
+    Given(u8),
+    /// Its last one has brought something.
+    Brought,
+}
+
+impl Outbox {
+    pub(super) fn push(&mut self, event: BytesMut) {
+        self.comes(event.len());
+        self.events.push_back(event);
+    }
+
+    fn comes(&mut self, bytes: usize) {
+        self.bytes += bytes;
+        if matches!(self.turn, Turn::Given(_)) {
+            self.turn = Turn::Brought;
+        }
+    }
+
+    /// How many events wait.
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// True if no more fits into one piece.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes >= TOGETHER
+    }
+
+    /// Joins an event with the last one.
+    pub(super) fn join(&mut self, event: BytesMut) {
+        self.comes(event.len());
+        match self.events.back_mut() {
+            Some(last) => last.unsplit(event),
+            None => self.events.push_back(event),
+        }
+    }
+
+    /// True if what is here shall wait until the connection's task has run once; whoever waits is woken after it.
+    pub(super) fn waits(&mut self, context: &Context<'_>) -> bool {
+        let mut in_vain = IN_VAIN;
+        match self.turn {
+            Turn::Given(0) => return false,
+            Turn::Given(left) => in_vain = left - 1,
+            Turn::Brought => self.brought = true,
+            Turn::None if !self.follow && self.alone < ALONE => {
+                self.alone += 1;
+                return false;
+            }
+            Turn::None => self.alone = 0,
+        }
+        self.turn = Turn::Given(in_vain);
+        context.waker().wake_by_ref();
+        true
+    }
+
+    /// What goes on next, and how many events it is: one, or all that fit into one piece.
+    pub(super) fn take(&mut self, one: bool) -> Option<(Bytes, usize)> {
+        let first = self.events.pop_front()?;
+        if std::mem::take(&mut self.turn) != Turn::None {
+            self.follow = std::mem::take(&mut self.brought);
+        }
+        let mut length = first.len();
+        let fits = |event: &&BytesMut| {
+            length += event.len();
+            length <= TOGETHER
+        };
+        let more = if one { 0 } else { self.events.iter().take_while(fits).count() };
+        if more == 0 {
+            self.bytes -= first.len();
+            return Some((first.freeze(), 1));
+        }
+        let mut piece = Vec::with_capacity(TOGETHER.min(self.bytes));
+        piece.extend_from_slice(&first);
+        for event in self.events.drain(..more) {
+            piece.extend_from_slice(&event);
+        }
+        self.bytes -= piece.len();
+        Some((piece.into(), more + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn filled(events: &[&str]) -> Outbox {
+        let mut outbox = Outbox::default();
+        events.iter().for_each(|event| outbox.push(event.as_bytes().into()));
+        outbox
+    }
+
+    #[test]
+    fn what_waits_goes_on_together_or_one_by_one() {
+        let mut outbox = filled(&["one ", "two ", "three"]);
+        assert_eq!(outbox.take(true), Some((Bytes::from_static(b"one "), 1)));
+        assert_eq!(outbox.take(false), Some((Bytes::from_static(b"two three"), 2)));
+        assert_eq!((outbox.take(false), outbox.bytes), (None, 0));
+        let long = "x".repeat(TOGETHER - 1);
+        let mut outbox = filled(&["a", "b", &long, "c"]);
+        assert!(outbox.is_full());
+        assert_eq!(outbox.take(false), Some((Bytes::from_static(b"ab"), 2)));
+        assert_eq!(
+            outbox.take(false).map(|(piece, events)| (piece.len(), events)),
+            Some((TOGETHER, 2))
+        );
+        assert_eq!((outbox.take(false), outbox.bytes), (None, 0));
+    }
+
+    #[test]
+    fn only_a_stream_whose_events_follow_each_other_waits_for_more() {
+        let context = Context::from_waker(Waker::noop());
+        let mut outbox = Outbox::default();
+        // How often more events than the first one come, each after the connection has asked twice.
+        let mut one = |more: usize| {
+            outbox.push("x".as_bytes().into());
+            let mut turns = 0;
+            while outbox.waits(&context) {
+                assert!(outbox.waits(&context), "asked twice in the same turn");
+                (0..usize::from(turns < more)).for_each(|_| outbox.push("y".as_bytes().into()));
+                turns += 1;
+            }
+            assert_eq!(outbox.take(false).unwrap().1, 1 + turns.saturating_sub(1));
+            turns
+        };
+        // One by one: every sixteenth is waited with.
+        let turns: Vec<usize> = (0..33).map(|_| one(0)).collect();
+        assert_eq!(turns.iter().sum::<usize>(), 2);
+        assert_eq!((turns[15], turns[31]), (1, 1));
+        // Once more have come, all that follow at once are waited for.
+        while one(3) == 0 {}
+        assert_eq!([one(3), one(1), one(0), one(3)], [4, 2, 1, 0]);
+    }
+}
