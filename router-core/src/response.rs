@@ -250,16 +250,31 @@ fn put_word(headers: &mut HeaderMap, name: HeaderName, word: &'static str) {
     headers.insert(name, HeaderValue::from_static(word));
 }
 
+/// A share of one, to three digits.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is between 0 and 1,000 by then"
+)]
+fn put_share(headers: &mut HeaderMap, name: HeaderName, share: f32) {
+    let thousandths = (f64::from(share.clamp(0.0, 1.0)) * 1_000.0).round_ties_even() as u16;
+    let digit = |place: u16| b'0' + u8::try_from(thousandths / place % 10).unwrap_or_default();
+    let text = [digit(1_000), b'.', digit(100), digit(10), digit(1)];
+    if let Ok(value) = HeaderValue::from_bytes(&text) {
+        headers.insert(name, value);
+    }
+}
+
 /// The headers that follow from the decision alone.
 pub(crate) fn tell_decision(headers: &mut HeaderMap, decision: &Decision) {
     if let Some(task) = decision.task() {
         put_word(headers, TASK, task.as_str());
     }
     if let Some(verdict) = decision.verdict {
-        put(headers, SCORE, &format!("{:.3}", verdict.score.value()));
+        put_share(headers, SCORE, verdict.score.value());
     }
     if let Some(tradeoff) = decision.tradeoff {
-        put(headers, BENEFIT, &format!("{:.3}", tradeoff.benefit));
+        put_share(headers, BENEFIT, tradeoff.benefit);
         if let Some(value) = tradeoff.value {
             put(headers, VALUE, &format!("{:.6}", value.net_usd));
         }
@@ -361,6 +376,18 @@ pub(crate) fn tell_overhead(headers: &mut HeaderMap, overhead: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_is_written_as_the_formatter_writes_it() {
+        for at in 0..=10_000_u16 {
+            let (share, mut headers) = (f32::from(at) / 10_000.0, HeaderMap::new());
+            put_share(&mut headers, SCORE, share);
+            assert_eq!(headers[SCORE], format!("{share:.3}"), "{share}");
+        }
+        let mut headers = HeaderMap::new();
+        put_share(&mut headers, SCORE, f32::NAN);
+        assert_eq!(headers[SCORE], "0.000");
+    }
 
     #[test]
     fn every_header_in_this_file_is_in_the_table_once() {

@@ -5,7 +5,7 @@
 //! It does not check that the body is valid JSON; the parser does. An invalid body is measured as
 //! far as possible.
 
-use memchr::memchr2;
+use memchr::memchr;
 
 use super::body::RequestFault;
 
@@ -57,16 +57,18 @@ pub fn measure(body: &[u8], max_messages: usize) -> Result<Measured, RequestFaul
     Ok(Measured { values: walk.values })
 }
 
-/// A text's bytes, without its quotes, and what follows it.
+/// A text's bytes, without its quotes, and what follows it. Only quotes are looked for: other escapes, which long texts are full
+/// of, cost nothing.
 fn text(from: &[u8]) -> (&[u8], &[u8]) {
     let mut at = 0;
-    while let Some(found) = from.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
-        at += found;
-        if from.get(at) == Some(&b'"') {
-            return (from.get(..at).unwrap_or_default(), from.get(at + 1..).unwrap_or_default());
+    while let Some(found) = from.get(at..).and_then(|rest| memchr(b'"', rest)) {
+        let end = at + found;
+        let before = from.get(..end).unwrap_or_default();
+        at = end + 1;
+        let escapes = before.iter().rev().take_while(|byte| **byte == b'\\').count();
+        if escapes % 2 == 0 {
+            return (before, from.get(at..).unwrap_or_default());
         }
-        // The byte after a backslash ends nothing.
-        at += 2;
     }
     (from, &[])
 }
