@@ -70,6 +70,7 @@
 //! | `auth` | authentication by path |
 //! | `record_file` | the file of the request log: rotation, moves, incomplete lines |
 //! | `record_writer` | the thread that writes it, and its queue |
+//! | `json_line` | a line of the log as JSON |
 //! | `request_log` | one log line per request |
 //! | `middleware` | common handling of every request: id, capacity, log, exposure |
 //! | `handlers` | the handler of each path |
@@ -147,6 +148,8 @@ mod auth;
 mod record_file;
 //
 mod record_writer;
+//
+mod json_line;
 //
 mod request_log;
 //

@@ -124,8 +124,20 @@ fn new_id() -> HeaderValue {
     static PROCESS: LazyLock<u64> = LazyLock::new(|| RandomState::new().build_hasher().finish());
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let text = format!("req_{:016x}{number:08x}", *PROCESS);
+    let mut text = Vec::with_capacity(40);
+    text.extend_from_slice(b"req_");
+    hex(&mut text, *PROCESS, 16);
+    hex(&mut text, number, 8);
     HeaderValue::try_from(text).unwrap_or_else(|_| HeaderValue::from(number))
+}
+
+/// Writes a number with at least so many digits.
+fn hex(to: &mut Vec<u8>, number: u64, width: u32) {
+    let digits = width.max(16 - number.leading_zeros() / 4);
+    for at in (0..digits).rev() {
+        let digit = u8::try_from(number >> (4 * at) & 0xf).unwrap_or_default();
+        to.push(if digit < 10 { b'0' + digit } else { b'a' + digit - 10 });
+    }
 }
 
 #[cfg(test)]
@@ -147,5 +159,17 @@ mod tests {
             assert_eq!(id.as_bytes() == sent.as_bytes() && !sent.is_empty(), kept, "{sent:?}");
         }
         assert_ne!(new_id(), new_id());
+    }
+
+    #[test]
+    fn numbers_are_written_in_hex() {
+        for (number, width) in
+            [(0, 1), (0xf, 8), (0x0012_3abc, 8), (0x9_8765_4321, 8), (u64::MAX, 16)]
+        {
+            let mut written = Vec::new();
+            hex(&mut written, number, width);
+            let expected = format!("{number:0width$x}", width = width as usize);
+            assert_eq!(String::from_utf8(written).unwrap(), expected);
+        }
     }
 }

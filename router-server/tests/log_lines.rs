@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 
 use axum::body::{Body, to_bytes};
 use azure_emulator::quota::QuotaSettings;
-use azure_emulator::{Deployment, Emulator, Settings};
+use azure_emulator::{Deployment, Emulator, Settings, Step};
 use http::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -142,8 +142,9 @@ async fn lines_are_for_all_requests_for_problems_or_for_none() {
         let config = Config::from_toml(&text, Day::try_from("2026-11-23").unwrap()).unwrap();
         let running = router_server::start(&config).await.unwrap();
         let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
-        let ask = async |id: String, model: &str| {
-            let body = json!({"model": model, "messages": [{"role": "user", "content": "hello"}]});
+        let ask = async |id: String, model: &str, stream: bool| {
+            let messages = json!([{"role": "user", "content": "hello"}]);
+            let body = json!({"model": model, "messages": messages, "stream": stream});
             let request = Request::post(format!("{}/v1/chat/completions", running.url()))
                 .header("x-request-id", id)
                 .header("content-type", "application/json")
@@ -154,15 +155,30 @@ async fn lines_are_for_all_requests_for_problems_or_for_none() {
             to_bytes(Body::new(answer.into_body()), 1 << 20).await.unwrap();
             status
         };
-        assert_eq!(ask(format!("lines-{name}-good"), "auto").await, 200);
-        assert_eq!(ask(format!("lines-{name}-failed"), "unknown").await, 404);
+        for (id, model, stream, status) in [
+            ("good", "auto", false, 200),
+            ("whole", "auto", true, 200),
+            ("failed", "unknown", false, 404),
+        ] {
+            assert_eq!(ask(format!("lines-{name}-{id}"), model, stream).await, status, "{id}");
+        }
+        // Its only attempt answered, and broke off after the head.
+        emulator
+            .script("chat_payg", Step::normal().text(&"a longer answer ".repeat(9)).cut_after(2));
+        assert_eq!(ask(format!("lines-{name}-broken"), "auto", true).await, 200);
         running.stop().await;
         let written = LINES.text();
         let each = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let requests: Vec<Value> = each.filter(|line| line["message"] == "request").collect();
-        let has = |id: String| requests.iter().any(|line| line["request_id"] == id.as_str());
-        let found = [has(format!("lines-{name}-good")), has(format!("lines-{name}-failed"))];
-        assert_eq!(found, [good, failed], "{name}");
+        let end = |id: &str| {
+            let id = format!("lines-{name}-{id}");
+            let line = requests.iter().find(|line| line["request_id"] == id.as_str())?;
+            line["end"].as_str()
+        };
+        let found = ["good", "whole", "failed", "broken"].map(end);
+        let complete = |has: bool| has.then_some("complete");
+        let broken = failed.then_some("interrupted");
+        assert_eq!(found, [complete(good), complete(good), complete(failed), broken], "{name}");
     }
 }
 

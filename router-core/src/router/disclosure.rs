@@ -5,6 +5,7 @@
 //! are disclosed when the walk over the plan has ended. A request that the first deployment
 //! answered at once has nothing to disclose.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
@@ -31,6 +32,7 @@ struct Disclosed {
     headers: OnceLock<HeaderMap>,
     trail: OnceLock<Box<[Step]>>,
     misconfigured: OnceLock<String>,
+    broke_off: AtomicBool,
 }
 
 impl Disclosure {
@@ -67,6 +69,22 @@ impl Disclosure {
     /// True if there are attempts to disclose.
     pub fn has_trail(&self) -> bool {
         self.0.trail.get().is_some()
+    }
+
+    /// True if there is more to tell than that the first attempt answered: further attempts, a refusal, or a stream that broke
+    /// off. Of a stream this is known at its end.
+    pub fn is_problem(&self) -> bool {
+        self.has_trail() || self.headers().is_some() || self.broke_off()
+    }
+
+    /// True if the upstream broke off in the middle of a stream, whose last event is then an error.
+    pub fn broke_off(&self) -> bool {
+        self.0.broke_off.load(Ordering::Relaxed)
+    }
+
+    /// The upstream broke off in the middle of a stream.
+    pub(super) fn breaks_off(&self) {
+        self.0.broke_off.store(true, Ordering::Relaxed);
     }
 
     /// The walk over the plan has ended.

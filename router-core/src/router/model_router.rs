@@ -326,7 +326,8 @@ impl<U: Upstream> Inner<U> {
         let (stored, encrypted) = (&self.stored, &self.encrypted);
         let owners = Owners { stored, encrypted, caller: &call.caller };
         let (answers, prices) = (&self.answers, &self.prices);
-        let respond = Respond { decision, request, owners, answers, prices, began };
+        let disclosure = &call.disclosure;
+        let respond = Respond { decision, request, owners, answers, prices, disclosure, began };
         Ok(respond.respond(answered, told, open.take()))
     }
 

@@ -45,6 +45,11 @@ impl Day {
         }
     }
 
+    /// Year, month and day of the month.
+    pub fn parts(self) -> (u16, u8, u8) {
+        (self.year, self.month, self.of_month)
+    }
+
     /// The first day of its month.
     #[must_use]
     pub fn first_of_month(self) -> Self {

@@ -5,6 +5,7 @@
 //! read from the answer's own headers, so that log and caller cannot disagree. A request that gets no line, by `server.request_lines`
 //! or by the level of the log, keeps nothing for one.
 
+use std::ops::Range;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -13,37 +14,67 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method};
 use http_body::{Body as _, Frame, SizeHint};
+use router_core::clock;
 use router_core::error_kind::Kind;
 use router_core::router::Disclosure;
 use router_core::stored::Caller;
-use serde::Serialize;
 use tokio::time::Instant;
 use tracing::{Level, enabled, info};
-use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 
 use crate::config::RequestLines;
+use crate::json_line::JsonLine;
 use crate::problem::Code;
 use crate::telemetry;
 
 /// The headers that say how a request was routed begin with this.
 const OWN: &str = "x-router-";
 
-/// The routing as the answer's headers state it.
+/// The fields that these headers give the line.
+const FIELDS: [&str; 12] = [
+    "task",
+    "score",
+    "model",
+    "deployment",
+    "billing",
+    "attempts",
+    "fallback",
+    "adapted",
+    "residency",
+    "cost-usd",
+    "cost-at-least",
+    "overhead-us",
+];
+
+/// What an answer's headers say of its routing. The headers go on with the answer, so their values are copied, all into one text.
 #[derive(Debug, Default)]
-struct Routing<'h> {
-    task: Option<&'h str>,
-    score: Option<f64>,
-    model: Option<&'h str>,
-    deployment: Option<&'h str>,
-    billing: Option<&'h str>,
-    attempts: Option<u64>,
-    fallback: Option<&'h str>,
-    adapted: Option<&'h str>,
-    residency: Option<&'h str>,
-    cost_usd: Option<f64>,
-    cost_at_least: Option<&'h str>,
-    overhead_us: Option<u64>,
+struct Routing {
+    text: String,
+    /// Where the values stand in it, in the order of [`FIELDS`].
+    places: [Range<usize>; FIELDS.len()],
+}
+
+impl Routing {
+    /// One walk over the headers, rather than one search for each name.
+    fn of<'h>(headers: impl Iterator<Item = (&'h HeaderName, &'h HeaderValue)>) -> Self {
+        let mut routing = Self { text: String::with_capacity(128), places: Default::default() };
+        for (name, value) in headers {
+            let Some(field) = name.as_str().strip_prefix(OWN) else { continue };
+            let place = FIELDS.iter().zip(&mut routing.places).find(|(known, _)| **known == field);
+            if let (Some((_, place)), Ok(value)) = (place, value.to_str()) {
+                let start = routing.text.len();
+                routing.text.push_str(value);
+                *place = start..routing.text.len();
+            }
+        }
+        routing
+    }
+
+    /// The value of a field; `None` if there is none.
+    fn get(&self, field: &str) -> Option<&str> {
+        let at = FIELDS.iter().position(|known| *known == field)?;
+        let place = self.places.get(at)?.clone();
+        self.text.get(place).filter(|value| !value.is_empty())
+    }
 }
 
 /// The facts of a request at its start.
@@ -70,8 +101,7 @@ struct Told {
     received: Instant,
     status: Option<u16>,
     error: Option<Kind>,
-    /// The answer's routing headers.
-    headers: Vec<(HeaderName, HeaderValue)>,
+    routing: Routing,
     /// The attempts, if there is more to say of them than that the first one answered.
     disclosure: Option<Disclosure>,
     complete: bool,
@@ -92,7 +122,7 @@ impl Line {
             received: begun.received,
             status: None,
             error: None,
-            headers: Vec::new(),
+            routing: Routing::default(),
             disclosure: None,
             complete: false,
         })))
@@ -111,8 +141,7 @@ impl Line {
         told.status = Some(response.status().as_u16());
         told.error = response.extensions().get::<Code>().map(|code| code.0);
         told.disclosure = response.extensions().get::<Disclosure>().cloned();
-        let own = response.headers().iter().filter(|(name, _)| name.as_str().starts_with(OWN));
-        told.headers = own.map(|(name, value)| (name.clone(), value.clone())).collect();
+        told.routing = Routing::of(response.headers().iter());
         response.map(|body| {
             if let Some(told) = &mut self.0 {
                 told.complete = body.is_end_stream();
@@ -123,36 +152,11 @@ impl Line {
 }
 
 impl Told {
-    /// One walk over what the answer says, rather than one search for each name.
-    fn routing(&self) -> Routing<'_> {
-        let mut routing = Routing::default();
-        for (name, value) in &self.headers {
-            let name = name.as_str().strip_prefix(OWN).unwrap_or_default();
-            let Ok(text) = value.to_str() else { continue };
-            match name {
-                "task" => routing.task = Some(text),
-                "score" => routing.score = text.parse().ok(),
-                "model" => routing.model = Some(text),
-                "deployment" => routing.deployment = Some(text),
-                "billing" => routing.billing = Some(text),
-                "attempts" => routing.attempts = text.parse().ok(),
-                "fallback" => routing.fallback = Some(text),
-                "adapted" => routing.adapted = Some(text),
-                "residency" => routing.residency = Some(text),
-                "cost-usd" => routing.cost_usd = text.parse().ok(),
-                "cost-at-least" => routing.cost_at_least = Some(text),
-                "overhead-us" => routing.overhead_us = text.parse().ok(),
-                _ => {}
-            }
-        }
-        routing
-    }
-
-    /// True of a request that failed, that the caller left, or that the first attempt did not answer.
+    /// True of a request that failed, if only after its head, that the caller left, or that the first attempt did not answer.
     fn is_problem(&self) -> bool {
         let failed = self.status.is_none_or(|status| status >= 400) || self.error.is_some();
-        let trail = self.disclosure.as_ref().is_some_and(Disclosure::has_trail);
-        failed || !self.complete || trail || self.routing().fallback.is_some()
+        let later = self.disclosure.as_ref().is_some_and(Disclosure::is_problem);
+        failed || !self.complete || later || self.routing.get("fallback").is_some()
     }
 }
 
@@ -169,52 +173,6 @@ impl Drop for Told {
     }
 }
 
-/// A line as JSON, in the form and order in which `tracing` writes it.
-#[derive(Serialize)]
-struct Json<'l> {
-    timestamp: &'l str,
-    level: &'static str,
-    message: &'static str,
-    request_id: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key: Option<&'l str>,
-    method: &'l str,
-    path: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    task: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    score: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    model: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deployment: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    billing: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    attempts: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fallback: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    trail: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    adapted: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    residency: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost_usd: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cost_at_least: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    overhead_us: Option<u64>,
-    duration_ms: u64,
-    end: &'static str,
-    target: &'static str,
-}
-
 impl Told {
     fn duration_ms(&self) -> u64 {
         u64::try_from(self.received.elapsed().as_millis()).unwrap_or(u64::MAX)
@@ -225,52 +183,46 @@ impl Told {
     }
 
     fn end(&self) -> &'static str {
-        if self.complete { "complete" } else { "hung_up" }
+        match &self.disclosure {
+            _ if !self.complete => "hung_up",
+            Some(disclosure) if disclosure.broke_off() => "interrupted",
+            Some(_) | None => "complete",
+        }
     }
 
+    /// In the form and order in which `tracing` writes it.
     fn as_json(&self) -> Vec<u8> {
-        let mut timestamp = String::with_capacity(32);
-        if SystemTime.format_time(&mut Writer::new(&mut timestamp)).is_err() {
-            // Writing to memory does not fail; half a time would be worse than none.
-            timestamp.clear();
-        }
-        let routing = self.routing();
-        let line = Json {
-            timestamp: &timestamp,
-            level: "INFO",
-            message: "request",
-            request_id: &self.request_id,
-            key: self.caller.name(),
-            method: self.method.as_str(),
-            path: &self.path,
-            status: self.status,
-            error: self.error.map(Kind::as_str),
-            task: routing.task,
-            score: routing.score,
-            model: routing.model,
-            deployment: routing.deployment,
-            billing: routing.billing,
-            attempts: routing.attempts,
-            fallback: routing.fallback,
-            trail: self.trail(),
-            adapted: routing.adapted,
-            residency: routing.residency,
-            cost_usd: routing.cost_usd,
-            cost_at_least: routing.cost_at_least,
-            overhead_us: routing.overhead_us,
-            duration_ms: self.duration_ms(),
-            end: self.end(),
-            target: telemetry::REQUESTS,
-        };
-        let mut bytes = Vec::with_capacity(640);
-        // Writing to memory does not fail.
-        drop(serde_json::to_writer(&mut bytes, &line));
-        bytes.push(b'\n');
-        bytes
+        let told = |field| self.routing.get(field);
+        let mut line = JsonLine::begin(clock::wall(), "INFO", "request");
+        line.text("request_id", Some(&self.request_id));
+        line.text("key", self.caller.name());
+        line.word("method", Some(self.method.as_str()));
+        line.text("path", Some(&self.path));
+        line.count("status", self.status.map(u64::from));
+        line.word("error", self.error.map(Kind::as_str));
+        line.text("task", told("task"));
+        line.number("score", told("score"));
+        line.text("model", told("model"));
+        line.text("deployment", told("deployment"));
+        line.text("billing", told("billing"));
+        line.number("attempts", told("attempts"));
+        line.text("fallback", told("fallback"));
+        line.text("trail", self.trail().as_deref());
+        line.text("adapted", told("adapted"));
+        line.text("residency", told("residency"));
+        line.number("cost_usd", told("cost-usd"));
+        line.text("cost_at_least", told("cost-at-least"));
+        line.number("overhead_us", told("overhead-us"));
+        line.count("duration_ms", Some(self.duration_ms()));
+        line.word("end", Some(self.end()));
+        line.word("target", Some(telemetry::REQUESTS));
+        line.end()
     }
 
     fn log(&self) {
-        let routing = self.routing();
+        let told = |field| self.routing.get(field);
+        let number = |field| told(field).and_then(|text| text.parse::<f64>().ok());
+        let count = |field| told(field).and_then(|text| text.parse::<u64>().ok());
         info!(
             request_id = self.request_id.as_str(),
             key = self.caller.name(),
@@ -278,19 +230,19 @@ impl Told {
             path = self.path.as_str(),
             status = self.status,
             error = self.error.map(Kind::as_str),
-            task = routing.task,
-            score = routing.score,
-            model = routing.model,
-            deployment = routing.deployment,
-            billing = routing.billing,
-            attempts = routing.attempts,
-            fallback = routing.fallback,
+            task = told("task"),
+            score = number("score"),
+            model = told("model"),
+            deployment = told("deployment"),
+            billing = told("billing"),
+            attempts = count("attempts"),
+            fallback = told("fallback"),
             trail = self.trail(),
-            adapted = routing.adapted,
-            residency = routing.residency,
-            cost_usd = routing.cost_usd,
-            cost_at_least = routing.cost_at_least,
-            overhead_us = routing.overhead_us,
+            adapted = told("adapted"),
+            residency = told("residency"),
+            cost_usd = number("cost-usd"),
+            cost_at_least = told("cost-at-least"),
+            overhead_us = count("overhead-us"),
             duration_ms = self.duration_ms(),
             end = self.end(),
             "request"

@@ -47,7 +47,8 @@ fn a_line_is_the_one_that_tracing_writes() {
         let own = tracing::subscriber::with_default(lines, || {
             let mut line = Line::new(RequestLines::All, &begun);
             let mut told = line.0.take().unwrap();
-            (told.status, told.headers, told.complete) = (status, headers, true);
+            (told.status, told.complete) = (status, true);
+            told.routing = Routing::of(headers.iter().map(|(name, value)| (name, value)));
             told.as_json()
         });
         let lines = written.0.lock().unwrap().clone();
