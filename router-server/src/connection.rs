@@ -6,8 +6,9 @@
 //!
 //! It closes nothing: `http_connection.rs` applies the result of [`Connection::check`].
 
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -43,6 +44,10 @@ pub(crate) enum Verdict {
     Close,
 }
 
+/// What a connection is told while it is served.
+const STOP: u8 = 1;
+const CLOSE: u8 = 2;
+
 /// A connection.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -56,7 +61,9 @@ pub(crate) struct Connection {
     written: AtomicU64,
     answers: Mutex<Vec<Weak<Answer>>>,
     idle: Notify,
-    closing: Notify,
+    /// [`STOP`], [`CLOSE`], or both; looked at each time that the connection is served, which must cost nothing.
+    told: AtomicU8,
+    attention: AtomicWaker,
     /// Of the worker that serves it.
     load: Arc<Load>,
 }
@@ -72,7 +79,8 @@ impl Connection {
             written: AtomicU64::new(0),
             answers: Mutex::default(),
             idle: Notify::new(),
-            closing: Notify::new(),
+            told: AtomicU8::new(0),
+            attention: AtomicWaker::new(),
             load,
         }
     }
@@ -115,12 +123,32 @@ impl Connection {
 
     /// From now on it shall close.
     pub(crate) fn close(&self) {
-        self.closing.notify_one();
+        self.tell(CLOSE);
     }
 
-    /// Returns when it shall close.
+    /// From now on it takes no further request.
+    pub(crate) fn stop(&self) {
+        self.tell(STOP);
+    }
+
+    fn tell(&self, what: u8) {
+        self.told.fetch_or(what, Ordering::Release);
+        self.attention.wake();
+    }
+
+    fn is_told(&self, what: u8, context: &Context<'_>) -> Poll<()> {
+        self.attention.register(context.waker());
+        if self.told.load(Ordering::Acquire) & what == 0 { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Returns when it shall close. Only the task that serves the connection may wait.
     pub(crate) async fn closing(&self) {
-        self.closing.notified().await;
+        poll_fn(|context| self.is_told(CLOSE, context)).await;
+    }
+
+    /// Returns when it shall take no further request. Only the task that serves the connection may wait.
+    pub(crate) async fn stopping(&self) {
+        poll_fn(|context| self.is_told(STOP, context)).await;
     }
 
     /// Its rank for closing, if no request is running: connections without any request first, then those idle for longest.

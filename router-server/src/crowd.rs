@@ -64,6 +64,11 @@ impl Crowd {
         self.changed();
     }
 
+    /// From now on no connection takes a further request.
+    pub(crate) fn stop(&self) {
+        self.all.values().for_each(|connection| connection.stop());
+    }
+
     /// True if there is room for one more among `most`. If there is none, the most dispensable connection gives way; false
     /// if requests are under way on all.
     pub(crate) fn make_room(&mut self, most: usize) -> bool {

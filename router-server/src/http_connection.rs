@@ -14,7 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::connection::Connection;
@@ -22,6 +22,7 @@ use crate::connection::Noted;
 use crate::connection::Verdict;
 use crate::outgoing::follow;
 use crate::reload::Live;
+use crate::tls::Handshakes;
 use crate::unread;
 
 /// Time that a connection gets to close.
@@ -40,26 +41,30 @@ const BUFFER_BYTES: usize = 128 << 10;
 const RESETS: usize = 64;
 
 /// Begins a connection as the configuration of the moment says, and serves it.
-pub(crate) async fn welcome(
-    stream: TcpStream,
-    live: Arc<Live>,
-    connection: Arc<Connection>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn welcome(stream: TcpStream, live: Arc<Live>, connection: Arc<Connection>) {
     // An event of a stream leaves when it is written; a socket that refuses the option still works.
     drop(stream.set_nodelay(true));
     let handshakes = live.current().handshakes.clone();
     match handshakes {
-        None => serve(stream, live, connection, stop).await,
-        Some(handshakes) => {
-            let made = tokio::select! {
-                made = handshakes.make(stream) => made,
-                _ = stop.changed() => None,
-            };
-            if let Some(stream) = made {
-                serve(stream, live, connection, stop).await;
-            }
-        }
+        None => serve(stream, live, connection).await,
+        // Plain connections would have to carry the room for TLS.
+        Some(handshakes) => Box::pin(encrypted(stream, handshakes, live, connection)).await,
+    }
+}
+
+/// The same over TLS, once the handshake is made.
+async fn encrypted(
+    stream: TcpStream,
+    handshakes: Handshakes,
+    live: Arc<Live>,
+    connection: Arc<Connection>,
+) {
+    let made = tokio::select! {
+        made = handshakes.make(stream) => made,
+        () = connection.stopping() => None,
+    };
+    if let Some(stream) = made {
+        serve(stream, live, connection).await;
     }
 }
 
@@ -108,19 +113,16 @@ fn builder() -> Builder<Streams> {
     builder
 }
 
-async fn serve<S>(
-    stream: S,
-    live: Arc<Live>,
-    connection: Arc<Connection>,
-    mut stop: watch::Receiver<bool>,
-) where
+async fn serve<S>(stream: S, live: Arc<Live>, connection: Arc<Connection>)
+where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let socket = Noted { socket: stream, connection: Arc::clone(&connection) };
     // Each request meets the configuration of its own moment, however long its connection has been open.
     let service = service_fn(|request: hyper::Request<Incoming>| {
         let (live, connection) = (Arc::clone(&live), Arc::clone(&connection));
-        async move {
+        // hyper keeps room for one request as long as the connection is open: a pointer's, not that of the whole way.
+        Box::pin(async move {
             let version = request.version();
             let answer = connection.begin(STREAM.try_with(Arc::clone).ok());
             let current = live.current();
@@ -128,7 +130,7 @@ async fn serve<S>(
             let handle = |request| current.app().answer(request);
             let response = unread::answered(request, most, handle).await;
             Ok::<_, Infallible>(follow(response, version, answer))
-        }
+        })
     });
     let builder = builder();
     let http = builder.serve_connection(TokioIo::new(socket), service);
@@ -137,8 +139,9 @@ async fn serve<S>(
     // However a connection ends, its requests have been logged; an error here is a caller that went away.
     loop {
         tokio::select! {
+            biased;
             ended = http.as_mut() => return drop(ended),
-            _ = stop.changed(), if !stopping => {
+            () = connection.stopping(), if !stopping => {
                 stopping = true;
                 http.as_mut().graceful_shutdown();
             }

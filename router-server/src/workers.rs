@@ -161,6 +161,8 @@ impl Workers {
     /// Lets open requests end within the drain time, and aborts the rest.
     pub(crate) async fn stop(self) {
         self.stop.send_replace(true);
+        // No more are accepted by now.
+        locked(&self.crowd).stop();
         for worker in self.all {
             // A worker that panicked has nothing left to drain.
             drop(worker.drained.await);
@@ -223,12 +225,13 @@ impl Worker {
     fn begin(&mut self, fresh: Fresh) {
         let Fresh { stream, connection, place } = fresh;
         let Ok(stream) = TcpStream::from_std(stream) else { return };
-        let (live, stop) = (Arc::clone(&self.live), self.stop.clone());
+        let live = Arc::clone(&self.live);
         self.serving.spawn(async move {
             let _place = place;
             tokio::select! {
+                biased;
                 () = connection.closing() => {}
-                () = welcome(stream, live, Arc::clone(&connection), stop) => {}
+                () = welcome(stream, live, Arc::clone(&connection)) => {}
             }
         });
     }
