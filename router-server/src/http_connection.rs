@@ -18,6 +18,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::connection::Connection;
+use crate::connection::FIRST_HEAD;
 use crate::connection::Noted;
 use crate::connection::Verdict;
 use crate::outgoing::follow;
@@ -46,7 +47,11 @@ pub(crate) async fn welcome(stream: TcpStream, live: Arc<Live>, connection: Arc<
     drop(stream.set_nodelay(true));
     let handshakes = live.current().handshakes.clone();
     match handshakes {
-        None => serve(stream, live, connection).await,
+        None => {
+            if let Some(spoken) = first_words(&stream, &connection).await {
+                serve(stream, spoken, live, connection).await;
+            }
+        }
         // Plain connections would have to carry the room for TLS.
         Some(handshakes) => Box::pin(encrypted(stream, handshakes, live, connection)).await,
     }
@@ -64,7 +69,37 @@ async fn encrypted(
         () = connection.stopping() => None,
     };
     if let Some(stream) = made {
-        serve(stream, live, connection).await;
+        let spoken = match stream.get_ref().1.alpn_protocol() {
+            Some(b"h2") => Spoken::Http2,
+            Some(b"http/1.1") => Spoken::Http1,
+            Some(_) | None => Spoken::Unsaid,
+        };
+        serve(stream, spoken, live, connection).await;
+    }
+}
+
+/// The version of HTTP that a connection speaks.
+#[derive(Debug, Clone, Copy)]
+enum Spoken {
+    Http1,
+    Http2,
+    /// Its first bytes are read for it, which makes hyper's buffer for all others twice as large.
+    Unsaid,
+}
+
+/// The version by the first bytes of a plain connection; `None` if none come in time.
+async fn first_words(stream: &TcpStream, connection: &Connection) -> Option<Spoken> {
+    let mut first = [0; 3];
+    let length = tokio::select! {
+        peeked = stream.peek(&mut first) => peeked.ok()?,
+        () = connection.stopping() => return None,
+        () = tokio::time::sleep(FIRST_HEAD) => return None,
+    };
+    match first.get(..length)? {
+        [] => None,
+        b"PRI" => Some(Spoken::Http2),
+        b"P" | b"PR" => Some(Spoken::Unsaid),
+        _ => Some(Spoken::Http1),
     }
 }
 
@@ -113,7 +148,7 @@ fn builder() -> Builder<Streams> {
     builder
 }
 
-async fn serve<S>(stream: S, live: Arc<Live>, connection: Arc<Connection>)
+async fn serve<S>(stream: S, spoken: Spoken, live: Arc<Live>, connection: Arc<Connection>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -132,7 +167,11 @@ where
             Ok::<_, Infallible>(follow(response, version, answer))
         })
     });
-    let builder = builder();
+    let builder = match spoken {
+        Spoken::Http1 => builder().http1_only(),
+        Spoken::Http2 => builder().http2_only(),
+        Spoken::Unsaid => builder(),
+    };
     let http = builder.serve_connection(TokioIo::new(socket), service);
     tokio::pin!(http);
     let (mut look, mut stopping) = (Instant::now(), false);
