@@ -170,15 +170,16 @@ async fn lines_are_for_all_requests_for_problems_or_for_none() {
         let written = LINES.text();
         let each = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let requests: Vec<Value> = each.filter(|line| line["message"] == "request").collect();
-        let end = |id: &str| {
+        let error = |id: &str| {
             let id = format!("lines-{name}-{id}");
             let line = requests.iter().find(|line| line["request_id"] == id.as_str())?;
-            line["end"].as_str()
+            Some(line["error"].as_str().unwrap_or_default())
         };
-        let found = ["good", "whole", "failed", "broken"].map(end);
-        let complete = |has: bool| has.then_some("complete");
-        let broken = failed.then_some("interrupted");
-        assert_eq!(found, [complete(good), complete(good), complete(failed), broken], "{name}");
+        let found = ["good", "whole", "failed", "broken"].map(error);
+        let [good, failed] =
+            [(good, ""), (failed, "model_not_found")].map(|(has, error)| has.then_some(error));
+        let broken = failed.and(Some("stream_interrupted"));
+        assert_eq!(found, [good, good, failed, broken], "{name}");
     }
 }
 

@@ -183,11 +183,13 @@ impl Told {
     }
 
     fn end(&self) -> &'static str {
-        match &self.disclosure {
-            _ if !self.complete => "hung_up",
-            Some(disclosure) if disclosure.broke_off() => "interrupted",
-            Some(_) | None => "complete",
-        }
+        if self.complete { "complete" } else { "hung_up" }
+    }
+
+    /// The error that the caller saw, if only as the last event of a stream.
+    fn error(&self) -> Option<&'static str> {
+        let broke_off = self.disclosure.as_ref().is_some_and(Disclosure::broke_off);
+        self.error.or(broke_off.then_some(Kind::StreamInterrupted)).map(Kind::as_str)
     }
 
     /// In the form and order in which `tracing` writes it.
@@ -199,7 +201,7 @@ impl Told {
         line.word("method", Some(self.method.as_str()));
         line.text("path", Some(&self.path));
         line.count("status", self.status.map(u64::from));
-        line.word("error", self.error.map(Kind::as_str));
+        line.word("error", self.error());
         line.text("task", told("task"));
         line.number("score", told("score"));
         line.text("model", told("model"));
@@ -229,7 +231,7 @@ impl Told {
             method = self.method.as_str(),
             path = self.path.as_str(),
             status = self.status,
-            error = self.error.map(Kind::as_str),
+            error = self.error(),
             task = told("task"),
             score = number("score"),
             model = told("model"),
