@@ -8,7 +8,7 @@
 
 use std::sync::LazyLock;
 
-use memchr::memmem::{Finder, find};
+use memchr::memmem::find;
 
 use crate::chat::Message;
 
@@ -121,17 +121,55 @@ static DUTIES: LazyLock<Phrases> = LazyLock::new(|| {
     )
 });
 
-/// Phrases to search for. Preparing a search costs more than a search in a short text, so it is done once.
-struct Phrases(Vec<Finder<'static>>);
+/// Phrases to search for in one pass: where three bytes begin none of them, nothing is compared.
+struct Phrases {
+    /// The phrases in order.
+    all: Vec<&'static [u8]>,
+    /// One bit for the hash of the first three bytes of each.
+    starts: Vec<u64>,
+}
+
+/// Bits of the hash of three bytes.
+const START_BITS: u32 = 14;
+
+/// The word and the bit of the hash of three bytes.
+fn place([first, second, third]: [u8; 3]) -> (usize, u64) {
+    let code = u32::from_le_bytes([first, second, third, 0]);
+    let hash = code.wrapping_mul(0x9e37_79b1) >> (32 - START_BITS);
+    (usize::try_from(hash >> 6).unwrap_or_default(), 1 << (hash & 63))
+}
 
 impl Phrases {
-    /// Phrases between bars.
+    /// Phrases between bars, of three bytes or more.
     fn of(list: &'static str) -> Self {
-        Self(list.split('|').map(Finder::new).collect())
+        let mut all: Vec<&[u8]> = list.split('|').map(str::as_bytes).collect();
+        all.sort_unstable();
+        let mut starts = vec![0; 1 << (START_BITS - 6)];
+        for start in all.iter().filter_map(|phrase| phrase.first_chunk()) {
+            let (word, bit) = place(*start);
+            if let Some(word) = starts.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        Self { all, starts }
     }
 
     fn any_in(&self, text: &[u8]) -> bool {
-        self.0.iter().any(|phrase| phrase.find(text).is_some())
+        text.windows(3).enumerate().any(|(at, window)| {
+            let start = window.first_chunk().is_some_and(|start| {
+                let (word, bit) = place(*start);
+                self.starts.get(word).is_some_and(|word| word & bit != 0)
+            });
+            start && self.begin(text.get(at..).unwrap_or_default())
+        })
+    }
+
+    /// Does `text` begin with a phrase?
+    fn begin(&self, text: &[u8]) -> bool {
+        let from = self.all.partition_point(|phrase| phrase.first() < text.first());
+        let alike = self.all.iter().skip(from);
+        let mut alike = alike.take_while(|phrase| phrase.first() == text.first());
+        alike.any(|phrase| text.starts_with(phrase))
     }
 }
 
