@@ -111,7 +111,7 @@ impl JsonLine {
 /// True for digits with at most one point among them, as JSON writes a number that is not negative.
 fn is_number(text: &str) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let (whole, fraction) = text.split_once('.').map_or((text, "0"), |parts| parts);
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     digits(whole) && digits(fraction) && (whole == "0" || !whole.starts_with('0'))
 }
 

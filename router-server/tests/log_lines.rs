@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use axum::body::{Body, to_bytes};
 use azure_emulator::quota::QuotaSettings;
 use azure_emulator::{Deployment, Emulator, Settings, Step};
-use http::Request;
+use http::{Request, StatusCode};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use router_core::units::Day;
@@ -112,6 +112,22 @@ async fn one_line_a_request_tells_the_decision_and_no_content() {
     }
 }
 
+/// The status of a request's answer, once all of that has arrived.
+async fn ask(url: &str, id: &str, model: &str, stream: bool) -> StatusCode {
+    let messages = json!([{"role": "user", "content": "hello"}]);
+    let body = json!({"model": model, "messages": messages, "stream": stream});
+    let request = Request::post(format!("{url}/v1/chat/completions"))
+        .header("x-request-id", id)
+        .header("content-type", "application/json")
+        .body(Body::from(body.to_string()))
+        .unwrap();
+    let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
+    let answer = client.request(request).await.unwrap();
+    let status = answer.status();
+    to_bytes(Body::new(answer.into_body()), 1 << 20).await.unwrap();
+    status
+}
+
 /// With a file for all requests, the log of the process has those that need attention.
 #[tokio::test]
 async fn lines_are_for_all_requests_for_problems_or_for_none() {
@@ -141,31 +157,18 @@ async fn lines_are_for_all_requests_for_problems_or_for_none() {
         );
         let config = Config::from_toml(&text, Day::try_from("2026-11-23").unwrap()).unwrap();
         let running = router_server::start(&config).await.unwrap();
-        let client: Client<_, Body> = Client::builder(TokioExecutor::new()).build_http();
-        let ask = async |id: String, model: &str, stream: bool| {
-            let messages = json!([{"role": "user", "content": "hello"}]);
-            let body = json!({"model": model, "messages": messages, "stream": stream});
-            let request = Request::post(format!("{}/v1/chat/completions", running.url()))
-                .header("x-request-id", id)
-                .header("content-type", "application/json")
-                .body(Body::from(body.to_string()))
-                .unwrap();
-            let answer = client.request(request).await.unwrap();
-            let status = answer.status();
-            to_bytes(Body::new(answer.into_body()), 1 << 20).await.unwrap();
-            status
-        };
         for (id, model, stream, status) in [
             ("good", "auto", false, 200),
             ("whole", "auto", true, 200),
             ("failed", "unknown", false, 404),
         ] {
-            assert_eq!(ask(format!("lines-{name}-{id}"), model, stream).await, status, "{id}");
+            let found = ask(&running.url(), &format!("lines-{name}-{id}"), model, stream).await;
+            assert_eq!(found, status, "{id}");
         }
         // Its only attempt answered, and broke off after the head.
         emulator
             .script("chat_payg", Step::normal().text(&"a longer answer ".repeat(9)).cut_after(2));
-        assert_eq!(ask(format!("lines-{name}-broken"), "auto", true).await, 200);
+        assert_eq!(ask(&running.url(), &format!("lines-{name}-broken"), "auto", true).await, 200);
         running.stop().await;
         let written = LINES.text();
         let each = written.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
