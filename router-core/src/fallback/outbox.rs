@@ -131,7 +131,9 @@ mod tests {
 
     fn filled(events: &[&str]) -> Outbox {
         let mut outbox = Outbox::default();
-        events.iter().for_each(|event| outbox.push(event.as_bytes().into()));
+        for event in events {
+            outbox.push(event.as_bytes().into());
+        }
         outbox
     }
 

@@ -99,6 +99,15 @@ struct StandingCollector {
     retries_most: GaugeVec,
 }
 
+fn forced() -> Result<GaugeVec, prometheus::Error> {
+    let help = "1 for the role that routing.force_role sets, else 0.";
+    GaugeVec::new(Opts::new("forced_role", help).namespace(NAMESPACE), &["role"])
+}
+
+fn unlabelled(name: &str, help: &str) -> Result<GaugeVec, prometheus::Error> {
+    GaugeVec::new(Opts::new(name, help).namespace(NAMESPACE), &[])
+}
+
 fn register_build(registry: &Registry) -> Result<(), prometheus::Error> {
     let help = "Always 1; the label is the version of the program.";
     let opts = Opts::new("build_info", help).namespace(NAMESPACE);
@@ -121,10 +130,7 @@ impl StandingCollector {
                 "deployment_disabled",
                 "1 if the configuration disables the deployment, else 0.",
             )?,
-            forced: GaugeVec::new(
-                opts("forced_role", "1 for the role that routing.force_role sets, else 0."),
-                &["role"],
-            )?,
+            forced: forced()?,
             cooling: gauge(
                 "deployment_cooling",
                 "1 while a deployment is in a wait or cooldown, else 0.",
@@ -159,19 +165,13 @@ impl StandingCollector {
                 &["deployment", "priority"],
             )?,
             queue_left: queue_left()?,
-            retries_left: GaugeVec::new(
-                opts(
-                    "retry_budget_attempts",
-                    "Further attempts after faults that the retry budget allows now, for all requests together.",
-                ),
-                &[],
+            retries_left: unlabelled(
+                "retry_budget_attempts",
+                "Further attempts after faults that the retry budget allows now, for all requests together.",
             )?,
-            retries_most: GaugeVec::new(
-                opts(
-                    "retry_budget_limit_attempts",
-                    "The most further attempts that the budget gathers.",
-                ),
-                &[],
+            retries_most: unlabelled(
+                "retry_budget_limit_attempts",
+                "The most further attempts that the budget gathers.",
             )?,
         };
         registry.register(Box::new(collector))?;

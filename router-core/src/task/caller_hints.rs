@@ -30,6 +30,7 @@ pub(super) fn asks_for_steps(turn: &Message<'_>) -> bool {
 static STEP: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("tep"));
 static STAGE: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("단계"));
 static ORDERLY: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("차근차근"));
+static THINK: LazyLock<Finder<'_>> = LazyLock::new(|| Finder::new("생각"));
 
 fn hints(text: &str) -> bool {
     let english = STEP.find_iter(text.as_bytes()).any(|at| {
@@ -59,6 +60,7 @@ fn korean(text: &str) -> bool {
         rest.contains("생각")
     };
     !text.is_ascii()
+        && THINK.find(text.as_bytes()).is_some()
         && (STAGE.find_iter(text.as_bytes()).any(thinks)
             || ORDERLY.find_iter(text.as_bytes()).any(thinks))
 }

@@ -73,11 +73,25 @@ const TRIED: usize = 8;
 /// A word's hash and its concept.
 type Entry = Option<(u32, Concept)>;
 
-static TABLE: LazyLock<[Entry; PLACES]> = LazyLock::new(|| {
+/// All words by their hashes.
+#[derive(Debug)]
+struct Table {
+    entries: [Entry; PLACES],
+    /// One bit for each place that a word's hash points to, among eight times as many. Most words of a text are in no list,
+    /// and one look here shows it.
+    known: [u8; PLACES],
+}
+
+static TABLE: LazyLock<Table> = LazyLock::new(|| {
     let mut table = [None; PLACES];
+    let mut known = [0; PLACES];
     for (concept, words) in WORDS {
         for word in words.split_ascii_whitespace() {
             let hash = hash_of(word);
+            let (at, bit) = place(hash);
+            if let Some(known) = known.get_mut(at) {
+                *known |= bit;
+            }
             if let Some(free) = places(hash).find(|&at| matches!(table.get(at), Some(None)))
                 && let Some(place) = table.get_mut(free)
             {
@@ -85,7 +99,7 @@ static TABLE: LazyLock<[Entry; PLACES]> = LazyLock::new(|| {
             }
         }
     }
-    table
+    Table { entries: table, known }
 });
 
 fn hash_of(word: &str) -> u32 {
@@ -106,15 +120,22 @@ fn pair(first: u32, second: u32) -> u32 {
     step(first.wrapping_mul(31), second)
 }
 
+/// The first place of a hash in the table, and its bit among those that are known there.
+#[inline]
+fn place(hash: u32) -> (usize, u8) {
+    let spread = hash.wrapping_mul(0x9e37_79b1);
+    (usize::try_from(spread >> 22).unwrap_or_default(), 1 << (spread >> 19 & 7))
+}
+
 fn places(hash: u32) -> impl Iterator<Item = usize> {
-    let first = usize::try_from(hash.wrapping_mul(0x9e37_79b1) >> 22).unwrap_or_default();
+    let (first, _) = place(hash);
     (first..first + TRIED).map(|at| at % PLACES)
 }
 
 /// The table, looked up once for a turn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Concepts {
-    table: &'static [Entry; PLACES],
+    table: &'static Table,
 }
 
 impl Concepts {
@@ -124,8 +145,16 @@ impl Concepts {
 
     #[inline]
     fn find(self, hash: u32) -> Option<Concept> {
+        let (at, bit) = place(hash);
+        if self.table.known.get(at).is_none_or(|known| known & bit == 0) {
+            return None;
+        }
+        self.look_up(hash)
+    }
+
+    fn look_up(self, hash: u32) -> Option<Concept> {
         for at in places(hash) {
-            match self.table.get(at) {
+            match self.table.entries.get(at) {
                 Some(Some((known, concept))) if *known == hash => return Some(*concept),
                 Some(Some(_)) => {}
                 Some(None) | None => return None,

@@ -137,6 +137,11 @@ pub const LEFT_OUT_ITEMS: [&str; 2] = super::adapt_responses::LEFT_OUT_ITEMS;
 /// The fields of which parts may be left out.
 const PARTED: [&str; 2] = ["reasoning", "text"];
 
+/// A field that is named by a part of it: the field, and the part.
+fn parts(name: &'static str) -> Option<(&'static str, &'static str)> {
+    PARTED.into_iter().find_map(|outer| Some((outer, name.strip_prefix(outer)?.strip_prefix('.')?)))
+}
+
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
@@ -185,16 +190,15 @@ impl<'r, 'a> Edit<'r, 'a> {
     }
 
     pub(super) fn leave_out(&mut self, name: &'static str) {
-        if let Some((outer, inner)) = name.split_once('.') {
+        if let Some((outer, inner)) = parts(name) {
             self.leave_out_part(name, outer, inner);
-        } else if self.given(name) && self.splice.remove(name) {
+        } else if self.given(name) && !name.contains('.') && self.splice.remove(name) {
             self.changed.push(name);
         }
     }
 
     /// Leaves out a part of a field; what else the field says stays.
-    fn leave_out_part(&mut self, name: &'static str, outer: &str, inner: &str) {
-        let Some(outer) = PARTED.into_iter().find(|known| *known == outer) else { return };
+    fn leave_out_part(&mut self, name: &'static str, outer: &'static str, inner: &str) {
         let current = self.splice.current(outer);
         let parsed = current.and_then(|text| serde_json::from_str::<Map<String, Value>>(text).ok());
         let Some(mut fields) = parsed else { return };
