@@ -29,6 +29,7 @@
 //! | `report_forms` | a spending report as a table, CSV, JSON or HTML |
 //! | `report` | what keys, teams and models cost |
 //! | `simulate_page` | the HTML page of `simulate` |
+//! | `overload_page` | the HTML page of `simulate --no-spill` |
 //! | `simulate` | policies side by side on one trace |
 //! | `sweep` | the cheapest of many sizes, coarse to fine |
 //! | `size` | how many PTUs to buy |
@@ -76,6 +77,8 @@ mod report_forms;
 mod report;
 //
 mod simulate_page;
+//
+mod overload_page;
 //
 mod simulate;
 //

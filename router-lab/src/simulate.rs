@@ -5,12 +5,15 @@ use router_core::clock;
 use router_core::config::{Config, ConfigFaults};
 use serde::Serialize;
 
+use crate::overload_page;
 use crate::printout::Printout;
 use crate::report_page::PageKit;
 use crate::simulate_page;
 use crate::simulation::bound;
 use crate::simulation::generate;
+use crate::simulation::omniscient;
 use crate::simulation::overload;
+use crate::simulation::overload_figures;
 use crate::simulation::reference;
 use crate::simulation::routed;
 use crate::simulation::stage::Scale;
@@ -47,7 +50,7 @@ pub(crate) fn run(
     let scenario = &simulate.scenario;
     let trace = trace_of(scenario)?;
     if simulate.overload.no_spill {
-        return overloaded(simulate, default, &trace);
+        return overloaded(simulate, default, &trace, kit);
     }
     let stage = stage(scenario, default, &trace.arrivals, Scale::Load(simulate.load))?;
     let names: &[PolicyName] =
@@ -70,7 +73,7 @@ pub(crate) fn run(
 struct OverloadReport {
     load: f64,
     omniscient_goodput_share: f64,
-    policies: Vec<overload::Figures>,
+    policies: Vec<overload_figures::Figures>,
 }
 
 /// Compares queue orders without pay-as-you-go.
@@ -78,15 +81,22 @@ fn overloaded(
     simulate: &Simulate,
     default: DefaultConfig<'_>,
     trace: &Trace,
+    kit: &PageKit,
 ) -> Result<Printout, Failure> {
     let load = simulate.overload.overload.unwrap_or(simulate.load);
     let scenario = &simulate.scenario;
     let stage = stage(scenario, default, &trace.arrivals, Scale::Load(load))?;
     let stage = overload::without_spill(stage);
     let play = |policy| overload::play(&stage, policy, &simulate.overload, scenario.seed);
-    let policies = overload::Policy::ALL.map(play).into_iter().collect::<Result<Vec<_>, _>>()?;
-    let omniscient_goodput_share = overload::omniscient(&stage, &simulate.overload);
+    let played = overload::Policy::ALL.map(play).into_iter().collect::<Result<Vec<_>, _>>()?;
+    let policies = played.iter().map(|played| played.figures.clone()).collect();
+    let omniscient_goodput_share = omniscient::goodput(&stage, &simulate.overload);
     let report = OverloadReport { load, omniscient_goodput_share, policies };
+    if let Some(path) = &simulate.html {
+        let (span, room) = (stage.span, overload::room(&stage));
+        let plays = overload_page::Plays { played: &played, span, room };
+        std::fs::write(path, overload_page::page(kit, plays, &overload_table(&report)))?;
+    }
     let printout =
         if simulate.json { Printout::json(&report) } else { Printout::of(overload_table(&report)) };
     Ok(Printout { remarks: trace.remarks(), ..printout })

@@ -272,6 +272,17 @@ fn simulate_prints_json_of_its_promised_shape() {
 }
 
 #[test]
+fn overload_has_a_page_of_its_own() {
+    let page = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("overloaded.html");
+    let (log, page_path) = (log("overloaded"), page.display());
+    let words = "--no-spill --overload 2 --json --html";
+    program(&format!("simulate --trace {} {words} {page_path}", log.display()));
+    let page = std::fs::read_to_string(page).unwrap();
+    assert_eq!(page.matches("\"title\":").count(), 4, "four plots");
+    assert!(["first-come", "codel", "router"].iter().all(|name| page.contains(name)));
+}
+
+#[test]
 fn size_finds_a_size_that_is_sold() {
     let words = "--max-tokens tight --ptu-hourly-usd 0.2 --most 60 --json";
     let report = program(&format!("size --trace {} {words}", log("sized").display()));

@@ -1,7 +1,6 @@
 //! Simulates overload without pay-as-you-go: clients disconnect after a time, keys compete, and
 //! only answers in time count.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
 use azure_emulator::dice::Dice;
@@ -12,17 +11,17 @@ use router_core::deployment::{Catalog, Deployment};
 use router_core::response::{Body, Response};
 use router_core::router::{ChatCall, ModelRouter};
 use router_core::stored::Caller;
-use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::simulation_args::Overload;
 
 use super::cloud::Cloud;
+use super::overload_figures::{Fate, Figures, Outcome};
 use super::routed;
 use super::routed::PlayFault;
 use super::stage::Stage;
-use super::tally::{milliseconds, quantile, share};
-use super::workload::{Call, as_f64};
+use super::tally::milliseconds;
+use super::workload::Call;
 
 /// Queue policy for a full deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,49 +65,12 @@ impl Policy {
     }
 }
 
-/// The figures of one policy.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Figures {
-    /// Its name.
-    pub policy: &'static str,
-    /// Normalized tokens of answers that arrived in time, as a share of what the PTUs could serve.
-    pub goodput_share: f64,
-    /// Requests.
-    pub requests: usize,
-    /// Answers that arrived in time.
-    pub answered: usize,
-    /// 429s that arrived in time.
-    pub refused: usize,
-    /// Clients that hung up.
-    pub gave_up: usize,
-    /// Normalized tokens spent for clients that hung up, as a share of what the PTUs could serve.
-    pub wasted_share: f64,
-    /// The median time to a whole answer.
-    pub answer_p50_ms: f64,
-    /// Its 90th percentile.
-    pub answer_p90_ms: f64,
-    /// The median time to a 429.
-    pub refusal_p50_ms: f64,
-    /// Jain's index of what each key got of its max-min fair share: 1 is fair.
-    pub fairness: f64,
-    /// Time from the fall of the load to half the capacity until the last request that is refused or delayed.
-    pub recovery_ms: f64,
-}
-
 /// After the span, the load falls to this share of the capacity for this time.
 const CALM_LOAD: f64 = 0.5;
 const CALM: Duration = Duration::from_secs(30);
 
 /// A request of the calm that takes so much longer than its answer is delayed.
 const DELAYED: Duration = Duration::from_secs(1);
-
-/// Outcome of a request.
-#[derive(Debug, Clone, Copy)]
-enum Fate {
-    Answered(Duration),
-    Refused(Duration),
-    GaveUp,
-}
 
 /// The stage without pay-as-you-go deployments.
 #[must_use]
@@ -119,7 +81,17 @@ pub fn without_spill(mut stage: Stage) -> Stage {
     stage
 }
 
-/// Plays the stage under a policy.
+/// A play under one policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Played {
+    /// Its figures.
+    pub figures: Figures,
+    /// The requests of the span, in the order of time.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// Plays the stage under a policy, twice: as it is for the figures, and with a calm after it for the recovery. Requests of the
+/// calm would take the place of the last ones that wait.
 ///
 /// # Errors
 /// The router cannot be built of the stage's configuration.
@@ -128,17 +100,33 @@ pub fn play(
     policy: Policy,
     overload: &Overload,
     seed: u64,
-) -> Result<Figures, PlayFault> {
+) -> Result<Played, PlayFault> {
     let mut stage = stage.clone();
     policy.apply(&mut stage);
-    let storm = stage.calls.len();
-    stage.calls = stage.calls.iter().copied().chain(calm(&stage, seed)).collect();
-    let keys = keys(&stage, overload, seed);
-    let (mut fates, spent) = routed::in_virtual_time(|| all(&stage, &keys, overload))?;
-    let after = fates.split_off(storm);
-    let recovery = recovery(stage.calls.iter().skip(storm).zip(after), stage.span);
-    let recovery_ms = milliseconds(recovery);
-    Ok(Figures { recovery_ms, ..figures(&stage, policy, &keys, &fates, &spent) })
+    let outcomes = outcomes(&stage, overload, seed)?;
+    let figures = Figures::of(policy.as_str(), &outcomes, room(&stage));
+    let span = stage.span;
+    let (storm, calm) = (stage.calls.len(), calm(&stage, seed));
+    stage.calls = stage.calls.iter().copied().chain(calm).collect();
+    let after = self::outcomes(&stage, overload, seed)?.split_off(storm);
+    let recovery_ms = milliseconds(recovery(stage.calls.iter().skip(storm).zip(after), span));
+    Ok(Played { figures: Figures { recovery_ms, ..figures }, outcomes })
+}
+
+/// The outcomes of all calls of the stage.
+fn outcomes(stage: &Stage, overload: &Overload, seed: u64) -> Result<Vec<Outcome>, PlayFault> {
+    let keys = keys(stage, overload, seed);
+    let (fates, spent) = routed::in_virtual_time(|| all(stage, &keys, overload))?;
+    let ends = fates.into_iter().zip(spent);
+    let calls = stage.calls.iter().zip(keys).zip(ends);
+    let outcomes = calls.map(|((call, key), (fate, spent))| Outcome {
+        at: call.at,
+        key,
+        tokens: tokens(stage, call),
+        spent,
+        fate,
+    });
+    Ok(outcomes.collect())
 }
 
 /// Load after the span: calls like its first ones, but fewer.
@@ -152,9 +140,9 @@ fn calm(stage: &Stage, seed: u64) -> Vec<Call> {
 }
 
 /// Time after the span at which the last refused or delayed call arrived.
-fn recovery<'c>(calls: impl Iterator<Item = (&'c Call, Fate)>, span: Duration) -> Duration {
-    let harmed = calls.filter(|(call, fate)| match fate {
-        Fate::Answered(took) => *took > call.ideal() + DELAYED,
+fn recovery<'c>(calls: impl Iterator<Item = (&'c Call, Outcome)>, span: Duration) -> Duration {
+    let harmed = calls.filter(|(call, outcome)| match outcome.fate {
+        Fate::Answered(took) => took > call.ideal() + DELAYED,
         Fate::Refused(_) | Fate::GaveUp => true,
     });
     harmed.map(|(call, _)| call.at.saturating_sub(span)).max().unwrap_or_default()
@@ -166,7 +154,7 @@ fn tokens(stage: &Stage, call: &Call) -> f64 {
 }
 
 /// Normalized tokens that the PTUs can serve in the span.
-fn room(stage: &Stage) -> f64 {
+pub(crate) fn room(stage: &Stage) -> f64 {
     stage.pools.iter().map(|pool| pool.rate() * stage.span.as_secs_f64()).sum()
 }
 
@@ -259,106 +247,4 @@ async fn whole(response: Response) -> bool {
             sound
         }
     }
-}
-
-fn figures(
-    stage: &Stage,
-    policy: Policy,
-    keys: &[usize],
-    fates: &[Fate],
-    spent: &[f64],
-) -> Figures {
-    let (tokens, room) = (|call: &Call| tokens(stage, call), room(stage));
-    let (mut good, mut wasted) = (0.0, 0.0);
-    let (mut answers, mut refusals) = (Vec::new(), Vec::new());
-    let (mut asked, mut got) = (HashMap::new(), HashMap::new());
-    for (((call, fate), key), spent) in stage.calls.iter().zip(fates).zip(keys).zip(spent) {
-        *asked.entry(*key).or_insert(0.0) += tokens(call);
-        let got: &mut f64 = got.entry(*key).or_insert(0.0);
-        match fate {
-            Fate::Answered(took) => {
-                good += tokens(call);
-                *got += tokens(call);
-                answers.push(*took);
-            }
-            Fate::Refused(took) => refusals.push(*took),
-            Fate::GaveUp => wasted += spent,
-        }
-    }
-    answers.sort_unstable();
-    refusals.sort_unstable();
-    let shares = fair_shares(&asked, good);
-    let ratios = shares.iter().map(|(key, fair)| got.get(key).map_or(0.0, |got| got / fair));
-    Figures {
-        policy: policy.as_str(),
-        goodput_share: share(good, room),
-        requests: fates.len(),
-        answered: answers.len(),
-        refused: refusals.len(),
-        gave_up: fates.len() - answers.len() - refusals.len(),
-        wasted_share: share(wasted, room),
-        answer_p50_ms: milliseconds(quantile(&answers, 50)),
-        answer_p90_ms: milliseconds(quantile(&answers, 90)),
-        refusal_p50_ms: milliseconds(quantile(&refusals, 50)),
-        fairness: jain(&ratios.collect::<Vec<_>>()),
-        recovery_ms: 0.0,
-    }
-}
-
-/// The max-min fair division of what was served: no key gets more than it asked, and what one leaves goes to the others.
-fn fair_shares(asked: &HashMap<usize, f64>, served: f64) -> HashMap<usize, f64> {
-    let mut left: Vec<(usize, f64)> = asked.iter().map(|(key, tokens)| (*key, *tokens)).collect();
-    left.sort_by(|one, other| one.1.total_cmp(&other.1));
-    let mut shares = HashMap::new();
-    let mut rest = served;
-    let mut count = left.len();
-    for (key, tokens) in left {
-        let fair = (rest / as_f64(u64::try_from(count).unwrap_or(u64::MAX))).min(tokens);
-        shares.insert(key, fair.max(f64::MIN_POSITIVE));
-        rest -= fair;
-        count -= 1;
-    }
-    shares
-}
-
-/// Jain's fairness index.
-///
-/// **Source:** Jain, Chiu and Hawe, "A Quantitative Measure of Fairness", 1984.
-fn jain(values: &[f64]) -> f64 {
-    let sum: f64 = values.iter().sum();
-    let squares: f64 = values.iter().map(|value| value * value).sum();
-    let count = as_f64(u64::try_from(values.len()).unwrap_or(u64::MAX));
-    share(sum * sum, count * squares)
-}
-
-/// The share of the capacity that a policy reaches which knows each answer's length, reserves no more, serves the oldest
-/// request that can still be answered in time, and never wastes a token.
-pub fn omniscient(stage: &Stage, overload: &Overload) -> f64 {
-    let (mut good, mut room_all) = (0.0, 0.0);
-    for pool in &stage.pools {
-        let rate = pool.rate();
-        room_all += rate * stage.span.as_secs_f64();
-        let capacity: f64 =
-            pool.tanks.iter().map(|tank| tank.rate() * tank.settings.window.as_secs_f64()).sum();
-        let own: Vec<&Call> = stage.calls.iter().filter(|call| call.task == pool.task).collect();
-        let (mut level, mut at) = (0.0_f64, 0.0_f64);
-        for call in own {
-            let arrived = call.at.as_secs_f64();
-            if arrived > at {
-                level = rate.mul_add(at - arrived, level).max(0.0);
-                at = arrived;
-            }
-            // It enters when the level is back at the capacity, if it can still be answered then.
-            let start = at + ((level - capacity) / rate).max(0.0);
-            let latest = (call.at + overload.client_timeout).saturating_sub(call.ideal());
-            if start <= latest.as_secs_f64() {
-                level = rate.mul_add(at - start, level).max(0.0);
-                at = start;
-                let tokens = pool.normalized(&call.usage(call.output));
-                level += tokens;
-                good += tokens;
-            }
-        }
-    }
-    share(good, room_all)
 }
