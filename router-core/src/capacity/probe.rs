@@ -81,6 +81,9 @@ impl Headroom {
     /// The headroom to keep if we added `added` seconds of drain since the last reported level. A reported wait is
     /// kept to the millisecond, neither more nor less.
     pub fn seconds(&self, now: Instant, added: f64) -> f64 {
+        if self.seconds <= 0.0 {
+            return 0.0;
+        }
         let age = now.saturating_duration_since(self.at).as_secs_f64();
         self.seconds * 0.5f64.powf(age / HALF_LIFE_SECONDS) * (added.abs() / MOST_SECONDS).min(1.0)
     }

@@ -43,6 +43,13 @@ impl Reopening {
         self.gap = (wait / 2).clamp(LEAST_GAP, LONGEST_GAP);
     }
 
+    /// A 429 to another replica requested a wait until `until`. That replica goes first, and `turns` gaps later this one.
+    pub fn throttled_elsewhere(&mut self, now: Instant, until: Instant, turns: f64) {
+        let gap = (until.saturating_duration_since(now) / 2).clamp(LEAST_GAP, LONGEST_GAP);
+        self.next = self.next.max(Some(until + gap.mul_f64(turns.max(0.0))));
+        self.gap = gap;
+    }
+
     /// Time until the next request may enter.
     pub fn wait(&self, now: Instant) -> Duration {
         self.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(now))
@@ -80,5 +87,19 @@ mod tests {
         assert!(entered[99] < entered[0] + Duration::from_millis(250), "{:?}", entered[99]);
         reopening.throttled(now, Duration::from_millis(43));
         assert_eq!(reopening.wait(now), Duration::from_millis(43));
+    }
+
+    #[test]
+    fn a_replica_that_was_not_refused_itself_enters_after_the_one_that_was() {
+        let (now, ms) = (Instant::now(), Duration::from_millis);
+        let mut reopening = Reopening::default();
+        reopening.throttled_elsewhere(now, now + ms(40), 1.0);
+        assert_eq!(reopening.wait(now), ms(60));
+        reopening.entered(now + ms(60));
+        assert_eq!(reopening.wait(now + ms(60)), ms(20), "and its own requests one by one");
+        // Its own longer wait stays.
+        reopening.throttled(now, ms(500));
+        reopening.throttled_elsewhere(now, now + ms(40), 1.0);
+        assert_eq!(reopening.wait(now), ms(500));
     }
 }

@@ -146,15 +146,44 @@ impl CapClass {
     }
 }
 
-type Shared = Arc<Mutex<Lengths>>;
+/// The lengths of answers to both kinds of task: a decision asks for both, and one look finds them.
+#[derive(Debug, Clone, Default)]
+struct ByTask {
+    reasoning: Lengths,
+    chat: Lengths,
+}
 
-/// The lengths of answers by task and class of cap, for each caller and for all of them. Bounded: callers unheard of for
+impl ByTask {
+    fn of(&mut self, task: Task) -> &mut Lengths {
+        match task {
+            Task::Reasoning => &mut self.reasoning,
+            Task::Chat => &mut self.chat,
+        }
+    }
+
+    fn expected(&self) -> ExpectedByTask {
+        ExpectedByTask { reasoning: self.reasoning.expected, chat: self.chat.expected }
+    }
+}
+
+/// Predictions for both kinds of task.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct ExpectedByTask {
+    /// For a reasoning task.
+    pub reasoning: Option<Expected>,
+    /// For a chat task.
+    pub chat: Option<Expected>,
+}
+
+type Shared = Arc<Mutex<ByTask>>;
+
+/// The lengths of answers by class of cap and task, for each caller and for all of them. Bounded: callers unheard of for
 /// long are forgotten.
 #[derive(Debug)]
 pub struct OutputLengths {
-    callers: moka::sync::Cache<(Task, CapClass, u64), Shared>,
-    /// At most 65 classes of each task.
-    all: Arc<Mutex<HashMap<(Task, CapClass), Lengths>>>,
+    callers: moka::sync::Cache<(CapClass, u64), Shared>,
+    /// At most 65 classes.
+    all: Arc<Mutex<HashMap<CapClass, ByTask>>>,
     settings: Settings,
 }
 
@@ -178,24 +207,32 @@ impl OutputLengths {
 
     /// An answer was this long.
     pub fn learn(&self, task: Task, caller: u64, class: CapClass, length: Tokens) {
-        let key = (task, class, caller);
+        let key = (class, caller);
         // `get_with` allocates for the case that the caller is new, which it is only once.
         let own = self.callers.get(&key);
         let own = own.unwrap_or_else(|| self.callers.get_with(key, Shared::default));
-        locked(&own).learn(length, &self.settings);
-        locked(&self.all).entry((task, class)).or_default().learn(length, &self.settings);
+        locked(&own).of(task).learn(length, &self.settings);
+        locked(&self.all).entry(class).or_default().of(task).learn(length, &self.settings);
     }
 
     /// The expected length of the answer to the caller's next request with such a cap, from all callers' answers while there
     /// are too few of its own.
-    pub fn expected(&self, task: Task, caller: u64, class: CapClass) -> Option<Expected> {
-        let own = self.callers.get(&(task, class, caller));
-        let own = own.and_then(|own| locked(&own).expected);
-        if own.is_some_and(|own| own.sure) {
+    pub fn expected(&self, caller: u64, class: CapClass) -> ExpectedByTask {
+        let own = self.callers.get(&(class, caller));
+        let own = own.map(|own| locked(&own).expected()).unwrap_or_default();
+        let is_sure = |expected: Option<Expected>| expected.is_some_and(|expected| expected.sure);
+        if is_sure(own.reasoning) && is_sure(own.chat) {
             return own;
         }
-        let all = locked(&self.all).get(&(task, class)).and_then(|all| all.expected);
-        all.filter(|all| all.sure || own.is_none()).or(own)
+        let all = locked(&self.all).get(&class).map(ByTask::expected).unwrap_or_default();
+        let better = |own: Option<Expected>, all: Option<Expected>| {
+            let all = all.filter(|all| !is_sure(own) && (all.sure || own.is_none()));
+            all.or(own)
+        };
+        ExpectedByTask {
+            reasoning: better(own.reasoning, all.reasoning),
+            chat: better(own.chat, all.chat),
+        }
     }
 }
 
@@ -216,7 +253,7 @@ mod tests {
         let learn = |caller, count: usize, length| {
             (0..count).for_each(|_| habits.learn(Task::Chat, caller, FREE, Tokens(length)));
         };
-        let expected = |caller| habits.expected(Task::Chat, caller, FREE);
+        let expected = |caller| habits.expected(caller, FREE).chat;
         learn(1, 9, 100);
         assert_eq!(expected(1), None);
         learn(1, 1, 100);
@@ -238,15 +275,15 @@ mod tests {
         for length in 1..200u64 {
             habits.learn(Task::Chat, 1, FREE, Tokens(length));
         }
-        assert!(!habits.expected(Task::Chat, 1, FREE).unwrap().sure);
+        assert!(!habits.expected(1, FREE).chat.unwrap().sure);
         for length in 200..=1_000u64 {
             habits.learn(Task::Chat, 1, FREE, Tokens(length));
         }
-        let expected = habits.expected(Task::Chat, 1, FREE).unwrap();
+        let expected = habits.expected(1, FREE).chat.unwrap();
         assert!((1_000..=1_060).contains(&expected.most.0), "{expected:?}");
         assert!((500.0..501.0).contains(&expected.mean));
-        assert_eq!(habits.expected(Task::Chat, 2, FREE), Some(expected), "another caller: as all");
-        assert_eq!(habits.expected(Task::Reasoning, 1, FREE), None);
+        assert_eq!(habits.expected(2, FREE).chat, Some(expected), "another caller: as all");
+        assert_eq!(habits.expected(1, FREE).reasoning, None);
     }
 
     #[test]
@@ -256,7 +293,7 @@ mod tests {
             habits.learn(Task::Chat, 1, FREE, Tokens(10));
             habits.learn(Task::Chat, 2, FREE, Tokens(2_000));
         }
-        let most = |caller| habits.expected(Task::Chat, caller, FREE).unwrap().most.0;
+        let most = |caller| habits.expected(caller, FREE).chat.unwrap().most.0;
         assert!(most(1) <= 11 && most(2) >= 2_000, "{} {}", most(1), most(2));
         for _ in 0..400_000 {
             habits.learn(Task::Chat, 2, FREE, Tokens(100));
@@ -271,8 +308,8 @@ mod tests {
             habits.learn(Task::Chat, 1, tight, Tokens(900));
             habits.learn(Task::Chat, 1, loose, Tokens(200));
         }
-        let most = |class| habits.expected(Task::Chat, 1, class).unwrap().most.0;
+        let most = |class| habits.expected(1, class).chat.unwrap().most.0;
         assert!(most(tight) >= 900 && most(loose) < 220);
-        assert_eq!(habits.expected(Task::Chat, 1, FREE), None);
+        assert_eq!(habits.expected(1, FREE).chat, None);
     }
 }

@@ -46,15 +46,24 @@ impl CooldownReason {
         timed.into_iter().filter_map(|(reason, end)| Some((reason, end?))).chain(large)
     }
 
-    /// Applies a cooldown that another replica learned.
-    pub(super) fn apply(self, state: &mut DeploymentState, until: Instant, now: Instant) {
+    /// Applies a cooldown that another replica learned. When it has passed, this one sends `turns` turns after the other.
+    pub(super) fn apply(
+        self,
+        state: &mut DeploymentState,
+        until: Instant,
+        turns: f64,
+        now: Instant,
+    ) {
         let mut ends = Ends::default();
         let mut faults = 0;
         let [priority, flex] = &mut ends.tiers;
         match self {
             Self::Throttled(ServiceTier::Priority) => *priority = Some(until),
             Self::Throttled(ServiceTier::Flex) => *flex = Some(until),
-            Self::Throttled(_) => ends.throttled = Some(until),
+            Self::Throttled(_) => {
+                ends.throttled = Some(until);
+                state.reopening.throttled_elsewhere(now, until, turns);
+            }
             Self::Unavailable => ends.unavailable = Some(until),
             Self::Fault(count) => (ends.fault, faults) = (Some(until), count),
             Self::Misconfigured => ends.misconfigured = Some(until),
@@ -66,7 +75,7 @@ impl CooldownReason {
             }
             Self::Full => {
                 if let Some(twin) = &mut state.twin {
-                    twin.refused_elsewhere(now, until);
+                    twin.refused_elsewhere(now, until, turns);
                 }
             }
         }

@@ -2,9 +2,7 @@
 //!
 //! Every figure is a total of one run of a process, so order, repetition and loss do no harm. Rates
 //! and running requests are reported when they grow and with each beat; they expire. Spending is also
-//! kept in the exchange, under the run that spent it, until its month ends: it counts whether or not
-//! that run still exists, and a newcomer reads it there. If the exchange has lost it, those who know
-//! it write it again: each run its own, and that of runs that are gone.
+//! kept in the exchange (`kept_spending.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,7 +18,7 @@ use crate::units::KeyName;
 use crate::units::Usd;
 
 use super::other_run::OtherRun;
-use super::usage_report::{Spent, UsageReport, field_of, of_field};
+use super::usage_report::{Spent, UsageReport};
 
 /// A key's usage in this process, with the day of its spending.
 pub(super) type OwnUsage = (Arc<str>, Used, Day);
@@ -28,21 +26,18 @@ pub(super) type OwnUsage = (Arc<str>, Used, Day);
 /// The usage that this run has reported, and that of other runs.
 #[derive(Debug)]
 pub(super) struct KeyUsage {
-    run: Box<str>,
-    reported: BTreeMap<KeyName, (Used, Day)>,
-    others: BTreeMap<KeyName, BTreeMap<Box<str>, OtherRun>>,
+    pub(super) run: Box<str>,
+    pub(super) reported: BTreeMap<KeyName, (Used, Day)>,
+    pub(super) others: BTreeMap<KeyName, BTreeMap<Box<str>, OtherRun>>,
     /// Keys whose usage elsewhere has changed since the ledger was informed.
     touched: BTreeSet<KeyName>,
     /// Spending figures that have not arrived yet.
-    unwritten: BTreeMap<Box<str>, Box<str>>,
+    pub(super) unwritten: BTreeMap<Box<str>, Box<str>>,
     /// Spending figures of a month that is over.
-    ended: Vec<Box<str>>,
+    pub(super) ended: Vec<Box<str>>,
     /// Time of the last read of all spending figures; `None` if they are to be read now.
-    read: Option<Instant>,
+    pub(super) read: Option<Instant>,
 }
-
-/// All spending figures are read again after this time, whether or not one seems to be missing.
-const AGAIN: Duration = Duration::from_secs(60);
 
 /// The most keys, and runs of each, that are remembered.
 const MOST: usize = 16_384;
@@ -93,21 +88,6 @@ impl KeyUsage {
         self.read = None;
     }
 
-    /// True if all spending figures should be read.
-    pub(super) fn wants_spent(&self) -> bool {
-        self.read.is_none()
-    }
-
-    /// The spending figures to write.
-    pub(super) fn unwritten(&self) -> Vec<(Box<str>, Box<str>)> {
-        self.unwritten.iter().map(|(field, value)| (field.clone(), value.clone())).collect()
-    }
-
-    /// The spending figures to delete.
-    pub(super) fn ended(&self) -> Vec<Box<str>> {
-        self.ended.clone()
-    }
-
     /// Takes the report of another run, written at the moment `written`; `None` if that is too long ago for rates.
     pub(super) fn merge(
         &mut self,
@@ -130,61 +110,6 @@ impl KeyUsage {
         other.merge(Spent::of(&used, on), today);
     }
 
-    /// Compares the number of spending figures with the number known: if some are missing, or after a while anyway, all
-    /// are read.
-    pub(super) fn compare_count(&mut self, written: u64, Moment { now, today }: Moment) {
-        let others = self.others.values().flat_map(BTreeMap::values);
-        let others = others.filter(|other| other.spent.is_some_and(|spent| spent.counts(today)));
-        let own = self.reported.values().filter(|(used, on)| Spent::of(used, *on).counts(today));
-        let known = u64::try_from(others.count() + own.count()).unwrap_or(u64::MAX);
-        let long_ago = self.read.is_some_and(|at| now.saturating_duration_since(at) >= AGAIN);
-        if written < known || long_ago {
-            self.read = None;
-        }
-    }
-
-    /// Takes all spending figures of the exchange. Those that are missing are written again: this run's own, and those of
-    /// runs that have reported nothing for `ttl`.
-    pub(super) fn merge_spent(
-        &mut self,
-        figures: &[(Box<str>, Box<str>)],
-        Moment { now, today }: Moment,
-        ttl: Duration,
-    ) {
-        self.read = Some(now);
-        let mut there = BTreeMap::new();
-        for (field, value) in figures {
-            let (Some((run, key)), Some(spent)) = (of_field(field), Spent::read(value)) else {
-                continue;
-            };
-            // The clocks of two hosts can differ by a day.
-            if !spent.counts(today) && today.days_since(spent.on) > 1 {
-                self.ended.push(field.clone());
-                continue;
-            }
-            there.insert(&**field, spent);
-            if *run != *self.run
-                && let Some(other) = self.other(key, run)
-            {
-                other.merge(spent, today);
-            }
-        }
-        let missing = |run: &str, key: &KeyName, spent: Spent| {
-            let field = field_of(run, key);
-            let known = there.get(&*field).is_some_and(|there| there.with(spent) == *there);
-            (spent.counts(today) && !known).then(|| (field, spent.written()))
-        };
-        let own =
-            self.reported.iter().map(|(key, (used, on))| (&*self.run, key, Spent::of(used, *on)));
-        let gone = self.others.iter().flat_map(|(key, runs)| {
-            let gone = runs.iter().filter(|(_, other)| !other.reported_within(ttl, now));
-            gone.filter_map(move |(run, other)| Some((&**run, key, other.spent?)))
-        });
-        let again: Vec<_> =
-            own.chain(gone).filter_map(|(run, key, spent)| missing(run, key, spent)).collect();
-        self.unwritten.extend(again);
-    }
-
     /// Informs the ledger of the usage elsewhere: of the keys for which it has changed, or of `all`.
     pub(super) fn inform(&mut self, ledger: &Ledger, moment: Moment, ttl: Duration, all: bool) {
         let touched = std::mem::take(&mut self.touched);
@@ -201,7 +126,7 @@ impl KeyUsage {
         self.others.retain(|_, runs| !runs.is_empty());
     }
 
-    fn other(&mut self, key: KeyName, run: &str) -> Option<&mut OtherRun> {
+    pub(super) fn other(&mut self, key: KeyName, run: &str) -> Option<&mut OtherRun> {
         if self.others.len() >= MOST && !self.others.contains_key(&key) {
             return None;
         }
@@ -211,12 +136,6 @@ impl KeyUsage {
             return None;
         }
         Some(runs.entry(run.into()).or_default())
-    }
-
-    fn write(&mut self, key: &KeyName, spent: Spent) {
-        if spent.day > Usd::ZERO || spent.month > Usd::ZERO {
-            self.unwritten.insert(field_of(&self.run, key), spent.written());
-        }
     }
 }
 

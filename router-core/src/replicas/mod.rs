@@ -7,10 +7,14 @@ mod cooldown_reason;
 #[cfg(feature = "http-client")]
 pub mod exchange;
 #[cfg(feature = "http-client")]
+mod kept_spending;
+#[cfg(feature = "http-client")]
 mod key_usage;
 #[cfg(feature = "http-client")]
 mod other_run;
 pub mod outgoing;
+#[cfg(feature = "redis")]
+pub mod redis_address;
 #[cfg(feature = "redis")]
 pub mod redis_exchange;
 #[cfg(feature = "http-client")]
@@ -31,7 +35,9 @@ mod usage_report;
 pub use exchange::{Answer, Entry, Exchange, ExchangeFault, Pull, Push};
 pub use outgoing::Outgoing;
 #[cfg(feature = "redis")]
-pub use redis_exchange::{Password, RedisAddress, RedisExchange};
+pub use redis_address::{Password, RedisAddress};
+#[cfg(feature = "redis")]
+pub use redis_exchange::RedisExchange;
 #[cfg(feature = "http-client")]
 pub use sync_loop::{ReplicaStatus, Replicas};
 pub use sync_settings::SyncSettings;

@@ -10,7 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use redis_client::aio::MultiplexedConnection;
@@ -19,35 +19,7 @@ use redis_client::{
 };
 
 use super::exchange::{Answer, Entry, Exchange, ExchangeFault, Pull, Push};
-
-/// Reads a password when a connection is opened: a mounted one changes while the router runs.
-pub type Password = Arc<dyn Fn() -> Result<Box<str>, ExchangeFault> + Send + Sync>;
-
-/// The address of a Redis.
-#[derive(Clone)]
-pub struct RedisAddress {
-    /// `redis://host:port/database`, or `rediss://` for TLS; without a secret.
-    pub url: Box<str>,
-    /// The user, if the server has users.
-    pub username: Option<Box<str>>,
-    /// The password, if the server requires one.
-    pub password: Option<Password>,
-    /// The start of every key: routers of one prefix are replicas of each other.
-    pub prefix: Box<str>,
-    /// After this time a sync or a connection has failed.
-    pub patience: Duration,
-}
-
-impl fmt::Debug for RedisAddress {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { url, prefix, .. } = self;
-        // If the URL holds a password anyway, keep it out of `Debug`.
-        let (scheme, rest) = url.split_once("://").unwrap_or_default();
-        let host = rest.rsplit_once('@').map_or(rest, |(_, host)| host);
-        let url = format!("{scheme}://{host}");
-        out.debug_struct("RedisAddress").field("url", &url).field("prefix", prefix).finish()
-    }
-}
+use super::redis_address::RedisAddress;
 
 /// A Redis as the exchange.
 pub struct RedisExchange {
@@ -345,6 +317,8 @@ fn fault(error: &RedisError) -> ExchangeFault {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
 
     #[test]

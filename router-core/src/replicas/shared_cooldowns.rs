@@ -20,6 +20,8 @@ use super::shared_clock::SharedClock;
 #[derive(Debug, Default)]
 pub(super) struct SharedCooldowns {
     known: BTreeMap<Box<str>, Known>,
+    /// The turns of other replicas before this one's after a 429 to another: all of them at once would be refused again.
+    turns: f64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +68,12 @@ impl SharedCooldowns {
         written
     }
 
+    /// Sets this replica's turn among so many; `place` is a number of its own, 0 to 1. The one that was refused goes first.
+    pub(super) fn take_turns(&mut self, replicas: usize, place: f64) {
+        let others = u32::try_from(replicas.saturating_sub(2)).map_or(0.0, f64::from);
+        self.turns = place.mul_add(others, 1.0);
+    }
+
     /// Applies the cooldowns that the exchange holds now, after it has received `written`.
     pub(super) fn apply(
         &mut self,
@@ -90,7 +98,7 @@ impl SharedCooldowns {
                     (CooldownReason::read(name), clock.local(*end))
             {
                 state.change(&deployment, |state| {
-                    reason.apply(state, until, now);
+                    reason.apply(state, until, self.turns, now);
                     held = CooldownReason::all(state).any(|(held, _)| held.is_same(reason));
                 });
             }

@@ -130,6 +130,7 @@ impl SyncState {
         self.usage.delivered(change.usage);
         self.quotas.delivered(change.quotas);
         let more_values = self.outgoing.delivered(&values);
+        self.cooldowns.take_turns(self.replicas, place_of(&self.run));
         self.cooldowns.apply(&pull.cooldowns, &cooldowns, &local.deployments, &clock);
         for entry in pull.changes {
             self.apply(&entry, local, &clock, moment);
@@ -183,6 +184,12 @@ impl SyncState {
     fn inform(&mut self, local: &Local, moment: Moment, all: bool) {
         self.usage.inform(&local.ledger, moment, self.settings.ttl, all);
     }
+}
+
+/// A number of a run's own between 0 and 1: its name is a random number.
+fn place_of(run: &str) -> f64 {
+    let start = run.get(..8).and_then(|start| u32::from_str_radix(start, 16).ok());
+    f64::from(start.unwrap_or_default()) / f64::from(u32::MAX)
 }
 
 /// A name that no other run has, on this host or another.

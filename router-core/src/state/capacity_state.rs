@@ -22,7 +22,6 @@ use crate::capacity::Ticket;
 use crate::deployment::Catalog;
 use crate::deployment::Deployment;
 use crate::model::ServiceTier;
-use crate::task::Task;
 use crate::units::DeploymentName;
 
 use super::changes::Changes;
@@ -101,8 +100,8 @@ impl CapacityState {
         snapshot.key = asker.key;
         snapshot.conversation = asker.conversation.number();
         snapshot.home = self.affinity.home(asker.conversation, now);
-        snapshot.reasoning = self.habits.expected(Task::Reasoning, asker.caller, asker.class);
-        snapshot.chat = self.habits.expected(Task::Chat, asker.caller, asker.class);
+        let expected = self.habits.expected(asker.caller, asker.class);
+        (snapshot.reasoning, snapshot.chat) = (expected.reasoning, expected.chat);
         snapshot
     }
 
@@ -193,20 +192,22 @@ impl CapacityState {
     /// Learns an event of one deployment, and of the others that it concerns: those of an exhausted pool, or of a used-up shared
     /// quota.
     fn learn_together(&self, from: &Slot, event: Event, now: Instant) {
+        from.lock().learn(event, self.cooldowns, now);
+        if !event.closes() {
+            return;
+        }
         let pool_exhausted = matches!(event, Event::PoolExhausted(..));
         // The flex tier has a capacity of its own.
         let quota_used_up = matches!(event, Event::Throttled(tier, _) if tier != ServiceTier::Flex);
         let same = |slot: &&Slot| {
-            pool_exhausted && slot.pool.is_some() && slot.pool == from.pool
-                || quota_used_up && slot.shares_quota(from)
+            slot.name != from.name
+                && (pool_exhausted && slot.pool.is_some() && slot.pool == from.pool
+                    || quota_used_up && slot.shares_quota(from))
         };
-        for slot in self.slots.iter().filter(|slot| slot.name == from.name || same(slot)) {
-            let mut state = slot.lock();
-            state.learn(event, self.cooldowns, now);
+        for slot in self.slots.iter().filter(same) {
+            slot.lock().learn(event, self.cooldowns, now);
         }
-        if event.closes()
-            && let Some(changes) = &self.changes
-        {
+        if let Some(changes) = &self.changes {
             changes.wake();
         }
     }

@@ -7,9 +7,12 @@
 //! No task is spawned and nothing is polled: a queue moves only inside the futures that wait in it.
 
 mod counts;
+mod lanes;
 mod queue;
+mod request;
 mod reserved_capacity;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -32,7 +35,8 @@ use crate::units::DeploymentName;
 pub use counts::{Leaving, QueueCounts};
 pub use reserved_capacity::ReservedCapacity;
 
-use queue::{Position, Queue, Request};
+use queue::Queue;
+use request::{Position, Request};
 
 /// The state, with a queue in front of each deployment.
 #[derive(Debug)]
@@ -46,6 +50,9 @@ pub struct Waiting {
 #[derive(Debug, Default)]
 struct Line {
     queue: Mutex<Queue>,
+    /// True while the queue is not empty: without waiters a request takes no lock of the queue. A waiter sets it before it
+    /// reads the state, and a change of the state is followed by a look at it, so no waiter misses a change.
+    occupied: AtomicBool,
     counts: QueueCounts,
 }
 
@@ -86,10 +93,17 @@ const LEAST_GAP: Duration = Duration::from_millis(1);
 /// The longest: the level may fall sooner than predicted.
 const MOST_GAP: Duration = Duration::from_secs(1);
 
+/// A request blocks a deployment if it reserves this share of the capacity beyond what it is likely to use.
+const BLOCKING_SHARE: f64 = 0.25;
+
 /// A waiter that may have to leave looks again after this time.
 const RECHECK: Duration = Duration::from_millis(100);
 
 impl Line {
+    fn is_empty(&self) -> bool {
+        !self.occupied.load(Ordering::Acquire)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -108,6 +122,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         let mut queue = self.line.lock();
         queue.leave(self.number);
+        self.line.occupied.store(!queue.is_empty(), Ordering::Release);
         queue.ring(Instant::now());
         drop(queue);
         self.line.counts.left(self.leaving);
@@ -180,11 +195,8 @@ impl Waiting {
     /// Learns what happened, and lets the first in the queue try: capacity may have become free.
     pub fn learn(&self, deployment: &DeploymentName, event: Event, now: Instant) {
         self.state.learn(deployment, event, now);
-        if let Some(line) = self.line(deployment) {
-            let queue = line.lock();
-            if !queue.is_empty() {
-                queue.ring(now);
-            }
+        if let Some(line) = self.line(deployment).filter(|line| !line.is_empty()) {
+            line.lock().ring(now);
         }
     }
 
@@ -200,7 +212,7 @@ impl Waiting {
         now: Instant,
     ) -> Result<ReservedCapacity, NoRoom> {
         let name = &deployment.name;
-        let line = self.line(name).filter(|line| !line.lock().is_empty());
+        let line = self.line(name).filter(|line| !line.is_empty());
         let Some(line) = line else {
             return match self.reserve(deployment, entry, false, now) {
                 Err(NoRoom::Full(_)) => Err(NoRoom::Full(self.expected(name, entry, 0.0, now))),
@@ -267,14 +279,17 @@ impl Waiting {
 
     /// A request as its queue sees it.
     fn request(&self, deployment: &DeploymentName, entry: &Entry, times: Times) -> Request {
-        let (weight, entry_level) = self.state.see(deployment, |standing| {
-            let Load { prompt, cached, .. } = entry.load;
-            let weight = |twin: &crate::capacity::Twin| {
-                twin.size().reserved(prompt, cached, entry.likely_cap)
+        let (weight, blocks, entry_level) = self.state.see(deployment, |standing| {
+            let Load { prompt, cached, cap, .. } = entry.load;
+            let mark = standing.mark(entry);
+            let Some(twin) = &standing.twin else {
+                // Keys share a queue by tokens; without a bucket a token is a token.
+                let plain = prompt + entry.likely_cap.unwrap_or_default();
+                return (plain.as_f64(), false, mark);
             };
-            // Keys share a queue by tokens; without a bucket a token is a token.
-            let plain = prompt + entry.likely_cap.unwrap_or_default();
-            (standing.twin.as_ref().map_or(plain.as_f64(), weight), standing.mark(entry))
+            let weight = twin.size().reserved(prompt, cached, entry.likely_cap);
+            let spare = twin.size().reserved(prompt, cached, cap) - weight;
+            (weight, spare > BLOCKING_SHARE * twin.capacity(), mark)
         });
         let bound = times.until.saturating_duration_since(times.since);
         Request {
@@ -282,6 +297,7 @@ impl Waiting {
             key: entry.key,
             weight,
             entry_level,
+            blocks,
             since: times.since,
             standing_wait: entry.standing_wait.map(|wait| wait.min(bound)),
         }
@@ -342,7 +358,10 @@ impl Waiting {
     fn join(&self, deployment: &DeploymentName, entry: &Entry, times: Times) -> Option<Place<'_>> {
         let line = self.line(deployment)?;
         let request = self.request(deployment, entry, times);
-        let joined = line.lock().join(request, self.most, Instant::now());
+        let mut queue = line.lock();
+        let joined = queue.join(request, self.most, Instant::now());
+        line.occupied.store(!queue.is_empty(), Ordering::Release);
+        drop(queue);
         let Some(joined) = joined else {
             line.counts.left(Leaving::Shed);
             return None;

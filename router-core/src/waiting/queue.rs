@@ -4,7 +4,8 @@
 //! fair queueing), so that a key with many requests delays another key by at most one request. Within a key the oldest
 //! request goes first while its requests wait in a burst, and the newest once they have formed a standing queue: then the
 //! oldest cannot be answered in time any more, and serving them first would make every answer late. A request that has
-//! nowhere else to go leaves a standing queue early, so that its caller can try again while there is time.
+//! nowhere else to go leaves a standing queue early, so that its caller can try again while there is time. A request that
+//! blocks the deployment, because it reserves far more than it will use, lets a few others of its key go first.
 //!
 //! The queue does not decide whether the deployment has capacity; the twin does.
 //!
@@ -12,118 +13,34 @@
 //! last-in, first-out); Goyal, Vin and Cheng, "Start-time Fair Queueing", 1996.
 
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::capacity::QueueOrder;
 use crate::policy::Priority;
 
-/// A lane that has not been empty for this long is standing: a burst would have drained.
-const STANDING: Duration = Duration::from_secs(1);
-
-/// Requests that may enter before one that ranks higher but needs an emptier deployment.
-const MOST_PASSES: u32 = 8;
-
-/// From this many lanes on, those are forgotten that are owed nothing.
-const MOST_LANES: usize = 4_096;
-
-/// A request in the queue.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Request {
-    pub(super) priority: Priority,
-    /// A number that identifies the key.
-    pub(super) key: u64,
-    /// The tokens that it reserves, or is expected to use.
-    pub(super) weight: f64,
-    /// The level, as a share of the capacity, up to which it may enter.
-    pub(super) entry_level: f64,
-    /// Its arrival.
-    pub(super) since: Instant,
-    /// Longest stay in a standing queue; `None` if the request has another deployment to go to and therefore waits only briefly.
-    pub(super) standing_wait: Option<Duration>,
-}
-
-/// A place in the queue.
-#[derive(Debug)]
-pub(super) struct Joined {
-    pub(super) number: u64,
-    pub(super) bell: Arc<Notify>,
-}
-
-/// A waiter's permission to try to enter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Position {
-    /// It may.
-    Next,
-    /// Others go first.
-    Behind,
-    /// It has to leave.
-    Shed,
-}
-
-/// A waiter and its place in the order of arrival.
-#[derive(Debug, Clone, Copy)]
-struct Numbered<'q> {
-    number: u64,
-    waiter: &'q Waiter,
-}
-
-#[derive(Debug)]
-struct Waiter {
-    request: Request,
-    bell: Arc<Notify>,
-    /// Lower-ranked requests that have entered before it.
-    passed: u32,
-    evicted: bool,
-}
-
-impl Waiter {
-    fn new(request: Request) -> Self {
-        Self { request, bell: Arc::default(), passed: 0, evicted: false }
-    }
-
-    /// True if it was passed so often that nobody may pass it again. A request with somewhere else to go need not fear that.
-    fn is_barrier(&self) -> bool {
-        self.passed >= MOST_PASSES && self.request.standing_wait.is_some()
-    }
-}
-
-/// The part of the queue that belongs to one key, or to all of them if the order does not tell keys apart.
-#[derive(Debug, Clone, Copy, Default)]
-struct Lane {
-    waiting: usize,
-    /// Since when it has not been empty.
-    busy_since: Option<Instant>,
-    /// The virtual time up to which it has been served.
-    served: f64,
-}
+use super::lanes::Lanes;
+use super::request::{Joined, Numbered, Position, Request, Waiter};
 
 /// The queue of one deployment.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    order: QueueOrder,
     waiters: BTreeMap<u64, Waiter>,
     next: u64,
-    lanes: HashMap<u64, Lane>,
-    /// The virtual time at which the request started that entered last.
-    virtual_time: f64,
+    lanes: Lanes,
 }
 
 impl Queue {
     /// Changes the order; all waiters count as having just joined.
     pub(super) fn set_order(&mut self, order: QueueOrder, now: Instant) {
-        if self.order == order {
+        if self.lanes.order() == order {
             return;
         }
-        self.order = order;
-        self.lanes.clear();
-        let requests: Vec<Request> = self.waiters.values().map(|waiter| waiter.request).collect();
-        for request in &requests {
-            self.occupy(request, now);
+        self.lanes.set_order(order);
+        for waiter in self.waiters.values() {
+            self.lanes.occupy(&waiter.request, now);
         }
     }
 
@@ -151,7 +68,7 @@ impl Queue {
         if self.len() >= most && !self.make_way(&request, now) {
             return None;
         }
-        self.occupy(&request, now);
+        self.lanes.occupy(&request, now);
         let (number, waiter) = (self.next, Waiter::new(request));
         self.next += 1;
         let bell = Arc::clone(&waiter.bell);
@@ -168,7 +85,8 @@ impl Queue {
     pub(super) fn position(&self, number: u64, now: Instant) -> Position {
         let Some(waiter) = self.waiters.get(&number) else { return Position::Shed };
         let late = self.leaves_at(number).is_some_and(|leaves| now >= leaves);
-        if waiter.evicted || late && self.is_followed(&waiter.request) {
+        // A newer request is worth more than one that has waited for long.
+        if waiter.evicted || late && self.lanes.is_shared(&waiter.request) {
             Position::Shed
         } else if self.front(now).any(|other| other.number == number) {
             Position::Next
@@ -177,15 +95,10 @@ impl Queue {
         }
     }
 
-    /// True if its lane holds other requests: a newer one is worth more than one that has waited for long.
-    fn is_followed(&self, request: &Request) -> bool {
-        self.lanes.get(&self.lane_of(request)).is_some_and(|lane| lane.waiting > 1)
-    }
-
     /// The time at which a waiter leaves if its lane stands still and holds newer requests; `None` if it may stay.
     pub(super) fn leaves_at(&self, number: u64) -> Option<Instant> {
         let request = self.waiters.get(&number)?.request;
-        Some((request.since + request.standing_wait?).max(self.stands_from(&request)?))
+        Some((request.since + request.standing_wait?).max(self.lanes.stands_from(&request)?))
     }
 
     /// True if a request that would join now would be the first to try.
@@ -201,13 +114,13 @@ impl Queue {
 
     /// The tokens that enter before a request that would join now, as far as can be seen.
     pub(super) fn ahead_of(&self, request: &Request, now: Instant) -> f64 {
-        let newest = request.standing_wait.is_some() && self.is_standing(request, now);
-        let lane = self.lane_of(request);
+        let newest = request.standing_wait.is_some() && self.lanes.is_standing(request, now);
+        let lane = self.lanes.of(request);
         let (mut ahead, mut own) = (0.0, 0.0);
         let mut backlogs: BTreeMap<u64, f64> = BTreeMap::new();
         for Numbered { waiter, .. } in self.waiting() {
             let other = &waiter.request;
-            let other_lane = self.lane_of(other);
+            let other_lane = self.lanes.of(other);
             match other.priority.cmp(&request.priority) {
                 // The deployment is too full for it when this request enters.
                 _ if other.entry_level < request.entry_level => {}
@@ -220,8 +133,9 @@ impl Queue {
             }
         }
         // In another lane only requests that start earlier count.
-        let start = self.start(lane) + own;
-        let before = |(lane, backlog): (u64, f64)| backlog.min((start - self.start(lane)).max(0.0));
+        let start = self.lanes.start(lane) + own;
+        let before =
+            |(lane, backlog): (u64, f64)| backlog.min((start - self.lanes.start(lane)).max(0.0));
         ahead + own + backlogs.into_iter().map(before).sum::<f64>()
     }
 
@@ -232,37 +146,24 @@ impl Queue {
         }
         let entrant = Waiter::new(*request);
         let own = Numbered { number: number.unwrap_or(self.next), waiter: &entrant };
-        let ahead = self.waiting().filter(|other| self.rank(*other, own, now).is_lt());
+        let ahead = self.waiting().filter(|other| self.turn(*other, own, now).is_lt());
         let passed: Vec<u64> = ahead.map(|other| other.number).collect();
         for number in passed {
             if let Some(waiter) = self.waiters.get_mut(&number) {
                 waiter.passed = waiter.passed.saturating_add(1);
             }
         }
-        let lane = self.lane_of(request);
-        let start = self.start(lane);
-        self.virtual_time = start;
-        if self.lanes.len() >= MOST_LANES {
-            self.lanes.retain(|_, lane| lane.waiting > 0 || lane.served > start);
-        }
-        self.lanes.entry(lane).or_default().served = start + request.weight;
+        self.lanes.serve(request);
     }
 
     /// A waiter leaves, whether it entered or not.
     pub(super) fn leave(&mut self, number: u64) {
         let Some(waiter) = self.waiters.remove(&number) else { return };
         if self.waiters.is_empty() {
-            // Without competition nobody owes anybody anything.
             self.lanes.clear();
-            self.virtual_time = 0.0;
             return;
         }
-        if let Some(lane) = self.lanes.get_mut(&self.lane_of(&waiter.request)) {
-            lane.waiting = lane.waiting.saturating_sub(1);
-            if lane.waiting == 0 {
-                lane.busy_since = None;
-            }
-        }
+        self.lanes.leave(&waiter.request);
     }
 
     fn waiting(&self) -> impl Iterator<Item = Numbered<'_>> {
@@ -271,50 +172,34 @@ impl Queue {
         all.filter(|one| !one.waiter.evicted)
     }
 
-    fn lane_of(&self, request: &Request) -> u64 {
-        match self.order {
-            QueueOrder::Fair => request.key,
-            QueueOrder::ControlledDelay | QueueOrder::FirstCome => 0,
-        }
-    }
-
-    fn occupy(&mut self, request: &Request, now: Instant) {
-        let lane = self.lanes.entry(self.lane_of(request)).or_default();
-        lane.waiting += 1;
-        lane.busy_since.get_or_insert(now);
-    }
-
-    /// Since when the lane of a request has been standing, or will be if it does not drain.
-    fn stands_from(&self, request: &Request) -> Option<Instant> {
-        let busy_since = self.lanes.get(&self.lane_of(request))?.busy_since;
-        busy_since.filter(|_| self.order != QueueOrder::FirstCome).map(|since| since + STANDING)
-    }
-
-    fn is_standing(&self, request: &Request, now: Instant) -> bool {
-        self.stands_from(request).is_some_and(|from| now >= from)
-    }
-
-    /// The virtual time at which the next request of a lane starts.
-    fn start(&self, lane: u64) -> f64 {
-        self.lanes.get(&lane).map_or(0.0, |lane| lane.served).max(self.virtual_time)
-    }
-
-    /// Order of two waiting requests.
+    /// Order in which two waiting requests try to enter.
     fn rank(&self, one: Numbered<'_>, other: Numbered<'_>, now: Instant) -> Ordering {
+        let deferred = one.waiter.is_deferred().cmp(&other.waiter.is_deferred());
+        self.fair(one, other).then(deferred).then_with(|| self.age(one, other, now))
+    }
+
+    /// Order of two waiting requests if neither blocked the deployment.
+    fn turn(&self, one: Numbered<'_>, other: Numbered<'_>, now: Instant) -> Ordering {
+        self.fair(one, other).then_with(|| self.age(one, other, now))
+    }
+
+    /// Interactive requests first, then those of the key that has been served least.
+    fn fair(&self, one: Numbered<'_>, other: Numbered<'_>) -> Ordering {
+        let (one, other) = (&one.waiter.request, &other.waiter.request);
+        let start = |request: &Request| self.lanes.start(self.lanes.of(request));
+        one.priority.cmp(&other.priority).then_with(|| start(one).total_cmp(&start(other)))
+    }
+
+    fn age(&self, one: Numbered<'_>, other: Numbered<'_>, now: Instant) -> Ordering {
         let (number, other_number) = (one.number, other.number);
         let (one, other) = (&one.waiter.request, &other.waiter.request);
-        let (lane, other_lane) = (self.lane_of(one), self.lane_of(other));
-        let fair = || self.start(lane).total_cmp(&self.start(other_lane));
-        let age = || {
-            let age = (one.since, number).cmp(&(other.since, other_number));
-            // A request that waits only briefly for a cheaper answer is served in its turn.
-            let newest = lane == other_lane
-                && one.standing_wait.is_some()
-                && other.standing_wait.is_some()
-                && self.is_standing(one, now);
-            if newest { age.reverse() } else { age }
-        };
-        one.priority.cmp(&other.priority).then_with(fair).then_with(age)
+        let age = (one.since, number).cmp(&(other.since, other_number));
+        // A request that waits only briefly for a cheaper answer is served in its turn.
+        let newest = self.lanes.of(one) == self.lanes.of(other)
+            && one.standing_wait.is_some()
+            && other.standing_wait.is_some()
+            && self.lanes.is_standing(one, now);
+        if newest { age.reverse() } else { age }
     }
 
     /// The waiters that may try to enter: the first, and those that may enter a fuller deployment than all before them. A
@@ -336,7 +221,7 @@ impl Queue {
     fn make_way(&mut self, newcomer: &Request, now: Instant) -> bool {
         let lowest = self.waiting().map(|one| one.waiter.request.priority).max();
         let lowest = lowest.filter(|lowest| *lowest >= newcomer.priority);
-        let (QueueOrder::Fair, Some(lowest)) = (self.order, lowest) else { return false };
+        let (QueueOrder::Fair, Some(lowest)) = (self.lanes.order(), lowest) else { return false };
         let mut backlogs: BTreeMap<u64, f64> = BTreeMap::new();
         let own = (lowest == newcomer.priority).then_some(*newcomer);
         let waiting = self.waiting().map(|one| one.waiter.request).chain(own);
@@ -345,7 +230,7 @@ impl Queue {
         }
         let heaviest = backlogs.into_iter().max_by(|one, other| one.1.total_cmp(&other.1));
         let Some((key, _)) = heaviest else { return false };
-        if own.is_some() && key == newcomer.key && !self.is_standing(newcomer, now) {
+        if own.is_some() && key == newcomer.key && !self.lanes.is_standing(newcomer, now) {
             return false;
         }
         let is_heavy = |request: &Request| request.key == key && request.priority == lowest;
@@ -362,9 +247,12 @@ impl Queue {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
+    use crate::waiting::request::MOST_PASSES;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -377,7 +265,8 @@ mod tests {
     fn request(key: u64, since: Instant) -> Request {
         let standing_wait = Some(2 * SECOND);
         let priority = Priority::Interactive;
-        Request { priority, key, weight: 100.0, entry_level: 1.0, since, standing_wait }
+        let (weight, entry_level, blocks) = (100.0, 1.0, false);
+        Request { priority, key, weight, entry_level, blocks, since, standing_wait }
     }
 
     fn join(queue: &mut Queue, request: Request, now: Instant) -> u64 {
@@ -483,6 +372,27 @@ mod tests {
             queue.leave(small);
         }
         assert_eq!(queue.position(large, now), Position::Next);
+    }
+
+    #[test]
+    fn a_request_that_blocks_lets_a_few_of_its_key_go_first_and_delays_no_other_key() {
+        let now = Instant::now();
+        let mut queue = queue(QueueOrder::Fair);
+        let blocking = Request { blocks: true, ..request(1, now) };
+        let blocking = join(&mut queue, blocking, now);
+        let small: Vec<u64> = (0..6).map(|_| join(&mut queue, request(1, now), now)).collect();
+        assert_eq!(
+            order_of(&mut queue, now)[..6],
+            [&small[..4], &[blocking], &small[4..5]].concat()
+        );
+        // It is first if only it waits, and in the turn of its key.
+        let other = join(&mut queue, request(2, now), now);
+        let blocking = Request { blocks: true, ..request(1, now) };
+        let blocking = join(&mut queue, blocking, now);
+        assert_eq!(queue.position(blocking, now), Position::Behind);
+        enter_first(&mut queue, now).unwrap();
+        assert_eq!(queue.position(blocking, now), Position::Next);
+        assert_eq!(queue.position(other, now), Position::Shed);
     }
 
     #[test]

@@ -159,11 +159,13 @@ async fn several_routers_use_the_deployment_as_fully_as_one_and_spill_as_little(
 #[tokio::test(start_paused = true)]
 #[expect(clippy::print_stdout, reason = "docs/replicas.md repeats the figures")]
 async fn routers_that_share_are_refused_less_often_than_routers_that_do_not() {
-    for routers in [2, 3, 4] {
-        let shared = play(routers, 1.2, Some(exchange())).await;
-        let alone = play(routers, 1.2, None).await;
-        println!("load 1.2: {routers} sharing {shared}; alone {alone}");
-        assert!(shared.refused < alone.refused, "{shared}; alone {alone}");
+    for load in [1.2, 2.0] {
+        for routers in [2, 3, 4] {
+            let shared = play(routers, load, Some(exchange())).await;
+            let alone = play(routers, load, None).await;
+            println!("load {load}: {routers} sharing {shared}; alone {alone}");
+            assert!(shared.refused < alone.refused, "{load}: {shared}; alone {alone}");
+        }
     }
 }
 

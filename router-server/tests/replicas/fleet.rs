@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use azure_emulator::bucket::BucketSettings;
 use azure_emulator::quota::QuotaSettings;
-use azure_emulator::{Deployment, Emulator, Latency, Lengths, Settings};
+use azure_emulator::{Deployment, Emulator, Latency, Lengths, Rates, Settings, Tier, TierName};
 use http::{HeaderMap, Request};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -108,8 +108,18 @@ async fn emulator() -> Emulator {
     let ptu = Deployment::provisioned("ptu", "gpt-4o", bucket).latency(quick).output(lengths);
     let payg = Deployment::pay_as_you_go("payg", "gpt-4o", quota).latency(quick).output(lengths);
     let near = Deployment::pay_as_you_go("near", "gpt-5.2", quota).latency(quick);
-    let settings = Settings::new().seed(7).deployment(ptu).deployment(payg).deployment(near);
-    Emulator::start(settings).await.unwrap()
+    // One flex request each ten seconds.
+    let flex = Tier {
+        latency: quick,
+        capacity: Some(QuotaSettings::new(6, u64::MAX)),
+        downgrades: false,
+        rates: Rates { input: 1.0, output: 4.0 },
+    };
+    let tiered = Deployment::pay_as_you_go("tiered", "gpt-4.1", quota)
+        .latency(quick)
+        .tier(TierName::Flex, flex);
+    let settings = Settings::new().seed(7).deployment(ptu).deployment(payg);
+    Emulator::start(settings.deployment(near).deployment(tiered)).await.unwrap()
 }
 
 impl Fleet {

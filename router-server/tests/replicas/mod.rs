@@ -10,7 +10,7 @@ mod shared_keys;
 use std::time::Duration;
 
 use azure_emulator::dice::Dice;
-use http::Request;
+use http::{HeaderValue, Request};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -101,6 +101,46 @@ async fn two_and_four_routers_waste_at_most_three_points_more_than_one() {
     }
     assert!(found[0] > 0.9, "{found:?}");
     assert!(found[0] - found[1] <= 0.03 && found[0] - found[2] <= 0.03, "{found:?}");
+}
+
+/// A deployment in two service tiers.
+const TIERED: &str = r#"
+[deployments.tiered]
+endpoint = "azure"
+model = "gpt-4.1"
+azure_deployment = "tiered"
+billing = "pay_as_you_go"
+area = "global"
+tiers = ["default", "flex"]
+[models."gpt-4.1".usd_per_million_tokens.flex]
+input = 1.0
+output = 4.0
+"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_throttled_tier_is_known_to_the_other_router_and_the_default_tier_stays_open() {
+    if !redis_is_here() {
+        return;
+    }
+    let fleet = Fleet::with(2, TIERED).await;
+    let ask = async |router: usize| {
+        let messages = json!([{"role": "user", "content": "Say hello."}]);
+        let body = json!({"model": "gpt-4.1", "messages": messages});
+        let mut request = post(&fleet.routers[router].url, "/v1/chat/completions", &body);
+        request.headers_mut().insert("x-router-priority", HeaderValue::from_static("batch"));
+        let got = send(&client(), request).await.unwrap();
+        assert_eq!(got.status, 200, "{}", got.body);
+        ["x-router-tier", "x-router-attempts"].map(|name| got.headers[name].clone())
+    };
+    assert_eq!(ask(0).await, ["flex", "1"]);
+    assert_eq!(ask(0).await, ["default", "2"]);
+    fleet.synced(0, 1).await;
+    assert_eq!(ask(1).await, ["default", "1"], "it does not ask again");
+    fleet
+        .redis_says(&["ZRANGE", "{model-router}:cooldowns", "0", "-1"], |said| {
+            said.contains("tiered throttled flex")
+        })
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
