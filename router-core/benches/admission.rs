@@ -17,7 +17,23 @@ use router_core::units::{Day, Tokens};
 use router_core::waiting::{Times, Waiting};
 use tokio::time::Instant;
 
-mod support;
+/// One provisioned deployment.
+const CONFIG: &str = r#"
+[roles.reasoning]
+models = ["gpt-4o"]
+[roles.chat]
+models = ["gpt-4o"]
+[endpoints.main]
+url = "http://127.0.0.1:1"
+api = "azure_v1"
+anonymous = true
+[deployments.ptu]
+endpoint = "main"
+model = "gpt-4o"
+billing = "provisioned"
+area = "global"
+ptu = 50
+"#;
 
 /// As in `router-server`.
 #[global_allocator]
@@ -25,12 +41,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn admission(criterion: &mut Criterion) {
     let today = Day::try_from("2026-11-23").expect("a day");
-    let config = Config::from_toml(support::CONFIG, today).expect("a good config");
+    let config = Config::from_toml(CONFIG, today).expect("a good config");
     let rules = config.rules().expect("the shipped scorer");
     let cooldowns = config.limits.cooldowns();
     let state = CapacityState::new(&rules.catalog, cooldowns, &rules.capacity, Instant::now());
     let waiting = Arc::new(Waiting::new(Arc::new(state), &rules.catalog, &rules.capacity));
-    let deployment = Arc::clone(rules.catalog.deployment("gpt_4o_ptu").expect("it is configured"));
+    let deployment = Arc::clone(rules.catalog.deployment("ptu").expect("it is configured"));
     let cap = Some(Tokens(500));
     let entry = Entry {
         load: Load { prompt: Tokens(300), cap, ..Load::default() },

@@ -17,6 +17,9 @@ use crate::report_page::page as page_of;
 /// The parts into which the time is divided.
 const PARTS: u32 = 60;
 
+/// The points of a line, from left to right.
+type Points = Vec<(f64, f64)>;
+
 /// The plays to draw.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plays<'p> {
@@ -29,7 +32,7 @@ pub(crate) struct Plays<'p> {
 
 /// The page; `table` stands above the plots.
 pub(crate) fn page(kit: &PageKit, plays: Plays<'_>, table: &str) -> String {
-    let lines = |points: fn(Plays<'_>, &[Outcome]) -> Vec<(f64, f64)>| -> Vec<Line> {
+    let lines = |points: fn(Plays<'_>, &[Outcome]) -> Points| -> Vec<Line> {
         let line = |one: &Played| Line::new(one.figures.policy, points(plays, &one.outcomes));
         plays.played.iter().map(line).collect()
     };
@@ -81,7 +84,7 @@ fn parts(
     (1..=PARTS).map(move |part| f64::from(part) * length / 60.0).zip(sums)
 }
 
-fn goodput(plays: Plays<'_>, outcomes: &[Outcome]) -> Vec<(f64, f64)> {
+fn goodput(plays: Plays<'_>, outcomes: &[Outcome]) -> Points {
     let room = plays.room / f64::from(PARTS);
     let good = parts(plays.span, outcomes, |outcome| match outcome.fate {
         Fate::Answered(took) => Some((outcome.at + took, outcome.tokens)),
@@ -91,7 +94,7 @@ fn goodput(plays: Plays<'_>, outcomes: &[Outcome]) -> Vec<(f64, f64)> {
 }
 
 /// The share of requests with this end, by arrival.
-fn ends(plays: Plays<'_>, outcomes: &[Outcome], is: fn(Fate) -> bool) -> Vec<(f64, f64)> {
+fn ends(plays: Plays<'_>, outcomes: &[Outcome], is: fn(Fate) -> bool) -> Points {
     let all = parts(plays.span, outcomes, |outcome| Some((outcome.at, 1.0)));
     let some = parts(plays.span, outcomes, |outcome| {
         Some((outcome.at, if is(outcome.fate) { 1.0 } else { 0.0 }))
@@ -99,15 +102,15 @@ fn ends(plays: Plays<'_>, outcomes: &[Outcome], is: fn(Fate) -> bool) -> Vec<(f6
     all.zip(some).map(|((at, all), (_, some))| (at, 100.0 * share(some, all))).collect()
 }
 
-fn answered(plays: Plays<'_>, outcomes: &[Outcome]) -> Vec<(f64, f64)> {
+fn answered(plays: Plays<'_>, outcomes: &[Outcome]) -> Points {
     ends(plays, outcomes, |fate| matches!(fate, Fate::Answered(_)))
 }
 
-fn gave_up(plays: Plays<'_>, outcomes: &[Outcome]) -> Vec<(f64, f64)> {
+fn gave_up(plays: Plays<'_>, outcomes: &[Outcome]) -> Points {
     ends(plays, outcomes, |fate| fate == Fate::GaveUp)
 }
 
-fn times(_: Plays<'_>, outcomes: &[Outcome]) -> Vec<(f64, f64)> {
+fn times(_: Plays<'_>, outcomes: &[Outcome]) -> Points {
     let mut times: Vec<Duration> = outcomes
         .iter()
         .filter_map(|outcome| match outcome.fate {

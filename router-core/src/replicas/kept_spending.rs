@@ -14,7 +14,7 @@ use super::key_usage::KeyUsage;
 use super::usage_report::{Spent, field_of, of_field};
 
 /// All spending figures are read again after this time, whether or not one seems to be missing.
-const AGAIN: Duration = Duration::from_secs(60);
+pub(super) const AGAIN: Duration = Duration::from_secs(60);
 
 impl KeyUsage {
     /// True if all spending figures should be read.

@@ -166,6 +166,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::replicas::kept_spending::AGAIN;
 
     const TTL: Duration = Duration::from_secs(3);
 

@@ -30,7 +30,7 @@ struct Lane {
 #[derive(Debug, Default)]
 pub(super) struct Lanes {
     order: QueueOrder,
-    lanes: HashMap<u64, Lane>,
+    by_key: HashMap<u64, Lane>,
     /// The virtual time at which the request started that entered last.
     virtual_time: f64,
 }
@@ -43,18 +43,18 @@ impl Lanes {
     /// Changes the order; nobody waits in a lane any more.
     pub(super) fn set_order(&mut self, order: QueueOrder) {
         self.order = order;
-        self.lanes.clear();
+        self.by_key.clear();
     }
 
     /// Forgets everything: without competition nobody owes anybody anything.
     pub(super) fn clear(&mut self) {
-        self.lanes.clear();
+        self.by_key.clear();
         self.virtual_time = 0.0;
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.by_key.is_empty()
     }
 
     /// The lane of a request.
@@ -67,14 +67,14 @@ impl Lanes {
 
     /// A request joins its lane.
     pub(super) fn occupy(&mut self, request: &Request, now: Instant) {
-        let lane = self.lanes.entry(self.of(request)).or_default();
+        let lane = self.by_key.entry(self.of(request)).or_default();
         lane.waiting += 1;
         lane.busy_since.get_or_insert(now);
     }
 
     /// A request leaves its lane.
     pub(super) fn leave(&mut self, request: &Request) {
-        if let Some(lane) = self.lanes.get_mut(&self.of(request)) {
+        if let Some(lane) = self.by_key.get_mut(&self.of(request)) {
             lane.waiting = lane.waiting.saturating_sub(1);
             if lane.waiting == 0 {
                 lane.busy_since = None;
@@ -87,20 +87,20 @@ impl Lanes {
         let lane = self.of(request);
         let start = self.start(lane);
         self.virtual_time = start;
-        if self.lanes.len() >= MOST_LANES {
-            self.lanes.retain(|_, lane| lane.waiting > 0 || lane.served > start);
+        if self.by_key.len() >= MOST_LANES {
+            self.by_key.retain(|_, lane| lane.waiting > 0 || lane.served > start);
         }
-        self.lanes.entry(lane).or_default().served = start + request.weight;
+        self.by_key.entry(lane).or_default().served = start + request.weight;
     }
 
     /// True if the lane of a waiting request holds others too.
     pub(super) fn is_shared(&self, request: &Request) -> bool {
-        self.lanes.get(&self.of(request)).is_some_and(|lane| lane.waiting > 1)
+        self.by_key.get(&self.of(request)).is_some_and(|lane| lane.waiting > 1)
     }
 
     /// Since when the lane of a request has been standing, or will be if it does not drain.
     pub(super) fn stands_from(&self, request: &Request) -> Option<Instant> {
-        let busy_since = self.lanes.get(&self.of(request))?.busy_since;
+        let busy_since = self.by_key.get(&self.of(request))?.busy_since;
         busy_since.filter(|_| self.order != QueueOrder::FirstCome).map(|since| since + STANDING)
     }
 
@@ -110,6 +110,6 @@ impl Lanes {
 
     /// The virtual time at which the next request of a lane starts.
     pub(super) fn start(&self, lane: u64) -> f64 {
-        self.lanes.get(&lane).map_or(0.0, |lane| lane.served).max(self.virtual_time)
+        self.by_key.get(&lane).map_or(0.0, |lane| lane.served).max(self.virtual_time)
     }
 }
