@@ -11,14 +11,6 @@ use crate::support::sources::{production, root, sources};
 /// The most lines of a file, tests included. Tables of constants do not count.
 const MOST_LINES: usize = 400;
 
-/// Files that are longer.
-const LONG_FILES: [&str; 4] = [
-    "router-core/src/capacity/twin.rs",
-    "router-core/src/replicas/key_usage.rs",
-    "router-core/src/replicas/redis_exchange.rs",
-    "router-core/src/waiting/queue.rs",
-];
-
 /// A word that only some files of a crate may say, with the reason.
 struct Fence {
     word: &'static str,
@@ -244,13 +236,7 @@ fn no_file_is_too_long() {
         }
     }
     long.sort();
-    let faults: Vec<_> =
-        long.iter().filter(|(path, _)| !LONG_FILES.contains(&path.as_str())).collect();
-    assert!(faults.is_empty(), "more than {MOST_LINES} lines: {faults:?}");
-    for exception in LONG_FILES {
-        let needed = long.iter().any(|(path, _)| path == exception);
-        assert!(needed, "{exception} is short enough: remove the exception");
-    }
+    assert!(long.is_empty(), "more than {MOST_LINES} lines: {long:?}");
 }
 
 #[test]
