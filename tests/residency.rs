@@ -336,8 +336,8 @@ async fn a_reasoning_role_outside_the_residency_is_downgraded_or_refused_by_conf
             assert_eq!(answer.code(), "residency_unsatisfiable");
         }
         assert_eq!(bench.counts(["o1_payg"]), [0]);
-        let downgraded = f64::from(u8::from(status == 200));
-        assert_eq!(bench.metric("model_router_downgrades_total").await, downgraded);
+        let downgraded = bench.metric("model_router_downgrades_total").await > 0.5;
+        assert_eq!(downgraded, status == 200);
     }
 }
 
