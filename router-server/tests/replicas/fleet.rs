@@ -115,8 +115,10 @@ async fn emulator() -> Emulator {
         downgrades: false,
         rates: Rates { input: 1.0, output: 4.0 },
     };
+    let default = Tier { capacity: None, rates: Rates { input: 2.0, output: 8.0 }, ..flex };
     let tiered = Deployment::pay_as_you_go("tiered", "gpt-4.1", quota)
         .latency(quick)
+        .tier(TierName::Default, default)
         .tier(TierName::Flex, flex);
     let settings = Settings::new().seed(7).deployment(ptu).deployment(payg);
     Emulator::start(settings.deployment(near).deployment(tiered)).await.unwrap()
