@@ -77,6 +77,14 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_the_router_itself_are_passed_over_and_others_are_not() {
+        let own = r#"{"timestamp":"2026-11-29T08:38:47Z","level":"INFO","message":"listening"}"#;
+        let read = |lines: &str| Log::parse(lines).map(|log| log.requests.len());
+        assert_eq!(read(&format!("{own}\n{{\"at_unix_ms\":1}}\n{own}\n")), Ok(1));
+        assert_eq!(read(&format!("{own}\n{{\"message\":\"of something else\"}}\n")), Err(2));
+    }
+
+    #[test]
     fn a_folder_without_logs_is_a_fault() {
         let folder = tempfile::tempdir().unwrap();
         let fault = Log::read(&[folder.path().to_owned()]).unwrap_err().to_string();

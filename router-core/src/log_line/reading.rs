@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::IgnoredAny;
+
 use super::LoggedRequest;
 
 /// The content of a log.
@@ -74,11 +76,21 @@ impl Log {
                 Ok(request) => log.requests.push(request),
                 Err(_) if line.trim().is_empty() => {}
                 Err(fault) if fault.is_eof() => log.torn += 1,
+                Err(_) if serde_json::from_str::<OfRouter>(line).is_ok() => {}
                 Err(_) => return Err(number),
             }
         }
         Ok(log)
     }
+}
+
+/// A line of the router's own log, which shares standard output with a request log that goes there.
+#[derive(serde::Deserialize)]
+struct OfRouter {
+    #[serde(rename = "timestamp")]
+    _timestamp: IgnoredAny,
+    #[serde(rename = "level")]
+    _level: IgnoredAny,
 }
 
 /// The file itself, or the log files of a folder and of so many levels below it.
