@@ -1,4 +1,4 @@
-//! What it costs to enter a deployment with room, to learn from its answer and to leave it again, without anybody waiting.
+//! The cost of entering a deployment with room, learning from its answer and leaving it, with an empty queue.
 //! `cargo bench -p router-core --bench admission`
 #![expect(clippy::expect_used, reason = "a benchmark that cannot start shall say so and stop")]
 

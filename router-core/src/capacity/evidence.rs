@@ -1,4 +1,4 @@
-//! What the responses of a provisioned deployment teach our copy of its bucket.
+//! Corrects the model of a provisioned deployment's bucket by the deployment's responses.
 //!
 //! A 429 with a wait shows that the level is above the capacity by that much drain. A 200 shows that the level was at most
 //! the capacity on arrival. A utilization header is a reading. Evidence about the past corrects only what no newer evidence

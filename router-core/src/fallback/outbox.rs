@@ -1,8 +1,7 @@
-//! The events of a stream that wait to be passed on, and how many go on together.
+//! Buffers the events of a stream, so that events that arrive together leave in one write.
 //!
-//! What has arrived together leaves together, so that one write serves many events. A connection hands on one piece at a time, and
-//! the next only after its own task has run. While events follow each other that fast, the stream lets that task run before it
-//! passes on what it has; a stream whose events come one by one is not held up.
+//! An upstream connection delivers one piece, and the next only after its own task has run. While events follow each other
+//! at once, the stream therefore yields to that task before it writes. A stream whose events arrive one by one does not yield.
 //!
 //! Not done here: which events are passed on (`relay.rs`).
 
@@ -11,35 +10,35 @@ use std::task::Context;
 
 use bytes::{Bytes, BytesMut};
 
-/// So many bytes go on at once.
+/// Bytes of one write.
 const TOGETHER: usize = 16 << 10;
-/// A connection to the caller asks twice before it gives up its own turn.
-const IN_VAIN: u8 = 1;
-/// Events that come one by one before it is tried again whether more follow at once.
+/// The caller's connection polls twice before it yields, so one poll after a turn may find nothing.
+const EMPTY_POLLS: u8 = 1;
+/// Events that leave one by one before the stream yields again to see whether more follow at once.
 const ALONE: u8 = 15;
 
-/// Events in order.
+/// The buffered events, in order.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     events: VecDeque<BytesMut>,
     bytes: usize,
     turn: Turn,
-    /// True if a turn has brought something since something last went on.
+    /// True if a turn has brought events since the last write.
     brought: bool,
-    /// True if its turns brought something the last time.
+    /// True if turns brought events before the last write.
     follow: bool,
-    /// How often nothing was waited for since.
+    /// Writes since the stream last yielded.
     alone: u8,
 }
 
-/// Whether the connection's task has had its turn since something last went on.
+/// The turn of the upstream connection's task since the last write.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     #[default]
     None,
-    /// It was given one, which has brought nothing so far; how often whoever waits may still be asked in vain.
+    /// A turn without events so far; the number is how many more polls may find nothing.
     Given(u8),
-    /// Its last one has brought something.
+    /// The last turn has brought events.
     Brought,
 }
 
@@ -56,7 +55,7 @@ impl Outbox {
         }
     }
 
-    /// How many events wait.
+    /// The number of buffered events.
     pub(super) fn len(&self) -> usize {
         self.events.len()
     }
@@ -65,7 +64,7 @@ impl Outbox {
         self.events.is_empty()
     }
 
-    /// True if no more fits into one piece.
+    /// True if one write holds no more.
     pub(super) fn is_full(&self) -> bool {
         self.bytes >= TOGETHER
     }
@@ -79,12 +78,12 @@ impl Outbox {
         }
     }
 
-    /// True if what is here shall wait until the connection's task has run once; whoever waits is woken after it.
+    /// True if the stream must yield once to the connection's task before it writes; its waker has been called.
     pub(super) fn waits(&mut self, context: &Context<'_>) -> bool {
-        let mut in_vain = IN_VAIN;
+        let mut empty_polls = EMPTY_POLLS;
         match self.turn {
             Turn::Given(0) => return false,
-            Turn::Given(left) => in_vain = left - 1,
+            Turn::Given(left) => empty_polls = left - 1,
             Turn::Brought => self.brought = true,
             Turn::None if !self.follow && self.alone < ALONE => {
                 self.alone += 1;
@@ -92,12 +91,12 @@ impl Outbox {
             }
             Turn::None => self.alone = 0,
         }
-        self.turn = Turn::Given(in_vain);
+        self.turn = Turn::Given(empty_polls);
         context.waker().wake_by_ref();
         true
     }
 
-    /// What goes on next, and how many events it is: one, or all that fit into one piece.
+    /// Returns the bytes of the next write and their number of events: one, or all that fit.
     pub(super) fn take(&mut self, one: bool) -> Option<(Bytes, usize)> {
         let first = self.events.pop_front()?;
         if std::mem::take(&mut self.turn) != Turn::None {

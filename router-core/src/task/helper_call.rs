@@ -216,7 +216,7 @@ impl Edges {
         self.head.get(..self.head_ends).unwrap_or_default()
     }
 
-    /// The first paragraph, up to whoever is quoted in it.
+    /// The first paragraph, up to the first quoted turn in it.
     fn first(&self) -> &[u8] {
         let head = self.head();
         let end = find(head, b"\n\n").unwrap_or(head.len()).min(FIRST);
