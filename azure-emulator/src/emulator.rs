@@ -108,10 +108,10 @@ impl Emulator {
         self.shared.journal.clear();
     }
 
-    /// Waits until the journal is as wished; false when `within` has passed first.
+    /// Waits until `wished` accepts the journal; returns false if `within` passes first.
     ///
-    /// An entry that shows its end is already counted in its deployment's bucket and counters. `wished` is
-    /// called with the journal locked: it must not call [`Emulator::journal`] and its like.
+    /// A finished entry is already counted in its deployment's bucket and counters. `wished` runs while the
+    /// journal is locked, so it must not call methods that read the journal, such as [`Emulator::journal`].
     pub async fn wait_for(&self, wished: impl FnMut(&[Entry]) -> bool, within: Duration) -> bool {
         self.shared.journal.wait_for(wished, within).await
     }

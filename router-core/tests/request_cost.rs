@@ -33,7 +33,7 @@ struct Cost {
     future: usize,
 }
 
-// One test in this program: a second one would run beside it and be counted too.
+// The only test of this program: allocations of a concurrent test would be counted too.
 #[tokio::test]
 async fn a_request_allocates_no_more_than_is_recorded() {
     let router = in_memory::router();

@@ -83,7 +83,7 @@ async fn encrypted(
 enum Spoken {
     Http1,
     Http2,
-    /// Its first bytes are read for it, which makes hyper's buffer for all others twice as large.
+    /// Undecided after the first bytes. hyper then detects the version itself, which doubles its read buffer.
     Unsaid,
 }
 

@@ -1,7 +1,6 @@
-//! One line of the log as JSON, written field by field in the form of `tracing`: what is known to need no escape is copied, and
-//! the time is put together from its digits.
+//! Writes one line of the log as JSON, field by field, in the form of `tracing`. Text without characters to escape is copied.
 //!
-//! Not done here: what the line tells (`request_log.rs`).
+//! Not done here: the choice of fields (`request_log`).
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

@@ -83,7 +83,7 @@ fn write(messages: &Receiver<Message>, mut to: impl Write) {
                 Message::Line(line) => batch.extend_from_slice(&line),
                 Message::Flush(done) => {
                     out(&mut batch);
-                    // Whoever asked may be gone.
+                    // The receiver may have been dropped.
                     done.send(()).ok();
                     waits = false;
                 }

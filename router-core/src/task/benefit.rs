@@ -5,8 +5,8 @@
 //! features of fixed sign, the same in English and Korean, because heads fitted on public results do not transfer to
 //! other sources (they end below counting digits). Labels of one's own traffic correct it (`train/correct.rs`): the
 //! corrected head adds hashed words of the question. A request that is no reasoning task has no benefit: below
-//! [`FULL`], the score takes its share away. Above, it says nothing more: how sure the kind of a task is does not tell
-//! how hard it is.
+//! [`FULL`], a lower score lowers the benefit. From there on the score has no influence, because certainty about the
+//! type of a task does not measure its difficulty.
 //!
 //! Not done here: what a benefit is worth (`policy`).
 

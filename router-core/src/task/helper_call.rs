@@ -1,8 +1,8 @@
 //! Recognizes helper calls of chat front ends: titles, tags, follow-up questions, search queries, safety labels, memory.
 //!
 //! Such a call quotes a user's question and asks for something short about it, which is chat whatever the question needs.
-//! Two things must come together: a phrase that names such a product near an edge of the turn, without a word of code
-//! beside it, and a quoted turn ("User: ..") or a demand for nothing but the result.
+//! Two conditions must hold: a phrase near an edge of the turn names such a product and no word of code stands next to it;
+//! and the turn quotes another one ("User: ..") or asks for the result alone.
 //!
 //! Does not weigh the finding (`classifier.rs`).
 

@@ -44,7 +44,7 @@ pub(crate) enum Verdict {
     Close,
 }
 
-/// What a connection is told while it is served.
+/// The requests to end a connection: after its running requests, or at once.
 const STOP: u8 = 1;
 const CLOSE: u8 = 2;
 
@@ -61,7 +61,7 @@ pub(crate) struct Connection {
     written: AtomicU64,
     answers: Mutex<Vec<Weak<Answer>>>,
     idle: Notify,
-    /// [`STOP`], [`CLOSE`], or both; looked at each time that the connection is served, which must cost nothing.
+    /// [`STOP`], [`CLOSE`], or both. An atomic, because every poll of the connection reads it.
     told: AtomicU8,
     attention: AtomicWaker,
     /// Of the worker that serves it.

@@ -93,7 +93,7 @@ pub struct Compared {
     pub surprise: f64,
 }
 
-/// The corrected head beside the prior, both on rows that the head did not see.
+/// Compares the corrected head with the prior, on rows that the head was not trained on.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CorrectionReport {
     /// Rows.

@@ -49,7 +49,7 @@ pub enum TrainError {
     Folds(usize),
 }
 
-/// A trained model and what is known about it.
+/// A trained model and its measured figures.
 #[derive(Debug, Clone)]
 pub struct Trained {
     /// The bytes of the model file.
