@@ -210,7 +210,8 @@ pub use policy::{
 pub use selection::{Candidate, Exclusion, Plan, Refusal};
 pub use stored::Caller;
 pub use task::{
-    Assessment, Classifier, LinearScorer, OtherLanguages, Reason, Score, Scorer, Signals, Task,
+    Assessment, Classifier, LinearScorer, OtherLanguages, Reason, Score, Scorer, SegmentCounts,
+    Signals, Task,
 };
 pub use units::{Day, DeploymentName, ModelName, Tokens, Usd};
 pub use upstream::{Circumstances, Outcome, Throttle, judge};

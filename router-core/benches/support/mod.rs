@@ -41,6 +41,9 @@ pub(crate) const SIZES: [(&str, usize); 3] =
 const PROSE: &str = "We moved the billing job to the new cluster last week and since then some invoices are \
     written twice, mostly those around midnight. 청구서가 두 번 발행되는 문제가 자정 무렵에 자주 발생합니다. ";
 
+/// A word of the first sentence of the pasted text; another one makes another body.
+pub(crate) const WORD: &str = "aaaaaa";
+
 /// A chat request whose body is `size` bytes long, nearly: instructions, an earlier turn, a pasted text and the ask.
 pub(crate) fn body(size: usize) -> String {
     let ask = "Find out step by step why this happens and prove that your fix is right. 원인을 단계별로 분석해 주세요.";
@@ -50,7 +53,7 @@ pub(crate) fn body(size: usize) -> String {
             turn("system", "You are a careful engineer. Answer in the language of the question."),
             turn("user", "Hi, do you have a minute?"),
             turn("assistant", "Of course. What is it about?"),
-            turn("user", &format!("{pasted}\n\n{ask}")),
+            turn("user", &format!("Ticket {WORD}: {pasted}\n\n{ask}")),
         ];
         serde_json::json!({"model": "auto", "messages": messages, "temperature": 0.2, "max_tokens": 500})
             .to_string()

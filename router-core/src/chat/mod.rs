@@ -22,6 +22,7 @@ pub mod hosted;
 mod input;
 mod inputs;
 pub mod items;
+mod known_sizes;
 pub mod message;
 mod offered_tools;
 pub mod operation;

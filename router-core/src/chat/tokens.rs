@@ -10,6 +10,7 @@
 
 use crate::units::Tokens;
 
+use super::known_sizes::KnownSizes;
 use super::operation::Operation;
 use super::request::ChatRequest;
 
@@ -162,10 +163,39 @@ pub fn estimate(text: &str) -> Tokens {
     Tokens(hundredths.div_ceil(100))
 }
 
+/// The size of a text.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Size {
+    /// Its tokens, approximately.
+    pub tokens: Tokens,
+    /// Its characters.
+    pub characters: u64,
+}
+
+fn size(text: &str) -> Size {
+    let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+    Size { tokens: estimate(text), characters }
+}
+
 /// The tokens of a request's prompt, nearly: texts, images, files, sound, tools and separators. What is passed through counts nothing.
 pub fn of_prompt(request: &ChatRequest<'_>) -> Tokens {
-    let texts: Tokens =
-        request.messages().iter().flat_map(super::Message::texts).map(estimate).sum();
+    size_of_prompt(request, None).tokens
+}
+
+/// The same with the characters of its texts. Long texts before the last message are remembered for the caller, named by its
+/// key.
+pub fn size_of_prompt(request: &ChatRequest<'_>, caller: Option<&str>) -> Size {
+    let (mut texts, mut characters) = (Tokens::ZERO, 0);
+    let mut add = |size: Size| {
+        texts += size.tokens;
+        characters += size.characters;
+    };
+    if let Some((last, earlier)) = request.messages().split_last() {
+        let known = KnownSizes::of(caller);
+        let earlier = earlier.iter().flat_map(super::Message::texts);
+        earlier.for_each(|text| add(known.size(text, size)));
+        last.texts().for_each(|text| add(size(text)));
+    }
     let offered = match request.operation() {
         Operation::Chat => ["tools", "functions", "response_format"].as_slice(),
         Operation::Responses | Operation::InputTokens | Operation::Compact => &["tools", "text"],
@@ -176,12 +206,13 @@ pub fn of_prompt(request: &ChatRequest<'_>) -> Tokens {
     let schemas: Tokens = offered.iter().filter_map(|name| request.raw(name)).map(estimate).sum();
     let images = u64::try_from(request.images()).unwrap_or(u64::MAX).saturating_mul(IMAGE);
     let messages = u64::try_from(request.messages().len()).unwrap_or(u64::MAX);
-    texts
+    let tokens = texts
         + schemas
         + inputs
         + request.attached()
         + Tokens(images)
-        + Tokens(messages.saturating_mul(MESSAGE))
+        + Tokens(messages.saturating_mul(MESSAGE));
+    Size { tokens, characters }
 }
 
 #[cfg(test)]

@@ -112,6 +112,8 @@ pub struct Routing {
     pub scorer_model: Option<PathBuf>,
     /// What decides on requests in other languages than English and Korean: `score`, `chat`, `reasoning` or `caller`; score.
     pub other_languages: Option<String>,
+    /// Segments (sentences, list items, labels) whose features are remembered, 0 to 1000000; 8192.
+    pub segments_max: Option<i64>,
     /// Signals added to the score of the last turn.
     pub signals: Signals,
 }

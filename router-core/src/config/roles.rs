@@ -37,7 +37,12 @@ pub struct Scoring {
     pub signals: Signals,
     /// A scorer's model file in place of the built-in one.
     pub model: Option<PathBuf>,
+    /// Segments whose features are remembered; 0 for none.
+    pub segments_max: usize,
 }
+
+/// Segments that are remembered by default: less than 1 MB.
+const SEGMENTS: usize = 8_192;
 
 /// Checks `[routing]`'s part of scoring.
 #[expect(clippy::cast_possible_truncation, reason = "weights need no more than 7 digits")]
@@ -52,6 +57,8 @@ pub(super) fn scoring(raw: &raw::Routing, table: &Table<'_>) -> Scoring {
         "score, chat, reasoning or caller",
         OtherLanguages::from_word,
     );
+    let segments = table.count("segments_max", raw.segments_max, 0..=1_000_000);
+    let segments_max = segments.unwrap_or(SEGMENTS);
     let (raw, model) = (&raw.signals, raw.scorer_model.clone());
     let table = table.sub("signals");
     let weight = |name: &str, value: Option<f64>, least: f64, default: f32| {
@@ -78,7 +85,7 @@ pub(super) fn scoring(raw: &raw::Routing, table: &Table<'_>) -> Scoring {
         helper_call: weight("helper_call", raw.helper_call, -10.0, default.helper_call),
         other_languages: other_languages.unwrap_or(default.other_languages),
     };
-    Scoring { signals, model }
+    Scoring { signals, model, segments_max }
 }
 
 /// Checks `[routing]`, `[roles]` and `[aliases]`.

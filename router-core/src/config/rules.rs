@@ -42,7 +42,7 @@ impl Config {
                 LinearScorer::from_bytes(&bytes.map_err(fault)?)?
             }
         };
-        Ok(self.rules_with(Arc::new(scorer)))
+        Ok(self.rules_with(Arc::new(scorer.remembering(self.scoring.segments_max))))
     }
 
     /// The rules with another scorer; `routing.scorer_model` is not read.

@@ -227,7 +227,8 @@ pub fn decide(
     let asked = rights.look_up(name, &policy.aliases, catalog)?;
     // A switch of config's widens no right of a key.
     let forced = policy.forced.filter(|role| rights.allow_role(*role));
-    let (residency, needs) = (residency_of(policy, rights, ask.hints), Needs::of(ask.request));
+    let residency = residency_of(policy, rights, ask.hints);
+    let needs = Needs::of(ask.request, ask.sender.key);
     let basis = Basis { asked: &asked, forced, rules };
     let mut ruled = Ruled::of(ask, basis, &needs);
     let prefer = ask.hints.prefer.or(asked.preference()).or(ruled.set.prefer);

@@ -127,7 +127,8 @@ pub(super) fn judged(ask: Ask<'_, '_>, basis: Basis<'_>, set: &Effects) -> Judge
             let hint = ask.hints.task;
             // A rule replaces the score as the caller's hint does, so it also applies if scores are only observed.
             let of_rule = set.task.filter(|_| fixed.is_none());
-            let verdict = rules.classifier.classify(ask.request, hint.or(of_rule));
+            let verdict =
+                rules.classifier.classify_for(ask.request, hint.or(of_rule), ask.sender.key);
             let ruled = set.role.is_some() || (hint.is_none() && of_rule.is_some());
             let set_by = match ask.rights.role {
                 Some(_) => Some(SetBy::Key),
@@ -165,7 +166,9 @@ impl Judged {
 
     /// The benefit of reasoning; a request that named its role is scored for it.
     pub(super) fn benefit(&self, ask: Ask<'_, '_>, rules: &Rules) -> f32 {
-        let verdict = self.verdict.unwrap_or_else(|| rules.classifier.classify(ask.request, None));
+        let verdict = self
+            .verdict
+            .unwrap_or_else(|| rules.classifier.classify_for(ask.request, None, ask.sender.key));
         verdict.benefit.probability
     }
 }

@@ -14,6 +14,8 @@ use crate::decision::Rules;
 use crate::deployment::Catalog;
 use crate::fallback::RetryTokens;
 use crate::policy::Priority;
+use crate::task::Classifier;
+use crate::task::SegmentCounts;
 use crate::task::Task;
 use crate::units::DeploymentName;
 use crate::waiting::Leaving;
@@ -33,6 +35,8 @@ struct Current {
     catalog: Catalog,
     forced: Option<Task>,
     retries: RetryTokens,
+    /// Whose segments are counted.
+    classifier: Classifier,
     /// True until the next scrape: series of deployments that are gone must go.
     renewed: bool,
 }
@@ -40,7 +44,8 @@ struct Current {
 impl Current {
     fn of(waiting: Arc<Waiting>, retries: &RetryTokens, rules: &Rules) -> Self {
         let (catalog, forced) = (rules.catalog.clone(), rules.policy.forced);
-        Self { waiting, catalog, forced, retries: retries.clone(), renewed: false }
+        let (retries, classifier) = (retries.clone(), rules.classifier.clone());
+        Self { waiting, catalog, forced, retries, classifier, renewed: false }
     }
 }
 
@@ -97,6 +102,12 @@ struct StandingCollector {
     queue_left: CounterVec,
     retries_left: GaugeVec,
     retries_most: GaugeVec,
+    segments: CounterVec,
+}
+
+fn segments() -> Result<CounterVec, prometheus::Error> {
+    let help = "Segments of scored turns, by whether their features were remembered (hit) or computed (miss).";
+    CounterVec::new(Opts::new("scored_segments_total", help).namespace(NAMESPACE), &["cache"])
 }
 
 fn forced() -> Result<GaugeVec, prometheus::Error> {
@@ -173,6 +184,7 @@ impl StandingCollector {
                 "retry_budget_limit_attempts",
                 "The most further attempts that the budget gathers.",
             )?,
+            segments: segments()?,
         };
         registry.register(Box::new(collector))?;
         register_build(registry)
@@ -208,13 +220,16 @@ impl StandingCollector {
 
     fn all(&self) -> impl Iterator<Item = &dyn Collector> {
         let gauges = self.gauges().into_iter().map(|gauge| gauge as &dyn Collector);
-        gauges.chain([&self.unused as &dyn Collector, &self.queue_left, &self.costs.spent])
+        let counts: [&dyn Collector; 4] =
+            [&self.unused, &self.queue_left, &self.costs.spent, &self.segments];
+        gauges.chain(counts)
     }
 
     fn read(&self, current: &Current, now: Instant) {
         self.costs.read(&current.catalog, now);
         self.retries_left.with_label_values::<&str>(&[]).set(current.retries.level(now));
         self.retries_most.with_label_values::<&str>(&[]).set(current.retries.most());
+        self.read_segments(current.classifier.segment_counts().unwrap_or_default());
         for role in Task::ALL {
             let forced = f64::from(u8::from(current.forced == Some(role)));
             self.forced.with_label_values(&[role.as_str()]).set(forced);
@@ -253,6 +268,18 @@ impl StandingCollector {
 }
 
 impl StandingCollector {
+    fn read_segments(&self, SegmentCounts { hits, misses }: SegmentCounts) {
+        for (cache, count) in [("hit", hits), ("miss", misses)] {
+            let segments = self.segments.with_label_values(&[cache]);
+            let count = as_float(count);
+            if count < segments.get() {
+                // The scorer of another configuration counts from nothing.
+                segments.reset();
+            }
+            segments.inc_by((count - segments.get()).max(0.0));
+        }
+    }
+
     fn read_queue(&self, waiting: &Waiting, deployment: &DeploymentName) {
         for priority in Priority::ALL {
             let length = u32::try_from(waiting.queue_length(deployment, priority));
@@ -270,6 +297,11 @@ impl StandingCollector {
             left.inc_by((count - left.get()).max(0.0));
         }
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
+fn as_float(count: u64) -> f64 {
+    count as f64
 }
 
 impl Collector for StandingCollector {

@@ -6,6 +6,7 @@ use crate::chat::Operation;
 use crate::chat::ResponseFormat;
 use crate::chat::Weight;
 use crate::chat::tokens;
+use crate::chat::tokens::Size;
 use crate::deployment::Deployment;
 use crate::model::Medium;
 use crate::model::ModelRecord;
@@ -41,16 +42,17 @@ pub struct Needs {
 const USUAL_OUTPUT: Tokens = Tokens(512);
 
 impl Needs {
-    /// Needs of a chat request.
-    pub fn of(request: &ChatRequest<'_>) -> Self {
-        let prompt = tokens::of_prompt(request);
+    /// Needs of a chat request of a caller, named by its key.
+    pub fn of(request: &ChatRequest<'_>, caller: Option<&str>) -> Self {
+        let Size { tokens: prompt, characters } = tokens::size_of_prompt(request, caller);
+        let inputs = request.inputs().map_or(0, |inputs| inputs.characters);
         // Only the service knows how much of the context window a file takes.
         let read = Tokens(prompt.0.saturating_sub(request.attached().0));
         let longest = request.inputs().map_or(Weight::estimated(read), |inputs| inputs.longest);
         Self {
             prompt,
             longest,
-            characters: characters(request),
+            characters: characters.saturating_add(inputs),
             cap: cap(request),
             output: request.max_output().map_or(USUAL_OUTPUT, |cap| cap.min(USUAL_OUTPUT)),
             streamed: request.stream(),
@@ -114,11 +116,4 @@ fn cap(request: &ChatRequest<'_>) -> Option<Tokens> {
         }
         Operation::InputTokens | Operation::Embeddings | Operation::Passed(_) => Some(Tokens::ZERO),
     }
-}
-
-fn characters(request: &ChatRequest<'_>) -> u64 {
-    let texts = request.messages().iter().flat_map(crate::chat::Message::texts);
-    let count: usize = texts.map(|text| text.chars().count()).sum();
-    let inputs = request.inputs().map_or(0, |inputs| inputs.characters);
-    u64::try_from(count).unwrap_or(u64::MAX).saturating_add(inputs)
 }

@@ -189,17 +189,36 @@ struct Line {
 
 impl Line {
     /// Does the word at `at` open an option: `A)`, `b.`, `(c)`, `①`?
-    fn opens_option(&self, text: &Text<'_>, at: usize) -> bool {
-        let word = |at: usize| text.words.get(at).copied().unwrap_or_default();
-        let one = word(at);
-        let letter = text.letters.get(one.start()).copied().unwrap_or_default();
+    #[inline]
+    fn opens_option(&self, text: &Text<'_>, at: usize, word: Word) -> bool {
+        // Nearly all words end here: a circled number counts as a letter of another script.
+        let lettered = self.words <= 1 && word.len() == 1;
+        (word.other > 0 || lettered) && self.opens_lettered_option(text, at, word)
+    }
+
+    fn opens_lettered_option(&self, text: &Text<'_>, at: usize, word: Word) -> bool {
+        let letter = text.letters.get(word.start()).copied().unwrap_or_default();
         if matches!(letter, '①'..='⑩') {
             return true;
         }
-        let closes = word(at + 1).start() == one.end() && matches!(word(at + 1).sign, b')' | b'.');
+        let next = text.words.get(at + 1).copied().unwrap_or_default();
+        let closes = next.start() == word.end() && matches!(next.sign, b')' | b'.');
         // At the start of a line, or behind a bracket there.
-        self.words <= 1 && one.len() == 1 && matches!(letter, 'a'..='h') && closes
+        self.words <= 1 && word.len() == 1 && matches!(letter, 'a'..='h') && closes
     }
+}
+
+/// The segment at hand: its words, and whether it is part of the question.
+#[derive(Debug, Default, Clone, Copy)]
+struct Current {
+    from: usize,
+    to: usize,
+    asked: bool,
+}
+
+impl Current {
+    /// Behind the last segment.
+    const NONE: Self = Self { from: usize::MAX, to: usize::MAX, asked: false };
 }
 
 impl Counts {
@@ -207,7 +226,8 @@ impl Counts {
     fn take_all(&mut self, turn: &Located<'_>) {
         let Located { text, question } = turn;
         let concepts = Concepts::new();
-        let mut segments = text.segments.iter().enumerate().peekable();
+        let mut segments = text.segments.iter().enumerate();
+        let mut current = Current::default();
         let mut line = Line::default();
         for (at, &word) in text.words.iter().enumerate() {
             if word.ends_line() {
@@ -215,16 +235,22 @@ impl Counts {
                 line = Line::default();
                 continue;
             }
-            while segments.next_if(|(_, segment)| segment.to <= at).is_some() {}
-            let inside = segments.peek().filter(|(_, segment)| segment.from <= at);
-            let asked = inside.is_some_and(|(number, _)| question.has(*number));
-            if line.opens_option(text, at) {
+            while current.to <= at {
+                current = segments.next().map_or(Current::NONE, |(number, segment)| Current {
+                    from: segment.from,
+                    to: segment.to,
+                    asked: question.has(number),
+                });
+            }
+            let inside = current.from <= at;
+            let asked = inside && current.asked;
+            if line.opens_option(text, at, word) {
                 self.close(&line);
                 line.option = Some(word.digits > 0);
                 continue;
             }
             if asked || line.option.is_some() {
-                let start = inside.is_some_and(|(_, segment)| at < segment.from + 2);
+                let start = inside && at < current.from + 2;
                 let seen = Seen { word, before: line.before, start };
                 self.take(text.letters, seen, concepts);
                 line.option = line.option.map(|numeric| numeric || word.digits > 0);
@@ -233,6 +259,8 @@ impl Counts {
             let length = next.start().saturating_sub(word.start());
             if asked {
                 self.letters += length;
+                // `$5` is a price, `$x$` a formula.
+                self.formulas += usize::from(word.sign == b'$' && next.digits == 0);
             } else {
                 self.letters_around += length;
                 self.digits_around +=
@@ -240,8 +268,6 @@ impl Counts {
             }
             line.before = word.hash;
             line.words += 1;
-            // `$5` is a price, `$x$` a formula.
-            self.formulas += usize::from(asked && word.sign == b'$' && next.digits == 0);
         }
         self.close(&line);
     }

@@ -17,6 +17,7 @@ use super::kind::Reason;
 use super::kind::Score;
 use super::kind::Scorer;
 use super::kind::Task;
+use super::known_segments::SegmentCounts;
 use super::pushes::Evidence;
 use super::pushes::task_of;
 use super::remembered::Remembered;
@@ -75,7 +76,17 @@ impl Classifier {
 
     /// The task of a request; a `hint` of the caller wins.
     pub fn classify(&self, request: &ChatRequest<'_>, hint: Option<Task>) -> Verdict {
-        let pushes = self.evidence().pushes(request);
+        self.classify_for(request, hint, None)
+    }
+
+    /// The same for a caller, named by its key: what is remembered of its texts, others do not see.
+    pub fn classify_for(
+        &self,
+        request: &ChatRequest<'_>,
+        hint: Option<Task>,
+        caller: Option<&str>,
+    ) -> Verdict {
+        let pushes = self.evidence(caller).pushes(request);
         let score = Score::from_log_odds(pushes.sum());
         let benefit = Benefit::behind(score, pushes.gain);
         let other_language = pushes.other_language;
@@ -99,7 +110,7 @@ impl Classifier {
         let threshold = self.signals.threshold.log_odds();
         let alone = task_of(pushes.own, threshold);
         let pushed = task_of(pushes.sum(), threshold);
-        let task = task_of(pushes.sum(), self.evidence().held(threshold, pushes.before));
+        let task = task_of(pushes.sum(), self.evidence(caller).held(threshold, pushes.before));
         let because = if task != pushed {
             Because::Hysteresis
         } else if task == alone {
@@ -110,12 +121,18 @@ impl Classifier {
         Verdict { task, score, because, benefit, other_language }
     }
 
-    fn evidence(&self) -> Evidence<'_> {
+    fn evidence<'c>(&'c self, caller: Option<&'c str>) -> Evidence<'c> {
         Evidence {
             scorer: self.scorer.as_ref(),
             signals: &self.signals,
             remembered: &self.remembered,
+            caller,
         }
+    }
+
+    /// The number of segments of turns that the scorer knew, and of those it did not; `None` if it remembers none.
+    pub fn segment_counts(&self) -> Option<SegmentCounts> {
+        self.scorer.segment_counts()
     }
 
     /// The question located in the last user's turn, in the caller's words; `[..]` stands for what is left out.
@@ -126,7 +143,7 @@ impl Classifier {
     /// The features that weighed most and the signals that spoke, heaviest first.
     pub fn reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
         let mut reasons = self.scorer.reasons(request, most);
-        let signals = self.evidence().pushes(request).all();
+        let signals = self.evidence(None).pushes(request).all();
         reasons.extend(signals.into_iter().filter(|(_, push)| *push != 0.0).map(
             |(signal, weight)| Reason {
                 name: format!("signal: {}", signal.as_str()).into(),

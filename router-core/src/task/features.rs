@@ -8,9 +8,12 @@
 //!
 //! Not done here: weights (`linear.rs`), other turns (`conversation.rs`).
 
+use std::ops::Range;
+
 use super::letters::is_hangul;
 use super::letters::without_final;
 use super::locate::Located;
+use super::relevance::Text;
 use super::segment::Segment;
 use super::shape::Asks;
 use super::shape::Counts;
@@ -76,11 +79,30 @@ const MATERIAL: usize = 160;
 
 /// The receiver of n-grams.
 pub(super) trait Sink {
+    /// True if it takes the words of each segment at once: what it adds up must not depend on their order.
+    const BY_SEGMENT: bool = false;
+
     /// An n-gram: where it was seen, its hash, and which letters of the sample it spans.
     fn gram(&mut self, namespace: Namespace, hash: u32, span: Span);
 
     /// A mark of shape and its hash.
     fn mark(&mut self, mark: Mark, hash: u32);
+
+    /// The words of a segment of the question, by its number, if they are taken by segment.
+    fn words(&mut self, _segment: usize, letters: &[char], words: &[Word])
+    where
+        Self: Sized,
+    {
+        each_word(letters, words, self);
+    }
+
+    /// A sentence of the question that is asked first or last, by the number of its segment.
+    fn ask(&mut self, _segment: usize, sentence: Sentence<'_>, namespace: Namespace)
+    where
+        Self: Sized,
+    {
+        ask(sentence, namespace, self);
+    }
 }
 
 /// The bucket of an n-gram in a table of `2^bits` weights.
@@ -115,36 +137,35 @@ pub(super) fn walk(turn: &Located<'_>, sink: &mut impl Sink) -> Script {
             continue;
         }
         // Neighbours keep what stands between them, such as a label.
-        let mut last = first;
+        let (start, mut last) = (at, first);
         while let Some(next) = segments.get(at).filter(|_| question.has(at)) {
             last = next;
             at += 1;
         }
         let words = text.words.get(first.from..last.to).unwrap_or_default();
         counts.stretch(text.letters, words);
+        if by_segment(sink) {
+            each_segment(*text, start..at, sink);
+        }
         stretch(text.letters, words, &mut head, sink);
     }
     let asked = || segments.iter().enumerate().filter(|(at, _)| question.has(*at));
     let first = asked().find(|(_, one)| one.is_prose()).or_else(|| asked().next());
     let last = asked().rfind(|(_, one)| one.is_prose()).or_else(|| asked().next_back());
     let length = |one: Option<(usize, &Segment)>| one.map_or(0, |(_, one)| one.len().min(SENTENCE));
-    if let Some((_, segment)) = first {
+    if let Some((number, segment)) = first {
         let span =
             Span { end: segment.span.end.min(segment.span.start + SENTENCE), ..segment.span };
-        ask(
-            Sentence { letters: text.letters, words: segment.words(text.words), span },
-            Namespace::FirstAsk,
-            sink,
-        );
+        let words = segment.words(text.words);
+        let sentence = Sentence { letters: text.letters, words, span };
+        sink.ask(number, sentence, Namespace::FirstAsk);
     }
-    if let Some((_, segment)) = last {
+    if let Some((number, segment)) = last {
         let start = segment.span.start.max(segment.span.end.saturating_sub(SENTENCE));
         let span = Span { start, ..segment.span };
-        ask(
-            Sentence { letters: text.letters, words: segment.words(text.words), span },
-            Namespace::LastAsk,
-            sink,
-        );
+        let words = segment.words(text.words);
+        let sentence = Sentence { letters: text.letters, words, span };
+        sink.ask(number, sentence, Namespace::LastAsk);
     }
     let asks = Asks {
         first: length(first),
@@ -163,14 +184,43 @@ struct Head {
     before: [Option<Word>; 2],
 }
 
-/// Neighbours of the question: each word, and what belongs to the head.
-fn stretch(letters: &[char], words: &[Word], head: &mut Head, sink: &mut impl Sink) {
+fn by_segment<S: Sink>(_sink: &S) -> bool {
+    S::BY_SEGMENT
+}
+
+/// The words of neighbours segment by segment, with those that stand between them.
+fn each_segment(text: Text<'_>, neighbours: Range<usize>, sink: &mut impl Sink) {
+    let segments = text.segments.get(neighbours.clone()).unwrap_or_default();
+    let mut from = segments.first().map_or(0, |first| first.from);
+    for (number, segment) in neighbours.zip(segments) {
+        let between = text.words.get(from..segment.from).unwrap_or_default();
+        each_word(text.letters, between, sink);
+        sink.words(number, text.letters, segment.words(text.words));
+        from = segment.to;
+    }
+}
+
+/// Each word of the question, wherever it stands.
+pub(super) fn each_word(letters: &[char], words: &[Word], sink: &mut impl Sink) {
     for &word in words.iter().filter(|word| !word.ends_line()) {
         sink.gram(Namespace::Word, word.hash, word.span());
         stem(letters, word, sink);
+    }
+}
+
+/// Neighbours of the question: each word, unless they were taken by segment, and what belongs to the head.
+fn stretch(letters: &[char], words: &[Word], head: &mut Head, sink: &mut impl Sink) {
+    let by_segment = by_segment(sink);
+    for &word in words.iter().filter(|word| !word.ends_line()) {
+        if !by_segment {
+            sink.gram(Namespace::Word, word.hash, word.span());
+            stem(letters, word, sink);
+        }
         if head.words > 0 {
             head.words -= 1;
             head.before = phrase(head.before, word, Namespace::HeadWords, sink);
+        } else if by_segment {
+            break;
         }
     }
     let (Some(first), Some(last)) = (words.first(), words.last()) else { return };
@@ -229,14 +279,14 @@ fn phrase(
 
 /// A sentence of the question, or the part of it that is taken.
 #[derive(Clone, Copy)]
-struct Sentence<'t> {
+pub(super) struct Sentence<'t> {
     letters: &'t [char],
     words: &'t [Word],
     span: Span,
 }
 
 /// A sentence: its phrases, its first words by place, pairs with a word between them, and runs of letters.
-fn ask(sentence: Sentence<'_>, namespace: Namespace, sink: &mut impl Sink) {
+pub(super) fn ask(sentence: Sentence<'_>, namespace: Namespace, sink: &mut impl Sink) {
     let Sentence { letters, words, span } = sentence;
     let inside =
         |word: &&Word| word.start() >= span.start && word.start() < span.end && !word.ends_line();

@@ -10,6 +10,8 @@ use crate::chat::ChatRequest;
 use crate::chat::Message;
 use crate::chat::Role;
 
+use super::known_segments::SegmentCounts;
+
 /// The kind of work that a request asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Task {
@@ -132,6 +134,17 @@ pub trait Scorer: Debug + Send + Sync {
     /// The score of one message and what reasoning would gain. By default the gain is one half of all turns.
     fn assess(&self, turn: &Message<'_>) -> Assessment {
         Assessment { score: self.score_turn(turn), gain: Score(0.5), other_language: false }
+    }
+
+    /// The same for a caller, named by its key: what a scorer remembers of one caller's texts must not be seen by others, not
+    /// even by the time that a request takes. By default nothing is remembered.
+    fn assess_for(&self, turn: &Message<'_>, _caller: Option<&str>) -> Assessment {
+        self.assess(turn)
+    }
+
+    /// How many segments of turns were known and unknown so far; `None` from a scorer that remembers none.
+    fn segment_counts(&self) -> Option<SegmentCounts> {
+        None
     }
 
     /// The features of the last user's turn that weighed most in the gain, heaviest first; none from a scorer that does

@@ -5,15 +5,23 @@
 //!
 //! Not done here: what the question needs (`linear.rs`).
 
+use super::known_segments::Added;
+use super::known_segments::Known;
+use super::known_segments::Own;
 use super::linear::as_float;
 use super::linear::root;
 use super::model::Model;
+use super::relevance::Edges;
 use super::relevance::GROUPS;
 use super::relevance::Group;
 use super::relevance::Text;
-use super::relevance::features;
+use super::relevance::among;
+use super::relevance::own;
 use super::segment::Segment;
 use super::segments::MOST;
+use super::small_weights::Kinds;
+use super::small_weights::Marks;
+use super::small_weights::SmallWeights;
 use super::surroundings::FirstLook;
 use super::surroundings::LOWEST;
 use super::surroundings::surroundings;
@@ -41,6 +49,15 @@ impl Question {
     pub(super) fn has(self, segment: usize) -> bool {
         segment < MOST && self.0 >> segment & 1 == 1
     }
+}
+
+/// What makes finding a question quicker and changes nothing else.
+#[derive(Default)]
+pub(super) struct Aid<'a, 'k> {
+    /// The weights of features with small values.
+    pub(super) small: Option<&'a SmallWeights>,
+    /// What is known of segments.
+    pub(super) known: Option<&'a mut Known<'k>>,
 }
 
 /// A turn whose question was found.
@@ -73,17 +90,22 @@ impl Located<'_> {
 impl<'t> Located<'t> {
     /// Finds the question of a turn.
     pub(super) fn find(model: &Model, text: Text<'t>) -> Self {
-        Self { text, question: question(model, text) }
+        Self { text, question: question(model, text, Aid::default()) }
+    }
+
+    /// The same with what makes it quicker.
+    pub(super) fn find_by(model: &Model, text: Text<'t>, aid: Aid<'_, '_>) -> Self {
+        Self { text, question: question(model, text, aid) }
     }
 }
 
-fn question(model: &Model, text: Text<'_>) -> Question {
+fn question(model: &Model, text: Text<'_>, aid: Aid<'_, '_>) -> Question {
     let segments = text.segments;
     // A model of another kind of training has no locator: then all of the turn is the question.
     if segments.len() < 2 || model.locator().is_empty() {
         return Question(u64::MAX);
     }
-    let sums = sums(model, text);
+    let sums = sums(model, text, aid);
     let sums = sums.get(..segments.len()).unwrap_or_default();
     let all = sums.iter().enumerate().filter(|(at, _)| !frames(segments, *at));
     let highest = all.map(|(_, sum)| *sum).fold(f32::NEG_INFINITY, f32::max);
@@ -114,31 +136,96 @@ fn frames(segments: &[Segment], at: usize) -> bool {
     at + 1 == segments.len() || segments.iter().enumerate().any(again)
 }
 
-/// Weights of one group, added, and how many they were: those of both looks.
-#[derive(Debug, Clone, Copy, Default)]
-struct Added {
-    first: i32,
-    second: i32,
-    count: u16,
-}
-
 /// The sums of all segments while they grow.
 struct Sums<'m> {
-    model: &'m Model,
-    pairs: &'m [[u8; 2]],
+    weights: Weights<'m>,
+    small: Option<&'m SmallWeights>,
+    scale: f32,
     added: [[Added; GROUPS]; MOST],
 }
 
-impl Sums<'_> {
-    fn take(&mut self, segment: usize, group: Group, hash: u32) {
-        let pair = bucket(self.model.seed, group, hash, self.model.locator_bits);
-        let Some(&[first, second]) = self.pairs.get(pair) else { return };
-        let place = self.added.get_mut(segment).and_then(|all| all.get_mut(group as usize));
-        if let Some(added) = place {
-            added.first += i32::from(i8::from_le_bytes([first]));
-            added.second += i32::from(i8::from_le_bytes([second]));
-            added.count += 1;
+/// The weights of the locator, two for each bucket.
+#[derive(Clone, Copy)]
+struct Weights<'m> {
+    pairs: &'m [[u8; 2]],
+    seed: u32,
+    bits: u32,
+}
+
+impl Weights<'_> {
+    #[inline]
+    fn add(self, added: &mut Added, group: Group, hash: u32) {
+        if let Some(pair) = self.pair(group, hash) {
+            added.add(pair);
         }
+    }
+
+    #[inline]
+    fn pair(self, group: Group, hash: u32) -> Option<[u8; 2]> {
+        self.pairs.get(bucket(self.seed, group, hash, self.bits)).copied()
+    }
+}
+
+impl<'m> Weights<'m> {
+    fn of(model: &'m Model) -> Self {
+        let (pairs, _) = model.locator().as_chunks();
+        Self { pairs, seed: model.seed, bits: model.locator_bits }
+    }
+}
+
+/// The weights of the features with small values.
+pub(super) fn small_weights(model: &Model) -> SmallWeights {
+    // A model of another kind of training has no locator.
+    if model.locator().is_empty() {
+        return SmallWeights::new(|_, _| [0; 2]);
+    }
+    let weights = Weights::of(model);
+    SmallWeights::new(|group, hash| weights.pair(group, hash).unwrap_or_default())
+}
+
+impl Marks for Sums<'_> {
+    #[inline]
+    fn marks<const N: usize>(&mut self, segment: usize, kinds: Kinds, values: [u32; N]) {
+        let Kinds { family, first } = kinds;
+        let (group, weights, small) = (family.group(), self.weights, self.small);
+        let place = self.added.get_mut(segment).and_then(|all| all.get_mut(group as usize));
+        let Some(place) = place else { return };
+        let mut added = *place;
+        for ((kind, value), known) in (first..).zip(values).zip(kinds.values()) {
+            let pair = small.and_then(|small| small.pair(known, value));
+            if let Some(pair) = pair.or_else(|| weights.pair(group, family.hash(kind, value))) {
+                added.add(pair);
+            }
+        }
+        *place = added;
+    }
+}
+
+impl Sums<'_> {
+    /// The features of a segment's own words.
+    fn look(&self, text: Text<'_>, segment: &Segment) -> Own {
+        let (weights, mut words, mut ends) = (self.weights, Added::default(), Added::default());
+        let edges = own(text, segment, |group, hash| {
+            let added = if group == Group::Words { &mut words } else { &mut ends };
+            weights.add(added, group, hash);
+        });
+        Own { words, ends, edges }
+    }
+
+    /// The same of all segments, which are looked at unless they are known; returns their edges.
+    fn take_own(&mut self, text: Text<'_>, mut known: Option<&mut Known<'_>>) -> [Edges; MOST] {
+        let mut edges = [Edges::default(); MOST];
+        for (at, (segment, edge)) in text.segments.iter().zip(&mut edges).enumerate() {
+            let found = match &mut known {
+                Some(known) => known.own(at, text, || self.look(text, segment)),
+                None => self.look(text, segment),
+            };
+            *edge = found.edges;
+            if let Some([words, ends, ..]) = self.added.get_mut(at) {
+                (*words, *ends) = (found.words, found.ends);
+            }
+        }
+        edges
     }
 
     /// Each sum by the weights that `which` picks.
@@ -146,24 +233,26 @@ impl Sums<'_> {
         let mut sums = [0.0; MOST];
         for (sum, groups) in sums.iter_mut().zip(&self.added).take(count) {
             let all = groups.iter().map(|one| as_float(which(one)) / root(one.count));
-            *sum = bias + all.sum::<f32>() * self.model.locator_scale;
+            *sum = bias + all.sum::<f32>() * self.scale;
         }
         sums
     }
 }
 
 /// The sum of each segment in the second look.
-fn sums(model: &Model, text: Text<'_>) -> [f32; MOST] {
+fn sums(model: &Model, text: Text<'_>, aid: Aid<'_, '_>) -> [f32; MOST] {
     let segments = text.segments;
     let added = [[Added::default(); GROUPS]; MOST];
-    let (pairs, _) = model.locator().as_chunks();
-    let mut sums = Sums { model, pairs, added };
-    let seen = features(text, |at, group, hash| sums.take(at, group, hash));
+    let (weights, Aid { small, known }) = (Weights::of(model), aid);
+    let mut sums = Sums { weights, small, scale: model.locator_scale, added };
+    let edges = sums.take_own(text, known);
+    among(segments, &edges, &mut sums);
+    let seen = edges.map(|edge| edge.seen);
     let [first, second] = model.locator_bias;
     let first = sums.sums(segments.len(), first, |one| one.first);
     let first = first.get(..segments.len()).unwrap_or_default();
     let look = FirstLook { segments, sums: first, seen: &seen };
-    surroundings(look, |at, group, hash| sums.take(at, group, hash));
+    surroundings(look, &mut sums);
     sums.sums(segments.len(), second, |one| one.second)
 }
 

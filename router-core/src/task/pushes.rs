@@ -96,6 +96,8 @@ pub(super) struct Evidence<'c> {
     pub(super) signals: &'c Signals,
     /// Scores of turns that were here before.
     pub(super) remembered: &'c Remembered,
+    /// The caller's key: what is remembered of its texts, others do not see.
+    pub(super) caller: Option<&'c str>,
 }
 
 impl Evidence<'_> {
@@ -173,7 +175,7 @@ impl Evidence<'_> {
             let task = |sum| task_of(sum, self.held(threshold, pushes.before));
             pushes.before = carried.map(task);
             pushes.own = if place == EARLIER {
-                let found = self.scorer.assess(turn);
+                let found = self.scorer.assess_for(turn, self.caller);
                 pushes.gain = Some(found.gain);
                 pushes.other_language = found.other_language;
                 if found.other_language && signals.other_languages == OtherLanguages::Score {
@@ -209,7 +211,7 @@ impl Evidence<'_> {
 
     /// The score of a turn that has most likely been here before.
     fn again(self, turn: &Message<'_>) -> Score {
-        self.remembered.score(turn, || self.scorer.score_turn(turn))
+        self.remembered.score(turn, self.caller, || self.scorer.score_turn(turn))
     }
 }
 

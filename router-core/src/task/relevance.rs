@@ -9,6 +9,11 @@ use super::letters::is_hangul;
 use super::letters::without_final;
 use super::segment::Segment;
 use super::segments::MOST;
+use super::small_weights::Family;
+#[cfg(feature = "train")]
+use super::small_weights::Hashed;
+use super::small_weights::Kinds;
+use super::small_weights::Marks;
 use super::words::BASIS;
 use super::words::Word;
 use super::words::step;
@@ -22,7 +27,7 @@ const PAIRED_LAST: usize = 4;
 /// Words of a fenced block whose weights count.
 const FENCED: usize = 6;
 /// Words of a segment that are walked over; of a longer one the last are looked at besides.
-const WALKED: usize = 40;
+pub(super) const WALKED: usize = 40;
 
 /// The group of a feature: in each the weights are added and divided by the root of their number. The numbers are
 /// hashed: never give one to another group.
@@ -62,7 +67,7 @@ pub(super) struct Text<'t> {
 
 /// The features of a segment that its neighbours use.
 #[derive(Debug, Clone, Copy, Default)]
-struct Edges {
+pub(super) struct Edges {
     first: u32,
     second: u32,
     before_last: u32,
@@ -72,7 +77,7 @@ struct Edges {
     ending: u32,
     words: u32,
     /// The long words that occur, one bit each.
-    seen: u128,
+    pub(super) seen: u128,
 }
 
 /// One segment among all.
@@ -92,12 +97,20 @@ struct Asking {
 }
 
 /// Hands the features of all segments to `put`, with the number of the segment; returns what each is about.
+#[cfg(feature = "train")]
 pub(super) fn features(text: Text<'_>, mut put: impl FnMut(usize, Group, u32)) -> [u128; MOST] {
-    let segments = text.segments;
     let mut edges = [Edges::default(); MOST];
-    let mut asking = Asking { paragraphs: [false; MOST], segments: 0 };
-    for (at, (segment, edge)) in segments.iter().zip(&mut edges).enumerate() {
+    for (at, (segment, edge)) in text.segments.iter().zip(&mut edges).enumerate() {
         *edge = own(text, segment, |group, hash| put(at, group, hash));
+    }
+    among(text.segments, &edges, &mut Hashed(put));
+    edges.map(|edge| edge.seen)
+}
+
+/// Hands the features of all segments that depend on those around them to `marks`.
+pub(super) fn among(segments: &[Segment], edges: &[Edges; MOST], marks: &mut impl Marks) {
+    let mut asking = Asking { paragraphs: [false; MOST], segments: 0 };
+    for segment in segments {
         let asks = segment.ending == 1 && !segment.fenced;
         asking.segments += usize::from(asks);
         if let Some(place) = asking.paragraphs.get_mut(paragraph(segment)) {
@@ -105,12 +118,10 @@ pub(super) fn features(text: Text<'_>, mut put: impl FnMut(usize, Group, u32)) -
         }
     }
     for (at, segment) in segments.iter().enumerate() {
-        let mut put = |group, hash| put(at, group, hash);
-        let place = Place { segments, edges: &edges, at, segment };
-        shape(place, &asking, &mut put);
-        neighbours(place, &mut put);
+        let place = Place { segments, edges, at, segment };
+        shape(place, &asking, marks);
+        neighbours(place, marks);
     }
-    edges.map(|edge| edge.seen)
 }
 
 /// The paragraph of a segment as a place in an array.
@@ -124,6 +135,7 @@ pub(super) fn grade(count: usize) -> u32 {
 }
 
 /// A bit for a word that says what a sentence is about; 0 for a short one.
+#[inline]
 fn seen(letters: &[char], word: Word) -> u128 {
     let whole = letters.get(word.start()..word.end()).unwrap_or_default();
     let start = match whole {
@@ -138,8 +150,8 @@ fn seen(letters: &[char], word: Word) -> u128 {
     1 << (start.wrapping_mul(0x9e37_79b1) >> 25)
 }
 
-/// Words of a segment and its edges.
-fn own(text: Text<'_>, segment: &Segment, mut put: impl FnMut(Group, u32)) -> Edges {
+/// Hands the features of a segment's own words to `put`; returns its edges.
+pub(super) fn own(text: Text<'_>, segment: &Segment, mut put: impl FnMut(Group, u32)) -> Edges {
     let Text { letters, words, .. } = text;
     let mut edges = Edges { ending: segment.ending, ..Edges::default() };
     let mut before: Option<Word> = None;
@@ -188,9 +200,8 @@ fn own(text: Text<'_>, segment: &Segment, mut put: impl FnMut(Group, u32)) -> Ed
 }
 
 /// Label, shape and place.
-fn shape(place: Place<'_>, asking: &Asking, put: &mut impl FnMut(Group, u32)) {
+fn shape(place: Place<'_>, asking: &Asking, marks: &mut impl Marks) {
     let Place { segments, edges, at, segment } = place;
-    let mut mark = |kind: u32, value: u32| put(Group::Shape, step(step(BASIS ^ 0x51, kind), value));
     let edge = edges.get(at).copied().unwrap_or_default();
     let count = segments.len();
     let length = grade(segment.len());
@@ -226,9 +237,7 @@ fn shape(place: Place<'_>, asking: &Asking, put: &mut impl FnMut(Group, u32)) {
         repeated,
         step(segment.label, repeated * 4 + segment.since),
     ];
-    for (kind, value) in (0..).zip(values) {
-        mark(kind, value);
-    }
+    marks.marks(at, Kinds { family: Family::Shape, first: 0 }, values);
 }
 
 /// Is the label of a segment there before it and after it? Of several inputs the last one is asked.
@@ -242,12 +251,13 @@ fn repeated(place: Place<'_>) -> u32 {
 }
 
 /// The segments before and after.
-fn neighbours(place: Place<'_>, put: &mut impl FnMut(Group, u32)) {
+fn neighbours(place: Place<'_>, marks: &mut impl Marks) {
     let Place { segments, edges, at, segment } = place;
     let mine = edges.get(at).copied().unwrap_or_default();
     for (side, other) in (0_u32..).zip([at.checked_sub(1), Some(at + 1)]) {
         let mut mark = |kind: u32, value: u32| {
-            put(Group::Neighbours, step(step(BASIS ^ 0x61, kind * 2 + side), value));
+            let kinds = Kinds { family: Family::Neighbours, first: kind * 2 + side };
+            marks.marks(at, kinds, [value]);
         };
         let found = other.and_then(|at| Some((segments.get(at)?, edges.get(at)?)));
         let Some((other, edge)) = found else {

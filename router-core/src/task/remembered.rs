@@ -4,7 +4,9 @@
 //! is nearly always new and is not looked up. The cache holds a keyed hash and a number, never a
 //! text.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::chat::Content;
 use crate::chat::Message;
@@ -15,8 +17,8 @@ use super::kind::Score;
 /// The most scores kept; some hundred bytes each.
 const MOST: u64 = 16_384;
 
-/// A turn longer than this, in bytes, is scored again: to hash it whole costs as much.
-const LONGEST: usize = 8_192;
+/// A turn longer than this, in bytes, is scored again: of a long one only parts are read, and to hash it whole costs as much.
+const LONGEST: usize = 65_536;
 
 /// Scores by the hash of their turn.
 #[derive(Debug, Clone)]
@@ -33,11 +35,16 @@ impl Default for Remembered {
 
 impl Remembered {
     /// The score of a turn, by `score` if it is not known yet.
-    pub(super) fn score(&self, turn: &Message<'_>, score: impl FnOnce() -> Score) -> Score {
+    pub(super) fn score(
+        &self,
+        turn: &Message<'_>,
+        caller: Option<&str>,
+        score: impl FnOnce() -> Score,
+    ) -> Score {
         if turn.texts().map(str::len).sum::<usize>() > LONGEST {
             return score();
         }
-        let key = self.key(turn);
+        let key = self.key(turn, caller);
         if let Some(known) = self.scores.get(&key) {
             return known;
         }
@@ -46,25 +53,27 @@ impl Remembered {
         new
     }
 
-    /// All that a scorer sees of a turn.
-    fn key(&self, turn: &Message<'_>) -> u64 {
-        let mut hasher = self.keys.build_hasher();
-        (turn.role, turn.calls_tools).hash(&mut hasher);
+    /// All that a scorer sees of a turn, and whose it is: the time of a request says nothing of other callers' turns.
+    fn key(&self, turn: &Message<'_>, caller: Option<&str>) -> u64 {
+        let mut key = self.keys.hash_one((caller, turn.role, turn.calls_tools));
+        let mut add = |kind: u64, text: &str| {
+            key = xxh3_64_with_seed(text.as_bytes(), key.wrapping_add(kind));
+        };
         match &turn.content {
-            Content::Empty => hasher.write_u8(0),
-            Content::Text(text) => (1_u8, text).hash(&mut hasher),
+            Content::Empty => {}
+            Content::Text(text) => add(1, text),
             Content::Parts(parts) => {
-                hasher.write_u8(2);
+                add(2, "");
                 for part in parts {
                     match part {
-                        Part::Text(text) => (0_u8, text).hash(&mut hasher),
-                        Part::Image => hasher.write_u8(1),
-                        Part::Attached(_) | Part::Other => hasher.write_u8(2),
+                        Part::Text(text) => add(3, text),
+                        Part::Image => add(4, ""),
+                        Part::Attached(_) | Part::Other => add(5, ""),
                     }
                 }
             }
         }
-        hasher.finish()
+        key
     }
 }
 
@@ -90,7 +99,7 @@ mod tests {
             let scored = Cell::new(0_u8);
             for _ in 0..3 {
                 let own = 0.1 * f32::from(u8::try_from(times.len()).unwrap());
-                let score = remembered.score(turn, || {
+                let score = remembered.score(turn, None, || {
                     scored.set(scored.get() + 1);
                     Score::nearest(own)
                 });

@@ -170,16 +170,25 @@ impl Sample {
         }
         let mut rest = text;
         loop {
-            let plain = self.plain(rest.as_bytes().get(..*left).unwrap_or(rest.as_bytes()));
+            let plain = self.take_plain(rest.as_bytes(), *left);
             *left -= plain;
-            let mut letters = rest.get(plain..).unwrap_or_default().chars();
-            let Some(letter) = letters.next().filter(|_| *left > 0) else {
-                return rest.get(plain..).unwrap_or_default();
-            };
+            let after = rest.get(plain..).unwrap_or_default();
+            // Letters one by one, as many as a block holds; then the next block may be plain again.
+            let mut letters = after.chars();
+            let mut last = self.letters.last().copied();
+            let end = after.len().saturating_sub(BLOCK);
+            while *left > 0 {
+                let Some(letter) = letters.next() else { return "" };
+                *left -= 1;
+                last = fold(letter, last, &mut self.letters);
+                if letters.as_str().len() <= end {
+                    break;
+                }
+            }
             rest = letters.as_str();
-            *left -= 1;
-            let last = self.letters.last().copied();
-            fold(letter, last, &mut self.letters);
+            if *left == 0 {
+                return rest;
+            }
         }
     }
 
@@ -198,58 +207,73 @@ impl Sample {
         letters.as_str()
     }
 
-    /// Folds plain characters from the start of `bytes` and returns how many: those of ASCII that are neither the
-    /// third in a row nor white space that something swallows.
-    fn plain(&mut self, bytes: &[u8]) -> usize {
-        let last = self.letters.last().map_or(0, |&last| u8::try_from(last).unwrap_or(u8::MAX));
-        let length = plain_run(bytes, last);
-        let run = bytes.get(..length).unwrap_or_default();
-        self.letters.extend(run.iter().map(|&byte| char::from(plain(byte))));
-        length
-    }
-}
-
-fn plain(byte: u8) -> u8 {
-    PLAIN.get(usize::from(byte)).copied().unwrap_or_default()
-}
-
-/// The number of bytes from the start that are plain, after a letter `before`.
-fn plain_run(bytes: &[u8], mut before: u8) -> usize {
-    let mut length = 0;
-    // Nothing is known of the letter before `before`: it may be the same.
-    let mut twice = true;
-    for &byte in bytes {
-        let plain = plain(byte);
-        let same = plain == before;
-        let swallowed = plain == b' ' && before <= b' ';
-        if plain == 0 || swallowed || (same && twice) {
-            break;
+    /// Folds whole blocks of plain characters from the start of `bytes`, at most `left`, and returns how many.
+    fn take_plain(&mut self, bytes: &[u8], left: usize) -> usize {
+        let (blocks, _) = bytes.get(..left).unwrap_or(bytes).as_chunks::<BLOCK>();
+        let mut before = self.before();
+        let mut taken = 0;
+        for block in blocks {
+            let Some(folded) = plain(block, before) else { break };
+            self.letters.extend(folded.iter().map(|letter| char::from(*letter)));
+            taken += BLOCK;
+            let [.., earlier, last] = folded;
+            before = [earlier, last];
         }
-        twice = same;
-        before = plain;
-        length += 1;
+        taken
     }
-    length
+
+    /// The last two letters; 0 for none, and a value that no plain letter has for one beyond ASCII.
+    fn before(&self) -> [u8; 2] {
+        let byte = |letter: Option<&char>| {
+            letter.map_or(0, |&letter| u8::try_from(letter).unwrap_or(u8::MAX))
+        };
+        let mut letters = self.letters.iter().rev();
+        let last = byte(letters.next());
+        [byte(letters.next()), last]
+    }
 }
 
-/// The folded form of a byte if nothing around it matters: lower case, one digit for all; 0 for all others.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "evaluated when compiling: a wrong index would not compile"
-)]
-const PLAIN: [u8; 256] = {
-    let mut plain = [0; 256];
-    let mut code = b' ';
-    while code < 127 {
-        plain[code as usize] = match code {
-            b'A'..=b'Z' => code + (b'a' - b'A'),
-            b'0'..=b'9' => b'0',
-            _ => code,
-        };
-        code += 1;
+/// Bytes that are folded at once.
+const BLOCK: usize = 16;
+
+/// A block in its comparable form, if nothing in it depends on more than the two letters before it: only ASCII that can be
+/// printed, no letter three times in a row, and no white space that something swallows. The others are folded one by one.
+#[inline]
+fn plain(block: &[u8; BLOCK], before: [u8; 2]) -> Option<[u8; BLOCK]> {
+    if !block.is_ascii() {
+        return None;
     }
-    plain
-};
+    let mut folded = [0; BLOCK];
+    for (letter, byte) in folded.iter_mut().zip(block) {
+        *letter = fold_plain(*byte);
+    }
+    let [second, first] = before;
+    let mut last = [first; BLOCK];
+    for (place, letter) in last.iter_mut().skip(1).zip(&folded) {
+        *place = *letter;
+    }
+    let mut earlier = [second; BLOCK];
+    for (place, letter) in earlier.iter_mut().skip(1).zip(&last) {
+        *place = *letter;
+    }
+    let mut depends = 0;
+    for (letter, (last, earlier)) in folded.iter().zip(last.iter().zip(&earlier)) {
+        let swallowed = u8::from(*letter == b' ') & u8::from(*last <= b' ');
+        let third = u8::from(letter == last) & u8::from(last == earlier);
+        depends |= swallowed | third | u8::from(*letter == 0);
+    }
+    (depends == 0).then_some(folded)
+}
+
+/// What an ASCII byte becomes if nothing around it matters: lower case, one digit for all; 0 for all that cannot be printed.
+#[inline]
+fn fold_plain(byte: u8) -> u8 {
+    let is_in = |first: u8, last: u8| u8::from(byte.wrapping_sub(first) <= last - first);
+    let lower = byte + (is_in(b'A', b'Z') << 5);
+    let digit = is_in(b'0', b'9').wrapping_neg();
+    let printed = is_in(b' ', b'~').wrapping_neg();
+    (lower & !digit | b'0' & digit) & printed
+}
 
 /// The rest of a turn when its head has been read.
 #[derive(Debug, Default, Clone, Copy)]

@@ -5,12 +5,13 @@
 //!
 //! Not done here: the first look (`relevance.rs`), and choosing (`locate.rs`).
 
-use super::relevance::Group;
 use super::relevance::grade;
 use super::relevance::paragraph;
 use super::segment::Segment;
 use super::segments::MOST;
-use super::words::BASIS;
+use super::small_weights::Family;
+use super::small_weights::Kinds;
+use super::small_weights::Marks;
 use super::words::step;
 
 /// The sum of no segment.
@@ -45,6 +46,7 @@ struct Overview {
     top: f32,
     /// Its segment.
     top_at: usize,
+    top_segment: Segment,
     /// The last paragraph.
     last: u32,
     /// Is there a label anywhere?
@@ -58,6 +60,7 @@ impl Overview {
             whole: [Whole::default(); MOST],
             top: LOWEST,
             top_at: 0,
+            top_segment: look.segments.first().copied().unwrap_or_default(),
             last: look.segments.last().map_or(0, |last| last.paragraph),
             frames: u32::from(look.segments.iter().any(|segment| segment.labels)),
         };
@@ -73,23 +76,22 @@ impl Overview {
             if sum > overview.top {
                 overview.top = sum;
                 overview.top_at = number;
+                overview.top_segment = *segment;
             }
         }
         overview
     }
 }
 
-/// Hands the features of the second look to `put`, with the number of the segment.
-pub(super) fn surroundings(look: FirstLook<'_>, mut put: impl FnMut(usize, Group, u32)) {
+/// Hands the features of the second look to `marks`.
+pub(super) fn surroundings(look: FirstLook<'_>, marks: &mut impl Marks) {
     let overview = Overview::of(look);
     for (at, segment) in look.segments.iter().enumerate() {
-        let compared = Compared { look, overview: &overview, at, segment };
-        for (kind, value) in (0..).zip(compared.sums()).chain((10..).zip(compared.places())) {
-            put(at, Group::Context, step(step(BASIS ^ 0x71, kind), value));
-        }
-        for (kind, value) in (0..).zip(compared.shape()) {
-            put(at, Group::ContextShape, step(step(BASIS ^ 0x71, kind), value));
-        }
+        let compared = Compared::of(look, &overview, at, segment);
+        let kinds = |family, first| Kinds { family, first };
+        marks.marks(at, kinds(Family::Context, 0), compared.sums());
+        marks.marks(at, kinds(Family::Context, 10), compared.places());
+        marks.marks(at, kinds(Family::ContextShape, 0), compared.shape());
     }
 }
 
@@ -109,27 +111,35 @@ struct Compared<'s> {
     overview: &'s Overview,
     at: usize,
     segment: &'s Segment,
+    sum: f32,
+    /// The sum as one of eleven steps.
+    coarse: u32,
+    /// How many other sums are higher: of all, and of those after it.
+    ranks: (u32, u32),
+    /// 1 in the paragraph of the segment of the highest sum, else 0.
+    in_top: u32,
+}
+
+impl<'s> Compared<'s> {
+    fn of(look: FirstLook<'s>, overview: &'s Overview, at: usize, segment: &'s Segment) -> Self {
+        let sum = look.sums.get(at).copied().unwrap_or(LOWEST);
+        let in_top = u32::from(paragraph(segment) == paragraph(&overview.top_segment));
+        let (coarse, ranks) = (step_of(sum, 1.0, 5.0), ranks(look.sums, at, sum));
+        Self { look, overview, at, segment, sum, coarse, ranks, in_top }
+    }
+}
+
+/// How many sums are higher: of all, and of those after it.
+fn ranks(sums: &[f32], at: usize, sum: f32) -> (u32, u32) {
+    let higher = |others: &[f32]| others.iter().filter(|&&other| other > sum).count();
+    let after = sums.get(at + 1..).unwrap_or_default();
+    let few = |count: usize, most: usize| u32::try_from(count.min(most)).unwrap_or_default();
+    (few(higher(sums), 4), few(higher(after), 3))
 }
 
 impl Compared<'_> {
-    fn sum(&self) -> f32 {
-        self.look.sums.get(self.at).copied().unwrap_or(LOWEST)
-    }
-
-    fn coarse(&self) -> u32 {
-        step_of(self.sum(), 1.0, 5.0)
-    }
-
     fn paragraphs_left(&self) -> u32 {
         (self.overview.last - self.segment.paragraph.min(self.overview.last)).min(3)
-    }
-
-    fn top(&self) -> Segment {
-        self.look.segments.get(self.overview.top_at).copied().unwrap_or_default()
-    }
-
-    fn in_top(&self) -> u32 {
-        u32::from(paragraph(self.segment) == paragraph(&self.top()))
     }
 
     /// 0 on the same line, 1 in the same paragraph, 2 elsewhere, 3 for no segment.
@@ -147,26 +157,17 @@ impl Compared<'_> {
         self.near(other) * 32 + sum.map_or(31, |&sum| step_of(sum, 1.0, 5.0))
     }
 
-    /// The number of higher sums: of all, and of those after it.
-    fn ranks(&self) -> (u32, u32) {
-        let sum = self.sum();
-        let higher = |others: &[f32]| others.iter().filter(|&&other| other > sum).count();
-        let after = self.look.sums.get(self.at + 1..).unwrap_or_default();
-        let few = |count: usize, most: usize| u32::try_from(count.min(most)).unwrap_or_default();
-        (few(higher(self.look.sums), 4), few(higher(after), 3))
-    }
-
     /// The sum beside those of its paragraph, its neighbours and the highest.
     fn sums(&self) -> [u32; 10] {
-        let (sum, coarse, overview) = (self.sum(), self.coarse(), self.overview);
+        let (sum, coarse, overview) = (self.sum, self.coarse, self.overview);
         let place = paragraph(self.segment);
         let mine = step_of(sum, 0.5, 8.0);
         let highest = overview.highest.get(place).copied().unwrap_or(LOWEST);
         let Whole { sum: whole, count } = overview.whole.get(place).copied().unwrap_or_default();
         let others = if count > 1 { (whole - sum) / f32::from(count - 1) } else { LOWEST };
         let (before, after) = (self.at.checked_sub(1), Some(self.at + 1));
-        let (rank, later) = self.ranks();
-        let (in_top, from_last) = (self.in_top(), self.paragraphs_left());
+        let (rank, later) = self.ranks;
+        let (in_top, from_last) = (self.in_top, self.paragraphs_left());
         [
             step_of(sum, 0.25, 16.0),
             mine * 32 + step_of(highest, 0.5, 8.0),
@@ -183,8 +184,8 @@ impl Compared<'_> {
 
     /// Its place relative to the segment of the highest sum, and the number of long words that both share.
     fn places(&self) -> [u32; 6] {
-        let (overview, at, coarse) = (self.overview, self.at, self.coarse());
-        let top = self.top();
+        let (overview, at, coarse) = (self.overview, self.at, self.coarse);
+        let top = &overview.top_segment;
         let away = if at < overview.top_at {
             (overview.top_at - at).min(4)
         } else {
@@ -193,7 +194,7 @@ impl Compared<'_> {
         let away = u32::try_from(away).unwrap_or_default();
         let together = if top.line == self.segment.line {
             0
-        } else if self.in_top() == 1 {
+        } else if self.in_top == 1 {
             1
         } else {
             2 + u32::from(top.label == self.segment.label)
@@ -205,7 +206,7 @@ impl Compared<'_> {
         let sure = step_of(overview.top, 1.0, 4.0);
         let (frames, paragraphs) = (overview.frames, overview.last.min(5));
         let crowd = grade(self.look.segments.len()).min(7);
-        let (rank, _) = self.ranks();
+        let (rank, _) = self.ranks;
         [
             (away * 4 + together) * 16 + coarse,
             ((away * 4 + together) * 8 + shared) * 4 + rich,
@@ -218,7 +219,7 @@ impl Compared<'_> {
 
     /// The sum beside shape and label.
     fn shape(&self) -> [u32; 7] {
-        let (segment, coarse) = (self.segment, self.coarse());
+        let (segment, coarse) = (self.segment, self.coarse);
         [
             coarse * 32 + segment.lead as u32 * 2 + u32::from(segment.fenced),
             coarse * 2 + u32::from(segment.labels),
@@ -226,7 +227,7 @@ impl Compared<'_> {
             (coarse * 4 + segment.since) * 2 + u32::from(segment.label != 0),
             coarse * 16 + grade(segment.len()).min(9),
             coarse * 16 + grade(self.look.segments.len()).min(9),
-            step(segment.label, self.in_top() * 4 + segment.since),
+            step(segment.label, self.in_top * 4 + segment.since),
         ]
     }
 }

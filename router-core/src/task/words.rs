@@ -90,6 +90,15 @@ impl Word {
         usize::from(self.end - self.start)
     }
 
+    /// All of it but its place, and whether it stands apart from the word before it, as a number.
+    #[inline]
+    pub(super) fn identity(self, apart: bool) -> u64 {
+        let counts = u64::from(self.hangul) << 48 | u64::from(self.digits) << 40;
+        let form = u64::from(self.end - self.start) << 56 | u64::from(self.sign) << 32;
+        // A sign has seven bits.
+        form | counts | u64::from(apart) << 39 | u64::from(self.hash)
+    }
+
     /// Is it a word, rather than a sign?
     #[inline]
     pub(super) fn is_word(self) -> bool {

@@ -13,6 +13,7 @@ use crate::task::relevance::features;
 use crate::task::sample::Sample;
 use crate::task::segment::Segment;
 use crate::task::shape::Script;
+use crate::task::small_weights::Hashed;
 use crate::task::surroundings::FirstLook;
 use crate::task::surroundings::surroundings;
 
@@ -176,7 +177,8 @@ impl Located {
             }
         }
         let look = FirstLook { segments: &self.segments, sums, seen: &self.seen };
-        surroundings(look, |at, group, hash| buckets.push(&mut groups, at, group, hash));
+        let push = |at, group, hash| buckets.push(&mut groups, at, group, hash);
+        surroundings(look, &mut Hashed(push));
         let labelled = self.labels.iter().zip(&groups);
         let known = labelled.filter_map(|(label, groups)| Some(((*label)?, groups)));
         known.map(|(label, groups)| Example::new(label, Script::Latin, groups)).collect()

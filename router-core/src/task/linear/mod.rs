@@ -16,30 +16,42 @@ use std::sync::LazyLock;
 use crate::chat::ChatRequest;
 use crate::chat::Message;
 
-use super::benefit::features as benefit_features;
-use super::benefit::unlike;
-use super::conversation::last_user;
-use super::features::Namespace;
-use super::features::Sink;
-use super::features::bucket;
-use super::features::walk;
-use super::kind::Assessment;
-use super::kind::Reason;
-use super::kind::Score;
-use super::kind::Scorer;
-use super::language;
-use super::locate::Located;
-use super::model::Model;
-use super::model::weight_of;
-use super::model_error::ModelError;
-use super::reasons::Collected;
-use super::sample::Sample;
-use super::shape::Mark;
-use super::shape::Script;
-use super::words::Span;
+use crate::task::benefit::features as benefit_features;
+use crate::task::benefit::unlike;
+use crate::task::conversation::last_user;
+use crate::task::features::Namespace;
+use crate::task::features::Sentence;
+use crate::task::features::Sink;
+use crate::task::features::ask;
+use crate::task::features::bucket;
+use crate::task::features::each_word;
+use crate::task::features::walk;
+use crate::task::kind::Assessment;
+use crate::task::kind::Reason;
+use crate::task::kind::Score;
+use crate::task::kind::Scorer;
+use crate::task::known_segments::Known;
+use crate::task::known_segments::KnownSegments;
+use crate::task::known_segments::Part;
+use crate::task::known_segments::SegmentCounts;
+use crate::task::known_segments::Total;
+use crate::task::language;
+use crate::task::locate::Aid;
+use crate::task::locate::Located;
+use crate::task::locate::small_weights;
+use crate::task::model::Model;
+use crate::task::model::weight_of;
+use crate::task::model_error::ModelError;
+use crate::task::reasons::Collected;
+use crate::task::sample::Sample;
+use crate::task::shape::Mark;
+use crate::task::shape::Script;
+use crate::task::small_weights::SmallWeights;
+use crate::task::words::Span;
+use crate::task::words::Word;
 
 /// The built-in model; `router-core/model/CARD.md` describes its training.
-static SHIPPED: &[u8] = include_bytes!("../../model/task.model");
+static SHIPPED: &[u8] = include_bytes!("../../../model/task.model");
 
 thread_local! {
     /// Buffers that serve one score after another.
@@ -60,6 +72,10 @@ thread_local! {
 #[derive(Debug, Clone)]
 pub struct LinearScorer {
     model: Arc<Model>,
+    /// Its weights of features with small values.
+    small: Arc<SmallWeights>,
+    /// What is known of segments; `None` if nothing is remembered.
+    known: Option<Arc<KnownSegments>>,
 }
 
 impl LinearScorer {
@@ -86,7 +102,15 @@ impl LinearScorer {
     }
 
     pub(super) fn new(model: Model) -> Self {
-        Self { model: Arc::new(model) }
+        let small = Arc::new(small_weights(&model));
+        Self { model: Arc::new(model), small, known: None }
+    }
+
+    /// The same, remembering the features of so many segments (sentences, list items, labels), which take 120 bytes each.
+    /// What one caller's segments take is not seen by others. 0 remembers nothing.
+    #[must_use]
+    pub fn remembering(self, segments: usize) -> Self {
+        Self { known: KnownSegments::new(segments).map(Arc::new), ..self }
     }
 
     /// The identity of this model: the digest of its training data, in hexadecimal digits.
@@ -104,19 +128,26 @@ impl LinearScorer {
         &self.model
     }
 
-    /// Runs `read` over a turn whose question was found.
-    fn with_located<T>(&self, turn: &Message<'_>, read: impl FnOnce(&Located<'_>) -> T) -> T {
+    /// Runs `read` over a turn whose question was found, and what is known of segments.
+    fn with_located<T>(
+        &self,
+        turn: &Message<'_>,
+        mut known: Option<Known<'_>>,
+        read: impl FnOnce(&Located<'_>, Option<Known<'_>>) -> T,
+    ) -> T {
         // The buffers of this thread's last score serve again.
         let mut sample = SCRATCH.take().unwrap_or_else(Sample::new);
         sample.read(turn);
-        let found = read(&Located::find(&self.model, sample.text()));
+        let aid = Aid { small: Some(&self.small), known: known.as_mut() };
+        let located = Located::find_by(&self.model, sample.text(), aid);
+        let found = read(&located, known);
         SCRATCH.set(Some(sample));
         found
     }
 
     /// The score of a located question, and whether it is in another language.
-    fn judged(&self, located: &Located<'_>) -> (Score, bool) {
-        let found = self.weigh_located(located);
+    fn judged(&self, located: &Located<'_>, known: Option<Known<'_>>) -> (Score, bool) {
+        let found = self.weigh_located(located, known);
         let other = found.1 == Script::Latin && language::is_other(located);
         let score = if other {
             Score::from_log_odds(language::log_odds(located))
@@ -126,8 +157,14 @@ impl LinearScorer {
         (score, other)
     }
 
-    fn weigh_located(&self, located: &Located<'_>) -> (f32, Script) {
-        let mut sums = Sums::new(&self.model);
+    fn assessed(&self, located: &Located<'_>, known: Option<Known<'_>>) -> Assessment {
+        let (score, other_language) = self.judged(located, known);
+        let gain = Score::from_log_odds(self.gain(located, score));
+        Assessment { score, gain, other_language }
+    }
+
+    fn weigh_located(&self, located: &Located<'_>, known: Option<Known<'_>>) -> (f32, Script) {
+        let mut sums = Sums { known, ..Sums::new(&self.model) };
         let script = walk(located, &mut sums);
         (self.model.bias + sums.whole() * self.model.scale, script)
     }
@@ -154,20 +191,25 @@ impl LinearScorer {
 
 impl Scorer for LinearScorer {
     fn score_turn(&self, turn: &Message<'_>) -> Score {
-        self.with_located(turn, |located| self.judged(located).0)
+        self.with_located(turn, None, |located, known| self.judged(located, known).0)
     }
 
     fn assess(&self, turn: &Message<'_>) -> Assessment {
-        self.with_located(turn, |located| {
-            let (score, other_language) = self.judged(located);
-            let gain = Score::from_log_odds(self.gain(located, score));
-            Assessment { score, gain, other_language }
-        })
+        self.with_located(turn, None, |located, known| self.assessed(located, known))
+    }
+
+    fn assess_for(&self, turn: &Message<'_>, caller: Option<&str>) -> Assessment {
+        let known = self.known.as_ref().and_then(|known| known.of(caller));
+        self.with_located(turn, known, |located, known| self.assessed(located, known))
+    }
+
+    fn segment_counts(&self) -> Option<SegmentCounts> {
+        self.known.as_ref().map(|known| known.counts())
     }
 
     fn gain_reasons(&self, request: &ChatRequest<'_>, most: usize) -> Vec<Reason> {
         let Some(turn) = last_user(request) else { return Vec::new() };
-        let values = self.with_located(turn, benefit_features);
+        let values = self.with_located(turn, None, |located, _| benefit_features(located));
         let parts = self.model.benefit.parts(&values).filter(|(_, weight)| *weight != 0.0);
         let parts = parts.map(|(name, weight)| Reason { name: Cow::Borrowed(name), weight });
         let mut reasons: Vec<Reason> = parts.collect();
@@ -229,25 +271,51 @@ const LEFT_OUT: &str = " [..] ";
 pub(super) const NAMESPACES: usize = Namespace::ALL.len();
 
 /// Adds weights, namespace by namespace.
-struct Sums<'m> {
+struct Sums<'m, 'k> {
     /// A copy of the model's weights for look-ups, so that none goes through the model.
     weights: &'m [u8],
     seed: u32,
     bits: u32,
-    added: [Added; NAMESPACES],
+    added: [Total; NAMESPACES],
+    /// What is known of segments.
+    known: Option<Known<'k>>,
 }
 
-/// Sum of weights and number of n-grams of one namespace.
-#[derive(Debug, Clone, Copy, Default)]
-struct Added {
-    sum: i32,
-    count: u16,
-}
-
-impl<'m> Sums<'m> {
+impl<'m> Sums<'m, '_> {
     fn new(model: &'m Model) -> Self {
-        let added = [Added::default(); NAMESPACES];
-        Self { weights: model.weights(), seed: model.seed, bits: model.bits, added }
+        let added = [Total::default(); NAMESPACES];
+        Self { weights: model.weights(), seed: model.seed, bits: model.bits, added, known: None }
+    }
+
+    fn total(&self, namespace: Namespace) -> Total {
+        self.added.get(namespace as usize).copied().unwrap_or_default()
+    }
+
+    /// Adds what a part of a segment comes to in two namespaces, by `look` if it is not known.
+    fn take_part(
+        &mut self,
+        segment: usize,
+        part: Part,
+        namespaces: [Namespace; 2],
+        look: impl FnOnce(&mut Self),
+    ) {
+        if let Some(totals) = self.known.as_ref().and_then(|known| known.part(segment, part)) {
+            for (namespace, total) in namespaces.into_iter().zip(totals) {
+                if let Some(added) = self.added.get_mut(namespace as usize) {
+                    added.sum += total.sum;
+                    added.count = added.count.saturating_add(total.count);
+                }
+            }
+            return;
+        }
+        let before = namespaces.map(|namespace| self.total(namespace));
+        look(self);
+        let after = namespaces.map(|namespace| self.total(namespace));
+        if let Some(known) = &mut self.known {
+            let [first, second] = after;
+            let [first_before, second_before] = before;
+            known.keep(segment, part, [first.since(first_before), second.since(second_before)]);
+        }
     }
 
     /// Sums of the benefit's correction.
@@ -262,7 +330,9 @@ impl<'m> Sums<'m> {
     }
 }
 
-impl Sink for Sums<'_> {
+impl Sink for Sums<'_, '_> {
+    const BY_SEGMENT: bool = true;
+
     #[inline]
     fn gram(&mut self, namespace: Namespace, hash: u32, _span: Span) {
         let weight = weight_of(self.weights, bucket(self.seed, namespace, hash, self.bits));
@@ -274,6 +344,19 @@ impl Sink for Sums<'_> {
 
     fn mark(&mut self, _mark: Mark, hash: u32) {
         self.gram(Namespace::Shape, hash, Span::default());
+    }
+
+    fn words(&mut self, segment: usize, letters: &[char], words: &[Word]) {
+        let namespaces = [Namespace::Word, Namespace::Stem];
+        self.take_part(segment, Part::Words, namespaces, |sums| each_word(letters, words, sums));
+    }
+
+    fn ask(&mut self, segment: usize, sentence: Sentence<'_>, namespace: Namespace) {
+        let last = namespace == Namespace::LastAsk;
+        let part = if last { Part::LastAsk } else { Part::FirstAsk };
+        // Nothing of a sentence is a mark of shape.
+        let namespaces = [namespace, Namespace::Shape];
+        self.take_part(segment, part, namespaces, |sums| ask(sentence, namespace, sums));
     }
 }
 
@@ -298,98 +381,4 @@ pub(super) fn as_float(sum: i32) -> f32 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn score(text: &str) -> f32 {
-        let body = serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
-        let request = ChatRequest::parse(body.as_bytes()).unwrap();
-        LinearScorer::shipped().unwrap().score(&request).value()
-    }
-
-    #[test]
-    fn the_shipped_model_loads_and_is_small() {
-        let scorer = LinearScorer::shipped().unwrap();
-        assert!(scorer.training_rows() > 50_000);
-        assert!(SHIPPED.len() <= 1 << 20, "at most 1 MiB");
-    }
-
-    #[test]
-    fn clear_cases_of_both_languages() {
-        for text in [
-            "Prove that the square root of 2 is irrational.",
-            "소수가 무한히 많음을 증명해 줘",
-            "Write a Rust function that merges two sorted lists without allocating.",
-            "연립방정식 2x+3y=12, x-y=1 을 풀어줘",
-        ] {
-            assert!(score(text) > 0.6, "{text}: {}", score(text));
-        }
-        for text in [
-            "Thanks, have a nice day!",
-            "고마워, 좋은 하루 보내",
-            "Translate this to Korean: Where is the station?",
-            "제주도 여행지 추천해줘",
-        ] {
-            assert!(score(text) < 0.4, "{text}: {}", score(text));
-        }
-    }
-
-    fn gain(text: &str) -> f32 {
-        let body = serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
-        let request = ChatRequest::parse(body.as_bytes()).unwrap();
-        LinearScorer::shipped().unwrap().assess(&request.messages()[0]).gain.value()
-    }
-
-    #[test]
-    fn what_has_to_be_worked_out_gains_more_in_both_languages() {
-        for (more, less) in [
-            (
-                "Find the number of integers n with 1 <= n <= 500 such that n^2 + 3n + 7 is divisible by 11.",
-                "What is the term for a word that means the opposite of another word?",
-            ),
-            (
-                "1부터 500까지의 자연수 n 중에서 n^2+3n+7이 11의 배수가 되는 n의 개수를 구하시오.",
-                "어떤 낱말과 뜻이 반대인 낱말을 가리키는 용어는 무엇인가?",
-            ),
-            (
-                "Which is it?\nA) 12\nB) 15\nC) 18\nD) 21",
-                "Which is it?\nA) red\nB) blue\nC) green\nD) pink",
-            ),
-            (
-                "다음 중 알맞은 것은? ① 12개 ② 15개 ③ 18개 ④ 21개",
-                "다음 중 알맞은 것은? ① 빨강 ② 파랑 ③ 초록 ④ 분홍",
-            ),
-        ] {
-            assert!(gain(more) > gain(less) + 0.02, "{more}: {} {}", gain(more), gain(less));
-        }
-    }
-
-    #[test]
-    fn a_gain_names_the_features_that_moved_it() {
-        let body = r#"{"messages":[{"role":"user","content":"Compute 12 + 30 and 7 * 8."}]}"#;
-        let request = ChatRequest::parse(body.as_bytes()).unwrap();
-        let reasons = LinearScorer::shipped().unwrap().gain_reasons(&request, 9);
-        let names: Vec<&str> = reasons.iter().map(|reason| reason.name.as_ref()).collect();
-        assert!(names.contains(&"numbers") && names.contains(&"arithmetic operators"), "{names:?}");
-        assert!(reasons.is_sorted_by(|a, b| a.weight.abs() >= b.weight.abs()));
-    }
-
-    #[test]
-    fn decomposed_hangul_scores_like_composed() {
-        let loose = "\u{1106}\u{1175}\u{1107}\u{116e}\u{11ab}\u{1112}\u{1162} \u{110c}\u{116f}";
-        assert!((score(loose) - score("미분해 줘")).abs() < 1e-6);
-    }
-
-    #[test]
-    fn reasons_name_words_of_the_request() {
-        for (text, word) in [("Prove that 7 is prime.", "prove"), ("점화식을 풀어줘", "풀어줘")]
-        {
-            let body =
-                serde_json::json!({"messages": [{"role": "user", "content": text}]}).to_string();
-            let request = ChatRequest::parse(body.as_bytes()).unwrap();
-            let reasons = LinearScorer::shipped().unwrap().reasons(&request, 6);
-            assert!(reasons.iter().any(|reason| reason.name.contains(word)), "{reasons:?}");
-            assert!(reasons.is_sorted_by(|a, b| a.weight.abs() >= b.weight.abs()));
-        }
-    }
-}
+mod tests;
