@@ -21,7 +21,7 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
 /// Remembers which endpoint can decrypt which item. Clones share everything.
 #[derive(Debug, Clone)]
-pub struct EncryptedItems {
+pub(crate) struct EncryptedItems {
     shelf: Arc<RwLock<Shelf>>,
     /// Shares the entries with other replicas.
     outgoing: Option<Arc<Outgoing>>,
@@ -35,18 +35,18 @@ fn shelf(most: u64) -> Shelf {
 
 impl EncryptedItems {
     /// Remembers at most this many.
-    pub fn new(most: u64) -> Self {
+    pub(crate) fn new(most: u64) -> Self {
         Self { shelf: Arc::new(RwLock::new(shelf(most))), outgoing: None }
     }
 
     /// The same, and keeps new entries for other replicas.
     #[must_use]
-    pub fn sharing(self, outgoing: Arc<Outgoing>) -> Self {
+    pub(crate) fn sharing(self, outgoing: Arc<Outgoing>) -> Self {
         Self { outgoing: Some(outgoing), ..self }
     }
 
     /// Limits the number of entries from now on; present ones stay as far as they fit.
-    pub fn resize(&self, most: u64) {
+    pub(crate) fn resize(&self, most: u64) {
         let mut current = self.shelf.write().unwrap_or_else(PoisonError::into_inner);
         if current.policy().max_capacity() != Some(most) {
             let resized = shelf(most);
@@ -60,7 +60,7 @@ impl EncryptedItems {
     }
 
     /// This endpoint can read the content.
-    pub fn remember(&self, content: ContentHash, endpoint: &EndpointName) {
+    pub(crate) fn remember(&self, content: ContentHash, endpoint: &EndpointName) {
         if self.shelf().get(&content).as_ref() == Some(endpoint) {
             return;
         }
@@ -71,19 +71,19 @@ impl EncryptedItems {
     }
 
     /// The key under which replicas keep a content's endpoint; `None` if it is known here.
-    pub fn key_elsewhere(&self, content: ContentHash) -> Option<Box<str>> {
+    pub(crate) fn key_elsewhere(&self, content: ContentHash) -> Option<Box<str>> {
         (!self.shelf().contains_key(&content)).then(|| kept_key(content).into())
     }
 
     /// The shared record of a content; an unreadable one counts as unknown.
-    pub fn hear(&self, content: ContentHash, kept: &str) {
+    pub(crate) fn hear(&self, content: ContentHash, kept: &str) {
         if let Ok(endpoint) = EndpointName::try_from(kept) {
             self.shelf().insert(content, endpoint);
         }
     }
 
     /// Endpoints that can decrypt each of these contents.
-    pub fn readers(&self, contents: &[ContentHash]) -> Readers {
+    pub(crate) fn readers(&self, contents: &[ContentHash]) -> Readers {
         if contents.is_empty() {
             return Readers::default();
         }
@@ -98,16 +98,16 @@ fn kept_key(content: ContentHash) -> String {
 
 /// Endpoints that can decrypt each encrypted content of a request, in the order of its items; `None` if unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Readers(Vec<(ContentHash, Option<EndpointName>)>);
+pub(crate) struct Readers(Vec<(ContentHash, Option<EndpointName>)>);
 
 impl Readers {
     /// The endpoint that can read the newest content of which anything is known.
-    pub fn endpoint(&self) -> Option<&EndpointName> {
+    pub(crate) fn endpoint(&self) -> Option<&EndpointName> {
         self.0.iter().rev().find_map(|(_, endpoint)| endpoint.as_ref())
     }
 
     /// The contents that this endpoint surely cannot read.
-    pub fn unreadable_at(&self, endpoint: &EndpointName) -> Vec<ContentHash> {
+    pub(crate) fn unreadable_at(&self, endpoint: &EndpointName) -> Vec<ContentHash> {
         let elsewhere = |reader: &EndpointName| reader != endpoint;
         let contents = self.0.iter();
         let contents = contents.filter(|(_, reader)| reader.as_ref().is_some_and(elsewhere));

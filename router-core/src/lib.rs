@@ -94,6 +94,14 @@
 //! - `redis`: replicas that share what they know over Redis.
 //! - `schema`: the JSON Schema of the configuration.
 //! - `train`: training and measuring the task scorer.
+#![cfg_attr(
+    not(feature = "http-client"),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the half that sends uses more than the half that decides"
+    )
+)]
 
 // In the order of the path: a module imports only from modules listed earlier.
 // validated numbers and names
@@ -149,8 +157,8 @@ pub mod waiting;
 #[doc(hidden)]
 pub mod stored;
 // endpoints that can decrypt an item
-#[doc(hidden)]
-pub mod encrypted_items;
+#[cfg(feature = "http-client")]
+mod encrypted_items;
 // trace context
 #[doc(hidden)]
 pub mod trace;
@@ -183,8 +191,7 @@ pub mod log_line;
 pub mod config;
 // metrics
 #[cfg(feature = "http-client")]
-#[doc(hidden)]
-pub mod metrics;
+mod metrics;
 // takes a request along the whole path
 #[cfg(feature = "http-client")]
 #[doc(hidden)]

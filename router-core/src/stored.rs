@@ -249,12 +249,12 @@ impl StoredResponses {
     }
 
     /// The key under which replicas keep an id; `None` if it is known here, or could not be remembered.
-    pub fn key_elsewhere(&self, id: &str) -> Option<Box<str>> {
+    pub(crate) fn key_elsewhere(&self, id: &str) -> Option<Box<str>> {
         (is_plain(id) && !self.knows(id)).then(|| kept_key(id).into())
     }
 
     /// The shared record of an id; an unreadable one counts as unknown.
-    pub fn hear(&self, id: &str, kept: &str) {
+    pub(crate) fn hear(&self, id: &str, kept: &str) {
         if let Some(owner) = Owner::read(kept) {
             self.shelf().insert(id.into(), owner);
         }

@@ -29,7 +29,7 @@ pub struct Admission {
     /// Longest wait for a provisioned deployment.
     pub patience: Duration,
     /// Longest wait for an endpoint that can decrypt the request's items, before it goes elsewhere without them.
-    pub reader_patience: Duration,
+    pub(crate) reader_patience: Duration,
     /// True if no pay-as-you-go deployment may serve it.
     pub bound: bool,
     /// A number that identifies its key.
@@ -60,7 +60,7 @@ impl Admission {
     /// The same with the caller's own cap, after a tighter one cut the answer off. It has waited once: the queue serves it by
     /// its age and does not shed it.
     #[must_use]
-    pub fn with_own_cap(&self) -> Self {
+    pub(crate) fn with_own_cap(&self) -> Self {
         Self { tight: None, standing_wait: None, ..self.clone() }
     }
 }

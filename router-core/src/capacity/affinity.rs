@@ -86,7 +86,7 @@ impl CacheAffinity {
 
 /// The homes of conversations.
 #[derive(Debug)]
-pub struct Affinity {
+pub(crate) struct Affinity {
     /// A turn changes its conversation's home in place: to insert again costs several times as much.
     homes: moka::sync::Cache<Conversation, Arc<Mutex<CacheAffinity>>>,
     keep: Duration,
@@ -99,7 +99,7 @@ fn lock(home: &Mutex<CacheAffinity>) -> MutexGuard<'_, CacheAffinity> {
 
 impl Affinity {
     /// None yet.
-    pub fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let homes = moka::sync::Cache::builder()
             .max_capacity(settings.conversations_max)
             .time_to_idle(settings.affinity.saturating_mul(2).max(Duration::from_secs(1)))
@@ -109,7 +109,7 @@ impl Affinity {
 
     /// The same homes under new settings.
     #[must_use]
-    pub fn renewed(&self, settings: &Settings) -> Self {
+    pub(crate) fn renewed(&self, settings: &Settings) -> Self {
         let most = self.homes.policy().max_capacity();
         if self.keep == settings.affinity && most == Some(settings.conversations_max) {
             return Self { homes: self.homes.clone(), keep: self.keep };
@@ -122,14 +122,14 @@ impl Affinity {
     }
 
     /// The home of a conversation.
-    pub fn home(&self, conversation: Conversation, now: Instant) -> Option<CacheAffinity> {
+    pub(crate) fn home(&self, conversation: Conversation, now: Instant) -> Option<CacheAffinity> {
         let home = self.homes.get(&conversation)?;
         let home = lock(&home);
         (home.until > now).then(|| home.clone())
     }
 
     /// Another replica answered a turn. A later turn known here stays.
-    pub fn merge(&self, conversation: Conversation, home: CacheAffinity) {
+    pub(crate) fn merge(&self, conversation: Conversation, home: CacheAffinity) {
         match self.homes.get(&conversation) {
             Some(known) => {
                 let mut known = lock(&known);
@@ -147,7 +147,7 @@ impl Affinity {
 
     /// Records an answered turn, and returns the conversation's affinity. Further turns do not prolong the time of a spilled
     /// conversation: it may go back.
-    pub fn settle(
+    pub(crate) fn settle(
         &self,
         conversation: Conversation,
         home: &CacheAffinity,

@@ -113,7 +113,7 @@ impl Cooldown {
     }
 
     /// The same for requests in a service tier: each tier is throttled by itself, all else holds for all of them.
-    pub fn holds_in(&self, tier: ServiceTier, now: Instant) -> Option<(Cause, Instant)> {
+    pub(crate) fn holds_in(&self, tier: ServiceTier, now: Instant) -> Option<(Cause, Instant)> {
         let throttled =
             tier_index(tier).map_or(self.throttled, |at| self.tiers.get(at).copied()?);
         Self { throttled, ..*self }.holds(now)
@@ -151,7 +151,7 @@ impl Cooldown {
     }
 
     /// It answered another replica successfully: its faults are over.
-    pub fn recover(&mut self, now: Instant) {
+    pub(crate) fn recover(&mut self, now: Instant) {
         if self.recovery == Recovery::Unknown {
             self.recovery = Recovery::Since(now);
         }
@@ -180,7 +180,7 @@ impl Cooldown {
     }
 
     /// The same of requests in a service tier.
-    pub fn throttle_in(&mut self, tier: ServiceTier, now: Instant, wait: Duration) {
+    pub(crate) fn throttle_in(&mut self, tier: ServiceTier, now: Instant, wait: Duration) {
         match tier_index(tier).and_then(|at| self.tiers.get_mut(at)) {
             Some(until) => *until = (*until).max(Some(now + wait)),
             None => self.throttle(now, wait),
@@ -188,7 +188,7 @@ impl Cooldown {
     }
 
     /// It failed and requested `wait`.
-    pub fn suspend(&mut self, now: Instant, wait: Duration) {
+    pub(crate) fn suspend(&mut self, now: Instant, wait: Duration) {
         self.unavailable = self.unavailable.max(Some(now + wait));
     }
 
@@ -207,7 +207,7 @@ impl Cooldown {
     }
 
     /// Its config or credential have changed: what they were to blame for is over.
-    pub fn mend(&mut self) {
+    pub(crate) fn mend(&mut self) {
         self.misconfigured = None;
     }
 

@@ -21,7 +21,7 @@ const WINDOW_GAIN: f64 = 0.4;
 
 /// The rate and the window, learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Drift {
+pub(crate) struct Drift {
     configured_rate: f64,
     configured_window: f64,
     rate: f64,
@@ -33,28 +33,28 @@ pub struct Drift {
 
 impl Drift {
     /// Starts from the configured values.
-    pub fn new(rate: f64, window: f64) -> Self {
+    pub(crate) fn new(rate: f64, window: f64) -> Self {
         let (configured_rate, configured_window) = (rate, window);
         Self { configured_rate, configured_window, rate, window, moments: 0.0, squares: 0.0 }
     }
 
     /// Normalized tokens of ours that drain in a second.
-    pub fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.rate
     }
 
     /// Seconds of drain between an empty and a full bucket.
-    pub fn window(&self) -> f64 {
+    pub(crate) fn window(&self) -> f64 {
         self.window
     }
 
     /// The learned rate as a share of config's: 0.7 where others use 30 %.
-    pub fn rate_ratio(&self) -> f64 {
+    pub(crate) fn rate_ratio(&self) -> f64 {
         self.rate / self.configured_rate
     }
 
     /// `tokens` of ours took `seconds` to drain.
-    pub fn drained(&mut self, tokens: f64, seconds: f64) {
+    pub(crate) fn drained(&mut self, tokens: f64, seconds: f64) {
         let kept = 0.5f64.powf(seconds.abs() / HALF_LIFE_SECONDS);
         self.moments = self.moments * kept + tokens * seconds;
         self.squares = self.squares * kept + seconds * seconds;
@@ -63,7 +63,7 @@ impl Drift {
     }
 
     /// From empty to full were `seconds` of drain.
-    pub fn filled(&mut self, seconds: f64) {
+    pub(crate) fn filled(&mut self, seconds: f64) {
         let moved = self.window + WINDOW_GAIN * (seconds - self.window);
         self.window = within(moved, self.configured_window);
     }

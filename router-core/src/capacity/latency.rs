@@ -98,7 +98,7 @@ impl Latency {
     }
 
     /// The time within which nine in ten streams began lately; `None` until enough were seen, and once that is too long ago.
-    pub fn first_tail(&self, now: Instant) -> Option<Duration> {
+    pub(crate) fn first_tail(&self, now: Instant) -> Option<Duration> {
         let known = self.tail.weight(now) >= LEAST_TAIL_WEIGHT;
         known.then(|| Duration::from_secs_f64(self.tail.seconds))
     }

@@ -9,7 +9,7 @@ use super::twin::{Baseline, Twin};
 
 impl Twin {
     /// The end of the wait that the deployment last requested in a 429; `None` before the first.
-    pub fn refused_until(&self) -> Option<Instant> {
+    pub(crate) fn refused_until(&self) -> Option<Instant> {
         self.refused_until
     }
 
@@ -17,7 +17,7 @@ impl Twin {
     ///
     /// Replicas that share a wait would all send when it has passed, and all but one would be refused again. The one that was
     /// refused goes first; `turns` calls of replicas, the usual ones, go before those of this one.
-    pub fn refused_elsewhere(&mut self, now: Instant, until: Instant, turns: f64) {
+    pub(crate) fn refused_elsewhere(&mut self, now: Instant, until: Instant, turns: f64) {
         self.refused_until = self.refused_until.max(Some(until));
         self.drain(now);
         let wait = until.saturating_duration_since(now);

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 /// Decides when to try a deployment that the twin believes full.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Probe {
+pub(crate) struct Probe {
     next: Instant,
     gap: Duration,
     /// Successful probes in a row.
@@ -26,22 +26,22 @@ const LONGEST_STREAK: u8 = 10;
 
 impl Probe {
     /// None so far.
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { next: now + LEAST_GAP, gap: LEAST_GAP, right: 0 }
     }
 
     /// True if it is time for a probe.
-    pub fn is_due(&self, now: Instant) -> bool {
+    pub(crate) fn is_due(&self, now: Instant) -> bool {
         now >= self.next
     }
 
     /// Records a probe; the next one follows after a gap.
-    pub fn asked(&mut self, now: Instant) {
+    pub(crate) fn asked(&mut self, now: Instant) {
         self.next = now + self.gap;
     }
 
     /// There was capacity. Returns how often in a row this was the case before.
-    pub fn was_right(&mut self, now: Instant) -> u8 {
+    pub(crate) fn was_right(&mut self, now: Instant) -> u8 {
         let before = self.right;
         let right = before.saturating_add(1).min(LONGEST_STREAK);
         *self = Self { next: now + LEAST_GAP, gap: LEAST_GAP, right };
@@ -49,13 +49,13 @@ impl Probe {
     }
 
     /// It was full indeed.
-    pub fn was_wrong(&mut self, now: Instant) {
+    pub(crate) fn was_wrong(&mut self, now: Instant) {
         let gap = (self.gap * 2).min(LONGEST_GAP);
         *self = Self { next: now + gap, gap, right: 0 };
     }
 
     /// It said for how long it will be full, which is not doubted before that time.
-    pub fn told(&mut self, now: Instant, wait: Duration) {
+    pub(crate) fn told(&mut self, now: Instant, wait: Duration) {
         self.right = 0;
         self.next = self.next.max(now + wait + self.gap);
     }
@@ -63,7 +63,7 @@ impl Probe {
 
 /// Seconds of drain that are kept free; fading.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Headroom {
+pub(crate) struct Headroom {
     seconds: f64,
     at: Instant,
 }
@@ -74,13 +74,13 @@ const HALF_LIFE_SECONDS: f64 = 30.0;
 
 impl Headroom {
     /// Nothing.
-    pub fn new(now: Instant) -> Self {
+    pub(crate) fn new(now: Instant) -> Self {
         Self { seconds: 0.0, at: now }
     }
 
     /// The headroom to keep if we added `added` seconds of drain since the last reported level. A reported wait is
     /// kept to the millisecond, neither more nor less.
-    pub fn seconds(&self, now: Instant, added: f64) -> f64 {
+    pub(crate) fn seconds(&self, now: Instant, added: f64) -> f64 {
         if self.seconds <= 0.0 {
             return 0.0;
         }
@@ -89,7 +89,7 @@ impl Headroom {
     }
 
     /// It was refused although there seemed to be capacity, by this much.
-    pub fn refused(&mut self, now: Instant, seconds: f64) {
+    pub(crate) fn refused(&mut self, now: Instant, seconds: f64) {
         let kept = self.seconds(now, MOST_SECONDS);
         self.seconds = (kept + seconds.clamp(0.01, 0.1)).min(MOST_SECONDS);
         self.at = self.at.max(now);

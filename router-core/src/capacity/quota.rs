@@ -179,7 +179,7 @@ impl Quota {
     }
 
     /// Replaces the configured limits; the used amounts stay.
-    pub fn set_budget(&mut self, budget: Budget) {
+    pub(crate) fn set_budget(&mut self, budget: Budget) {
         self.budget = budget;
         (self.read, self.refused) = (None, None);
     }
@@ -191,7 +191,7 @@ impl Quota {
     }
 
     /// True if the request, as the deployment counts it, exceeds the quota of a whole minute, so that a refusal concerns it alone.
-    pub fn is_exceeded_by(&self, load: &Load, now: Instant) -> bool {
+    pub(crate) fn is_exceeded_by(&self, load: &Load, now: Instant) -> bool {
         self.limit(now).is_some_and(|limit| self.weights.counted(load) > limit)
     }
 
@@ -266,7 +266,7 @@ impl Quota {
     }
 
     /// Other replicas sent this.
-    pub fn take_elsewhere(&mut self, now: Instant, taken: Taken) {
+    pub(crate) fn take_elsewhere(&mut self, now: Instant, taken: Taken) {
         self.sent.add_elsewhere(Tokens(taken.tokens).as_f64());
         self.count(now, taken);
     }

@@ -84,7 +84,7 @@ struct Anchor {
 
 /// The weights of prompt, cached prompt and cap.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct QuotaWeights {
+pub(crate) struct QuotaWeights {
     weights: [f64; 3],
     anchor: Option<Anchor>,
     /// Sums of least squares: the products of the parts, and of the parts with what was counted.
@@ -94,11 +94,11 @@ pub struct QuotaWeights {
 
 impl QuotaWeights {
     /// The documented rule: everything counts in full.
-    pub const DOCUMENTED: Self =
+    pub(crate) const DOCUMENTED: Self =
         Self { weights: [1.0; 3], anchor: None, squares: [[0.0; 3]; 3], moments: [0.0; 3] };
 
     /// The weights of a token of the prompt, of its cached part and of the cap.
-    pub fn get(&self) -> [f64; 3] {
+    pub(crate) fn get(&self) -> [f64; 3] {
         self.weights
     }
 

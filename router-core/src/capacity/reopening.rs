@@ -44,7 +44,7 @@ impl Reopening {
     }
 
     /// A 429 to another replica requested a wait until `until`. That replica goes first, and `turns` gaps later this one.
-    pub fn throttled_elsewhere(&mut self, now: Instant, until: Instant, turns: f64) {
+    pub(crate) fn throttled_elsewhere(&mut self, now: Instant, until: Instant, turns: f64) {
         let gap = (until.saturating_duration_since(now) / 2).clamp(LEAST_GAP, LONGEST_GAP);
         self.next = self.next.max(Some(until + gap.mul_f64(turns.max(0.0))));
         self.gap = gap;

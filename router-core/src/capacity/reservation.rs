@@ -168,11 +168,11 @@ impl ByTask {
 
 /// Predictions for both kinds of task.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct ExpectedByTask {
+pub(crate) struct ExpectedByTask {
     /// For a reasoning task.
-    pub reasoning: Option<Expected>,
+    pub(crate) reasoning: Option<Expected>,
     /// For a chat task.
-    pub chat: Option<Expected>,
+    pub(crate) chat: Option<Expected>,
 }
 
 type Shared = Arc<Mutex<ByTask>>;
@@ -180,7 +180,7 @@ type Shared = Arc<Mutex<ByTask>>;
 /// The lengths of answers by class of cap and task, for each caller and for all of them. Bounded: callers unheard of for
 /// long are forgotten.
 #[derive(Debug)]
-pub struct OutputLengths {
+pub(crate) struct OutputLengths {
     callers: moka::sync::Cache<(CapClass, u64), Shared>,
     /// At most 65 classes.
     all: Arc<Mutex<HashMap<CapClass, ByTask>>>,
@@ -189,14 +189,14 @@ pub struct OutputLengths {
 
 impl OutputLengths {
     /// Nothing learned yet.
-    pub fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings) -> Self {
         let callers = moka::sync::Cache::new(settings.callers_max);
         Self { callers, all: Arc::default(), settings: settings.clone() }
     }
 
     /// Keeps the learned values under new settings.
     #[must_use]
-    pub fn renewed(&self, settings: &Settings) -> Self {
+    pub(crate) fn renewed(&self, settings: &Settings) -> Self {
         let mut callers = self.callers.clone();
         if self.settings.callers_max != settings.callers_max {
             callers = moka::sync::Cache::new(settings.callers_max);
@@ -206,7 +206,7 @@ impl OutputLengths {
     }
 
     /// An answer was this long.
-    pub fn learn(&self, task: Task, caller: u64, class: CapClass, length: Tokens) {
+    pub(crate) fn learn(&self, task: Task, caller: u64, class: CapClass, length: Tokens) {
         let key = (class, caller);
         // `get_with` allocates for the case that the caller is new, which it is only once.
         let own = self.callers.get(&key);
@@ -217,7 +217,7 @@ impl OutputLengths {
 
     /// The expected length of the answer to the caller's next request with such a cap, from all callers' answers while there
     /// are too few of its own.
-    pub fn expected(&self, caller: u64, class: CapClass) -> ExpectedByTask {
+    pub(crate) fn expected(&self, caller: u64, class: CapClass) -> ExpectedByTask {
         let own = self.callers.get(&(class, caller));
         let own = own.map(|own| locked(&own).expected()).unwrap_or_default();
         let is_sure = |expected: Option<Expected>| expected.is_some_and(|expected| expected.sure);

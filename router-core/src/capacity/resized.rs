@@ -11,7 +11,7 @@ impl Twin {
     /// drain, so that a requested wait holds. The learned rate of the old size is forgotten. Running calls still return
     /// their reservations.
     #[must_use]
-    pub fn resized(mut self, size: Size, now: Instant) -> Self {
+    pub(crate) fn resized(mut self, size: Size, now: Instant) -> Self {
         if self.size == size {
             return self;
         }

@@ -12,28 +12,28 @@ pub struct Settings {
     /// Longest wait for a provisioned deployment before the request goes to pay-as-you-go.
     pub max_wait: Duration,
     /// The longest hold of a request if no pay-as-you-go deployment is inside its residency; `None`: the caller's
-    /// own limit, else [`usual_bound_wait`].
+    /// own limit, else `usual_bound_wait`.
     pub bound_wait: Option<Duration>,
     /// The most requests that wait for one deployment.
-    pub queue_max: usize,
+    pub(crate) queue_max: usize,
     /// Default priority in the queue.
     pub queue_order: QueueOrder,
     /// Share of a provisioned deployment that batch requests may use, 0 to 1.
-    pub batch_limit: f64,
+    pub(crate) batch_limit: f64,
     /// Reservation policy; `None`: learned if a request has no pay-as-you-go deployment to go to, else as requested.
     pub reserve: Option<Reserve>,
     /// The share of answers that a learned cap lets end by themselves.
-    pub learned_quantile: f64,
+    pub(crate) learned_quantile: f64,
     /// Answers needed before a length is predicted.
-    pub learned_samples: f64,
+    pub(crate) learned_samples: f64,
     /// The most callers whose answers are distinguished.
-    pub callers_max: u64,
+    pub(crate) callers_max: u64,
     /// The answer that a provisioned deployment assumes of a request without a cap.
     pub missing_output: Tokens,
     /// The share of cached prompt tokens that counts nothing on a provisioned deployment.
     pub cached_discount: f64,
     /// The time for which a conversation prefers the deployment that holds its prompt cache.
-    pub affinity: Duration,
+    pub(crate) affinity: Duration,
     /// The most conversations remembered.
     pub conversations_max: u64,
     /// Time from the end of a deployment's faults to full traffic.
@@ -76,7 +76,7 @@ impl QueueOrder {
 
 /// The longest hold of a request that names no wait and has no other deployment: a person who chats expects an
 /// answer or a refusal sooner than one who requests reasoning.
-pub fn usual_bound_wait(task: Task) -> Duration {
+pub(crate) fn usual_bound_wait(task: Task) -> Duration {
     match task {
         Task::Chat => Duration::from_secs(10),
         Task::Reasoning => Duration::from_secs(60),
@@ -84,7 +84,7 @@ pub fn usual_bound_wait(task: Task) -> Duration {
 }
 
 /// A request leaves a standing queue after this share of the usual wait. Measured with `simulate --no-spill`.
-pub const STANDING_WAIT_SHARE: f64 = 0.15;
+pub(crate) const STANDING_WAIT_SHARE: f64 = 0.15;
 
 impl Reserve {
     /// The value of that word of config.

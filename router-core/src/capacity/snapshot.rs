@@ -98,7 +98,7 @@ impl DeploymentState {
 
     /// Time until a request may enter: by draining alone if the deployment is provisioned, else by the wait of its last 429.
     /// Zero if there is capacity.
-    pub fn entry_wait(&self, entry: &Entry, now: Instant) -> Duration {
+    pub(crate) fn entry_wait(&self, entry: &Entry, now: Instant) -> Duration {
         match self.twin {
             Some(twin) => twin.wait_below(now, self.mark(entry) * twin.capacity()),
             None if entry.tier.is_special() => Duration::ZERO,
@@ -107,7 +107,7 @@ impl DeploymentState {
     }
 
     /// Remaining wait after a 429 in a service tier; nothing may be sent before it has passed.
-    pub fn throttled_wait(&self, tier: ServiceTier, now: Instant) -> Duration {
+    pub(crate) fn throttled_wait(&self, tier: ServiceTier, now: Instant) -> Duration {
         match self.cooling_in(tier, now) {
             Some((Cause::Throttled, until)) => until.saturating_duration_since(now),
             Some((Cause::Unavailable | Cause::Fault | Cause::Misconfigured, _)) | None => {
@@ -117,13 +117,13 @@ impl DeploymentState {
     }
 
     /// Time until a request may enter, counting what running calls will return, behind `ahead` queued normalized tokens.
-    pub fn expected_wait(&self, entry: &Entry, ahead: f64, now: Instant) -> Duration {
+    pub(crate) fn expected_wait(&self, entry: &Entry, ahead: f64, now: Instant) -> Duration {
         let wait = |twin: Twin| twin.expected_wait(now, self.mark(entry) * twin.capacity(), ahead);
         self.twin.map_or_else(|| self.entry_wait(entry, now), wait)
     }
 
     /// True if it is time to probe a deployment that seems full. Requests that must leave capacity to others never probe.
-    pub fn may_doubt(&self, entry: &Entry, now: Instant) -> bool {
+    pub(crate) fn may_doubt(&self, entry: &Entry, now: Instant) -> bool {
         entry.limit >= 1.0 && self.twin.is_some_and(|twin| twin.may_doubt(now))
     }
 

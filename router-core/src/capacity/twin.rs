@@ -121,7 +121,7 @@ impl Twin {
     }
 
     /// Learned rate and window.
-    pub fn drift(&self) -> &Drift {
+    pub(crate) fn drift(&self) -> &Drift {
         &self.drift
     }
 
@@ -151,7 +151,7 @@ impl Twin {
     }
 
     /// Time until the level is at most `level`, by draining alone.
-    pub fn wait_below(&self, now: Instant, level: f64) -> Duration {
+    pub(crate) fn wait_below(&self, now: Instant, level: f64) -> Duration {
         // A billionth more is rounding, not tokens.
         let over = self.level(now) - level - self.capacity() * 1e-9;
         let rate = self.drift.rate();
@@ -174,7 +174,7 @@ impl Twin {
     }
 
     /// Time until `tokens` above `level` are gone if calls keep returning what they reserved beyond their use.
-    pub fn expected_wait(&self, now: Instant, level: f64, ahead: f64) -> Duration {
+    pub(crate) fn expected_wait(&self, now: Instant, level: f64, ahead: f64) -> Duration {
         let over = self.level(now) - level + ahead;
         seconds(over / (self.drift.rate() + self.returning(now)))
     }
@@ -199,13 +199,13 @@ impl Twin {
     }
 
     /// True if it is time to send a call although the twin says full.
-    pub fn may_doubt(&self, now: Instant) -> bool {
+    pub(crate) fn may_doubt(&self, now: Instant) -> bool {
         self.doubt.is_due(now) && self.level(now) > self.capacity()
     }
 
     /// Takes the right to send a call although the twin says full, to see whether it is right; it is given rarely, and more
     /// rarely each time the twin was right.
-    pub fn doubts(&mut self, now: Instant) -> bool {
+    pub(crate) fn doubts(&mut self, now: Instant) -> bool {
         let may = self.may_doubt(now);
         if may {
             self.doubt.asked(now);
@@ -215,7 +215,7 @@ impl Twin {
 
     /// The call failed, and it may never have been admitted. Its reservation is removed only if our own count added it; a
     /// level that the deployment has reported meanwhile stays, because it may not include the call.
-    pub fn withdraw(&mut self, now: Instant, ticket: Ticket) {
+    pub(crate) fn withdraw(&mut self, now: Instant, ticket: Ticket) {
         self.drain(now);
         self.ended(ticket);
         if ticket.evidence == self.evidence {

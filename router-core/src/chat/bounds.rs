@@ -10,24 +10,24 @@ use memchr::memchr;
 use super::body::RequestFault;
 
 /// Maximum nesting of a body; upstreams' parsers have similar limits.
-pub const MAX_DEPTH: usize = 100;
+pub(crate) const MAX_DEPTH: usize = 100;
 /// Maximum number of top-level fields; the APIs define about 40.
-pub const MAX_FIELDS: usize = 256;
+pub(crate) const MAX_FIELDS: usize = 256;
 /// Maximum number of objects, lists and texts in a body.
-pub const MAX_VALUES: usize = 1_000_000;
+pub(crate) const MAX_VALUES: usize = 1_000_000;
 
 /// Bytes that one parsed object, list or text takes, including the reserve of lists.
 const VALUE_BYTES: usize = 80;
 
 /// Measured size of a body.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Measured {
+pub(crate) struct Measured {
     values: usize,
 }
 
 impl Measured {
     /// An estimate of the bytes that its parsed form takes in addition to the body.
-    pub fn parsed_bytes(self) -> usize {
+    pub(crate) fn parsed_bytes(self) -> usize {
         self.values * VALUE_BYTES
     }
 }
@@ -37,7 +37,7 @@ impl Measured {
 ///
 /// # Errors
 /// Names the bound that it exceeds.
-pub fn measure(body: &[u8], max_messages: usize) -> Result<Measured, RequestFault> {
+pub(crate) fn measure(body: &[u8], max_messages: usize) -> Result<Measured, RequestFault> {
     let mut walk = Walk { max_messages, ..Walk::default() };
     let mut rest = body;
     while let Some((first, after)) = rest.split_first() {

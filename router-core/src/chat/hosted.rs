@@ -15,9 +15,9 @@ use super::message::Text;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostedCalls {
     /// Searches of the web.
-    pub web_searches: u32,
+    pub(crate) web_searches: u32,
     /// Searches of files.
-    pub file_searches: u32,
+    pub(crate) file_searches: u32,
     /// Containers in which code ran.
     pub containers: u32,
     /// Calls of tools whose way of billing is not known here.

@@ -42,7 +42,7 @@ impl Weight {
     }
 
     /// The likely number.
-    pub fn likely(self) -> Tokens {
+    pub(crate) fn likely(self) -> Tokens {
         Tokens(self.counted.saturating_add(self.estimated))
     }
 

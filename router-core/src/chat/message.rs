@@ -47,7 +47,7 @@ impl Role {
     }
 
     /// True for the roles of instructions.
-    pub fn instructs(self) -> bool {
+    pub(crate) fn instructs(self) -> bool {
         matches!(self, Self::System | Self::Developer)
     }
 }

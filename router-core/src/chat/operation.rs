@@ -31,7 +31,7 @@ impl Operation {
 
     /// The operation whose body it has: all parts of the Responses API have one form.
     #[must_use]
-    pub fn read_as(self) -> Self {
+    pub(crate) fn read_as(self) -> Self {
         match self {
             Self::InputTokens | Self::Compact => Self::Responses,
             Self::Chat
@@ -43,7 +43,7 @@ impl Operation {
     }
 
     /// False for what costs nothing: counting tokens.
-    pub fn is_billed(self) -> bool {
+    pub(crate) fn is_billed(self) -> bool {
         self != Self::InputTokens
     }
 
@@ -53,7 +53,7 @@ impl Operation {
     }
 
     /// The field that holds what the model reads.
-    pub fn prompt_field(self) -> &'static str {
+    pub(crate) fn prompt_field(self) -> &'static str {
         match self {
             Self::Chat => "messages",
             Self::Completions => "prompt",

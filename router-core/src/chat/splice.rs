@@ -103,7 +103,7 @@ impl<'r, 'a> Splice<'r, 'a> {
     }
 
     /// Gives the message at `index` another role; `role` is a plain word.
-    pub fn set_role(&mut self, index: usize, role: &'static str) {
+    pub(crate) fn set_role(&mut self, index: usize, role: &'static str) {
         if let Some(message) = self.request.messages().get(index) {
             let range = message.role_raw.map(|raw| self.range(raw.get()));
             self.replaced.extend(range.map(|range| (range, format!("\"{role}\"").into())));

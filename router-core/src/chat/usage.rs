@@ -39,7 +39,7 @@ pub struct Usage {
 impl Usage {
     /// The same as if it were billed at the standard price.
     #[must_use]
-    pub fn at_standard(self) -> Self {
+    pub(crate) fn at_standard(self) -> Self {
         Self { tier: ServiceTier::Standard, ..self }
     }
 }
@@ -89,7 +89,7 @@ impl RawUsage {
 
 impl Usage {
     /// The usage at the end of an answer of which nothing else was kept; `None` if none can be read there.
-    pub fn at_end_of(tail: &[u8]) -> Option<Self> {
+    pub(crate) fn at_end_of(tail: &[u8]) -> Option<Self> {
         const NAME: &[u8] = b"\"usage\"";
         let at = memchr::memmem::rfind(tail, NAME)? + NAME.len();
         let value = tail.get(at..)?.trim_ascii_start().strip_prefix(b":")?;

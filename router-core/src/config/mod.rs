@@ -53,7 +53,7 @@ pub use endpoints::{is_loopback, secret};
 pub use fault::{ConfigFaults, Fault, Key, Origin};
 pub use keys::{CallerKey, KeyHash, KeyHashFault};
 pub use layers::{Layers, shipped_records};
-pub use program_tables::{ProgramTable, ProgramTables};
+pub use program_tables::ProgramTables;
 pub use redacted::Hide;
 pub use replicas_table::ReplicaSettings;
 pub use roles::Scoring;
@@ -61,5 +61,5 @@ pub use rules::ScorerFault;
 #[cfg(feature = "schema")]
 pub use schema::{schema, schema_of};
 pub use shown::Unwritable;
-pub use sku::{Sku, SkuFault};
+pub use sku::Sku;
 pub use table::{Table, listed, quoted};

@@ -17,7 +17,7 @@ pub struct ReplicaSettings {
     /// The Redis; no secret is in it.
     pub url: Box<str>,
     /// The user there.
-    pub username: Option<Box<str>>,
+    pub(crate) username: Option<Box<str>>,
     /// Source of its password.
     pub password: Option<SecretSource>,
     /// Prefix of all its keys.

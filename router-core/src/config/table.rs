@@ -55,7 +55,7 @@ impl Table<'_> {
     }
 
     /// Writes down a fault of the table as a whole.
-    pub fn fault_here(&self, problem: impl Into<String>) {
+    pub(crate) fn fault_here(&self, problem: impl Into<String>) {
         self.findings.faults.borrow_mut().push(Fault::new(self.key.clone(), problem));
     }
 

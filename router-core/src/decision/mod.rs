@@ -183,7 +183,7 @@ impl Decision {
     }
 
     /// The word for what gave the task, if it was scored: `rule` where a rule of the operator set it, `key` where the caller's
-    /// key leaves one role alone, `benefit` or `value` where that chose ([`Tradeoff`]), else what [`Because`] says.
+    /// key leaves one role alone, `benefit` or `value` where that chose ([`Tradeoff`]), else what `Because` says.
     pub fn decided_by(&self) -> Option<&'static str> {
         let because = self.verdict?.because;
         if because == Because::Hint && self.set_by != Some(SetBy::Rule) {

@@ -57,7 +57,7 @@ pub struct Deployment {
 
 impl Deployment {
     /// The tier of deployments without `order`.
-    pub const USUAL_ORDER: u32 = 1;
+    pub(crate) const USUAL_ORDER: u32 = 1;
 
     /// Its share of requests among equals: its weight, else its PTUs, else 1.
     pub fn share(&self) -> f64 {
@@ -80,7 +80,7 @@ impl Deployment {
 
     /// True of pay-as-you-go in the standard tier: after a 429 a request may be held for it, as its waits are short. Another tier
     /// that is throttled has the standard one to stand in.
-    pub fn is_held_for(&self) -> bool {
+    pub(crate) fn is_held_for(&self) -> bool {
         !self.billing.is_provisioned() && !self.tier().is_special()
     }
 
@@ -207,7 +207,7 @@ impl Api {
     /// True if the Responses API is supported.
     ///
     /// **Source:** Microsoft, "Azure OpenAI Responses API": api-version 2025-03-01-preview or later, or v1.
-    pub fn serves_responses(&self) -> bool {
+    pub(crate) fn serves_responses(&self) -> bool {
         match self {
             Self::AzureDated { version } => {
                 version.get(..10).is_some_and(|day| day >= "2025-03-01")
@@ -219,7 +219,7 @@ impl Api {
     /// True if `stream_options` is supported.
     ///
     /// **Source:** Azure's REST specifications: first in 2024-09-01-preview and in the stable 2024-10-21.
-    pub fn takes_stream_options(&self) -> bool {
+    pub(crate) fn takes_stream_options(&self) -> bool {
         match self {
             Self::AzureDated { version } => {
                 version.get(..10).is_some_and(|day| day >= "2024-09-01")
@@ -260,7 +260,7 @@ impl Catalog {
     }
 
     /// All deployments, each with its entries for a plan: one for each service tier that it lists, else itself.
-    pub fn in_tiers(&self) -> impl Iterator<Item = (&Arc<Deployment>, &[Arc<Deployment>])> {
+    pub(crate) fn in_tiers(&self) -> impl Iterator<Item = (&Arc<Deployment>, &[Arc<Deployment>])> {
         self.deployments.iter().zip(self.in_tiers.iter().map(Vec::as_slice))
     }
 

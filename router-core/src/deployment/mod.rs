@@ -1,13 +1,12 @@
 //! Deployments: the catalog, residency areas and pricing. The module root.
 
-pub mod catalog;
+mod catalog;
 mod hosted_tools;
 pub mod pricing;
-pub mod residency;
+mod residency;
 #[cfg(test)]
 pub(crate) mod sample;
 
-pub use catalog::{
-    Api, Billing, Budget, Catalog, Deployment, EndpointName, Price, Provisioned, ToolPrices,
-};
+pub(crate) use catalog::ToolPrices;
+pub use catalog::{Api, Billing, Budget, Catalog, Deployment, EndpointName, Price, Provisioned};
 pub use residency::{Area, AreaFault, Residency};

@@ -124,7 +124,7 @@ impl Area {
     }
 
     /// The data zone around it; `None` if it is in none.
-    pub fn data_zone(self) -> Option<Self> {
+    pub(crate) fn data_zone(self) -> Option<Self> {
         self.zone().map(Self::Zone)
     }
 

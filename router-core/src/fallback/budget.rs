@@ -18,7 +18,7 @@ const HELD_SECONDS: f64 = 10.0;
 
 /// A bucket of further attempts.
 #[derive(Debug, Clone)]
-pub struct RetryTokens {
+pub(crate) struct RetryTokens {
     budget: RetryBudget,
     /// Shared by the configs of one router.
     level: Arc<Mutex<(f64, Instant)>>,
@@ -26,23 +26,23 @@ pub struct RetryTokens {
 
 impl RetryTokens {
     /// A full bucket.
-    pub fn new(budget: RetryBudget, now: Instant) -> Self {
+    pub(crate) fn new(budget: RetryBudget, now: Instant) -> Self {
         Self { budget, level: Arc::new(Mutex::new((most(budget), now))) }
     }
 
     /// The same bucket, filled by a new budget: a change of config buys no further attempts.
     #[must_use]
-    pub fn renewed(&self, budget: RetryBudget) -> Self {
+    pub(crate) fn renewed(&self, budget: RetryBudget) -> Self {
         Self { budget, level: Arc::clone(&self.level) }
     }
 
     /// A request has come.
-    pub fn deposit(&self, now: Instant) {
+    pub(crate) fn deposit(&self, now: Instant) {
         self.with(now, |level| *level += self.budget.ratio);
     }
 
     /// Takes a token for one further attempt; false where none is left.
-    pub fn withdraw(&self, now: Instant) -> bool {
+    pub(crate) fn withdraw(&self, now: Instant) -> bool {
         self.with(now, |level| {
             let enough = *level >= 1.0;
             if enough {
@@ -53,12 +53,12 @@ impl RetryTokens {
     }
 
     /// Further attempts that may be made now.
-    pub fn level(&self, now: Instant) -> f64 {
+    pub(crate) fn level(&self, now: Instant) -> f64 {
         self.with(now, |level| *level).min(self.most())
     }
 
     /// Further attempts that gather at most.
-    pub fn most(&self) -> f64 {
+    pub(crate) fn most(&self) -> f64 {
         most(self.budget)
     }
 

@@ -12,7 +12,7 @@ use crate::policy::switches;
 
 /// The headers of Azure's features that a caller sent.
 #[derive(Debug)]
-pub struct FeatureHeaders<'r> {
+pub(crate) struct FeatureHeaders<'r> {
     /// Those that go to every deployment as they came.
     switches: Vec<(HeaderName, HeaderValue)>,
     /// Second deployments, whose names differ by endpoint.
@@ -21,7 +21,7 @@ pub struct FeatureHeaders<'r> {
 
 impl<'r> FeatureHeaders<'r> {
     /// Those of a caller's headers, with the second deployments that its names mean.
-    pub fn of(headers: &HeaderMap, companions: &'r [Companion]) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, companions: &'r [Companion]) -> Self {
         Self { switches: switches(headers), companions }
     }
 

@@ -16,11 +16,11 @@ use super::step::{Ended, Note, Step};
 
 /// The history of a request.
 #[derive(Debug, Clone, Default)]
-pub struct History {
+pub(crate) struct History {
     /// The attempts, in order. One that is under way counts as hung up until something else has come of it.
-    pub attempts: Vec<Step>,
+    pub(crate) attempts: Vec<Step>,
     /// Other events.
-    pub notes: Vec<Note>,
+    pub(crate) notes: Vec<Note>,
 }
 
 impl History {
@@ -57,7 +57,7 @@ impl History {
 
 /// The history of a request that is under way.
 #[derive(Debug, Default)]
-pub struct Walked {
+pub(crate) struct Walked {
     /// Its own.
     pub(super) main: History,
     /// That of a hedge, until it joins the other.
@@ -66,7 +66,7 @@ pub struct Walked {
 
 impl Walked {
     /// All that has happened. Attempts that are still under way end here.
-    pub fn finish(self) -> History {
+    pub(crate) fn finish(self) -> History {
         let Self { mut main, mut hedge } = self;
         main.append(&mut hedge);
         for step in main.attempts.iter_mut().filter(|step| step.ended == Ended::HungUp) {

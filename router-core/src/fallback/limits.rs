@@ -89,7 +89,7 @@ pub struct RetryBudget {
     /// Further attempts allowed for each request, as a share: 0.2 allows one for five requests.
     pub ratio: f64,
     /// Further attempts a second allowed however few the requests are.
-    pub per_second: f64,
+    pub(crate) per_second: f64,
 }
 
 impl Default for Limits {

@@ -9,9 +9,9 @@ mod attempt_log;
 #[cfg(feature = "http-client")]
 mod awaited;
 #[cfg(feature = "http-client")]
-pub mod budget;
+mod budget;
 #[cfg(feature = "http-client")]
-pub mod caller_headers;
+mod caller_headers;
 #[cfg(feature = "http-client")]
 mod hedge;
 #[cfg(feature = "http-client")]
@@ -20,24 +20,24 @@ mod history;
 mod holding;
 #[cfg(feature = "http-client")]
 mod last_refusals;
-pub mod limits;
+mod limits;
 #[cfg(feature = "http-client")]
 mod outbox;
 #[cfg(feature = "http-client")]
-pub mod passing;
+pub(crate) mod passing;
 #[cfg(feature = "http-client")]
 mod readers;
 #[cfg(feature = "http-client")]
 mod refused_fields;
 #[cfg(feature = "http-client")]
-pub mod relay;
+pub(crate) mod relay;
 #[cfg(feature = "http-client")]
 mod relaying;
 #[cfg(feature = "http-client")]
 mod seen;
 #[cfg(feature = "http-client")]
-pub mod send_attempt;
-pub mod step;
+mod send_attempt;
+mod step;
 #[cfg(feature = "http-client")]
 mod stream_end;
 #[cfg(feature = "http-client")]
@@ -49,27 +49,29 @@ mod try_deployment;
 #[cfg(feature = "http-client")]
 mod unanswered;
 #[cfg(feature = "http-client")]
-pub mod walk;
+mod walk;
 #[cfg(feature = "http-client")]
 mod warnings;
 #[cfg(feature = "http-client")]
 mod watch;
 
 #[cfg(feature = "http-client")]
-pub use budget::RetryTokens;
+pub(crate) use budget::RetryTokens;
 #[cfg(feature = "http-client")]
-pub use caller_headers::FeatureHeaders;
+pub(crate) use caller_headers::FeatureHeaders;
 #[cfg(feature = "http-client")]
-pub use history::{History, Walked};
+pub(crate) use history::Walked;
 #[cfg(feature = "http-client")]
 pub use last_refusals::LastRefusal;
-pub use limits::{Hedging, Limits, RetryBudget};
+pub use limits::Limits;
+pub(crate) use limits::{Hedging, RetryBudget};
 #[cfg(feature = "http-client")]
-pub use passing::Passing;
+pub(crate) use passing::Passing;
 #[cfg(feature = "http-client")]
-pub use relay::{Relay, StreamEnd};
+pub(crate) use relay::{Relay, StreamEnd};
 #[cfg(feature = "http-client")]
-pub use send_attempt::{Delivered, Delivery};
-pub use step::{Ended, Note, SendingFault, Spill, Step, causes, describe};
+pub(crate) use send_attempt::{Delivered, Delivery};
+pub use step::{Ended, Note, SendingFault, Spill, Step};
+pub(crate) use step::{causes, describe};
 #[cfg(feature = "http-client")]
-pub use walk::{Answered, Dispatch, Fallback};
+pub(crate) use walk::{Answered, Dispatch, Fallback};

@@ -138,7 +138,7 @@ impl<U: Upstream> Fallback<U> {
 type OnEnd = Box<dyn FnOnce(&StreamEnd) + Send>;
 
 /// An answer that is relayed as it arrives.
-pub struct Passing {
+pub(crate) struct Passing {
     /// The bytes read before; the first are last.
     before: Vec<Bytes>,
     body: ReplyBody,
@@ -166,12 +166,12 @@ impl Passing {
     }
 
     /// Has `then` called once: at the answer's end, or when it is dropped before.
-    pub fn on_end(&mut self, then: impl FnOnce(&StreamEnd) + Send + 'static) {
+    pub(crate) fn on_end(&mut self, then: impl FnOnce(&StreamEnd) + Send + 'static) {
         self.on_end.push(Box::new(then));
     }
 
     /// The id of the stored response that it is, as far as that was read.
-    pub fn response_id(&self) -> Option<&str> {
+    pub(crate) fn response_id(&self) -> Option<&str> {
         self.id.as_deref()
     }
 

@@ -26,8 +26,8 @@ use crate::model::ServiceTier;
 use crate::upstream::ReplyBody;
 use crate::upstream::Unreachable;
 
-pub use super::stream_end::{How, StreamEnd};
-pub use super::watch::Watch;
+pub(crate) use super::stream_end::{How, StreamEnd};
+pub(crate) use super::watch::Watch;
 
 use super::outbox::Outbox;
 use super::seen::{Seen, Verdict};
@@ -35,7 +35,7 @@ use super::watch::{HELD_EVENT_BYTES, LINGER};
 
 /// Why a stream ended before its first content.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotOpened {
+pub(crate) enum NotOpened {
     /// It reported an error.
     Error(Reported),
     /// It broke off, ended, or sent what is no event.
@@ -47,7 +47,7 @@ pub enum NotOpened {
 type OnEnd = Box<dyn FnOnce(&StreamEnd) + Send>;
 
 /// A stream past its first content, to be passed on.
-pub struct Relay {
+pub(crate) struct Relay {
     body: ReplyBody,
     splitter: Splitter,
     /// Events that wait to be passed on.
@@ -97,7 +97,7 @@ impl Relay {
     ///
     /// # Errors
     /// The stream ended before its first content; nothing was passed on.
-    pub async fn open(body: ReplyBody, watch: Watch, held: Held) -> Result<Self, NotOpened> {
+    pub(crate) async fn open(body: ReplyBody, watch: Watch, held: Held) -> Result<Self, NotOpened> {
         let now = Instant::now();
         let mut relay = Self {
             body,
@@ -149,12 +149,12 @@ impl Relay {
     }
 
     /// Has `then` called once: at the stream's end, or when it is dropped before.
-    pub fn on_end(&mut self, then: impl FnOnce(&StreamEnd) + Send + 'static) {
+    pub(crate) fn on_end(&mut self, then: impl FnOnce(&StreamEnd) + Send + 'static) {
         self.on_end.push(Box::new(then));
     }
 
     /// The id of the response that is streamed, where it has one.
-    pub fn response_id(&self) -> Option<&str> {
+    pub(crate) fn response_id(&self) -> Option<&str> {
         self.seen.response_id.as_deref()
     }
 

@@ -47,18 +47,18 @@ use super::unanswered::{Wait, failed, throttled};
 
 /// An answer for the caller.
 #[derive(Debug)]
-pub struct Delivery {
+pub(crate) struct Delivery {
     /// The status of the upstream.
-    pub status: StatusCode,
+    pub(crate) status: StatusCode,
     /// Its headers.
-    pub headers: HeaderMap,
+    pub(crate) headers: HeaderMap,
     /// Its body.
-    pub body: Delivered,
+    pub(crate) body: Delivered,
 }
 
 /// The body of an answer.
 #[derive(Debug)]
-pub enum Delivered {
+pub(crate) enum Delivered {
     /// The whole of it.
     Full(Bytes, Answer),
     /// A stream past its first content.

@@ -56,12 +56,12 @@ impl fmt::Display for Step {
 const DESCRIBED: usize = 16;
 
 /// The attempts of a request in words, in order, each with the time that it took.
-pub fn describe(trail: &[Step]) -> String {
+pub(crate) fn describe(trail: &[Step]) -> String {
     in_words(trail.iter(), |step| format!("{step} {}ms", step.took.as_millis()))
 }
 
 /// Why attempts failed, in words; empty if none did.
-pub fn causes(trail: &[Step]) -> String {
+pub(crate) fn causes(trail: &[Step]) -> String {
     in_words(trail.iter().filter(|step| step.ended != Ended::Served), Step::to_string)
 }
 

@@ -8,28 +8,28 @@ use crate::units::Tokens;
 
 /// The result of a stream; given once, at its end or when it is dropped.
 #[derive(Debug, Clone, PartialEq)]
-pub struct StreamEnd {
+pub(crate) struct StreamEnd {
     /// The usage that the upstream reported.
-    pub usage: Option<Usage>,
+    pub(crate) usage: Option<Usage>,
     /// The service tier, by the upstream's word.
-    pub tier: ServiceTier,
+    pub(crate) tier: ServiceTier,
     /// The hosted tools that were called.
-    pub hosted: HostedCalls,
+    pub(crate) hosted: HostedCalls,
     /// The bytes of content that passed.
-    pub content_bytes: usize,
+    pub(crate) content_bytes: usize,
     /// The id of the response, if it has one.
-    pub response_id: Option<Box<str>>,
+    pub(crate) response_id: Option<Box<str>>,
     /// The model that answered, by its own word.
-    pub model: Option<Box<str>>,
+    pub(crate) model: Option<Box<str>>,
     /// Why the last choice ended.
-    pub finish_reason: Option<Box<str>>,
+    pub(crate) finish_reason: Option<Box<str>>,
     /// Its end.
-    pub how: How,
+    pub(crate) how: How,
 }
 
 impl StreamEnd {
     /// The estimated usage if it reports none: the prompt as scanned, the answer by its bytes.
-    pub fn estimated(&self, prompt: Tokens) -> Usage {
+    pub(crate) fn estimated(&self, prompt: Tokens) -> Usage {
         let bytes = u64::try_from(self.content_bytes).unwrap_or(u64::MAX);
         let completion = Tokens(bytes.div_ceil(tokens::BYTES_PER_TOKEN));
         let Self { tier, hosted, .. } = *self;
@@ -39,7 +39,7 @@ impl StreamEnd {
 
 /// The end of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
+pub(crate) enum How {
     /// It completed.
     Whole,
     /// The upstream broke off, fell silent or reported an error: an error event was the last.

@@ -34,7 +34,7 @@ use super::walk::{Answered, Declined, Dispatch, Fallback, Next, WalkEnd};
 
 impl<U: Upstream> Fallback<U> {
     /// The fields that the first of the plan would have changed or left out, as far as it can be told before it is asked.
-    pub fn foreseen(&self, dispatch: &Dispatch<'_, '_>) -> Vec<&'static str> {
+    pub(crate) fn foreseen(&self, dispatch: &Dispatch<'_, '_>) -> Vec<&'static str> {
         let first = &dispatch.plan.first;
         let operation = dispatch.request.operation();
         let refused = self.refusals.of(&first.name, operation, Instant::now());

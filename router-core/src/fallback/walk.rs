@@ -47,57 +47,57 @@ use super::warnings::Warnings;
 
 /// A request on its way, with the plan for it.
 #[derive(Debug)]
-pub struct Dispatch<'r, 'a> {
+pub(crate) struct Dispatch<'r, 'a> {
     /// The request.
-    pub request: &'r ChatRequest<'a>,
+    pub(crate) request: &'r ChatRequest<'a>,
     /// The operation to call at each deployment.
-    pub call: Call,
+    pub(crate) call: Call,
     /// The deployments to try.
-    pub plan: &'r Plan,
+    pub(crate) plan: &'r Plan,
     /// The terms on which it asks for capacity.
-    pub admission: Admission,
+    pub(crate) admission: Admission,
     /// The caller.
-    pub asker: Asker,
+    pub(crate) asker: Asker,
     /// The key's share of the memory for answers, if it may hold only a share.
-    pub share: Option<&'r Arc<Share>>,
+    pub(crate) share: Option<&'r Arc<Share>>,
     /// The kind of task that its answer is learned by.
-    pub task: Task,
+    pub(crate) task: Task,
     /// The effort of the role, for requests that set none.
-    pub effort: Option<Effort>,
+    pub(crate) effort: Option<Effort>,
     /// True where the router chose the model, not the caller.
-    pub chosen: bool,
+    pub(crate) chosen: bool,
     /// True where a request that would need adapting is refused.
-    pub reject_unsupported: bool,
+    pub(crate) reject_unsupported: bool,
     /// The time of each attempt to its first byte.
-    pub first_byte: Duration,
+    pub(crate) first_byte: Duration,
     /// No attempt starts after this moment, and none waits for its first byte beyond it.
-    pub deadline: Instant,
+    pub(crate) deadline: Instant,
     /// The endpoints that can decrypt its items.
-    pub readers: &'r Readers,
+    pub(crate) readers: &'r Readers,
     /// The trace context of its attempts.
-    pub trace: Propagation,
+    pub(crate) trace: Propagation,
     /// The headers of Azure's features that go with it.
-    pub features: FeatureHeaders<'r>,
+    pub(crate) features: FeatureHeaders<'r>,
     /// The `prompt_cache_key` that is sent if it has none.
-    pub cache_key: Option<Box<str>>,
+    pub(crate) cache_key: Option<Box<str>>,
 }
 
 /// An answer.
 #[derive(Debug)]
-pub struct Answered {
+pub(crate) struct Answered {
     /// The deployment that answered.
-    pub deployment: Arc<Deployment>,
+    pub(crate) deployment: Arc<Deployment>,
     /// The answer.
-    pub delivery: Delivery,
+    pub(crate) delivery: Delivery,
     /// The fields that were changed or left out.
-    pub adapted: Vec<&'static str>,
+    pub(crate) adapted: Vec<&'static str>,
     /// True where the whole answer must be streamed on to the caller.
-    pub restream: bool,
+    pub(crate) restream: bool,
 }
 
 /// Sends requests by their plans.
 #[derive(Debug)]
-pub struct Fallback<U> {
+pub(crate) struct Fallback<U> {
     pub(super) upstream: U,
     pub(super) waiting: Arc<Waiting>,
     pub(super) limits: Limits,
@@ -145,7 +145,7 @@ pub(super) const FULL_TRIES: usize = 4;
 
 impl<U: Upstream> Fallback<U> {
     /// Sends over `upstream`, waits and learns through `waiting`.
-    pub fn new(upstream: U, waiting: Waiting, limits: Limits) -> Self {
+    pub(crate) fn new(upstream: U, waiting: Waiting, limits: Limits) -> Self {
         let retries = RetryTokens::new(limits.retry_budget, Instant::now());
         let hedges = limits.hedging.map(|one| RetryTokens::new(share(one), Instant::now()));
         let answers = Arc::new(Budget::new(answer_memory(&limits)));
@@ -169,7 +169,7 @@ impl<U: Upstream> Fallback<U> {
 
     /// The same under a new config: budgets and what was learned of deployments that stay are carried on.
     #[must_use]
-    pub fn renewed(&self, upstream: U, limits: Limits, renewal: &Renewal<'_>) -> Self {
+    pub(crate) fn renewed(&self, upstream: U, limits: Limits, renewal: &Renewal<'_>) -> Self {
         let state = Arc::new(self.waiting.state().renewed(renewal));
         let waiting = self.waiting.renewed(state, renewal);
         self.answers.resize(answer_memory(&limits));
@@ -212,7 +212,7 @@ impl<U: Upstream> Fallback<U> {
     }
 
     /// The limits it keeps.
-    pub fn limits(&self) -> &Limits {
+    pub(crate) fn limits(&self) -> &Limits {
         &self.limits
     }
 
@@ -220,7 +220,7 @@ impl<U: Upstream> Fallback<U> {
     ///
     /// # Errors
     /// None answered.
-    pub async fn walk(
+    pub(crate) async fn walk(
         &self,
         mut dispatch: Dispatch<'_, '_>,
         walked: &mut Walked,

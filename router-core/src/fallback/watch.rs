@@ -8,21 +8,21 @@ use tokio::time::Instant;
 
 /// The bounds of a stream.
 #[derive(Debug, Clone, Copy)]
-pub struct Watch {
+pub(crate) struct Watch {
     /// The first content must come before this moment.
-    pub content_by: Instant,
+    pub(crate) content_by: Instant,
     /// The longest silence after it.
-    pub idle: Duration,
+    pub(crate) idle: Duration,
     /// After so long a silence towards the caller a comment keeps the connection alive.
-    pub heartbeat: Duration,
+    pub(crate) heartbeat: Duration,
     /// The longest event, in bytes.
-    pub max_event_bytes: usize,
+    pub(crate) max_event_bytes: usize,
     /// The most bytes before the first content.
-    pub max_preamble_bytes: usize,
+    pub(crate) max_preamble_bytes: usize,
     /// True where the chunk with the usage is our own wish and not the caller's.
-    pub withhold_usage: bool,
+    pub(crate) withhold_usage: bool,
     /// True if the answer is made in the background: its id is content.
-    pub background: bool,
+    pub(crate) background: bool,
 }
 
 /// The time to wait for the end of the connection's body after the last event. A connection whose body was read to its end

@@ -78,7 +78,7 @@ impl Ledger {
     ///
     /// # Errors
     /// The budget that is reached.
-    pub fn admit_team(
+    pub(crate) fn admit_team(
         &self,
         team: &Team,
         estimate: Estimate,
@@ -102,7 +102,13 @@ impl Ledger {
     }
 
     /// The charge of an account at another replica, to be corrected here. At most the account's spending here is returned.
-    pub fn charged_elsewhere(&self, key: &str, bill: Bill, on: Day, moment: Moment) -> Charged {
+    pub(crate) fn charged_elsewhere(
+        &self,
+        key: &str,
+        bill: Bill,
+        on: Day,
+        moment: Moment,
+    ) -> Charged {
         Charged::elsewhere(self.account(key, moment), bill, on)
     }
 

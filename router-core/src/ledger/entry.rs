@@ -54,7 +54,11 @@ impl Entry {
     ///
     /// # Errors
     /// The budget or the rate of tokens is used up; the request then does not count against the rate of requests.
-    pub fn set_aside(&self, estimate: Estimate, moment: Moment) -> Result<Ticket, LimitReached> {
+    pub(crate) fn set_aside(
+        &self,
+        estimate: Estimate,
+        moment: Moment,
+    ) -> Result<Ticket, LimitReached> {
         let ticket = Ticket::on(Arc::clone(&self.account), &self.allowance, estimate, moment)?;
         self.counts.store(true, Ordering::Relaxed);
         Ok(ticket)
@@ -123,7 +127,7 @@ impl Ticket {
     }
 
     /// The same, settled together with a ticket on the account of the key's team.
-    pub fn with_team(mut self, team: Self) -> Self {
+    pub(crate) fn with_team(mut self, team: Self) -> Self {
         self.team = Some(Box::new(team));
         self
     }
@@ -135,12 +139,12 @@ impl Ticket {
     }
 
     /// Reserved amounts.
-    pub fn set_aside(&self) -> Bill {
+    pub(crate) fn set_aside(&self) -> Bill {
         Bill { tokens: Tokens(self.tokens), cost: self.held }
     }
 
     /// Charges the reservation for an answer whose usage is not known yet.
-    pub fn charge(mut self, moment: Moment) -> Charged {
+    pub(crate) fn charge(mut self, moment: Moment) -> Charged {
         let (account, entered, bill) = (Arc::clone(&self.account), self.entered, self.set_aside());
         let team = self.team.take().map(|team| Box::new(team.charge(moment)));
         self.settle(bill, moment);
@@ -168,7 +172,7 @@ impl Ticket {
 
 /// Charge for an answer before its usage is known. A drop keeps the charge.
 #[derive(Debug)]
-pub struct Charged {
+pub(crate) struct Charged {
     account: Arc<Account>,
     /// The entry of its tokens; `None` if another replica made it.
     entered: Option<Entered>,
@@ -184,25 +188,25 @@ impl Charged {
 
     /// The same, corrected together with the charge of the key's team.
     #[must_use]
-    pub fn with_team(mut self, team: Self) -> Self {
+    pub(crate) fn with_team(mut self, team: Self) -> Self {
         self.team = Some(Box::new(team));
         self
     }
 
     /// Charged amount.
-    pub fn bill(&self) -> Bill {
+    pub(crate) fn bill(&self) -> Bill {
         self.bill
     }
 
     /// The day on which it was charged.
-    pub fn on(&self) -> Day {
+    pub(crate) fn on(&self) -> Day {
         self.on
     }
 
     /// Counts what was really used in place of what was charged. More is charged now; less is returned, money only within
     /// the day and the month in which it was charged. Other replicas learn of money returned when as much has been
     /// spent again, as what they know of a key only grows.
-    pub fn correct(self, bill: Bill, moment: Moment) {
+    pub(crate) fn correct(self, bill: Bill, moment: Moment) {
         if let Some(team) = self.team {
             team.correct(bill, moment);
         }

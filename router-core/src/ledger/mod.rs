@@ -9,7 +9,10 @@ mod team;
 mod window;
 
 pub use accounts::Ledger;
-pub use allowance::{Allowance, Left, LimitReached, Payer, RatesLeft, Span};
-pub use amounts::{Bill, Estimate, Used};
-pub use entry::{Charged, Entry, Slot, Ticket};
-pub use team::{TEAM_PREFIX, Team};
+pub use allowance::{Allowance, Left, LimitReached, Payer, Span};
+pub use amounts::Used;
+pub(crate) use amounts::{Bill, Estimate};
+pub(crate) use entry::{Charged, Ticket};
+pub use entry::{Entry, Slot};
+pub(crate) use team::TEAM_PREFIX;
+pub use team::Team;

@@ -10,7 +10,7 @@ use crate::units::KeyName;
 use super::allowance::Allowance;
 
 /// Prefix of team account names.
-pub const TEAM_PREFIX: &str = "team__";
+pub(crate) const TEAM_PREFIX: &str = "team__";
 
 /// The team of a key.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -67,7 +67,7 @@ pub struct LoggedRequest {
     pub waited_ms: Option<u64>,
     /// From its first byte to its last.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub total_ms: Option<u64>,
+    pub(crate) total_ms: Option<u64>,
     /// Why it went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<str>>,

@@ -17,6 +17,6 @@ mod retirement;
 mod standing;
 
 pub(crate) use recorder::InFlight;
-pub use recorder::Metrics;
+pub(crate) use recorder::Metrics;
 pub(crate) use replica_gauges::ReplicaCollector;
 pub(crate) use standing::Watched;

@@ -24,7 +24,7 @@ use super::provisioned::Capacity;
 
 /// All metrics of a router.
 #[derive(Debug, Clone)]
-pub struct Metrics {
+pub(crate) struct Metrics {
     decisions: IntCounterVec,
     score: HistogramVec,
     choices: Choices,
@@ -134,7 +134,7 @@ impl Metrics {
     ///
     /// # Errors
     /// The registry holds one of the names already: one registry serves one router.
-    pub fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
+    pub(crate) fn register(registry: &Registry) -> Result<Self, prometheus::Error> {
         let make = Maker(registry);
         let deployment = &["deployment"][..];
         Ok(Self {

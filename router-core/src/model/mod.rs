@@ -1,14 +1,16 @@
 //! Model records: what each model accepts, can do and costs. The module root.
 
-pub mod medium;
-pub mod prices;
-pub mod record;
+mod medium;
+mod prices;
+mod record;
 #[cfg(test)]
 pub(crate) mod sample;
 
-pub use medium::{Media, Medium};
-pub use prices::{LongContext, Prices, Rates, ServiceTier, TierRates};
+pub(crate) use medium::Media;
+pub use medium::Medium;
+pub(crate) use prices::{LongContext, TierRates};
+pub use prices::{Prices, Rates, ServiceTier};
 pub use record::{
-    Abilities, CapField, Effort, Efforts, InstructionRole, ModelRecord, PtuRate, PtuSize, PtuSizes,
-    Sampling,
+    Abilities, CapField, Effort, Efforts, InstructionRole, ModelRecord, PtuSize, Sampling,
 };
+pub(crate) use record::{PtuRate, PtuSizes};

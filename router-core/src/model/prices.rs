@@ -25,7 +25,7 @@ pub enum ServiceTier {
 
 impl ServiceTier {
     /// The tiers that a request can choose, as config lists them.
-    pub const ONLINE: [Self; 3] = [Self::Standard, Self::Priority, Self::Flex];
+    pub(crate) const ONLINE: [Self; 3] = [Self::Standard, Self::Priority, Self::Flex];
 
     /// The tier that a request or an answer names; `None` of a word that names none. `auto` names none: services write it
     /// before they have chosen, and correct it at the end of a stream.
@@ -46,7 +46,7 @@ impl ServiceTier {
     }
 
     /// True for a tier with prices other than the standard one's.
-    pub fn is_special(self) -> bool {
+    pub(crate) fn is_special(self) -> bool {
         self != Self::Standard
     }
 
@@ -70,7 +70,7 @@ pub struct Prices {
     /// In the service tiers whose prices are known.
     pub tiers: TierRates,
     /// The factor on all of them inside a data zone; 1.1 in the US and the EU.
-    pub data_zone_factor: f64,
+    pub(crate) data_zone_factor: f64,
 }
 
 impl Prices {

@@ -44,13 +44,13 @@ pub struct ModelRecord {
     /// Token prices on pay-as-you-go; `None` if no price is known.
     pub prices: Option<Prices>,
     /// The service tiers, besides the standard one, in which Azure offers it.
-    pub azure_tiers: Vec<ServiceTier>,
+    pub(crate) azure_tiers: Vec<ServiceTier>,
     /// The longest prompt that is processed with priority; `None` for the whole window.
-    pub priority_max_prompt: Option<Tokens>,
+    pub(crate) priority_max_prompt: Option<Tokens>,
     /// Throughput of one PTU; `None` if the model is not offered on PTU or the figure is unknown.
     pub ptu: Option<PtuRate>,
     /// The oldest dated api-version that serves it; `None` if every one in use does.
-    pub oldest_api_version: Option<Day>,
+    pub(crate) oldest_api_version: Option<Day>,
     /// The day on which it is due to retire.
     pub retires: Option<Day>,
     /// The model named as its successor.
@@ -86,7 +86,7 @@ pub struct Abilities {
     /// Images in the prompt.
     pub images: bool,
     /// Answers of a given JSON schema.
-    pub structured_outputs: bool,
+    pub(crate) structured_outputs: bool,
     /// Embeddings instead of answers.
     pub embeddings: bool,
     /// Images, sound or moderations instead of answers: served by the paths that are passed through, and by no other.
@@ -272,7 +272,7 @@ impl Efforts {
     }
 
     /// The effort to send for a role's if the caller sets none; `None` if that is what the model does by itself.
-    pub fn in_place_of_default(&self, of_role: Option<Effort>) -> Option<Effort> {
+    pub(crate) fn in_place_of_default(&self, of_role: Option<Effort>) -> Option<Effort> {
         self.nearest(of_role?).filter(|effort| *effort != self.default)
     }
 }

@@ -108,7 +108,7 @@ impl Policy {
 
     /// The task that a verdict leads to: its own, or that of the role which serves all if scores are only observed. The
     /// caller's own choice counts in every mode.
-    pub fn heed(&self, verdict: Verdict) -> Task {
+    pub(crate) fn heed(&self, verdict: Verdict) -> Task {
         match self.mode {
             Mode::Observe(role) if verdict.because != Because::Hint => role,
             Mode::Observe(_) | Mode::Route => verdict.task,

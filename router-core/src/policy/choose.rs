@@ -41,9 +41,9 @@ pub struct ChoiceSettings {
     /// From this benefit on, [`Choose::Benefit`] gives reasoning; 0 to 1.
     pub benefit_threshold: f32,
     /// The worth of a correct answer in place of a wrong one, in dollars.
-    pub answer_usd: f64,
+    pub(crate) answer_usd: f64,
     /// The cost of a second that the caller waits longer, in dollars.
-    pub second_usd: f64,
+    pub(crate) second_usd: f64,
 }
 
 impl Default for ChoiceSettings {
@@ -56,23 +56,23 @@ impl Default for ChoiceSettings {
 /// Named pairs of worth and cost.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
-pub struct Preset {
+pub(crate) struct Preset {
     /// The worth of a correct answer in place of a wrong one, in dollars.
-    pub answer_usd: f64,
+    pub(crate) answer_usd: f64,
     /// The cost of a second that the caller waits longer, in dollars.
-    pub second_usd: f64,
+    pub(crate) second_usd: f64,
 }
 
 impl Preset {
     /// Reasoning wherever it is likely to help.
-    pub const QUALITY: Self = Self { answer_usd: 0.50, second_usd: 0.000_5 };
+    pub(crate) const QUALITY: Self = Self { answer_usd: 0.50, second_usd: 0.000_5 };
     /// Reasoning if it probably pays.
-    pub const BALANCED: Self = Self { answer_usd: 0.10, second_usd: 0.000_5 };
+    pub(crate) const BALANCED: Self = Self { answer_usd: 0.10, second_usd: 0.000_5 };
     /// Reasoning only if it certainly pays.
-    pub const THRIFT: Self = Self { answer_usd: 0.04, second_usd: 0.000_5 };
+    pub(crate) const THRIFT: Self = Self { answer_usd: 0.04, second_usd: 0.000_5 };
 
     /// The preset of that word of config.
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         match word {
             "quality" => Some(Self::QUALITY),
             "balanced" => Some(Self::BALANCED),

@@ -30,7 +30,7 @@ impl RoleEffort {
     }
 
     /// True if the effort depends on the benefit.
-    pub fn is_ladder(&self) -> bool {
+    pub(crate) fn is_ladder(&self) -> bool {
         matches!(self, Self::Ladder(_))
     }
 }
@@ -77,7 +77,7 @@ impl EffortLadder {
     /// Cut points for so many levels if config gives none.
     ///
     /// **Source:** the benefits of the development rows that need reasoning: about as many lie between each two cut points.
-    pub fn usual_cuts(levels: usize) -> Vec<f32> {
+    pub(crate) fn usual_cuts(levels: usize) -> Vec<f32> {
         const LEAST: f32 = 0.05;
         const MOST: f32 = 0.45;
         let count = u8::try_from(levels.saturating_sub(1)).unwrap_or(u8::MAX);

@@ -105,7 +105,7 @@ impl Companion {
     }
 
     /// True if none of those that are meant is inside the residency.
-    pub fn is_outside(&self) -> bool {
+    pub(crate) fn is_outside(&self) -> bool {
         self.deployments.is_empty()
     }
 
@@ -121,7 +121,7 @@ impl Companion {
     }
 
     /// The header for an attempt at `deployment`, with the name that the companion has there.
-    pub fn header_at(&self, deployment: &Deployment) -> Option<(HeaderName, HeaderValue)> {
+    pub(crate) fn header_at(&self, deployment: &Deployment) -> Option<(HeaderName, HeaderValue)> {
         let value = HeaderValue::from_str(&self.beside(deployment)?.azure_deployment).ok()?;
         Some((HeaderName::from_static(self.header), value))
     }

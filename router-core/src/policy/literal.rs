@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 use crate::chat::Message;
 
 /// Bytes that are searched at the start of a text, and again at its end.
-pub const SEARCHED: usize = 16_384;
+pub(super) const SEARCHED: usize = 16_384;
 
 /// The most parts of a message that are searched.
 const MOST_PARTS: usize = 16;
@@ -35,7 +35,7 @@ impl Literal {
     }
 
     /// True if every text that has `other` has this one too.
-    pub fn is_in(&self, other: &Self) -> bool {
+    pub(crate) fn is_in(&self, other: &Self) -> bool {
         self.found(other.folded())
     }
 

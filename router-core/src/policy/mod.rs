@@ -1,26 +1,30 @@
 //! Chooses the models for a task, by configuration and by the caller's choices. The module root.
 
-pub mod choice;
-pub mod choose;
-pub mod effort;
+mod choice;
+mod choose;
+mod effort;
 pub mod feature_headers;
-pub mod hints;
-pub mod literal;
-pub mod names;
-pub mod prefix_hash;
-pub mod rights;
-pub mod routing_rule;
+mod hints;
+mod literal;
+mod names;
+mod prefix_hash;
+mod rights;
+pub(crate) mod routing_rule;
 mod rule_match;
 
-pub use choice::{CacheKey, HostedTools, Mode, ModelChoice, OnUnavailable, Policy, Role, Target};
-pub use choose::{Added, ChoiceSettings, Choose, Preset, ReasoningValue};
+pub(crate) use choice::{CacheKey, HostedTools, OnUnavailable, Target};
+pub use choice::{Mode, ModelChoice, Policy, Role};
+pub(crate) use choose::Preset;
+pub use choose::{Added, ChoiceSettings, Choose, ReasoningValue};
 pub use effort::{EffortLadder, RoleEffort};
-pub use feature_headers::{Companion, CompanionHint, Names, switches};
-pub use hints::{HintFault, Hints, Preference, Priority, REQUEST_HEADERS, RequestHeader};
-pub use literal::Literal;
+pub use feature_headers::{Companion, CompanionHint};
+pub(crate) use feature_headers::{Names, switches};
+pub use hints::{HintFault, Hints, Preference, Priority, REQUEST_HEADERS};
+pub(crate) use literal::Literal;
 pub use names::{RequestedModel, UnknownModel};
-pub use prefix_hash::{MOST_HASHED, PrefixHash, PrefixHashFault};
+pub use prefix_hash::PrefixHash;
 pub use rights::{DeniedField, Overreach, Rights};
-pub use routing_rule::{
-    Conditions, Effects, HeaderCondition, HeaderMatch, RoutingRule, RuleTable, Sender, Span,
+pub use routing_rule::Sender;
+pub(crate) use routing_rule::{
+    Conditions, Effects, HeaderCondition, HeaderMatch, RoutingRule, RuleTable, Span,
 };

@@ -44,7 +44,7 @@ fn told(asked: &str) -> String {
 
 impl RequestedModel {
     /// The preference in the name: that of `auto:cost`.
-    pub fn preference(&self) -> Option<Preference> {
+    pub(crate) fn preference(&self) -> Option<Preference> {
         match self {
             Self::Auto(prefer) => *prefer,
             Self::Role(_) | Self::Model(_) | Self::Deployment(_) | Self::Pinned(_) => None,

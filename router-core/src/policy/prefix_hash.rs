@@ -11,7 +11,7 @@ use crate::chat::ChatRequest;
 use crate::chat::Message;
 
 /// The most characters that a hash covers.
-pub const MOST_HASHED: u32 = 8_192;
+pub(crate) const MOST_HASHED: u32 = 8_192;
 
 /// The lengths for which `explain` prints a hash, in addition to that of the whole prompt.
 const OFFERED: [u32; 3] = [64, 256, 1_024];

@@ -60,7 +60,7 @@ pub struct Overreach {
 
 impl Overreach {
     /// True if the caller asks to be processed outside of what its key is bound to.
-    pub fn is_residency(&self) -> bool {
+    pub(crate) fn is_residency(&self) -> bool {
         self.header == RESIDENCY
     }
 }
@@ -75,7 +75,7 @@ impl Rights {
     }
 
     /// True if a role may be used.
-    pub fn allow_role(&self, task: Task) -> bool {
+    pub(crate) fn allow_role(&self, task: Task) -> bool {
         self.role.is_none_or(|only| only == task)
     }
 

@@ -57,7 +57,7 @@ pub struct Conditions {
     /// Words in the question that the scorer locates in the user's last turn.
     pub question_words: Vec<Literal>,
     /// The characters of the user's last turn.
-    pub turn_chars: Span,
+    pub(crate) turn_chars: Span,
     /// The estimated tokens of the whole prompt.
     pub prompt_tokens: Span,
 }
@@ -104,7 +104,7 @@ impl Span {
     }
 
     /// True if it is empty, which is not a condition.
-    pub fn is_all(self) -> bool {
+    pub(crate) fn is_all(self) -> bool {
         self == Self::default()
     }
 }
@@ -119,7 +119,7 @@ pub struct Effects {
     /// The model that serves in place of the role's.
     pub model: Option<ModelName>,
     /// The only role that lists the model. It comes with the model: its limits and the lengths of its answers.
-    pub role_of_model: Option<Task>,
+    pub(crate) role_of_model: Option<Task>,
     /// The effort of requests that set none, in place of the role's.
     pub effort: Option<Effort>,
     /// The preference of requests that state none.
@@ -152,7 +152,7 @@ impl RuleTable {
     }
 
     /// The first rule that matches. `prompt` is the estimated size of the prompt.
-    pub fn matching(
+    pub(crate) fn matching(
         &self,
         request: &ChatRequest<'_>,
         sender: Sender<'_>,

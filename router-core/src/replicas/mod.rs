@@ -5,18 +5,18 @@ mod change;
 #[cfg(feature = "http-client")]
 mod cooldown_reason;
 #[cfg(feature = "http-client")]
-pub mod exchange;
+mod exchange;
 #[cfg(feature = "http-client")]
 mod kept_spending;
 #[cfg(feature = "http-client")]
 mod key_usage;
 #[cfg(feature = "http-client")]
 mod other_run;
-pub mod outgoing;
+mod outgoing;
 #[cfg(feature = "redis")]
-pub mod redis_address;
+mod redis_address;
 #[cfg(feature = "redis")]
-pub mod redis_exchange;
+mod redis_exchange;
 #[cfg(feature = "http-client")]
 mod shared_clock;
 #[cfg(feature = "http-client")]
@@ -25,7 +25,7 @@ mod shared_cooldowns;
 mod shared_quotas;
 #[cfg(feature = "http-client")]
 mod sync_loop;
-pub mod sync_settings;
+mod sync_settings;
 #[cfg(feature = "http-client")]
 mod sync_state;
 #[cfg(feature = "http-client")]
@@ -35,9 +35,9 @@ mod usage_report;
 pub use exchange::{Answer, Entry, Exchange, ExchangeFault, Pull, Push};
 pub use outgoing::Outgoing;
 #[cfg(feature = "redis")]
-pub use redis_address::{Password, RedisAddress};
+pub(crate) use redis_address::{Password, RedisAddress};
 #[cfg(feature = "redis")]
-pub use redis_exchange::RedisExchange;
+pub(crate) use redis_exchange::RedisExchange;
 #[cfg(feature = "http-client")]
 pub use sync_loop::{ReplicaStatus, Replicas};
 pub use sync_settings::SyncSettings;

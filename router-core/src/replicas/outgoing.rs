@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::state::Changes;
 
 /// A key and its value; `None` if the key is to be deleted.
-pub type SharedValue = (Box<str>, Option<Box<str>>);
+pub(super) type SharedValue = (Box<str>, Option<Box<str>>);
 
 /// Data that waits to be sent to other replicas.
 #[derive(Debug, Default)]

@@ -7,21 +7,21 @@ use std::time::Duration;
 use super::exchange::ExchangeFault;
 
 /// Reads a password when a connection is opened: a mounted one changes while the router runs.
-pub type Password = Arc<dyn Fn() -> Result<Box<str>, ExchangeFault> + Send + Sync>;
+pub(crate) type Password = Arc<dyn Fn() -> Result<Box<str>, ExchangeFault> + Send + Sync>;
 
 /// The address of a Redis.
 #[derive(Clone)]
-pub struct RedisAddress {
+pub(crate) struct RedisAddress {
     /// `redis://host:port/database`, or `rediss://` for TLS; without a secret.
-    pub url: Box<str>,
+    pub(crate) url: Box<str>,
     /// The user, if the server has users.
-    pub username: Option<Box<str>>,
+    pub(crate) username: Option<Box<str>>,
     /// The password, if the server requires one.
-    pub password: Option<Password>,
+    pub(crate) password: Option<Password>,
     /// The start of every key: routers of one prefix are replicas of each other.
-    pub prefix: Box<str>,
+    pub(crate) prefix: Box<str>,
     /// After this time a sync or a connection has failed.
-    pub patience: Duration,
+    pub(crate) patience: Duration,
 }
 
 impl fmt::Debug for RedisAddress {

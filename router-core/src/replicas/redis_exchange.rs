@@ -22,7 +22,7 @@ use super::exchange::{Answer, Entry, Exchange, ExchangeFault, Pull, Push};
 use super::redis_address::RedisAddress;
 
 /// A Redis as the exchange.
-pub struct RedisExchange {
+pub(crate) struct RedisExchange {
     address: RedisAddress,
     changes: String,
     cooldowns: String,
@@ -63,7 +63,7 @@ impl RedisExchange {
     ///
     /// # Errors
     /// The URL is not one of Redis.
-    pub fn new(address: RedisAddress) -> Result<Self, ExchangeFault> {
+    pub(crate) fn new(address: RedisAddress) -> Result<Self, ExchangeFault> {
         Client::open(&*address.url).map_err(|error| fault(&error))?;
         let key = |name: &str| format!("{{{}}}:{name}", address.prefix);
         Ok(Self {

@@ -89,7 +89,7 @@ impl Replicas {
     }
 
     /// Sets the state of this process that is shared from now on. The ledger stays the same for the life of the process.
-    pub fn attach(&self, deployments: Arc<CapacityState>, ledger: Arc<Ledger>) {
+    pub(crate) fn attach(&self, deployments: Arc<CapacityState>, ledger: Arc<Ledger>) {
         let local = Local { deployments, ledger };
         *self.local.lock().unwrap_or_else(PoisonError::into_inner) = Some(local);
     }

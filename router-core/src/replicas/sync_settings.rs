@@ -25,7 +25,7 @@ impl Default for SyncSettings {
 
 impl SyncSettings {
     /// The shortest time between two syncs: cooldowns are sent after this time.
-    pub fn soonest(&self) -> Duration {
+    pub(crate) fn soonest(&self) -> Duration {
         (self.sync / 5).max(Duration::from_millis(1))
     }
 

@@ -13,7 +13,7 @@ mod disclosure;
 mod early_head;
 mod entering;
 mod incoming;
-pub mod model_router;
+mod model_router;
 mod naming;
 mod open_request;
 mod other_models;

@@ -21,21 +21,21 @@ use super::tiers::TierOrder;
 
 /// The conditions for using a deployment at all.
 #[derive(Debug, Clone, Copy)]
-pub struct Constraints<'c> {
+pub(crate) struct Constraints<'c> {
     /// Rights of the key.
-    pub rights: &'c Rights,
+    pub(crate) rights: &'c Rights,
     /// Residency of the request.
-    pub residency: &'c Residency,
+    pub(crate) residency: &'c Residency,
     /// Capabilities that the request needs.
-    pub needs: &'c Needs,
+    pub(crate) needs: &'c Needs,
     /// The service tiers that serve it.
-    pub tiers: TierOrder,
+    pub(crate) tiers: TierOrder,
     /// Second deployments that take part in the request.
-    pub companions: &'c [Companion],
+    pub(crate) companions: &'c [Companion],
     /// Exclude models that retired before this day; `None` keeps them.
-    pub retired_before: Option<Day>,
+    pub(crate) retired_before: Option<Day>,
     /// The only endpoint that has what the request refers to; `None` for any.
-    pub endpoint: Option<&'c EndpointName>,
+    pub(crate) endpoint: Option<&'c EndpointName>,
 }
 
 /// Why a deployment is excluded.
@@ -156,7 +156,7 @@ impl Candidate {
 
 impl Candidate {
     /// True if nothing excludes the deployment except that it may refuse the router's credential (401, 403, 404, 410).
-    pub fn may_refuse_the_router(&self) -> bool {
+    pub(crate) fn may_refuse_the_router(&self) -> bool {
         match self.place {
             Place::In(_) => true,
             Place::Out(why) => {
@@ -192,22 +192,22 @@ pub struct Rank {
 
 /// Deployments that keep every hard constraint, in the order of their names.
 #[derive(Debug, Clone, Default)]
-pub struct Eligible(pub(super) Vec<Arc<Deployment>>);
+pub(crate) struct Eligible(pub(super) Vec<Arc<Deployment>>);
 
 impl Eligible {
     /// True if no candidate is left.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// True if all are provisioned, so that nothing serves the request when they are full.
-    pub fn all_provisioned(&self) -> bool {
+    pub(crate) fn all_provisioned(&self) -> bool {
         self.0.iter().all(|deployment| deployment.billing.is_provisioned())
     }
 }
 
 /// Applies the hard constraints; the second list is what they removed, with the reasons.
-pub fn eligible(
+pub(crate) fn eligible(
     catalog: &Catalog,
     choice: &ModelChoice,
     constraints: Constraints<'_>,

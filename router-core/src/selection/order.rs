@@ -26,21 +26,21 @@ use super::tiers::TierOrder;
 
 /// Inputs of the order.
 #[derive(Debug, Clone, Copy)]
-pub struct Preferences<'p> {
+pub(crate) struct Preferences<'p> {
     /// The caller's preference.
-    pub prefer: Preference,
+    pub(crate) prefer: Preference,
     /// The requested models, the preferred one first, and the deployment to try first.
-    pub choice: &'p ModelChoice,
+    pub(crate) choice: &'p ModelChoice,
     /// Needs of the request.
-    pub needs: &'p Needs,
+    pub(crate) needs: &'p Needs,
     /// The service tiers that serve it.
-    pub tiers: TierOrder,
+    pub(crate) tiers: TierOrder,
     /// The terms on which it asks for capacity.
-    pub admission: &'p Admission,
+    pub(crate) admission: &'p Admission,
     /// Time from the end of a deployment's faults to full traffic.
-    pub ramp: Duration,
+    pub(crate) ramp: Duration,
     /// The endpoint that can read the request's encrypted items.
-    pub reader: Option<&'p EndpointName>,
+    pub(crate) reader: Option<&'p EndpointName>,
 }
 
 impl Preferences<'_> {
@@ -72,7 +72,7 @@ const RETURN_BELOW: f64 = 0.5;
 /// Puts eligible deployments into the order of attempts: those with capacity now or soon enough, provisioned
 /// before pay-as-you-go, then by preference; those that failed recently last. Those without capacity are excluded, with
 /// the reason.
-pub fn order(
+pub(crate) fn order(
     eligible: Eligible,
     preferences: Preferences<'_>,
     snapshot: &Snapshot,

@@ -12,7 +12,7 @@ use crate::capacity::CacheAffinity;
 use crate::capacity::Conversation;
 
 /// A conversation and the deployment that now holds its prompt cache.
-pub type Move = (Conversation, CacheAffinity);
+pub(crate) type Move = (Conversation, CacheAffinity);
 
 /// Changes that other replicas should learn soon.
 #[derive(Debug, Default)]
@@ -31,7 +31,7 @@ impl Changes {
     }
 
     /// Waits until a sync is requested.
-    pub async fn woken(&self) {
+    pub(crate) async fn woken(&self) {
         self.wake.notified().await;
     }
 
@@ -45,12 +45,12 @@ impl Changes {
     }
 
     /// Removes and returns all moves, oldest first.
-    pub fn take_moved(&self) -> Vec<Move> {
+    pub(crate) fn take_moved(&self) -> Vec<Move> {
         std::mem::take(&mut *self.lock()).into()
     }
 
     /// Puts moves that could not be sent in front of newer ones.
-    pub fn put_back(&self, moved: Vec<Move>) {
+    pub(crate) fn put_back(&self, moved: Vec<Move>) {
         let mut held = self.lock();
         let mut moved = VecDeque::from(moved);
         moved.append(&mut held);

@@ -89,7 +89,7 @@ pub struct Cooldowns {
     /// After the first fault; doubled by each further one.
     pub fault: Duration,
     /// The longest after faults.
-    pub fault_max: Duration,
+    pub(crate) fault_max: Duration,
     /// After an answer that shows a wrong configuration or missing permissions.
     pub misconfigured: Duration,
 }

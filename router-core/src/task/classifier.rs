@@ -37,7 +37,7 @@ pub struct Verdict {
     /// explains it.
     pub benefit: Benefit,
     /// Is the last user turn in another language than English and Korean?
-    pub other_language: bool,
+    pub(crate) other_language: bool,
 }
 
 /// Turns requests into tasks.

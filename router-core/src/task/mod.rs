@@ -27,8 +27,8 @@ mod small_weights;
 mod surroundings;
 mod words;
 
-pub mod classifier;
-pub mod kind;
+mod classifier;
+mod kind;
 #[cfg(feature = "train")]
 pub mod train;
 
@@ -38,4 +38,5 @@ pub use kind::{Assessment, OtherLanguages, Reason, Score, Scorer, Task};
 pub use known_segments::SegmentCounts;
 pub use linear::LinearScorer;
 pub use model_error::ModelError;
-pub use signals::{Because, Signals};
+pub(crate) use signals::Because;
+pub use signals::Signals;

@@ -169,22 +169,6 @@ impl UsdPerMillionTokens {
     }
 }
 
-/// A share of a whole: from 0 to 1, never NaN.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-pub struct Ratio(f64);
-
-impl Ratio {
-    /// The ratio, or `None` outside 0 to 1.
-    pub fn try_new(value: f64) -> Option<Self> {
-        (0.0..=1.0).contains(&value).then_some(Self(value))
-    }
-
-    /// The share as a float.
-    pub fn value(self) -> f64 {
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -204,12 +188,5 @@ mod tests {
         for wrong in [-0.01, f64::NAN, f64::INFINITY, 100_000.1] {
             assert_eq!(UsdPerMillionTokens::try_new(wrong), None, "{wrong}");
         }
-    }
-
-    #[test]
-    fn ratios_stay_inside_zero_to_one() {
-        assert!(Ratio::try_new(f64::NAN).is_none());
-        assert!(Ratio::try_new(1.0).is_some());
-        assert!(Ratio::try_new(-0.1).is_none());
     }
 }

@@ -52,13 +52,13 @@ impl Day {
 
     /// The first day of its month.
     #[must_use]
-    pub fn first_of_month(self) -> Self {
+    pub(crate) fn first_of_month(self) -> Self {
         Self { of_month: 1, ..self }
     }
 
     /// The first day of the month after its own.
     #[must_use]
-    pub fn first_of_next_month(self) -> Self {
+    pub(crate) fn first_of_next_month(self) -> Self {
         match self.month {
             12 => Self { year: self.year.saturating_add(1), month: 1, of_month: 1 },
             month => Self { month: month + 1, of_month: 1, ..self },

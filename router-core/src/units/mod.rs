@@ -6,6 +6,6 @@ mod amount;
 mod day;
 mod name;
 
-pub use amount::{Ratio, Tokens, Usd, UsdPerMillionTokens};
+pub use amount::{Tokens, Usd, UsdPerMillionTokens};
 pub use day::Day;
 pub use name::{DeploymentName, KeyName, ModelName, NameFault};

@@ -22,7 +22,7 @@ impl Secret {
     }
 
     /// The same for the whole value of a header, in which spaces may stand: `Bearer k-1`.
-    pub fn try_header(text: &str) -> Option<Self> {
+    pub(crate) fn try_header(text: &str) -> Option<Self> {
         let text = text.trim();
         let fits = |byte: u8| byte.is_ascii_graphic() || byte == b' ';
         (!text.is_empty() && text.bytes().all(fits)).then(|| Self(text.into()))

@@ -91,19 +91,19 @@ impl Call {
     }
 
     /// True for a 404 of an operation other than chat: the deployment still serves chat.
-    pub fn is_not_served(&self, status: u16, body: &[u8]) -> bool {
+    pub(crate) fn is_not_served(&self, status: u16, body: &[u8]) -> bool {
         const UNKNOWN: &[u8] = b"DeploymentNotFound";
         let unknown = || body.windows(UNKNOWN.len()).any(|part| part == UNKNOWN);
         status == 404 && *self != Self::Operation(Operation::Chat) && !unknown()
     }
 
     /// True of operations whose answers may be larger than a chat's without a fault: embeddings, and what passes through.
-    pub fn may_be_large(&self) -> bool {
+    pub(crate) fn may_be_large(&self) -> bool {
         matches!(self, Self::Operation(Operation::Embeddings) | Self::Passed { .. })
     }
 
     /// True if the dated form of an address does not name the deployment, so that the body must.
-    pub fn is_undeployed(&self) -> bool {
+    pub(crate) fn is_undeployed(&self) -> bool {
         match self {
             Self::Operation(operation) => operation.read_as() == Operation::Responses,
             Self::Stored { .. } => true,
@@ -115,7 +115,7 @@ impl Call {
 /// The address of a call.
 ///
 /// **Source:** Microsoft, "Azure OpenAI in Microsoft Foundry Models API version lifecycle": the dated and the v1 form.
-pub fn url(base: &str, deployment: &Deployment, call: &Call) -> String {
+pub(super) fn url(base: &str, deployment: &Deployment, call: &Call) -> String {
     let base = base.trim_end_matches('/');
     let (path, query) = call.path();
     let (folder, path) = match call {

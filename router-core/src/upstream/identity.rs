@@ -19,12 +19,12 @@ pub struct Identity {
     /// Scope of the token, such as `https://ai.azure.com/.default`.
     pub scope: Box<str>,
     /// Issuer, and the proof of identity that it requires.
-    pub proof: Proof,
+    pub(crate) proof: Proof,
 }
 
 /// Issuer of tokens, and the proof of identity that it requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Proof {
+pub(crate) enum Proof {
     /// The instance metadata service of a virtual machine: being there is the proof.
     InstanceMetadata {
         /// Scheme and host.
@@ -67,7 +67,7 @@ pub enum Proof {
 
 /// A value that config gives, or that the platform puts into a variable.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Setting {
+pub(crate) enum Setting {
     /// Configured value.
     Given(Box<str>),
     /// The name of a variable.
@@ -116,7 +116,7 @@ impl std::fmt::Debug for TokenRequest {
 
 impl Identity {
     /// True if the token request must not use a proxy: this machine or its host answers it.
-    pub fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         matches!(self.proof, Proof::InstanceMetadata { .. } | Proof::AppService { .. })
     }
 
@@ -214,7 +214,7 @@ fn form(fields: &[(&str, &str)]) -> String {
 /// The token of an answer and how long it lives; `None` if it holds none.
 ///
 /// The lifetime is a number or a string of seconds in `expires_in`, or seconds since 1970 in `expires_on`.
-pub fn read_answer(body: &[u8], wall: SystemTime) -> Option<(Secret, Duration)> {
+pub(super) fn read_answer(body: &[u8], wall: SystemTime) -> Option<(Secret, Duration)> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let token = Secret::try_new(answer.get("access_token")?.as_str()?)?;
     let seconds = |name: &str| {
@@ -229,7 +229,7 @@ pub fn read_answer(body: &[u8], wall: SystemTime) -> Option<(Secret, Duration)> 
 }
 
 /// The word of a refusal, such as `invalid_client`; its description may hold names, so it is left out.
-pub fn refusal(body: &[u8]) -> Option<String> {
+pub(super) fn refusal(body: &[u8]) -> Option<String> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     let word = answer.get("error")?.as_str()?;
     let plain =

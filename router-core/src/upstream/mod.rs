@@ -1,14 +1,14 @@
 //! Sends a request to one deployment and classifies the response. The module root.
 
 #[cfg(feature = "http-client")]
-pub mod attempt;
+mod attempt;
 #[cfg(feature = "http-client")]
 mod broken;
 #[cfg(feature = "http-client")]
-pub mod client;
+mod client;
 #[cfg(feature = "http-client")]
 mod connections;
-pub mod credential;
+mod credential;
 #[cfg(feature = "http-client")]
 mod decoded;
 #[cfg(feature = "http-client")]
@@ -17,23 +17,23 @@ mod delivery;
 mod dial;
 #[cfg(feature = "http-client")]
 mod document;
-pub mod endpoint;
+mod endpoint;
 mod error_body;
 #[cfg(feature = "http-client")]
 mod fetch;
 #[cfg(feature = "http-client")]
 mod generations;
-pub mod identity;
-pub mod meters;
+mod identity;
+mod meters;
 #[cfg(feature = "http-client")]
 mod opening;
-pub mod outcome;
+mod outcome;
 #[cfg(feature = "http-client")]
 mod prepared;
-pub mod reach;
+mod reach;
 pub mod retry_after;
 pub mod said;
-pub mod spillover;
+mod spillover;
 #[cfg(feature = "http-client")]
 mod token;
 #[cfg(feature = "http-client")]
@@ -43,13 +43,14 @@ mod webhook;
 pub use attempt::{Attempt, Reading, Reply, ReplyBody, Unreachable, Upstream, read};
 #[cfg(feature = "http-client")]
 pub use client::{ClientFault, HttpUpstream, Reached};
-pub use credential::{Secret, SecretFault};
+pub use credential::SecretFault;
 #[cfg(feature = "http-client")]
 pub use document::{Document, DocumentFault};
 pub use endpoint::{Call, Credential, Endpoint, SecretSource};
-pub use identity::{Identity, Proof, Setting};
+pub(crate) use identity::{Identity, Proof, Setting};
 pub use meters::Meters;
-pub use outcome::{Circumstances, Outcome, Throttle, error_code, judge};
+pub(crate) use outcome::error_code;
+pub use outcome::{Circumstances, Outcome, Throttle, judge};
 pub use reach::{ConnectionLimits, Proxy, Reach, ReachFault};
 pub use said::Said;
 pub use spillover::spilled_over;

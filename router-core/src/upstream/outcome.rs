@@ -160,7 +160,7 @@ fn refused(error: &ErrorBody) -> Outcome {
 }
 
 /// The upstream's own code of an error, for logs; `None` if there is none, or if it is no short word.
-pub fn error_code(body: &[u8]) -> Option<String> {
+pub(crate) fn error_code(body: &[u8]) -> Option<String> {
     const LONGEST: usize = 64;
     let code = ErrorBody::read(body).code;
     let letter = |letter: char| letter.is_ascii_alphanumeric() || "_-.".contains(letter);

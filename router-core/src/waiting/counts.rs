@@ -43,7 +43,7 @@ impl Leaving {
 
 /// The counts of one queue.
 #[derive(Debug, Default)]
-pub struct QueueCounts {
+pub(crate) struct QueueCounts {
     entered: AtomicU64,
     spilled: AtomicU64,
     refused: AtomicU64,
@@ -73,7 +73,7 @@ impl QueueCounts {
 
     /// The same as a metric's value.
     #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^52")]
-    pub fn count(&self, leaving: Leaving) -> f64 {
+    pub(crate) fn count(&self, leaving: Leaving) -> f64 {
         self.total(leaving) as f64
     }
 }

@@ -32,8 +32,8 @@ use crate::state::NoRoom;
 use crate::state::Renewal;
 use crate::units::DeploymentName;
 
-pub use counts::{Leaving, QueueCounts};
-pub use reserved_capacity::ReservedCapacity;
+pub(crate) use counts::{Leaving, QueueCounts};
+pub(crate) use reserved_capacity::ReservedCapacity;
 
 use queue::Queue;
 use request::{Position, Request};
@@ -183,12 +183,12 @@ impl Waiting {
     }
 
     /// Number of requests of a priority that wait for a deployment.
-    pub fn queue_length(&self, deployment: &DeploymentName, priority: Priority) -> usize {
+    pub(crate) fn queue_length(&self, deployment: &DeploymentName, priority: Priority) -> usize {
         self.line(deployment).map_or(0, |line| line.lock().count(priority))
     }
 
     /// Counts of how requests left the queue of a deployment; `None` for an unknown deployment.
-    pub fn queue_counts(&self, deployment: &DeploymentName) -> Option<&QueueCounts> {
+    pub(crate) fn queue_counts(&self, deployment: &DeploymentName) -> Option<&QueueCounts> {
         self.line(deployment).map(|line| &line.counts)
     }
 

@@ -65,7 +65,7 @@ pub struct Adapted {
     /// True if the caller wants a stream and the model cannot: we stream its complete answer.
     pub restream: bool,
     /// True if we requested usage for a stream whose caller did not: that chunk is removed.
-    pub withhold_usage: bool,
+    pub(crate) withhold_usage: bool,
 }
 
 /// The field that names the service tier.

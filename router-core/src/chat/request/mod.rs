@@ -149,7 +149,7 @@ impl<'a> ChatRequest<'a> {
     /// # Errors
     /// The form is not well formed, or another parser could read it differently.
     #[cfg(feature = "http-client")]
-    pub fn read_form(
+    pub(crate) fn read_form(
         operation: Operation,
         content_type: &str,
         body: &'a [u8],
@@ -239,7 +239,7 @@ impl<'a> ChatRequest<'a> {
     }
 
     /// True if the answer is to be stored: on request, and in the Responses API unless declined.
-    pub fn stores(&self) -> bool {
+    pub(crate) fn stores(&self) -> bool {
         self.scalars.store.unwrap_or(self.operation == Operation::Responses)
     }
 
@@ -288,13 +288,8 @@ impl<'a> ChatRequest<'a> {
         self.field(name).map(|field| field.value.get())
     }
 
-    /// The names of the top-level fields, the conversation left out.
-    pub fn field_names(&self) -> impl Iterator<Item = &str> {
-        self.fields.iter().map(|field| field.name.as_ref())
-    }
-
     /// True for a form, false for JSON.
-    pub fn is_form(&self) -> bool {
+    pub(crate) fn is_form(&self) -> bool {
         self.form.is_some()
     }
 
@@ -310,7 +305,7 @@ impl<'a> ChatRequest<'a> {
     }
 
     /// The content type under which [`mod@super::adapt`] writes a form; `None` of JSON.
-    pub fn form_content_type(&self) -> Option<HeaderValue> {
+    pub(crate) fn form_content_type(&self) -> Option<HeaderValue> {
         self.form.as_ref().and_then(Form::content_type)
     }
 
@@ -322,17 +317,17 @@ impl<'a> ChatRequest<'a> {
     /// Hosted tool that the service would run for this request, as the caller names it.
     ///
     /// Only known tools run at the caller. Any other kind counts as hosted, so that a new one does not slip through.
-    pub fn hosted_tool(&self) -> Option<Box<str>> {
+    pub(crate) fn hosted_tool(&self) -> Option<Box<str>> {
         offered_tools::first(self)
     }
 
     /// The names of the tools that it offers; the kind of a tool without a name.
-    pub fn tool_names(&self) -> Vec<Cow<'_, str>> {
+    pub(crate) fn tool_names(&self) -> Vec<Cow<'_, str>> {
         offered_tools::names(self)
     }
 
     /// The models that its tools name for themselves.
-    pub fn tool_models(&self) -> Vec<Box<str>> {
+    pub(crate) fn tool_models(&self) -> Vec<Box<str>> {
         offered_tools::models(self)
     }
 
@@ -343,7 +338,10 @@ impl<'a> ChatRequest<'a> {
 
     /// The first of some fields that the body has at any depth, null excepted. Each is a name, or several joined by dots:
     /// `prompt.id` is the field `id` of an object `prompt`, wherever that lies.
-    pub fn denied_field<'f>(&self, denied: impl Iterator<Item = &'f str>) -> Option<&'f str> {
+    pub(crate) fn denied_field<'f>(
+        &self,
+        denied: impl Iterator<Item = &'f str>,
+    ) -> Option<&'f str> {
         denied::first(self, denied)
     }
 

@@ -43,7 +43,7 @@ pub struct Chunk {
     /// tool at work, the id of an answer in the background. From here on the caller has seen something.
     pub content: bool,
     /// The number of bytes of content.
-    pub content_bytes: usize,
+    pub(crate) content_bytes: usize,
     /// The choices that the chunk is about, as bits by their index.
     pub choices: u128,
     /// Those of them that end with it.
@@ -53,7 +53,7 @@ pub struct Chunk {
     /// Usage, if this chunk reports it.
     pub usage: Option<Usage>,
     /// True for the chunk that only reports usage: it has no choice.
-    pub reports_usage: bool,
+    pub(crate) reports_usage: bool,
     /// True for the last event of a stream.
     pub last: bool,
     /// The model that answers, by its own word.
@@ -67,7 +67,7 @@ pub struct Chunk {
     /// The hosted tools that the whole answer called, if the chunk holds it.
     pub hosted: HostedCalls,
     /// The hosted tool that was called by the item which is done with this chunk.
-    pub hosted_item: HostedCalls,
+    pub(crate) hosted_item: HostedCalls,
 }
 
 #[derive(Deserialize)]
