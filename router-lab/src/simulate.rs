@@ -111,7 +111,7 @@ fn overload_table(report: &OverloadReport) -> String {
         ),
         String::new(),
         format!(
-            "{:<12} {:>9} {:>9} {:>8} {:>8} {:>8} {:>11} {:>11} {:>11} {:>8} {:>11}",
+            "{:<12} {:>9} {:>9} {:>8} {:>8} {:>8} {:>11} {:>11} {:>9} {:>11} {:>8} {:>11}",
             "policy",
             "goodput %",
             "answered",
@@ -120,6 +120,7 @@ fn overload_table(report: &OverloadReport) -> String {
             "wasted %",
             "answer p50",
             "answer p90",
+            "idle p90",
             "429 p50 ms",
             "fairness",
             "recovery ms"
@@ -127,7 +128,7 @@ fn overload_table(report: &OverloadReport) -> String {
     ];
     lines.extend(report.policies.iter().map(|figures| {
         format!(
-            "{:<12} {:>9.1} {:>9} {:>8} {:>8} {:>8.2} {:>11.0} {:>11.0} {:>11.0} {:>8.3} {:>11.0}",
+            "{:<12} {:>9.1} {:>9} {:>8} {:>8} {:>8.2} {:>11.0} {:>11.0} {:>9.0} {:>11.0} {:>8.3} {:>11.0}",
             figures.policy,
             figures.goodput_share * 100.0,
             figures.answered,
@@ -136,6 +137,7 @@ fn overload_table(report: &OverloadReport) -> String {
             figures.wasted_share * 100.0,
             figures.answer_p50_ms,
             figures.answer_p90_ms,
+            figures.idle_p90_ms,
             figures.refusal_p50_ms,
             figures.fairness,
             figures.recovery_ms
@@ -144,6 +146,7 @@ fn overload_table(report: &OverloadReport) -> String {
     lines.push(String::new());
     lines.push(
         "goodput: tokens of answers that arrived in time, of what the PTUs can serve; wasted: tokens for clients that hung up;\n\
+         idle p90: answer p90 if each of these requests had an idle deployment to itself;\n\
          fairness: Jain's index of what each key got of its max-min fair share; recovery: the last refusal or delay of\n\
          more than a second after the load has fallen to half the capacity"
             .to_owned(),

@@ -124,6 +124,7 @@ fn outcomes(stage: &Stage, overload: &Overload, seed: u64) -> Result<Vec<Outcome
         key,
         tokens: tokens(stage, call),
         spent,
+        idle: call.ideal(),
         fate,
     });
     Ok(outcomes.collect())

@@ -30,6 +30,8 @@ pub struct Outcome {
     pub tokens: f64,
     /// Normalized tokens spent on it.
     pub spent: f64,
+    /// Duration of its answer on an idle deployment.
+    pub idle: Duration,
     /// What became of it.
     pub fate: Fate,
 }
@@ -55,6 +57,8 @@ pub struct Figures {
     pub answer_p50_ms: f64,
     /// Its 90th percentile.
     pub answer_p90_ms: f64,
+    /// The 90th percentile that the same answers would have on an idle deployment.
+    pub idle_p90_ms: f64,
     /// The median time to a 429.
     pub refusal_p50_ms: f64,
     /// Jain's index of what each key got of its max-min fair share: 1 is fair.
@@ -67,9 +71,9 @@ impl Figures {
     /// The figures of a policy's outcomes; the PTUs serve `room` normalized tokens in the span.
     pub(super) fn of(policy: &'static str, outcomes: &[Outcome], room: f64) -> Self {
         let (mut good, mut wasted) = (0.0, 0.0);
-        let (mut answers, mut refusals) = (Vec::new(), Vec::new());
+        let (mut answers, mut idle, mut refusals) = (Vec::new(), Vec::new(), Vec::new());
         let (mut asked, mut got) = (HashMap::new(), HashMap::new());
-        for Outcome { key, tokens, spent, fate, .. } in outcomes {
+        for Outcome { key, tokens, spent, idle: alone, fate, .. } in outcomes {
             *asked.entry(*key).or_insert(0.0) += tokens;
             let got: &mut f64 = got.entry(*key).or_insert(0.0);
             match fate {
@@ -77,12 +81,14 @@ impl Figures {
                     good += tokens;
                     *got += tokens;
                     answers.push(*took);
+                    idle.push(*alone);
                 }
                 Fate::Refused(took) => refusals.push(*took),
                 Fate::GaveUp => wasted += spent,
             }
         }
         answers.sort_unstable();
+        idle.sort_unstable();
         refusals.sort_unstable();
         let shares = fair_shares(&asked, good);
         let ratios = shares.iter().map(|(key, fair)| got.get(key).map_or(0.0, |got| got / fair));
@@ -96,6 +102,7 @@ impl Figures {
             wasted_share: share(wasted, room),
             answer_p50_ms: milliseconds(quantile(&answers, 50)),
             answer_p90_ms: milliseconds(quantile(&answers, 90)),
+            idle_p90_ms: milliseconds(quantile(&idle, 90)),
             refusal_p50_ms: milliseconds(quantile(&refusals, 50)),
             fairness: jain(&ratios.collect::<Vec<_>>()),
             recovery_ms: 0.0,
