@@ -126,17 +126,14 @@ struct Phrases {
     /// The phrases in order.
     all: Vec<&'static [u8]>,
     /// One bit for the hash of the first three bytes of each.
-    starts: Vec<u64>,
+    starts: [u64; 256],
 }
 
-/// Bits of the hash of three bytes.
-const START_BITS: u32 = 14;
-
-/// The word and the bit of the hash of three bytes.
-fn place([first, second, third]: [u8; 3]) -> (usize, u64) {
-    let code = u32::from_le_bytes([first, second, third, 0]);
-    let hash = code.wrapping_mul(0x9e37_79b1) >> (32 - START_BITS);
-    (usize::try_from(hash >> 6).unwrap_or_default(), 1 << (hash & 63))
+/// The word and the bit of the hash of three bytes, the lower ones of a number.
+#[inline]
+fn place(three: u32) -> (u8, u64) {
+    let [_, _, bit, word] = (three & 0xff_ffff).wrapping_mul(0x9e37_79b1).to_le_bytes();
+    (word, 1 << (bit & 63))
 }
 
 impl Phrases {
@@ -144,10 +141,10 @@ impl Phrases {
     fn of(list: &'static str) -> Self {
         let mut all: Vec<&[u8]> = list.split('|').map(str::as_bytes).collect();
         all.sort_unstable();
-        let mut starts = vec![0; 1 << (START_BITS - 6)];
-        for start in all.iter().filter_map(|phrase| phrase.first_chunk()) {
-            let (word, bit) = place(*start);
-            if let Some(word) = starts.get_mut(word) {
+        let mut starts = [0; 256];
+        for [first, second, third] in all.iter().filter_map(|phrase| phrase.first_chunk()) {
+            let (word, bit) = place(u32::from_le_bytes([*first, *second, *third, 0]));
+            if let Some(word) = starts.get_mut(usize::from(word)) {
                 *word |= bit;
             }
         }
@@ -155,13 +152,16 @@ impl Phrases {
     }
 
     fn any_in(&self, text: &[u8]) -> bool {
-        text.windows(3).enumerate().any(|(at, window)| {
-            let start = window.first_chunk().is_some_and(|start| {
-                let (word, bit) = place(*start);
-                self.starts.get(word).is_some_and(|word| word & bit != 0)
-            });
-            start && self.begin(text.get(at..).unwrap_or_default())
-        })
+        let starts = |three| {
+            let (word, bit) = place(three);
+            self.starts.get(usize::from(word)).is_some_and(|word| word & bit != 0)
+        };
+        // Four bytes are one number: they are read at once.
+        let windows = text.windows(4).filter_map(<[u8]>::first_chunk);
+        let inside = windows.enumerate().any(|(at, window)| {
+            starts(u32::from_le_bytes(*window)) && self.begin(text.get(at..).unwrap_or_default())
+        });
+        inside || text.last_chunk::<3>().is_some_and(|last| self.begin(last))
     }
 
     /// Does `text` begin with a phrase?
@@ -181,8 +181,11 @@ pub(super) fn is_helper_call(turn: &Message<'_>) -> bool {
 /// Does a system prompt make every turn a helper call? Its first words say so.
 pub(super) fn asks_for_helper_calls(system: &Message<'_>) -> bool {
     system.texts().take(1).any(|text| {
-        let edges = Edges::of(text.as_bytes());
-        let duty = edges.head().get(..DUTY).unwrap_or(edges.head());
+        let mut lower = [0; DUTY];
+        for (place, byte) in lower.iter_mut().zip(text.as_bytes()) {
+            *place = byte.to_ascii_lowercase();
+        }
+        let duty = lower.get(..text.len().min(DUTY)).unwrap_or_default();
         DUTIES.any_in(duty) && !CODE.any_in(duty)
     })
 }
@@ -206,7 +209,8 @@ impl Edges {
         for (place, byte) in edges.head.iter_mut().zip(text) {
             *place = byte.to_ascii_lowercase();
         }
-        for (place, byte) in edges.tail.iter_mut().rev().zip(text.iter().rev()) {
+        let end = text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default();
+        for (place, byte) in edges.tail.iter_mut().skip(edges.tail_starts).zip(end) {
             *place = byte.to_ascii_lowercase();
         }
         edges
@@ -257,19 +261,32 @@ fn of_text(text: &str) -> bool {
 /// Does a line start with a role and a colon, or does something open a quotation?
 fn quotes(text: &[u8]) -> bool {
     let text = text.get(..QUOTED).unwrap_or(text);
-    let lines = text.split(|&byte| byte == b'\n').any(names_role);
-    lines || OPENINGS.any_in(text)
+    let line = |at: usize| {
+        let rest = text.get(at..).unwrap_or_default();
+        let line = rest.get(..LONGEST_ROLE).unwrap_or(rest);
+        line.split(|&byte| byte == b'\n').next().unwrap_or_default()
+    };
+    // Each opening starts with one of these signs; most of a text has none of them.
+    names_role(line(0))
+        || memchr::memchr3_iter(b'\n', b'<', b'"', text).any(|at| {
+            let rest = text.get(at..).unwrap_or_default();
+            OPENINGS.begin(rest) || (rest.starts_with(b"\n") && names_role(line(at + 1)))
+        })
 }
+
+/// Bytes of a line in which a role and its colon stand.
+const LONGEST_ROLE: usize = 64;
 
 fn names_role(line: &[u8]) -> bool {
     let sign = |byte: &u8| byte.is_ascii() && !byte.is_ascii_alphanumeric();
     let start = line.iter().take(3).take_while(|byte| sign(byte)).count();
     let line = line.get(start..).unwrap_or_default();
     // Most lines begin with no role and end here.
-    if !line.first().is_some_and(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii()) {
+    let first = line.first().map(u8::to_ascii_lowercase);
+    if !first.is_some_and(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii()) {
         return false;
     }
-    ROLES.iter().any(|role| {
+    ROLES.iter().filter(|role| role.first().copied() == first).any(|role| {
         let same = line.get(..role.len()).is_some_and(|found| found.eq_ignore_ascii_case(role));
         let mut rest = line.iter().skip(role.len()).take(14);
         same && rest.any(|byte| matches!(byte, b':' | b'='))
@@ -278,7 +295,31 @@ fn names_role(line: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::of_text;
+    use super::{OPENINGS, Phrases, of_text};
+
+    #[test]
+    fn a_phrase_is_found_wherever_it_stands() {
+        let phrases = Phrases::of("sql|title for|태그");
+        for (text, found) in [
+            ("sql", true),
+            ("in sql", true),
+            ("sql!", true),
+            ("a title for", true),
+            ("title fo", false),
+            ("새 태그", true),
+            ("sq", false),
+            ("", false),
+        ] {
+            assert_eq!(phrases.any_in(text.as_bytes()), found, "{text}");
+        }
+    }
+
+    #[test]
+    fn openings_start_with_the_signs_that_are_looked_for() {
+        for opening in &OPENINGS.all {
+            assert!(matches!(opening[0], b'\n' | b'<' | b'"'), "{opening:?}");
+        }
+    }
 
     #[test]
     fn helper_calls_are_recognized() {

@@ -23,8 +23,9 @@ const PER_VOWEL: u32 = 28;
 /// A run of one character longer than this is cut to it: `!!!!!!` says no more than `!!!`.
 const LONGEST_RUN: usize = 3;
 
+/// True for a composed Hangul syllable.
 #[inline]
-fn is_syllable(letter: char) -> bool {
+pub(super) fn is_syllable(letter: char) -> bool {
     (HANGUL_FIRST..=HANGUL_LAST).contains(&u32::from(letter))
 }
 

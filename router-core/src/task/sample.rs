@@ -10,6 +10,7 @@ use crate::chat::Message;
 
 use super::letters::GAP;
 use super::letters::fold;
+use super::letters::is_syllable;
 use super::relevance::Text;
 use super::segment::Segment;
 use super::segments::MOST;
@@ -173,15 +174,15 @@ impl Sample {
             let plain = self.take_plain(rest.as_bytes(), *left);
             *left -= plain;
             let after = rest.get(plain..).unwrap_or_default();
-            // Letters one by one, as many as a block holds; then the next block may be plain again.
+            let after = self.take_mixed(after, left);
+            // The letters that the quick ways leave, up to one that they may take.
             let mut letters = after.chars();
             let mut last = self.letters.last().copied();
-            let end = after.len().saturating_sub(BLOCK);
             while *left > 0 {
                 let Some(letter) = letters.next() else { return "" };
                 *left -= 1;
                 last = fold(letter, last, &mut self.letters);
-                if letters.as_str().len() <= end {
+                if letters.as_str().as_bytes().first().is_some_and(|byte| quick(*byte)) {
                     break;
                 }
             }
@@ -190,6 +191,39 @@ impl Sample {
                 return rest;
             }
         }
+    }
+
+    /// Folds up to `left` letters from the start of `text`, as long as they are ASCII or Hangul syllables that depend on nothing
+    /// but the letter before them, and returns what follows. It ends after a block's length where blocks may be quicker.
+    fn take_mixed<'t>(&mut self, text: &'t str, left: &mut usize) -> &'t str {
+        let mut rest = text.as_bytes();
+        let mut last = self.letters.last().map_or(0, |&last| u32::from(last));
+        while *left > 0 {
+            let (letter, after) = match rest {
+                [byte @ ..0x80, after @ ..] => (char::from(fold_plain(*byte)), after),
+                [first @ 0xea..=0xed, second, third, after @ ..] => {
+                    let tail = |byte: &u8| u32::from(*byte & 0x3f);
+                    let code = u32::from(*first & 0x0f) << 12 | tail(second) << 6 | tail(third);
+                    match char::from_u32(code).filter(|&letter| is_syllable(letter)) {
+                        Some(letter) => (letter, after),
+                        None => break,
+                    }
+                }
+                _ => break,
+            };
+            let code = u32::from(letter);
+            let swallowed = letter == ' ' && last <= u32::from(' ');
+            if code == 0 || code == last || swallowed {
+                break;
+            }
+            self.letters.push(letter);
+            (last, rest) = (code, after);
+            *left -= 1;
+            if letter.is_ascii_lowercase() && text.len() - rest.len() >= BLOCK {
+                break;
+            }
+        }
+        text.get(text.len() - rest.len()..).unwrap_or_default()
     }
 
     /// The same letter by letter, with the place of each.
@@ -231,6 +265,11 @@ impl Sample {
         let last = byte(letters.next());
         [byte(letters.next()), last]
     }
+}
+
+/// May a letter that starts with this byte be folded the quick way?
+fn quick(byte: u8) -> bool {
+    byte.is_ascii() || matches!(byte, 0xea..=0xed)
 }
 
 /// Bytes that are folded at once.
@@ -314,6 +353,18 @@ mod tests {
         sample.read(&request.messages()[0]);
         assert_eq!(sample.letters.capacity(), room, "the buffer never grows");
         sample.letters().iter().collect()
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_quick_ways_fold_as_letter_by_letter(text in "([a-cA-C]{0,20}|[0-9 ]{0,5}|[가-힣]{0,12}|가{0,5}|\\PC{0,6}|[ \n\t\u{7f}\u{1112}\u{1161}\u{11ab}éß漢!~]{0,5}){0,12}") {
+            let mut expected = Vec::new();
+            for letter in text.chars() {
+                fold(letter, expected.last().copied(), &mut expected);
+            }
+            let expected: String = expected.into_iter().collect();
+            proptest::prop_assert_eq!(sampled(&[&text]), expected);
+        }
     }
 
     #[test]
