@@ -131,21 +131,23 @@ pub(super) fn words(letters: &[char], found: &mut Vec<Word>) {
         let start = at;
         let mut word = Word { hash: step_letter(BASIS, first), start, ..Word::default() };
         if is_word(first) {
-            let mut length = 1;
-            count(first, &mut word);
-            for &letter in after.iter().take(LONGEST - 1) {
+            let mut counts = Counts::default();
+            counts.add(first);
+            let mut length = 1_u16;
+            for &letter in after.get(..LONGEST - 1).unwrap_or(after) {
                 // Most letters are these, and they are not counted.
                 if !letter.is_ascii_lowercase() {
                     if letter == ' ' || !is_word(letter) {
                         break;
                     }
-                    count(letter, &mut word);
+                    counts.add(letter);
                 }
                 word.hash = step_letter(word.hash, letter);
                 length += 1;
             }
-            rest = rest.get(length..).unwrap_or_default();
-            at = at.saturating_add(u16::try_from(length).unwrap_or(u16::MAX));
+            (word.digits, word.hangul, word.other) = (counts.digits, counts.hangul, counts.other);
+            rest = rest.get(usize::from(length)..).unwrap_or_default();
+            at = at.saturating_add(length);
         } else {
             word.sign = u8::try_from(first).ok().filter(u8::is_ascii).unwrap_or(FOREIGN);
             rest = after;
@@ -156,18 +158,24 @@ pub(super) fn words(letters: &[char], found: &mut Vec<Word>) {
     }
 }
 
-/// Counts a letter of a word by its script; a word has at most [`LONGEST`] letters, so no count overflows.
-#[inline]
-fn count(letter: char, word: &mut Word) {
-    if letter.is_ascii_lowercase() {
-        return;
-    }
-    if letter == '0' {
-        word.digits = word.digits.saturating_add(1);
-    } else if is_hangul(letter) {
-        word.hangul = word.hangul.saturating_add(1);
-    } else if !letter.is_ascii() {
-        word.other = word.other.saturating_add(1);
+/// The letters of a word by script; a word has at most [`LONGEST`] letters, so no count overflows.
+#[derive(Default)]
+struct Counts {
+    digits: u8,
+    hangul: u8,
+    other: u8,
+}
+
+impl Counts {
+    #[inline]
+    fn add(&mut self, letter: char) {
+        if letter.is_ascii() {
+            self.digits += u8::from(letter == '0');
+        } else if is_hangul(letter) {
+            self.hangul += 1;
+        } else {
+            self.other += 1;
+        }
     }
 }
 
