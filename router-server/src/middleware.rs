@@ -14,6 +14,7 @@ use futures_util::FutureExt;
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue, UPGRADE};
 use router_core::response::RESPONSE_HEADERS;
+use router_core::router::Disclosure;
 use tokio::time::Instant;
 use tracing::error;
 
@@ -71,12 +72,17 @@ pub(crate) async fn answered<F: Future<Output = Response>>(
         request_id: id.to_str().unwrap_or_default(),
         received,
     };
-    let mut line = Line::new(shared.request_lines, &begun);
+    let disclosure = match shared.expose {
+        Expose::All => Disclosure::exposed(),
+        Expose::Minimal => Disclosure::default(),
+    };
+    let mut line = Line::new(shared.request_lines, &begun, &disclosure);
     let mut response = match auth::enter(shared, path, request).await {
         Err(refused) => line.follow(refused),
         Ok((mut request, bearer)) => {
             line.asked_by(&bearer.caller);
             request.headers_mut().insert(REQUEST_ID, id.clone());
+            request.extensions_mut().insert(disclosure);
             let response = if wants_websocket(request.headers()) {
                 Problem::no_websocket().into_response()
             } else {

@@ -1,11 +1,10 @@
-//! The router's disclosure about a call besides its answer: the headers of a refusal, and the
-//! attempts.
+//! The router's disclosure about a call besides its answer: the headers of a refusal, the attempts,
+//! and the routing for the log.
 //!
 //! The caller of the library keeps a clone of the disclosure and reads it after the call. Attempts
 //! are disclosed when the walk over the plan has ended. A request that the first deployment
 //! answered at once has nothing to disclose.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use http::HeaderMap;
@@ -16,10 +15,14 @@ use crate::fallback::Ended;
 use crate::fallback::Step;
 use crate::fallback::causes;
 use crate::fallback::describe;
+use crate::record::RequestRecord;
 use crate::response::tell_attempts;
 use crate::response::tell_count;
 use crate::response::tell_decision;
 use crate::response::tell_residency;
+
+use super::background::SettledCost;
+use super::routing::{Routing, is_private};
 
 /// The disclosure about one request. Clones share it.
 #[derive(Debug, Clone, Default)]
@@ -32,7 +35,8 @@ struct Disclosed {
     headers: OnceLock<HeaderMap>,
     trail: OnceLock<Box<[Step]>>,
     misconfigured: OnceLock<String>,
-    broke_off: AtomicBool,
+    settled: OnceLock<SettledCost>,
+    routing: OnceLock<Routing>,
 }
 
 impl Disclosure {
@@ -66,25 +70,30 @@ impl Disclosure {
         Some(causes(trail)).filter(|causes| !causes.is_empty())
     }
 
-    /// True if there are attempts to disclose.
-    pub fn has_trail(&self) -> bool {
-        self.0.trail.get().is_some()
+    /// How the call was routed; `None` until it has ended.
+    pub fn routing(&self) -> Option<&Routing> {
+        self.0.routing.get()
     }
 
-    /// True if there is more to tell than that the first attempt answered: further attempts, a refusal, or a stream that broke
-    /// off. Of a stream this is known at its end.
-    pub fn is_problem(&self) -> bool {
-        self.has_trail() || self.headers().is_some() || self.broke_off()
+    /// The request has ended.
+    pub(super) fn closed(&self, record: &RequestRecord) {
+        self.walked(&record.attempts);
+        drop(self.0.routing.set(Routing::of(record)));
     }
 
-    /// True if the upstream broke off in the middle of a stream, whose last event is then an error.
-    pub fn broke_off(&self) -> bool {
-        self.0.broke_off.load(Ordering::Relaxed)
+    /// The call of a stored response has ended; `refused` with the residency if the router refused it.
+    pub(super) fn stored_closed(&self, attempts: &[Step], refused: Option<Residency>) {
+        self.walked(attempts);
+        if let Some(residency) = &refused {
+            self.stored_refused(residency);
+        }
+        let settled = self.0.settled.get().copied();
+        drop(self.0.routing.set(Routing::of_stored(attempts, settled, refused)));
     }
 
-    /// The upstream broke off in the middle of a stream.
-    pub(super) fn breaks_off(&self) {
-        self.0.broke_off.store(true, Ordering::Relaxed);
+    /// The call of a stored response has settled an answer made in the background.
+    pub(super) fn settled(&self, cost: SettledCost) {
+        self.0.settled.get_or_init(|| cost);
     }
 
     /// The walk over the plan has ended.
@@ -109,7 +118,7 @@ impl Disclosure {
     }
 
     /// A call of a stored response, about which nothing is decided, got no answer.
-    pub(super) fn stored_refused(&self, residency: &Residency) {
+    fn stored_refused(&self, residency: &Residency) {
         let mut headers = HeaderMap::with_capacity(8);
         tell_residency(&mut headers, residency);
         self.failed(headers);
@@ -125,9 +134,4 @@ impl Disclosure {
         }
         drop(self.0.headers.set(headers));
     }
-}
-
-/// True if all that happened is the operator's to know: every deployment refuses the router.
-fn is_private(trail: &[Step]) -> bool {
-    trail.iter().all(|step| matches!(step.ended, Ended::Misconfigured(_)))
 }

@@ -326,8 +326,7 @@ impl<U: Upstream> Inner<U> {
         let (stored, encrypted) = (&self.stored, &self.encrypted);
         let owners = Owners { stored, encrypted, caller: &call.caller };
         let (answers, prices) = (&self.answers, &self.prices);
-        let disclosure = &call.disclosure;
-        let respond = Respond { decision, request, owners, answers, prices, disclosure, began };
+        let respond = Respond { decision, request, owners, answers, prices, began };
         Ok(respond.respond(answered, told, open.take()))
     }
 

@@ -36,6 +36,7 @@ use super::background::OpenAnswers;
 use super::bill;
 use super::call::ChatCall;
 use super::charging;
+use super::disclosure::Disclosure;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -77,6 +78,8 @@ struct Open {
     record: RequestRecord,
     walked: Walked,
     observers: All,
+    /// Where the caller of the library reads how the request was routed.
+    disclosure: Disclosure,
     ticket: Option<Ticket>,
     /// True once observers have seen the head.
     head: bool,
@@ -131,6 +134,7 @@ impl OpenRequest {
             record,
             walked,
             observers,
+            disclosure: call.disclosure.clone(),
             ticket: None,
             head: false,
             _in_flight: metrics.enter(),
@@ -269,5 +273,6 @@ impl Drop for OpenRequest {
         for observer in &*open.observers {
             observer.closed(&open.record);
         }
+        open.disclosure.closed(&open.record);
     }
 }

@@ -53,7 +53,6 @@ use crate::stored::StoredResponses;
 use crate::upstream::spilled_over;
 
 use super::background::OpenAnswers;
-use super::disclosure::Disclosure;
 use super::open_request::{AnswerEnd, Head, OpenRequest};
 
 /// The owners of stored objects and encrypted items.
@@ -77,8 +76,6 @@ pub(super) struct Respond<'f, 'a> {
     pub(super) answers: &'f OpenAnswers,
     /// By whose prices costs are compared.
     pub(super) prices: &'f ReferencePrices,
-    /// Told of a stream that breaks off.
-    pub(super) disclosure: &'f Disclosure,
     pub(super) began: Instant,
 }
 
@@ -298,12 +295,8 @@ impl Respond<'_, '_> {
         let (began, first) = (self.began, self.began.elapsed());
         let (prompt, prices) = (self.decision.needs.prompt, self.prices.clone());
         let answers = self.request.background().then(|| self.answers.clone());
-        let disclosure = self.disclosure.clone();
         let mut open = open;
         move |end| {
-            if end.how == How::Interrupted {
-                disclosure.breaks_off();
-            }
             // An answer in the background goes on without its caller; what it used is reported later.
             let made_later = answers.filter(|_| end.usage.is_none());
             if let Some((answers, id)) = made_later.zip(end.response_id.as_deref()) {

@@ -68,18 +68,17 @@ impl<U: Upstream> ModelRouter<U> {
             Err(error) => Err(error),
         };
         self.metrics().attempted(&trail);
-        call.disclosure.walked(&trail);
         if let Ok(Response { body: Body::Stream(stream), .. }) = &mut answer {
             stream.hold(slot);
         }
         if let Err(error) = &answer {
             audit::refused(self.metrics(), error, &call.caller, &call.rights, &call.headers);
             self.metrics().refused(error.kind());
-            if let Ok(hints) = call.hints() {
-                let residency = residency_of(&self.rules().policy, &call.rights, &hints);
-                call.disclosure.stored_refused(&residency);
-            }
         }
+        let refused = answer.is_err().then(|| call.hints().ok()).flatten();
+        let residency =
+            refused.map(|hints| residency_of(&self.rules().policy, &call.rights, &hints));
+        call.disclosure.stored_closed(&trail, residency);
         answer
     }
 
@@ -214,6 +213,7 @@ impl<U: Upstream> ModelRouter<U> {
                 && let Some(settled) = self.settle(call, deployment, usage).await
             {
                 tell_cost(&mut headers, settled.cost, settled.at_least);
+                call.disclosure.settled(settled);
             }
         }
         Ok((ended, said, Response { status, headers, body: Body::Full(body) }))

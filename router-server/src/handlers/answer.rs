@@ -8,7 +8,6 @@ use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, post};
-use http::HeaderName;
 use router_core::chat::Operation;
 use router_core::model::Medium;
 use router_core::response;
@@ -93,21 +92,14 @@ async fn routed(shared: &AppState, mut call: ChatCall) -> Response {
             Problem::of(&error, shared.expose).because(disclosure.causes()).into_response()
         }
     };
-    disclose(&mut response, disclosure);
+    disclose(&mut response, &disclosure);
     response
 }
 
-/// The header that streams have.
-const NOT_BUFFERED: HeaderName = HeaderName::from_static("x-accel-buffering");
-
-/// A refusal has the router's headers as an answer has. The attempts go to the log: those of a stream whose head was sent early
-/// are known only at its end.
-pub(super) fn disclose(response: &mut Response, disclosure: Disclosure) {
+/// A refusal has the router's headers as an answer has.
+pub(super) fn disclose(response: &mut Response, disclosure: &Disclosure) {
     if let Some(headers) = disclosure.headers() {
         response.headers_mut().extend(headers.clone());
-    }
-    if disclosure.has_trail() || response.headers().contains_key(NOT_BUFFERED) {
-        response.extensions_mut().insert(disclosure);
     }
 }
 

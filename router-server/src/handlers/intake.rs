@@ -12,12 +12,11 @@ use http::request::Parts;
 use router_core::chat::Operation;
 use router_core::ledger::Slot;
 use router_core::memory::{Held, Share};
-use router_core::router::{ChatCall, Disclosure};
+use router_core::router::ChatCall;
 use tokio::time::Instant;
 
 use crate::app_state::AppState;
 use crate::auth;
-use crate::config::Expose;
 use crate::problem::Problem;
 use crate::server_state::Permit;
 use crate::upload;
@@ -79,10 +78,7 @@ fn by_head(shared: &AppState, parts: Parts, asked: Asked) -> Result<ChatCall, Pr
         rights: Arc::clone(&bearer.rights),
         allowance: bearer.allowance,
         passed: asked.passed,
-        disclosure: match shared.expose {
-            Expose::All => Disclosure::exposed(),
-            Expose::Minimal => Disclosure::default(),
-        },
+        disclosure: parts.extensions.get().cloned().unwrap_or_default(),
         ..ChatCall::of_body(Bytes::new())
     };
     check_type(&call.headers, asked.operation, shared.keyring.asks())?;

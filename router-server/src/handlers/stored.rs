@@ -104,6 +104,7 @@ async fn answered(shared: &AppState, request: Request, named: Named) -> Response
         caller: bearer.caller.clone(),
         rights: Arc::clone(&bearer.rights),
         allowance: bearer.allowance,
+        disclosure: parts.extensions.get().cloned().unwrap_or_default(),
         ..StoredCall::of(collection, parts.method, id)
     };
     let disclosure = call.disclosure.clone();
@@ -132,7 +133,7 @@ async fn answered(shared: &AppState, request: Request, named: Named) -> Response
     let answer = shared.router.stored(call).await;
     drop(held);
     let mut response = answer.map_or_else(failed, answer::respond);
-    answer::disclose(&mut response, disclosure);
+    answer::disclose(&mut response, &disclosure);
     response.extensions_mut().insert(Occupied::new(permit, slot));
     response
 }
