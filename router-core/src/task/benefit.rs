@@ -8,14 +8,14 @@
 //! [`FULL`], a lower score lowers the benefit. From there on the score has no influence, because certainty about the
 //! type of a task does not measure its difficulty.
 //!
-//! Not done here: what a benefit is worth (`policy`).
+//! Does not count (`extent.rs`), nor decide what a benefit is worth (`policy`).
 
 use super::concepts::Concept;
-use super::concepts::Concepts;
+use super::extent::Extent;
+use super::extent::as_float;
+use super::kind::Assessment;
 use super::kind::Score;
 use super::locate::Located;
-use super::relevance::Text;
-use super::words::Word;
 
 /// The probability that a reasoning model answers correctly where a chat model does not.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,14 +25,20 @@ pub struct Benefit {
 }
 
 impl Benefit {
-    /// The benefit of a request of that score whose question alone has the benefit `head`; none without a question.
-    pub(super) fn behind(score: Score, head: Option<Score>) -> Self {
-        Self { probability: gate(score) * head.map_or(0.0, Score::value) }
+    /// The benefit of a request of that score with that last turn; none without one.
+    pub(super) fn behind(score: Score, last: Option<Assessment>) -> Self {
+        let of = |last: Assessment| {
+            // A fitted gain has the score of the turn in it. What the rest of the request says against reasoning still counts.
+            let own = if last.gain_of_all { gate(last.score) } else { 1.0 };
+            (gate(score) / own).min(1.0) * last.gain.value()
+        };
+        Self { probability: last.map_or(0.0, of) }
     }
 }
 
-/// The score from which on a request counts as a reasoning task in full.
-const FULL: f32 = 0.3;
+/// The score from which on a request counts as a reasoning task in full. At 0.3, exam questions of the sciences that the
+/// score takes for look-ups lost the benefit that their wording shows; lower still, look-ups full of numbers kept theirs.
+const FULL: f32 = 0.1;
 
 /// The share of the head's benefit that a request of that score has.
 pub(super) fn gate(score: Score) -> f32 {
@@ -45,7 +51,7 @@ pub(super) fn unlike(score: Score) -> f32 {
 }
 
 /// Number of features.
-pub(super) const FEATURES: usize = 11;
+pub(super) const FEATURES: usize = 18;
 
 /// A feature of the prior: what is counted, and from which count on more of it changes nothing.
 #[derive(Debug, Clone, Copy)]
@@ -55,26 +61,35 @@ struct Feature {
     prior: f32,
 }
 
-/// The features in the order of the model file. **Source:** signs as reported for exam-like sets; sizes set by hand and
-/// checked on public results (`router-core/model/CARD.md`).
+/// The features in the order of the model file. **Source:** signs as reported for exam-like sets; sizes set by hand between
+/// those and a fit to published gains of whole benchmarks, each left out in turn (`router-core/model/CARD.md`).
 const ALL: [Feature; FEATURES] = [
-    Feature { name: "digits", enough: 200.0, prior: 1.2 },
-    Feature { name: "numbers", enough: 60.0, prior: 0.7 },
-    Feature { name: "numbers in the options", enough: 1.0, prior: 0.8 },
-    Feature { name: "arithmetic operators", enough: 12.0, prior: 0.6 },
-    Feature { name: "formula marks", enough: 12.0, prior: 0.9 },
-    Feature { name: "single-letter variables", enough: 12.0, prior: 0.6 },
-    Feature { name: "asks for a quantity", enough: 3.0, prior: 0.6 },
-    Feature { name: "conditions", enough: 10.0, prior: 0.4 },
+    Feature { name: "digits", enough: 200.0, prior: 0.6 },
+    Feature { name: "numbers", enough: 60.0, prior: 0.3 },
+    Feature { name: "numbers in the options", enough: 1.0, prior: 0.9 },
+    Feature { name: "arithmetic operators", enough: 12.0, prior: 0.2 },
+    Feature { name: "formula marks", enough: 12.0, prior: 1.1 },
+    Feature { name: "single-letter variables", enough: 12.0, prior: 0.4 },
+    Feature { name: "asks for a quantity", enough: 3.0, prior: 0.3 },
+    Feature { name: "conditions", enough: 10.0, prior: 0.6 },
     Feature { name: "terms of mathematics", enough: 6.0, prior: 0.7 },
-    Feature { name: "asks for a fact", enough: 2.0, prior: -1.0 },
-    Feature { name: "length", enough: 3_000.0, prior: 0.3 },
+    Feature { name: "asks for a fact", enough: 2.0, prior: -0.9 },
+    Feature { name: "length", enough: 3_000.0, prior: 0.7 },
+    Feature { name: "proof, optimum or number of ways", enough: 2.0, prior: 0.8 },
+    Feature { name: "words of deduction", enough: 6.0, prior: 1.0 },
+    Feature { name: "words of everyday sums", enough: 6.0, prior: -1.0 },
+    Feature { name: "picks a statement", enough: 2.0, prior: -0.5 },
+    Feature { name: "words of code", enough: 12.0, prior: -0.3 },
+    Feature { name: "quantities of science and accounts", enough: 4.0, prior: 0.7 },
+    Feature { name: "lines", enough: 20.0, prior: 0.4 },
 ];
 
-/// So many letters around the question count like one inside; digits count in full: the lines of a puzzle may stand there.
-const AROUND: usize = 4;
+/// So many words around the question count like one inside; digits count in full: the lines of a puzzle may stand there.
+const AROUND: f32 = 3.0;
+/// So many letters around it count like one inside.
+const LETTERS_AROUND: f32 = 2.0;
 /// The log-odds of a question in which nothing is seen.
-const PRIOR_BIAS: f32 = -2.5;
+const PRIOR_BIAS: f32 = -2.8;
 
 /// The linear head: features -> log-odds.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,7 +98,7 @@ pub(super) struct Head {
     pub(super) bias: f32,
     /// A weight for each feature.
     pub(super) weights: [f32; FEATURES],
-    /// The weight of [`unlike`]: 0 in the prior; 1 takes the gate back, where rows show that low scores gain as well.
+    /// The weight of [`unlike`]: 0 in the prior, behind which the gate stands. A fitted head has this weight in its place.
     pub(super) unlike: f32,
 }
 
@@ -116,226 +131,34 @@ impl Head {
     }
 }
 
-/// The counts, in the order of [`ALL`].
-#[derive(Debug, Default, Clone, Copy)]
-struct Counts {
-    digits: usize,
-    numbers: usize,
-    operators: usize,
-    formulas: usize,
-    variables: usize,
-    quantity: usize,
-    conditions: usize,
-    terms: usize,
-    facts: usize,
-    letters: usize,
-    /// Digits and letters of what stands around the question.
-    digits_around: usize,
-    letters_around: usize,
-    options: usize,
-    numeric_options: usize,
-}
-
 /// The features of a located question and its options, each from 0 to 1.
 pub(super) fn features(turn: &Located<'_>) -> [f32; FEATURES] {
-    let mut counts = Counts::default();
-    counts.take_all(turn);
-    let share = as_float(counts.numeric_options) / as_float(counts.options.max(1));
+    let extent = Extent::of(turn);
+    let inside = |concept: Concept| as_float(extent.inside.of(concept));
+    let all = |concept: Concept| inside(concept) + as_float(extent.around.of(concept)) / AROUND;
     let seen = [
-        as_float(counts.digits + counts.digits_around),
-        as_float(counts.numbers),
-        share,
-        as_float(counts.operators),
-        as_float(counts.formulas),
-        as_float(counts.variables),
-        as_float(counts.quantity),
-        as_float(counts.conditions),
-        as_float(counts.terms),
-        as_float(counts.facts),
-        as_float(counts.letters + counts.letters_around / AROUND),
+        as_float(extent.digits),
+        as_float(extent.numbers),
+        as_float(extent.numeric_options) / as_float(extent.options.max(1)),
+        as_float(extent.operators),
+        as_float(extent.formulas),
+        as_float(extent.variables),
+        inside(Concept::Quantity),
+        all(Concept::Condition),
+        all(Concept::Term),
+        inside(Concept::LookUp),
+        as_float(extent.letters) + as_float(extent.letters_around) / LETTERS_AROUND,
+        inside(Concept::Work),
+        all(Concept::Deduction),
+        all(Concept::Everyday),
+        inside(Concept::Pick),
+        all(Concept::Code),
+        all(Concept::Science),
+        as_float(extent.lines),
     ];
     let mut values = [0.0; FEATURES];
     for ((value, seen), feature) in values.iter_mut().zip(seen).zip(&ALL) {
         *value = (seen.ln_1p() / feature.enough.ln_1p()).min(1.0);
     }
     values
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a sample has some thousand letters")]
-fn as_float(count: usize) -> f32 {
-    count as f32
-}
-
-/// A word of the question, and what stands before it.
-#[derive(Debug, Clone, Copy)]
-struct Seen {
-    word: Word,
-    /// The hash of the word before it on its line.
-    before: u32,
-    /// Is it one of the first two words of a segment?
-    start: bool,
-}
-
-/// The state of a line.
-#[derive(Debug, Default, Clone, Copy)]
-struct Line {
-    /// The hash of the last word.
-    before: u32,
-    /// The number of words so far.
-    words: usize,
-    /// Is an option open, and has it a number?
-    option: Option<bool>,
-}
-
-impl Line {
-    /// Does the word at `at` open an option: `A)`, `b.`, `(c)`, `①`?
-    #[inline]
-    fn opens_option(&self, text: &Text<'_>, at: usize, word: Word) -> bool {
-        // Nearly all words end here: a circled number counts as a letter of another script.
-        let lettered = self.words <= 1 && word.len() == 1;
-        (word.other > 0 || lettered) && self.opens_lettered_option(text, at, word)
-    }
-
-    fn opens_lettered_option(&self, text: &Text<'_>, at: usize, word: Word) -> bool {
-        let letter = text.letters.get(word.start()).copied().unwrap_or_default();
-        if matches!(letter, '①'..='⑩') {
-            return true;
-        }
-        let next = text.words.get(at + 1).copied().unwrap_or_default();
-        let closes = next.start() == word.end() && matches!(next.sign, b')' | b'.');
-        // At the start of a line, or behind a bracket there.
-        self.words <= 1 && word.len() == 1 && matches!(letter, 'a'..='h') && closes
-    }
-}
-
-/// The segment at hand: its words, and whether it is part of the question.
-#[derive(Debug, Default, Clone, Copy)]
-struct Current {
-    from: usize,
-    to: usize,
-    asked: bool,
-}
-
-impl Current {
-    /// Behind the last segment.
-    const NONE: Self = Self { from: usize::MAX, to: usize::MAX, asked: false };
-}
-
-impl Counts {
-    /// Counts the words of the question and of its options, wherever those stand.
-    fn take_all(&mut self, turn: &Located<'_>) {
-        let Located { text, question } = turn;
-        let concepts = Concepts::new();
-        let mut segments = text.segments.iter().enumerate();
-        let mut current = Current::default();
-        let mut line = Line::default();
-        for (at, &word) in text.words.iter().enumerate() {
-            if word.ends_line() {
-                self.close(&line);
-                line = Line::default();
-                continue;
-            }
-            while current.to <= at {
-                current = segments.next().map_or(Current::NONE, |(number, segment)| Current {
-                    from: segment.from,
-                    to: segment.to,
-                    asked: question.has(number),
-                });
-            }
-            let inside = current.from <= at;
-            let asked = inside && current.asked;
-            if line.opens_option(text, at, word) {
-                self.close(&line);
-                line.option = Some(word.digits > 0);
-                continue;
-            }
-            if asked || line.option.is_some() {
-                let start = inside && at < current.from + 2;
-                let seen = Seen { word, before: line.before, start };
-                self.take(text.letters, seen, concepts);
-                line.option = line.option.map(|numeric| numeric || word.digits > 0);
-            }
-            let next = text.words.get(at + 1).copied().unwrap_or_default();
-            let length = next.start().saturating_sub(word.start());
-            if asked {
-                self.letters += length;
-                // `$5` is a price, `$x$` a formula.
-                self.formulas += usize::from(word.sign == b'$' && next.digits == 0);
-            } else {
-                self.letters_around += length;
-                self.digits_around +=
-                    if line.option.is_none() { usize::from(word.digits) } else { 0 };
-            }
-            line.before = word.hash;
-            line.words += 1;
-        }
-        self.close(&line);
-    }
-
-    /// Counts the option of a line that has ended.
-    fn close(&mut self, line: &Line) {
-        if let Some(numeric) = line.option {
-            self.options += 1;
-            self.numeric_options += usize::from(numeric);
-        }
-    }
-
-    fn take(&mut self, letters: &[char], seen: Seen, concepts: Concepts) {
-        let Seen { word, before, start } = seen;
-        if !word.is_word() {
-            self.sign(letters, word);
-            return;
-        }
-        self.digits += usize::from(word.digits);
-        self.numbers += usize::from(word.digits > 0);
-        self.variables += usize::from(variable(letters, word));
-        match concepts.of(letters, before, word) {
-            Some(Concept::Quantity) => self.quantity += 1,
-            Some(Concept::Condition) => self.conditions += 1,
-            Some(Concept::Term) => self.terms += 1,
-            Some(Concept::LookUp) => self.facts += 1,
-            Some(Concept::LookUpFirst) => self.facts += usize::from(start),
-            None => {}
-        }
-    }
-
-    fn sign(&mut self, letters: &[char], word: Word) {
-        match word.sign {
-            b'+' | b'*' | b'/' | b'=' | b'<' | b'>' | b'%' => self.operators += 1,
-            b'^' | b'\\' => self.formulas += 1,
-            1 => {
-                let operators = matches!(
-                    letters.get(word.start()),
-                    Some(
-                        '×' | '÷'
-                            | '≤'
-                            | '≥'
-                            | '≠'
-                            | '√'
-                            | '∑'
-                            | '∫'
-                            | 'π'
-                            | '±'
-                            | '∠'
-                            | '△'
-                    )
-                );
-                self.operators += usize::from(operators);
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Is a word a letter that stands for something, rather than an article or a pronoun?
-fn variable(letters: &[char], word: Word) -> bool {
-    let letter = letters.get(word.end() - 1);
-    match word.len() - usize::from(word.digits).min(word.len()) {
-        1 if word.digits == 0 => {
-            letter.is_some_and(|letter| letter.is_ascii_lowercase() && !matches!(letter, 'a' | 'i'))
-        }
-        // `2x`, but not `2m`.
-        1 => matches!(letter, Some('n' | 'x' | 'y' | 'z')),
-        _ => false,
-    }
 }

@@ -88,7 +88,7 @@ impl Classifier {
     ) -> Verdict {
         let pushes = self.evidence(caller).pushes(request);
         let score = Score::from_log_odds(pushes.sum());
-        let benefit = Benefit::behind(score, pushes.gain);
+        let benefit = Benefit::behind(score, pushes.last);
         let other_language = pushes.other_language;
         if let Some(task) = hint {
             return Verdict { task, score, because: Because::Hint, benefit, other_language };
@@ -224,7 +224,7 @@ mod tests {
     fn what_is_hardly_a_reasoning_task_has_hardly_a_benefit() {
         // The stated scorer finds a gain of one half in every turn.
         for (text, least, most) in
-            [("6", 0.5, 0.5), ("0", 0.5, 0.5), ("-2.2", 0.16, 0.17), ("-6", 0.0, 0.01)]
+            [("6", 0.5, 0.5), ("0", 0.5, 0.5), ("-3.5", 0.14, 0.15), ("-8", 0.0, 0.01)]
         {
             let found = verdict(off(), &[("user", text)], "").benefit.probability;
             assert!((least..=most).contains(&found), "{text}: {found}");

@@ -14,6 +14,7 @@ use super::words::step_letter;
 
 /// The concept that a word stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
 pub(super) enum Concept {
     /// A quantity or a computation is asked for.
     Quantity,
@@ -25,10 +26,25 @@ pub(super) enum Concept {
     LookUp,
     /// The same, if it stands at the start of a sentence: elsewhere it is a relative pronoun.
     LookUpFirst,
+    /// A proof, an optimum or a number of ways is asked for.
+    Work,
+    /// Clues, premises and what follows from them.
+    Deduction,
+    /// People and things of the sums that schools teach first.
+    Everyday,
+    /// One of several statements is to be picked.
+    Pick,
+    /// A word of code, or of an ask for some.
+    Code,
+    /// A quantity or a unit of science, engineering or accounts.
+    Science,
 }
 
+/// Number of concepts.
+pub(super) const CONCEPTS: usize = 11;
+
 /// The words of each concept. `*` ends the start of a Korean word; `+` stands between two words.
-const WORDS: [(Concept, &str); 5] = [
+const WORDS: [(Concept, &str); CONCEPTS] = [
     (
         Concept::Quantity,
         "how+many how+much how+long how+far how+fast how+old how+often compute calculate evaluate determine find solve \
@@ -48,13 +64,13 @@ const WORDS: [(Concept, &str); 5] = [
         Concept::Term,
         "integer integers prime primes polynomial triangle triangles circle equation equations inequality sequence matrix \
          vector derivative integral modulo divisible divisor divisors permutation permutations combinations probability \
-         theorem proof prove angle angles perimeter radius coordinates polygon rectangle diagonal roots factors digit digits \
+         theorem angle angles perimeter radius coordinates polygon rectangle diagonal roots factors digit digits \
          coefficient coefficients logarithm sin cos tan log graph vertices edges algorithm array subarray substring \
-         complexity minimize maximize infinite limit expected uniformly frac sqrt cdot mathbb velocity acceleration \
-         equilibrium concentration intersect intersects arithmetic geometric binary \
+         complexity infinite limit expected uniformly frac sqrt cdot mathbb velocity acceleration \
+         concentration intersect intersects arithmetic geometric binary \
          정수* 소수* 자연수* 실수* 다항식* 삼각형* 사각형* 함수* 방정식* 부등식* 수열* 행렬* 벡터* 미분* 적분* 극한* 약수* 배수* 순열* \
-         조합* 증명* 각도* 둘레* 넓이* 부피* 반지름* 좌표* 직선* 곡선* 평면* 꼭짓점* 로그* 계수* 집합* 알고리즘* 배열* 그래프* 속도* \
-         가속도* 질량* 농도* 전류* 전압* 저항* 명제* 추론* 등차* 등비* 도함수* 기울기* 교점*",
+         조합* 각도* 둘레* 넓이* 부피* 반지름* 좌표* 직선* 곡선* 평면* 꼭짓점* 로그* 계수* 집합* 알고리즘* 배열* 그래프* 속도* \
+         가속도* 등차* 등비* 도함수* 기울기* 교점*",
     ),
     (
         Concept::LookUp,
@@ -63,10 +79,51 @@ const WORDS: [(Concept, &str); 5] = [
          누구* 누가 언제* 어디* 뜻* 의미* 명칭* 이름* 용어* 일컫* 부르는 불리* 불렀* 가리키* 유래* 저자* 작가* 별명* 수도는 정의는",
     ),
     (Concept::LookUpFirst, "who whom whose where when"),
+    (
+        Concept::Work,
+        "prove proof show+that derive deduce maximize minimize optimal optimize many+ways of+ways many+different many+distinct \
+         many+possible infinitely shortest+path dynamic+programming \
+         증명* 유도하* 유도해* 경우의 최적* 보이시오 보여라 일반항* 극대화* 극소화*",
+    ),
+    (
+        Concept::Deduction,
+        "clue clues puzzle premise premises follows conclude concluded inferred infer truth lies liar liars knight knights \
+         logically consistent statement statements must+be \
+         추론* 단서* 명제* 결론* 진술* 퍼즐* 거짓말* 참인* 참일*",
+    ),
+    (
+        Concept::Everyday,
+        "he she his her him dollars dollar cents buys buy bought sold earns money store friend friends brother sister mother \
+         father apples oranges cookies candy candies books pencils eats ate weeks birthday school kids children party gave \
+         gives pizza cake \
+         사탕* 구슬* 연필* 사과* 친구* 과자* 색종이* 동생* 언니* 엄마* 나누어* 초콜릿* 공책* 샀습니다* 먹었* 가지고",
+    ),
+    (
+        Concept::Pick,
+        "which+of which+one following statement+is \
+         것은 다음+중 옳은 옳지 틀린 알맞은 적절한 해당하는 해당하지 설명으로 거리가",
+    ),
+    (
+        Concept::Code,
+        "def return print int elif len const var void static import lambda null str char append self printf console println func \
+         async await struct enum bool float boolean python java javascript sql function+to \
+         코드* 파이썬* 자바* 구현*",
+    ),
+    (
+        Concept::Science,
+        "mole moles mol temperature pressure voltage current resistance capacitance inductance frequency wavelength energy mass \
+         force torque magnetic electric reaction enzyme allele genotype chromosome kinetic thermodynamic entropy quantum \
+         electron electrons spectrum molecule ph solution stress strain beam load present+value interest marginal elasticity \
+         variance deviation correlation hypothesis regression utility equilibrium cost+function kw kva mpa gpa kn hz ml cm mm \
+         kg ev nm kj ohm atm ℃ \
+         전압* 전류* 저항* 용량* 질량* 압력* 온도* 하중* 응력* 농도* 에너지* 주파수* 효율* 유량* 이윤* 효용* 비용함수* 탄력성* \
+         이자율* 이자* 감가상각* 원가* 표준편차* 분산* 표본* 신뢰구간* 수익률* 상속분* 유전* 반응식* 회로* 코일* 탄성계수* 역률* \
+         기압* 중화*",
+    ),
 ];
 
 /// Places of the table; a power of two, well above the number of words.
-const PLACES: usize = 1024;
+const PLACES: usize = 2048;
 /// The most places that are looked at for one word.
 const TRIED: usize = 8;
 
@@ -124,7 +181,7 @@ fn pair(first: u32, second: u32) -> u32 {
 #[inline]
 fn place(hash: u32) -> (usize, u8) {
     let spread = hash.wrapping_mul(0x9e37_79b1);
-    (usize::try_from(spread >> 22).unwrap_or_default(), 1 << (spread >> 19 & 7))
+    (usize::try_from(spread >> 21).unwrap_or_default(), 1 << (spread >> 18 & 7))
 }
 
 fn places(hash: u32) -> impl Iterator<Item = usize> {
@@ -203,6 +260,18 @@ mod tests {
             ("다항식의", Concept::Term),
             ("known as", Concept::LookUp),
             ("누구인가", Concept::LookUp),
+            ("many ways", Concept::Work),
+            ("증명하시오", Concept::Work),
+            ("premises", Concept::Deduction),
+            ("진술이", Concept::Deduction),
+            ("candies", Concept::Everyday),
+            ("사탕을", Concept::Everyday),
+            ("which of", Concept::Pick),
+            ("것은", Concept::Pick),
+            ("python", Concept::Code),
+            ("파이썬으로", Concept::Code),
+            ("voltage", Concept::Science),
+            ("전압은", Concept::Science),
             ("who", Concept::LookUpFirst),
         ] {
             let letters: Vec<char> = text.chars().collect();

@@ -92,6 +92,8 @@ pub struct Assessment {
     pub score: Score,
     /// If it does: how probable it is that a reasoning model answers correctly where a chat model does not.
     pub gain: Score,
+    /// Does the gain hold for turns that need no reasoning, too? True once it was fitted to recorded answers.
+    pub gain_of_all: bool,
     /// Is the question in a language that the scorer did not learn?
     pub other_language: bool,
 }
@@ -133,7 +135,8 @@ pub trait Scorer: Debug + Send + Sync {
 
     /// The score of one message and what reasoning would gain. By default the gain is one half of all turns.
     fn assess(&self, turn: &Message<'_>) -> Assessment {
-        Assessment { score: self.score_turn(turn), gain: Score(0.5), other_language: false }
+        let score = self.score_turn(turn);
+        Assessment { score, gain: Score(0.5), gain_of_all: false, other_language: false }
     }
 
     /// The same for a caller, named by its key: what a scorer remembers of one caller's texts must not be seen by others, not

@@ -5,6 +5,7 @@ mod caller_hints;
 mod concepts;
 mod conversation;
 mod cuts;
+mod extent;
 mod features;
 mod helper_call;
 mod known_segments;

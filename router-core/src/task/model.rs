@@ -6,8 +6,8 @@
 //! 44  digest of the training data u64           52  training rows u32                 56  check sum u32
 //! 60  bits of the locator u32  64  its biases 2 x f32 72  its scale f32
 //! 76  bits of the benefit's correction u32 (0: none)      80  its scale f32
-//! 84  bias of the benefit f32  88  its weights 11 x f32 132  its weight of the score f32
-//! 136 weights, 2^bits x i8, each times `scale`, then pairs of the locator, then the correction
+//! 84  bias of the benefit f32  88  its weights 18 x f32 160  its weight of the score f32
+//! 164 weights, 2^bits x i8, each times `scale`, then pairs of the locator, then the correction
 //! ```
 //! All numbers are little-endian. A weight is a byte because that costs less than a thousandth of AUC (measured, see
 //! the model card) and keeps the table in a core's second cache. A file of another version or layout is refused: its
@@ -24,7 +24,7 @@ use super::model_error::ModelError;
 use super::shape::Script;
 
 const MAGIC: &[u8; 8] = b"TASKMODL";
-const VERSION: u16 = 3;
+const VERSION: u16 = 4;
 const HEADER: usize = 92 + 4 * FEATURES;
 /// The place of the check sum; it covers all other bytes.
 const SUM_AT: usize = 56;

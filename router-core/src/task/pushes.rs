@@ -17,6 +17,7 @@ use super::conversation::lean;
 use super::conversation::user_turns;
 use super::helper_call::asks_for_helper_calls;
 use super::helper_call::is_helper_call;
+use super::kind::Assessment;
 use super::kind::OtherLanguages;
 use super::kind::Score;
 use super::kind::Scorer;
@@ -30,8 +31,8 @@ use super::signals::Signals;
 pub(super) struct Pushes {
     /// The last turn, alone.
     pub(super) own: f32,
-    /// The gain of reasoning on it if it needs reasoning; `None` if no user has spoken.
-    pub(super) gain: Option<Score>,
+    /// What the scorer found in it; `None` if no user has spoken.
+    pub(super) last: Option<Assessment>,
     follow_up: f32,
     instructions: f32,
     tools: f32,
@@ -176,7 +177,7 @@ impl Evidence<'_> {
             pushes.before = carried.map(task);
             pushes.own = if place == EARLIER {
                 let found = self.scorer.assess_for(turn, self.caller);
-                pushes.gain = Some(found.gain);
+                pushes.last = Some(found);
                 pushes.other_language = found.other_language;
                 if found.other_language && signals.other_languages == OtherLanguages::Score {
                     pushes.other = DOUBT;

@@ -160,7 +160,8 @@ impl LinearScorer {
     fn assessed(&self, located: &Located<'_>, known: Option<Known<'_>>) -> Assessment {
         let (score, other_language) = self.judged(located, known);
         let gain = Score::from_log_odds(self.gain(located, score));
-        Assessment { score, gain, other_language }
+        let gain_of_all = self.model.correction_bits != 0;
+        Assessment { score, gain, gain_of_all, other_language }
     }
 
     fn weigh_located(&self, located: &Located<'_>, known: Option<Known<'_>>) -> (f32, Script) {

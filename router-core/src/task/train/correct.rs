@@ -10,12 +10,12 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use crate::task::Assessment;
 use crate::task::LinearScorer;
 use crate::task::Score;
 use crate::task::benefit::Benefit;
 use crate::task::benefit::FEATURES;
 use crate::task::benefit::Head;
-use crate::task::benefit::gate;
 use crate::task::benefit::unlike;
 use crate::task::conversation::last_user;
 use crate::task::linear::divisor;
@@ -45,16 +45,22 @@ const FEWEST: usize = 50;
 /// Fewest rows' worth of a gain, and of none.
 const FEWEST_EACH: f64 = 5.0;
 /// Pulls that are tried, weakest first: what moves words, and what moves the prior's weights.
-const PULLS: [[f64; 2]; 8] = [
+const PULLS: [[f64; 2]; 12] = [
+    [0.15, 0.3],
+    [0.15, 3.0],
     [0.5, 0.3],
+    [0.5, 3.0],
     [1.5, 0.3],
     [1.5, 3.0],
     [5.0, 0.3],
     [5.0, 3.0],
     [20.0, 0.3],
     [20.0, 3.0],
-    [1e5, 1.0],
+    [1e5, 0.3],
+    [1e5, 3.0],
 ];
+/// The weight of [`unlike`] that stands for the gate of the prior.
+const GATE: f64 = -1.0;
 /// The least variance of a feature that sets its pull.
 const LEAST_VARIANCE: f64 = 1e-3;
 /// Force on the bias: none worth the name.
@@ -176,7 +182,8 @@ const WORDS_FROM: usize = 2 + FEATURES;
 struct Run<'r> {
     rows: &'r [GainRow],
     points: Vec<Point>,
-    scores: Vec<Score>,
+    /// The findings of the model that is corrected.
+    before: Vec<Assessment>,
     /// The part of each row.
     folds: Vec<usize>,
     parts: usize,
@@ -186,15 +193,25 @@ struct Run<'r> {
 impl<'r> Run<'r> {
     fn new(base: &LinearScorer, rows: &'r [GainRow], settings: CorrectionSettings) -> Self {
         let head = Head::prior();
-        let dense =
-            std::iter::once(head.bias).chain(head.weights).chain([head.unlike]).map(f64::from);
+        let dense = std::iter::once(head.bias).chain(head.weights).map(f64::from).chain([GATE]);
         let mut prior: Vec<f64> = dense.collect();
         prior.resize(WORDS_FROM + (1 << BITS), 0.0);
         let mut sample = Sample::new();
-        let read = rows.iter().map(|row| read(base, row, &mut sample));
-        let (points, scores) = read.unzip();
-        let parts = settings.folds;
-        Self { rows, points, scores, folds: folds(rows, settings), parts, prior }
+        let mut run = Self {
+            rows,
+            points: Vec::new(),
+            before: Vec::new(),
+            folds: folds(rows, settings),
+            parts: settings.folds,
+            prior,
+        };
+        for row in rows {
+            let (point, score) = read(base, row, &mut sample);
+            let gain = Score::nearest(0.0);
+            run.points.push(point);
+            run.before.push(Assessment { score, gain, gain_of_all: true, other_language: false });
+        }
+        run
     }
 
     fn fitted(&self, [words, shape]: [f64; 2], which: impl Fn(usize) -> bool) -> Vec<f64> {
@@ -231,21 +248,21 @@ impl<'r> Run<'r> {
     /// The pull whose held-out heads are least surprised by the chosen rows.
     fn best(&self, tried: &[Vec<f64>], which: impl Fn(usize) -> bool) -> usize {
         let surprise = |sums: &Vec<f64>| -> f64 {
-            let all = sums.iter().zip(&self.points).enumerate().filter(|(at, _)| which(*at));
-            all.map(|(_, (sum, point))| surprise(point.gate * probability(*sum), point.wanted))
-                .sum()
+            let all = sums.iter().zip(self.rows).enumerate().filter(|(at, _)| which(*at));
+            all.map(|(_, (sum, row))| surprise(probability(*sum), row.gain())).sum()
         };
         let all = tried.iter().map(surprise).enumerate();
         all.min_by(|a, b| a.1.total_cmp(&b.1)).map_or(0, |(at, _)| at)
     }
 
-    /// The benefit of each row, as it is served.
-    fn benefits(&self, log_odds: &[f64]) -> Vec<f64> {
-        let one = |(sum, score): (&f64, &Score)| {
-            let head = Score::from_log_odds(narrow(*sum));
-            f64::from(Benefit::behind(*score, Some(head)).probability)
+    /// The benefit of each row, as it is served: by a fitted head, or by the prior.
+    fn benefits(&self, log_odds: &[f64], fitted: bool) -> Vec<f64> {
+        let one = |(sum, before): (&f64, &Assessment)| {
+            let gain = Score::from_log_odds(narrow(*sum));
+            let found = Assessment { gain, gain_of_all: fitted, ..*before };
+            f64::from(Benefit::behind(before.score, Some(found)).probability)
         };
-        log_odds.iter().zip(&self.scores).map(one).collect()
+        log_odds.iter().zip(&self.before).map(one).collect()
     }
 
     fn report(&self, tried: &[Vec<f64>]) -> CorrectionReport {
@@ -256,9 +273,14 @@ impl<'r> Run<'r> {
             let pull = chosen.get(self.fold(row)).copied().unwrap_or_default();
             tried.get(pull).and_then(|sums| sums.get(row)).copied().unwrap_or_default()
         };
-        let corrected: Vec<f64> = (0..self.points.len()).map(pick).collect();
-        let prior: Vec<f64> = self.points.iter().map(|point| point.sum(&self.prior)).collect();
-        let [corrected, prior] = [corrected, prior].map(|sums| self.benefits(&sums));
+        let corrected: Vec<f64> = (0..self.rows.len()).map(pick).collect();
+        let mut prior = self.prior.clone();
+        if let Some(gate) = prior.get_mut(WORDS_FROM - 1) {
+            *gate = 0.0;
+        }
+        let prior: Vec<f64> = self.points.iter().map(|point| point.sum(&prior)).collect();
+        let corrected = self.benefits(&corrected, true);
+        let prior = self.benefits(&prior, false);
         let count = float(self.rows.len());
         CorrectionReport {
             rows: self.rows.len(),
@@ -270,8 +292,8 @@ impl<'r> Run<'r> {
     }
 
     fn compared(&self, benefits: &[f64]) -> Compared {
-        let all = benefits.iter().zip(&self.points);
-        let whole: f64 = all.map(|(found, point)| surprise(*found, point.wanted)).sum();
+        let all = benefits.iter().zip(self.rows);
+        let whole: f64 = all.map(|(found, row)| surprise(*found, row.gain())).sum();
         Compared {
             ranking: ranking(self.rows, benefits),
             within: within_families(self.rows, benefits),
@@ -303,13 +325,12 @@ impl<'r> Run<'r> {
 
 /// A row as a point, and the score of its last turn.
 fn read(base: &LinearScorer, row: &GainRow, sample: &mut Sample) -> (Point, Score) {
-    let mut point = Point { features: vec![(0, 1.0)], wanted: row.gain(), gate: 1.0 };
+    let mut point = Point { features: vec![(0, 1.0)], wanted: row.gain() };
     let request = row.request();
     let Some(turn) = request.as_ref().and_then(last_user) else {
         return (point, Score::nearest(0.0));
     };
     let (score, values, example) = gain_example(base, turn, sample, BITS);
-    point.gate = f64::from(gate(score));
     let dense =
         (1..).zip(values.into_iter().chain([unlike(score)])).filter(|(_, value)| *value != 0.0);
     point.features.extend(dense.map(|(at, value)| (at, f64::from(value))));

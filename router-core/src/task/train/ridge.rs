@@ -19,8 +19,6 @@ pub(super) struct Point {
     pub(super) features: Vec<(usize, f64)>,
     /// The target.
     pub(super) wanted: f64,
-    /// The factor of the probability: above 0, at most 1.
-    pub(super) gate: f64,
 }
 
 impl Point {
@@ -32,7 +30,7 @@ impl Point {
 
     /// The probability of the target under `weights`.
     pub(super) fn probability(&self, weights: &[f64]) -> f64 {
-        self.gate * probability(self.sum(weights))
+        probability(self.sum(weights))
     }
 
     /// Adds this row's features, each times `factor`.
@@ -106,12 +104,9 @@ fn slope(points: &[&Point], weights: &[f64], pull: Pull<'_>) -> (Vec<f64>, Vec<f
         pulled.map(|((weight, prior), force)| force * (weight - prior)).collect();
     let mut bends = Vec::with_capacity(points.len());
     for one in points {
-        let open = probability(one.sum(weights));
-        let found = one.gate * open;
-        // Without a gate this is one: then it is plain logistic regression.
-        let share = (1.0 - open).max(1e-9) / (1.0 - found).max(1e-9);
-        one.add((found - one.wanted) * share, &mut slope);
-        bends.push(found * (1.0 - open) * share);
+        let found = one.probability(weights);
+        one.add(found - one.wanted, &mut slope);
+        bends.push(found * (1.0 - found));
     }
     (slope, bends)
 }
@@ -162,11 +157,8 @@ mod tests {
     use super::*;
 
     fn points(all: &[(f64, f64)]) -> Vec<Point> {
-        let one = |&(value, wanted): &(f64, f64)| Point {
-            features: vec![(0, 1.0), (1, value)],
-            wanted,
-            gate: 1.0,
-        };
+        let one =
+            |&(value, wanted): &(f64, f64)| Point { features: vec![(0, 1.0), (1, value)], wanted };
         all.iter().map(one).collect()
     }
 
