@@ -105,11 +105,14 @@ pub(crate) async fn answered<F: Future<Output = Response>>(
     response
 }
 
-/// A panic in a handler is a bug of ours, and for the caller a 500 like any other.
-async fn caught(answer: impl Future<Output = Response>) -> Response {
-    AssertUnwindSafe(answer).catch_unwind().await.unwrap_or_else(|_| {
-        error!("a handler panicked");
-        Problem::internal().into_response()
+/// A panic in a handler is a bug of ours, and for the caller a 500 like any other. An `async fn` would hold the handler's future
+/// twice: as its argument and while it waits for it.
+fn caught(answer: impl Future<Output = Response>) -> impl Future<Output = Response> {
+    AssertUnwindSafe(answer).catch_unwind().map(|answer| {
+        answer.unwrap_or_else(|_| {
+            error!("a handler panicked");
+            Problem::internal().into_response()
+        })
     })
 }
 
