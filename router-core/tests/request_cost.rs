@@ -23,7 +23,7 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// The recorded figures of a request of 1 KB, from its head to its whole answer, and of the future that a caller of the library
 /// holds. Lower them when you have made a request cheaper.
-const RECORDED: Cost = Cost { allocations: 59, bytes: 25039, future: 752 };
+const RECORDED: Cost = Cost { allocations: 60, bytes: 25087, future: 752 };
 
 /// The cost of one request.
 #[derive(Debug)]

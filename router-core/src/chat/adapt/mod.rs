@@ -142,8 +142,17 @@ fn parts(name: &'static str) -> Option<(&'static str, &'static str)> {
     PARTED.into_iter().find_map(|outer| Some((outer, name.strip_prefix(outer)?.strip_prefix('.')?)))
 }
 
+/// A text as JSON. Nearly every name is written as it is.
 pub(super) fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+    let plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+    if !text.bytes().all(plain) {
+        return serde_json::Value::from(text).to_string();
+    }
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    quoted.push_str(text);
+    quoted.push('"');
+    quoted
 }
 
 pub(super) struct Edit<'r, 'a> {
