@@ -1,4 +1,4 @@
-//! Why a request failed: in the caller's error, in its headers, and in the log; never with an
+//! The reason why a request failed: in the caller's error, in its headers, and in the log; never with an
 //! upstream's own text.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

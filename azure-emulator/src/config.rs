@@ -35,7 +35,7 @@ pub enum ConfigFault {
     /// A deployment's keys do not fit together.
     #[error("deployments.{name}: {fault}")]
     Deployment {
-        /// Which.
+        /// The deployment.
         name: String,
         /// The fault.
         fault: &'static str,

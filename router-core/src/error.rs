@@ -40,7 +40,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// The wait for memory: running requests return it within about this time.
 const MEMORY_WAIT: Duration = Duration::from_secs(1);
 
-/// Why a request got no answer.
+/// The reason why a request got no answer.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RouteError {
@@ -74,7 +74,7 @@ pub enum RouteError {
     /// No deployment answered; the wait is the shortest of those that asked to be left alone.
     #[error("{fault}")]
     Sending {
-        /// Why.
+        /// The cause.
         fault: SendingFault,
         /// The shortest wait.
         wait: Option<Duration>,

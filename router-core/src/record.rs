@@ -92,7 +92,7 @@ pub struct RequestRecord {
     pub attempts: Vec<Step>,
     /// Events on the way.
     pub notes: Vec<Note>,
-    /// Why the preferred deployment did not answer; `None` if it did.
+    /// The reason why the preferred deployment did not answer; `None` if it did.
     pub fallback: Option<FellBack>,
     /// The fields that were changed or left out.
     pub adapted: Vec<&'static str>,
@@ -108,7 +108,7 @@ pub struct RequestRecord {
     pub total: Duration,
 }
 
-/// Why the preferred deployment did not answer.
+/// The reason why the preferred deployment did not answer.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct FellBack {
@@ -119,7 +119,7 @@ pub struct FellBack {
 }
 
 impl RequestRecord {
-    /// Why the preferred deployment did not answer, in one word.
+    /// The reason why the preferred deployment did not answer, in one word.
     pub fn fallback_cause(&self) -> Option<&'static str> {
         self.fallback.as_ref().map(|fell_back| fell_back.cause)
     }

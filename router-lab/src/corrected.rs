@@ -14,7 +14,7 @@ use crate::learning_args::Train;
 use crate::rows::ReadError;
 use crate::rows::read_gains;
 
-/// Why no corrected model was written.
+/// The reason why no corrected model was written.
 #[derive(Debug, thiserror::Error)]
 pub enum CorrectedError {
     /// A data file.

@@ -25,7 +25,7 @@ use crate::rows::read_gains;
 use crate::wrapped;
 use crate::wrapped::WrappedError;
 
-/// Why nothing was measured.
+/// The reason why nothing was measured.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A data file.

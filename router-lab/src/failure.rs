@@ -1,4 +1,4 @@
-//! Why a command failed, as text for the terminal.
+//! The reason why a command failed, as text for the terminal.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::simulation::stage::StageFault;
 use crate::simulation::trace::TraceFault;
 use crate::train;
 
-/// Why a command failed.
+/// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The configuration has faults.

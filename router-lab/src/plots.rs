@@ -11,7 +11,7 @@ use crate::report_page::PageKit;
 use crate::report_page::Plot;
 use crate::report_page::page;
 
-/// Why there is no page.
+/// The reason why there is no page.
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: cannot be written: {why}")]
 pub struct PlotError {

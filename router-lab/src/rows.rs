@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use router_core::chat::ChatRequest;
 use router_core::task::train::{GainError, GainRow, Row, RowError};
 
-/// Why rows could not be read.
+/// The reason why rows could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The file itself.

@@ -18,7 +18,7 @@ use crate::learning_args::Train;
 use crate::rows::ReadError;
 use crate::rows::read_all;
 
-/// Why no model was written.
+/// The reason why no model was written.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A data file.

@@ -18,7 +18,7 @@ use serde_json::Value;
 /// The family of questions without a wrapper.
 const BARE: &str = "bare";
 
-/// Why wrapped questions cannot be compared.
+/// The reason why wrapped questions cannot be compared.
 #[derive(Debug, thiserror::Error)]
 pub enum WrappedError {
     /// The file.

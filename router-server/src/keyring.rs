@@ -78,7 +78,7 @@ pub(crate) enum Door {
     Operator,
 }
 
-/// Why somebody may not.
+/// The reason why a caller is denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denied {
     /// The request has no key.

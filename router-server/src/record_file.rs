@@ -13,7 +13,7 @@ use tracing::warn;
 
 use crate::config::RequestLog;
 
-/// Why lines cannot be written where config says.
+/// The reason why lines cannot be written where config says.
 #[derive(Debug, thiserror::Error)]
 #[error("request_log.path: {}: {problem}", path.display())]
 pub struct LogFault {

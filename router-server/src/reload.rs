@@ -37,7 +37,7 @@ use crate::tls::TlsFault;
 use crate::traces::TraceFault;
 use crate::traces::Tracer;
 
-/// Why a configuration does not run.
+/// The reason why a configuration does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunFault {
     /// It would be reached from other machines, whose callers show no key.

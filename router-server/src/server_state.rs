@@ -56,7 +56,7 @@ pub(crate) struct Reloads {
 pub(crate) struct Reload {
     /// When.
     pub(crate) at: SystemTime,
-    /// Why the configuration was not taken; empty if it was.
+    /// The reason why the configuration was not taken; empty if it was.
     pub(crate) faults: Vec<String>,
     /// The keys that differ and cannot change while the server runs.
     pub(crate) needs_restart: Vec<&'static str>,

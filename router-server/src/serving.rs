@@ -35,7 +35,7 @@ use crate::workers::Workers;
 /// Pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Why a server does not start.
+/// The reason why a server does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartFault {
     /// The address cannot be listened at.

@@ -24,7 +24,7 @@ pub(crate) const EVERY: Duration = Duration::from_secs(5);
 
 const NAME: &str = "spent.json";
 
-/// Why the folder does not serve.
+/// The reason why the folder does not serve.
 #[derive(Debug, thiserror::Error)]
 #[error("server.state_dir: {}: {cause}", path.display())]
 pub struct StateFault {

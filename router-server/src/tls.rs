@@ -30,7 +30,7 @@ use crate::validity::not_after;
 /// The time of a handshake, so that a client that only opens connections does not keep them.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// Why the listener cannot speak TLS as config says.
+/// The reason why the listener cannot speak TLS as config says.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsFault {
     /// A file cannot be read.

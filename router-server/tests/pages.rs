@@ -47,7 +47,7 @@ fn words(line: &str) -> Vec<String> {
     words
 }
 
-/// What follows the program's name: called by itself, by cargo, or by the function that starts the tools' image.
+/// The text after the program's name: called by itself, by cargo, or by the function that starts the tools' image.
 fn arguments(line: &str) -> Option<&str> {
     if let Some((_, after)) = line.split_once("cargo run --release -p router-server -- ") {
         return Some(after);

@@ -76,7 +76,7 @@ impl BucketSettings {
     }
 }
 
-/// Why a [`Bucket`] cannot be made of some [`BucketSettings`].
+/// The reason why a [`Bucket`] cannot be made of some [`BucketSettings`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BucketFault {
     /// Units times tokens per unit is not a positive number.

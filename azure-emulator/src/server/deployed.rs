@@ -82,7 +82,7 @@ pub(crate) struct Deployed {
     inside: Mutex<Inside>,
 }
 
-/// Why a request was not admitted.
+/// The reason why a request was not admitted.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Refused {
     Full { wait: Duration },

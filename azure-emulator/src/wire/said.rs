@@ -1,7 +1,7 @@
 //! The content of a model's answer, apart from its wire format: text or tool calls, why it ended, and
 //! what that used.
 
-/// Why an answer ended.
+/// The reason why an answer ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
     /// The model had said everything.
@@ -44,7 +44,7 @@ pub struct Said {
     pub pieces: Vec<String>,
     /// Calls instead of text.
     pub calls: Vec<ToolCall>,
-    /// Why it ended.
+    /// The reason why it ended.
     pub finish: Finish,
     /// Hidden tokens spent before the first piece.
     pub reasoning_tokens: u64,

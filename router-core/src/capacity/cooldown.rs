@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::model::ServiceTier;
 
-/// Why a deployment is in cooldown.
+/// The reason why a deployment is in cooldown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Cause {
     /// It answered 429.

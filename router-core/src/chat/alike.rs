@@ -9,9 +9,9 @@ use std::ops::Range;
 
 use super::stream::Chunk;
 
-/// What stands before the text of a chunk.
+/// The bytes before the text of a chunk.
 const TEXT: &[u8] = b"\"delta\":{\"content\":\"";
-/// What stands before the filler that hides the length of a text. No reader uses its value.
+/// The bytes before the filler that hides the length of a text. No reader uses its value.
 ///
 /// **Source:** `OpenAI` API reference, chat completions, `stream_options.include_obfuscation`.
 const FILLER: &[u8] = b",\"obfuscation\":\"";
@@ -72,7 +72,7 @@ fn says_text_alone(chunk: &Chunk) -> bool {
     *content && goes_on && no_usage && of_chat && hosted.is_empty() && hosted_item.is_empty()
 }
 
-/// Where text and filler of a chunk stand, if its text has so many bytes.
+/// The ranges of a chunk's text and filler, if its text has so many bytes.
 fn gaps(event: &[u8], bytes: usize) -> Option<(Range<usize>, Option<Range<usize>>)> {
     let start = memchr::memmem::find(event, TEXT)? + TEXT.len();
     // Without an escape, every second quotation mark ends a string: here one has just begun.

@@ -15,7 +15,7 @@ use super::input::{Input, Reference};
 use super::message::{Message, Text, once};
 use super::operation::Operation;
 
-/// Why a body is not a chat request: which field, and what was expected there.
+/// The reason why a body is not a chat request: which field, and what was expected there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 #[non_exhaustive]

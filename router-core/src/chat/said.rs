@@ -22,7 +22,7 @@ pub(super) struct Said<'a> {
     pub(super) bytes: usize,
     /// True if a caller sees something of it.
     pub(super) content: bool,
-    /// Why the choice ended: some gateways say it here.
+    /// The reason why the choice ended: some gateways put it here.
     pub(super) finish_reason: Option<Text<'a>>,
 }
 

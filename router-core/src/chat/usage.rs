@@ -105,7 +105,7 @@ pub struct Answer {
     pub usage: Option<Usage>,
     /// The model that answered, by its own word.
     pub model: Option<Box<str>>,
-    /// Why the first choice ended.
+    /// The reason why the first choice ended.
     pub finish_reason: Option<Box<str>>,
     /// The answer's id: a stored response is found again by it.
     pub id: Option<Box<str>>,

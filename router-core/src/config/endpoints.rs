@@ -235,7 +235,7 @@ fn reach(raw: &raw::Endpoint, table: &Table<'_>) -> Option<Reach> {
     Some(Reach { ca_file, proxy, http2: raw.http2.unwrap_or(true) })
 }
 
-/// Whatever is in the address of a proxy is not repeated: passwords stand there as well.
+/// No part of a proxy's address is repeated: it may contain a password.
 fn proxy(url: &str, table: &Table<'_>) -> Option<Box<str>> {
     let fault = |why: &str| {
         table.fault(

@@ -113,7 +113,7 @@ impl Layers {
         read
     }
 
-    /// Why a credential cannot be read now; it may be there when it is needed.
+    /// The reason why a credential cannot be read now; it may be there when it is needed.
     fn absent(&self, source: &SecretSource) -> Option<String> {
         match source {
             SecretSource::Environment(name) => {

@@ -80,7 +80,7 @@ pub struct Raw {
 pub struct Routing {
     /// From this score on a task counts as reasoning, 0 to 1; 0.5.
     pub threshold: Option<f64>,
-    /// Whether scores choose the role or are only recorded: `route` or `observe`; route.
+    /// `route`: scores choose the role; `observe`: they are only recorded; route.
     pub mode: Option<String>,
     /// The role that serves all that is scored in the mode `observe`: `reasoning` or `chat`; chat.
     pub default_role: Option<String>,
@@ -100,17 +100,17 @@ pub struct Routing {
     pub prefer: Option<String>,
     /// The area in which every request must be processed; global.
     pub residency: Option<String>,
-    /// Whether a deployment asked for by its bare name may not fall back; false.
+    /// True if a deployment requested by its bare name may not fall back; false.
     pub strict_deployment: Option<bool>,
-    /// Whether a deployment leaves on its model's retirement day; false.
+    /// True if a deployment is left out from its model's retirement day on; false.
     pub exclude_retired: Option<bool>,
     /// Treatment of fields that a model rejects: `adapt` or `reject`; adapt.
     pub unsupported: Option<String>,
-    /// Whether requests without a `prompt_cache_key` get one, hashed from their conversation: `off` or `derive`; off.
+    /// `derive`: requests without a `prompt_cache_key` get one, hashed from their conversation; `off`: they do not; off.
     pub prompt_cache_key: Option<String>,
     /// A scorer's model file in place of the built-in one.
     pub scorer_model: Option<PathBuf>,
-    /// What decides on requests in other languages than English and Korean: `score`, `chat`, `reasoning` or `caller`; score.
+    /// The rule for requests in other languages than English and Korean: `score`, `chat`, `reasoning` or `caller`; score.
     pub other_languages: Option<String>,
     /// Segments (sentences, list items, labels) whose features are remembered, 0 to 1000000; 8192.
     pub segments_max: Option<i64>,
@@ -146,13 +146,13 @@ pub struct Endpoint {
     pub bearer: Option<SecretReference>,
     /// An identity of Entra ID, whose token is sent as `Authorization: Bearer`.
     pub identity: Option<Identity>,
-    /// Whether it is entered without a credential; false.
+    /// True if it needs no credential; false.
     pub anonymous: Option<bool>,
     /// A PEM file of certificate authorities trusted in addition to the system's.
     pub ca_file: Option<PathBuf>,
     /// The proxy by which it is reached: its URL, or `none`; what the environment says.
     pub proxy: Option<String>,
-    /// Whether HTTP/2 is used if it offers it, rather than HTTP/1.1 alone; true.
+    /// True if HTTP/2 is used where it is offered, false for HTTP/1.1 alone; true.
     pub http2: Option<bool>,
 }
 
@@ -231,7 +231,7 @@ pub struct Deployment {
     pub tiers: Option<Vec<String>>,
     /// The maximum number of concurrent requests; no bound.
     pub max_in_flight: Option<i64>,
-    /// Whether anything is sent to it; true.
+    /// True if requests may be sent to it; true.
     pub enabled: Option<bool>,
     /// Its tier, 1 to 1000: a higher one is tried once no deployment of a lower one can serve the request; 1.
     pub order: Option<i64>,

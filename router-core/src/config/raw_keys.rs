@@ -10,7 +10,7 @@ pub struct Key {
     /// The hashes of the keys that callers of this name show, as `router-server key hash` prints them; required unless a grant
     /// of `[identity_providers.NAME]` names the key.
     pub hashes: Option<Vec<String>>,
-    /// Whether it is accepted; true.
+    /// True if it is accepted; true.
     pub enabled: Option<bool>,
     /// The last day, in UTC, on which it is accepted, such as `2027-06-30`; no default.
     pub expires: Option<String>,
@@ -18,7 +18,7 @@ pub struct Key {
     pub team: Option<String>,
     /// Words for its owner's own use, which `GET /v1/usage` repeats; none.
     pub tags: Option<Vec<String>>,
-    /// Whether it may see `/metrics`, `/v1/route`, `/` and `/readyz?verbose`; false.
+    /// True if it may see `/metrics`, `/v1/route`, `/` and `/readyz?verbose`; false.
     pub operator: Option<bool>,
     /// The roles that it may use: `reasoning`, `chat`; both.
     pub roles: Option<Vec<String>>,

@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct Model {
-    /// Whether it answers chat completions; true unless it embeds.
+    /// True if it answers chat completions; true unless it embeds.
     pub chat_completions: Option<bool>,
-    /// Whether it answers the Responses API; true unless it embeds.
+    /// True if it answers the Responses API; true unless it embeds.
     pub responses: Option<bool>,
-    /// Whether it answers legacy completions; false.
+    /// True if it answers legacy completions; false.
     pub completions: Option<bool>,
-    /// Whether it makes embeddings instead of answers; false.
+    /// True if it makes embeddings instead of answers; false.
     pub embeddings: Option<bool>,
     /// Media that it serves instead of text: `images`, `speech`, `transcription`, `moderation`, true
     /// for any of them, or false; false.
     pub media: Option<MediaSetting>,
-    /// Whether it streams; true.
+    /// True if it streams; true.
     pub streaming: Option<bool>,
-    /// Whether it takes tools; true.
+    /// True if it takes tools; true.
     pub tools: Option<bool>,
-    /// Whether it takes `parallel_tool_calls`; as `tools`.
+    /// True if it takes `parallel_tool_calls`; as `tools`.
     pub parallel_tools: Option<bool>,
-    /// Whether it takes images; true.
+    /// True if it takes images; true.
     pub images: Option<bool>,
-    /// Whether it answers by a JSON schema; true.
+    /// True if it answers by a JSON schema; true.
     pub structured_outputs: Option<bool>,
     /// The efforts it accepts, empty where it takes no such field; missing for a model that does not reason.
     pub efforts: Option<Vec<String>>,
@@ -36,13 +36,13 @@ pub struct Model {
     pub max_effort: Option<bool>,
     /// The field that caps answers: `max_completion_tokens` or `either`; the first for models that reason.
     pub cap_field: Option<String>,
-    /// Whether it takes temperature and its kin: `free`, `free_without_effort`, `fixed`; fixed for models that reason.
+    /// True if it takes temperature and its kin: `free`, `free_without_effort`, `fixed`; fixed for models that reason.
     pub sampling: Option<String>,
-    /// Whether it takes `stop`; false for models that reason.
+    /// True if it takes `stop`; false for models that reason.
     pub stop: Option<bool>,
-    /// Whether it takes `prediction`; false for models that reason.
+    /// True if it takes `prediction`; false for models that reason.
     pub prediction: Option<bool>,
-    /// Whether it takes `verbosity` (`text.verbosity` in the Responses API); true for models that reason.
+    /// True if it takes `verbosity` (`text.verbosity` in the Responses API); true for models that reason.
     pub verbosity: Option<bool>,
     /// Other fields that it refuses, which are then left out, such as `prompt_cache_retention` or `reasoning.summary`; none.
     pub refuses: Option<Vec<String>>,

@@ -11,7 +11,7 @@ use crate::task::Scorer;
 
 use super::checked::Config;
 
-/// Why the task scorer cannot be loaded.
+/// The reason why the task scorer cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ScorerFault {

@@ -12,6 +12,8 @@ mod awaited;
 mod budget;
 #[cfg(feature = "http-client")]
 mod caller_headers;
+#[cfg(all(test, feature = "http-client"))]
+pub(crate) mod future_sizes;
 #[cfg(feature = "http-client")]
 mod hedge;
 #[cfg(feature = "http-client")]

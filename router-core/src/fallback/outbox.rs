@@ -157,7 +157,7 @@ mod tests {
     fn only_a_stream_whose_events_follow_each_other_waits_for_more() {
         let context = Context::from_waker(Waker::noop());
         let mut outbox = Outbox::default();
-        // How often more events than the first one come, each after the connection has asked twice.
+        // Sends so many events after the first one, each after the connection has asked twice.
         let mut one = |more: usize| {
             outbox.push("x".as_bytes().into());
             let mut turns = 0;

@@ -95,7 +95,7 @@ fn accounted(pieces: Vec<Bytes>, together: &Held) -> Vec<Bytes> {
     kept.collect()
 }
 
-/// Why an answer is not there as a whole.
+/// The reason why an answer is not there as a whole.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum NotWhole {
     /// It broke off, fell silent or is too long.

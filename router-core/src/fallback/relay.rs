@@ -33,7 +33,7 @@ use super::outbox::Outbox;
 use super::seen::{Seen, Verdict};
 use super::watch::{HELD_EVENT_BYTES, LINGER};
 
-/// Why a stream ended before its first content.
+/// The reason why a stream ended before its first content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotOpened {
     /// It reported an error.

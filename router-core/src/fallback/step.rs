@@ -60,7 +60,7 @@ pub(crate) fn describe(trail: &[Step]) -> String {
     in_words(trail.iter(), |step| format!("{step} {}ms", step.took.as_millis()))
 }
 
-/// Why attempts failed, in words; empty if none did.
+/// The reason why attempts failed, in words; empty if none did.
 pub(crate) fn causes(trail: &[Step]) -> String {
     in_words(trail.iter().filter(|step| step.ended != Ended::Served), Step::to_string)
 }
@@ -93,7 +93,7 @@ pub enum Note {
     Spilled {
         /// The deployment.
         deployment: Arc<Deployment>,
-        /// Why it was not held any longer.
+        /// The reason why it was not held any longer.
         cause: Spill,
     },
     /// It went on because the deployment is coming back after faults, and others try it already.
@@ -132,7 +132,7 @@ impl Note {
     }
 }
 
-/// Why a request left a full provisioned deployment.
+/// The reason why a request left a full provisioned deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Spill {
     /// The wait is longer than it may be held.
@@ -273,7 +273,7 @@ impl Ended {
     }
 }
 
-/// Why no deployment answered.
+/// The reason why no deployment answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendingFault {
@@ -327,7 +327,7 @@ const LONG: Duration = Duration::from_secs(60);
 
 #[cfg(feature = "http-client")]
 impl SendingFault {
-    /// Why nobody answered: a wait is the most useful thing to hear, then what the last attempts came to.
+    /// The reason why nobody answered: a wait is the most useful thing to hear, then what the last attempts came to.
     pub(super) fn of(trail: &[Step], late: bool) -> Self {
         if gave_up(trail) {
             return Self::GaveUp;

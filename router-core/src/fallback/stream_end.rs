@@ -21,7 +21,7 @@ pub(crate) struct StreamEnd {
     pub(crate) response_id: Option<Box<str>>,
     /// The model that answered, by its own word.
     pub(crate) model: Option<Box<str>>,
-    /// Why the last choice ended.
+    /// The reason why the last choice ended.
     pub(crate) finish_reason: Option<Box<str>>,
     /// Its end.
     pub(crate) how: How,

@@ -107,7 +107,7 @@ pub(crate) struct Fallback<U> {
     /// Fields that deployments refused against their records.
     pub(super) refusals: Refusals,
     pub(super) warnings: Arc<Warnings>,
-    /// Why deployments refused the router.
+    /// The latest refusals of the router by deployments.
     pub(super) last_refusals: Arc<LastRefusals>,
     /// The budget of second attempts; `None` where none are made.
     pub(super) hedges: Option<RetryTokens>,
@@ -123,7 +123,7 @@ pub(super) enum WalkEnd {
     Unsupported(SendingFault),
 }
 
-/// Why a walk goes on to the next deployment.
+/// The reason why a walk goes on to the next deployment.
 pub(super) enum Declined {
     /// The deployment did not answer.
     NoAnswer,
@@ -196,7 +196,7 @@ impl<U: Upstream> Fallback<U> {
         &self.waiting
     }
 
-    /// Why a deployment refused the router the last time; `None` if it has answered since.
+    /// The reason why a deployment refused the router the last time; `None` if it has answered since.
     pub(crate) fn last_refusal(&self, deployment: &DeploymentName) -> Option<LastRefusal> {
         self.last_refusals.of(deployment)
     }

@@ -151,7 +151,7 @@ pub enum LimitReached {
     /// The rest of the budget is reserved for running requests.
     #[error("the rest of {payer}'s {} budget is reserved for running requests; try again when one has finished", span.adjective())]
     Held {
-        /// Whose.
+        /// The key or the team.
         payer: Payer,
         /// Period of the budget.
         span: Span,
@@ -159,7 +159,7 @@ pub enum LimitReached {
     /// Its budget is spent.
     #[error("{payer}'s {} budget of {budget} USD is spent; the next begins on {renewed} at 00:00 UTC", span.adjective())]
     Budget {
-        /// Whose.
+        /// The key or the team.
         payer: Payer,
         /// Period of the budget.
         span: Span,

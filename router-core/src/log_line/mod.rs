@@ -59,7 +59,7 @@ pub struct LoggedRequest {
     /// The attempts, in order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub trail: Vec<LoggedAttempt>,
-    /// Why the preferred deployment did not answer.
+    /// The reason why the preferred deployment did not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fallback: Option<Box<str>>,
     /// Time that it waited for capacity.
@@ -68,7 +68,7 @@ pub struct LoggedRequest {
     /// From its first byte to its last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) total_ms: Option<u64>,
-    /// Why it went wrong.
+    /// The reason why it went wrong.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<Box<str>>,
 }

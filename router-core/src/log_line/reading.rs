@@ -18,7 +18,7 @@ pub struct Log {
     pub torn: usize,
 }
 
-/// Why a log cannot be read.
+/// The reason why a log cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum LogReadFault {
     /// The file cannot be read.

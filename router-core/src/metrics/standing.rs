@@ -25,7 +25,7 @@ use super::ptu_costs::PtuCosts;
 use super::recorder::NAMESPACE;
 use super::retirement;
 
-/// Whose standing is read at a scrape. Clones share it.
+/// The deployments whose state is read at a scrape. Clones share it.
 #[derive(Debug, Clone)]
 pub(crate) struct Watched(Arc<RwLock<Current>>);
 
@@ -35,7 +35,7 @@ struct Current {
     catalog: Catalog,
     forced: Option<Task>,
     retries: RetryTokens,
-    /// Whose segments are counted.
+    /// The classifier whose segments are counted.
     classifier: Classifier,
     /// True until the next scrape: series of deployments that are gone must go.
     renewed: bool,

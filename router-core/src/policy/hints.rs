@@ -137,7 +137,7 @@ pub const REQUEST_HEADERS: &[RequestHeader] = &[
     header(
         "x-router-priority",
         "`interactive`, `batch`",
-        "Whether somebody waits for the answer; batch requests give up provisioned capacity first.",
+        "`interactive` if a caller waits for the answer; batch requests give up provisioned capacity first.",
     ),
     header(
         "x-router-max-wait-ms",

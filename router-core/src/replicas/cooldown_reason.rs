@@ -12,7 +12,7 @@ use crate::model::ServiceTier;
 use crate::units::DeploymentName;
 use crate::units::Tokens;
 
-/// Why a deployment is in cooldown.
+/// The reason why a deployment is in cooldown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum CooldownReason {
     Throttled(ServiceTier),

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The future of an operation.
 pub type Answer<'e, T> = Pin<Box<dyn Future<Output = Result<T, ExchangeFault>> + Send + 'e>>;
 
-/// Why an operation failed. The text holds no secret.
+/// The reason why an operation failed. The text holds no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ExchangeFault(pub Box<str>);

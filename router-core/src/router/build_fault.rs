@@ -1,10 +1,10 @@
-//! Why a router cannot be built.
+//! The reason why a router cannot be built.
 
 use crate::config::ScorerFault;
 use crate::replicas::ExchangeFault;
 use crate::upstream::ClientFault;
 
-/// Why a router cannot be built.
+/// The reason why a router cannot be built.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum BuildFault {

@@ -60,8 +60,8 @@ impl Disclosure {
         self.0.trail.get().map(|trail| describe(trail))
     }
 
-    /// Why attempts failed, by deployment, in words; `None` if none did. If every deployment refuses the router, also those of
-    /// earlier requests count, with the upstream's code and the name that was sent. Not for callers who may see no names.
+    /// The causes of failed attempts by deployment, in words; `None` if none failed. If every deployment refuses the router, refusals
+    /// of earlier requests count too, with the upstream's code and the name that was sent. Not for callers who may see no names.
     pub fn causes(&self) -> Option<String> {
         if let Some(causes) = self.0.misconfigured.get() {
             return Some(causes.clone());
@@ -76,7 +76,7 @@ impl Disclosure {
     }
 
     /// The request has ended.
-    pub(super) fn closed(&self, record: &RequestRecord) {
+    pub(super) fn closed(&self, record: RequestRecord) {
         self.walked(&record.attempts);
         drop(self.0.routing.set(Routing::of(record)));
     }

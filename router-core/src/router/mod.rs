@@ -12,6 +12,8 @@ mod collections;
 mod disclosure;
 mod early_head;
 mod entering;
+#[cfg(test)]
+mod future_sizes;
 mod incoming;
 mod model_router;
 mod naming;

@@ -222,7 +222,7 @@ impl<U: Upstream> Inner<U> {
         self.fallback.limits().max_messages
     }
 
-    async fn answer(
+    pub(super) async fn answer(
         self: Arc<Self>,
         call: ChatCall,
         promise: Arc<OnceLock<EarlyHead>>,

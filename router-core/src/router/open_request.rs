@@ -270,9 +270,10 @@ impl Drop for OpenRequest {
         if let Some(ticket) = open.ticket.take() {
             charging::settle(ticket, &open.record);
         }
-        for observer in &*open.observers {
-            observer.closed(&open.record);
+        let Open { record, observers, disclosure, .. } = *open;
+        for observer in &*observers {
+            observer.closed(&record);
         }
-        open.disclosure.closed(&open.record);
+        disclosure.closed(record);
     }
 }

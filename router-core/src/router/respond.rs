@@ -58,7 +58,7 @@ use super::open_request::{AnswerEnd, Head, OpenRequest};
 /// The owners of stored objects and encrypted items.
 #[derive(Clone, Copy)]
 pub(super) struct Owners<'f> {
-    /// Whose a stored response is.
+    /// The owners of stored responses.
     pub(super) stored: &'f StoredResponses,
     /// The endpoints that can decrypt items.
     pub(super) encrypted: &'f EncryptedItems,
@@ -245,7 +245,7 @@ impl Respond<'_, '_> {
         }))
     }
 
-    /// Why the preferred deployment did not answer: its own attempt's end, or the wait it had asked for before.
+    /// The reason why the preferred deployment did not answer: its own attempt's end, or the wait it had asked for before.
     fn fallback(
         &self,
         deployment: &Deployment,

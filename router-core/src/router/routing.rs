@@ -30,7 +30,7 @@ pub struct Routing {
     pub spilled_over: bool,
     /// The number of attempts; `None` if the call ended before a decision.
     pub attempts: Option<usize>,
-    /// Why the preferred deployment did not answer.
+    /// The reason why the preferred deployment did not answer.
     pub fallback: Option<&'static str>,
     /// The fields that were changed or removed for the model.
     pub adapted: Vec<&'static str>,
@@ -48,26 +48,31 @@ pub struct Routing {
 
 impl Routing {
     /// The routing of a request that has ended.
-    pub(super) fn of(record: &RequestRecord) -> Self {
-        let (decided, answer) = (record.decided.as_ref(), record.answer.as_ref());
-        let spilled_over = answer.is_some_and(|answer| answer.spilled_over);
-        let answered = answer.map(|answer| &answer.deployment);
+    pub(super) fn of(record: RequestRecord) -> Self {
+        let attempts = record.decided.as_ref().map(|_| record.attempts.len());
+        let fell_back = record.fallback_cause();
+        let spilled_over = record.answer.as_ref().is_some_and(|answer| answer.spilled_over);
+        let (cost, cost_at_least) = match &record.answer {
+            Some(answer) if answer.usage.is_some() => (answer.cost, answer.cost_at_least),
+            Some(_) | None => (None, false),
+        };
         let error = match record.ended {
             RequestEnd::Refused(kind) => Some(kind),
             RequestEnd::Interrupted => Some(Kind::StreamInterrupted),
             RequestEnd::Served | RequestEnd::Rejected | RequestEnd::HungUp => None,
         };
+        let answered = record.answer.map(|answer| answer.deployment);
         Self {
-            task: decided.and_then(|decided| decided.task),
-            score: decided.and_then(|decided| Some(decided.verdict?.score)),
-            deployment: answered.or_else(|| last(&record.attempts)).cloned(),
+            task: record.decided.as_ref().and_then(|decided| decided.task),
+            score: record.decided.as_ref().and_then(|decided| Some(decided.verdict?.score)),
+            deployment: answered.or_else(|| last(&record.attempts).cloned()),
             spilled_over,
-            attempts: decided.map(|_| record.attempts.len()),
-            fallback: if spilled_over { Some("spillover") } else { record.fallback_cause() },
-            adapted: record.adapted.clone(),
-            residency: decided.map(|decided| decided.residency.clone()),
-            cost: answer.filter(|answer| answer.usage.is_some()).and_then(|answer| answer.cost),
-            cost_at_least: answer.is_some_and(|answer| answer.cost_at_least),
+            attempts,
+            fallback: if spilled_over { Some("spillover") } else { fell_back },
+            adapted: record.adapted,
+            residency: record.decided.map(|decided| decided.residency),
+            cost,
+            cost_at_least,
             overhead: record.overhead,
             error,
         }

@@ -38,7 +38,7 @@ pub(crate) struct Constraints<'c> {
     pub(crate) endpoint: Option<&'c EndpointName>,
 }
 
-/// Why a deployment is excluded.
+/// The reason why a deployment is excluded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exclusion {
     /// It serves another model than those requested.
@@ -63,7 +63,7 @@ pub enum Exclusion {
     ServiceTier(&'static str),
     /// It is in a cooldown.
     Cooling {
-        /// Why.
+        /// The cause.
         cause: Cause,
         /// Remaining time.
         wait: Duration,

@@ -8,7 +8,7 @@ use crate::units::ModelName;
 
 use super::constraints::Exclusion;
 
-/// Why no request is sent.
+/// The reason why no request is sent.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Refusal {
     /// No deployment of the models is inside the residency.

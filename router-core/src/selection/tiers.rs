@@ -87,7 +87,7 @@ impl TierOrder {
         self.named && deployment.service_tier == Some(self.first)
     }
 
-    /// Why an entry of a plan does not serve the request; `None` if it does.
+    /// The reason why an entry of a plan does not serve the request; `None` if it does.
     pub(super) fn exclusion(self, deployment: &Deployment, needs: &Needs) -> Option<Exclusion> {
         let tier = deployment.service_tier?;
         if !self.tiers().contains(&Some(tier)) {

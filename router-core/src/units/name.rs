@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why a text is not a name. The caller knows the kind and place of the name.
+/// The reason why a text is not a name. The caller knows the kind and place of the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{allowed}")]
 pub struct NameFault {

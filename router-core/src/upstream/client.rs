@@ -47,7 +47,7 @@ pub enum Reached {
     Elsewhere,
 }
 
-/// Why upstreams over HTTP cannot be set up.
+/// The reason why upstreams over HTTP cannot be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientFault {
     /// An endpoint cannot be reached as config says.
@@ -55,7 +55,7 @@ pub enum ClientFault {
     Reach {
         /// The endpoint.
         endpoint: EndpointName,
-        /// Why.
+        /// The cause.
         fault: ReachFault,
     },
     /// A deployment's endpoint is not in config.
@@ -74,7 +74,7 @@ pub enum ClientFault {
     Credential {
         /// The endpoint.
         endpoint: EndpointName,
-        /// Why.
+        /// The cause.
         fault: SecretFault,
     },
 }
@@ -169,7 +169,7 @@ fn unreached(endpoint: &Endpoint, fault: ReachFault) -> ClientFault {
 struct Keys<'c> {
     limits: ConnectionLimits,
     known: BTreeMap<EndpointName, Key>,
-    /// Whose tokens of the same identities are used on.
+    /// The client whose tokens of the same identities stay in use.
     before: Option<&'c HttpUpstream>,
 }
 

@@ -46,7 +46,7 @@ impl fmt::Display for Secret {
     }
 }
 
-/// Why a secret could not be read; it names the place and never the content.
+/// The reason why a secret could not be read; it names the place and never the content.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretFault {
     /// The variable is not set, or not in Unicode.

@@ -73,7 +73,7 @@ pub(super) struct Arrived {
     pub(super) body: ReplyBody,
 }
 
-/// Why a request got no response.
+/// The reason why a request got no response.
 struct NotSent {
     named: Unreachable,
     /// True if its connection had served another request and died before the head of a response.

@@ -19,7 +19,7 @@ pub struct Document {
     dialled: Dialled,
 }
 
-/// Why a document cannot be read.
+/// The reason why a document cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum DocumentFault {
     /// No client can be made, for example because the file of authorities cannot be read.

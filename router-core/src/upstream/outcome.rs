@@ -27,7 +27,7 @@ pub enum Outcome {
     Throttled {
         /// Requested wait; `None` if the response states none.
         wait: Option<Duration>,
-        /// Why, as far as it says.
+        /// The limit that was reached, as far as the response says.
         kind: Throttle,
     },
     /// 3xx, 408, 5xx, 529: the deployment failed.
@@ -54,7 +54,7 @@ pub enum Outcome {
     Rejected,
 }
 
-/// Why a 429 was answered.
+/// The reason why a 429 was answered.
 ///
 /// **Source:** Microsoft, "Manage Azure OpenAI quota", "Provisioned throughput", "Flex processing".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -38,7 +38,7 @@ pub enum Proxy {
     Through(Box<str>),
 }
 
-/// Why an endpoint cannot be reached as config says.
+/// The reason why an endpoint cannot be reached as config says.
 #[derive(Debug, thiserror::Error)]
 pub enum ReachFault {
     /// The file of authorities cannot be read.

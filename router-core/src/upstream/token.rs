@@ -28,7 +28,7 @@ pub(super) struct Token {
     pub(super) lifetime: Duration,
 }
 
-/// Why there is no token; it names no secret and no address.
+/// The reason why there is no token; it names no secret and no address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum TokenFault {
     /// A secret or a setting cannot be read.

@@ -48,7 +48,7 @@ struct Queue<'s> {
     waiting: Vec<&'s Call>,
     /// When reservations end, and their places in `returned`.
     ends: BinaryHeap<Reverse<(Duration, usize)>>,
-    /// What each reservation returns when it ends.
+    /// The tokens that each reservation returns when it ends.
     returned: Vec<f64>,
 }
 

@@ -32,7 +32,7 @@ pub struct Outcome {
     pub spent: f64,
     /// Duration of its answer on an idle deployment.
     pub idle: Duration,
-    /// What became of it.
+    /// Its outcome.
     pub fate: Fate,
 }
 

@@ -28,7 +28,7 @@ use super::stage::Stage;
 use super::tally::{Fate, ServedBy, Tally};
 use super::workload::Call;
 
-/// Why a stage cannot be played.
+/// The reason why a stage cannot be played.
 #[derive(Debug, thiserror::Error)]
 pub enum PlayFault {
     /// The router cannot be built.

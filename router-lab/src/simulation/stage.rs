@@ -69,7 +69,7 @@ pub struct Tank {
     pub settings: BucketSettings,
 }
 
-/// Why a configuration cannot be played.
+/// The reason why a configuration cannot be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StageFault {
     /// No deployment serves the role's first model.

@@ -48,7 +48,7 @@ impl Trace {
     }
 }
 
-/// Why a trace cannot be read.
+/// The reason why a trace cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceFault {
     /// The file cannot be read.

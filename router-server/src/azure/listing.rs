@@ -65,7 +65,7 @@ pub(crate) struct Listing {
     pub(crate) deployments: Vec<Listed>,
 }
 
-/// Why a text is not such a listing.
+/// The reason why a text is not such a listing.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListingFault {
     /// The text is not JSON.

@@ -1,4 +1,4 @@
-//! Why a command failed, as text for the terminal.
+//! The reason why a command failed, as text for the terminal.
 
 use std::io;
 
@@ -10,7 +10,7 @@ use crate::args::NoFile;
 use crate::record_file::LogFault;
 use crate::serving::StartFault;
 
-/// Why a command failed. Each ends the process with exit status 1.
+/// The reason why a command failed. Each ends the process with exit status 1.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The configuration has faults.

@@ -18,7 +18,7 @@ use crate::console;
 
 use super::Failure as CommandFailure;
 
-/// Why nothing is written.
+/// The reason why nothing is written.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A file cannot be read.
@@ -40,7 +40,7 @@ pub enum Failure {
     /// The router can use none of the deployments.
     #[error("none of the deployments can be used{}", listed(remarks))]
     Nothing {
-        /// Why each was left out.
+        /// The reason why each was left out.
         remarks: Vec<String>,
     },
     /// The file to be written is there already, or cannot be written.

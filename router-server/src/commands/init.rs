@@ -16,7 +16,7 @@ use super::import;
 
 const RESOURCE: &str = "azure";
 
-/// Why nothing is written.
+/// The reason why nothing is written.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// An answer is missing and has no default.

@@ -26,7 +26,7 @@ const LENGTH: usize = 43;
 /// A key that was made elsewhere has at least so many letters: 22 of base64 are 132 bits.
 const LEAST: usize = 22;
 
-/// Why the lines of a key are not added.
+/// The reason why the lines of a key are not added.
 #[derive(Debug, thiserror::Error)]
 pub enum Unfit {
     /// The configuration would refuse them.

@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// The status line is at most so long; what follows is not read.
 const STATUS_LINE_BYTES: u64 = 64;
 
-/// Why the server does not count as alive.
+/// The reason why the server does not count as alive.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// Nobody listens, or the connection broke.

@@ -13,7 +13,7 @@ pub(crate) struct Server {
     pub(crate) listen: Option<String>,
     /// Number of threads that serve requests; the cores that this process may use, by the container's quota too.
     pub(crate) workers: Option<i64>,
-    /// Whether callers without a key may come from beyond this machine; false.
+    /// True if callers without a key may come from other machines; false.
     pub(crate) allow_anonymous: Option<bool>,
     /// The longest request body, in bytes; 33554432.
     pub(crate) max_body_bytes: Option<i64>,

@@ -62,7 +62,7 @@ pub(crate) struct Facts {
     pub(crate) keys: Arc<[Box<str>]>,
 }
 
-/// Why a page receives no feed.
+/// The reason why a page receives no feed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoFeed {
     /// As many pages are open as may be.

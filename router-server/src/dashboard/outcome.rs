@@ -83,7 +83,7 @@ impl Outcome {
         }
     }
 
-    /// Why it went there, in one word; empty for a first choice that answered.
+    /// The reason why it went there, in one word; empty for a first choice that answered.
     pub(super) fn cause(record: &RequestRecord) -> &'static str {
         match &record.answer {
             None => record.ended.error().unwrap_or_default(),

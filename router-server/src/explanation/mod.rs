@@ -327,7 +327,7 @@ fn asked(asked: &RequestedModel) -> String {
     }
 }
 
-/// Why a deployment is out, in words.
+/// The reason why a deployment is out, in words.
 fn because(why: Exclusion) -> String {
     match why {
         Exclusion::Model => "serves another model".to_owned(),

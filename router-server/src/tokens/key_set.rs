@@ -16,7 +16,7 @@ const MOST_KEYS: usize = 100;
 /// The claims of a verified token.
 pub(super) type Claims = Map<String, Value>;
 
-/// Why a token gives no access.
+/// The reason why a token gives no access.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TokenFault {
     /// It is not a token, its signature is wrong, or the issuer has no such key.

@@ -30,7 +30,7 @@ const RETRY: Duration = Duration::from_secs(2);
 /// **Source:** "`OpenID` Connect Discovery 1.0", section 4.
 const DISCOVERY: &str = "/.well-known/openid-configuration";
 
-/// Why the keys cannot be read.
+/// The reason why the keys cannot be read.
 #[derive(Debug, thiserror::Error)]
 enum ReadFault {
     #[error("{0}: {1}")]

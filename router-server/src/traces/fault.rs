@@ -1,11 +1,11 @@
-//! Why spans cannot be exported.
+//! The reason why spans cannot be exported.
 
 use http::HeaderName;
 use router_core::upstream::SecretFault;
 
 use crate::config::Config;
 
-/// Why no spans can be made; no secret and no address is in it.
+/// The reason why no spans can be made; no secret and no address is in it.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceFault {
     /// This program was built without them.
@@ -16,7 +16,7 @@ pub enum TraceFault {
     Header {
         /// The header.
         header: HeaderName,
-        /// Why.
+        /// The cause.
         fault: SecretFault,
     },
     /// A variable of OpenTelemetry's says what cannot be.
@@ -36,7 +36,7 @@ pub enum TraceFault {
 }
 
 impl TraceFault {
-    /// Why what config says of traces is in vain in this program, if it is.
+    /// The fault of a configuration with `[traces]` in a program that was built without them.
     pub(crate) fn of_build(config: &Config) -> Option<Self> {
         (config.traces.is_some() && !cfg!(feature = "otel")).then_some(Self::NotBuilt)
     }

@@ -48,7 +48,7 @@ pub struct Chunk {
     pub choices: u128,
     /// Those of them that end with it.
     pub finished: u128,
-    /// Why a choice ended, where this chunk says so.
+    /// The reason why a choice ended, if this chunk has it.
     pub finish_reason: Option<Box<str>>,
     /// Usage, if this chunk reports it.
     pub usage: Option<Usage>,
