@@ -1,5 +1,4 @@
-//! The reason why a request failed: in the caller's error, in its headers, and in the log; never with an
-//! upstream's own text.
+//! The cause of a failed request is in the caller's error, in its headers and in the log, never with an upstream's own text.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -8,9 +8,10 @@ use std::path::PathBuf;
 use router_core::task::train::{
     Compared, Corrected, CorrectionError, CorrectionReport, CorrectionSettings, correct,
 };
-use router_core::task::{LinearScorer, ModelError};
 
 use crate::learning_args::Train;
+use crate::model_file;
+use crate::model_file::ModelFileError;
 use crate::rows::ReadError;
 use crate::rows::read_gains;
 
@@ -27,22 +28,9 @@ pub enum CorrectedError {
         #[from]
         why: CorrectionError,
     },
-    /// The model file of `--model` cannot be read.
-    #[error("{path}: cannot be read: {why}")]
-    ModelFile {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        why: std::io::Error,
-    },
-    /// The model file is not one for this program.
-    #[error("{path}: {why}")]
-    Model {
-        /// The file, or `shipped model`.
-        path: String,
-        /// Fault of the file.
-        why: ModelError,
-    },
+    /// The model file of `--model`.
+    #[error(transparent)]
+    Model(#[from] ModelFileError),
     /// The corrected model file.
     #[error("{path}: cannot be written: {why}")]
     Write {
@@ -57,22 +45,11 @@ pub enum CorrectedError {
 pub(crate) fn run(args: &Train) -> Result<String, CorrectedError> {
     let rows = read_gains(&args.data)?;
     let settings = CorrectionSettings { seed: args.seed, folds: args.folds };
-    let Corrected { file, report, .. } = correct(&base(args)?, &rows, settings)?;
+    let Corrected { file, report, .. } =
+        correct(&model_file::scorer(args.model.as_deref())?, &rows, settings)?;
     std::fs::write(&args.out, &file)
         .map_err(|why| CorrectedError::Write { path: args.out.clone(), why })?;
     Ok(format!("{}written: {} bytes; the score is unchanged\n", table(&report), file.len()))
-}
-
-/// The model whose benefit is corrected.
-fn base(args: &Train) -> Result<LinearScorer, CorrectedError> {
-    let Some(path) = &args.model else {
-        let path = "shipped model".to_owned();
-        return LinearScorer::shipped().map_err(|why| CorrectedError::Model { path, why });
-    };
-    let bytes =
-        std::fs::read(path).map_err(|why| CorrectedError::ModelFile { path: path.clone(), why })?;
-    let path = path.display().to_string();
-    LinearScorer::from_bytes(&bytes).map_err(|why| CorrectedError::Model { path, why })
 }
 
 /// The table of a refusal that has one.
@@ -110,6 +87,8 @@ fn line(name: &str, found: &Compared) -> String {
 
 #[cfg(test)]
 mod tests {
+    use router_core::task::LinearScorer;
+
     use super::*;
 
     fn args(folder: &tempfile::TempDir, rows: &str) -> Train {

@@ -9,13 +9,15 @@ use std::time::Duration;
 
 use router_core::task::train::measure::Figures;
 use router_core::task::train::{Quality, Row, Scored, quality};
-use router_core::task::{Classifier, LinearScorer, ModelError, Score, Signals};
+use router_core::task::{Classifier, Score, Signals};
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use crate::learning_args::Evaluate;
 
 use crate::gained;
+use crate::model_file;
+use crate::model_file::ModelFileError;
 use crate::plots;
 use crate::plots::PlotError;
 use crate::report_page::PageKit;
@@ -31,22 +33,9 @@ pub enum Failure {
     /// A data file.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The model file cannot be read.
-    #[error("{path}: cannot be read: {why}")]
-    ModelFile {
-        /// The file.
-        path: PathBuf,
-        /// The system's error.
-        why: std::io::Error,
-    },
-    /// The model file is not one for this program.
-    #[error("{path}: {why}")]
-    Model {
-        /// The file, or `shipped model`.
-        path: String,
-        /// Fault of the row.
-        why: ModelError,
-    },
+    /// The model file of `--model`.
+    #[error(transparent)]
+    Model(#[from] ModelFileError),
     /// A file of wrapped questions.
     #[error(transparent)]
     Wrapped(#[from] WrappedError),
@@ -70,7 +59,7 @@ pub enum Failure {
 pub(crate) fn run(args: &Evaluate, kit: &PageKit) -> Result<String, Failure> {
     let threshold = Score::try_new(args.threshold).ok_or(Failure::Threshold(args.threshold))?;
     let signals = Signals { threshold, ..Signals::default() };
-    let classifier = Classifier::new(Arc::new(scorer(args)?), signals);
+    let classifier = Classifier::new(Arc::new(model_file::scorer(args.model.as_deref())?), signals);
     if let Some(path) = &args.wrappers {
         return Ok(wrapped::report(path, &classifier)?);
     }
@@ -110,17 +99,6 @@ fn as_rows(classifier: &Classifier, rows: &[Row], scored: &[Scored]) -> String {
         format!("{line}\n")
     });
     lines.collect()
-}
-
-fn scorer(args: &Evaluate) -> Result<LinearScorer, Failure> {
-    let Some(path) = &args.model else {
-        let path = "shipped model".to_owned();
-        return LinearScorer::shipped().map_err(|why| Failure::Model { path, why });
-    };
-    let bytes =
-        std::fs::read(path).map_err(|why| Failure::ModelFile { path: path.clone(), why })?;
-    let path = path.display().to_string();
-    LinearScorer::from_bytes(&bytes).map_err(|why| Failure::Model { path, why })
 }
 
 /// Scores all rows; the times are in order, shortest first.
@@ -194,6 +172,8 @@ fn as_table(found: &Quality, times: &[Duration]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use router_core::task::LinearScorer;
+
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! The reason why a command failed, as text for the terminal.
+//! The errors that end a command, as text for the terminal.
 
 use std::io;
 

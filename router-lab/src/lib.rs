@@ -19,6 +19,7 @@
 //! | `report_page` | an HTML page of figures and plots |
 //! | `plots` | ROC curve, calibration and histogram of the scorer |
 //! | `rows` | labelled rows from files |
+//! | `model_file` | the model file that a command names |
 //! | `corrected` | corrects the benefit of a model file |
 //! | `train` | trains a model file |
 //! | `wrapped` | how much the text around a question moves its verdict |
@@ -57,6 +58,8 @@ mod report_page;
 mod plots;
 //
 mod rows;
+//
+mod model_file;
 //
 mod corrected;
 //

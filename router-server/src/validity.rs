@@ -1,7 +1,7 @@
-//! Until when is a certificate valid? Its `notAfter`, and nothing else of it.
+//! Reads the end of a certificate's validity (`notAfter`), and no other field.
 //!
-//! The TLS library has read the certificate before and keeps its dates to itself, so the way to the one field is walked here
-//! rather than with another parser in the tree. What is not laid out as a certificate has no answer.
+//! The TLS library has parsed the certificate before but does not expose its dates, so the one field is located here instead of
+//! adding another parser to the dependencies. Bytes that are not laid out as a certificate give `None`.
 //!
 //! **Source:** RFC 5280, 4.1: the order of fields (`Certificate`, `TBSCertificate`, `Validity`) and the two forms of time.
 

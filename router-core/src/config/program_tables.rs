@@ -1,4 +1,4 @@
-//! Tables of the program around the router: of the same files, but none of the router's business.
+//! Tables of the program around the router, such as a server: they are in the same files, and the router does not use them.
 //!
 //! The server has tables for its listener, its log and the identities of callers. An embedding program can load a server's
 //! file: these tables are accepted there and not checked. A program with [`ProgramTables`] of its own reads and checks them

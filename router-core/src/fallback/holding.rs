@@ -1,7 +1,7 @@
-//! The hold of a request for a pay-as-you-go deployment that answered 429, instead of the next deployment of the plan.
+//! Decides whether a request waits for a pay-as-you-go deployment that answered 429, instead of trying the next deployment.
 //!
-//! The waits of pay-as-you-go are mostly tens of milliseconds. It is worth one if the deployment holds the conversation's
-//! prompt cache, or if what comes next in the plan is no equal: dearer, in another service tier, of another model, later in
+//! The waits of pay-as-you-go are mostly tens of milliseconds. A request waits if the deployment holds the conversation's
+//! prompt cache, or if the next deployment of the plan is no equal: dearer, in another service tier, of another model, later in
 //! the operator's order, or nothing.
 //!
 //! Not done here: the waiting itself (`admit.rs`), and provisioned deployments, for which every request may be held.

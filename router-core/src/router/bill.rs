@@ -1,4 +1,4 @@
-//! Prices an answer when it has ended, with what answers before it cost that nobody saw.
+//! Prices an answer when it has ended, and adds the cost of earlier answers to the same request that the caller never saw.
 
 use crate::deployment::pricing;
 use crate::fallback::Note;

@@ -1,4 +1,4 @@
-//! The reason why a router cannot be built.
+//! The errors of building a router.
 
 use crate::config::ScorerFault;
 use crate::replicas::ExchangeFault;

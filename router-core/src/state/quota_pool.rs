@@ -1,7 +1,7 @@
 //! Quotas that several deployments share: Azure counts one quota for a subscription, region and model, and config names it.
 //!
-//! A pool holds the one count. A deployment's state shows it while it is locked, so that decisions and events read and write
-//! it as any other quota.
+//! A pool holds the one count. While a deployment's state is locked, the pool's count stands in place of the deployment's own,
+//! so decisions and events need no special case.
 
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};

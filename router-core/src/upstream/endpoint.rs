@@ -1,4 +1,4 @@
-//! An endpoint: base URL, credential, and the URL of each operation.
+//! Defines an endpoint (base URL and credential), and builds the URL of each operation.
 
 use std::path::PathBuf;
 use std::sync::Arc;

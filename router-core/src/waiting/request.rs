@@ -1,4 +1,4 @@
-//! A request in a queue, and its place there.
+//! A request that waits for capacity, and its position in the order of the queue.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -19,7 +19,6 @@ use crate::console;
 use crate::design_card;
 use crate::explanation;
 use crate::explanation::Judged;
-use crate::explanation::MOST_REASONS;
 
 use super::Failure;
 
@@ -48,12 +47,7 @@ pub(super) fn run(explain: &Explain) -> Result<(), Failure> {
         call.rights = Arc::clone(&key.rights);
     }
     let decision = router.route(&call)?;
-    let judged = Judged {
-        reasons: router.reasons(&call, MOST_REASONS),
-        question: router.question(&call),
-        benefit_reasons: router.benefit_reasons(&call, MOST_REASONS),
-        instructions_hashes: router.instructions_hashes(&call),
-    };
+    let judged = Judged::of(&router, &call);
     let told = if explain.json {
         format!("{:#}", explanation::to_json(&decision, &judged))
     } else {

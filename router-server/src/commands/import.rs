@@ -18,7 +18,7 @@ use crate::console;
 
 use super::Failure as CommandFailure;
 
-/// The reason why nothing is written.
+/// The reason why no configuration is written.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// A file cannot be read.

@@ -1,4 +1,4 @@
-//! The tables of the server as written, and their checks.
+//! Lists the tables that the server adds to the configuration, and checks each.
 
 use std::collections::BTreeMap;
 

@@ -3,34 +3,22 @@
 //! They explain what was decided and decide nothing: every figure comes from the [`Decision`]. The JSON's field names are
 //! a public interface.
 
+mod judged;
+
 use std::time::Duration;
 
 use router_core::decision::{Decision, MatchedRule, Plan, Refusal, SetBy, Tradeoff};
 use router_core::model::{Effort, ModelRecord, ServiceTier};
-use router_core::policy::{PrefixHash, ReasoningValue, RequestedModel};
+use router_core::policy::{ReasoningValue, RequestedModel};
 use router_core::selection::{Candidate, Exclusion, Place};
 use router_core::task::{Reason, Task, Verdict};
 use router_core::units::{ModelName, Usd};
 use serde_json::{Value, json};
 
-/// Reasons shown for a score.
-pub const MOST_REASONS: usize = 8;
+pub use judged::Judged;
 
 /// Characters of the question shown in a terminal.
 const MOST_SHOWN: usize = 200;
-
-/// The scorer's view of the request.
-#[derive(Debug, Default)]
-pub struct Judged {
-    /// The features that weighed most.
-    pub reasons: Vec<Reason>,
-    /// The features that weighed most in the benefit.
-    pub benefit_reasons: Vec<Reason>,
-    /// The question located in the last user's turn; `[..]` stands for what is left out.
-    pub question: Option<String>,
-    /// Hashes of the start of the system prompt, for the rules of a configuration.
-    pub instructions_hashes: Vec<PrefixHash>,
-}
 
 /// The decision as JSON.
 ///

@@ -12,7 +12,6 @@ use crate::app_state::AppState;
 use crate::config::Expose;
 use crate::explanation;
 use crate::explanation::Judged;
-use crate::explanation::MOST_REASONS;
 use crate::problem::Problem;
 
 use super::{intake, json};
@@ -42,12 +41,7 @@ fn explained(
         decision = router.route(&call);
     }
     let decision = decision.map_err(|error| Problem::of(&error, expose))?;
-    let judged = Judged {
-        reasons: router.reasons(&call, MOST_REASONS),
-        question: router.question(&call),
-        benefit_reasons: router.benefit_reasons(&call, MOST_REASONS),
-        instructions_hashes: router.instructions_hashes(&call),
-    };
+    let judged = Judged::of(router, &call);
     Ok(json::respond(&explanation::to_json(&decision, &judged)))
 }
 

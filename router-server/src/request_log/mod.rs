@@ -1,4 +1,4 @@
-//! One line per request: the decision, the outcome and the time; no content, no secrets.
+//! Writes one line per request to the process log: the decision, the outcome and the time; no content, no secrets.
 //!
 //! The line is written when the answer's last byte has left, or when the caller is gone, whichever comes first: a
 //! [`Line`] writes itself when it is dropped, and it lives as long as the answer's body. The router's part of it comes from the

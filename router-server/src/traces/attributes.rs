@@ -1,4 +1,5 @@
-//! The names of what spans tell. Those of OpenTelemetry's conventions stand together, so that a change of theirs is one edit.
+//! The names of the attributes of spans. Those of OpenTelemetry's conventions are listed together, so that a change of the
+//! conventions is one edit.
 //!
 //! **Source:** OpenTelemetry, semantic conventions for generative AI (status: development) and for HTTP, read 2026-11-23.
 

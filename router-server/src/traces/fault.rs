@@ -1,4 +1,4 @@
-//! The reason why spans cannot be exported.
+//! The errors of setting up the export of spans.
 
 use http::HeaderName;
 use router_core::upstream::SecretFault;
