@@ -4,7 +4,8 @@ use std::sync::{Arc, OnceLock};
 
 use crate::capacity::Entry;
 use crate::deployment::Deployment;
-use crate::fallback::future_sizes::{check, size};
+use crate::fallback::future_sizes::check;
+use crate::fallback::future_sizes::size;
 use crate::upstream::Attempt;
 use crate::upstream::HttpUpstream;
 use crate::upstream::Upstream;
