@@ -12,6 +12,8 @@ use super::words::Word;
 const TAG: usize = 40;
 /// A stop ends a sentence of at least so many letters.
 const SHORTEST: usize = 6;
+/// Thanks at the end of a line have at most so many words and signs.
+const COURTESY: usize = 9;
 /// From so many words on, what stands behind an equals sign is text.
 const WORDS_OF_VALUE: usize = 3;
 
@@ -85,7 +87,11 @@ impl Signs<'_> {
             b'=' => self.equals(start, at, end),
             b'>' => self.arrow(start, at, end),
             b':' => self.colon(start, at, end).filter(|cut| !(labelled && cut.end > at)),
-            b'.' | b'?' | b'!' | 1 => self.stop(start, at, end),
+            b'*' => self.emphasis(start, at, end),
+            b'.' | b'?' | b'!' | 1 => {
+                self.asked_label(start, at, end).or_else(|| self.stop(start, at, end))
+            }
+            0 if self.word(at).hangul > 1 => self.courtesy(start, at, end),
             _ => None,
         }
     }
@@ -200,6 +206,56 @@ impl Signs<'_> {
             label: Some(Named { from: start, to: at - 1 }),
             value: false,
         })
+    }
+
+    /// The star that closes an emphasized label at the start of a line: `*Name* ..`, `**Task** ..`.
+    fn emphasis(&self, start: usize, at: usize, end: usize) -> Option<Cut> {
+        let opens = start > 0 && self.sign(start - 1) == b'*' && self.adjoins(start);
+        let label = self.words.get(start..at)?;
+        let named = label.iter().any(|word| word.is_word() && word.len() > 1);
+        let short = self.word(at).start() <= self.word(start).start() + LABEL;
+        let next = if self.sign(at + 1) == b'*' { at + 2 } else { at + 1 };
+        let parted = next < end && !self.adjoins(next);
+        (opens && named && short && parted && self.adjoins(at)).then_some(Cut {
+            end: at,
+            next,
+            label: Some(Named { from: start, to: at }),
+            value: false,
+        })
+    }
+
+    /// The same star behind a question mark or a stop: `*What do you need?* ..`.
+    fn asked_label(&self, start: usize, at: usize, end: usize) -> Option<Cut> {
+        (self.sign(at + 1) == b'*').then(|| self.emphasis(start, at + 1, end)).flatten()
+    }
+
+    /// Korean thanks behind a sentence without a stop: `.. 알려줘 정말 고마워요!`.
+    fn courtesy(&self, start: usize, at: usize, end: usize) -> Option<Cut> {
+        const ENDINGS: [char; 9] = ['줘', '라', '오', '까', '요', '다', '지', '해', '가'];
+        const THANKS: [[char; 2]; 7] = [
+            ['감', '사'],
+            ['고', '마'],
+            ['고', '맙'],
+            ['정', '말'],
+            ['미', '리'],
+            ['대', '단'],
+            ['수', '고'],
+        ];
+        let last = self.word(at.checked_sub(1)?);
+        let ends = self.letters.get(last.end().checked_sub(1)?)?;
+        if at < start + 2 || end - at > COURTESY || !ENDINGS.contains(ends) {
+            return None;
+        }
+        let word = self.letters.get(self.word(at).start()..)?.first_chunk::<2>()?;
+        // `정말` and `미리` open thanks only.
+        let thanks = |word: &Word| {
+            let start = self.letters.get(word.start()..).and_then(|rest| rest.first_chunk::<2>());
+            start.is_some_and(|start| {
+                matches!(start, ['감', '사'] | ['고', '마' | '맙'] | ['수', '고'])
+            })
+        };
+        let opens = THANKS.contains(word) && self.words.get(at..end)?.iter().any(thanks);
+        (opens).then_some(Cut { end: at, next: at, label: None, value: false })
     }
 
     fn stop(&self, start: usize, at: usize, end: usize) -> Option<Cut> {

@@ -28,7 +28,7 @@ use super::words::step_letter;
 
 /// The number of this walk. A model names the walk it was trained for; whoever changes what is hashed gives it a new
 /// number, since old weights would answer other questions.
-pub(super) const LAYOUT: u16 = 4;
+pub(super) const LAYOUT: u16 = 5;
 
 /// The place in which an n-gram was seen. The numbers are hashed: never give one to another place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

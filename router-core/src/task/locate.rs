@@ -5,6 +5,7 @@
 //!
 //! Not done here: what the question needs (`linear.rs`).
 
+use super::asides::asides;
 use super::known_segments::Added;
 use super::known_segments::Known;
 use super::known_segments::Own;
@@ -70,6 +71,11 @@ pub(super) struct Located<'t> {
 }
 
 impl Located<'_> {
+    /// Is the question the whole turn?
+    pub(super) fn is_whole(&self) -> bool {
+        (0..self.text.segments.len()).all(|at| self.question.has(at))
+    }
+
     /// The letters of the question: one stretch for all neighbours.
     pub(super) fn spans(&self) -> Vec<Span> {
         let mut spans: Vec<Span> = Vec::new();
@@ -107,7 +113,9 @@ fn question(model: &Model, text: Text<'_>, aid: Aid<'_, '_>) -> Question {
     }
     let sums = sums(model, text, aid);
     let sums = sums.get(..segments.len()).unwrap_or_default();
-    let all = sums.iter().enumerate().filter(|(at, _)| !frames(segments, *at));
+    let asides = asides(text);
+    let frame = |at: usize| asides >> at & 1 == 1 || frames(segments, at);
+    let all = sums.iter().enumerate().filter(|(at, _)| !frame(*at));
     let highest = all.map(|(_, sum)| *sum).fold(f32::NEG_INFINITY, f32::max);
     let least = highest.min(LEAST);
     let sum = |at: usize| sums.get(at).copied().unwrap_or(LOWEST);
@@ -118,7 +126,6 @@ fn question(model: &Model, text: Text<'_>, aid: Aid<'_, '_>) -> Question {
             .is_some_and(|(one, other)| one.line == other.line && one.label == other.label);
         same && sum(other) >= least && sum(at) >= LEAST_BESIDE
     };
-    let frame = |at: usize| frames(segments, at);
     let chosen = (0..segments.len()).filter(|&at| !frame(at)).filter(|&at| {
         let before = at.checked_sub(1);
         sum(at) >= least || before.is_some_and(|before| beside(at, before)) || beside(at, at + 1)
@@ -129,11 +136,15 @@ fn question(model: &Model, text: Text<'_>, aid: Aid<'_, '_>) -> Question {
     }
 }
 
-/// Is a segment a label that comes again, as in examples, or one that waits for the answer at the end?
+/// Is a segment a label that comes again, as in examples, one that is itself a question, or one that waits for the
+/// answer at the end?
 fn frames(segments: &[Segment], at: usize) -> bool {
     let Some(label) = segments.get(at).filter(|segment| segment.is_label()) else { return false };
     let again = |(place, other): (usize, &Segment)| place != at && other.name == label.name;
-    at + 1 == segments.len() || segments.iter().enumerate().any(again)
+    // The question of a form: `*What do you need?* ..`.
+    let asks =
+        label.ending == 1 && segments.get(at + 1).is_some_and(|next| next.line == label.line);
+    asks || at + 1 == segments.len() || segments.iter().enumerate().any(again)
 }
 
 /// The sums of all segments while they grow.

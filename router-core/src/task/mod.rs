@@ -1,5 +1,6 @@
 //! Classifies a request: features -> score -> task, with reasons. The module root.
 
+mod asides;
 mod benefit;
 mod caller_hints;
 mod concepts;

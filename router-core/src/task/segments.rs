@@ -12,7 +12,9 @@ use super::cuts::Signs;
 use super::letters::is_hangul;
 use super::segment::Lead;
 use super::segment::Segment;
+use super::words::BASIS;
 use super::words::Word;
+use super::words::step_letter;
 
 /// The most segments of one turn; beyond it the middle is merged, because a question stands near an edge.
 pub(super) const MOST: usize = 64;
@@ -22,6 +24,46 @@ const MERGED: usize = 24;
 const HEADING: usize = 80;
 /// From so many sixteenths of signs on, neighbouring lines are one block.
 const DENSE: u32 = 4;
+/// Last parts of the names of fields; a longer one stands before its own ending.
+const KEYS: [&str; 37] = [
+    "question",
+    "query",
+    "prompt",
+    "message",
+    "request",
+    "task",
+    "input",
+    "context",
+    "content",
+    "contents",
+    "documents",
+    "document",
+    "docs",
+    "passages",
+    "passage",
+    "snippet",
+    "text",
+    "body",
+    "history",
+    "answer",
+    "response",
+    "output",
+    "results",
+    "result",
+    "sources",
+    "source",
+    "질문",
+    "질의",
+    "문의",
+    "요청",
+    "문서",
+    "본문",
+    "내용",
+    "자료",
+    "맥락",
+    "답변",
+    "결과",
+];
 /// The label of what follows a closing tag.
 const CLOSED: u32 = 1;
 
@@ -210,7 +252,20 @@ impl Scan<'_> {
     fn name(&self, named: Named) -> u32 {
         let words = self.signs.words.get(named.from..named.to).unwrap_or_default();
         let text = |word: &&Word| word.is_word() && usize::from(word.digits) < word.len();
-        words.iter().rfind(text).map_or(CLOSED, |word| word.hash)
+        words.iter().rfind(text).map_or(CLOSED, |word| self.key(*word))
+    }
+
+    /// The hash of the last part of a compound such as `user_query` or `userQuery` if that is a common name.
+    fn key(&self, word: Word) -> u32 {
+        let letters = self.signs.letters.get(word.start()..word.end()).unwrap_or_default();
+        let ends = |key: &&&str| {
+            let count = key.chars().count();
+            let tail = letters.len().checked_sub(count).filter(|&before| before > 0);
+            tail.and_then(|tail| letters.get(tail..))
+                .is_some_and(|tail| tail.iter().copied().eq(key.chars()))
+        };
+        let known = KEYS.iter().find(ends);
+        known.map_or(word.hash, |key| key.chars().fold(BASIS, step_letter))
     }
 
     /// The mark at the start of a line, and where its text starts.

@@ -152,7 +152,8 @@ impl LinearScorer {
         let score = if other {
             Score::from_log_odds(language::log_odds(located))
         } else {
-            self.calibrated(found.0, found.1)
+            let lift = if located.is_whole() { 0.0 } else { CUT_OUT };
+            Score::from_log_odds(self.calibrated(found.0, found.1) + lift)
         };
         (score, other)
     }
@@ -164,6 +165,15 @@ impl LinearScorer {
         Assessment { score, gain, gain_of_all, other_language }
     }
 
+    /// The log-odds of a turn before [`CUT_OUT`], which is added behind any calibration.
+    #[cfg(feature = "train")]
+    pub(super) fn before_lift(&self, turn: &Message<'_>) -> f32 {
+        self.with_located(turn, None, |located, known| {
+            let (sum, script) = self.weigh_located(located, known);
+            self.calibrated(sum, script)
+        })
+    }
+
     fn weigh_located(&self, located: &Located<'_>, known: Option<Known<'_>>) -> (f32, Script) {
         let mut sums = Sums { known, ..Sums::new(&self.model) };
         let script = walk(located, &mut sums);
@@ -172,9 +182,10 @@ impl LinearScorer {
 }
 
 impl LinearScorer {
-    fn calibrated(&self, sum: f32, script: Script) -> Score {
+    /// The log-odds of a sum of weights.
+    fn calibrated(&self, sum: f32, script: Script) -> f32 {
         let line = self.model.calibration(script);
-        Score::from_log_odds(sum.mul_add(line.slope, line.offset))
+        sum.mul_add(line.slope, line.offset)
     }
 
     /// The log-odds that reasoning gains something, for a located question.
@@ -264,6 +275,10 @@ impl Scorer for LinearScorer {
         Some(found.trim().to_owned())
     }
 }
+
+/// What a question gains back that was cut out of a turn, in log-odds: its neighbours lower its score by about so much.
+/// **Source:** the wrapper check's half `dev`: flips .056 without it, .049 with 0.2 to 0.8.
+const CUT_OUT: f32 = 0.4;
 
 /// Stands for what is left out of a text around its question.
 const LEFT_OUT: &str = " [..] ";

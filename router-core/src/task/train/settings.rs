@@ -3,8 +3,8 @@
 //! Not done here: the training (`teacher.rs`).
 
 use crate::task::LinearScorer;
-use crate::task::Scorer;
 use crate::task::Task;
+use crate::task::conversation::last_user;
 use crate::task::model::Calibration;
 
 use super::calibrate::Held;
@@ -67,8 +67,9 @@ impl Trained {
     /// scores does not change; figures of calibration on the same rows say nothing afterwards.
     pub fn calibrate(&mut self, rows: &[Row]) {
         let held = |row: &Row| {
-            let score = self.scorer.score(&row.request().ok()?);
-            Some(Held { sum: score.log_odds(), task: row.task, count: 1.0 })
+            let request = row.request().ok()?;
+            let sum = self.scorer.before_lift(last_user(&request)?);
+            Some(Held { sum, task: row.task, count: 1.0 })
         };
         let line = fit(&rows.iter().filter_map(held).collect::<Vec<Held>>());
         let mut model = self.scorer.model().clone();
