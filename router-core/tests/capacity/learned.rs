@@ -32,7 +32,8 @@ async fn a_learned_cap_is_sent_and_an_answer_it_cuts_is_asked_again() {
     teach(&router, &world).await;
     finish(&router, &world, 100, None).await;
     let cap = world.seen().last().unwrap().cap.unwrap();
-    assert!((300..=320).contains(&cap), "{cap}");
+    // After 300 of the 1,000 answers that its quantile takes, the longest has a margin of 1.44.
+    assert!((420..=460).contains(&cap), "{cap}");
     let before = world.seen().len();
     let answer = finish(&router, &world, 2_000, None).await;
     assert_eq!(answer["choices"][0]["finish_reason"], "stop");
