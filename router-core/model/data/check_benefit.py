@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Ranks kinds of questions by benefit: does a kind whose published gain is higher score higher?  (own work, CC0-1.0)
+"""Ranks kinds of questions by benefit: does a kind on which reasoning models gain more score higher?  (own work, CC0-1.0)
 
 Usage: python3 check_benefit.py --data SHARED/data [--program target/release/router-server]        (standard library only)
 
 Questions with recorded answers of a chat and a reasoning model are public for puzzles only. For exams there are gains of whole
-benchmarks. So this compares kinds: of each pair below, the first is the one on which reasoning models gain more (their
-developers' reports: MATH, GPQA and logic grids by tens of points, MMLU by subject, GSM8K, SVAMP, MBPP and HumanEval by few).
+benchmarks. So this compares kinds: of each pair below, the first is the one on which reasoning models gain more, as is generally
+known (MATH, GPQA and logic grids by tens of points, MMLU by subject, GSM8K, SVAMP, MBPP and HumanEval by few).
 Printed is the probability that a question of the first kind ranks above one of the second: by benefit, by digits, by letters
 and by score. `check_benefit.txt` holds 40 Korean exam questions, half of them calculations, written for this check.
 """

@@ -74,6 +74,11 @@ static ALL: LazyLock<Vec<(u32, Says)>> = LazyLock::new(|| {
     all
 });
 
+/// Builds the table of words, so that no score has to.
+pub(super) fn prepare() {
+    LazyLock::force(&ALL);
+}
+
 fn find(all: &[(u32, Says)], hash: u32) -> Option<Says> {
     let at = all.binary_search_by_key(&hash, |(hash, _)| *hash).ok()?;
     all.get(at).map(|(_, says)| *says)

@@ -62,7 +62,7 @@ struct Feature {
 }
 
 /// The features in the order of the model file. **Source:** signs as reported for exam-like sets; sizes set by hand between
-/// those and a fit to published gains of whole benchmarks, each left out in turn (`router-core/model/CARD.md`).
+/// those and a fit to a rough scale of gains of 29 kinds of questions (`router-core/model/CARD.md`).
 const ALL: [Feature; FEATURES] = [
     Feature { name: "digits", enough: 200.0, prior: 0.6 },
     Feature { name: "numbers", enough: 60.0, prior: 0.3 },

@@ -259,10 +259,8 @@ impl Scan<'_> {
     fn key(&self, word: Word) -> u32 {
         let letters = self.signs.letters.get(word.start()..word.end()).unwrap_or_default();
         let ends = |key: &&&str| {
-            let count = key.chars().count();
-            let tail = letters.len().checked_sub(count).filter(|&before| before > 0);
-            tail.and_then(|tail| letters.get(tail..))
-                .is_some_and(|tail| tail.iter().copied().eq(key.chars()))
+            let mut before = letters.iter().rev();
+            key.chars().rev().all(|letter| before.next() == Some(&letter)) && before.len() > 0
         };
         let known = KEYS.iter().find(ends);
         known.map_or(word.hash, |key| key.chars().fold(BASIS, step_letter))

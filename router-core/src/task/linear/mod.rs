@@ -16,6 +16,7 @@ use std::sync::LazyLock;
 use crate::chat::ChatRequest;
 use crate::chat::Message;
 
+use crate::task::asides;
 use crate::task::benefit::features as benefit_features;
 use crate::task::benefit::unlike;
 use crate::task::conversation::last_user;
@@ -102,6 +103,7 @@ impl LinearScorer {
     }
 
     pub(super) fn new(model: Model) -> Self {
+        asides::prepare();
         let small = Arc::new(small_weights(&model));
         Self { model: Arc::new(model), small, known: None }
     }
