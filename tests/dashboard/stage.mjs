@@ -85,7 +85,11 @@ export const number = (text) => Number(text.replaceAll(",", "").replace("$", "")
 export const rows = (page, table) => page.$$eval(`${table} tbody tr`, (found) =>
   found.map((row) => [...row.children].map((cell) => cell.textContent.trim())));
 
-export const tile = (page, label) => page.$eval(`.tile:has(dt:text-is("${label}")) .value`, (node) => node.textContent);
+/** The value of a tile, once the page shows it. */
+export async function tile(page, label) {
+  const value = page.locator(`.tile:has(dt:text-is("${label}")) .value`);
+  return value.textContent();
+}
 
 /** Zero violations, by axe-core's rules for WCAG 2.2 A and AA and its good practices. */
 export async function accessible(page, where) {
