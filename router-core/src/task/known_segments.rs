@@ -1,11 +1,10 @@
-//! Remembers what segments show of themselves, because sentences come again: templates, instructions, documents, histories.
+//! Caches the features of segments, because sentences repeat: templates, instructions, documents, histories.
 //!
-//! An entry holds sums and hashes, never a text. Its key is a keyed hash of the segment's words and of the caller's key, so the
-//! time that a request takes says nothing of other callers' texts. The tables have a fixed size, and an entry that is not
-//! used makes room for another. They are tables of their own rather than a `moka` cache, because a look-up there takes 750
-//! instructions, which is half of what a hit saves.
+//! An entry holds sums and hashes, never text. Its key is a keyed hash of the segment's words and of the caller's key, so the
+//! duration of a request reveals nothing about other callers' texts. The tables have a fixed size, and a new entry replaces the
+//! older one of its set. They are not a `moka` cache, because a look-up there takes 750 instructions, half of what a hit saves.
 //!
-//! Not done here: whole turns (`remembered.rs`), and what depends on the segments around (`relevance.rs`).
+//! Not done here: whole turns (`remembered.rs`), and features that depend on neighbouring segments (`relevance.rs`).
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +17,7 @@ use super::segment::Segment;
 use super::segments::MOST;
 use super::words::Word;
 
-/// What a segment shows of itself: the sums of its own features, and its edges for its neighbours.
+/// The features of a segment alone: sums of weights, and the edges that its neighbours read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Own {
     /// Sums of its words and pairs of words.
@@ -29,7 +28,7 @@ pub(super) struct Own {
     pub(super) edges: Edges,
 }
 
-/// Weights of one group, added, and how many they were: those of both looks.
+/// Sums of the weights of one group in both models, and their number.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Added {
     pub(super) first: i32,
@@ -55,13 +54,13 @@ pub(super) struct Total {
 }
 
 impl Total {
-    /// What has been added since it was `before`.
+    /// The difference from an earlier total.
     pub(super) fn since(self, before: Self) -> Self {
         Self { sum: self.sum - before.sum, count: self.count - before.count }
     }
 }
 
-/// What a segment adds to the score if it is part of the question. The numbers tell keys apart.
+/// A part of what a segment adds to the score if it belongs to the question. The numbers distinguish keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Part {
@@ -75,31 +74,31 @@ pub(super) enum Part {
 
 /// Tables that threads use in turn: each takes one that is free, beginning with its own.
 const TABLES: usize = 4;
-/// Entries that a key may stand in.
+/// Entries of a set: the places that a key may take.
 const WAYS: usize = 2;
 
-/// The words among which those that are looked at lie, with the ends of lines between them.
+/// The most words of a segment that its features depend on, ends of lines included.
 const LOOKED_AT: usize = 2 * WALKED + 8;
 
-/// Entries by their keys; 0 is the key of none.
+/// Entries by key; no entry has the key 0.
 #[derive(Debug, Default)]
 struct Table {
     own: Vec<[(u64, Own); WAYS]>,
     parts: Vec<[(u64, [Total; 2]); WAYS]>,
 }
 
-/// What is known of segments.
+/// The cache.
 #[derive(Debug)]
 pub(super) struct KnownSegments {
     tables: [Mutex<Table>; TABLES],
-    /// Sets of a table: a power of two. They are made when the table is used for the first time.
+    /// Number of sets of a table: a power of two. A table allocates them at its first use.
     sets: usize,
     keys: RandomState,
     hits: AtomicU64,
     misses: AtomicU64,
 }
 
-/// How many segments were known, and how many were not.
+/// Hits and misses of the segment cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SegmentCounts {
     /// Segments whose features were known.
@@ -109,7 +108,7 @@ pub struct SegmentCounts {
 }
 
 impl KnownSegments {
-    /// Room for so many segments; `None` for none.
+    /// A cache of so many segments; `None` for 0.
     pub(super) fn new(most: usize) -> Option<Self> {
         let sets = 1 << (most / (TABLES * WAYS)).max(1).ilog2();
         (most > 0).then(|| Self {
@@ -121,7 +120,7 @@ impl KnownSegments {
         })
     }
 
-    /// The segments known of a caller; `None` while other threads use all tables.
+    /// A caller's view of the cache; `None` while other threads use all tables.
     pub(super) fn of(&self, caller: Option<&str>) -> Option<Known<'_>> {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         thread_local! {
@@ -145,7 +144,7 @@ impl KnownSegments {
     }
 }
 
-/// The segments known of one caller, while one turn is read.
+/// One caller's view of the cache while one turn is read.
 pub(super) struct Known<'k> {
     all: &'k KnownSegments,
     table: MutexGuard<'k, Table>,
@@ -157,7 +156,7 @@ pub(super) struct Known<'k> {
 }
 
 impl Known<'_> {
-    /// What a segment shows of itself, by `look` if it is not known.
+    /// The features of a segment alone, computed by `look` on a miss.
     pub(super) fn own(&mut self, at: usize, text: Text<'_>, look: impl FnOnce() -> Own) -> Own {
         let Some(segment) = text.segments.get(at) else { return look() };
         let words = segment.words(text.words);
@@ -175,12 +174,12 @@ impl Known<'_> {
         own
     }
 
-    /// What a part of a segment of the same turn adds to the score; `None` if it is not known.
+    /// What a part of a segment of the same turn adds to the score; `None` on a miss.
     pub(super) fn part(&self, at: usize, part: Part) -> Option<[Total; 2]> {
         find(&self.table.parts, self.key_of_part(at, part)?)
     }
 
-    /// Remembers it.
+    /// Stores what a part adds to the score.
     pub(super) fn keep(&mut self, at: usize, part: Part, totals: [Total; 2]) {
         if let Some(key) = self.key_of_part(at, part) {
             keep(&mut self.table.parts, key, totals);
@@ -192,8 +191,7 @@ impl Known<'_> {
         Some(finish(mix(key, part as u64)))
     }
 
-    /// All that [`super::relevance::own`] sees of a segment. A word is known by its hash, its length and its letters by
-    /// script.
+    /// Hashes all that [`super::relevance::own`] reads of a segment: of each word its hash, its length and its letters by script.
     fn key(&self, segment: &Segment, words: &[Word]) -> u64 {
         let mut hash = self.seed;
         let mut end = segment.span.start;

@@ -57,7 +57,7 @@ impl Question {
 pub(super) struct Aid<'a, 'k> {
     /// The weights of features with small values.
     pub(super) small: Option<&'a SmallWeights>,
-    /// What is known of segments.
+    /// The segment cache.
     pub(super) known: Option<&'a mut Known<'k>>,
 }
 

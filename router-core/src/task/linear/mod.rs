@@ -75,7 +75,7 @@ pub struct LinearScorer {
     model: Arc<Model>,
     /// Its weights of features with small values.
     small: Arc<SmallWeights>,
-    /// What is known of segments; `None` if nothing is remembered.
+    /// The segment cache; `None` if nothing is cached.
     known: Option<Arc<KnownSegments>>,
 }
 
@@ -108,8 +108,8 @@ impl LinearScorer {
         Self { model: Arc::new(model), small, known: None }
     }
 
-    /// The same, remembering the features of so many segments (sentences, list items, labels), which take 120 bytes each.
-    /// What one caller's segments take is not seen by others. 0 remembers nothing.
+    /// The same scorer with a cache for the features of so many segments (sentences, list items, labels) of 120 bytes each.
+    /// Entries are separate by caller. 0 disables the cache.
     #[must_use]
     pub fn remembering(self, segments: usize) -> Self {
         Self { known: KnownSegments::new(segments).map(Arc::new), ..self }
@@ -130,7 +130,7 @@ impl LinearScorer {
         &self.model
     }
 
-    /// Runs `read` over a turn whose question was found, and what is known of segments.
+    /// Locates the question of a turn and runs `read` over it with the segment cache.
     fn with_located<T>(
         &self,
         turn: &Message<'_>,
@@ -295,7 +295,7 @@ struct Sums<'m, 'k> {
     seed: u32,
     bits: u32,
     added: [Total; NAMESPACES],
-    /// What is known of segments.
+    /// The segment cache.
     known: Option<Known<'k>>,
 }
 
