@@ -181,9 +181,7 @@ impl LinearScorer {
         let script = walk(located, &mut sums);
         (self.model.bias + sums.whole() * self.model.scale, script)
     }
-}
 
-impl LinearScorer {
     /// The log-odds of a sum of weights.
     fn calibrated(&self, sum: f32, script: Script) -> f32 {
         let line = self.model.calibration(script);
