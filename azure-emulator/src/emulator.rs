@@ -108,12 +108,16 @@ impl Emulator {
         self.shared.journal.clear();
     }
 
-    /// Waits until `wished` accepts the journal; returns false if `within` passes first.
+    /// Waits until `condition` accepts the journal; returns false if `within` passes first.
     ///
-    /// A finished entry is already counted in its deployment's bucket and counters. `wished` runs while the
+    /// A finished entry is already counted in its deployment's bucket and counters. `condition` runs while the
     /// journal is locked, so it must not call methods that read the journal, such as [`Emulator::journal`].
-    pub async fn wait_for(&self, wished: impl FnMut(&[Entry]) -> bool, within: Duration) -> bool {
-        self.shared.journal.wait_for(wished, within).await
+    pub async fn wait_for(
+        &self,
+        condition: impl FnMut(&[Entry]) -> bool,
+        within: Duration,
+    ) -> bool {
+        self.shared.journal.wait_for(condition, within).await
     }
 
     /// Counts of a deployment; `None` for an unknown deployment.

@@ -142,15 +142,15 @@ impl Journal {
         self.note();
     }
 
-    /// Waits until the entries are as wished; false when `within` has passed first.
+    /// Waits until `condition` accepts the entries; returns false if `within` passes first.
     pub(crate) async fn wait_for(
         &self,
-        mut wished: impl FnMut(&[Entry]) -> bool,
+        mut condition: impl FnMut(&[Entry]) -> bool,
         within: Duration,
     ) -> bool {
         let mut changed = self.changed.subscribe();
         let seen = async {
-            while !wished(self.inside().entries.make_contiguous()) {
+            while !condition(self.inside().entries.make_contiguous()) {
                 if changed.changed().await.is_err() {
                     return false;
                 }

@@ -1,7 +1,7 @@
-//! Remembers the sizes of long texts that come again: system prompts, documents and earlier turns of a conversation.
+//! Caches the sizes of long texts that repeat: system prompts, documents and earlier turns of a conversation.
 //!
-//! To hash a text costs a fifth of counting its tokens. Each thread has a small table of its own, which holds keyed hashes and
-//! numbers, never a text. The hash is keyed by the caller, so the time of a request says nothing of other callers' texts.
+//! Hashing a text costs a fifth of counting its tokens. Each thread has a small table of keyed hashes and numbers, never of
+//! text. The hash is keyed by the caller, so the duration of a request reveals nothing about other callers' texts.
 //!
 //! Not done here: counting (`tokens.rs`).
 
@@ -13,29 +13,29 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::tokens::Size;
 
-/// Texts of fewer bytes are counted again: a look-up costs as much.
+/// Shorter texts, in bytes, are always counted: a look-up costs as much.
 const SHORTEST: usize = 512;
-/// Texts that a thread remembers, a power of two: 32 KB.
+/// Entries of a thread's table, a power of two; they take 32 KB.
 const MOST: usize = 1_024;
 
 thread_local! {
     static KNOWN: RefCell<Vec<(u64, Size)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The sizes that are known of one caller's texts.
+/// One caller's view of the cache.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KnownSizes {
     seed: u64,
 }
 
 impl KnownSizes {
-    /// Those of a caller, named by its key.
+    /// The view of a caller, named by its key.
     pub(super) fn of(caller: Option<&str>) -> Self {
         static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         Self { seed: KEYS.hash_one(caller) }
     }
 
-    /// The size of a text, by `count` if it is not known.
+    /// The size of a text, computed by `count` on a miss.
     pub(super) fn size(self, text: &str, count: impl FnOnce(&str) -> Size) -> Size {
         if text.len() < SHORTEST {
             return count(text);

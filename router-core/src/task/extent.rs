@@ -1,6 +1,6 @@
 //! The extent of the work that a question asks for: numbers, signs, concepts, options and lines, counted in one pass.
 //!
-//! What stands around the question is counted apart: the lines of a puzzle may be taken for it.
+//! Text around the question has counts of its own, because the lines of a puzzle may be taken for context.
 //!
 //! Does not weigh (`benefit.rs`).
 
@@ -87,7 +87,7 @@ impl Line {
     /// Does the word at `at` open an option: `A)`, `b.`, `(c)`, `①`?
     #[inline]
     fn opens_option(&self, text: &Text<'_>, at: usize, word: Word) -> bool {
-        // Nearly all words end here: a circled number counts as a letter of another script.
+        // This rejects most words early. A circled number counts as a letter of another script.
         let lettered = self.words <= 1 && word.len() == 1;
         (word.other > 0 || lettered) && self.opens_lettered_option(text, at, word)
     }
